@@ -1,0 +1,88 @@
+package store
+
+import "time"
+
+// Enqueued is what became of one operation given to Enqueue.
+type Enqueued struct {
+	Operation Operation
+	Created   bool  // false: it joined the active one, or met its token's ended one
+	Err       error // *ConflictError or *ExpiryError: this item alone, nothing stored for it
+}
+
+// Verdict is what [Decide] says is to be stored.
+type Verdict uint8
+
+// What is to be stored for an operation that was asked for.
+const (
+	Refuse Verdict = iota // nothing: Enqueued.Err
+	Meet                  // nothing: the holder is the answer as it is
+	Join                  // the holder, changed by the join
+	Create                // the new operation, and its event
+)
+
+// Decide applies the rules of tokens and joins. want is the operation asked for,
+// with ClientToken equal to ID where the caller brought no token; byToken is the
+// holder of its token and active the session's active operation, or nil. A
+// driver calls it where nothing can come between the look-ups and the storing.
+//
+//	token's holder       active operation   it
+//	of another session   –                  is refused: ErrTokenReused
+//	active               –                  joins it
+//	ended                –                  meets it: no new start
+//	none                 yes, no token      joins it
+//	none                 yes, a token       is refused: ErrActive
+//	none                 none               is created, unless it is expired already
+//
+// The rules come before the expiry, so that a host may repeat its request
+// verbatim, however late.
+func Decide(want Operation, byToken, active *Operation) (Enqueued, Verdict) {
+	switch {
+	case byToken != nil && byToken.Ref != want.Ref:
+		return refuse(want, &ConflictError{Err: ErrTokenReused, Holder: *byToken})
+	case byToken != nil && !byToken.Active():
+		return Enqueued{Operation: *byToken}, Meet
+	case byToken != nil:
+		return join(*byToken, want)
+	case active != nil && want.ClientToken == string(want.ID):
+		return join(*active, want)
+	case active != nil:
+		return refuse(want, &ConflictError{Err: ErrActive, Holder: *active})
+	case !want.ExpiresAt.After(want.CreatedAt) || !want.ExpiresAt.After(want.NotBefore):
+		return refuse(want, &ExpiryError{Operation: want})
+	}
+	want.Version = 1
+	return Enqueued{Operation: want, Created: true}, Create
+}
+
+func refuse(want Operation, err error) (Enqueued, Verdict) {
+	return Enqueued{Operation: want, Err: err}, Refuse
+}
+
+// join gives the holder the earlier not-before and the later expiry of the two.
+// Somebody new who wants the session (a join without the holder's own token)
+// withdraws a cancellation that is not decided yet; a repeated request does not.
+func join(holder, want Operation) (Enqueued, Verdict) {
+	o := holder
+	if want.NotBefore.Before(o.NotBefore) {
+		if o.DueAt.Equal(o.NotBefore) { // it waits for nothing else
+			o.DueAt = later(want.NotBefore, want.CreatedAt)
+		}
+		o.NotBefore = want.NotBefore
+	}
+	o.ExpiresAt = later(o.ExpiresAt, want.ExpiresAt)
+	if want.ClientToken != o.ClientToken && !o.CancelAt.IsZero() {
+		o.CancelAt, o.CancelBy = time.Time{}, ""
+	}
+	if o.NotBefore.Equal(holder.NotBefore) && o.ExpiresAt.Equal(holder.ExpiresAt) && o.CancelAt.Equal(holder.CancelAt) {
+		return Enqueued{Operation: holder}, Meet
+	}
+	o.Version++
+	return Enqueued{Operation: o}, Join
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// ID names an operation: the text of a UUIDv7, so that ids sort by time. It is
+// the client token too where the caller brought none.
+type ID string
+
+// Operation is a request to start one session, and all that is known of it. It
+// is a value: copies are independent, but for Labels, which nobody changes.
+type Operation struct {
+	ID          ID
+	Ref         transport.Ref
+	Lane        string // fixed when it is enqueued
+	ClientToken string // equal to ID where the caller brought none
+	Labels      map[string]string
+	RequestedBy string // who asked, in the host's terms
+	Source      string // by what: "api", "cli", "console", "schedule", …
+	Why         string // for a person: why it was asked for
+	RetryOf     ID     // the ended operation that this one tries again
+
+	Phase     fsm.Phase
+	Session   fsm.State // as last seen; "" not seen
+	Sent      Sent
+	Reason    Reason // how it ended; "" while it is active
+	CancelBy  string // who asked to cancel it; see CancelAt
+	CancelAt  time.Time
+	LastError string // the last refusal or failure, without secrets; "" none
+	LastKind  transport.Kind
+	// LastErrorAt is when LastError was heard; zero where there is none.
+	LastErrorAt time.Time
+
+	Attempts int           // sends that may have reached the provider
+	Interval time.Duration // the backoff so far; 0: none
+	// NotBefore is the earliest send; DueAt the next step; ExpiresAt the end of
+	// the wish: past it the operation is never sent.
+	NotBefore, DueAt, ExpiresAt time.Time
+
+	CreatedAt  time.Time
+	SentAt     time.Time // the first send, and
+	LastSentAt time.Time // the latest one, whose outcome Sent tells
+	AcceptedAt time.Time // the provider confirmed the start
+	ReadyBy    time.Time // the budget: AcceptedAt and what a boot may take
+	FinishedAt time.Time
+	// StartedSeen is the session's startedAt as a look saw it before the
+	// latest send; zero: none was seen.
+	StartedSeen time.Time
+
+	Version uint64 // of the record; the store counts it
+}
+
+// Active reports whether the operation has not ended.
+func (o *Operation) Active() bool { return !o.Phase.Ended() }
+
+// Unobservable is how long past its expiry or budget an operation is kept that
+// nobody can look at.
+const Unobservable = 24 * time.Hour
+
+// Deadline is when an active operation must be dealt with whatever its lane's
+// state: its expiry if it was never sent, else a day past its expiry or its
+// budget. Zero if it has ended.
+func (o *Operation) Deadline() time.Time {
+	switch {
+	case o.Phase.Ended():
+		return time.Time{}
+	case o.Sent == SentNo:
+		return o.ExpiresAt
+	case o.Sent == SentAccepted:
+		return o.ReadyBy.Add(Unobservable)
+	}
+	return o.ExpiresAt.Add(Unobservable)
+}
+
+// Sent says what is known of an operation's sends. It is persisted: append only.
+type Sent uint8
+
+// What may have reached the provider.
+const (
+	SentNo       Sent = iota // nothing
+	SentUnknown              // something may have; committed before the first byte
+	SentAccepted             // the provider confirmed the start
+)
+
+func (s Sent) String() string {
+	switch s {
+	case SentNo:
+		return "no"
+	case SentUnknown:
+		return "unknown"
+	}
+	return "accepted"
+}
+
+// Reason says how an operation ended, or which fact an event states. Reasons
+// are persisted: append only.
+type Reason string
+
+// How an operation ends, beside SUCCEEDED.
+const (
+	StartFailed       Reason = "start_failed"        // the session is in a failed or deleted state
+	ReturnedToStopped Reason = "returned_to_stopped" // it was started, and stopped since
+	Ambiguous         Reason = "ambiguous"           // it may have been started; a second send might start it twice
+	Timeout           Reason = "timeout"             // not READY within the budget
+	Unseen            Reason = "unobservable"        // it could not be looked at; it may be running
+	AccessDenied      Reason = "access_denied"
+	NotFound          Reason = "not_found"
+	Invalid           Reason = "invalid"
+	Withdrawn         Reason = "canceled"
+	TooLate           Reason = "expired"
+)
+
+// Facts that are no change of phase.
+const (
+	LateReady       Reason = "late_ready"       // READY was seen after the end; the end stays
+	UnexpectedState Reason = "unexpected_state" // the session went where no path of its table leads
+	Rotten          Reason = "rotten"           // this event's record is damaged; it holds its number, and nothing else
+)
+
+// Event is a line of the feed: a change of an operation's phase, or a fact.
+type Event struct {
+	Seq       uint64
+	Cursor    Cursor // reading after it begins with the next event
+	Operation ID
+	Ref       transport.Ref
+	From      fsm.Phase // "" for a new operation; equal to To for a fact
+	To        fsm.Phase
+	Session   fsm.State // as seen then; "" not seen
+	Reason    Reason
+	By        string // who did it, where a person or a host did
+	At        time.Time
+}
+
+// Cursor is a place in the feed. It is opaque; "" is the beginning.
+type Cursor string
+
+// Created is the event of an operation that was just enqueued.
+func Created(o Operation) Event {
+	return Event{Operation: o.ID, Ref: o.Ref, To: o.Phase, By: o.RequestedBy, At: o.CreatedAt}
+}
+
+// Lane is what is stored of a lane.
+type Lane struct {
+	Name            string
+	Paused          bool
+	PausedBy        string
+	PausedAt        time.Time
+	RetryAfter      time.Time // no call before it
+	RetryAfterHeard time.Time // when the provider said so
+}

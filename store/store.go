@@ -1,0 +1,172 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Store keeps operations, feed and lanes. It is safe for concurrent use. A
+// context ends the waiting, never a commit under way. The interface may grow
+// until v1.0.
+type Store interface {
+	// Enqueue stores each operation, or joins it to another, as [Decide] says,
+	// in the order given and with each other in view, and returns when all is
+	// durable. The caller fills in everything but Version. An error is for the
+	// whole call, and after ErrUnknown some may be stored.
+	Enqueue(ctx context.Context, ops []Operation) ([]Enqueued, error)
+
+	// Apply stores the changes, each with its event, and returns one error a
+	// change (nil, ErrFenced or ErrNotFound) when all is durable. The second
+	// error is for the whole call.
+	Apply(ctx context.Context, changes []Change) ([]error, error)
+
+	// Claim takes operations whose time has come and that nobody holds.
+	Claim(ctx context.Context, r ClaimRequest) (Claimed, error)
+	// Release puts claimed operations back, due at their DueAt. Nothing is
+	// written: after a restart they are due as their records say.
+	Release(ctx context.Context, ops []Operation) error
+	// Due waits until the earliest due time of some lane, or the earliest
+	// deadline, has changed since seen, and returns what changed. Seen 0 returns
+	// every lane that has active operations, at once.
+	Due(ctx context.Context, seen uint64) (Dues, error)
+	// Pull makes due at by whatever is due later, is not claimed and does not
+	// wait for its not-before. Nothing is written. It mends what a clock that
+	// jumped has put off.
+	Pull(ctx context.Context, by time.Time) error
+
+	// Operation, BySession and ByToken look one up, or return ErrNotFound.
+	Operation(ctx context.Context, id ID) (Operation, error)
+	// BySession is the active operation of a session, else its latest.
+	BySession(ctx context.Context, ref transport.Ref) (Operation, error)
+	ByToken(ctx context.Context, token string) (Operation, error)
+	// List yields the operations that f fits, by age, in pages: what changes
+	// meanwhile may be seen or not. It stops after an error.
+	List(ctx context.Context, f Filter) iter.Seq2[Operation, error]
+
+	// Events returns up to limit events after a cursor, none if it is the head.
+	Events(ctx context.Context, after Cursor, limit int) ([]Event, error)
+	// Head is the cursor of the latest event.
+	Head(ctx context.Context) (Cursor, error)
+	// Await returns nil when there is an event after the cursor.
+	Await(ctx context.Context, after Cursor) error
+
+	// Lanes returns every lane of which something is stored, by name.
+	Lanes(ctx context.Context) ([]Lane, error)
+	// SetPaused stores whether sends of a lane are paused, and who said so.
+	SetPaused(ctx context.Context, lane string, paused bool, by string, at time.Time) error
+	// SetRetryAfter stores that no call of a lane may be made before until.
+	SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error
+
+	// Prune removes what k does not keep, up to 1,000 records a commit, and
+	// returns how many operations and events went.
+	Prune(ctx context.Context, k Keep) (int, error)
+	Stats(ctx context.Context) (Stats, error)
+
+	// Close waits for the commit under way and shuts the store. Calls that
+	// wait return ErrClosed. A second Close does nothing.
+	Close() error
+}
+
+// Change is an operation as it shall be; its Version is the one it was read
+// with. Event, if any, is appended to the feed in the same commit; its Seq and
+// Cursor are the store's to set.
+type Change struct {
+	Operation Operation
+	Event     *Event
+	Release   bool // the claim ends with it
+}
+
+// ClaimRequest says what there is room for.
+type ClaimRequest struct {
+	Now   time.Time
+	Lanes []Room
+	// Overdue is how many operations whose Deadline has passed may be taken,
+	// whatever their lane.
+	Overdue int
+}
+
+// Room is what one lane can take now. Sends are operations that were never sent
+// (SentNo); looks are all others.
+type Room struct {
+	Lane    string
+	Sends   int
+	Looks   int
+	LooksBy time.Time // looks due up to then may be taken; zero: up to Now
+}
+
+// Claimed is what Claim took, in the order it was due.
+type Claimed struct {
+	Operations []Operation
+	Overdue    []Operation
+	Lanes      []LaneDue // one for each Room, in order: what remains
+	Deadline   time.Time // the earliest of those not claimed; zero: none
+}
+
+// LaneDue is when the earliest operations of a lane that nobody holds are due.
+// Zero: there is none.
+type LaneDue struct {
+	Lane string
+	Send time.Time
+	Look time.Time
+}
+
+// Dues is what Due returns. Seen is for the next call.
+type Dues struct {
+	Lanes    []LaneDue
+	Deadline time.Time
+	Seen     uint64
+}
+
+// Filter narrows List. Zero fields fit everything; all that are set must fit.
+type Filter struct {
+	Phases   []fsm.Phase
+	Active   bool // only what has not ended
+	StudioID string
+	Lane     string
+	Labels   map[string]string // each of these
+	Since    time.Time         // created at or after
+	Newest   bool              // the newest first; else the oldest
+	Limit    int               // 0: all
+}
+
+// Fits reports whether f lets o through; Newest and Limit are the driver's.
+func (f Filter) Fits(o *Operation) bool {
+	if len(f.Phases) > 0 {
+		any := false
+		for _, p := range f.Phases {
+			any = any || p == o.Phase
+		}
+		if !any {
+			return false
+		}
+	}
+	for k, v := range f.Labels {
+		if have, ok := o.Labels[k]; !ok || have != v {
+			return false
+		}
+	}
+	return (!f.Active || o.Active()) &&
+		(f.StudioID == "" || f.StudioID == o.Ref.StudioID) &&
+		(f.Lane == "" || f.Lane == o.Lane) &&
+		(f.Since.IsZero() || !o.CreatedAt.Before(f.Since))
+}
+
+// Keep says what Prune leaves. Active operations are always kept.
+type Keep struct {
+	EndedSince time.Time // ended operations finished at or after, and their tokens
+	Events     int       // the newest so many events; 0: all
+}
+
+// Stats counts what is stored.
+type Stats struct {
+	StoreID     string
+	Operations  map[fsm.Phase]int
+	First, Head uint64 // the feed's sequences; First > Head: it is empty
+	Bytes       int64  // of the file or database; 0: not known
+	FreeBytes   int64  // of those, free for use
+	Quarantined int    // damaged records set aside since the store was opened
+}

@@ -1,0 +1,102 @@
+package transport
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Kind says what kind of answer an [*Error] is. It is an error itself, so that
+// errors.Is(err, transport.Throttled) works. Kinds are persisted: append only.
+type Kind uint8
+
+// The kinds. The comments name the wire's code of the seed's protocol.
+const (
+	Unknown       Kind = iota // no verdict: a time-out, a cut connection, an answer cut short
+	AccessDenied              // 403 AccessDeniedException
+	Conflict                  // 409 ConflictException: another operation is in progress
+	Internal                  // 5xx InternalServerErrorException: the outcome is unknown
+	NotFound                  // 404 ResourceNotFoundException
+	QuotaExceeded             // 402 ServiceQuotaExceededException
+	Throttled                 // 429 ThrottlingException
+	Invalid                   // 400 ValidationException
+	Capacity                  // the provider has no machine to give now
+	Credentials               // expired, missing or unknown; or the clock is off
+	Unreachable               // no answer of the service: DNS, dial, TLS, a proxy, a portal's page
+)
+
+var kindNames = [...]string{
+	"unknown outcome", "access denied", "conflict", "internal error", "not found",
+	"quota exceeded", "throttled", "invalid", "no capacity", "credentials", "unreachable",
+}
+
+// Error names the kind in lower case.
+func (k Kind) Error() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// Refusal reports whether an error of this kind says for certain that the
+// request had no effect. The others leave the outcome open; for Unreachable
+// that is so unless [Error].NotSent is set.
+func (k Kind) Refusal() bool {
+	switch k {
+	case AccessDenied, NotFound, QuotaExceeded, Throttled, Invalid, Capacity, Credentials:
+		return true
+	}
+	return false
+}
+
+// Protocol reports whether an error of this kind was an answer of the service
+// itself: it is there and can be talked to.
+func (k Kind) Protocol() bool { return k != Unknown && k != Unreachable }
+
+// Error is a provider's refusal, or why no answer of it came. Its text holds no
+// credentials.
+type Error struct {
+	Kind           Kind
+	NotSent        bool              // certain that the provider got nothing of the request
+	Code           string            // the provider's own, as "ConflictException"
+	Message        string            // the provider's, for a person
+	RequestID      string            // the provider's
+	HTTPStatusCode int               // 0: no HTTP answer
+	RetryAfter     time.Duration     // 0: not said
+	Date           time.Time         // the provider's clock when it answered; zero: not known
+	Context        map[string]string // the provider's, as resourceId
+	Err            error             // the cause, or nil
+}
+
+// Error is "kind: code: message (HTTP status, request id)", without what is absent.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Kind.Error())
+	if e.Code != "" {
+		b.WriteString(": " + e.Code)
+	}
+	switch {
+	case e.Message != "":
+		b.WriteString(": " + e.Message)
+	case e.Err != nil:
+		b.WriteString(": " + e.Err.Error())
+	}
+	switch {
+	case e.HTTPStatusCode != 0 && e.RequestID != "":
+		fmt.Fprintf(&b, " (HTTP %d, request %s)", e.HTTPStatusCode, e.RequestID)
+	case e.HTTPStatusCode != 0:
+		fmt.Fprintf(&b, " (HTTP %d)", e.HTTPStatusCode)
+	case e.RequestID != "":
+		fmt.Fprintf(&b, " (request %s)", e.RequestID)
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, kind) true for the error's kind.
+func (e *Error) Is(target error) bool {
+	k, ok := target.(Kind)
+	return ok && k == e.Kind
+}

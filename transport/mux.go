@@ -1,0 +1,149 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// Mux serves many studios by many transports, as http.ServeMux serves paths. A
+// pattern is a studio's id, or a prefix of ids and "*"; the longest that fits
+// wins. It forwards traits and splits batches by transport. The zero value
+// routes nothing; it is safe for concurrent use.
+type Mux struct {
+	mu     sync.RWMutex // guards routes; never held across a call
+	routes map[string]Transport
+}
+
+// Handle sends the studios that pattern fits to t. It panics if pattern is
+// empty, has a "*" elsewhere than at its end, or is taken: a mistake of the
+// program, as with http.ServeMux.
+func (m *Mux) Handle(pattern string, t Transport) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case t == nil:
+		panic("transport: Mux.Handle of a nil Transport")
+	case pattern == "" || strings.Contains(strings.TrimSuffix(pattern, "*"), "*"):
+		panic(fmt.Sprintf("transport: Mux.Handle: pattern %q is not an id or a prefix and *", pattern))
+	case m.routes[pattern] != nil:
+		panic(fmt.Sprintf("transport: Mux.Handle: pattern %q is taken", pattern))
+	}
+	if m.routes == nil {
+		m.routes = map[string]Transport{}
+	}
+	m.routes[pattern] = t
+}
+
+// route finds the transport of a studio: its own pattern, else the longest
+// prefix.
+func (m *Mux) route(studio string) (Transport, error) {
+	t, _, err := m.match(studio)
+	return t, err
+}
+
+func (m *Mux) match(studio string) (t Transport, pattern string, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if t, ok := m.routes[studio]; ok {
+		return t, studio, nil
+	}
+	for n := len(studio); n >= 0; n-- {
+		if t, ok := m.routes[studio[:n]+"*"]; ok {
+			return t, studio[:n] + "*", nil
+		}
+	}
+	return nil, "", &Error{Kind: NotFound, NotSent: true, Code: "ResourceNotFoundException",
+		Message: fmt.Sprintf("no transport serves studio %q", studio)}
+}
+
+// Start starts the session by its studio's transport; NotFound, unsent, if
+// there is none.
+func (m *Mux) Start(ctx context.Context, in StartInput) (Session, error) {
+	t, err := m.route(in.StudioID)
+	if err != nil {
+		return Session{}, err
+	}
+	return t.Start(ctx, in)
+}
+
+// Get looks by the studio's transport; NotFound if there is none.
+func (m *Mux) Get(ctx context.Context, ref Ref) (Session, error) {
+	t, err := m.route(ref.StudioID)
+	if err != nil {
+		return Session{}, err
+	}
+	return t.Get(ctx, ref)
+}
+
+// List lists by the studio's transport; Invalid if that cannot list.
+func (m *Mux) List(ctx context.Context, in ListInput) (ListOutput, error) {
+	t, err := m.route(in.StudioID)
+	if err != nil {
+		return ListOutput{}, err
+	}
+	l, ok := t.(Lister)
+	if !ok {
+		return ListOutput{}, invalid("the transport of studio %q cannot list", in.StudioID)
+	}
+	return l.List(ctx, in)
+}
+
+// Traits are those of the studio's transport; the zero value if there is none.
+func (m *Mux) Traits(ref Ref) Traits {
+	t, err := m.route(ref.StudioID)
+	if err != nil {
+		return Traits{}
+	}
+	return TraitsOf(t, ref)
+}
+
+// BatchGet splits refs by transport. The refs of a transport whose call fails
+// have its error as their own.
+func (m *Mux) BatchGet(ctx context.Context, refs []Ref) ([]Result, error) {
+	out := make([]Result, len(refs))
+	type part struct {
+		t   Transport
+		ids []int
+	}
+	parts := map[string]part{} // by pattern: a Transport need not be comparable
+	for i, ref := range refs {
+		t, pattern, err := m.match(ref.StudioID)
+		if err != nil {
+			out[i].Err = err
+			continue
+		}
+		parts[pattern] = part{t, append(parts[pattern].ids, i)}
+	}
+	for _, p := range parts {
+		batch(ctx, p.t, refs, p.ids, out)
+	}
+	return out, nil
+}
+
+// batch gets the part of refs that t serves, by one call where t can.
+func batch(ctx context.Context, t Transport, refs []Ref, part []int, out []Result) {
+	b, ok := t.(BatchGetter)
+	if !ok {
+		for _, i := range part {
+			out[i].Session, out[i].Err = t.Get(ctx, refs[i])
+		}
+		return
+	}
+	mine := make([]Ref, len(part))
+	for n, i := range part {
+		mine[n] = refs[i]
+	}
+	results, err := b.BatchGet(ctx, mine)
+	if err == nil && len(results) != len(mine) {
+		err = &Error{Kind: Unknown, Message: fmt.Sprintf("a batch of %d got %d results", len(mine), len(results))}
+	}
+	for n, i := range part {
+		if err != nil {
+			out[i].Err = err
+			continue
+		}
+		out[i] = results[n]
+	}
+}

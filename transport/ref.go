@@ -1,0 +1,68 @@
+package transport
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// Limits of names. An id that keeps them can be a path segment, a file name and
+// an argument without being escaped into something else.
+const (
+	MaxID    = 128 // bytes of a studio's or a session's id
+	MaxToken = 64  // characters of a client token: the seed's constraint
+)
+
+// Ref names a session: the studio it belongs to, and its id there.
+type Ref struct{ StudioID, SessionID string }
+
+// String is "studio/session"; neither part contains a slash if r is valid.
+func (r Ref) String() string { return r.StudioID + "/" + r.SessionID }
+
+// Check returns an *Error of kind Invalid that names the part and its value if
+// r cannot name a session: each part is 1 to 128 printable ASCII characters
+// without space, slash or backslash, and neither "." nor "..".
+func (r Ref) Check() error {
+	if err := CheckID("studio id", r.StudioID); err != nil {
+		return err
+	}
+	return CheckID("session id", r.SessionID)
+}
+
+// CheckID is [Ref.Check] for one part; what names it in the message.
+func CheckID(what, id string) error {
+	switch {
+	case id == "":
+		return invalid("%s is empty", what)
+	case len(id) > MaxID:
+		return invalid("%s %.32q… has %d bytes: at most %d are allowed", what, id, len(id), MaxID)
+	case id == "." || id == "..":
+		return invalid("%s %q is a path, not a name", what, id)
+	}
+	for i, c := range id {
+		if !printable(c) || c == '/' || c == '\\' {
+			return invalid("%s %q: character %q at byte %d is not allowed (printable ASCII without space, slash or backslash)", what, id, c, i)
+		}
+	}
+	return nil
+}
+
+// CheckToken returns an *Error of kind Invalid if token cannot be a client
+// token: 1 to 64 printable ASCII characters without space.
+func CheckToken(token string) error {
+	n := utf8.RuneCountInString(token)
+	if n == 0 || n > MaxToken {
+		return invalid("client token %.80q has %d characters: 1 to %d are allowed", token, n, MaxToken)
+	}
+	for i, c := range token {
+		if !printable(c) {
+			return invalid("client token %q: character %q at byte %d is not allowed (printable ASCII without space)", token, c, i)
+		}
+	}
+	return nil
+}
+
+func printable(c rune) bool { return c > ' ' && c < 0x7f }
+
+func invalid(format string, args ...any) error {
+	return &Error{Kind: Invalid, NotSent: true, Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,54 @@
+package transport
+
+import "time"
+
+// Traits say how a provider behaves towards one session. The zero value is the
+// most careful, so a wrapper that loses them is slow, never unsafe.
+type Traits struct {
+	// Lane names the sessions that share an endpoint's fate and rate. ""
+	// is the studio's id.
+	Lane string
+	// Repeat is what a second send of one operation does.
+	Repeat Repeat
+	// TokenMemory is how long a client token is remembered, counted from its
+	// first use; it matters only with ByToken. 0: it is not known, and only
+	// what a look shows is relied on.
+	TokenMemory time.Duration
+	// StaleFor is how long after a change answers may show the past.
+	// 0 is [DefaultStaleFor].
+	StaleFor time.Duration
+	// MaxBatch is how many sessions one BatchGet takes. 0: no batches.
+	MaxBatch int
+}
+
+// DefaultStaleFor is what a zero [Traits].StaleFor means.
+const DefaultStaleFor = 30 * time.Second
+
+// Repeat is what a second send does.
+type Repeat uint8
+
+// What a second send may do.
+const (
+	Never   Repeat = iota // it may have a second effect
+	ByToken               // the provider knows a token again and does nothing
+	ByState               // starting a session that runs does nothing
+)
+
+// TraitsOf returns what t says of ref, with the defaults filled in: the lane
+// and StaleFor. A transport that says nothing has the zero Traits.
+func TraitsOf(t Transport, ref Ref) Traits {
+	var tr Traits
+	if d, ok := t.(Describer); ok {
+		tr = d.Traits(ref)
+	}
+	if tr.Lane == "" {
+		tr.Lane = ref.StudioID
+	}
+	if tr.StaleFor == 0 {
+		tr.StaleFor = DefaultStaleFor
+	}
+	if _, ok := t.(BatchGetter); !ok || tr.MaxBatch < 0 {
+		tr.MaxBatch = 0
+	}
+	return tr
+}

@@ -1,0 +1,143 @@
+package transport
+
+import (
+	"context"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+)
+
+// Transport starts sessions of a provider and looks at them. Implementations
+// are safe for concurrent use.
+type Transport interface {
+	// Start asks for in.Ref to leave STOPPED. It is idempotent by
+	// in.ClientToken where the provider's [Traits] say so: a second call with
+	// the same token starts nothing and returns the session as it is. An
+	// *Error says by its Kind whether the outcome is known; an error that is
+	// none means that it is not, and the engine looks before it asks again.
+	Start(ctx context.Context, in StartInput) (Session, error)
+
+	// Get returns the session as the provider shows it, which may be the past
+	// for [Traits].StaleFor. It changes nothing.
+	Get(ctx context.Context, ref Ref) (Session, error)
+}
+
+// Describer says how a transport behaves. Traits does no I/O, is cheap, and
+// gives the same answer for one Ref at all times.
+type Describer interface{ Traits(ref Ref) Traits }
+
+// BatchGetter looks at many sessions in one call.
+type BatchGetter interface {
+	// BatchGet returns one Result for each ref, in the order of refs; a session
+	// that the provider leaves out is a NotFound there. The error is the call's:
+	// with one, there are no results. refs share a lane and are at most
+	// [Traits].MaxBatch.
+	BatchGet(ctx context.Context, refs []Ref) ([]Result, error)
+}
+
+// Lister lists a studio's sessions, a page a call.
+type Lister interface {
+	List(ctx context.Context, in ListInput) (ListOutput, error)
+}
+
+// Provider is all that a server of the protocol needs behind it: the whole life
+// of sessions. Its errors are as a Transport's.
+type Provider interface {
+	Transport
+	Lister
+	// Stop asks for a READY session to become STOPPED.
+	Stop(ctx context.Context, in StopInput) (Session, error)
+	// Create asks for a new session, which becomes READY.
+	Create(ctx context.Context, in CreateInput) (Session, error)
+	// Delete asks for a session to become DELETED.
+	Delete(ctx context.Context, in DeleteInput) (Session, error)
+}
+
+// StartInput asks for one session to be started.
+type StartInput struct {
+	Ref
+	ClientToken string // see [CheckToken]; the same at every send of one operation
+}
+
+// StopInput asks for one session to be stopped.
+type StopInput struct {
+	Ref
+	ClientToken         string
+	VolumeRetentionMode string // "" leaves it to the provider
+}
+
+// DeleteInput asks for one session to be deleted.
+type DeleteInput struct {
+	Ref
+	ClientToken string
+}
+
+// CreateInput asks for a new session in a studio.
+type CreateInput struct {
+	StudioID         string
+	ClientToken      string
+	LaunchProfileID  string
+	EC2InstanceType  string
+	OwnedBy          string
+	StreamingImageID string
+	Tags             map[string]string
+}
+
+// ListInput asks for a page of a studio's sessions. Empty fields filter nothing.
+type ListInput struct {
+	StudioID   string
+	SessionIDs []string
+	CreatedBy  string
+	OwnedBy    string
+	NextToken  string // of the page before
+}
+
+// ListOutput is one page. An empty NextToken says that it is the last.
+type ListOutput struct {
+	Sessions  []Session
+	NextToken string
+}
+
+// Result is one session of a batch: the session, or why there is none.
+type Result struct {
+	Session Session
+	Err     error
+}
+
+// Session is a streaming session as its provider shows it: the resource of the
+// wire, and what only other providers have. A zero field is unknown.
+type Session struct {
+	Ref
+	State         fsm.State // as read; it may be none of the known
+	StatusCode    string
+	StatusMessage string
+
+	ARN              string
+	CreatedBy        string
+	OwnedBy          string
+	StartedBy        string
+	StoppedBy        string
+	UpdatedBy        string
+	EC2InstanceType  string
+	LaunchProfileID  string
+	StreamingImageID string
+	Tags             map[string]string
+
+	CreatedAt   time.Time
+	StartedAt   time.Time // when it was last started
+	StopAt      time.Time
+	StoppedAt   time.Time
+	TerminateAt time.Time
+	UpdatedAt   time.Time
+
+	Endpoints []Endpoint // what a launcher connects to; not of the wire
+	Date      time.Time  // the provider's clock when it answered; not of the wire
+}
+
+// Endpoint is a place where a session can be reached.
+type Endpoint struct {
+	Name string // "dcv", "rdp", "ssh", …
+	Host string
+	Port int
+	URL  string
+}
