@@ -1,0 +1,183 @@
+package studio
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Start starts a STOPPED session. A token that started it before returns it as
+// it is. Else the errors are Conflict, NotFound, QuotaExceeded, Capacity,
+// Invalid, and what every call can meet: Throttled, Unreachable, Unknown.
+func (s *Studio) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	return s.request(ctx, Call{Action: Start, Ref: in.Ref, ClientToken: in.ClientToken}, step{
+		ask: fsm.Start, done: fsm.Started, fails: fsm.StartFails, takes: s.config.Boot,
+		doing: "STREAMING_SESSION_START_IN_PROGRESS", did: "STREAMING_SESSION_STARTED",
+	})
+}
+
+// Stop stops a session that runs, or one whose start or stop failed; in another
+// state it is a Conflict. VolumeRetentionMode is "", "RETAIN" or "DELETE" and
+// has no effect.
+func (s *Studio) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
+	switch m := in.VolumeRetentionMode; m {
+	case "", "RETAIN", "DELETE":
+	default:
+		return transport.Session{}, invalid("volume retention mode %q is neither RETAIN nor DELETE", m)
+	}
+	return s.request(ctx, Call{Action: Stop, Ref: in.Ref, ClientToken: in.ClientToken}, step{
+		ask: fsm.Stop, done: fsm.StopDone, fails: fsm.StopFails, takes: s.config.Stop,
+		doing: "STREAMING_SESSION_STOP_IN_PROGRESS", did: "STREAMING_SESSION_STOPPED",
+	})
+}
+
+// Delete deletes a session that is not in progress of anything, else it is a
+// Conflict. It is shown as DELETED for an hour.
+func (s *Studio) Delete(ctx context.Context, in transport.DeleteInput) (transport.Session, error) {
+	return s.request(ctx, Call{Action: Delete, Ref: in.Ref, ClientToken: in.ClientToken}, step{
+		ask: fsm.Delete, done: fsm.DeleteDone, fails: fsm.DeleteFails, takes: s.config.Stop,
+		doing: "STREAMING_SESSION_DELETE_IN_PROGRESS", did: "STREAMING_SESSION_DELETED",
+	})
+}
+
+// request is Start, Stop or Delete of an existing session.
+func (s *Studio) request(ctx context.Context, c Call, st step) (out transport.Session, err error) {
+	if err := checked(c.Ref.Check(), transport.CheckToken(c.ClientToken)); err != nil {
+		return transport.Session{}, err
+	}
+	err = s.do(ctx, c, func(now time.Time, f Fault) error {
+		x := s.find(c.Ref, now)
+		if x == nil {
+			return notFound(c.Ref)
+		}
+		known, err := s.tokens.known(c, now)
+		if err != nil {
+			return err
+		}
+		if !known {
+			if err := s.change(x, c, st, now, f); err != nil {
+				return err
+			}
+		}
+		out = dated(x.latest(), now)
+		return nil
+	})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return out, nil
+}
+
+// change has the effect of a request whose token is new. mu must be held.
+func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) error {
+	if x.buried() {
+		return notFound(c.Ref)
+	}
+	if c.Action == Start {
+		// The state comes first: who asks for a session that runs shall not
+		// hear of quotas.
+		if x.latest().State == fsm.Stopped {
+			if err := s.room(now); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.begin(x, st, now, f); err != nil {
+		return err
+	}
+	if c.Action == Delete {
+		s.graves = append(s.graves, grave{at: x.next.due.Add(deletedFor), ref: c.Ref, was: x})
+	}
+	s.tokens.remember(c, c.Ref, now)
+	return nil
+}
+
+// Create makes a session, which becomes READY. A token that made one before
+// returns that session as it is. Without an owner it is owned by "studio".
+func (s *Studio) Create(ctx context.Context, in transport.CreateInput) (out transport.Session, err error) {
+	if err := checked(transport.CheckID("studio id", in.StudioID), transport.CheckToken(in.ClientToken)); err != nil {
+		return transport.Session{}, err
+	}
+	c := Call{Action: Create, Ref: transport.Ref{StudioID: in.StudioID}, ClientToken: in.ClientToken}
+	err = s.do(ctx, c, func(now time.Time, f Fault) error {
+		x, err := s.create(c, in, now, f)
+		if err == nil {
+			out = dated(x.latest(), now)
+		}
+		return err
+	})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return out, nil
+}
+
+// create finds the session that c's token made, or makes it. mu must be held.
+func (s *Studio) create(c Call, in transport.CreateInput, now time.Time, f Fault) (*session, error) {
+	if ref, ok := s.tokens.madeBy(c); ok {
+		if x := s.find(ref, now); x != nil {
+			return x, nil
+		}
+		return nil, notFound(ref)
+	}
+	if err := s.room(now); err != nil {
+		return nil, err
+	}
+	s.created++
+	ref := transport.Ref{
+		StudioID:  in.StudioID,
+		SessionID: fmt.Sprintf("session-%016x", s.draw("id", in.StudioID, int(s.created))),
+	}
+	v := blank(ref, now)
+	v.State, v.StatusCode = fsm.CreateInProgress, "STREAMING_SESSION_CREATE_IN_PROGRESS"
+	v.LaunchProfileID, v.StreamingImageID, v.EC2InstanceType = in.LaunchProfileID, in.StreamingImageID, in.EC2InstanceType
+	v.Tags = maps.Clone(in.Tags)
+	if in.OwnedBy != "" {
+		v.OwnedBy = in.OwnedBy
+	}
+	x := s.put(ref, v)
+	x.versions[0].at = now // reads that show the past do not see it yet
+	x.next = change{event: fsm.Created, due: now.Add(s.config.Boot), code: "STREAMING_SESSION_READY"}
+	if f.StatusCode != "" {
+		x.next.event, x.next.code, x.next.failed = fsm.CreateFails, f.StatusCode, true
+	}
+	s.tokens.remember(c, ref, now)
+	return x, nil
+}
+
+// room says whether one more session may run. mu must be held.
+func (s *Studio) room(now time.Time) error {
+	full := func(limit int) bool { return limit > 0 && s.running >= limit }
+	if full(s.config.Quota) || full(s.config.Capacity) {
+		s.settleAll(now) // some may have stopped since they were looked at
+	}
+	switch {
+	case full(s.config.Quota):
+		return refuse(transport.QuotaExceeded, "ServiceQuotaExceededException",
+			"%d sessions run: the quota is %d", s.running, s.config.Quota)
+	case full(s.config.Capacity):
+		return refuse(transport.Capacity, "InsufficientCapacityException",
+			"all %d machines are in use", s.config.Capacity)
+	}
+	return nil
+}
+
+// checked returns the first error.
+func checked(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func notFound(ref transport.Ref) error {
+	e := refuse(transport.NotFound, "ResourceNotFoundException", "no session %s", ref)
+	e.Context = map[string]string{"resourceId": ref.SessionID}
+	return e
+}

@@ -1,0 +1,168 @@
+package studio
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// principal did everything that is done here.
+const principal = "studio"
+
+// session is one session: how it was, how it is and what comes next.
+type session struct {
+	versions []version // oldest first, never empty; the last is the present
+	next     change
+	starts   int
+	calls    [actions]int
+}
+
+// version is a session as it was from a moment on. The zero time is always.
+type version struct {
+	at      time.Time
+	session transport.Session
+}
+
+// change is what becomes of a session by itself. The zero value is nothing.
+type change struct {
+	event  fsm.Event
+	due    time.Time
+	code   string // the session's statusCode then
+	failed bool
+}
+
+func (x *session) latest() transport.Session { return x.versions[len(x.versions)-1].session }
+
+func (x *session) buried() bool { return x.latest().State == fsm.Deleted }
+
+// asOf is what was shown at a moment; false if the session did not exist.
+func (x *session) asOf(at time.Time) (transport.Session, bool) {
+	for _, v := range slices.Backward(x.versions) {
+		if !v.at.After(at) {
+			return v.session, true
+		}
+	}
+	return transport.Session{}, false
+}
+
+// find returns a session with all that came due applied, or nil. It makes the
+// session where Any is set. mu must be held, as for all that follows.
+func (s *Studio) find(ref transport.Ref, now time.Time) *session {
+	x := s.lookUp(ref)
+	if x == nil {
+		if !s.config.Any || strings.HasPrefix(ref.SessionID, "missing") {
+			return nil
+		}
+		return s.put(ref, stopped(ref, now))
+	}
+	s.settle(x, now)
+	return x
+}
+
+// settle applies what came due, at the time when it did, and drops the versions
+// that no read will show again.
+func (s *Studio) settle(x *session, now time.Time) {
+	if n := x.next; n.event != "" && !now.Before(n.due) {
+		x.next = change{}
+		_ = s.fire(x, n.event, n.due, n.code, n.failed) // begin saw that the table allows it
+	}
+	for len(x.versions) > 1 && !x.versions[1].at.After(now.Add(-s.config.StaleFor)) {
+		x.versions = x.versions[1:]
+	}
+}
+
+// settleAll looks at every session, so that running is exact.
+func (s *Studio) settleAll(now time.Time) {
+	for _, r := range s.studios {
+		for _, x := range r.sessions {
+			s.settle(x, now)
+		}
+	}
+}
+
+// step is a request and what becomes of it.
+type step struct {
+	ask, done, fails fsm.Event
+	doing, did       string // status codes meanwhile and after
+	takes            time.Duration
+}
+
+// begin makes x do what a request asks, or returns the Conflict.
+func (s *Studio) begin(x *session, st step, now time.Time, f Fault) error {
+	state := x.latest().State
+	if err := s.fire(x, st.ask, now, st.doing, false); err != nil {
+		e := refuse(transport.Conflict, "ConflictException", "session %s is %s", x.latest().SessionID, state)
+		e.Err = err
+		return e
+	}
+	x.next = change{event: st.done, due: now.Add(st.takes), code: st.did}
+	if f.StatusCode != "" {
+		x.next.event, x.next.code, x.next.failed = st.fails, f.StatusCode, true
+	}
+	return nil
+}
+
+// fire makes one step of the life cycle at a time.
+func (s *Studio) fire(x *session, e fsm.Event, at time.Time, code string, failed bool) error {
+	v := x.latest()
+	to, err := fsm.Fire(v.State, e)
+	if err != nil {
+		return err
+	}
+	s.running += machines(to) - machines(v.State)
+	v.State, v.StatusCode, v.StatusMessage = to, code, ""
+	v.UpdatedAt, v.UpdatedBy = at, principal
+	if failed {
+		v.StatusMessage = fmt.Sprintf("the session could not finish: %s", e)
+	}
+	switch e {
+	case fsm.Start:
+		v.StartedAt, v.StartedBy = at, principal
+		x.starts++
+	case fsm.StopDone:
+		v.StoppedAt, v.StoppedBy = at, principal
+	}
+	x.versions = append(x.versions, version{at, v})
+	return nil
+}
+
+// shown is x as a read shows it, which may be the past.
+func (s *Studio) shown(x *session, now time.Time) (transport.Session, bool) {
+	v, ok := x.asOf(now.Add(-s.config.StaleFor))
+	return dated(v, now), ok
+}
+
+// dated is a copy for a caller, with the provider's clock.
+func dated(v transport.Session, now time.Time) transport.Session {
+	v = copied(v)
+	v.Date = now
+	return v
+}
+
+// copied shares nothing with v.
+func copied(v transport.Session) transport.Session {
+	v.Tags = maps.Clone(v.Tags)
+	v.Endpoints = slices.Clone(v.Endpoints)
+	return v
+}
+
+// stopped is a session as Add and Any make it.
+func stopped(ref transport.Ref, now time.Time) transport.Session {
+	v := blank(ref, now)
+	v.State, v.StatusCode = fsm.Stopped, "STREAMING_SESSION_STOPPED"
+	return v
+}
+
+func blank(ref transport.Ref, now time.Time) transport.Session {
+	return transport.Session{
+		Ref:       ref,
+		ARN:       "arn:aws:nimble:local:000000000000:streaming-session/" + ref.SessionID,
+		CreatedBy: principal, OwnedBy: principal, UpdatedBy: principal,
+		CreatedAt: now, UpdatedAt: now,
+	}
+}
