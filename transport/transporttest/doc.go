@@ -1,0 +1,53 @@
+// Package transporttest is the conformance suite of transport.Transport: what
+// the port's documentation promises, as tests that every driver runs.
+//
+// # Usage
+//
+// A driver's test opens the driver on a provider that the suite may use, and
+// hands over what the suite can do with it:
+//
+//	func TestTransport(t *testing.T) {
+//		transporttest.Run(t, func(t *testing.T) transporttest.Subject {
+//			machine := newTestMachine(t)
+//			return transporttest.Subject{
+//				Transport: mydriver.New(machine.Addr()),
+//				Stopped:   machine.NextStopped,
+//				Missing:   transport.Ref{StudioID: "lab", SessionID: "nobody"},
+//				Starts:    machine.Starts,
+//			}
+//		})
+//	}
+//
+// Only Transport and Stopped are required. The suite asks for capabilities,
+// never for names: interfaces by type assertion, the rest by which fields of
+// [Subject] are set. A test whose capability is absent is skipped and says
+// which. The more a Subject can do, the more is proven; a driver that claims
+// ByToken or ByState and counts no Starts has not shown it.
+//
+// # What is tested
+//
+//   - Start: a STOPPED session becomes READY by one start, whose answer shows
+//     the session asked for; repeats have no second effect where the traits say
+//     so, in sequence and concurrently, and after a lost answer.
+//   - Refusals: refs and tokens that are not valid are Invalid and not sent; a
+//     session that does not exist is NotFound; errors are *transport.Error, of a
+//     known kind, and hold no credential.
+//   - Reads: Get changes nothing; BatchGet answers in order and length, with
+//     duplicates and with sessions that do not exist; List shows each session
+//     once; what is returned shares nothing with later answers.
+//   - Contexts: a call ends when its context does, and a cancelled one has no
+//     effect.
+//   - Networks: NotSent is claimed only where nothing was done.
+//   - Traits: the same at all times, and fitting what the transport can do.
+//   - Provider: create, stop, start and delete, and their tokens.
+//
+// # Time
+//
+// The suite polls until a session is as expected, and gives up after
+// [Subject].Patience. A provider that boots at once costs no time at all.
+//
+// # Concurrency
+//
+// The tests run one after another, so that a driver may have a single machine
+// to show. Run the suite with the race detector.
+package transporttest

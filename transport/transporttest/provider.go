@@ -1,0 +1,122 @@
+package transporttest
+
+import (
+	"errors"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// provider is the transport as a Provider; if it is none the test is skipped.
+func (s *suite) provider() transport.Provider {
+	s.Helper()
+	p, ok := s.Transport.(transport.Provider)
+	s.need(ok, "Provider")
+	return p
+}
+
+func (s *suite) providerLife() {
+	p, studio := s.provider(), s.Stopped().StudioID
+	made, err := p.Create(s.Context(), transport.CreateInput{
+		StudioID: studio, ClientToken: s.token(), LaunchProfileID: "profile", OwnedBy: "owner",
+		Tags: map[string]string{"shot": "010"},
+	})
+	if err != nil {
+		s.Fatalf("Create: %v", s.checked(err))
+	}
+	ref := made.Ref
+	if ref.Check() != nil || ref.StudioID != studio {
+		s.Fatalf("Create made %q", ref)
+	}
+	got := s.await(ref, fsm.Ready)
+	if got.OwnedBy != "owner" || got.LaunchProfileID != "profile" || got.Tags["shot"] != "010" {
+		s.Errorf("created with owner, profile and a tag, but got %q, %q, %v", got.OwnedBy, got.LaunchProfileID, got.Tags)
+	}
+	s.stop(p, ref)
+	s.start(ref, s.token())
+	s.await(ref, fsm.Ready)
+	s.wantStarts(ref, 1)
+	if _, err = p.Delete(s.Context(), transport.DeleteInput{Ref: ref, ClientToken: s.token()}); err != nil {
+		s.Fatalf("Delete: %v", s.checked(err))
+	}
+	s.await(ref, fsm.Deleted)
+	_, err = p.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: s.token()})
+	if e := s.checked(err); e == nil || (e.Kind != transport.NotFound && e.Kind != transport.Conflict) {
+		s.Errorf("Start of a deleted session: %v, want not found or conflict", err)
+	}
+}
+
+func (s *suite) stop(p transport.Provider, ref transport.Ref) {
+	s.Helper()
+	got, err := p.Stop(s.Context(), transport.StopInput{Ref: ref, ClientToken: s.token()})
+	if err != nil {
+		s.Fatalf("Stop(%s): %v", ref, s.checked(err))
+	}
+	s.isOf(got, ref)
+	s.await(ref, fsm.Stopped)
+}
+
+// providerTokens: a start that took effect and was stopped since is not
+// repeated by its token; nor is a creation, a stop, a deletion.
+func (s *suite) providerTokens() {
+	p := s.provider()
+	ref, token := s.Stopped(), s.token()
+	s.start(ref, token)
+	s.await(ref, fsm.Ready)
+	s.stop(p, ref)
+	if s.traitsOf(ref).Repeat == transport.ByToken {
+		s.start(ref, token)
+		s.await(ref, fsm.Stopped)
+		s.wantStarts(ref, 1)
+	}
+
+	in := transport.CreateInput{StudioID: ref.StudioID, ClientToken: s.token()}
+	first, err := p.Create(s.Context(), in)
+	if err != nil {
+		s.Fatalf("Create: %v", s.checked(err))
+	}
+	again, err := p.Create(s.Context(), in)
+	if err != nil {
+		s.Fatalf("Create again: %v", s.checked(err))
+	}
+	if first.Ref != again.Ref {
+		s.Errorf("one token created %s and %s", first.Ref, again.Ref)
+	}
+	s.await(first.Ref, fsm.Ready)
+	stop := transport.StopInput{Ref: first.Ref, ClientToken: s.token()}
+	for range 2 {
+		if _, err := p.Stop(s.Context(), stop); err != nil {
+			s.Errorf("Stop, twice with one token: %v", s.checked(err))
+		}
+	}
+	s.await(first.Ref, fsm.Stopped)
+	remove := transport.DeleteInput{Ref: first.Ref, ClientToken: s.token()}
+	for range 2 {
+		if _, err := p.Delete(s.Context(), remove); err != nil {
+			s.Errorf("Delete, twice with one token: %v", s.checked(err))
+		}
+	}
+	s.await(first.Ref, fsm.Deleted)
+}
+
+// providerConflict: what a session's state does not allow is refused, and
+// changes nothing.
+func (s *suite) providerConflict() {
+	p, ref := s.provider(), s.Stopped()
+	_, err := p.Stop(s.Context(), transport.StopInput{Ref: ref, ClientToken: s.token()})
+	if e := s.checked(err); e == nil || (e.Kind != transport.Conflict && !e.Kind.Refusal()) {
+		s.Errorf("Stop of a STOPPED session: %v, want a refusal", err)
+	}
+	s.await(ref, fsm.Stopped)
+	if s.Missing == (transport.Ref{}) {
+		return
+	}
+	_, err = p.Stop(s.Context(), transport.StopInput{Ref: s.Missing, ClientToken: s.token()})
+	if !errors.Is(err, transport.NotFound) {
+		s.Errorf("Stop of a missing session: %v, want not found", s.checked(err))
+	}
+	_, err = p.Delete(s.Context(), transport.DeleteInput{Ref: s.Missing, ClientToken: s.token()})
+	if !errors.Is(err, transport.NotFound) {
+		s.Errorf("Delete of a missing session: %v, want not found", s.checked(err))
+	}
+}
