@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/http"
 	"syscall"
 )
 
@@ -42,11 +43,16 @@ func neverConnected(err error) bool {
 	)
 	switch {
 	case errors.As(err, &dns), errors.As(err, &cert), errors.As(err, &ca), errors.As(err, &host),
-		errors.As(err, &rec):
+		errors.Is(err, http.ErrSchemeMismatch):
 		return true
+	case errors.As(err, &rec):
+		// Conn is set for the first record alone. A later one that is foreign
+		// may come after the request was written.
+		return rec.Conn != nil
 	case errors.As(err, &op):
-		// A proxy's refusal of CONNECT is "proxyconnect"; an alert while
-		// reading may come after the request was written.
+		// "proxyconnect" is a proxy that was not reached; its refusal of a
+		// CONNECT has no type, and stays Unknown. An alert while reading may
+		// come after the request was written.
 		return op.Op == "dial" || op.Op == "proxyconnect"
 	case errors.As(err, &alert):
 		return false

@@ -1,0 +1,111 @@
+package transport_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// kinds is every kind, with what the protocol says of it.
+func kinds() []struct {
+	kind              transport.Kind
+	refusal, protocol bool
+} {
+	return []struct {
+		kind              transport.Kind
+		refusal, protocol bool
+	}{
+		{transport.Unknown, false, false},
+		{transport.AccessDenied, true, true},
+		{transport.Conflict, false, true}, // it may be our own start that is in progress
+		{transport.Internal, false, true},
+		{transport.NotFound, true, true},
+		{transport.QuotaExceeded, true, true},
+		{transport.Throttled, true, true},
+		{transport.Invalid, true, true},
+		{transport.Capacity, true, true},
+		{transport.Credentials, true, true},
+		{transport.Unreachable, false, false},
+	}
+}
+
+func TestKinds(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for i, k := range kinds() {
+		if int(k.kind) != i {
+			t.Errorf("%v is number %d and was %d: kinds are persisted", k.kind, k.kind, i)
+		}
+		if k.kind.Refusal() != k.refusal || k.kind.Protocol() != k.protocol {
+			t.Errorf("%v: refusal %v, protocol %v; want %v, %v", k.kind, k.kind.Refusal(), k.kind.Protocol(), k.refusal, k.protocol)
+		}
+		if name := k.kind.Error(); seen[name] || name == "" || name != strings.ToLower(name) || strings.HasPrefix(name, "kind ") {
+			t.Errorf("kind %d is called %q", i, name)
+		}
+		seen[k.kind.Error()] = true
+	}
+	next := transport.Kind(len(kinds()))
+	if next.Error() != fmt.Sprintf("kind %d", next) || next.Refusal() {
+		t.Errorf("a kind from a later version is %q, refusal %v; want its number, and nothing claimed", next, next.Refusal())
+	}
+}
+
+func TestErrorIsItsKind(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds() {
+		err := fmt.Errorf("starting lab/ws-1: %w", &transport.Error{Kind: k.kind, Err: io.ErrUnexpectedEOF})
+		for _, other := range kinds() {
+			if got, want := errors.Is(err, other.kind), k.kind == other.kind; got != want {
+				t.Errorf("errors.Is(%v, %v) = %v", err, other.kind, got)
+			}
+		}
+		var e *transport.Error
+		if !errors.As(err, &e) || e.Kind != k.kind {
+			t.Errorf("errors.As(%v) gives %v", err, e)
+		}
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%v hides its cause", err)
+		}
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		err  transport.Error
+		want string
+	}{
+		{transport.Error{}, "unknown outcome"},
+		{transport.Error{Kind: transport.Throttled, Code: "ThrottlingException"}, "throttled: ThrottlingException"},
+		{transport.Error{Kind: transport.Unknown, Err: io.EOF}, "unknown outcome: EOF"},
+		{
+			transport.Error{
+				Kind: transport.Conflict, Code: "ConflictException", Message: "another operation is in progress",
+				HTTPStatusCode: 409, RequestID: "r-1", Err: io.EOF,
+			},
+			"conflict: ConflictException: another operation is in progress (HTTP 409, request r-1)",
+		},
+		{transport.Error{Kind: transport.Internal, HTTPStatusCode: 500}, "internal error (HTTP 500)"},
+		{transport.Error{Kind: transport.NotFound, RequestID: "r-2"}, "not found (request r-2)"},
+	} {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}
+
+func ExampleKind() {
+	err := fmt.Errorf("start lab/ws-1: %w", &transport.Error{
+		Kind: transport.Throttled, Code: "ThrottlingException", HTTPStatusCode: 429,
+	})
+	fmt.Println(errors.Is(err, transport.Throttled))
+	var e *transport.Error
+	fmt.Println(errors.As(err, &e), e.HTTPStatusCode, e.Kind.Refusal())
+	// Output:
+	// true
+	// true 429 true
+}
