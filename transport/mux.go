@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -122,15 +123,23 @@ func (m *Mux) BatchGet(ctx context.Context, refs []Ref) ([]Result, error) {
 	return out, nil
 }
 
-// batch gets the part of refs that t serves, by one call where t can.
+// batch gets the part of refs that t serves, by as few calls as t's traits
+// allow: two transports may share a lane and take batches of different size.
 func batch(ctx context.Context, t Transport, refs []Ref, part []int, out []Result) {
 	b, ok := t.(BatchGetter)
-	if !ok {
+	most := TraitsOf(t, refs[part[0]]).MaxBatch
+	if !ok || most == 0 {
 		for _, i := range part {
 			out[i].Session, out[i].Err = t.Get(ctx, refs[i])
 		}
 		return
 	}
+	for some := range slices.Chunk(part, most) {
+		oneBatch(ctx, b, refs, some, out)
+	}
+}
+
+func oneBatch(ctx context.Context, b BatchGetter, refs []Ref, part []int, out []Result) {
 	mine := make([]Ref, len(part))
 	for n, i := range part {
 		mine[n] = refs[i]
