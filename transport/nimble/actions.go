@@ -1,0 +1,142 @@
+package nimble
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/google/uuid"
+)
+
+// arrival is a request that was found to be right, as far as any action cares.
+type arrival struct {
+	ref    transport.Ref
+	header http.Header
+	query  url.Values
+	body   []byte
+}
+
+// action serves one action and returns the answer's body.
+type action func(ctx context.Context, p transport.Provider, in arrival) (any, error)
+
+func start(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+	token, err := in.token()
+	if err != nil {
+		return nil, err
+	}
+	if err := in.decode(&struct{}{}); err != nil {
+		return nil, err
+	}
+	return answer(p.Start(ctx, transport.StartInput{Ref: in.ref, ClientToken: token}))
+}
+
+func stop(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+	token, err := in.token()
+	if err != nil {
+		return nil, err
+	}
+	var body stopBody
+	if err := in.decode(&body); err != nil {
+		return nil, err
+	}
+	return answer(p.Stop(ctx, transport.StopInput{Ref: in.ref, ClientToken: token, VolumeRetentionMode: body.VolumeRetentionMode}))
+}
+
+func get(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+	return answer(p.Get(ctx, in.ref))
+}
+
+func remove(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+	token, err := in.token()
+	if err != nil {
+		return nil, err
+	}
+	return answer(p.Delete(ctx, transport.DeleteInput{Ref: in.ref, ClientToken: token}))
+}
+
+func create(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+	token, err := in.token()
+	if err != nil {
+		return nil, err
+	}
+	var body createBody
+	if err := in.decode(&body); err != nil {
+		return nil, err
+	}
+	return answer(p.Create(ctx, transport.CreateInput{
+		StudioID:         in.ref.StudioID,
+		ClientToken:      token,
+		LaunchProfileID:  body.LaunchProfileID,
+		EC2InstanceType:  body.EC2InstanceType,
+		OwnedBy:          body.OwnedBy,
+		StreamingImageID: body.StreamingImageID,
+		Tags:             body.Tags,
+	}))
+}
+
+func list(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+	for _, name := range []string{"createdBy", "ownedBy", "nextToken"} {
+		if len(in.query[name]) > 1 {
+			return nil, invalid("the query names " + name + " more than once")
+		}
+	}
+	input := transport.ListInput{
+		StudioID:  in.ref.StudioID,
+		CreatedBy: in.query.Get("createdBy"),
+		OwnedBy:   in.query.Get("ownedBy"),
+		NextToken: in.query.Get("nextToken"),
+	}
+	// The model says one text; some clients repeat the parameter.
+	for _, ids := range in.query["sessionIds"] {
+		for id := range strings.SplitSeq(ids, ",") {
+			if err := transport.CheckID("session id", id); err != nil {
+				return nil, err
+			}
+			input.SessionIDs = append(input.SessionIDs, id)
+		}
+	}
+	page, err := p.List(ctx, input)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]session, len(page.Sessions))
+	for i, s := range page.Sessions {
+		out[i] = toWire(s)
+	}
+	return listAnswer{Sessions: &out, NextToken: page.NextToken}, nil
+}
+
+func answer(s transport.Session, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := toWire(s)
+	return sessionAnswer{&out}, nil
+}
+
+// token is the client's, or a new one where it sent none.
+func (in arrival) token() (string, error) {
+	values := in.header[headerToken]
+	switch len(values) {
+	case 0:
+		return uuid.NewString(), nil
+	case 1:
+		return values[0], transport.CheckToken(values[0])
+	}
+	return "", invalid("the client token is given more than once")
+}
+
+// decode reads a body that may be absent, and may have members not known here.
+func (in arrival) decode(into any) error {
+	if len(in.body) == 0 {
+		return nil
+	}
+	if looksForeign(in.body) || json.Unmarshal(in.body, into) != nil {
+		return invalid("the request body is not a JSON object of this action")
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package nimble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/rouse-dev/rouse/transport"
+)
+
+const (
+	// maxQuery keeps a request's URL, with the endpoint and the path, below the
+	// 8 KiB that proxies commonly take.
+	maxQuery = 6 << 10
+	// maxPages ends a list that does not end by itself.
+	maxPages = 10
+)
+
+// BatchGet looks at refs by ListStreamingSessions, one request where their ids
+// fit a URL. A session that a list which came to its end leaves out is NotFound.
+// If the provider refuses the list or answers with what cannot be read, each of
+// its sessions is looked at by itself, once: one bad member does not hide the
+// others. The error is the call's if nothing was learnt of any.
+func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
+	if len(refs) > maxBatch {
+		return nil, &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
+			Message: fmt.Sprintf("a batch of %d sessions: at most %d are allowed", len(refs), maxBatch)}
+	}
+	out := make([]transport.Result, len(refs))
+	lists, singles := split(refs, out)
+	for _, list := range lists {
+		if !c.listed(ctx, refs, list, out) {
+			singles = append(singles, list...)
+		}
+	}
+	c.singly(ctx, refs, singles, out)
+	if err := callError(out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// split sorts the refs by how they are looked at: in lists, by studio and as
+// many as fit a URL, or singly. A ref that names nothing has its result at once.
+func split(refs []transport.Ref, out []transport.Result) (lists [][]int, singles []int) {
+	type list struct{ at, size int }
+	current := map[string]list{} // by studio
+	for i, ref := range refs {
+		if err := ref.Check(); err != nil {
+			out[i].Err = err
+			continue
+		}
+		if strings.Contains(ref.SessionID, ",") {
+			singles = append(singles, i)
+			continue
+		}
+		size := 3 * (len(ref.SessionID) + 1) // if every byte needs an escape
+		l, ok := current[ref.StudioID]
+		if !ok || l.size+size > maxQuery {
+			l = list{at: len(lists)}
+			lists = append(lists, nil)
+		}
+		l.size += size
+		current[ref.StudioID] = l
+		lists[l.at] = append(lists[l.at], i)
+	}
+	return lists, singles
+}
+
+// listed fills in the results of part, all of one studio. It returns false if
+// they have to be looked at singly.
+func (c *Client) listed(ctx context.Context, refs []transport.Ref, part []int, out []transport.Result) bool {
+	if len(part) == 1 {
+		return false
+	}
+	in := transport.ListInput{StudioID: refs[part[0]].StudioID}
+	for _, i := range part {
+		in.SessionIDs = append(in.SessionIDs, refs[i].SessionID)
+	}
+	found, err := c.pages(ctx, in)
+	if wholeRefused(err) {
+		return false
+	}
+	for _, i := range part {
+		s, ok := found[refs[i].SessionID]
+		switch {
+		case ok:
+			out[i].Session = s
+		case err != nil:
+			out[i].Err = err
+		default:
+			out[i].Err = leftOut(refs[i])
+		}
+	}
+	return true
+}
+
+// pages follows a list to its end.
+func (c *Client) pages(ctx context.Context, in transport.ListInput) (map[string]transport.Session, error) {
+	found := map[string]transport.Session{}
+	for range maxPages {
+		page, err := c.List(ctx, in)
+		if err != nil {
+			return found, err
+		}
+		for _, s := range page.Sessions {
+			found[s.SessionID] = s
+		}
+		if page.NextToken == "" {
+			return found, nil
+		}
+		if page.NextToken == in.NextToken {
+			break
+		}
+		in.NextToken = page.NextToken
+	}
+	return found, &transport.Error{Kind: transport.Unknown, HTTPStatusCode: http.StatusOK,
+		Message: fmt.Sprintf("a list of %d sessions does not end", len(in.SessionIDs))}
+}
+
+// wholeRefused reports whether err may be the fault of one member.
+func wholeRefused(err error) bool {
+	var e *transport.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Kind {
+	case transport.Invalid, transport.NotFound, transport.AccessDenied:
+		return true
+	case transport.Unknown:
+		return e.HTTPStatusCode == http.StatusOK
+	}
+	return false
+}
+
+// singly looks at each of part. Where the provider is not there or wants less,
+// the rest is not asked for.
+func (c *Client) singly(ctx context.Context, refs []transport.Ref, part []int, out []transport.Result) {
+	var stop error
+	for _, i := range part {
+		if stop != nil {
+			out[i].Err = stop
+			continue
+		}
+		out[i].Session, out[i].Err = c.Get(ctx, refs[i])
+		if err := out[i].Err; err != nil && (ctx.Err() != nil || errors.Is(err, transport.Throttled) ||
+			errors.Is(err, transport.Unreachable) || errors.Is(err, transport.Credentials)) {
+			stop = err
+		}
+	}
+}
+
+// callError is the error that all results share, if the call failed as a whole.
+func callError(out []transport.Result) error {
+	for _, r := range out {
+		if r.Err == nil || r.Err != out[0].Err {
+			return nil
+		}
+	}
+	if len(out) < 2 {
+		return nil
+	}
+	return out[0].Err
+}
+
+func leftOut(ref transport.Ref) error {
+	return &transport.Error{Kind: transport.NotFound, Code: "ResourceNotFoundException",
+		HTTPStatusCode: http.StatusOK,
+		Message:        fmt.Sprintf("session %q is not among the studio's", ref),
+		Context:        map[string]string{"resourceId": ref.SessionID}}
+}

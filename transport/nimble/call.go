@@ -1,0 +1,143 @@
+package nimble
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// call is one invocation of an action: all attempts of it. Its flags are set by
+// the goroutines of net/http too.
+type call struct {
+	client *Client
+	ref    transport.Ref // the session asked for, as far as the input names it
+	list   bool          // the answer is a page, not a session
+	looks  bool          // the action changes nothing
+
+	dialed    atomic.Bool // net/http was seen looking for a connection
+	connected atomic.Bool // … and having one
+	open      bool        // an attempt before the last may have had its effect
+}
+
+// invoke sends in, a transport's input, and returns a transport.Session or a
+// transport.ListOutput. Its error is always a *transport.Error.
+func (c *Client) invoke(ctx context.Context, op string, in any) (any, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &transport.Error{NotSent: true, Err: err}
+	}
+	call := &call{client: c}
+	stack := middleware.NewStack(op, smithyhttp.NewStackRequest)
+	if err := call.assemble(stack, op); err != nil {
+		return nil, &transport.Error{Kind: transport.Invalid, NotSent: true, Err: fmt.Errorf("nimble: middleware: %w", err)}
+	}
+	ctx = middleware.ClearStackValues(ctx)
+	ctx = middleware.WithServiceID(ctx, ServiceID)
+	ctx = middleware.WithOperationName(ctx, op)
+	handler := smithyhttp.NewClientHandlerWithOptions(call)
+	out, _, err := middleware.DecorateHandler(handler, stack).Handle(ctx, in)
+	if err != nil {
+		return nil, call.verdict(&smithy.OperationError{ServiceID: ServiceID, OperationName: op, Err: err})
+	}
+	return out, nil
+}
+
+// assemble builds the stack. The steps that the SDK's helpers look for by name
+// come first.
+func (c *call) assemble(stack *middleware.Stack, op string) error {
+	o := c.client.options
+	steps := []func() error{
+		func() error {
+			return stack.Serialize.Add(middleware.SerializeMiddlewareFunc("OperationSerializer", c.serialize), middleware.After)
+		},
+		func() error {
+			return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("OperationDeserializer", c.deserialize), middleware.After)
+		},
+		func() error {
+			return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("ResolveEndpointV2", c.resolve), middleware.After)
+		},
+		func() error {
+			return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("Signing", c.sign), "ResolveEndpointV2", middleware.After)
+		},
+		func() error { return middleware.AddSetLoggerMiddleware(stack, o.Logger) },
+		func() error {
+			return stack.Initialize.Add(&awsmiddleware.RegisterServiceMetadata{
+				Region: o.Region, ServiceID: ServiceID, SigningName: serviceName, OperationName: op,
+			}, middleware.Before)
+		},
+		func() error { return awsmiddleware.AddClientRequestIDMiddleware(stack) },
+		func() error {
+			return awsmiddleware.AddSDKAgentKeyValue(awsmiddleware.APIMetadata, serviceName, apiVersion)(stack)
+		},
+		func() error { return awsmiddleware.AddSDKAgentKey(awsmiddleware.FrameworkMetadata, "rouse")(stack) },
+		func() error {
+			if o.AppID == "" {
+				return nil
+			}
+			return awsmiddleware.AddSDKAgentKey(awsmiddleware.ApplicationIdentifier, o.AppID)(stack)
+		},
+		func() error {
+			return retry.AddRetryMiddlewares(stack, retry.AddRetryMiddlewaresOptions{
+				Retryer: o.Retryer, LogRetryAttempts: o.ClientLogMode.IsRetries(),
+			})
+		},
+		func() error { return awsmiddleware.AddRequestIDRetrieverMiddleware(stack) },
+		func() error { return awshttp.AddResponseErrorMiddleware(stack) },
+		func() error { return awsmiddleware.AddRecordResponseTiming(stack) },
+		func() error {
+			return stack.Deserialize.Add(&smithyhttp.RequestResponseLogger{
+				LogRequest:          o.ClientLogMode.IsRequest(),
+				LogRequestWithBody:  o.ClientLogMode.IsRequestWithBody(),
+				LogResponse:         o.ClientLogMode.IsResponse(),
+				LogResponseWithBody: o.ClientLogMode.IsResponseWithBody(),
+			}, middleware.After)
+		},
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	for _, fn := range o.APIOptions {
+		if err := fn(stack); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Do is the wire: the HTTP client, watched.
+func (c *call) Do(req *http.Request) (*http.Response, error) {
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { c.dialed.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
+	})
+	resp, err := c.client.http.Do(req.WithContext(ctx))
+	if err == nil && resp.Request != nil && resp.Request.Response != nil {
+		_ = resp.Body.Close()
+		return nil, &transport.Error{Kind: transport.Unreachable, HTTPStatusCode: resp.Request.Response.StatusCode,
+			Message: "the HTTP client followed a redirect: configure one that does not"}
+	}
+	if resp != nil && resp.Body != nil {
+		resp.Body = limited{io.LimitReader(resp.Body, maxAnswer+1), resp.Body}
+	}
+	return resp, err
+}
+
+// limited is the beginning of a body, whoever reads it. It is counted after
+// decompression.
+type limited struct {
+	io.Reader
+	io.Closer
+}

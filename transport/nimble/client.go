@@ -1,0 +1,202 @@
+package nimble
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+	"github.com/google/uuid"
+)
+
+// ServiceID names the service to what an aws.Config's ServiceOptions and the
+// SDK's middleware ask for.
+const ServiceID = "nimble"
+
+// maxBatch is how many sessions one BatchGet takes.
+const maxBatch = 100
+
+// Options configure a [Client]. Those above the gap mean what they mean to any
+// client of the AWS SDK.
+type Options struct {
+	Region       string                  // of the signature's scope; required
+	Credentials  aws.CredentialsProvider // required
+	HTTPClient   aws.HTTPClient          // nil: the SDK's own
+	BaseEndpoint *string                 // required: the hosted service has ended
+	// Retryer repeats failed sends inside one call. nil, which is right beneath
+	// an engine: each call sends once.
+	Retryer       aws.Retryer
+	Logger        logging.Logger // nil: none
+	ClientLogMode aws.ClientLogMode
+	APIOptions    []func(*middleware.Stack) error
+	AppID         string // of the user agent
+	// DisableClockSkewCorrection signs with this machine's clock, whatever
+	// the provider's answers say of it.
+	DisableClockSkewCorrection bool
+
+	// TokenMemory is how long the provider remembers a client token; see
+	// [transport.Traits]. 0: not known.
+	TokenMemory time.Duration
+	// StaleFor is how long answers may show the past; see [transport.Traits].
+	// 0 is [transport.DefaultStaleFor].
+	StaleFor time.Duration
+}
+
+func (o Options) copy() Options {
+	o.APIOptions = slices.Clone(o.APIOptions)
+	return o
+}
+
+// Client speaks the protocol to an endpoint. It is a [transport.Provider], a
+// [transport.BatchGetter] and a [transport.Describer], and safe for concurrent
+// use.
+//
+// Its errors are all *transport.Error; where the provider answered with one,
+// errors.As finds a smithy.APIError, an *awshttp.ResponseError and a
+// *smithy.OperationError in the chain as well.
+type Client struct {
+	options Options
+	http    aws.HTTPClient
+	// skew is what to add to this machine's clock when signing, in nanoseconds.
+	skew atomic.Int64
+}
+
+var (
+	_ transport.Provider    = (*Client)(nil)
+	_ transport.BatchGetter = (*Client)(nil)
+	_ transport.Describer   = (*Client)(nil)
+)
+
+// NewFromConfig makes a Client as a service client of the AWS SDK is made. Of
+// cfg's settings for retries only Retryer counts: without one each call sends
+// once. A missing endpoint, region or credential is an error of each call.
+func NewFromConfig(cfg aws.Config, optFns ...func(*Options)) *Client {
+	o := Options{
+		Region:                     cfg.Region,
+		Credentials:                cfg.Credentials,
+		HTTPClient:                 cfg.HTTPClient,
+		BaseEndpoint:               cfg.BaseEndpoint,
+		Logger:                     cfg.Logger,
+		ClientLogMode:              cfg.ClientLogMode,
+		APIOptions:                 cfg.APIOptions,
+		AppID:                      cfg.AppID,
+		DisableClockSkewCorrection: cfg.DisableClockSkewCorrection,
+	}
+	if cfg.Retryer != nil {
+		o.Retryer = cfg.Retryer()
+	}
+	return New(o, append([]func(*Options){func(o *Options) {
+		for _, fn := range cfg.ServiceOptions {
+			fn(ServiceID, o)
+		}
+	}}, optFns...)...)
+}
+
+// New makes a Client of options. See [NewFromConfig].
+func New(options Options, optFns ...func(*Options)) *Client {
+	options = options.copy()
+	for _, fn := range optFns {
+		fn(&options)
+	}
+	if options.Retryer == nil {
+		options.Retryer = aws.NopRetryer{}
+	}
+	if options.Logger == nil {
+		options.Logger = logging.Nop{}
+	}
+	return &Client{options: options, http: straight(options.HTTPClient)}
+}
+
+// Options returns a copy of the client's options.
+func (c *Client) Options() Options { return c.options.copy() }
+
+// straight makes a client that follows no redirect of one that might. A client
+// of a type not known here is left as it is, and checked after each answer.
+func straight(h aws.HTTPClient) aws.HTTPClient {
+	if h == nil {
+		h = awshttp.NewBuildableClient()
+	}
+	if b, ok := h.(*awshttp.BuildableClient); ok {
+		h = b.Freeze()
+	}
+	known, ok := h.(*http.Client)
+	if !ok {
+		return h
+	}
+	own := *known
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+// Start asks for a stopped session to be started: one request, whatever the
+// outcome, unless Options has a Retryer.
+func (c *Client) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	return c.session(ctx, "StartStreamingSession", in)
+}
+
+// Stop asks for a session to be stopped. Without a ClientToken it makes one up.
+func (c *Client) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
+	in.ClientToken = tokenOr(in.ClientToken)
+	return c.session(ctx, "StopStreamingSession", in)
+}
+
+// Get looks at a session. net/http may repeat the request by itself if a kept
+// connection turns out to be closed.
+func (c *Client) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	return c.session(ctx, "GetStreamingSession", ref)
+}
+
+// Create asks for a new session. Without a ClientToken it makes one up.
+func (c *Client) Create(ctx context.Context, in transport.CreateInput) (transport.Session, error) {
+	in.ClientToken = tokenOr(in.ClientToken)
+	return c.session(ctx, "CreateStreamingSession", in)
+}
+
+// Delete asks for a session to be deleted. Without a ClientToken it makes one up.
+func (c *Client) Delete(ctx context.Context, in transport.DeleteInput) (transport.Session, error) {
+	in.ClientToken = tokenOr(in.ClientToken)
+	return c.session(ctx, "DeleteStreamingSession", in)
+}
+
+// List returns one page of a studio's sessions. SessionIDs go as one text with
+// commas between them, so an id with a comma cannot be asked for.
+func (c *Client) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
+	out, err := c.invoke(ctx, "ListStreamingSessions", in)
+	if err != nil {
+		return transport.ListOutput{}, err
+	}
+	return out.(transport.ListOutput), nil
+}
+
+// Traits are the same for every session: idempotent by token, for as long as
+// Options says, batches of up to 100.
+func (c *Client) Traits(transport.Ref) transport.Traits {
+	return transport.Traits{
+		Repeat:      transport.ByToken,
+		TokenMemory: c.options.TokenMemory,
+		StaleFor:    c.options.StaleFor,
+		MaxBatch:    maxBatch,
+	}
+}
+
+func (c *Client) session(ctx context.Context, op string, in any) (transport.Session, error) {
+	out, err := c.invoke(ctx, op, in)
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return out.(transport.Session), nil
+}
+
+func tokenOr(token string) string {
+	if token == "" {
+		return uuid.NewString()
+	}
+	return token
+}

@@ -1,0 +1,174 @@
+package nimble
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// maxAnswer is how much of an answer is read, after decompression.
+const maxAnswer = 1 << 20
+
+var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+
+// deserialize reads an answer into out.Result, a transport.Session or a
+// transport.ListOutput, or into an error that is a *transport.Error.
+func (c *call) deserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+	out middleware.DeserializeOutput, md middleware.Metadata, err error,
+) {
+	out, md, err = next.HandleDeserialize(ctx, in)
+	if err != nil {
+		return out, md, err
+	}
+	resp, ok := out.RawResponse.(*smithyhttp.Response)
+	if !ok {
+		return out, md, fmt.Errorf("nimble: an answer of type %T is not HTTP's", out.RawResponse)
+	}
+	// Closed without being drained: what is left may have no end.
+	defer func() { _ = resp.Body.Close() }()
+	body, readErr := readBody(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		return out, md, refused(resp.Response, body, readErr)
+	}
+	if out.Result, err = c.accepted(resp.Response, body, readErr); err != nil {
+		return out, md, err
+	}
+	return out, md, nil
+}
+
+// readBody reads what [call.Do] lets through.
+func readBody(r io.Reader) ([]byte, error) {
+	body, err := io.ReadAll(r)
+	if err == nil && len(body) > maxAnswer {
+		err = errTooLarge
+	}
+	return body, err
+}
+
+// refused is the verdict of an answer other than 200.
+func refused(resp *http.Response, body []byte, readErr error) *transport.Error {
+	code, b, shaped := readError(resp.Header, body)
+	if !shaped {
+		return foreign(resp, body, readErr)
+	}
+	e := answered(resp)
+	e.Kind = kindOf(resp.StatusCode, code, b.Code)
+	e.Code, e.Message, e.Context = code, b.Message, b.Context
+	e.RetryAfter = retryAfter(resp.Header)
+	if e.Kind == transport.Credentials {
+		// Such a message may quote the canonical request, session token included.
+		e.Message, e.Context = "the provider did not accept the credentials, or the clock", nil
+	}
+	if e.Message == "" {
+		e.Message = http.StatusText(resp.StatusCode)
+	}
+	e.Err = apiError(code, e.Message, resp.StatusCode)
+	return e
+}
+
+// foreign is the verdict of an answer that is not the service's, but a proxy's
+// or a portal's; if it was cut short, what it was cannot be known.
+func foreign(resp *http.Response, body []byte, readErr error) *transport.Error {
+	e := answered(resp)
+	e.Kind, e.Date = transport.Unreachable, time.Time{}
+	what := resp.Header.Get("Content-Type")
+	if what == "" {
+		what = "no content type"
+	}
+	if to := resp.Header.Get("Location"); to != "" {
+		what += ", to " + to
+	}
+	e.Message = clean(fmt.Sprintf("not an answer of the service: %s, %s", http.StatusText(resp.StatusCode), what), 512)
+	if readErr != nil && !looksForeign(body) {
+		e.Kind, e.Err = transport.Unknown, readErr
+	}
+	return e
+}
+
+// accepted decodes a 200.
+func (c *call) accepted(resp *http.Response, body []byte, readErr error) (any, error) {
+	if looksForeign(body) || readErr == nil && len(body) == 0 {
+		return nil, foreign(resp, body, nil)
+	}
+	if readErr != nil {
+		return nil, unreadable(resp, readErr)
+	}
+	if c.list {
+		return c.acceptedList(resp, body)
+	}
+	var answer sessionAnswer
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, undecodable(resp, body, err)
+	}
+	if answer.Session == nil {
+		return nil, foreign(resp, body, nil)
+	}
+	s := fromWire(*answer.Session, c.ref.StudioID, serverDate(resp.Header))
+	switch {
+	case s.SessionID == "":
+		s.SessionID = c.ref.SessionID
+	case c.ref.SessionID != "" && s.SessionID != c.ref.SessionID:
+		return nil, unreadable(resp, fmt.Errorf("asked for session %q, got session %.128q", c.ref.SessionID, s.SessionID))
+	}
+	return s, nil
+}
+
+func (c *call) acceptedList(resp *http.Response, body []byte) (any, error) {
+	var answer listAnswer
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return nil, undecodable(resp, body, err)
+	}
+	if answer.Sessions == nil {
+		return nil, foreign(resp, body, nil)
+	}
+	date := serverDate(resp.Header)
+	out := transport.ListOutput{NextToken: answer.NextToken}
+	for _, s := range *answer.Sessions {
+		out.Sessions = append(out.Sessions, fromWire(s, c.ref.StudioID, date))
+	}
+	return out, nil
+}
+
+// looksForeign reports whether body cannot be the beginning of a JSON object.
+// Nothing at all can.
+func looksForeign(body []byte) bool {
+	body = bytes.TrimLeft(body, " \t\r\n")
+	return len(body) > 0 && body[0] != '{'
+}
+
+// undecodable tells a text that is no JSON, and so not the service's, from an
+// object that was cut short or has members of another type, which may be.
+func undecodable(resp *http.Response, body []byte, err error) *transport.Error {
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) && int(syntax.Offset) < len(body) {
+		return foreign(resp, body, nil)
+	}
+	return unreadable(resp, err)
+}
+
+// unreadable is a 200 whose content is not to be believed: the request may have
+// had its effect.
+func unreadable(resp *http.Response, err error) *transport.Error {
+	e := answered(resp)
+	e.Message = clean("the answer cannot be read: "+err.Error(), 512)
+	e.Err = err
+	return e
+}
+
+func answered(resp *http.Response) *transport.Error {
+	return &transport.Error{
+		HTTPStatusCode: resp.StatusCode,
+		RequestID:      clean(resp.Header.Get(headerRequestID), 128),
+		Date:           serverDate(resp.Header),
+	}
+}

@@ -1,0 +1,226 @@
+package nimble
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+)
+
+// capacityCode is the body's more specific code by which Capacity is told from
+// other quotas: the wire has no error of its own for it.
+const capacityCode = "INSUFFICIENT_CAPACITY"
+
+// modelled are the seed's errors. The Handler answers by them and the Client
+// reads them; Capacity travels as a quota with [capacityCode].
+var modelled = [...]struct {
+	kind   transport.Kind
+	code   string
+	status int
+}{
+	{transport.AccessDenied, "AccessDeniedException", http.StatusForbidden},
+	{transport.Conflict, "ConflictException", http.StatusConflict},
+	{transport.Internal, "InternalServerErrorException", http.StatusInternalServerError},
+	{transport.NotFound, "ResourceNotFoundException", http.StatusNotFound},
+	{transport.QuotaExceeded, "ServiceQuotaExceededException", http.StatusPaymentRequired},
+	{transport.Throttled, "ThrottlingException", http.StatusTooManyRequests},
+	{transport.Invalid, "ValidationException", http.StatusBadRequest},
+	{transport.Capacity, "ServiceQuotaExceededException", http.StatusPaymentRequired},
+}
+
+// commonKind knows the errors common to all actions. They are spelled with and
+// without "Exception", depending on which part of a service answers.
+func commonKind(code string) (transport.Kind, bool) {
+	switch strings.TrimSuffix(code, "Exception") {
+	case "ExpiredToken", "UnrecognizedClient", "InvalidSignature", "SignatureDoesNotMatch",
+		"RequestExpired", "IncompleteSignature", "MissingAuthenticationToken",
+		"InvalidClientTokenId", "RequestTimeTooSkewed", "AuthFailure":
+		return transport.Credentials, true
+	case "ServiceUnavailable", "InternalFailure", "InternalServerError", "InternalServer", "RequestTimeout":
+		return transport.Internal, true
+	case "UnknownOperation":
+		return transport.Invalid, true
+	}
+	return transport.Unknown, false
+}
+
+// kindOf is the verdict of an answer in the service's shape. The code decides,
+// except that a 5xx never becomes a refusal other than throttling: what a
+// failing server did is open, whatever it says.
+func kindOf(status int, code, detail string) transport.Kind {
+	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
+		return transport.Throttled
+	}
+	if status >= 500 {
+		return transport.Internal
+	}
+	if code == "ServiceQuotaExceededException" && detail == capacityCode {
+		return transport.Capacity
+	}
+	for _, m := range modelled {
+		if m.code == code {
+			return m.kind
+		}
+	}
+	if kind, ok := commonKind(code); ok {
+		return kind
+	}
+	return kindOfStatus(status)
+}
+
+func kindOfStatus(status int) transport.Kind {
+	switch status {
+	case http.StatusUnauthorized:
+		return transport.Credentials
+	case http.StatusProxyAuthRequired:
+		return transport.Unreachable
+	case http.StatusRequestTimeout:
+		return transport.Internal
+	}
+	for _, m := range modelled {
+		if m.status == status {
+			return m.kind
+		}
+	}
+	if status >= 400 {
+		return transport.Invalid
+	}
+	return transport.Unreachable
+}
+
+// known reports whether code is one that this package has a verdict for.
+func known(code string) bool {
+	for _, m := range modelled {
+		if m.code == code {
+			return true
+		}
+	}
+	if _, ok := commonKind(code); ok {
+		return true
+	}
+	_, ok := retry.DefaultThrottleErrorCodes[code]
+	return ok
+}
+
+// readError decodes an error answer. ok is false for one without the service's
+// shape: neither the error's header nor a JSON body that names a code of the
+// service. A member that is not what it should be counts as absent.
+func readError(h http.Header, body []byte) (code string, e errorBody, ok bool) {
+	var members map[string]json.RawMessage
+	_ = json.Unmarshal(body, &members) // not JSON: no members
+	text := func(names ...string) (s string) {
+		for _, name := range names {
+			if json.Unmarshal(members[name], &s) == nil && s != "" {
+				return s
+			}
+		}
+		return ""
+	}
+	e.Code = clean(text("code", "Code"), 128)
+	e.Message = clean(text("message", "Message"), 512)
+	e.Context = readContext(members["context"])
+
+	if code = shortCode(h.Get(headerErrorType)); code != "" {
+		return code, e, true
+	}
+	if code = shortCode(text("__type")); code != "" {
+		return code, e, true
+	}
+	// Other services have a "code" as well: it counts if it is one of ours, or
+	// if the answer carries a request id as the service's do.
+	code = shortCode(e.Code)
+	return code, e, code != "" && (known(code) || h.Get(headerRequestID) != "")
+}
+
+func readContext(raw json.RawMessage) map[string]string {
+	var m map[string]string
+	if json.Unmarshal(raw, &m) != nil || len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]string, min(len(m), 16))
+	for k, v := range m {
+		if len(out) == 16 {
+			break
+		}
+		out[clean(k, 128)] = clean(v, 512)
+	}
+	return out
+}
+
+// shortCode cuts a namespace before '#' and a URL after ':' away.
+func shortCode(s string) string {
+	s, _, _ = strings.Cut(s, ":")
+	if i := strings.LastIndexByte(s, '#'); i >= 0 {
+		s = s[i+1:]
+	}
+	return clean(strings.TrimSpace(s), 128)
+}
+
+// clean makes a provider's text fit for logs and terminals: what cannot be
+// printed becomes a space, and at most limit bytes remain.
+func clean(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit]
+		for len(s) > 0 && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && !utf8.RuneStart(s[len(s)-1]) {
+			s = s[:len(s)-1]
+		}
+	}
+	s = strings.ToValidUTF8(s, " ")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s))
+}
+
+// serverDate is the provider's clock. An answer with an Age came from a cache,
+// and its Date is the past.
+func serverDate(h http.Header) time.Time {
+	if h.Get("Age") != "" {
+		return time.Time{}
+	}
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+// retryAfter reads Retry-After, in seconds or as a date, and x-amz-retry-after
+// in milliseconds. A date counts from the provider's clock where that is known.
+func retryAfter(h http.Header) time.Duration {
+	const most = 24 * time.Hour // so that no number overflows
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Duration(min(max(n, 0), int64(most/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		now := serverDate(h)
+		if now.IsZero() {
+			now = time.Now()
+		}
+		return min(max(at.Sub(now), 0), most)
+	}
+	if n, err := strconv.ParseInt(strings.TrimSpace(h.Get("X-Amz-Retry-After")), 10, 64); err == nil {
+		return time.Duration(min(max(n, 0), int64(most/time.Millisecond))) * time.Millisecond
+	}
+	return 0
+}
+
+// apiError is what the SDK's own tools look for in an error's chain.
+func apiError(code, message string, status int) error {
+	fault := smithy.FaultClient
+	if status >= 500 {
+		fault = smithy.FaultServer
+	}
+	return &smithy.GenericAPIError{Code: code, Message: message, Fault: fault}
+}

@@ -1,0 +1,156 @@
+package nimble
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/uuid"
+)
+
+// maxBody is how much of a request's body is taken.
+const maxBody = 64 << 10
+
+// HandlerConfig configures a [Handler]. With its zero value the Handler serves
+// everybody.
+type HandlerConfig struct {
+	// Credentials finds the credentials of an access key id; the zero
+	// aws.Credentials says that there are none. An error of it becomes an
+	// internal error, and its text goes to the Logger only. See [Keys].
+	//
+	// nil: NO SIGNATURE IS LOOKED AT. Whoever can reach the Handler can start and
+	// delete sessions: for loopback and tests only.
+	Credentials func(ctx context.Context, accessKeyID string) (aws.Credentials, error)
+	// Region that requests must be signed for. "": any.
+	Region string
+	// Logger gets refused signatures, failures and panics. nil: none.
+	Logger *slog.Logger
+}
+
+// Keys is a fixed set of credentials for [HandlerConfig].
+func Keys(credentials ...aws.Credentials) func(context.Context, string) (aws.Credentials, error) {
+	byKey := make(map[string]aws.Credentials, len(credentials))
+	for _, c := range credentials {
+		byKey[c.AccessKeyID] = c
+	}
+	return func(_ context.Context, accessKeyID string) (aws.Credentials, error) {
+		return byKey[accessKeyID], nil
+	}
+}
+
+// Handler serves the protocol's six actions from p, at the paths as they stand
+// in the protocol; a host that mounts it below a prefix strips that first. It
+// keeps nothing between requests and is safe for concurrent use.
+//
+// A panic of p becomes an internal error. Time-outs and limits of headers and
+// connections are the http.Server's.
+func Handler(p transport.Provider, c HandlerConfig) http.Handler {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &handler{provider: p, config: c}
+}
+
+type handler struct {
+	provider transport.Provider
+	config   HandlerConfig
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := uuid.NewString()
+	w.Header().Set(headerRequestID, id)
+	body, err := h.serve(w, r, id)
+	if err == nil {
+		writeJSON(w, http.StatusOK, body)
+		return
+	}
+	out := refusalOf(err)
+	if out.silent {
+		panic(http.ErrAbortHandler)
+	}
+	if out.status == http.StatusInternalServerError {
+		h.config.Logger.Error("nimble: internal error", "request", id, "method", r.Method, "path", r.URL.EscapedPath(), "error", err.Error())
+	}
+	out.write(w)
+}
+
+// serve returns the answer's body. Nothing is written before it has returned,
+// so that a panic can still become an answer.
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, id string) (out any, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			if cause == http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
+				panic(cause)
+			}
+			h.config.Logger.Error("nimble: panic", "request", id, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+			out, err = nil, internalError()
+		}
+	}()
+	rt, err := routeOf(r.Method, r.URL.EscapedPath())
+	if err != nil {
+		return nil, err
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, invalid("the query cannot be read")
+	}
+	body, err := h.admit(w, r, id)
+	if err != nil {
+		return nil, err
+	}
+	return rt.action(r.Context(), h.provider, arrival{ref: rt.ref, header: r.Header, query: query, body: body})
+}
+
+// admit verifies the signature and returns the body, which it covers.
+func (h *handler) admit(w http.ResponseWriter, r *http.Request, id string) ([]byte, error) {
+	if h.config.Credentials == nil {
+		return readRequest(w, r)
+	}
+	s, err := parseSignature(r, h.config.Region)
+	if err != nil {
+		h.refused(r, id, err)
+		return nil, err
+	}
+	body, err := readRequest(w, r)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := h.config.Credentials(r.Context(), s.accessKey)
+	if err != nil {
+		return nil, fmt.Errorf("nimble: credentials: %w", err)
+	}
+	if err := s.verify(r, body, credentials); err != nil {
+		h.refused(r, id, err)
+		return nil, err
+	}
+	return body, nil
+}
+
+func (h *handler) refused(r *http.Request, id string, err error) {
+	h.config.Logger.Warn("nimble: signature refused", "request", id, "remote", r.RemoteAddr, "error", err.Error())
+}
+
+func readRequest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	large := &refusal{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLargeException",
+		message: fmt.Sprintf("the request body is larger than %d bytes", maxBody)}
+	if r.ContentLength > maxBody {
+		return nil, large
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, large
+	case err != nil:
+		return nil, invalid("the request body cannot be read")
+	}
+	return body, nil
+}

@@ -1,0 +1,73 @@
+package nimble
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// unsent reports whether it is certain that no attempt reached the provider:
+// net/http looked for a connection and never had one. An HTTP client that does
+// not say what it does is never believed to have sent nothing.
+func (c *call) unsent() bool { return c.dialed.Load() && !c.connected.Load() }
+
+// attempted takes note of an attempt's outcome, before it is perhaps repeated.
+func (c *call) attempted(err error) {
+	if err == nil {
+		return
+	}
+	var e *transport.Error
+	if errors.As(err, &e) && (e.Kind.Refusal() || e.NotSent) || c.unsent() {
+		return
+	}
+	c.open = true
+}
+
+// verdict makes the call's error of what the stack returned.
+func (c *call) verdict(err error) error {
+	var out transport.Error
+	var e *transport.Error
+	switch {
+	case errors.As(err, &e):
+		out = *e
+		out.Err = err
+	default:
+		out = c.silence(err)
+	}
+	if c.open && !c.looks {
+		// The last attempt was refused, but one before it may have had its effect.
+		out.NotSent = false
+		if out.Kind.Refusal() {
+			out.Kind = transport.Unknown
+		}
+	}
+	return &out
+}
+
+// silence is the verdict where no answer came.
+func (c *call) silence(err error) transport.Error {
+	cause := err
+	var send *smithyhttp.RequestSendError
+	if errors.As(err, &send) {
+		cause = send.Err
+	}
+	var out transport.Error
+	var e *transport.Error
+	if errors.As(transport.Classify(cause), &e) {
+		out = *e
+	}
+	switch {
+	case !c.unsent():
+		// A connection was had, or nobody said: a dial that failed last does not
+		// speak for the attempts before it.
+		out.NotSent = out.NotSent && !c.connected.Load()
+	case errors.Is(err, context.Canceled):
+		out.NotSent = true
+	default:
+		out.Kind, out.NotSent = transport.Unreachable, true
+	}
+	return out
+}

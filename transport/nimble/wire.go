@@ -1,0 +1,165 @@
+package nimble
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+
+	smithytime "github.com/aws/smithy-go/time"
+)
+
+// The names that both sides of the wire share.
+const (
+	apiVersion  = "2020-08-01"
+	serviceName = "nimble" // of the endpoint and of the signature's scope
+
+	headerToken     = "X-Amz-Client-Token"
+	headerErrorType = "X-Amzn-ErrorType"
+	headerRequestID = "X-Amzn-RequestId"
+)
+
+// session is the resource as JSON. A member that is absent or null is unknown;
+// a member of another type than here is an error of the whole answer.
+type session struct {
+	ARN              string            `json:"arn,omitempty"`
+	CreatedAt        timestamp         `json:"createdAt,omitzero"`
+	CreatedBy        string            `json:"createdBy,omitempty"`
+	EC2InstanceType  string            `json:"ec2InstanceType,omitempty"`
+	LaunchProfileID  string            `json:"launchProfileId,omitempty"`
+	OwnedBy          string            `json:"ownedBy,omitempty"`
+	SessionID        string            `json:"sessionId,omitempty"`
+	StartedAt        timestamp         `json:"startedAt,omitzero"`
+	StartedBy        string            `json:"startedBy,omitempty"`
+	State            fsm.State         `json:"state,omitempty"`
+	StatusCode       string            `json:"statusCode,omitempty"`
+	StatusMessage    string            `json:"statusMessage,omitempty"`
+	StopAt           timestamp         `json:"stopAt,omitzero"`
+	StoppedAt        timestamp         `json:"stoppedAt,omitzero"`
+	StoppedBy        string            `json:"stoppedBy,omitempty"`
+	StreamingImageID string            `json:"streamingImageId,omitempty"`
+	Tags             map[string]string `json:"tags,omitempty"`
+	TerminateAt      timestamp         `json:"terminateAt,omitzero"`
+	UpdatedAt        timestamp         `json:"updatedAt,omitzero"`
+	UpdatedBy        string            `json:"updatedBy,omitempty"`
+}
+
+type sessionAnswer struct {
+	Session *session `json:"session"`
+}
+
+type listAnswer struct {
+	Sessions  *[]session `json:"sessions"`
+	NextToken string     `json:"nextToken,omitempty"`
+}
+
+type createBody struct {
+	LaunchProfileID  string            `json:"launchProfileId,omitempty"`
+	EC2InstanceType  string            `json:"ec2InstanceType,omitempty"`
+	OwnedBy          string            `json:"ownedBy,omitempty"`
+	StreamingImageID string            `json:"streamingImageId,omitempty"`
+	Tags             map[string]string `json:"tags,omitempty"`
+}
+
+type stopBody struct {
+	VolumeRetentionMode string `json:"volumeRetentionMode,omitempty"`
+}
+
+type errorBody struct {
+	Message string            `json:"message"`
+	Code    string            `json:"code,omitempty"`
+	Context map[string]string `json:"context,omitempty"`
+}
+
+func fromWire(s session, studio string, date time.Time) transport.Session {
+	return transport.Session{
+		Ref:              transport.Ref{StudioID: studio, SessionID: s.SessionID},
+		State:            s.State,
+		StatusCode:       s.StatusCode,
+		StatusMessage:    s.StatusMessage,
+		ARN:              s.ARN,
+		CreatedBy:        s.CreatedBy,
+		OwnedBy:          s.OwnedBy,
+		StartedBy:        s.StartedBy,
+		StoppedBy:        s.StoppedBy,
+		UpdatedBy:        s.UpdatedBy,
+		EC2InstanceType:  s.EC2InstanceType,
+		LaunchProfileID:  s.LaunchProfileID,
+		StreamingImageID: s.StreamingImageID,
+		Tags:             s.Tags,
+		CreatedAt:        s.CreatedAt.Time,
+		StartedAt:        s.StartedAt.Time,
+		StopAt:           s.StopAt.Time,
+		StoppedAt:        s.StoppedAt.Time,
+		TerminateAt:      s.TerminateAt.Time,
+		UpdatedAt:        s.UpdatedAt.Time,
+		Date:             date,
+	}
+}
+
+func toWire(s transport.Session) session {
+	return session{
+		SessionID:        s.SessionID,
+		State:            s.State,
+		StatusCode:       s.StatusCode,
+		StatusMessage:    s.StatusMessage,
+		ARN:              s.ARN,
+		CreatedBy:        s.CreatedBy,
+		OwnedBy:          s.OwnedBy,
+		StartedBy:        s.StartedBy,
+		StoppedBy:        s.StoppedBy,
+		UpdatedBy:        s.UpdatedBy,
+		EC2InstanceType:  s.EC2InstanceType,
+		LaunchProfileID:  s.LaunchProfileID,
+		StreamingImageID: s.StreamingImageID,
+		Tags:             s.Tags,
+		CreatedAt:        timestamp{s.CreatedAt},
+		StartedAt:        timestamp{s.StartedAt},
+		StopAt:           timestamp{s.StopAt},
+		StoppedAt:        timestamp{s.StoppedAt},
+		TerminateAt:      timestamp{s.TerminateAt},
+		UpdatedAt:        timestamp{s.UpdatedAt},
+	}
+}
+
+// timestamp is written as ISO 8601 in UTC, which every client reads, and read
+// from that or from a number of epoch seconds, which the seed prints.
+type timestamp struct{ time.Time }
+
+func (t timestamp) MarshalJSON() ([]byte, error) {
+	return []byte(`"` + t.UTC().Format(time.RFC3339Nano) + `"`), nil
+}
+
+func (t *timestamp) UnmarshalJSON(b []byte) error {
+	switch {
+	case string(b) == "null":
+		return nil
+	case b[0] == '"':
+		var text string
+		if err := json.Unmarshal(b, &text); err != nil {
+			return err
+		}
+		if text == "" {
+			return nil
+		}
+		at, err := smithytime.ParseDateTime(text)
+		if err != nil {
+			return fmt.Errorf("time %.40q is not ISO 8601", text)
+		}
+		t.Time = at.UTC()
+		return nil
+	}
+	seconds, err := strconv.ParseFloat(string(b), 64)
+	// The years 1 to 9999: what ISO 8601 can say.
+	if err != nil || seconds < -62135596800 || seconds >= 253402300800 {
+		return fmt.Errorf("time %.40s is not a number of epoch seconds", b)
+	}
+	whole, part := math.Modf(seconds)
+	// A float64 holds today's seconds to a quarter of a microsecond.
+	t.Time = time.Unix(int64(whole), int64(math.Round(part*1e6))*1e3).UTC()
+	return nil
+}
