@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// call is what was asked of the provider.
+type call uint8
+
+const (
+	startCall call = iota
+	lookCall       // at a session whose start may have been sent
+	pollCall       // at a session whose start was accepted
+)
+
+// row is what kind of answer came: a row of the table below.
+type row uint8
+
+const (
+	booting row = iota // START_IN_PROGRESS
+	ready
+	stopped
+	broken  // START_FAILED, CREATE_FAILED, STOP_FAILED, DELETE_*
+	passing // STOP_IN_PROGRESS, CREATE_IN_PROGRESS
+	strange // a state that is not known
+	conflict
+	throttled
+	unclear // 5xx, a time-out, a cut connection, an answer cut short
+	shortage
+	denied
+	refused // NotFound, Invalid
+	credentials
+	unreachable
+	rows
+)
+
+// answers says what each answer means to each call. This is the heart of the
+// engine; the rulings are in ruling.go.
+//
+//nolint:gochecknoglobals // a table, never changed
+var answers = [rows][3]ruling{
+	//             to a start       to a look        to a poll
+	booting:     {(*judge).accept, (*judge).accept, (*judge).keepPolling},
+	ready:       {(*judge).succeed, (*judge).succeed, (*judge).succeed},
+	stopped:     {(*judge).accept, (*judge).startedAtRule, (*judge).returned},
+	broken:      {(*judge).failState, (*judge).failStale, (*judge).failStale},
+	passing:     {(*judge).lookLater, (*judge).lookLater, (*judge).keepPolling},
+	strange:     {(*judge).accept, (*judge).lookLater, (*judge).keepPolling},
+	conflict:    {(*judge).lookSoon, (*judge).lookLater, (*judge).retryPoll},
+	throttled:   {(*judge).unsend, (*judge).again, (*judge).again},
+	unclear:     {(*judge).lookAfterTimeout, (*judge).lookLater, (*judge).retryPoll},
+	shortage:    {(*judge).waitLong, (*judge).lookLater, (*judge).retryPoll},
+	denied:      {(*judge).fail, (*judge).blindLook, (*judge).retrySlowly},
+	refused:     {(*judge).fail, (*judge).blindLook, (*judge).failRefused},
+	credentials: {(*judge).unsend, (*judge).again, (*judge).again},
+	unreachable: {(*judge).notReached, (*judge).again, (*judge).again},
+}
+
+// answer is what came of one call for one session.
+type answer struct {
+	call      call
+	probe     bool // of a closed lane
+	row       row
+	session   transport.Session
+	err       error
+	kind      transport.Kind
+	notSent   bool
+	date      time.Time // the provider's clock
+	began, at time.Time // on the wall clock: the call, the answer
+	beganMono time.Time
+}
+
+// read sorts what a call returned into its row.
+func (a *answer) read(s transport.Session, err error) {
+	a.session, a.err = s, err
+	if err == nil {
+		a.date = s.Date
+		a.row = rowOfState(s.State)
+		return
+	}
+	var te *transport.Error
+	if errors.As(err, &te) {
+		a.kind, a.notSent, a.date = te.Kind, te.NotSent, te.Date
+	}
+	a.row = rowOfKind(a.kind)
+}
+
+func rowOfState(s fsm.State) row {
+	switch s {
+	case fsm.StartInProgress:
+		return booting
+	case fsm.Ready:
+		return ready
+	case fsm.Stopped:
+		return stopped
+	case fsm.StartFailed, fsm.CreateFailed, fsm.StopFailed, fsm.DeleteInProgress, fsm.Deleted, fsm.DeleteFailed:
+		return broken
+	case fsm.StopInProgress, fsm.CreateInProgress:
+		return passing
+	}
+	return strange
+}
+
+func rowOfKind(k transport.Kind) row {
+	switch k {
+	case transport.Conflict:
+		return conflict
+	case transport.Throttled:
+		return throttled
+	case transport.QuotaExceeded, transport.Capacity:
+		return shortage
+	case transport.AccessDenied:
+		return denied
+	case transport.NotFound, transport.Invalid:
+		return refused
+	case transport.Credentials:
+		return credentials
+	case transport.Unreachable:
+		return unreachable
+	}
+	return unclear // Internal, Unknown, and what later versions may add
+}
+
+// protocol reports that the service itself answered.
+func (a *answer) protocol() bool { return a.err == nil || a.kind.Protocol() }

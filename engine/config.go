@@ -1,0 +1,98 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config sets an engine up. The zero value works.
+type Config struct {
+	// Expiry is how long a start may wait before its first send, where the
+	// request does not say, counted from the later of its creation and its
+	// not-before. Defaults to 24 hours.
+	Expiry time.Duration
+	// Budget is how long a session may take from the accepted start to READY.
+	// Defaults to 30 minutes, the public waiter's.
+	Budget time.Duration
+	// Timeout bounds one call of the transport. Defaults to 15 seconds.
+	Timeout time.Duration
+	// Drain is how long Run, told to end, waits for calls in flight before it
+	// cuts them off. Defaults to 10 seconds.
+	Drain time.Duration
+	// Keep is how long an ended operation and its client token are remembered.
+	// Defaults to 30 days.
+	Keep time.Duration
+	// KeepEvents is how many events the feed holds at least. Defaults to
+	// 1,000,000.
+	KeepEvents int
+	// Source is stored with every operation as what asked for it, "cli" or
+	// "console" say. Defaults to "api".
+	Source string
+	// Lane sets up the lane of that name. It must be quick and always give the
+	// same answer; a zero field means its default. Nil: defaults for all.
+	Lane func(name string) LaneConfig
+	// Logger gets one line for each change of an operation and of a lane's
+	// state. Nil is silent.
+	Logger *slog.Logger
+}
+
+// LaneConfig bounds what one lane asks of its provider.
+type LaneConfig struct {
+	// Concurrency is how many calls may be in flight. Defaults to 8.
+	Concurrency int
+	// Rate is the most calls a second. A lane begins well below it, grows as
+	// answers come, and slows down when it is throttled. Defaults to 10.
+	Rate float64
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Expiry, 24*time.Hour)
+	setDefault(&c.Budget, 30*time.Minute)
+	setDefault(&c.Timeout, 15*time.Second)
+	setDefault(&c.Drain, 10*time.Second)
+	setDefault(&c.Keep, 30*24*time.Hour)
+	setDefault(&c.KeepEvents, 1_000_000)
+	setDefault(&c.Source, "api")
+	if c.Lane == nil {
+		c.Lane = func(string) LaneConfig { return LaneConfig{} }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func (c Config) check() error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"Expiry", c.Expiry}, {"Budget", c.Budget}, {"Timeout", c.Timeout}, {"Drain", c.Drain}, {"Keep", c.Keep},
+	} {
+		if d.value < 0 {
+			return fmt.Errorf("engine: Config.%s is %v: it must not be negative", d.name, d.value)
+		}
+	}
+	if c.KeepEvents < 0 {
+		return fmt.Errorf("engine: Config.KeepEvents is %d: it must not be negative", c.KeepEvents)
+	}
+	return checkText("Config.Source", c.Source, maxName)
+}
+
+func (c LaneConfig) withDefaults() LaneConfig {
+	if c.Concurrency <= 0 {
+		c.Concurrency = 8
+	}
+	if c.Rate <= 0 {
+		c.Rate = 10
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// Cancellation says what a Cancel came to.
+type Cancellation uint8
+
+// What a Cancel came to.
+const (
+	NeverSent    Cancellation = iota // it was never sent: it has ended CANCELED
+	PerhapsSent                      // it is not sent again; a look decides whether it ends CANCELED or runs on
+	Accepted                         // the provider has started it: nothing changed
+	AlreadyEnded                     // nothing changed
+)
+
+func (c Cancellation) String() string {
+	switch c {
+	case NeverSent:
+		return "never sent: canceled"
+	case PerhapsSent:
+		return "perhaps sent: not sent again; a look decides"
+	case Accepted:
+		return "accepted by the provider: nothing changed"
+	}
+	return "ended already: nothing changed"
+}
+
+// Cancel withdraws a request, for all who joined it; by says who does, for the
+// feed. It wins or loses against a send that is about to begin, and the
+// Cancellation says which. It never stops a session. Errors: store.ErrNotFound,
+// and the store's.
+func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, error) {
+	if err := checkText("by", by, maxName); err != nil {
+		return 0, fmt.Errorf("engine: cancel %s: %w", id, err)
+	}
+	out := AlreadyEnded
+	err := e.change(ctx, id, func(op *Operation, now time.Time) *store.Event {
+		switch {
+		case op.Phase.Ended():
+			out = AlreadyEnded
+			return nil
+		case op.Sent == store.SentAccepted:
+			out = Accepted
+			return nil
+		}
+		op.CancelBy, op.CancelAt = by, now
+		if op.Sent == store.SentUnknown {
+			out = PerhapsSent
+			return nil
+		}
+		out = NeverSent
+		ev := &store.Event{Operation: op.ID, Ref: op.Ref, From: op.Phase, To: fsm.Canceled, Reason: store.Withdrawn, By: by, At: now}
+		op.Phase, op.Reason, op.FinishedAt = fsm.Canceled, store.Withdrawn, now
+		return ev
+	})
+	return out, err
+}
+
+// RetryNow makes an active operation's next step due now, whatever its backoff;
+// a not-before stands. If its lane is closed, it is probed now. An ended
+// operation is left as it is: see Retry.
+func (e *Engine) RetryNow(ctx context.Context, id ID) error {
+	lane := ""
+	err := e.change(ctx, id, func(op *Operation, now time.Time) *store.Event {
+		if op.Active() {
+			lane = op.Lane
+			op.DueAt, op.Interval = now, 0
+			if op.NotBefore.After(now) && op.Sent == store.SentNo {
+				op.DueAt = op.NotBefore
+			}
+		}
+		return nil
+	})
+	if r := e.current(); r != nil && lane != "" {
+		r.mu.Lock()
+		if l := r.lanes[lane]; l != nil {
+			r.prompt(l, e.now())
+		}
+		r.mu.Unlock()
+		r.poke()
+	}
+	return err
+}
+
+// change applies f to an operation as it is, and again if somebody else was
+// faster. f may leave it as it is.
+func (e *Engine) change(ctx context.Context, id ID, f func(op *Operation, now time.Time) *store.Event) error {
+	for {
+		op, err := e.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		was := op
+		ev := f(&op, e.now())
+		if ev == nil && op.DueAt.Equal(was.DueAt) && op.CancelAt.Equal(was.CancelAt) && op.Interval == was.Interval {
+			return nil
+		}
+		errs, err := e.store.Apply(ctx, []store.Change{{Operation: op, Event: ev}})
+		switch {
+		case err != nil:
+			return e.storeError(err)
+		case errs[0] == nil:
+			e.logChange(op, was.Phase)
+			return nil
+		case !errors.Is(errs[0], store.ErrFenced):
+			return e.storeError(errs[0])
+		}
+	}
+}
+
+// Retry asks again for what an ended operation asked for: a new operation with
+// its session and labels, as Start does. The error is Start's, or ErrNotEnded.
+func (e *Engine) Retry(ctx context.Context, id ID) (Receipt, error) {
+	op, err := e.Get(ctx, id)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if op.Active() {
+		return Receipt{Operation: op}, fmt.Errorf("%w: %s is %s", ErrNotEnded, id, op.Phase)
+	}
+	return e.Start(ctx, Request{Ref: op.Ref, Labels: op.Labels, RequestedBy: op.RequestedBy, Why: op.Why, retryOf: op.ID})
+}
+
+// Nudge says that the network may be back: closed lanes are probed at once. A
+// host calls it when its system tells of a new network. It does nothing
+// without a Run.
+func (e *Engine) Nudge() {
+	if r := e.current(); r != nil {
+		r.nudge()
+	}
+}
+
+// Pause stops the sends of a lane, also after a restart, until Resume; by says
+// who, for people. Looks go on. A lane is by default the studio's id.
+func (e *Engine) Pause(ctx context.Context, lane, by string) error {
+	return e.setPaused(ctx, lane, true, by)
+}
+
+// Resume ends a Pause.
+func (e *Engine) Resume(ctx context.Context, lane, by string) error {
+	return e.setPaused(ctx, lane, false, by)
+}
+
+func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by string) error {
+	if err := e.open(); err != nil {
+		return err
+	}
+	if lane == "" {
+		return fmt.Errorf("engine: %w", invalid("the lane's name is empty"))
+	}
+	for what, s := range map[string]string{"lane": lane, "by": by} {
+		if err := checkText(what, s, maxName); err != nil {
+			return fmt.Errorf("engine: %w", err)
+		}
+	}
+	now := e.now()
+	if err := e.store.SetPaused(ctx, lane, paused, by, now); err != nil {
+		return e.storeError(err)
+	}
+	if r := e.current(); r != nil {
+		r.mu.Lock()
+		s := r.stored[lane]
+		s.Name, s.Paused, s.PausedBy, s.PausedAt = lane, paused, by, now
+		r.stored[lane] = s
+		if l := r.lanes[lane]; l != nil {
+			l.stored = s
+			r.ready.put(l, now)
+		}
+		r.mu.Unlock()
+		r.poke()
+	}
+	return nil
+}
+
+// Prune removes ended operations older than Config.Keep, with their tokens, and
+// events beyond Config.KeepEvents, and returns how many records went. Run does
+// it now and then.
+func (e *Engine) Prune(ctx context.Context) (int, error) {
+	if err := e.open(); err != nil {
+		return 0, err
+	}
+	n, err := e.store.Prune(ctx, store.Keep{EndedSince: e.now().Add(-e.cfg.Keep), Events: e.cfg.KeepEvents})
+	return n, e.storeError(err)
+}

@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"container/heap"
+	"context"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// dispatch hands out all that can go now and returns how long there is nothing
+// more to do; negative: until something changes.
+func (r *run) dispatch(ctx context.Context) time.Duration {
+	r.noticeJump(ctx)
+	for ctx.Err() == nil {
+		req := r.plan()
+		if len(req.Lanes) == 0 && req.Overdue == 0 {
+			break
+		}
+		merges := r.mergesOf(req.Lanes)
+		got, err := r.e.store.Claim(ctx, req)
+		if err != nil {
+			if ctx.Err() == nil {
+				r.fail(err)
+			}
+			return 0
+		}
+		r.assign(req, got, merges)
+	}
+	r.housekeep()
+	return r.nap()
+}
+
+// maxRooms bounds one claim.
+const maxRooms = 256
+
+// plan says what there is room for: the lanes that have been ready longest, up
+// to a bound, and what has passed its deadline.
+func (r *run) plan() store.ClaimRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, mono := r.e.now(), time.Now()
+	req := store.ClaimRequest{Now: now}
+	if !r.fullAt.IsZero() {
+		if mono.Sub(r.fullAt) < fullPause {
+			return req
+		}
+		r.fullAt = time.Time{}
+	}
+	if ok, _ := r.watch.believed(mono); ok && isDue(r.deadline, now) {
+		req.Overdue = maxRooms
+	}
+	for len(r.ready) > 0 && len(req.Lanes) < maxRooms && r.inFlight < maxInFlight {
+		l := r.ready[0]
+		if l.next.After(now) {
+			break
+		}
+		room, next := l.room(now, mono)
+		switch {
+		case room.Sends > 0 || room.Looks > 0:
+			heap.Pop(&r.ready)
+			room.Sends = min(room.Sends, maxInFlight-r.inFlight)
+			room.Looks = min(room.Looks, (maxInFlight-r.inFlight)*max(1, l.batch))
+			req.Lanes = append(req.Lanes, room)
+		case next.IsZero():
+			heap.Pop(&r.ready)
+		default:
+			r.ready.put(l, next)
+		}
+	}
+	return req
+}
+
+func (r *run) mergesOf(rooms []store.Room) []uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]uint64, len(rooms))
+	for i, room := range rooms {
+		out[i] = r.lanes[room.Lane].merges
+	}
+	return out
+}
+
+// assign gives what was claimed to workers, and takes over what remains. If the
+// store has told more of a lane since the claim began, the earlier of the two
+// counts: a claim for nothing is harmless, a missed one is not.
+func (r *run) assign(req store.ClaimRequest, got store.Claimed, merges []uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, due := range got.Lanes {
+		l := r.lanes[req.Lanes[i].Lane]
+		if l.merges == merges[i] {
+			l.due = due
+		} else {
+			l.due.Send, l.due.Look = earliest(l.due.Send, due.Send), earliest(l.due.Look, due.Look)
+		}
+		r.ready.put(l, r.e.now())
+	}
+	if req.Overdue > 0 {
+		r.deadline = got.Deadline
+		for _, op := range got.Overdue {
+			r.spawn(r.lane(op.Lane), func(l *lane) { r.overdue(l, op) })
+		}
+	}
+	looks := map[*lane][]store.Operation{}
+	for _, op := range got.Operations {
+		l := r.lane(op.Lane)
+		switch {
+		case l.block != nil && l.block.probing: // the lane was shut meanwhile
+			r.spawn(l, func(*lane) { r.release(op) })
+		case l.block != nil:
+			l.block.probing = true
+			l.looking++
+			r.spawn(l, func(l *lane) { r.probe(l, op) })
+		case op.Sent == store.SentNo:
+			l.sending++
+			l.pace.take(time.Now(), 1)
+			r.spawn(l, func(l *lane) { r.send(l, op) })
+		default:
+			looks[l] = append(looks[l], op)
+		}
+	}
+	for l, ops := range looks {
+		r.spawnLooks(l, ops)
+	}
+}
+
+// spawnLooks makes calls of operations that share a lane. mu must be held.
+func (r *run) spawnLooks(l *lane, ops []store.Operation) {
+	l.batch = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxBatch
+	for len(ops) > 0 {
+		n := min(len(ops), max(1, l.batch))
+		part := ops[:n:n]
+		ops = ops[n:]
+		l.looking++
+		l.pace.take(time.Now(), 1)
+		r.spawn(l, func(l *lane) { r.look(l, part) })
+	}
+}
+
+// spawn starts a worker. Nothing but it touches its operations until it returns.
+// mu must be held.
+func (r *run) spawn(l *lane, work func(*lane)) {
+	r.inFlight++
+	r.work.Go(func() {
+		work(l)
+		r.mu.Lock()
+		r.inFlight--
+		r.ready.put(l, r.e.now())
+		r.mu.Unlock()
+		r.poke()
+	})
+}
+
+// nap is how long there is nothing to do; negative: nothing is active.
+func (r *run) nap() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, mono := r.e.now(), time.Now()
+	next := r.deadline
+	if ok, left := r.watch.believed(mono); !ok && !next.IsZero() && next.Before(now.Add(left)) {
+		next = now.Add(left)
+	}
+	if len(r.ready) > 0 {
+		next = earliest(next, r.ready[0].next)
+	}
+	if !r.fullAt.IsZero() {
+		next = now.Add(fullPause - mono.Sub(r.fullAt))
+	}
+	switch {
+	case r.inFlight >= maxInFlight, next.IsZero() && r.inFlight > 0:
+		return longestNap // the end of a call wakes the dispatcher
+	case next.IsZero():
+		return -1
+	}
+	return max(next.Sub(now), 0)
+}
+
+// noticeJump acts on a wall clock that jumped: probes are prompt, for the
+// machine may have slept and be elsewhere now; and what the jump has put off is
+// pulled in.
+func (r *run) noticeJump(ctx context.Context) {
+	r.mu.Lock()
+	now := r.e.now()
+	jump := r.watch.jumped(now, time.Now())
+	if jump != 0 {
+		for _, l := range r.lanes {
+			r.prompt(l, now)
+			r.ready.put(l, now)
+		}
+	}
+	r.mu.Unlock()
+	if jump == 0 {
+		return
+	}
+	r.e.log.Info("the wall clock jumped", "by", jump)
+	if jump < 0 {
+		r.pull(ctx)
+	}
+}
+
+// pull makes due what a clock that was ahead has put off beyond any backoff.
+func (r *run) pull(ctx context.Context) {
+	if err := r.e.store.Pull(ctx, r.e.now().Add(longest)); err != nil && ctx.Err() == nil {
+		r.fail(err)
+	}
+}
+
+const (
+	pruneEvery = time.Hour
+	sweepEvery = time.Minute
+)
+
+// housekeep forgets idle lanes, and starts pruning now and then. Both happen
+// only when the dispatcher is awake anyway.
+func (r *run) housekeep() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	mono := time.Now()
+	if mono.Sub(r.swept) > sweepEvery {
+		r.swept = mono
+		for name, l := range r.lanes {
+			if l.idle() && l.block == nil {
+				r.ready.remove(l)
+				delete(r.lanes, name)
+			}
+		}
+	}
+	if mono.Sub(r.pruned) > pruneEvery {
+		r.pruned = mono
+		r.work.Go(r.prune)
+	}
+}
+
+// prune is a worker.
+func (r *run) prune() {
+	n, err := r.e.Prune(r.calls)
+	if err != nil && r.calls.Err() == nil {
+		r.e.log.Warn("pruning failed", "error", err)
+	} else if n > 0 {
+		r.e.log.Info("pruned", "records", n)
+	}
+}
+
+// laneHeap is the lanes that have something to do, by when. A lane knows its
+// place, so that it can be moved.
+type laneHeap []*lane
+
+func (h laneHeap) Len() int           { return len(h) }
+func (h laneHeap) Less(i, j int) bool { return h[i].next.Before(h[j].next) }
+func (h laneHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+
+// Push and Pop are container/heap's.
+func (h *laneHeap) Push(x any) {
+	l := x.(*lane)
+	l.at = len(*h)
+	*h = append(*h, l)
+}
+
+// Pop is container/heap's.
+func (h *laneHeap) Pop() any {
+	old := *h
+	l := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	l.at = -1
+	return l
+}
+
+// put makes the lane due at t, whether or not it was in the heap.
+func (h *laneHeap) put(l *lane, t time.Time) {
+	l.next = t
+	if l.at < 0 {
+		heap.Push(h, l)
+	} else {
+		heap.Fix(h, l.at)
+	}
+}
+
+func (h *laneHeap) remove(l *lane) {
+	if l.at >= 0 {
+		heap.Remove(h, l.at)
+	}
+}

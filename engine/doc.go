@@ -1,0 +1,94 @@
+// Package engine starts sessions, once, and says so, once.
+//
+// A host embeds it: a render-farm scheduler, a desktop launcher, a tool that
+// must work offline. It asks for a session to be started and may then crash,
+// lose the network or be rebooted: the start is carried out when it can be, by
+// whichever Run comes next, and the host reads in the feed what became of it.
+//
+// # Usage
+//
+// [Open] a file, [Engine.Start] what is wanted, and keep [Engine.Run] going
+// beside it:
+//
+//	e, err := engine.Open("rouse.db", provider, engine.Config{})
+//	…
+//	defer e.Close()
+//	go e.Run(ctx)
+//	r, err := e.Start(ctx, engine.Request{Ref: engine.Ref{StudioID: "studio", SessionID: "ws-1"}})
+//	…
+//	op, err := e.Wait(ctx, r.Operation.ID)
+//
+// Start, Cancel and the look-ups need no Run, so a command-line tool can queue
+// a start and exit. A host that must know of every end reads [Engine.Follow]
+// and stores the cursor with what it did.
+//
+// # Guarantees
+//
+//  1. When Start returns, the request is on disk. Nothing loses it.
+//  2. An operation starts its session at most once. That a send may have
+//     happened is committed before its first byte; after a send whose outcome
+//     is unknown the engine looks before it sends again, with the same client
+//     token. This is exact where the provider honours the token, for as long as
+//     it remembers it. By state alone it holds unless a request reaches the
+//     provider later than Config.Timeout.
+//  3. Every operation ends once, and the feed says so once, in order.
+//  4. Offline, starts wait: no attempt is charged, nothing is written, and one
+//     probe at a time looks whether the lane's provider is back.
+//  5. What could not be sent before its expiry ends EXPIRED and is never sent.
+//  6. Memory is bounded: what is in flight, and at most 64 bytes for each
+//     pending operation. No operation has a goroutine, a timer or a state
+//     machine of its own.
+//  7. Credentials never reach the store, the feed or the log.
+//  8. Explain says of any operation why it waits, since when, what comes next,
+//     and what would unblock it.
+//
+// # How it works
+//
+// A dispatcher claims from the store what is due, as far as each lane has room,
+// and gives each call to a worker. A worker decides, commits, and then acts; only
+// it touches the operations that it was given. What an answer means stands in
+// one table, answers; each field of it is a ruling, a pure function of the
+// record and the answer.
+//
+// A lane is the sessions that share an endpoint's fate and rate, by default a
+// studio. It has a concurrency, a rate that begins low and slows down when the
+// provider throttles, and a breaker, which Unreachable, refused credentials or
+// three silences in a row open, and any answer closes.
+//
+// # Time
+//
+// Due times are wall-clock times, and no timer is trusted for more than 30
+// seconds while anything is active, because timers stand still while a laptop
+// sleeps. A wall clock that jumped is noticed against the monotonic one. After
+// Run begins and after a jump of more than five minutes, what looks expired is
+// neither sent nor ended until a provider's date confirms the clock, or ten
+// minutes have passed.
+//
+// The budget of a boot counts the time in which somebody could look: it stands
+// still while the lane is closed, and while no Run goes on. (Counting that time
+// would end boots that nobody saw fail.) Polls follow backoff's schedule counted
+// from acceptance, which a restart resumes without anything having been stored.
+//
+// # Goroutines
+//
+//	name        owns                     woken by                      ends
+//	Run         the dispatcher, lanes    the store's Due, workers      with its context, or Close
+//	followDues  –                        the store's Due               before Run drains
+//	worker      the operations it holds  –                             when they are settled; Run waits for it
+//	herald      the waiters of Wait      the feed                      with the last waiter, or Close
+//
+// One mutex guards the lanes; it is never held across a call of the store or
+// the transport.
+//
+// # Errors
+//
+// Every error can be matched with errors.Is or errors.As: those of this package,
+// [store.ErrNotFound], [*store.ConflictError], [*store.ExpiryError],
+// [store.ErrUnknown], [store.ErrFull], [*store.CursorError], and
+// [*transport.Error] of kind Invalid for a request that cannot be right.
+//
+// # Caveats
+//
+// One process owns a file. Two engines on one provider's session do not know of
+// each other.
+package engine

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// The types that a host meets, so that it imports one package.
+type (
+	ID        = store.ID
+	Operation = store.Operation
+	Event     = store.Event
+	Cursor    = store.Cursor
+	Receipt   = store.Enqueued
+	Filter    = store.Filter
+	Ref       = transport.Ref
+)
+
+var (
+	// ErrRunning is returned by Run while another Run of the engine goes on.
+	ErrRunning = errors.New("engine: is running already")
+	// ErrClosed is returned by every call after Close, and by those that Close
+	// found waiting.
+	ErrClosed = errors.New("engine: closed")
+	// ErrNotEnded is returned by Retry for an operation that is active.
+	ErrNotEnded = errors.New("engine: the operation has not ended")
+)
+
+// Engine keeps operations in a store and carries them out through a transport.
+// It is safe for concurrent use. Make one with [Open] or [New].
+type Engine struct {
+	store     store.Store
+	transport transport.Transport
+	cfg       Config
+	log       *slog.Logger
+	owned     bool             // Close closes the store
+	wall      func() time.Time // the wall clock; tests make it jump
+	herald    *herald
+
+	// mu guards run and closed. It is never held across a call of the store or
+	// the transport.
+	mu     sync.Mutex
+	run    *run
+	closed bool
+
+	life context.Context // ends at Close
+	die  context.CancelFunc
+}
+
+// Open opens the embedded store at path, or makes it there, and returns an
+// engine on it; Close closes both. Starts are accepted at once; nothing is sent
+// until Run. Errors are those of [bolt.Open] and of a bad Config.
+func Open(path string, t transport.Transport, c Config) (*Engine, error) {
+	s, err := bolt.Open(path, bolt.Config{Logger: c.Logger})
+	if err != nil {
+		return nil, err
+	}
+	e, err := New(s, t, c)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	e.owned = true
+	return e, nil
+}
+
+// New returns an engine on a store that the caller closes, after the engine.
+// The error is a bad Config's.
+func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
+	if s == nil || t == nil {
+		return nil, fmt.Errorf("engine: New needs a store and a transport (got %T and %T)", s, t)
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	c = c.withDefaults()
+	e := &Engine{
+		store: s, transport: t, cfg: c, log: c.Logger, wall: time.Now,
+	}
+	e.life, e.die = context.WithCancel(context.Background())
+	e.herald = newHerald(s)
+	return e, nil
+}
+
+// Run carries out operations until ctx ends; then it lets calls in flight
+// finish for up to Config.Drain, commits what is known, and returns nil with no
+// goroutine left. It fits an errgroup. ErrRunning says that another Run goes
+// on. Any other error is the store's, and every waiting and later call returns
+// it too.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	r := newRun(e, stop)
+	e.mu.Lock()
+	switch {
+	case e.closed:
+		e.mu.Unlock()
+		return ErrClosed
+	case e.run != nil:
+		e.mu.Unlock()
+		return ErrRunning
+	}
+	e.run = r
+	e.mu.Unlock()
+
+	err := r.loop(ctx)
+
+	e.mu.Lock()
+	e.run = nil
+	e.mu.Unlock()
+	close(r.ended)
+	return err
+}
+
+// Close ends Run and waits for it, wakes waiters with ErrClosed, and closes the
+// store if Open made it. Operations stay where they are, for the next Open. A
+// second Close does nothing.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	r := e.run
+	e.mu.Unlock()
+	e.die()
+	if r != nil {
+		r.stop()
+		<-r.ended
+	}
+	e.herald.close()
+	if e.owned {
+		return e.store.Close()
+	}
+	return nil
+}
+
+// current is the Run that goes on, or nil.
+func (e *Engine) current() *run {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.run
+}
+
+// open returns ErrClosed after Close.
+func (e *Engine) open() error {
+	if e.life.Err() != nil {
+		return ErrClosed
+	}
+	return nil
+}
+
+// now is the wall clock as it is stored: UTC, in microseconds, without the
+// monotonic part, which stands still in suspend.
+func (e *Engine) now() time.Time {
+	return e.wall().UTC().Round(0).Truncate(time.Microsecond)
+}

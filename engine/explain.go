@@ -1,0 +1,237 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Waiting says why an operation waits. "" is one that has ended.
+type Waiting string
+
+// Why an operation waits.
+const (
+	NotRunning  Waiting = "not_running" // no Run of this engine goes on
+	Scheduled   Waiting = "scheduled"   // its not-before lies ahead
+	ClockHeld   Waiting = "clock"       // it looks expired, but the clock is in doubt
+	StoreFull   Waiting = "store_full"  // the store has no space
+	Offline     Waiting = "offline"     // the lane's provider cannot be reached
+	Credentials Waiting = "credentials" // the lane's credentials are refused
+	Paused      Waiting = "paused"      // somebody paused the lane's sends
+	Throttled   Waiting = "throttled"   // the provider asked the lane to wait, or slows it down
+	Quota       Waiting = "quota"
+	Capacity    Waiting = "capacity"
+	Conflict    Waiting = "conflict"
+	Backoff     Waiting = "backoff" // after another refusal or failure
+	Looking     Waiting = "looking" // a send's outcome is not known; a look tells
+	Booting     Waiting = "booting" // the start was accepted
+	Queued      Waiting = "queued"  // its turn comes
+)
+
+// Explanation says why an operation waits, since when, and what comes next. It
+// is derived from the record and the lane at the moment of asking.
+type Explanation struct {
+	Operation Operation
+	Reason    Waiting
+	Since     time.Time
+	Next      time.Time // the next step; zero: it depends on what Unblock says
+	Unblock   string    // what would make it go on
+	Text      string    // all of it in a sentence for a person
+}
+
+func (x *Explanation) differs(y Explanation) bool {
+	return x.Operation.Phase != y.Operation.Phase || x.Reason != y.Reason ||
+		x.Operation.Session != y.Operation.Session || x.Operation.LastError != y.Operation.LastError
+}
+
+// Explain says why an operation waits, or how it ended. The error is Get's.
+func (e *Engine) Explain(ctx context.Context, id ID) (Explanation, error) {
+	op, err := e.Get(ctx, id)
+	if err != nil {
+		return Explanation{}, err
+	}
+	return e.explain(op), nil
+}
+
+// explain needs no look at the store. The first of the reasons that applies
+// counts: what would unblock the ones after it does not help before.
+func (e *Engine) explain(op Operation) Explanation {
+	x := Explanation{Operation: op, Since: op.CreatedAt}
+	if op.Phase.Ended() {
+		x.Since = op.FinishedAt
+		x.Text = endText(op)
+		return x
+	}
+	s := e.look(op)
+	for _, rule := range waits {
+		if rule(&x, s) {
+			break
+		}
+	}
+	x.Text = x.sentence(s.now)
+	return x
+}
+
+// scene is what Explain sees beside the record.
+type scene struct {
+	now     time.Time
+	running bool
+	doubt   time.Duration // for how long the clock is not believed yet
+	full    bool
+	lane    store.Lane
+	block   *block
+	floor   time.Time
+	slow    bool
+	timeout time.Duration
+}
+
+func (e *Engine) look(op Operation) scene {
+	s := scene{now: e.now(), timeout: e.cfg.Timeout}
+	r := e.current()
+	if r == nil {
+		return s
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	mono := time.Now()
+	s.running = true
+	s.full = !r.fullAt.IsZero()
+	_, s.doubt = r.watch.believed(mono)
+	s.lane = r.stored[op.Lane]
+	if l := r.lanes[op.Lane]; l != nil {
+		s.lane = l.stored
+		s.floor = l.floor(s.now)
+		s.slow = !l.pace.ramping && l.pace.wait(mono) > 0
+		if l.block != nil {
+			b := *l.block
+			s.block = &b
+		}
+	}
+	return s
+}
+
+// waits are the rules of Explain, the most pressing first. Each fills in the
+// explanation and reports whether it applies.
+//
+//nolint:gochecknoglobals // a table, never changed
+var waits = []func(*Explanation, scene) bool{
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Next = Scheduled, x.Operation.NotBefore
+		x.Unblock = "its not-before"
+		return x.Operation.Sent == store.SentNo && x.Next.After(s.now)
+	},
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Next, x.Unblock = NotRunning, time.Time{}, "a Run of the engine"
+		return !s.running
+	},
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Next, x.Unblock = ClockHeld, s.now.Add(s.doubt), "an answer of the provider that confirms this machine's clock"
+		return s.doubt > 0 && x.Operation.Sent != store.SentAccepted && !s.now.Before(x.Operation.ExpiresAt)
+	},
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Next, x.Unblock = StoreFull, s.now.Add(fullPause), "space on the store's disk"
+		return s.full
+	},
+	func(x *Explanation, s scene) bool {
+		if s.block == nil {
+			return false
+		}
+		x.Reason, x.Since, x.Next, x.Unblock = s.block.why, s.block.since, s.block.probeAt, "an answer of the provider"
+		if x.Reason == Credentials {
+			x.Unblock = "valid credentials"
+		}
+		return true
+	},
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Since, x.Next, x.Unblock = Paused, s.lane.PausedAt, time.Time{}, "Resume of lane "+x.Operation.Lane
+		return s.lane.Paused && x.Operation.Sent == store.SentNo
+	},
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Since, x.Next, x.Unblock = Throttled, s.lane.RetryAfterHeard, s.floor, "the time that the provider asked for"
+		return s.floor.After(s.now)
+	},
+	func(x *Explanation, s scene) bool {
+		o := &x.Operation
+		x.Reason, x.Since, x.Next, x.Unblock = Booting, o.AcceptedAt, s.now.Add(poll.after(s.now.Sub(o.AcceptedAt))), "the session becoming READY"
+		return o.Sent == store.SentAccepted
+	},
+	backingOff,
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Since, x.Next, x.Unblock = Looking, x.Operation.LastSentAt, later(x.Operation.DueAt, s.now), "a look at the session"
+		return x.Operation.Sent == store.SentUnknown
+	},
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Since, x.Next, x.Unblock = Throttled, x.Operation.CreatedAt, time.Time{}, "its turn: the provider throttles lane "+x.Operation.Lane
+		return s.slow
+	},
+	func(x *Explanation, s scene) bool {
+		x.Reason, x.Since, x.Next, x.Unblock = Queued, later(x.Operation.CreatedAt, x.Operation.NotBefore), s.now, "its turn in lane "+x.Operation.Lane
+		return true
+	},
+}
+
+// backingOff applies where the last answer said to wait.
+func backingOff(x *Explanation, s scene) bool {
+	o := &x.Operation
+	x.Since, x.Next, x.Unblock = o.LastErrorAt, o.DueAt, "its next attempt"
+	switch o.LastKind {
+	case transport.QuotaExceeded:
+		x.Reason, x.Unblock = Quota, "another session being stopped, or a higher quota"
+	case transport.Capacity:
+		x.Reason, x.Unblock = Capacity, "the provider having capacity again"
+	case transport.Conflict:
+		x.Reason, x.Unblock = Conflict, "the end of the other operation on this session"
+	case transport.AccessDenied:
+		x.Reason, x.Unblock = Backoff, "permission to look at the session"
+	default:
+		x.Reason = Backoff
+	}
+	return o.LastError != "" && o.DueAt.After(s.now)
+}
+
+// sentence is the explanation for a person.
+func (x *Explanation) sentence(now time.Time) string {
+	head := map[Waiting]string{
+		NotRunning: "nothing runs this store", Scheduled: "scheduled for later",
+		ClockHeld: "it looks expired, but this machine's clock is not confirmed", StoreFull: "the store is out of space",
+		Offline: "the provider cannot be reached", Credentials: "the provider refuses the credentials",
+		Paused: "the lane is paused", Throttled: "the provider throttles the lane",
+		Quota: "the account's quota is used up", Capacity: "the provider has no capacity",
+		Conflict: "another operation is in progress on the session", Backoff: "waiting after an error",
+		Looking: "a start may have been sent; looking before sending again", Booting: "started; the session boots",
+		Queued: "waiting for its turn",
+	}[x.Reason]
+	text := head + " since " + x.Since.Format(time.RFC3339)
+	if x.Operation.LastError != "" {
+		text += ": " + x.Operation.LastError
+	}
+	if !x.Next.IsZero() {
+		text += fmt.Sprintf("; next step in %v", max(0, x.Next.Sub(now)).Round(time.Second))
+	}
+	return text + "; unblocked by " + x.Unblock
+}
+
+func endText(o Operation) string {
+	text := string(o.Phase)
+	if o.Phase == fsm.Failed {
+		text += " (" + string(o.Reason) + ")"
+	}
+	if o.CancelBy != "" && o.Phase == fsm.Canceled {
+		text += " by " + o.CancelBy
+	}
+	if o.LastError != "" {
+		text += ": " + o.LastError
+	}
+	return text
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// eventPage is how many events are read at a time.
+const eventPage = 256
+
+// Get returns an operation, or store.ErrNotFound.
+func (e *Engine) Get(ctx context.Context, id ID) (Operation, error) {
+	if err := e.open(); err != nil {
+		return Operation{}, err
+	}
+	op, err := e.store.Operation(ctx, id)
+	return op, e.storeError(err)
+}
+
+// Find returns the active operation of a session, else its latest, or
+// store.ErrNotFound.
+func (e *Engine) Find(ctx context.Context, ref Ref) (Operation, error) {
+	if err := e.open(); err != nil {
+		return Operation{}, err
+	}
+	op, err := e.store.BySession(ctx, ref)
+	return op, e.storeError(err)
+}
+
+// List yields the operations that f fits, by age. What changes meanwhile may be
+// seen or not. It stops after an error.
+func (e *Engine) List(ctx context.Context, f Filter) iter.Seq2[Operation, error] {
+	return func(yield func(Operation, error) bool) {
+		if err := e.open(); err != nil {
+			yield(Operation{}, err)
+			return
+		}
+		for op, err := range e.store.List(ctx, f) {
+			if !yield(op, e.storeError(err)) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Events yields the events after a cursor up to the head that it finds, and
+// stops. "" begins with the first that is held. A *store.CursorError says that
+// the feed cannot go on from there without skipping.
+func (e *Engine) Events(ctx context.Context, after Cursor) iter.Seq2[Event, error] {
+	return e.read(ctx, after, func(store.Cursor) (bool, error) { return false, nil })
+}
+
+// Follow yields the events after a cursor, and then each as it is committed,
+// until ctx ends: then it stops without an error. Store Event.Cursor with what
+// you did of it, and go on from there after a restart.
+func (e *Engine) Follow(ctx context.Context, after Cursor) iter.Seq2[Event, error] {
+	return e.read(ctx, after, func(head store.Cursor) (bool, error) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		defer context.AfterFunc(e.life, stop)()
+		err := e.store.Await(ctx, head)
+		if e.open() != nil {
+			return false, ErrClosed
+		}
+		return err == nil, err
+	})
+}
+
+// read pages through the feed; at its head, more waits and says whether to go on.
+func (e *Engine) read(ctx context.Context, after Cursor, more func(Cursor) (bool, error)) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		at := after
+		for {
+			if err := e.open(); err != nil {
+				yield(Event{}, err)
+				return
+			}
+			page, err := e.store.Events(ctx, at, eventPage)
+			for _, ev := range page {
+				if !yield(ev, nil) {
+					return
+				}
+				at = ev.Cursor
+			}
+			goOn := err == nil && len(page) > 0
+			if err == nil && len(page) < eventPage {
+				goOn, err = more(at)
+			}
+			if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
+				yield(Event{}, e.storeError(err))
+			}
+			if err != nil || !goOn {
+				return
+			}
+		}
+	}
+}
+
+// storeError turns the store's closing under a closed engine into ours.
+func (e *Engine) storeError(err error) error {
+	if err != nil && errors.Is(err, store.ErrClosed) && e.open() != nil {
+		return ErrClosed
+	}
+	return err
+}

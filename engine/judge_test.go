@@ -1,0 +1,439 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// The tables of package engine as tables: each answer to a start, a look and a
+// poll; the startedAt rule; stale reads. They run the judge alone, which does no
+// I/O; what the workers make of it is tested with real stores elsewhere.
+
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// verdict is what a test expects of a judge.
+type verdict struct {
+	phase  fsm.Phase
+	reason store.Reason
+	sent   store.Sent
+	resend bool
+	write  bool
+	due    time.Duration // from the answer; within jitter
+}
+
+func (v verdict) check(t *testing.T, j *judge) {
+	t.Helper()
+	if j.op.Phase != v.phase || j.op.Reason != v.reason || j.op.Sent != v.sent || j.resend != v.resend || j.write != v.write {
+		t.Errorf("got  %s reason %q sent %v resend %v write %v\nwant %s reason %q sent %v resend %v write %v",
+			j.op.Phase, j.op.Reason, j.op.Sent, j.resend, j.write, v.phase, v.reason, v.sent, v.resend, v.write)
+	}
+	if v.phase.Ended() {
+		if j.op.FinishedAt.IsZero() {
+			t.Error("it ended without a time")
+		}
+		return
+	}
+	due, slack := j.op.DueAt.Sub(j.a.at), v.due/jitterPart
+	if !v.resend && (due < v.due-slack || due > v.due+slack) {
+		t.Errorf("due in %v, want %v", due, v.due)
+	}
+}
+
+// startJudge is a judge of an answer to the first send of an operation, a second
+// after it.
+func startJudge() *judge {
+	before := store.Operation{
+		ID: "id", Ref: Ref{StudioID: "s", SessionID: "1"}, ClientToken: "id", Phase: fsm.Queued,
+		CreatedAt: epoch, NotBefore: epoch, DueAt: epoch.Add(time.Second), ExpiresAt: epoch.Add(24 * time.Hour),
+	}
+	op := before
+	op.Sent, op.SentAt, op.LastSentAt, op.Attempts = store.SentUnknown, epoch, epoch, 1
+	cfg := Config{}.withDefaults()
+	return &judge{
+		before: before, op: op, cfg: &cfg,
+		traits: transport.Traits{Repeat: transport.ByToken, TokenMemory: time.Hour, StaleFor: 30 * time.Second},
+		a:      answer{call: startCall, began: epoch, at: epoch.Add(time.Second)},
+	}
+}
+
+// lookJudge judges a look an hour later: reads do not show the past any more,
+// and it was seen before.
+func lookJudge() *judge {
+	j := startJudge()
+	j.a.call = lookCall
+	j.a.began = epoch.Add(30 * time.Minute)
+	j.a.at = j.a.began
+	j.seen.doubt = 1
+	return j
+}
+
+// pollJudge judges a poll two minutes after the start was accepted.
+func pollJudge() *judge {
+	j := lookJudge()
+	j.a.call = pollCall
+	j.op.Phase, j.op.Sent = fsm.Starting, store.SentAccepted
+	j.op.AcceptedAt = j.a.at.Add(-2 * time.Minute)
+	j.op.ReadyBy = j.op.AcceptedAt.Add(30 * time.Minute)
+	return j
+}
+
+func (j *judge) state(s fsm.State) *judge { j.a.read(transport.Session{State: s}, nil); return j }
+func (j *judge) kind(k transport.Kind) *judge {
+	j.a.read(transport.Session{}, &transport.Error{Kind: k, Code: "Code"})
+	return j
+}
+
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	var (
+		accepted  = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: time.Second}
+		succeeded = verdict{phase: fsm.Succeeded, sent: store.SentAccepted, write: true}
+		unsent    = verdict{phase: fsm.Queued, sent: store.SentNo, write: true} // due as it was before the send
+		lookSoon  = verdict{phase: fsm.Queued, sent: store.SentUnknown, write: true, due: time.Second}
+		lookAfter = verdict{phase: fsm.Queued, sent: store.SentUnknown, write: true, due: 14 * time.Second} // Timeout after the send
+		shortage  = verdict{phase: fsm.Queued, sent: store.SentNo, write: true, due: time.Minute}
+		noted     = verdict{phase: fsm.Queued, sent: store.SentUnknown, write: true, due: time.Second}
+		resend    = verdict{phase: fsm.Queued, sent: store.SentUnknown, resend: true}
+		resendAt  = verdict{phase: fsm.Queued, sent: store.SentUnknown, resend: true, write: true}
+		lane      = verdict{phase: fsm.Queued, sent: store.SentUnknown} // the lane decides when
+		pollNoted = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: poll.after(2 * time.Minute)}
+		slowly    = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: time.Minute}
+		pollLane  = verdict{phase: fsm.Starting, sent: store.SentAccepted}
+	)
+	failed := func(why store.Reason, sent store.Sent) verdict {
+		return verdict{phase: fsm.Failed, reason: why, sent: sent, write: true}
+	}
+	type answers struct{ start, look, poll verdict }
+	both := func(j func() *judge, s fsm.State, k transport.Kind) *judge {
+		if s != "" {
+			return j().state(s)
+		}
+		return j().kind(k)
+	}
+	broken := answers{failed(store.StartFailed, store.SentUnknown), failed(store.StartFailed, store.SentUnknown), failed(store.StartFailed, store.SentAccepted)}
+	for _, row := range []struct {
+		state fsm.State
+		kind  transport.Kind
+		want  answers
+	}{
+		{state: fsm.StartInProgress, want: answers{accepted, accepted, pollNoted}},
+		{state: fsm.Ready, want: answers{succeeded, succeeded, succeeded}},
+		{state: fsm.Stopped, want: answers{accepted, resendAt, failed(store.ReturnedToStopped, store.SentAccepted)}},
+		{state: fsm.StartFailed, want: broken},
+		{state: fsm.CreateFailed, want: broken},
+		{state: fsm.StopFailed, want: broken},
+		{state: fsm.DeleteFailed, want: broken},
+		{state: fsm.DeleteInProgress, want: broken},
+		{state: fsm.Deleted, want: broken},
+		{state: fsm.StopInProgress, want: answers{lookSoon, noted, pollNoted}},
+		{state: fsm.CreateInProgress, want: answers{lookSoon, noted, pollNoted}},
+		{state: "FROM_THE_FUTURE", want: answers{accepted, noted, pollNoted}},
+		{kind: transport.Conflict, want: answers{lookSoon, noted, pollNoted}},
+		{kind: transport.Throttled, want: answers{unsent, lane, pollLane}},
+		{kind: transport.Internal, want: answers{lookAfter, noted, pollNoted}},
+		{kind: transport.Unknown, want: answers{lookAfter, noted, pollNoted}},
+		{kind: transport.QuotaExceeded, want: answers{shortage, noted, pollNoted}},
+		{kind: transport.Capacity, want: answers{shortage, noted, pollNoted}},
+		{kind: transport.AccessDenied, want: answers{failed(store.AccessDenied, store.SentUnknown), resend, slowly}},
+		{kind: transport.NotFound, want: answers{failed(store.NotFound, store.SentUnknown), resend, failed(store.NotFound, store.SentAccepted)}},
+		{kind: transport.Invalid, want: answers{failed(store.Invalid, store.SentUnknown), resend, failed(store.Invalid, store.SentAccepted)}},
+		{kind: transport.Credentials, want: answers{unsent, lane, pollLane}},
+		{kind: transport.Unreachable, want: answers{lookAfter, lane, pollLane}}, // a portal's page: something may have passed
+	} {
+		name := string(row.state)
+		if name == "" {
+			name = row.kind.Error()
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range []struct {
+				call string
+				j    func() *judge
+				want verdict
+			}{{"start", startJudge, row.want.start}, {"look", lookJudge, row.want.look}, {"poll", pollJudge, row.want.poll}} {
+				t.Run(c.call, func(t *testing.T) {
+					j := both(c.j, row.state, row.kind)
+					if j.op.LastSentAt.IsZero() {
+						t.Fatal("the judge has no send")
+					}
+					j.decide()
+					c.want.check(t, j)
+				})
+			}
+		})
+	}
+}
+
+func TestNotSentIsUndone(t *testing.T) {
+	t.Parallel()
+	j := startJudge()
+	j.a.read(transport.Session{}, &transport.Error{Kind: transport.Unreachable, NotSent: true})
+	j.decide()
+	if j.op.Sent != store.SentNo || j.op.Attempts != 0 || !j.op.SentAt.IsZero() || !j.op.LastSentAt.IsZero() {
+		t.Errorf("a send that reached nobody was charged: %+v", j.op)
+	}
+	// The second send of an operation: the first may have arrived.
+	j = startJudge()
+	j.before.Sent, j.before.SentAt, j.before.Attempts = store.SentUnknown, epoch.Add(-time.Hour), 1
+	j.op.SentAt, j.op.Attempts = j.before.SentAt, 2
+	j.kind(transport.Throttled).decide()
+	if j.op.Sent != store.SentUnknown || !j.op.SentAt.Equal(j.before.SentAt) {
+		t.Errorf("a refused second send made the first one forgotten: sent %v at %v", j.op.Sent, j.op.SentAt)
+	}
+}
+
+func TestStartedAtRule(t *testing.T) {
+	t.Parallel()
+	at := func(d time.Duration) time.Time { return epoch.Add(d) } // the first send is at epoch, on our clock
+	never := transport.Traits{Repeat: transport.Never, StaleFor: 30 * time.Second}
+	for _, c := range []struct {
+		name    string
+		seen    time.Time // before the send
+		started time.Time
+		offset  time.Duration // the provider's clock less ours
+		unknown bool          // the offset is not known
+		traits  transport.Traits
+		age     time.Duration // of the send; 0: half an hour
+		want    store.Reason  // "": send again
+	}{
+		{name: "as seen before the send", seen: at(-time.Hour), started: at(-time.Hour), traits: never},
+		{name: "other than seen before", seen: at(-time.Hour), started: at(-time.Minute), traits: never, want: store.ReturnedToStopped},
+		{name: "other than seen, by token", seen: at(-time.Hour), started: at(time.Second), want: store.ReturnedToStopped},
+		{name: "later than the send", started: at(3 * time.Second), traits: never, want: store.ReturnedToStopped},
+		{name: "later than the send, by token", started: at(3 * time.Second), want: store.ReturnedToStopped},
+		{name: "earlier than the send", started: at(-3 * time.Second), traits: never},
+		{name: "in between", started: at(time.Second), traits: never, want: store.Ambiguous},
+		{name: "in between, by token", started: at(time.Second)},
+		{name: "in between, by token, forgotten", started: at(time.Second), age: 2 * time.Hour, want: store.Ambiguous},
+		{name: "later on the provider's clock", offset: -time.Hour, started: at(3*time.Second - time.Hour), traits: never, want: store.ReturnedToStopped},
+		{name: "earlier on the provider's clock", offset: time.Hour, started: at(time.Hour - 3*time.Second), traits: never},
+		{name: "no clock known", unknown: true, started: at(time.Minute), traits: never, want: store.Ambiguous},
+		{name: "no clock known, by token", unknown: true, started: at(time.Minute)},
+		{name: "no startedAt", traits: never, want: store.Ambiguous},
+		{name: "no startedAt, by token"},
+		{name: "no startedAt, by state", traits: transport.Traits{Repeat: transport.ByState}, want: store.Ambiguous},
+		{name: "no startedAt now, one before", seen: at(-time.Hour), traits: never, want: store.Ambiguous},
+		{name: "by token whose memory is not known", traits: transport.Traits{Repeat: transport.ByToken}, want: store.Ambiguous},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			j := lookJudge()
+			if c.traits != (transport.Traits{}) {
+				j.traits = c.traits
+			}
+			if c.age > 0 {
+				j.a.at = epoch.Add(c.age)
+			}
+			j.op.StartedSeen = c.seen
+			j.clock = clock{offset: c.offset, error: time.Second / 2, known: !c.unknown}
+			j.a.read(transport.Session{State: fsm.Stopped, StartedAt: c.started}, nil)
+			j.decide()
+			if resend := c.want == ""; j.resend != resend || j.op.Reason != c.want {
+				t.Errorf("resend %v, reason %q; want resend %v, reason %q", j.resend, j.op.Reason, resend, c.want)
+			}
+			if j.resend && !j.op.StartedSeen.Equal(c.started) {
+				t.Errorf("the next send would compare with %v, not with %v as seen before it", j.op.StartedSeen, c.started)
+			}
+		})
+	}
+}
+
+// TestStaleReads: after a send, a bad state counts only if it is later than the
+// send, or seen again when reads cannot show the past any more.
+func TestStaleReads(t *testing.T) {
+	t.Parallel()
+	const grace = 30 * time.Second
+	for _, bad := range []struct {
+		name string
+		tell func(j *judge, updated time.Time)
+	}{
+		{"STOPPED", func(j *judge, u time.Time) { j.a.read(transport.Session{State: fsm.Stopped, UpdatedAt: u}, nil) }},
+		{"START_FAILED", func(j *judge, u time.Time) { j.a.read(transport.Session{State: fsm.StartFailed, UpdatedAt: u}, nil) }},
+		{"NotFound", func(j *judge, _ time.Time) { j.kind(transport.NotFound) }},
+	} {
+		for _, from := range []struct {
+			name string
+			make func() *judge
+		}{{"look", lookJudge}, {"poll", pollJudge}} {
+			t.Run(bad.name+"/"+from.name, func(t *testing.T) {
+				t.Parallel()
+				j := from.make()
+				j.seen = sighting{}
+				j.clock.known = true
+				j.traits.Repeat = transport.Never // so that a look's NotFound decides nothing
+				sent := j.op.LastSentAt
+				decided := func() bool { return j.op.Phase.Ended() || j.resend || j.op.LastError != "" }
+				see := func(after time.Duration, updated time.Time) {
+					j.a.at = sent.Add(after)
+					bad.tell(j, updated)
+					j.decide()
+				}
+				see(time.Second, time.Time{})
+				if decided() {
+					t.Fatal("one look a second after the send decided")
+				}
+				if want := sent.Add(grace); !j.op.DueAt.Equal(want) {
+					t.Errorf("looks again at %v, want %v", j.op.DueAt, want)
+				}
+				see(2*time.Second, time.Time{})
+				if decided() {
+					t.Fatal("two looks inside the grace decided")
+				}
+				see(grace, time.Time{})
+				if !decided() {
+					t.Fatal("nothing was decided after the grace")
+				}
+				if bad.name == "NotFound" {
+					return // it has no updatedAt
+				}
+				j = from.make()
+				j.seen = sighting{}
+				j.clock.known = true
+				see(time.Second, sent.Add(2*time.Second))
+				if !decided() {
+					t.Error("an updatedAt later than the send was not believed")
+				}
+			})
+		}
+	}
+}
+
+func TestLookAtUnwanted(t *testing.T) {
+	t.Parallel()
+	withCancel := func(j *judge) { j.op.CancelAt, j.op.CancelBy = epoch, "ann" }
+	expired := func(j *judge) { j.op.ExpiresAt = epoch.Add(time.Minute) }
+	for _, c := range []struct {
+		name  string
+		set   func(*judge)
+		state fsm.State
+		kind  transport.Kind
+		want  fsm.Phase
+		why   store.Reason
+	}{
+		{"canceled, not started", withCancel, fsm.Stopped, 0, fsm.Canceled, store.Withdrawn},
+		{"canceled, started", withCancel, fsm.StartInProgress, 0, fsm.Starting, ""},
+		{"canceled, ready", withCancel, fsm.Ready, 0, fsm.Succeeded, ""},
+		{"canceled, looks refused", withCancel, "", transport.AccessDenied, fsm.Queued, ""},
+		{"expired, not started", expired, fsm.Stopped, 0, fsm.Expired, store.TooLate},
+		{"expired, started", expired, fsm.StartInProgress, 0, fsm.Starting, ""},
+		{"expired, looks refused", expired, "", transport.AccessDenied, fsm.Queued, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			j := lookJudge()
+			c.set(j)
+			if c.state != "" {
+				j.state(c.state)
+			} else {
+				j.kind(c.kind)
+			}
+			j.decide()
+			if j.resend || j.op.Phase != c.want || j.op.Reason != c.why {
+				t.Errorf("resend %v, %s %q; want no send, %s %q", j.resend, j.op.Phase, j.op.Reason, c.want, c.why)
+			}
+			if c.want == fsm.Canceled && j.event.By != "ann" {
+				t.Errorf("the event says by %q, want ann", j.event.By)
+			}
+		})
+	}
+	// Canceled while the send was under way, and refused: it was never sent.
+	j := startJudge()
+	withCancel(j)
+	j.kind(transport.Throttled).decide()
+	if j.op.Phase != fsm.Canceled {
+		t.Errorf("canceled in mid-send and refused: %s, want CANCELED", j.op.Phase)
+	}
+}
+
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		after time.Duration // of acceptance
+		blind time.Duration
+		state fsm.State
+		kind  transport.Kind
+		want  fsm.Phase
+	}{
+		{"within", 29 * time.Minute, 0, fsm.StartInProgress, 0, fsm.Starting},
+		{"over", 30 * time.Minute, 0, fsm.StartInProgress, 0, fsm.Failed},
+		{"over, but nobody could look", 50 * time.Minute, 25 * time.Minute, fsm.StartInProgress, 0, fsm.Starting},
+		{"over, and READY", 50 * time.Minute, 0, fsm.Ready, 0, fsm.Succeeded},
+		{"over, and the look failed", 50 * time.Minute, 0, "", transport.Internal, fsm.Starting},
+		{"over, and throttled", 50 * time.Minute, 0, "", transport.Throttled, fsm.Starting},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			j := pollJudge()
+			j.a.at = j.op.AcceptedAt.Add(c.after)
+			j.blind = c.blind
+			if c.state != "" {
+				j.state(c.state)
+			} else {
+				j.kind(c.kind)
+			}
+			j.decide()
+			if j.op.Phase != c.want || c.want == fsm.Failed && j.op.Reason != store.Timeout {
+				t.Errorf("%s %q, want %s", j.op.Phase, j.op.Reason, c.want)
+			}
+		})
+	}
+}
+
+func TestFacts(t *testing.T) {
+	t.Parallel()
+	j := pollJudge()
+	j.op.Session = fsm.Deleted
+	j.state(fsm.Ready).decide()
+	if j.fact == nil || j.fact.Reason != store.UnexpectedState || j.op.Phase != fsm.Succeeded {
+		t.Errorf("DELETED and then READY: fact %+v, phase %s; want both an unexpected_state and SUCCEEDED", j.fact, j.op.Phase)
+	}
+	j = pollJudge()
+	j.op.Phase, j.op.Reason, j.op.Session = fsm.Failed, store.Timeout, fsm.StartInProgress
+	j.state(fsm.Ready).decide()
+	if j.fact == nil || j.fact.Reason != store.LateReady || j.op.Phase != fsm.Failed {
+		t.Fatalf("READY after the end: fact %+v, phase %s", j.fact, j.op.Phase)
+	}
+	j.decide()
+	if j.fact != nil || j.write {
+		t.Error("late_ready is told twice")
+	}
+}
+
+func TestNothingNewIsNotWritten(t *testing.T) {
+	t.Parallel()
+	for _, j := range []*judge{pollJudge(), lookJudge()} {
+		j.op.Session = fsm.StartInProgress
+		j.state(fsm.StartInProgress)
+		if j.a.call == lookCall {
+			j.op.Session = fsm.StopInProgress
+			j.state(fsm.StopInProgress)
+		}
+		for range 5 {
+			if j.decide(); j.write {
+				t.Error("an answer that changed nothing is written")
+			}
+		}
+		for range 3 {
+			j.kind(transport.Internal).decide()
+		}
+		if j.write {
+			t.Error("the same failure again is written")
+		}
+	}
+}
+
+func TestErrorTextHasNoSecrets(t *testing.T) {
+	t.Parallel()
+	err := &transport.Error{Kind: transport.Credentials, Code: "SignatureDoesNotMatch", Message: "canonical string x-amz-security-token:CANARY"}
+	if text := reasonText(answer{err: err, kind: err.Kind}); text != "credentials: SignatureDoesNotMatch" {
+		t.Errorf("%q quotes the provider", text)
+	}
+	if text := clean("a\x1b[31m\nb" + string(make([]byte, 1000))); len(text) > maxError+len("…") || text[:7] != "a [31m " {
+		t.Errorf("clean left %q", text)
+	}
+}

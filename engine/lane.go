@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// lane is what a Run knows of the sessions that share an endpoint's fate and
+// rate. run.mu guards it.
+type lane struct {
+	name   string
+	cfg    LaneConfig
+	stored store.Lane // paused, Retry-After
+	pace   *pace
+
+	due    store.LaneDue // of the operations that nobody holds; zero: none
+	merges uint64        // counts what Due said of it: see run.merge
+	batch  int           // sessions a look may take, as last seen
+
+	sending, looking int // calls in flight
+	turn             bool
+	block            *block
+	outages          []span // the past ones, the oldest first
+	silent           int    // time-outs and cut connections in a row
+	clock            clock
+
+	next time.Time // when the dispatcher looks at it again
+	at   int       // its place in run.ready; -1: not in it
+}
+
+// block closes a lane: nothing but probes goes out, one at a time.
+type block struct {
+	why     Waiting // Offline or Credentials
+	err     error   // the latest
+	since   time.Time
+	probeAt time.Time
+	wait    time.Duration // the backoff of probes so far
+	probing bool
+}
+
+// span is a time in which nobody could look.
+type span struct{ from, to time.Time }
+
+// maxSilent calls without any answer, in a row, close a lane.
+const maxSilent = 3
+
+// maxRetryAfter is how far ahead a provider's Retry-After is believed.
+const maxRetryAfter = time.Hour
+
+// room is what may be claimed of the lane now, and else when to ask again;
+// zero: when something changes.
+func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
+	r := store.Room{Lane: l.name, LooksBy: now.Add(lookAhead)}
+	send, look := l.due.Send, l.due.Look
+	if l.stored.Paused {
+		send = time.Time{}
+	}
+	at := earliest(send, look)
+	if at.IsZero() {
+		return r, time.Time{}
+	}
+	if floor := l.floor(now); floor.After(at) {
+		at = floor
+	}
+	if l.block != nil {
+		return l.probeRoom(r, now, at, send, look)
+	}
+	if at.After(now) {
+		return r, at
+	}
+	slots := l.cfg.Concurrency - l.sending - l.looking
+	if slots <= 0 {
+		return r, time.Time{} // the end of a call wakes the dispatcher
+	}
+	free := min(slots, l.pace.free(mono))
+	if free == 0 {
+		return r, now.Add(l.pace.wait(mono))
+	}
+	r.Sends, r.Looks = l.share(free, isDue(send, now), isDue(look, now))
+	r.Looks *= max(1, l.batch)
+	return r, time.Time{}
+}
+
+// lookAhead is how much earlier than due a look may be taken along with others.
+const lookAhead = 2 * time.Second
+
+// share splits free calls: looks first, but while sends wait at most half, so
+// that neither starves the other, whatever hangs.
+func (l *lane) share(free int, sends, looks bool) (s, k int) {
+	switch {
+	case !sends:
+		return 0, free
+	case !looks:
+		return free, 0
+	}
+	half := max(1, l.cfg.Concurrency/2)
+	if free == 1 {
+		l.turn = !l.turn
+		if l.turn && l.looking < half || l.sending >= half && l.looking < half {
+			return 0, 1
+		}
+		return 1, 0
+	}
+	k = min(free/2, max(0, half-l.looking))
+	return free - k, k
+}
+
+// probeRoom lets one waiting operation be looked at when the next probe is due.
+func (l *lane) probeRoom(r store.Room, now, at, send, look time.Time) (store.Room, time.Time) {
+	if l.block.probing {
+		return r, time.Time{}
+	}
+	if at.Before(l.block.probeAt) {
+		at = l.block.probeAt
+	}
+	switch {
+	case at.After(now):
+		return r, at
+	case isDue(look, now):
+		r.Looks = 1
+	case isDue(send, now):
+		r.Sends = 1
+	}
+	return r, time.Time{}
+}
+
+// floor is the provider's Retry-After, as far as it is believed: an hour from
+// when it was heard, and nothing if that lies ahead, which a clock that was
+// wrong has stored.
+func (l *lane) floor(now time.Time) time.Time {
+	s := l.stored
+	if s.RetryAfter.IsZero() || s.RetryAfterHeard.After(now) {
+		return time.Time{}
+	}
+	if most := s.RetryAfterHeard.Add(maxRetryAfter); s.RetryAfter.After(most) {
+		return most
+	}
+	return s.RetryAfter
+}
+
+// heard is told of each answer, and keeps breaker and pace. It returns a
+// Retry-After to be stored, if any.
+func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
+	l.clock.heard(a)
+	switch {
+	case a.row == unreachable:
+		l.shut(Offline, a, now)
+		return time.Time{}
+	case a.row == credentials:
+		l.shut(Credentials, a, now)
+		return time.Time{}
+	case !a.protocol():
+		l.silent++
+		if l.silent >= maxSilent || l.block != nil {
+			l.shut(Offline, a, now)
+		}
+		return time.Time{}
+	}
+	l.silent = 0
+	if l.block != nil {
+		l.reopen(now, mono)
+	}
+	if a.row != throttled {
+		l.pace.answered(mono)
+		return time.Time{}
+	}
+	l.pace.throttled(mono, a.beganMono)
+	var te *transport.Error
+	if errors.As(a.err, &te) && te.RetryAfter > 0 {
+		return now.Add(min(te.RetryAfter, maxRetryAfter))
+	}
+	return time.Time{}
+}
+
+// shut closes the lane, or puts off its next probe.
+func (l *lane) shut(why Waiting, a answer, now time.Time) {
+	if l.block == nil {
+		l.block = &block{since: now}
+	}
+	b := l.block
+	if a.probe || b.wait == 0 { // other calls that were in flight do not add up
+		b.wait = probe.next(b.wait)
+		b.probeAt = now.Add(jitter(b.wait))
+		b.probing = false
+	}
+	b.why, b.err = why, a.err
+}
+
+// reopen lets the lane go on, slowly at first.
+func (l *lane) reopen(now, mono time.Time) {
+	l.outages = append(l.outages, span{l.block.since, now})
+	if len(l.outages) > maxOutages { // the two oldest become one, which is lenient
+		l.outages[1].from = l.outages[0].from
+		l.outages = l.outages[1:]
+	}
+	l.block = nil
+	l.pace.restart(mono)
+}
+
+const maxOutages = 64
+
+// blind is for how long since from nobody could look through this lane.
+func (l *lane) blind(from, now time.Time) time.Duration {
+	spans := l.outages
+	if l.block != nil {
+		spans = append(spans[:len(spans):len(spans)], span{l.block.since, now})
+	}
+	var sum time.Duration
+	for _, s := range spans {
+		if s.from.Before(from) {
+			s.from = from
+		}
+		if s.to.After(s.from) {
+			sum += s.to.Sub(s.from)
+		}
+	}
+	return sum
+}
+
+// idle reports that nothing need be remembered of the lane.
+func (l *lane) idle() bool {
+	return l.due.Send.IsZero() && l.due.Look.IsZero() && l.sending == 0 && l.looking == 0
+}
+
+func isDue(t, now time.Time) bool { return !t.IsZero() && !t.After(now) }
+
+// earliest is the earlier of two times, where zero is never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

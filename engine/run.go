@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// run is one Run of an engine: the dispatcher's state, and what it shares with
+// its workers.
+type run struct {
+	e     *Engine
+	stop  context.CancelFunc // ends the dispatcher
+	ended chan struct{}      // closed when Run has returned
+	wake  chan struct{}      // holds one: the dispatcher has something to do
+	calls context.Context    // workers' calls; ends when the drain is over
+	cut   context.CancelFunc
+	work  sync.WaitGroup // the workers
+
+	// mu guards what follows, the lanes' fields included. It is never held
+	// across a call of the store or the transport.
+	mu       sync.Mutex
+	lanes    map[string]*lane
+	stored   map[string]store.Lane // what is stored of lanes
+	ready    laneHeap              // lanes by when to look at them next
+	deadline time.Time             // the earliest; zero: none
+	watch    watch
+	began    time.Time // on the wall clock
+	inFlight int
+	seen     map[ID]sighting
+	fullAt   time.Time // when the store last had no space; zero: it has
+	pruned   time.Time
+	swept    time.Time
+	fault    error // why the store ended the run
+}
+
+// maxInFlight guards memory when very many lanes hang at once.
+const maxInFlight = 4096
+
+// fullPause is how long nothing is sent after the store had no space.
+const fullPause = 10 * time.Second
+
+func newRun(e *Engine, stop context.CancelFunc) *run {
+	calls, cut := context.WithCancel(context.Background())
+	return &run{
+		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
+		calls: calls, cut: cut,
+		lanes: map[string]*lane{}, stored: map[string]store.Lane{}, seen: map[ID]sighting{},
+		began: e.now(), watch: newWatch(e.now(), time.Now()),
+	}
+}
+
+// loop dispatches until ctx ends, and then drains.
+func (r *run) loop(ctx context.Context) error {
+	defer r.cut()
+	if err := r.load(ctx); err != nil {
+		return r.verdict(ctx, err)
+	}
+	var dues sync.WaitGroup
+	duesCtx, endDues := context.WithCancel(ctx)
+	dues.Go(func() { r.followDues(duesCtx) })
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil && r.failure() == nil {
+		nap := r.dispatch(ctx)
+		var tick <-chan time.Time // never, for an engine with nothing to do
+		if nap >= 0 {
+			timer.Reset(min(nap, longestNap))
+			tick = timer.C
+		}
+		select {
+		case <-ctx.Done():
+		case <-r.wake:
+		case <-tick:
+		}
+	}
+	endDues()
+	dues.Wait()
+	r.drain()
+	return r.verdict(ctx, r.failure())
+}
+
+// drain lets calls in flight finish for a bounded time.
+func (r *run) drain() {
+	cutOff := time.AfterFunc(r.e.cfg.Drain, r.cut)
+	defer cutOff.Stop()
+	r.work.Wait()
+}
+
+// verdict is what Run returns: an error that only says that ctx ended is none.
+func (r *run) verdict(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return r.e.storeError(err)
+}
+
+// load reads what is stored of lanes.
+func (r *run) load(ctx context.Context) error {
+	lanes, err := r.e.store.Lanes(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range lanes {
+		r.stored[l.Name] = l
+	}
+	return nil
+}
+
+// followDues is the goroutine that hears from the store when something becomes
+// due earlier than was known.
+func (r *run) followDues(ctx context.Context) {
+	var seen uint64
+	for {
+		d, err := r.e.store.Due(ctx, seen)
+		if err != nil {
+			if ctx.Err() == nil {
+				r.fail(err)
+			}
+			return
+		}
+		seen = d.Seen
+		r.merge(d)
+		r.poke()
+	}
+}
+
+func (r *run) merge(d store.Dues) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deadline = d.Deadline
+	for _, due := range d.Lanes {
+		l := r.lane(due.Lane)
+		l.due = due
+		l.merges++
+		r.ready.put(l, r.e.now())
+	}
+}
+
+// lane finds a lane or makes it. mu must be held.
+func (r *run) lane(name string) *lane {
+	l := r.lanes[name]
+	if l == nil {
+		cfg := r.e.cfg.Lane(name).withDefaults()
+		l = &lane{name: name, cfg: cfg, pace: newPace(cfg.Rate, time.Now()), stored: r.stored[name], at: -1}
+		l.stored.Name = name
+		r.lanes[name] = l
+	}
+	return l
+}
+
+// poke wakes the dispatcher.
+func (r *run) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// fail ends the run by a fault of the store.
+func (r *run) fail(err error) {
+	r.mu.Lock()
+	if r.fault == nil {
+		r.fault = err
+	}
+	r.mu.Unlock()
+	r.poke()
+}
+
+func (r *run) failure() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.fault
+}
+
+// nudge makes probes prompt again: something says that the network may be back.
+func (r *run) nudge() {
+	r.mu.Lock()
+	now := r.e.now()
+	for _, l := range r.lanes {
+		r.prompt(l, now)
+	}
+	r.mu.Unlock()
+	r.poke()
+}
+
+// prompt makes a closed lane's next probe due now. mu must be held.
+func (r *run) prompt(l *lane, now time.Time) {
+	if l.block != nil {
+		l.block.wait, l.block.probeAt = 0, now
+		r.ready.put(l, now)
+	}
+}

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Known is a session as it is known.
+type Known struct {
+	Session transport.Session
+	SeenAt  time.Time // when it was seen so
+	Live    bool      // the provider says so now; else it is what operations saw last
+}
+
+// Sessions yields a studio's sessions as the provider lists them, or, where it
+// cannot list or cannot be reached, those that operations know, as they were
+// last seen. Another error of the provider is yielded, and ends it.
+func (e *Engine) Sessions(ctx context.Context, studioID string) iter.Seq2[Known, error] {
+	return func(yield func(Known, error) bool) {
+		err := e.open()
+		if err == nil {
+			err = transport.CheckID("studio id", studioID)
+		}
+		if err != nil {
+			yield(Known{}, fmt.Errorf("engine: sessions: %w", err))
+			return
+		}
+		l, ok := e.transport.(transport.Lister)
+		if ok {
+			ok, err = e.listLive(ctx, l, studioID, yield)
+			if err != nil {
+				yield(Known{}, fmt.Errorf("engine: sessions of studio %s: %w", studioID, err))
+				return
+			}
+		}
+		if !ok {
+			e.listKnown(ctx, studioID, yield)
+		}
+	}
+}
+
+// listLive reports false if the provider gave nothing, and what it knows of
+// itself must do.
+func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID string, yield func(Known, error) bool) (bool, error) {
+	in := transport.ListInput{StudioID: studioID}
+	for page := 0; ; page++ {
+		callCtx, done := context.WithTimeout(ctx, e.cfg.Timeout)
+		out, err := l.List(callCtx, in)
+		done()
+		if err != nil {
+			var te *transport.Error
+			away := !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.Credentials
+			if page == 0 && away && ctx.Err() == nil {
+				return false, nil
+			}
+			return true, err
+		}
+		now := e.now()
+		for _, s := range out.Sessions {
+			if !yield(Known{Session: s, SeenAt: now, Live: true}, nil) {
+				return true, nil
+			}
+		}
+		if out.NextToken == "" || out.NextToken == in.NextToken {
+			return true, nil
+		}
+		in.NextToken = out.NextToken
+	}
+}
+
+// listKnown yields each session once, by its newest operation.
+func (e *Engine) listKnown(ctx context.Context, studioID string, yield func(Known, error) bool) {
+	seen := map[string]bool{}
+	for op, err := range e.store.List(ctx, store.Filter{StudioID: studioID, Newest: true}) {
+		if err != nil {
+			yield(Known{}, e.storeError(err))
+			return
+		}
+		if seen[op.Ref.SessionID] {
+			continue
+		}
+		seen[op.Ref.SessionID] = true
+		at := later(later(op.LastSentAt, op.AcceptedAt), op.FinishedAt)
+		if !yield(Known{Session: transport.Session{Ref: op.Ref, State: op.Session}, SeenAt: at}, nil) {
+			return
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// judge sets up the judge of one answer, on the record as the worker holds it.
+func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	from, idle := op.AcceptedAt, time.Duration(0)
+	if !from.IsZero() && from.Before(r.began) { // nobody ran: nobody could look
+		idle = r.began.Sub(from)
+		from = r.began
+	}
+	return &judge{
+		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, seen: r.seen[op.ID],
+		traits: transport.TraitsOf(r.e.transport, op.Ref),
+		blind:  idle + l.blind(from, a.at),
+	}
+}
+
+// settle decides, commits all that was decided at once, and lets the operations
+// go; what a look has cleared is sent again. What somebody else changed
+// meanwhile is read and decided again. While the store has no space it tries
+// on, until the drain is over: then the record, which says that a send may have
+// happened, makes the next Run look.
+func (r *run) settle(l *lane, judges ...*judge) {
+	for _, j := range judges {
+		j.decide()
+	}
+	var cleared []store.Operation
+	for wait := time.Duration(0); len(judges) > 0; {
+		c, err := r.commit(judges)
+		cleared = append(cleared, c.cleared...)
+		if err != nil {
+			wait = quick.next(wait)
+			if r.trouble(err); r.failure() != nil || !r.sleep(wait) {
+				return
+			}
+		}
+		judges = r.reread(c.again)
+	}
+	for _, op := range cleared {
+		r.resend(l, op)
+	}
+}
+
+// committed is what one commit leaves to be done.
+type committed struct {
+	again   []*judge          // to be decided again; after an error, all that was to be written
+	cleared []store.Operation // to be sent again
+}
+
+// commit applies what is to be written and releases the rest.
+func (r *run) commit(judges []*judge) (c committed, err error) {
+	var changes []store.Change
+	var writes []*judge // one for each of the first changes
+	var back []store.Operation
+	for _, j := range judges {
+		switch {
+		case j.write:
+			changes = append(changes, j.change())
+			writes = append(writes, j)
+			continue
+		case j.resend:
+			c.cleared = append(c.cleared, j.op)
+		default:
+			back = append(back, j.op)
+		}
+		r.recall(j)
+	}
+	if len(back) > 0 {
+		r.release(back...)
+	}
+	if len(writes) == 0 {
+		return c, nil
+	}
+	for _, j := range writes {
+		if j.event != nil && j.fact != nil { // two lines in the feed: the second is a change of its own
+			op := j.op
+			op.Version++
+			changes = append(changes, store.Change{Operation: op, Event: j.fact})
+		}
+	}
+	errs, err := r.e.store.Apply(context.Background(), changes) // what is known is stored: no context cuts that off
+	if err != nil {
+		c.again = writes
+		return c, err
+	}
+	for i, j := range writes {
+		if errs[i] != nil {
+			c.again = append(c.again, j)
+			continue
+		}
+		j.op.Version++
+		r.recall(j)
+		r.e.logChange(j.op, j.from)
+		if j.resend {
+			c.cleared = append(c.cleared, j.op)
+		}
+	}
+	return c, nil
+}
+
+// reread gives judges the records as they are now, and has them decide again.
+func (r *run) reread(judges []*judge) []*judge {
+	out := judges[:0]
+	for _, j := range judges {
+		op, err := r.e.store.Operation(context.Background(), j.op.ID)
+		if err != nil {
+			if !errors.Is(err, store.ErrNotFound) {
+				r.trouble(err)
+			}
+			continue
+		}
+		j.op = op
+		j.decide()
+		out = append(out, j)
+	}
+	return out
+}
+
+// recall keeps what looks at an operation have shown so far, while they have
+// decided nothing.
+func (r *run) recall(j *judge) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if j.resend || j.event != nil || j.seen == (sighting{}) {
+		delete(r.seen, j.op.ID)
+	} else {
+		r.seen[j.op.ID] = j.seen
+	}
+}
+
+// resend sends again what a look has cleared; the claim is still ours.
+func (r *run) resend(l *lane, op store.Operation) {
+	for {
+		now, mono := r.e.now(), time.Now()
+		r.mu.Lock()
+		closed := l.block != nil || r.calls.Err() != nil
+		paused := l.stored.Paused
+		wait := max(l.pace.wait(mono), l.floor(now).Sub(now))
+		if !closed && !paused && wait <= 0 {
+			l.pace.take(mono, 1)
+		}
+		r.mu.Unlock()
+		switch {
+		case paused, closed:
+			op.DueAt = now
+			if paused { // it needs another look, but not at once
+				op.DueAt = now.Add(quick.most)
+			}
+			r.release(op)
+			return
+		case wait <= 0:
+			if r.fresh(l, op) {
+				r.mark(l, op)
+			}
+			return
+		}
+		if !r.sleep(min(wait, quick.most)) {
+			r.release(op)
+			return
+		}
+	}
+}
+
+// sleep waits, and reports false if the drain is over first.
+func (r *run) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-r.calls.Done():
+		return false
+	}
+}
+
+// trouble takes an error of the store: no space passes, anything else ends the
+// run.
+func (r *run) trouble(err error) {
+	if !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrUnknown) {
+		r.fail(err)
+		return
+	}
+	r.mu.Lock()
+	r.fullAt = time.Now()
+	r.mu.Unlock()
+	r.e.log.Warn("the store could not be written", "error", err)
+}
+
+func (r *run) release(ops ...store.Operation) {
+	if err := r.e.store.Release(context.Background(), ops); err != nil {
+		r.trouble(err)
+	}
+}
+
+// logChange writes the line of a transition.
+func (e *Engine) logChange(op store.Operation, from fsm.Phase) {
+	if op.Phase == from {
+		return
+	}
+	e.log.Info("operation", "id", op.ID, "session", op.Ref.String(), "from", from, "to", op.Phase,
+		"state", op.Session, "reason", op.Reason, "error", op.LastError)
+}

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Request asks for one session to be started.
+type Request struct {
+	Ref // required; see transport.Ref.Check
+
+	// ClientToken makes the request idempotent: the same token again joins the
+	// operation, or meets it after its end, for as long as it is remembered.
+	// "": the operation's id is the token, and the request joins whatever
+	// operation is active for the session.
+	ClientToken string
+	// NotBefore is the earliest send; zero or the past: now.
+	NotBefore time.Time
+	// ExpiresAt is when the wish is void: what was not sent by then never is.
+	// Zero: Config.Expiry after the later of now and NotBefore.
+	ExpiresAt time.Time
+	// Labels are the host's, at most 1 KiB in all.
+	Labels map[string]string
+	// RequestedBy and Why are kept for people: who asked, and what for. At most
+	// 128 bytes and 1 KiB.
+	RequestedBy, Why string
+
+	retryOf ID
+}
+
+// Limits of what a request carries, in bytes.
+const (
+	maxName   = 128
+	maxText   = 1024
+	maxLabels = 1024
+)
+
+// enqueueChunk is how many operations StartAll gives to one commit.
+const enqueueChunk = 4096
+
+// Start asks for r's session to be started, and returns when the request is on
+// disk: from then on it survives any crash. Receipt.Created is false if it
+// joined an active operation or met the ended one of its token.
+//
+// An *Error of kind transport.Invalid names what is wrong with the request; a
+// *store.ConflictError (store.ErrActive, store.ErrTokenReused) the operation in
+// the way; a *store.ExpiryError a wish that is void already. After
+// store.ErrUnknown, or when ctx ends first, it may have been accepted: call
+// again with the same token. ctx bounds the waiting only, never the operation.
+func (e *Engine) Start(ctx context.Context, r Request) (Receipt, error) {
+	receipts, err := e.StartAll(ctx, []Request{r})
+	if err != nil {
+		return Receipt{}, err
+	}
+	return receipts[0], receipts[0].Err
+}
+
+// StartAll is Start for many, in few commits. Each Receipt has its own Err. The
+// error is the store's, and then there are no receipts: call again, with the
+// same tokens.
+func (e *Engine) StartAll(ctx context.Context, rs []Request) ([]Receipt, error) {
+	if err := e.open(); err != nil {
+		return nil, err
+	}
+	receipts := make([]Receipt, len(rs))
+	ops := make([]store.Operation, 0, min(len(rs), enqueueChunk))
+	at := make([]int, 0, cap(ops)) // where each of ops belongs
+	flush := func() error {
+		if len(ops) == 0 {
+			return nil
+		}
+		got, err := e.store.Enqueue(ctx, ops)
+		if err != nil {
+			return e.storeError(err)
+		}
+		for i, g := range got {
+			receipts[at[i]] = g
+			if g.Created {
+				e.logChange(g.Operation, "")
+			}
+		}
+		ops, at = ops[:0], at[:0]
+		return nil
+	}
+	for i, r := range rs {
+		op, err := e.operation(r)
+		if err != nil {
+			receipts[i] = Receipt{Err: fmt.Errorf("engine: start %s: %w", r.Ref, err)}
+			continue
+		}
+		ops, at = append(ops, op), append(at, i)
+		if len(ops) == enqueueChunk {
+			if err := flush(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return receipts, flush()
+}
+
+// operation makes the record of a request.
+func (e *Engine) operation(r Request) (store.Operation, error) {
+	if err := e.check(r); err != nil {
+		return store.Operation{}, err
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return store.Operation{}, fmt.Errorf("make an id: %w", err)
+	}
+	now := e.now()
+	op := store.Operation{
+		ID: ID(id.String()), Ref: r.Ref, ClientToken: r.ClientToken,
+		Lane:   transport.TraitsOf(e.transport, r.Ref).Lane,
+		Labels: maps.Clone(r.Labels), RequestedBy: r.RequestedBy, Source: e.cfg.Source, Why: r.Why, RetryOf: r.retryOf,
+		Phase: fsm.Queued, CreatedAt: now,
+		NotBefore: stored(r.NotBefore), ExpiresAt: stored(r.ExpiresAt),
+	}
+	setDefault(&op.ClientToken, string(op.ID))
+	if op.NotBefore.Before(now) {
+		op.NotBefore = now
+	}
+	if op.ExpiresAt.IsZero() {
+		op.ExpiresAt = op.NotBefore.Add(e.cfg.Expiry)
+	}
+	op.DueAt = op.NotBefore
+	return op, nil
+}
+
+func (e *Engine) check(r Request) error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	if r.ClientToken != "" {
+		if err := transport.CheckToken(r.ClientToken); err != nil {
+			return err
+		}
+	}
+	size := 0
+	for k, v := range r.Labels {
+		size += len(k) + len(v)
+		if k == "" {
+			return invalid("label with the value %.80q has no name", v)
+		}
+		if err := checkText("label "+k, k+v, maxLabels); err != nil {
+			return err
+		}
+	}
+	if size > maxLabels {
+		return invalid("labels have %d bytes: at most %d are allowed", size, maxLabels)
+	}
+	if err := checkText("requested-by", r.RequestedBy, maxName); err != nil {
+		return err
+	}
+	return checkText("reason", r.Why, maxText)
+}
+
+// checkText bounds what a request carries for people.
+func checkText(what, s string, limit int) error {
+	switch {
+	case len(s) > limit:
+		return invalid("%s has %d bytes: at most %d are allowed", what, len(s), limit)
+	case !utf8.ValidString(s):
+		return invalid("%s %.80q is not UTF-8", what, s)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return invalid("%s %.80q has a control character", what, s)
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
+}
+
+// stored is t as it is stored: see Engine.now.
+func stored(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Round(0).Truncate(time.Microsecond)
+}

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// Stats counts what the engine holds.
+type Stats struct {
+	store.Stats
+	Running  bool
+	InFlight int // calls
+	Lanes    []LaneStats
+}
+
+// LaneStats is how a lane is.
+type LaneStats struct {
+	Name       string
+	Paused     bool
+	PausedBy   string
+	Blocked    Waiting // Offline, Credentials or ""
+	Since      time.Time
+	Next       time.Time // the next probe of a blocked lane
+	RetryAfter time.Time
+	Rate       float64 // calls a second, as it is now; 0: nothing is active
+	InFlight   int
+}
+
+// Stats counts operations by phase, and tells of each lane that is active or
+// paused. The error is the store's.
+func (e *Engine) Stats(ctx context.Context) (Stats, error) {
+	if err := e.open(); err != nil {
+		return Stats{}, err
+	}
+	s, err := e.store.Stats(ctx)
+	if err != nil {
+		return Stats{}, e.storeError(err)
+	}
+	lanes, err := e.store.Lanes(ctx)
+	if err != nil {
+		return Stats{}, e.storeError(err)
+	}
+	out := Stats{Stats: s}
+	known := map[string]LaneStats{}
+	for _, l := range lanes {
+		known[l.Name] = LaneStats{Name: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, RetryAfter: l.RetryAfter}
+	}
+	if r := e.current(); r != nil {
+		r.mu.Lock()
+		out.Running, out.InFlight = true, r.inFlight
+		for name, l := range r.lanes {
+			k := LaneStats{
+				Name: name, Paused: l.stored.Paused, PausedBy: l.stored.PausedBy, RetryAfter: l.floor(e.now()),
+				Rate: float64(l.pace.bucket.Limit()), InFlight: l.sending + l.looking,
+			}
+			if l.block != nil {
+				k.Blocked, k.Since, k.Next = l.block.why, l.block.since, l.block.probeAt
+			}
+			known[name] = k
+		}
+		r.mu.Unlock()
+	}
+	for _, l := range known {
+		out.Lanes = append(out.Lanes, l)
+	}
+	slices.SortFunc(out.Lanes, func(a, b LaneStats) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}

@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// EndError says that an operation ended otherwise than READY.
+type EndError struct{ Operation Operation }
+
+func (e *EndError) Error() string {
+	o := e.Operation
+	text := fmt.Sprintf("engine: start of %s ended %s", o.Ref, o.Phase)
+	if o.Phase == fsm.Failed {
+		text += " (" + string(o.Reason) + ")"
+	}
+	if o.LastError != "" {
+		text += ": " + o.LastError
+	}
+	return text
+}
+
+// Wait waits for an operation's end and returns it: nil only for SUCCEEDED, an
+// *EndError for any other end, ctx.Err() if ctx ends first (the operation goes
+// on), store.ErrNotFound, ErrClosed. Wait runs nothing: without a Run it waits
+// for ctx.
+func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
+	if err := e.open(); err != nil {
+		return Operation{}, err
+	}
+	sub, err := e.herald.subscribe(ctx, id)
+	if err != nil {
+		return Operation{}, e.storeError(err)
+	}
+	defer sub.cancel()
+	for {
+		op, err := e.Get(ctx, id)
+		switch {
+		case err != nil:
+			return op, err
+		case op.Phase == fsm.Succeeded:
+			return op, nil
+		case op.Phase.Ended():
+			return op, &EndError{Operation: op}
+		}
+		if err := e.await(ctx, sub, nil); err != nil {
+			return op, err
+		}
+	}
+}
+
+// await waits for news of a subscription, or for tick.
+func (e *Engine) await(ctx context.Context, sub *subscription, tick <-chan time.Time) error {
+	select {
+	case <-sub.news:
+		return e.storeError(sub.failure())
+	case <-tick:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.life.Done():
+		return ErrClosed
+	}
+}
+
+// watchEvery is how often Watch looks whether what an operation waits for has
+// changed without an event.
+const watchEvery = time.Second
+
+// Watch yields an operation's Explanation, and again after each change of its
+// phase, its reason or its text, until it has ended or ctx ends. It stops after
+// an error.
+func (e *Engine) Watch(ctx context.Context, id ID) iter.Seq2[Explanation, error] {
+	return func(yield func(Explanation, error) bool) {
+		if err := e.open(); err != nil {
+			yield(Explanation{}, err)
+			return
+		}
+		sub, err := e.herald.subscribe(ctx, id)
+		if err != nil {
+			yield(Explanation{}, e.storeError(err))
+			return
+		}
+		defer sub.cancel()
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		var last Explanation
+		for first := true; ; first = false {
+			x, err := e.Explain(ctx, id)
+			if err == nil && (first || x.differs(last)) {
+				last = x
+				if !yield(x, nil) || x.Operation.Phase.Ended() {
+					return
+				}
+			}
+			if err == nil {
+				err = e.await(ctx, sub, tick.C)
+			}
+			if err != nil {
+				if ctx.Err() == nil {
+					yield(Explanation{}, err)
+				}
+				return
+			}
+		}
+	}
+}
+
+// herald tells waiters that something became of their operations. It follows
+// the feed by one goroutine, which it owns and which lives while somebody
+// waits; so it hears of what other hosts on the same store do too.
+type herald struct {
+	store store.Store
+
+	// mu guards what follows. It is never held across a call of the store.
+	mu   sync.Mutex
+	subs map[ID]map[*subscription]struct{}
+	stop context.CancelFunc // of the follower; nil: there is none
+	done chan struct{}      // closed when the follower has gone
+	up   chan struct{}      // closed when it knows where it begins
+}
+
+func newHerald(s store.Store) *herald {
+	return &herald{store: s, subs: map[ID]map[*subscription]struct{}{}}
+}
+
+// subscription is one waiter's.
+type subscription struct {
+	h    *herald
+	id   ID
+	news chan struct{} // holds one
+
+	mu  sync.Mutex // guards err
+	err error
+}
+
+func (s *subscription) tell(err error) {
+	s.mu.Lock()
+	s.err = err
+	s.mu.Unlock()
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
+}
+
+func (s *subscription) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// subscribe returns when every event from now on will be told.
+func (h *herald) subscribe(ctx context.Context, id ID) (*subscription, error) {
+	s := &subscription{h: h, id: id, news: make(chan struct{}, 1)}
+	h.mu.Lock()
+	if h.subs[id] == nil {
+		h.subs[id] = map[*subscription]struct{}{}
+	}
+	h.subs[id][s] = struct{}{}
+	if h.stop == nil {
+		var follow context.Context
+		follow, h.stop = context.WithCancel(context.Background())
+		h.done, h.up = make(chan struct{}), make(chan struct{})
+		go h.follow(follow, h.done, h.up)
+	}
+	up := h.up
+	h.mu.Unlock()
+	select {
+	case <-up:
+		return s, s.failure()
+	case <-ctx.Done():
+		s.cancel()
+		return nil, ctx.Err()
+	}
+}
+
+// cancel ends the subscription, and the follower with the last of them.
+func (s *subscription) cancel() {
+	h := s.h
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.subs[s.id], s)
+	if len(h.subs[s.id]) == 0 {
+		delete(h.subs, s.id)
+	}
+	if len(h.subs) == 0 && h.stop != nil {
+		h.stop()
+		h.stop = nil
+	}
+}
+
+// close ends the follower and waits for it.
+func (h *herald) close() {
+	h.mu.Lock()
+	if h.stop != nil {
+		h.stop()
+		h.stop = nil
+	}
+	done := h.done
+	h.mu.Unlock()
+	if done != nil {
+		<-done
+	}
+}
+
+// follow is the herald's goroutine.
+func (h *herald) follow(ctx context.Context, done, up chan struct{}) {
+	defer close(done)
+	at, err := h.store.Head(ctx)
+	if err != nil {
+		h.tellAll(err)
+	}
+	close(up)
+	for err == nil {
+		if err = h.store.Await(ctx, at); err != nil {
+			break
+		}
+		var page []store.Event
+		page, err = h.store.Events(ctx, at, eventPage)
+		var gap *store.CursorError
+		if errors.As(err, &gap) { // it fell behind the pruning: everybody looks for himself
+			h.tellAll(nil)
+			at, err = h.store.Head(ctx)
+		}
+		for _, ev := range page {
+			h.tell(ev.Operation)
+			at = ev.Cursor
+		}
+	}
+	if ctx.Err() == nil {
+		h.tellAll(err)
+	}
+}
+
+func (h *herald) tell(id ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.subs[id] {
+		s.tell(nil)
+	}
+}
+
+func (h *herald) tellAll(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, subs := range h.subs {
+		for s := range subs {
+			s.tell(err)
+		}
+	}
+}

@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// The workers. Each owns the operations that it was given until it has applied
+// or released them: decide, commit, act, in that order.
+
+// send starts the session of an operation that was never sent.
+func (r *run) send(l *lane, op store.Operation) {
+	defer r.finished(&l.sending)
+	if r.fresh(l, op) {
+		r.mark(l, op)
+	}
+}
+
+// fresh reports that an operation may be sent now; if not, it is dealt with.
+// While the clock is in doubt, what looks expired is neither sent nor ended.
+func (r *run) fresh(l *lane, op store.Operation) bool {
+	now := r.e.now()
+	switch left := r.doubt(); {
+	case op.NotBefore.After(now): // the clock went back
+		op.DueAt = op.NotBefore
+	case now.Before(op.ExpiresAt):
+		return true
+	case left > 0:
+		op.DueAt = now.Add(left)
+	case op.Sent == store.SentNo:
+		r.rule(l, op, (*judge).expire)
+		return false
+	default: // it passed its expiry since it was cleared: another look ends it
+		op.DueAt = now
+	}
+	r.release(op)
+	return false
+}
+
+// doubt is for how long yet the wall clock is not believed.
+func (r *run) doubt() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, left := r.watch.believed(time.Now())
+	return left
+}
+
+// rule settles an operation by one ruling, without an answer.
+func (r *run) rule(l *lane, op store.Operation, rule ruling) {
+	a := r.begin(callFor(op))
+	a.at = a.began
+	j := r.judge(l, op, a)
+	j.rule = rule
+	r.settle(l, j)
+}
+
+// mark commits that a send may have happened, and then sends. before is the
+// record as it stands.
+func (r *run) mark(l *lane, before store.Operation) {
+	op := before
+	op.LastSentAt = r.e.now()
+	if op.SentAt.IsZero() {
+		op.SentAt = op.LastSentAt
+	}
+	op.Sent = store.SentUnknown
+	op.Attempts++
+	switch errs, err := r.e.store.Apply(r.calls, []store.Change{{Operation: op}}); {
+	case err != nil:
+		if r.calls.Err() == nil {
+			r.trouble(err)
+		}
+		r.release(before)
+		return
+	case errs[0] != nil: // a cancel or a join came first: the next claim sees it
+		r.release(before)
+		return
+	}
+	op.Version++
+	if now := r.e.now(); !now.Before(op.ExpiresAt) { // the commit took its time
+		j := r.judge(l, op, answer{call: startCall, row: unreachable, began: now, at: now})
+		j.before, j.rule = before, (*judge).expireMarked
+		r.settle(l, j)
+		return
+	}
+	r.call(l, op, before)
+}
+
+// call makes the one wire attempt, and commits what came of it.
+func (r *run) call(l *lane, op, before store.Operation) {
+	a := r.begin(startCall)
+	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
+	s, err := r.e.transport.Start(ctx, transport.StartInput{Ref: op.Ref, ClientToken: op.ClientToken})
+	done()
+	r.heard(l, &a, s, err)
+	j := r.judge(l, op, a)
+	j.before = before
+	r.settle(l, j)
+}
+
+func (r *run) begin(c call) answer {
+	return answer{call: c, began: r.e.now(), beganMono: time.Now()}
+}
+
+// heard completes an answer and tells the lane.
+func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
+	a.at = r.e.now()
+	a.read(s, err)
+	mono := time.Now()
+	r.mu.Lock()
+	was := l.block
+	until := l.heard(*a, a.at, mono)
+	r.watch.heard(l.clock)
+	now := l.block
+	if until.After(l.stored.RetryAfter) {
+		l.stored.RetryAfter, l.stored.RetryAfterHeard = until, a.at
+		r.stored[l.name] = l.stored
+	} else {
+		until = time.Time{}
+	}
+	r.mu.Unlock()
+	switch {
+	case was == nil && now != nil:
+		r.e.log.Warn("lane closed", "lane", l.name, "why", now.why, "error", reasonText(*a))
+	case was != nil && now == nil:
+		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.at.Sub(was.since))
+	}
+	if !until.IsZero() {
+		if err := r.e.store.SetRetryAfter(r.calls, l.name, until, a.at); err != nil {
+			r.trouble(err)
+		}
+	}
+}
+
+// look looks at operations of one lane, by one call where there are several.
+func (r *run) look(l *lane, ops []store.Operation) {
+	defer r.finished(&l.looking)
+	var answers []answer
+	if len(ops) == 1 {
+		answers = []answer{r.get(l, ops[0], false)}
+	} else {
+		answers = r.getBatch(l, ops)
+	}
+	judges := make([]*judge, len(ops))
+	for i, op := range ops {
+		judges[i] = r.judge(l, op, answers[i])
+	}
+	r.settle(l, judges...)
+}
+
+func callFor(op store.Operation) call {
+	if op.Sent == store.SentAccepted {
+		return pollCall
+	}
+	return lookCall
+}
+
+func (r *run) get(l *lane, op store.Operation, probe bool) answer {
+	a := r.begin(callFor(op))
+	a.probe = probe
+	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
+	defer done()
+	s, err := r.e.transport.Get(ctx, op.Ref)
+	r.heard(l, &a, s, err)
+	return a
+}
+
+// getBatch returns an answer for each operation. The lane hears of the call
+// once: by a member that was answered, else by the failure.
+func (r *run) getBatch(l *lane, ops []store.Operation) []answer {
+	refs := make([]transport.Ref, len(ops))
+	for i, op := range ops {
+		refs[i] = op.Ref
+	}
+	whole := r.begin(pollCall)
+	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
+	defer done()
+	results, err := r.e.transport.(transport.BatchGetter).BatchGet(ctx, refs)
+	if err == nil && len(results) != len(refs) {
+		err = &transport.Error{Kind: transport.Unknown, Message: fmt.Sprintf("a batch of %d got %d results", len(refs), len(results))}
+	}
+	if err != nil {
+		results = slices.Repeat([]transport.Result{{Err: err}}, len(refs))
+	}
+	answers := make([]answer, len(ops))
+	voice := 0
+	for i, op := range ops {
+		answers[i] = whole
+		answers[i].call = callFor(op)
+		answers[i].at = r.e.now()
+		answers[i].read(results[i].Session, results[i].Err)
+		if answers[i].protocol() && !answers[voice].protocol() {
+			voice = i
+		}
+	}
+	r.heard(l, &answers[voice], results[voice].Session, results[voice].Err)
+	return answers
+}
+
+// probe looks at one operation of a closed lane. One that was never sent is only
+// the occasion: it stays as it is, behind those that wait too.
+func (r *run) probe(l *lane, op store.Operation) {
+	defer r.finished(&l.looking)
+	a := r.get(l, op, true)
+	if op.Sent == store.SentNo {
+		op.DueAt = a.at
+		r.release(op)
+		return
+	}
+	r.settle(l, r.judge(l, op, a))
+}
+
+// overdue ends what has passed its deadline: as EXPIRED if it was never sent,
+// else as unobservable, but not without a last look where the lane is open.
+func (r *run) overdue(l *lane, op store.Operation) {
+	if op.Sent == store.SentNo {
+		r.rule(l, op, (*judge).expire)
+		return
+	}
+	r.mu.Lock()
+	open := l.block == nil
+	l.looking++
+	r.mu.Unlock()
+	defer r.finished(&l.looking)
+	text := "nobody could look at the session; it may be running"
+	if open {
+		a := r.get(l, op, false)
+		if a.err == nil {
+			r.settle(l, r.judge(l, op, a))
+			return
+		}
+		text += ": " + reasonText(a)
+	}
+	r.rule(l, op, func(j *judge) {
+		if !j.a.at.Before(j.op.Deadline()) {
+			j.failed(store.Unseen, text)
+		}
+	})
+}
+
+// finished ends a call's place in its lane.
+func (r *run) finished(inFlight *int) {
+	r.mu.Lock()
+	*inFlight--
+	r.mu.Unlock()
+}
