@@ -1,0 +1,105 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// changed is a change asked for, encoded outside of the transaction.
+type changed struct {
+	key     rowID
+	op      store.Operation // with the version that it gets
+	record  []byte
+	event   []byte // nil: none
+	release bool
+}
+
+// Apply implements store.Store. A call with very many changes takes several
+// commits.
+func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, error) {
+	todo := make([]changed, len(changes))
+	for i, c := range changes {
+		var err error
+		if todo[i], err = toChange(c); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]error, 0, len(changes))
+	for first := 0; first < len(todo) || first == 0; first += maxRequest {
+		part := todo[first:min(first+maxRequest, len(todo))]
+		var results []error
+		err := s.commit(ctx, len(part), func(b *batch) error {
+			results = make([]error, len(part))
+			for i := range part {
+				var err error
+				if results[i], err = b.change(&part[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, partial(err, first > 0)
+		}
+		out = append(out, results...)
+	}
+	return out, nil
+}
+
+func toChange(c store.Change) (changed, error) {
+	key, ok := parseID(c.Operation.ID)
+	if !ok {
+		return changed{}, fmt.Errorf("bolt: operation id %.80q is not the text of a UUID", c.Operation.ID)
+	}
+	out := changed{key: key, op: normal(c.Operation), release: c.Release}
+	out.op.Version++
+	var err error
+	if out.record, err = encodeOperation(key, &out.op); err != nil {
+		return changed{}, err
+	}
+	if c.Event != nil {
+		out.event, err = encodeEvent(c.Event)
+	}
+	return out, err
+}
+
+// change applies c to the version that it was made from. refused is this
+// change's own error; err is the whole call's.
+func (b *batch) change(c *changed) (refused, err error) {
+	sealed := b.ops.Get(c.key[:])
+	if sealed == nil {
+		return store.ErrNotFound, nil
+	}
+	v, ok := unseal(c.key[:], sealed)
+	if !ok {
+		return &CorruptError{Path: b.s.path, Bucket: bucketOperations, Key: string(c.op.ID), Detail: "wrong checksum"}, nil
+	}
+	was, _, err := decodeHead(v)
+	if err != nil {
+		return &CorruptError{Path: b.s.path, Bucket: bucketOperations, Key: string(c.op.ID), Detail: err.Error()}, nil
+	}
+	if was.version+1 != c.op.Version {
+		return store.ErrFenced, nil
+	}
+	if was.lane != c.op.Lane || was.session != sessionHash(c.op.Ref) {
+		return nil, fmt.Errorf("bolt: operation %s: its session and its lane cannot change", c.op.ID)
+	}
+	if was.phase.Ended() && c.op.Active() {
+		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.phase, c.op.Phase)
+	}
+	if err := b.putOperation(c.key, &c.op, c.record, was.phase, c.release); err != nil {
+		return nil, err
+	}
+	if !was.phase.Ended() && !c.op.Active() {
+		key := sessionKey(c.op.Ref)
+		if err := b.ended.Put(key, seal(key, append([]byte(nil), c.key[:]...))); err != nil {
+			return nil, fmt.Errorf("bolt: session %s: %w", c.op.Ref, err)
+		}
+	}
+	if c.event == nil {
+		return nil, nil
+	}
+	return nil, b.putEvent(c.event)
+}

@@ -1,0 +1,163 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// Backup writes a copy of the store, as it is now, to a new file at path; a file
+// that is there already is an error that wraps fs.ErrExist, and is left alone.
+// Other calls go on meanwhile, but the space of what they replace is not used
+// again until the copy is done. When it returns nil, the copy was read, checked
+// and synced.
+//
+// The copy knows that it is one. When it is opened it takes an id of its own, so
+// that cursors of the original are refused, and each of its active operations
+// counts as perhaps sent: the original may have sent it since. Only a backup by
+// this call is a backup: a file copied under a running store is not.
+func (s *Store) Backup(ctx context.Context, path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("bolt: backup: %w", &os.PathError{Op: "create", Path: path, Err: fs.ErrExist})
+	}
+	temp, err := tempFile(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(temp.Name()) }()
+	err = s.view(ctx, func(b buckets) error {
+		_, err := b.tx.WriteTo(interruptible{ctx, temp})
+		return err
+	})
+	if cerr := temp.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("bolt: backup %s: %w", path, asFull(err))
+	}
+	if err := stampCopy(ctx, temp.Name(), s.config); err != nil {
+		return fmt.Errorf("bolt: backup %s: %w", path, asFull(err))
+	}
+	if err := syncFile(temp.Name()); err != nil {
+		return err
+	}
+	return publishFile(temp.Name(), path)
+}
+
+// interruptible is a file that is written until ctx ends.
+type interruptible struct {
+	ctx context.Context
+	f   *os.File
+}
+
+func (w interruptible) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.f.Write(p)
+}
+
+// stampCopy marks a copy as one, and checks it.
+func stampCopy(ctx context.Context, path string, c Config) error {
+	copied := &Store{path: path, config: c}
+	if _, err := copied.openDB(); err != nil {
+		return err
+	}
+	err := guard(path, func() error {
+		return copied.db.Update(func(tx *bbolt.Tx) error {
+			b, err := in(tx)
+			if err != nil {
+				return err
+			}
+			return b.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
+		})
+	})
+	var r Report
+	if err == nil {
+		r, err = checkDB(ctx, path, func(fn func(b buckets) error) error {
+			return guard(path, func() error {
+				return copied.db.View(func(tx *bbolt.Tx) error {
+					b, err := in(tx)
+					if err != nil {
+						return err
+					}
+					return fn(b)
+				})
+			})
+		})
+	}
+	if cerr := copied.db.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && len(r.Problems) > 0 {
+		err = errors.Join(fmt.Errorf("the copy has %d damaged records", len(r.Problems)), r.Problems[0])
+	}
+	return err
+}
+
+// openStamped makes of a backup that is opened for the first time a store of its
+// own.
+func (s *Store) openStamped() error {
+	err := guard(s.path, func() error {
+		return s.db.Update(func(tx *bbolt.Tx) error {
+			b, err := in(tx)
+			if err != nil {
+				return err
+			}
+			if b.meta.Get([]byte(metaStamp)) == nil {
+				return errNoStamp
+			}
+			if err := b.newID(); err != nil {
+				return err
+			}
+			if err := b.doubtSends(); err != nil {
+				return err
+			}
+			return b.meta.Delete([]byte(metaStamp))
+		})
+	})
+	if err != nil && !errors.Is(err, errNoStamp) {
+		return fmt.Errorf("bolt: %s: opening a backup: %w", s.path, asFull(named(s.path, err)))
+	}
+	return nil
+}
+
+// errNoStamp rolls the transaction of openStamped back.
+var errNoStamp = errors.New("bolt: not a backup")
+
+// doubtSends makes every active operation that was never sent one that perhaps
+// was. A damaged record is left as it is.
+func (b buckets) doubtSends() error {
+	type changed struct{ key, record []byte }
+	var all []changed
+	c := b.ops.Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		if len(k) != 16 {
+			continue
+		}
+		o, err := decodeOperation(rowID(k), v)
+		if err != nil || !o.Active() || o.Sent != store.SentNo {
+			continue
+		}
+		o.Sent = store.SentUnknown
+		o.Version++
+		record, err := encodeOperation(rowID(k), &o)
+		if err != nil {
+			return err
+		}
+		all = append(all, changed{append([]byte(nil), k...), record})
+	}
+	for _, ch := range all {
+		if err := b.ops.Put(ch.key, ch.record); err != nil {
+			return err
+		}
+	}
+	return nil
+}

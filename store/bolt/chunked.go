@@ -1,0 +1,46 @@
+package bolt
+
+// chunked is a list that grows and shrinks in pieces: its memory is what it
+// holds and at most one piece, where a slice that grows leaves up to half of
+// itself unused and copies all. A short list is one small slice. The zero
+// value is empty.
+type chunked[T any] struct {
+	parts [][]T
+	n     int
+}
+
+const (
+	partBits = 10
+	partSize = 1 << partBits
+)
+
+func (c *chunked[T]) len() int { return c.n }
+
+func (c *chunked[T]) at(i int) *T { return &c.parts[i>>partBits][i&(partSize-1)] }
+
+func (c *chunked[T]) push(v T) {
+	p := c.n >> partBits
+	if p == len(c.parts) {
+		room := 4
+		if p > 0 {
+			room = partSize
+		}
+		c.parts = append(c.parts, make([]T, 0, room))
+	}
+	c.parts[p] = append(c.parts[p], v)
+	c.n++
+}
+
+// pop takes the last one off; there must be one.
+func (c *chunked[T]) pop() T {
+	p := len(c.parts) - 1
+	last := len(c.parts[p]) - 1
+	v := c.parts[p][last]
+	c.parts[p] = c.parts[p][:last]
+	if last == 0 {
+		c.parts[p] = nil
+		c.parts = c.parts[:p]
+	}
+	c.n--
+	return v
+}

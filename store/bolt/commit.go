@@ -1,0 +1,294 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// One goroutine commits. It takes all requests that wait into one transaction,
+// and answers them when that is durable; whoever comes meanwhile forms the next
+// one. Nobody waits for a timer.
+
+// request is what a caller wants to be committed.
+type request struct {
+	// write puts it into the transaction. It may be called again, in another
+	// transaction, if some other request in this one went wrong. An error
+	// refuses this request alone.
+	write func(b *batch) error
+	size  int // about how many records
+	err   error
+	done  chan struct{}
+}
+
+// queue is where requests wait.
+type queue struct {
+	mu      sync.Mutex // guards waiting
+	waiting []*request
+	wake    chan struct{} // has room for one
+	quit    chan struct{} // closed by Close
+	done    chan struct{} // closed when the committer has ended
+}
+
+func newQueue() queue {
+	return queue{wake: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
+}
+
+const (
+	// maxCommit bounds the memory of one transaction, in records.
+	maxCommit = 8192
+	// maxRequest is how many records a caller puts into one request: a longer
+	// call takes several.
+	maxRequest = 2048
+)
+
+// commit hands write to the committer and waits until it is durable.
+func (s *Store) commit(ctx context.Context, size int, write func(b *batch) error) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	r := &request{write: write, size: size, done: make(chan struct{})}
+	s.queue.mu.Lock()
+	s.queue.waiting = append(s.queue.waiting, r)
+	s.queue.mu.Unlock()
+	select {
+	case s.queue.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.queue.done: // the committer's last look may have been before ours
+		select {
+		case <-r.done:
+			return r.err
+		default:
+			return s.shutBy()
+		}
+	}
+}
+
+// run is the committer.
+func (s *Store) run() {
+	defer close(s.queue.done)
+	debug.SetPanicOnFault(true)
+	for {
+		select {
+		case <-s.queue.quit:
+			answer(s.take(), s.shutBy())
+			return
+		case <-s.queue.wake:
+		}
+		for rs := s.take(); len(rs) > 0; rs = s.take() {
+			if err := s.shutBy(); err != nil {
+				answer(rs, err)
+				continue
+			}
+			s.commitAll(rs)
+		}
+	}
+}
+
+// take removes from the queue what one commit can hold. It gives way to callers
+// that are about to come as long as any does.
+func (s *Store) take() []*request {
+	q := &s.queue
+	for seen := -1; ; {
+		q.mu.Lock()
+		n := len(q.waiting)
+		if n == seen || n >= maxCommit {
+			break // with the lock held
+		}
+		q.mu.Unlock()
+		seen = n
+		runtime.Gosched()
+	}
+	defer q.mu.Unlock()
+	n, size := 0, 0
+	for n < len(q.waiting) && (n == 0 || size+q.waiting[n].size <= maxCommit) {
+		size += q.waiting[n].size
+		n++
+	}
+	rs := q.waiting[:n:n]
+	q.waiting = append([]*request(nil), q.waiting[n:]...)
+	return rs
+}
+
+func answer(rs []*request, err error) {
+	for _, r := range rs {
+		r.err = err
+		close(r.done)
+	}
+}
+
+// commitAll commits the requests in one transaction and answers them. One that
+// goes wrong is answered and left out, and the others are tried without it.
+func (s *Store) commitAll(rs []*request) {
+	for len(rs) > 0 {
+		b, bad, err := s.transact(rs)
+		if bad >= 0 {
+			answer(rs[bad:bad+1], s.named(err))
+			rs = append(rs[:bad:bad], rs[bad+1:]...)
+			continue
+		}
+		if s.committed != nil {
+			s.committed(err)
+		}
+		if err == nil {
+			s.accept(b, 0)
+		} else {
+			err = s.judge(b, err)
+		}
+		answer(rs, err)
+		return
+	}
+}
+
+// transact writes the requests into one transaction and commits it. If one of
+// them went wrong it says which, and nothing is committed.
+func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
+	bad = -1
+	err = guard(s.path, func() error {
+		tx, err := s.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		defer s.finish(tx)
+		if b, err = s.newBatch(tx); err != nil {
+			return err
+		}
+		for i, r := range rs {
+			if err := r.write(b); err != nil {
+				bad = i
+				return err
+			}
+		}
+		return tx.Commit()
+	})
+	return b, bad, err
+}
+
+// finish rolls back what was not committed. After a panic of bbolt it may not
+// succeed, and then closing the file would wait for ever.
+func (s *Store) finish(tx *bbolt.Tx) {
+	defer func() {
+		if recover() != nil {
+			s.stuck = true
+		}
+	}()
+	_ = tx.Rollback() // after a commit it only says so
+}
+
+// accept makes a durable commit visible, and as many empty ones after it as
+// extra says: the tables first, then the readers.
+func (s *Store) accept(b *batch, extra int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synced = b.id + extra
+	for _, c := range b.changes {
+		c.apply(s)
+	}
+	s.seq, s.link, s.pruned = b.seq, b.link, b.pruned
+	if s.index.publish(nil) {
+		s.wakeDue()
+	}
+	s.wakeReaders()
+}
+
+// wakeReaders and wakeDue need mu held.
+func (s *Store) wakeReaders() {
+	close(s.verdict)
+	s.verdict = make(chan struct{})
+}
+
+func (s *Store) wakeDue() {
+	close(s.due)
+	s.due = make(chan struct{})
+}
+
+// batch is one transaction as its requests see it: what the earlier of them
+// wrote is in view of the later.
+type batch struct {
+	buckets
+	s       *Store
+	id      int
+	seq     uint64
+	link    link
+	pruned  uint64
+	created map[transport.Ref]rowID // active operations that are not in the index yet
+	changes []change
+}
+
+func (s *Store) newBatch(tx *bbolt.Tx) (*batch, error) {
+	bs, err := in(tx)
+	if err != nil {
+		return nil, err
+	}
+	// Nobody else changes these, so that mu is needed for the race detector
+	// only; reads of the index by find need it in earnest.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &batch{
+		buckets: bs, s: s, id: tx.ID(), seq: s.seq, link: s.link, pruned: s.pruned,
+		created: map[transport.Ref]rowID{},
+	}, nil
+}
+
+// change is what a commit does to the tables in memory.
+type change struct {
+	id      rowID
+	before  fsm.Phase // "": it is new
+	after   fsm.Phase // "": it was pruned
+	head    head
+	release bool
+}
+
+// apply makes the change; s.mu must be held.
+func (c change) apply(s *Store) {
+	if c.before != c.after {
+		if c.before != "" {
+			s.counts[c.before]--
+		}
+		if c.after != "" {
+			s.counts[c.after]++
+		}
+	}
+	switch was, is := c.before != "" && !c.before.Ended(), c.after != "" && !c.after.Ended(); {
+	case was && is:
+		s.index.update(c.id, c.head, c.release)
+	case is:
+		s.index.add(c.id, c.head)
+	case was:
+		s.index.remove(c.id, c.head.session)
+	}
+}
+
+// putOperation stores a record and notes what it changes.
+func (b *batch) putOperation(key rowID, o *store.Operation, record []byte, before fsm.Phase, release bool) error {
+	if err := b.ops.Put(key[:], record); err != nil {
+		return fmt.Errorf("bolt: operation %s: %w", o.ID, err)
+	}
+	b.changes = append(b.changes, change{id: key, before: before, after: o.Phase, head: headOf(o), release: release})
+	return nil
+}
+
+// putEvent appends an event, given as its CBOR, to the feed.
+func (b *batch) putEvent(text []byte) error {
+	seq := b.seq + 1
+	l := b.link.next(seq, text)
+	if err := b.events.Put(seqKey(seq), sealEvent(seq, l, text)); err != nil {
+		return fmt.Errorf("bolt: event %d: %w", seq, err)
+	}
+	b.seq, b.link = seq, l
+	return nil
+}

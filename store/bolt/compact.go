@@ -1,0 +1,63 @@
+package bolt
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+)
+
+// A file is compacted when it is larger than compactFrom and more than half of
+// it is free.
+const compactFrom = 8 << 20
+
+// compactIfSparse copies what is in use to a new file. It runs in Open, before
+// anybody reads; a failure, for want of room say, leaves the file as it is.
+func (s *Store) compactIfSparse() error {
+	size, err := fileSize(s.path)
+	if err != nil {
+		return err
+	}
+	free := int64(s.db.Stats().FreePageN+s.db.Stats().PendingPageN) * int64(s.db.Info().PageSize)
+	if size < compactFrom || free < size/2 {
+		return nil
+	}
+	if err := s.compact(); err != nil {
+		s.config.Logger.Warn("not compacted", "path", s.path, "error", err.Error())
+	}
+	if s.db != nil {
+		return nil
+	}
+	_, err = s.openDB()
+	return err
+}
+
+// compact leaves s.db nil if the file was replaced.
+func (s *Store) compact() error {
+	temp, err := tempName(s.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(temp) }()
+	to, err := openBolt(temp, &bbolt.Options{Timeout: time.Second, NoSync: true})
+	if err != nil {
+		return err
+	}
+	err = guard(s.path, func() error { return bbolt.Compact(to, s.db, 1<<20) })
+	if cerr := to.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("bolt: compacting %s: %w", s.path, err)
+	}
+	if err := syncFile(temp); err != nil {
+		return err
+	}
+	err = s.db.Close()
+	s.db = nil
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	return replaceFile(temp, s.path)
+}

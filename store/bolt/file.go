@@ -1,0 +1,219 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	bbolt "go.etcd.io/bbolt"
+)
+
+// A file is never made, copied or compacted in its place: that is done beside
+// it, synced, and moved there whole.
+
+// Names beside the database.
+const (
+	lockSuffix    = ".lock"    // held while it is open
+	suspectSuffix = ".suspect" // present: a sync failed, and what reads show may not be on disk
+	tempInfix     = ".temp-"   // of a file that is being made
+)
+
+// makeFolder makes a folder that only its owner can enter. One that exists is
+// left as it is.
+func makeFolder(folder string) error {
+	if _, err := os.Stat(folder); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	return nil
+}
+
+// removeLeftovers removes what a crash left of files that were being made. The
+// lock is held, so nobody makes one.
+func removeLeftovers(path string) {
+	old, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return
+	}
+	for _, e := range old {
+		if strings.HasPrefix(e.Name(), filepath.Base(path)+tempInfix) {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
+		}
+	}
+}
+
+// tempFile makes an empty file of mode 0600 beside path, whatever the umask.
+func tempFile(path string) (*os.File, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+tempInfix)
+	if err != nil {
+		return nil, fmt.Errorf("bolt: %w", err)
+	}
+	if err := f.Chmod(0o600); err != nil && runtime.GOOS != "windows" {
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		return nil, fmt.Errorf("bolt: %w", err)
+	}
+	return f, nil
+}
+
+// tempName is tempFile for who opens it by name.
+func tempName(path string) (string, error) {
+	f, err := tempFile(path)
+	if err != nil {
+		return "", err
+	}
+	return f.Name(), f.Close()
+}
+
+// syncFile makes what was written to a file durable.
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // a name that we made
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	err = f.Sync()
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	return nil
+}
+
+// syncFolder makes a name in a folder durable. Windows has no such call.
+func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(folder) //nolint:gosec // the host's own path
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	err = d.Sync()
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	return nil
+}
+
+// publishFile gives a synced file its name, and never takes the name of
+// another. The error is os.ErrExist if there is one.
+func publishFile(temp, path string) error {
+	err := os.Link(temp, path)
+	switch {
+	case err == nil:
+		err = os.Remove(temp)
+	case errors.Is(err, os.ErrExist):
+	default: // a file system without links
+		if _, serr := os.Lstat(path); serr == nil {
+			err = &os.PathError{Op: "rename", Path: path, Err: os.ErrExist}
+		} else {
+			err = os.Rename(temp, path)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// replaceFile puts a synced file in the place of another.
+func replaceFile(temp, path string) error {
+	if err := os.Rename(temp, path); err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// create makes a new database in its place: a crash in the middle leaves none.
+func (s *Store) create() error {
+	temp, err := tempName(s.path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(temp) }()
+	db, err := openBolt(temp, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	err = db.Update(layOut)
+	if cerr := db.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("bolt: making %s: %w", s.path, asFull(err))
+	}
+	if err := syncFile(temp); err != nil {
+		return err
+	}
+	return publishFile(temp, s.path)
+}
+
+// layOut makes the buckets of an empty store.
+func layOut(tx *bbolt.Tx) error {
+	for _, name := range bucketNames() {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return err
+		}
+	}
+	b, err := in(tx)
+	if err != nil {
+		return err
+	}
+	if err := b.putMeta(metaSchema, []byte(strconv.Itoa(schema))); err != nil {
+		return err
+	}
+	now := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano())) //nolint:gosec // bits
+	if err := b.putMeta(metaCreated, now); err != nil {
+		return err
+	}
+	return b.newID()
+}
+
+// newID gives the store an id that no other has.
+func (b buckets) newID() error {
+	id, err := uuid.NewRandom()
+	if err != nil {
+		return err
+	}
+	return b.putMeta(metaID, id[:])
+}
+
+// copyFile copies path to a new synced file beside it and returns its name.
+func copyFile(path string) (name string, err error) {
+	from, err := os.Open(path) //nolint:gosec // the host's own path
+	if err != nil {
+		return "", fmt.Errorf("bolt: %w", err)
+	}
+	defer func() { _ = from.Close() }()
+	to, err := tempFile(path)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(to, from)
+	if err == nil {
+		err = to.Sync()
+	}
+	if cerr := to.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		_ = os.Remove(to.Name())
+		return "", fmt.Errorf("bolt: copying %s: %w", path, asFull(err))
+	}
+	return to.Name(), nil
+}

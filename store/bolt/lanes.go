@@ -1,0 +1,96 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// laneBody is the CBOR of a lane. The numbers are on disk: append only.
+type laneBody struct {
+	Paused          bool   `cbor:"1,keyasint,omitempty"`
+	PausedBy        string `cbor:"2,keyasint,omitempty"`
+	PausedAt        int64  `cbor:"3,keyasint,omitempty"`
+	RetryAfter      int64  `cbor:"4,keyasint,omitempty"`
+	RetryAfterHeard int64  `cbor:"5,keyasint,omitempty"`
+}
+
+// Lanes implements store.Store. A damaged record is left out.
+func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
+	var out []store.Lane
+	var rotten []error
+	err := s.view(ctx, func(b buckets) error {
+		out, rotten = nil, nil
+		return b.lanes.ForEach(func(k, v []byte) error {
+			body, err := decodeLane(k, v)
+			if err != nil {
+				rotten = append(rotten, s.named(err))
+				return nil
+			}
+			out = append(out, store.Lane{
+				Name: string(k), Paused: body.Paused, PausedBy: body.PausedBy, PausedAt: fromNanos(body.PausedAt),
+				RetryAfter: fromNanos(body.RetryAfter), RetryAfterHeard: fromNanos(body.RetryAfterHeard),
+			})
+			return nil
+		})
+	})
+	s.noteAll(rotten)
+	return out, err
+}
+
+// SetPaused implements store.Store.
+func (s *Store) SetPaused(ctx context.Context, lane string, paused bool, by string, at time.Time) error {
+	return s.setLane(ctx, lane, func(l *laneBody) {
+		l.Paused, l.PausedBy, l.PausedAt = paused, by, nanos(at)
+	})
+}
+
+// SetRetryAfter implements store.Store.
+func (s *Store) SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error {
+	return s.setLane(ctx, lane, func(l *laneBody) {
+		l.RetryAfter, l.RetryAfterHeard = nanos(until), nanos(heard)
+	})
+}
+
+func (s *Store) setLane(ctx context.Context, lane string, set func(*laneBody)) error {
+	if lane == "" || len(lane) > 1024 {
+		return fmt.Errorf("bolt: lane name %.40q has %d bytes: 1 to 1024 are allowed", lane, len(lane))
+	}
+	key := []byte(lane)
+	return s.commit(ctx, 1, func(b *batch) error {
+		var l laneBody
+		if sealed := b.lanes.Get(key); sealed != nil {
+			var err error
+			l, err = decodeLane(key, sealed)
+			if errors.Is(err, store.ErrCorrupt) {
+				s.note(s.named(err)) // what it said is lost; this is new
+			}
+		}
+		set(&l)
+		text, err := cbor.Marshal(l)
+		if err == nil {
+			err = b.lanes.Put(key, seal(key, text))
+		}
+		if err != nil {
+			return fmt.Errorf("bolt: lane %q: %w", lane, err)
+		}
+		return nil
+	})
+}
+
+func decodeLane(key, sealed []byte) (laneBody, error) {
+	var l laneBody
+	text, ok := unseal(key, sealed)
+	if !ok {
+		return l, &CorruptError{Bucket: bucketLanes, Key: string(key), Detail: "wrong checksum"}
+	}
+	if err := decoder.Unmarshal(text, &l); err != nil {
+		return laneBody{}, &CorruptError{Bucket: bucketLanes, Key: string(key), Detail: err.Error()}
+	}
+	return l, nil
+}

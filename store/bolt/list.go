@@ -1,0 +1,174 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// fewActive is up to how many active operations List takes their ids from
+// memory rather than walk past what has ended.
+const fewActive = 1 << 16
+
+// List implements store.Store. No transaction is open while the caller has an
+// operation in hand. Damaged records are left out.
+func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operation, error] {
+	return func(yield func(store.Operation, error) bool) {
+		next := s.walk(f)
+		if f.Active {
+			if keys, few := s.activeKeys(f.Newest); few {
+				next = s.among(f, keys)
+			}
+		}
+		left := f.Limit
+		for more := true; more; {
+			var page []store.Operation
+			var err error
+			if page, more, err = next(ctx); err != nil {
+				yield(store.Operation{}, err)
+				return
+			}
+			for _, o := range page {
+				if !yield(o, nil) {
+					return
+				}
+				if left--; left == 0 {
+					return
+				}
+			}
+		}
+	}
+}
+
+// pager returns the next page of what fits, and whether there may be more.
+type pager func(ctx context.Context) (page []store.Operation, more bool, err error)
+
+// activeKeys are the ids of all active operations by age, unless they are many.
+func (s *Store) activeKeys(newest bool) ([]rowID, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.index.active > fewActive {
+		return nil, false
+	}
+	keys := make([]rowID, 0, s.index.active)
+	for i := range s.index.rows.len() {
+		if r := s.index.rows.at(i); r.id != (rowID{}) {
+			keys = append(keys, r.id)
+		}
+	}
+	slices.SortFunc(keys, func(a, b rowID) int {
+		if newest {
+			a, b = b, a
+		}
+		return slices.Compare(a[:], b[:])
+	})
+	return keys, true
+}
+
+// among pages through the records of keys.
+func (s *Store) among(f store.Filter, keys []rowID) pager {
+	return func(ctx context.Context) ([]store.Operation, bool, error) {
+		n := min(pageSize, len(keys))
+		var page []store.Operation
+		var rotten []error
+		err := s.view(ctx, func(b buckets) error {
+			page, rotten = nil, nil
+			for _, key := range keys[:n] {
+				o, err := b.operation(key)
+				switch {
+				case err == nil && f.Fits(&o):
+					page = append(page, o)
+				case err != nil && !errors.Is(err, store.ErrNotFound):
+					rotten = append(rotten, s.named(err))
+				}
+			}
+			return nil
+		})
+		s.noteAll(rotten)
+		keys = keys[n:]
+		return page, len(keys) > 0, err
+	}
+}
+
+// walk pages through all records.
+func (s *Store) walk(f store.Filter) pager {
+	var last *rowID
+	return func(ctx context.Context) ([]store.Operation, bool, error) {
+		var page []store.Operation
+		var rotten []error
+		var at rowID
+		more := false
+		err := s.view(ctx, func(b buckets) error {
+			page, rotten, more = nil, nil, false
+			c := b.ops.Cursor()
+			k, v := seekFrom(c, last, f.Newest)
+			for n := 0; k != nil; n++ {
+				if n == pageSize {
+					more = true
+					return nil
+				}
+				if len(k) == len(at) {
+					at = rowID(k)
+					o, err := fits(f, at, v)
+					if err != nil {
+						rotten = append(rotten, &CorruptError{Path: s.path, Bucket: bucketOperations, Key: string(at.id()), Detail: err.Error()})
+					} else if o != nil {
+						page = append(page, *o)
+					}
+				}
+				if f.Newest {
+					k, v = c.Prev()
+				} else {
+					k, v = c.Next()
+				}
+			}
+			return nil
+		})
+		s.noteAll(rotten)
+		last = &at
+		return page, more, err
+	}
+}
+
+// seekFrom is the first record beyond last, in the order asked for.
+func seekFrom(c *bbolt.Cursor, last *rowID, newest bool) (k, v []byte) {
+	switch {
+	case last == nil && newest:
+		return c.Last()
+	case last == nil:
+		return c.First()
+	}
+	k, v = c.Seek(last[:])
+	switch {
+	case newest && k == nil:
+		return c.Last()
+	case newest:
+		return c.Prev()
+	case k != nil && string(k) == string(last[:]):
+		return c.Next()
+	}
+	return k, v
+}
+
+// fits decodes a record that f lets through; nil if it does not. What the head
+// rules out is not decoded.
+func fits(f store.Filter, key rowID, sealed []byte) (*store.Operation, error) {
+	v, ok := unseal(key[:], sealed)
+	if ok {
+		h, _, err := decodeHead(v)
+		if err == nil && (f.Active && h.phase.Ended() || f.Lane != "" && f.Lane != h.lane ||
+			len(f.Phases) > 0 && !slices.Contains(f.Phases, h.phase)) {
+			return nil, nil
+		}
+	}
+	o, err := decodeOperation(key, sealed)
+	if err != nil || !f.Fits(&o) {
+		return nil, err
+	}
+	return &o, nil
+}

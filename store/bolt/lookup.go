@@ -1,0 +1,122 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Operation implements store.Store.
+func (s *Store) Operation(ctx context.Context, id store.ID) (store.Operation, error) {
+	return s.lookup(ctx, func(b buckets) (store.Operation, error) {
+		key, ok := parseID(id)
+		if !ok {
+			return store.Operation{}, store.ErrNotFound
+		}
+		return b.operation(key)
+	})
+}
+
+// BySession implements store.Store.
+func (s *Store) BySession(ctx context.Context, ref transport.Ref) (store.Operation, error) {
+	return s.lookup(ctx, func(b buckets) (store.Operation, error) {
+		o, err := b.activeAmong(s.candidates(ref), ref)
+		if !errors.Is(err, store.ErrNotFound) {
+			return o, err
+		}
+		key := sessionKey(ref)
+		return b.pointed(bucketEnded, key, b.ended.Get(key))
+	})
+}
+
+// ByToken implements store.Store.
+func (s *Store) ByToken(ctx context.Context, token string) (store.Operation, error) {
+	return s.lookup(ctx, func(b buckets) (store.Operation, error) {
+		o, err := b.byToken(token)
+		if err == nil && o == nil {
+			err = store.ErrNotFound
+		}
+		if err != nil {
+			return store.Operation{}, err
+		}
+		return *o, nil
+	})
+}
+
+func (s *Store) lookup(ctx context.Context, fn func(b buckets) (store.Operation, error)) (store.Operation, error) {
+	var o store.Operation
+	err := s.view(ctx, func(b buckets) (err error) {
+		o, err = fn(b)
+		return err
+	})
+	if err != nil {
+		s.note(err)
+		return store.Operation{}, err
+	}
+	return o, nil
+}
+
+// operation reads one record: store.ErrNotFound or a *CorruptError if it
+// cannot.
+func (b buckets) operation(key rowID) (store.Operation, error) {
+	sealed := b.ops.Get(key[:])
+	if sealed == nil {
+		return store.Operation{}, store.ErrNotFound
+	}
+	o, err := decodeOperation(key, sealed)
+	if err != nil {
+		return o, &CorruptError{Bucket: bucketOperations, Key: keyText(bucketOperations, key[:]), Detail: err.Error()}
+	}
+	return o, nil
+}
+
+// pointed reads the operation that a row of another bucket names.
+func (b buckets) pointed(bucket string, key, sealed []byte) (store.Operation, error) {
+	if sealed == nil {
+		return store.Operation{}, store.ErrNotFound
+	}
+	id, ok := unseal(key, sealed)
+	if !ok || len(id) != 16 {
+		return store.Operation{}, &CorruptError{Bucket: bucket, Key: keyText(bucket, key), Detail: "wrong checksum"}
+	}
+	return b.operation(rowID(id))
+}
+
+// byToken is the operation that holds a token, or nil. An operation's id is its
+// own token where the caller brought none, and needs no row.
+func (b buckets) byToken(token string) (*store.Operation, error) {
+	if key, ok := parseID(store.ID(token)); ok {
+		o, err := b.operation(key)
+		if err == nil && o.ClientToken == token {
+			return &o, nil
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
+	if token == "" {
+		return nil, nil
+	}
+	o, err := b.pointed(bucketTokens, []byte(token), b.tokens.Get([]byte(token)))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &o, nil
+}
+
+// activeAmong is the one of keys that is active and of this session. A record
+// that is damaged is nobody's.
+func (b buckets) activeAmong(keys []rowID, ref transport.Ref) (store.Operation, error) {
+	for _, key := range keys {
+		o, err := b.operation(key)
+		if err == nil && o.Ref == ref && o.Active() {
+			return o, nil
+		}
+	}
+	return store.Operation{}, store.ErrNotFound
+}

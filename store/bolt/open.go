@@ -1,0 +1,322 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/rouse-dev/rouse/fsm"
+)
+
+// Open opens the store in the file at path, and makes file and folder if they
+// do not exist. It takes Config.LockTimeout at most to find that another
+// process holds the file (a *LockedError), and else as long as one reading of
+// the file takes. Of a file that it refuses it alters nothing: ErrForeign,
+// ErrReadOnly, ErrNetworkFS, ErrNewer, or a *CorruptError.
+func Open(path string, c Config) (*Store, error) {
+	c = c.withDefaults()
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("bolt: %w", err)
+	}
+	exists, err := look(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeFolder(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if err := checkFS(filepath.Dir(path), c.AllowNetworkFS); err != nil {
+		return nil, err
+	}
+	lock, err := lockFile(path, c.LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		path: path, config: c, lock: lock, index: newIndex(), counts: map[fsm.Phase]int{},
+		rotten: map[string]bool{}, verdict: make(chan struct{}), due: make(chan struct{}),
+		stopped: make(chan struct{}), queue: newQueue(),
+	}
+	if err := s.start(exists); err != nil {
+		if s.db != nil {
+			_ = s.db.Close()
+		}
+		unlock(lock)
+		return nil, err
+	}
+	go s.run()
+	return s, nil
+}
+
+// start makes a new file, or checks and mends an existing one, and reads it.
+// The lock is held.
+func (s *Store) start(exists bool) error {
+	removeLeftovers(s.path)
+	if !exists {
+		// Another process may have made it before the lock was ours.
+		var err error
+		if exists, err = look(s.path); err != nil {
+			return err
+		}
+	}
+	if !exists {
+		if err := s.create(); err != nil {
+			return err
+		}
+	} else if err := s.examine(); err != nil {
+		return err
+	}
+	if err := s.replaceInode(); err != nil {
+		return err
+	}
+	if _, err := s.openDB(); err != nil {
+		return err
+	}
+	if err := s.compactIfSparse(); err != nil {
+		return err
+	}
+	if err := s.openStamped(); err != nil {
+		return err
+	}
+	return s.scan()
+}
+
+// look reports whether there is a file at path that might be a database. An
+// error says what else is there.
+func look(path string) (exists bool, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("bolt: %w", err)
+	case info.IsDir():
+		return false, fmt.Errorf("%w: %s is a directory", ErrForeign, path)
+	case !info.Mode().IsRegular():
+		return false, fmt.Errorf("%w: %s is not a regular file (%s)", ErrForeign, path, info.Mode().Type())
+	case info.Size() == 0:
+		return false, fmt.Errorf("%w: %s is empty: remove it if nothing is missed", ErrForeign, path)
+	case info.Mode().Perm()&0o200 == 0:
+		return false, fmt.Errorf("%w: %s has mode %s", ErrReadOnly, path, info.Mode().Perm())
+	}
+	return true, nil
+}
+
+// examine checks a file before anything of it is mapped for writing.
+func (s *Store) examine() error {
+	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	err = checkMeta(s.path, f)
+	if cerr := f.Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("bolt: %w", cerr)
+	}
+	if err != nil {
+		return err
+	}
+	db, err := openBolt(s.path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	err = guard(s.path, func() error { return db.View(checkSchema) })
+	if cerr := db.Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("bolt: %w", cerr)
+	}
+	return named(s.path, err)
+}
+
+// checkSchema says whether a bbolt file is one of this package's, and not of a
+// newer version.
+func checkSchema(tx *bbolt.Tx) error {
+	meta := tx.Bucket([]byte(bucketMeta))
+	if meta == nil || meta.Get([]byte(metaSchema)) == nil {
+		return fmt.Errorf("%w: %s is another program's bbolt file", ErrForeign, tx.DB().Path())
+	}
+	v, err := buckets{meta: meta}.getMeta(metaSchema)
+	if err != nil {
+		return err
+	}
+	have, err := strconv.ParseUint(string(v), 10, 32)
+	if err != nil || have == 0 {
+		return &CorruptError{Bucket: bucketMeta, Key: metaSchema, Detail: fmt.Sprintf("%q is no schema", v)}
+	}
+	if have > schema {
+		return fmt.Errorf("%w: %s has schema %d, and this version knows %d: use a newer version", ErrNewer, tx.DB().Path(), have, schema)
+	}
+	_, err = in(tx)
+	return err
+}
+
+// openBolt opens a bbolt file. A panic in bbolt, which trusts what it maps,
+// becomes a *CorruptError, and leaves no file open.
+func openBolt(path string, o *bbolt.Options) (*bbolt.DB, error) {
+	var file *os.File
+	o.FreelistType = bbolt.FreelistMapType
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		f, err := os.OpenFile(name, flag, mode) //nolint:gosec // the host's own path
+		file = f
+		return f, err
+	}
+	var db *bbolt.DB
+	err := guard(path, func() (err error) {
+		db, err = bbolt.Open(path, 0o600, o)
+		return err
+	})
+	var c *CorruptError
+	switch {
+	case err == nil:
+		return db, nil
+	case errors.As(err, &c):
+		if file != nil {
+			_ = file.Close()
+		}
+		return nil, err
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, &LockedError{Path: path}
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return nil, &CorruptError{Path: path, Detail: err.Error()}
+	}
+	return nil, fmt.Errorf("bolt: opening %s: %w", path, err)
+}
+
+// openDB opens the file for writing, and returns the transaction that stands in
+// it.
+func (s *Store) openDB() (tx int, err error) {
+	o := &bbolt.Options{Timeout: time.Second, NoSync: s.config.noSync, NoGrowSync: s.config.noSync}
+	if runtime.GOOS != "windows" && math.MaxInt > math.MaxInt32 {
+		// Address space, not memory: growing never waits for readers below
+		// this. On Windows the file itself would get that size.
+		o.InitialMmapSize = 1 << 30
+	}
+	db, err := openBolt(s.path, o)
+	if err != nil {
+		return 0, err
+	}
+	db.AllocSize = 4 << 20
+	s.db = db
+	return s.newest()
+}
+
+// newest is the transaction that stands in the file.
+func (s *Store) newest() (tx int, err error) {
+	err = guard(s.path, func() error {
+		return s.db.View(func(t *bbolt.Tx) error {
+			tx = t.ID()
+			return nil
+		})
+	})
+	return tx, err
+}
+
+func fileSize(path string) (int64, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, fmt.Errorf("bolt: %w", err)
+	}
+	return info.Size(), nil
+}
+
+// scan builds the tables in memory from the file: all operations, by their
+// heads, and the feed's end. What stands in the file then is what readers see.
+// Nobody else has the store yet.
+func (s *Store) scan() error {
+	x, counts := newIndex(), map[fsm.Phase]int{}
+	var found []aside
+	var seq, pruned uint64
+	var last link
+	err := guard(s.path, func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			b, err := in(tx)
+			if err != nil {
+				return err
+			}
+			id, err := b.getMeta(metaID)
+			if err != nil {
+				return err
+			}
+			if len(id) != len(s.id) {
+				return &CorruptError{Bucket: bucketMeta, Key: metaID, Detail: "the store's id is missing"}
+			}
+			s.id = [16]byte(id)
+			if pruned, _, err = b.getPruned(); err != nil {
+				return err
+			}
+			if seq, last, err = b.headOfFeed(); err != nil {
+				return err
+			}
+			found = append(scanOperations(s.path, b, x, counts), scanTail(s.path, b, seq, pruned)...)
+			return nil
+		})
+	})
+	if err != nil {
+		return named(s.path, err)
+	}
+	x.publish(nil)
+	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned
+	if err := guard(s.path, func() error { return s.setAside(found) }); err != nil {
+		return fmt.Errorf("bolt: %s: setting damaged records aside: %w", s.path, err)
+	}
+	s.synced, err = s.newest()
+	return err
+}
+
+// scanOperations fills the tables and returns the damaged records.
+func scanOperations(path string, b buckets, x *index, counts map[fsm.Phase]int) []aside {
+	var found []aside
+	c := b.ops.Cursor()
+	for k, sealed := c.First(); k != nil; k, sealed = c.Next() {
+		v, ok := unseal(k, sealed)
+		detail := "wrong checksum"
+		if ok && len(k) == 16 {
+			h, _, err := decodeHead(v)
+			if err == nil {
+				counts[h.phase]++
+				if !h.phase.Ended() {
+					x.add(rowID(k), h)
+				}
+				continue
+			}
+			detail = err.Error()
+		}
+		found = append(found, asideOf(path, bucketOperations, k, sealed, detail))
+	}
+	return found
+}
+
+// tail is how many events at the end of the feed Open looks at.
+const tail = 256
+
+func scanTail(path string, b buckets, seq, pruned uint64) []aside {
+	var found []aside
+	first := pruned + 1
+	if seq > pruned+tail {
+		first = seq - tail + 1
+	}
+	c := b.events.Cursor()
+	for k, sealed := c.Seek(seqKey(first)); k != nil; k, sealed = c.Next() {
+		if _, err := decodeEvent([16]byte{}, seqOf(k), sealed); err != nil {
+			found = append(found, asideOf(path, bucketEvents, k, sealed, err.Error()))
+		}
+	}
+	return found
+}
+
+func asideOf(path, bucket string, key, value []byte, detail string) aside {
+	return aside{
+		err:    &CorruptError{Path: path, Bucket: bucket, Key: keyText(bucket, key), Detail: detail},
+		bucket: bucket, key: append([]byte(nil), key...), value: append([]byte(nil), value...),
+	}
+}

@@ -1,0 +1,144 @@
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// pruneSize is how many records one commit of Prune removes, so that other
+// commits come between.
+const pruneSize = 1000
+
+// Prune implements store.Store. It looks at every operation's head, a page at a
+// time.
+func (s *Store) Prune(ctx context.Context, k store.Keep) (int, error) {
+	gone, err := s.pruneOperations(ctx, k.EndedSince)
+	if err != nil || k.Events <= 0 {
+		return gone, err
+	}
+	events, err := s.pruneEvents(ctx, uint64(k.Events))
+	return gone + events, err
+}
+
+// pruneOperations removes what finished before since, and the rows that lead to
+// it.
+func (s *Store) pruneOperations(ctx context.Context, since time.Time) (int, error) {
+	if since.IsZero() {
+		return 0, nil
+	}
+	before := nanos(since)
+	gone := 0
+	var last *rowID
+	for more := true; more; {
+		var old []rowID
+		err := s.view(ctx, func(b buckets) error {
+			old, more = nil, false
+			c := b.ops.Cursor()
+			k, v := seekFrom(c, last, false)
+			for n := 0; k != nil && len(k) == 16; k, v = c.Next() {
+				if n++; n > 10*pageSize || len(old) == pruneSize {
+					more = true
+					return nil
+				}
+				at := rowID(k)
+				last = &at
+				if h, _, err := decodeHead(v); err == nil && h.phase.Ended() && h.finished < before {
+					old = append(old, at)
+				}
+			}
+			return nil
+		})
+		if err == nil && len(old) > 0 {
+			var n int
+			n, err = s.removeOperations(ctx, old, before)
+			gone += n
+		}
+		if err != nil {
+			return gone, err
+		}
+	}
+	return gone, nil
+}
+
+// removeOperations removes those of keys that are as they were seen: nothing
+// leaves an ended phase, but a fact may have been noted meanwhile.
+func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64) (int, error) {
+	gone := 0
+	err := s.commit(ctx, len(keys), func(b *batch) error {
+		gone = 0
+		for _, key := range keys {
+			o, err := b.operation(key)
+			if err != nil || o.Active() || nanos(o.FinishedAt) >= before {
+				continue
+			}
+			if err := b.removeOperation(key, &o); err != nil {
+				return fmt.Errorf("bolt: pruning operation %s: %w", o.ID, err)
+			}
+			gone++
+		}
+		return nil
+	})
+	return gone, err
+}
+
+func (b *batch) removeOperation(key rowID, o *store.Operation) error {
+	if o.ClientToken != string(o.ID) {
+		token := []byte(o.ClientToken)
+		if id, ok := unseal(token, b.tokens.Get(token)); ok && string(id) == string(key[:]) {
+			if err := b.tokens.Delete(token); err != nil {
+				return err
+			}
+		}
+	}
+	session := sessionKey(o.Ref)
+	if id, ok := unseal(session, b.ended.Get(session)); ok && string(id) == string(key[:]) {
+		if err := b.ended.Delete(session); err != nil {
+			return err
+		}
+	}
+	b.changes = append(b.changes, change{id: key, before: o.Phase, head: headOf(o)})
+	return b.ops.Delete(key[:])
+}
+
+// pruneEvents removes the feed's beginning, but for the newest keep events. The
+// link of the last one removed is kept, so that the chain can be checked on.
+func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
+	gone := 0
+	for {
+		n := 0
+		err := s.commit(ctx, pruneSize, func(b *batch) error {
+			n = 0
+			if b.seq-b.pruned <= keep {
+				return nil
+			}
+			until := min(b.seq-keep, b.pruned+pruneSize)
+			var at link
+			for seq := b.pruned + 1; seq <= until; seq++ {
+				at = linkOf(b.events.Get(seqKey(seq)))
+				if err := b.events.Delete(seqKey(seq)); err != nil {
+					return fmt.Errorf("bolt: pruning event %d: %w", seq, err)
+				}
+				n++
+			}
+			b.pruned = until
+			return b.putPruned(until, at)
+		})
+		gone += n
+		if err != nil || n < pruneSize {
+			return gone, err
+		}
+	}
+}
+
+// headOfFeed is the last sequence and its link as they stand in the file.
+func (b buckets) headOfFeed() (uint64, link, error) {
+	k, v := b.events.Cursor().Last()
+	if len(k) != 8 {
+		return b.getPruned()
+	}
+	return binary.BigEndian.Uint64(k), linkOf(v), nil
+}

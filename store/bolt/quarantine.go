@@ -1,0 +1,61 @@
+package bolt
+
+import (
+	"errors"
+)
+
+// note counts and logs a damaged record, once. What is below the records is
+// the caller's to report.
+func (s *Store) note(err error) {
+	var c *CorruptError
+	if !errors.As(err, &c) || c.Key == "" {
+		return
+	}
+	s.mu.Lock()
+	met := s.rotten[c.Bucket+"\x00"+c.Key]
+	s.rotten[c.Bucket+"\x00"+c.Key] = true
+	s.mu.Unlock()
+	if !met {
+		s.config.Logger.Error("damaged record set aside", "path", c.Path, "bucket", c.Bucket, "key", c.Key, "detail", c.Detail)
+	}
+}
+
+func (s *Store) noteAll(errs []error) {
+	for _, err := range errs {
+		s.note(err)
+	}
+}
+
+// aside is a damaged record as found.
+type aside struct {
+	err    *CorruptError
+	bucket string
+	key    []byte
+	value  []byte
+}
+
+// setAside copies damaged records to the quarantine, where they stay whatever
+// becomes of the place that they were found in, and counts them.
+func (s *Store) setAside(found []aside) error {
+	if len(found) == 0 {
+		return nil
+	}
+	for _, a := range found {
+		s.note(a.err)
+	}
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	b, err := in(tx)
+	if err != nil {
+		return err
+	}
+	for _, a := range found {
+		if err := b.qu.Put(append([]byte(a.bucket+"\x00"), a.key...), a.value); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}

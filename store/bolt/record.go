@@ -1,0 +1,275 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// A record of an operation is a head of fixed layout, the lane's name, CBOR,
+// and a sum. The head is what the tables in memory are built from, so Open
+// decodes no CBOR.
+//
+//	0  format        1
+//	1  phase         1
+//	2  flags         1  sent (2 bits), waits for its not-before (1 bit)
+//	3  lane's length 2
+//	5  due           8
+//	13 deadline      8
+//	21 session hash  4
+//	25 version       8
+//	33 finished      8
+//	41 lane's name
+const (
+	recordFormat = 1
+	headSize     = 41
+)
+
+// head is what is known of an operation without decoding its CBOR. Times are
+// as [nanos] gives them.
+type head struct {
+	phase    fsm.Phase
+	sent     store.Sent
+	waits    bool // due because of its not-before: nothing pulls it
+	due      int64
+	deadline int64
+	session  uint32
+	version  uint64
+	finished int64
+	lane     string
+}
+
+// body is the CBOR of an operation. The numbers are on disk: append only. A
+// field that a newer version added is skipped.
+type body struct {
+	Studio      string            `cbor:"1,keyasint"`
+	Session     string            `cbor:"2,keyasint"`
+	Token       string            `cbor:"3,keyasint,omitempty"` // absent: the id
+	Labels      map[string]string `cbor:"4,keyasint,omitempty"`
+	RequestedBy string            `cbor:"5,keyasint,omitempty"`
+	Source      string            `cbor:"6,keyasint,omitempty"`
+	Why         string            `cbor:"7,keyasint,omitempty"`
+	RetryOf     string            `cbor:"8,keyasint,omitempty"`
+	Seen        string            `cbor:"9,keyasint,omitempty"`
+	Reason      string            `cbor:"10,keyasint,omitempty"`
+	CancelBy    string            `cbor:"11,keyasint,omitempty"`
+	CancelAt    int64             `cbor:"12,keyasint,omitempty"`
+	LastError   string            `cbor:"13,keyasint,omitempty"`
+	LastKind    uint8             `cbor:"14,keyasint,omitempty"`
+	LastErrorAt int64             `cbor:"15,keyasint,omitempty"`
+	Attempts    int               `cbor:"16,keyasint,omitempty"`
+	Interval    int64             `cbor:"17,keyasint,omitempty"`
+	NotBefore   int64             `cbor:"18,keyasint,omitempty"`
+	ExpiresAt   int64             `cbor:"19,keyasint,omitempty"`
+	CreatedAt   int64             `cbor:"20,keyasint,omitempty"`
+	SentAt      int64             `cbor:"21,keyasint,omitempty"`
+	LastSentAt  int64             `cbor:"22,keyasint,omitempty"`
+	AcceptedAt  int64             `cbor:"23,keyasint,omitempty"`
+	ReadyBy     int64             `cbor:"24,keyasint,omitempty"`
+	StartedSeen int64             `cbor:"25,keyasint,omitempty"`
+}
+
+// decoder takes text as it was given: a provider's message need not be UTF-8,
+// and a record that holds one is not damaged. Immutable.
+var decoder = func() cbor.DecMode {
+	m, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return m
+}()
+
+// nanos is t on disk: UnixNano, 0 for the zero time. What int64 cannot hold,
+// before 1678 and after 2262, is moved to its edge.
+func nanos(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Year() < 1678:
+		return math.MinInt64
+	case t.Year() > 2261:
+		return math.MaxInt64
+	}
+	return t.UnixNano()
+}
+
+func fromNanos(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// normal is o as reading it back gives it, so that what Enqueue answers is what
+// was stored.
+func normal(o store.Operation) store.Operation {
+	for _, t := range []*time.Time{
+		&o.CancelAt, &o.LastErrorAt, &o.NotBefore, &o.DueAt, &o.ExpiresAt, &o.CreatedAt, &o.SentAt,
+		&o.LastSentAt, &o.AcceptedAt, &o.ReadyBy, &o.FinishedAt, &o.StartedSeen,
+	} {
+		*t = fromNanos(nanos(*t))
+	}
+	if len(o.Labels) == 0 {
+		o.Labels = nil
+	}
+	return o
+}
+
+// phaseCode is a phase on disk: its place, counted from 1, in the order in
+// which phases were introduced. 0 is none.
+func phaseCode(p fsm.Phase) (uint8, bool) {
+	for i, known := range fsm.Phases() {
+		if p == known {
+			return uint8(i + 1), true //nolint:gosec // a handful of phases
+		}
+	}
+	return 0, p == ""
+}
+
+func phaseOf(code uint8) (fsm.Phase, bool) {
+	phases := fsm.Phases()
+	if code == 0 || int(code) > len(phases) {
+		return "", code == 0
+	}
+	return phases[code-1], true
+}
+
+// sessionHash places a session in the table of active operations. It is on
+// disk, so it cannot change within a schema.
+func sessionHash(ref transport.Ref) uint32 {
+	return crc32.Checksum(sessionKey(ref), sumTable)
+}
+
+// headOf is the head of an operation.
+func headOf(o *store.Operation) head {
+	return head{
+		phase: o.Phase, sent: o.Sent,
+		waits:    o.Sent == store.SentNo && !o.NotBefore.IsZero() && !o.DueAt.After(o.NotBefore),
+		due:      nanos(o.DueAt),
+		deadline: nanos(o.Deadline()),
+		session:  sessionHash(o.Ref),
+		version:  o.Version,
+		finished: nanos(o.FinishedAt),
+		lane:     o.Lane,
+	}
+}
+
+// encodeOperation returns the record of o for its key. It fails only for what
+// no record can hold.
+func encodeOperation(key rowID, o *store.Operation) ([]byte, error) {
+	h := headOf(o)
+	code, ok := phaseCode(h.phase)
+	if !ok || code == 0 {
+		return nil, fmt.Errorf("bolt: operation %s: phase %q is not known", o.ID, o.Phase)
+	}
+	if len(h.lane) > math.MaxUint16 {
+		return nil, fmt.Errorf("bolt: operation %s: lane %.40q… has %d bytes", o.ID, h.lane, len(h.lane))
+	}
+	text, err := cbor.Marshal(bodyOf(o))
+	if err != nil {
+		return nil, fmt.Errorf("bolt: operation %s: %w", o.ID, err)
+	}
+	flags := uint8(h.sent) & 3
+	if h.waits {
+		flags |= 4
+	}
+	v := make([]byte, 0, headSize+len(h.lane)+len(text)+sumSize)
+	v = append(v, recordFormat, code, flags)
+	v = binary.BigEndian.AppendUint16(v, uint16(len(h.lane))) //nolint:gosec // checked above
+	v = binary.BigEndian.AppendUint64(v, uint64(h.due))       //nolint:gosec // bits
+	v = binary.BigEndian.AppendUint64(v, uint64(h.deadline))  //nolint:gosec // bits
+	v = binary.BigEndian.AppendUint32(v, h.session)
+	v = binary.BigEndian.AppendUint64(v, h.version)
+	v = binary.BigEndian.AppendUint64(v, uint64(h.finished)) //nolint:gosec // bits
+	v = append(v, h.lane...)
+	return seal(key[:], append(v, text...)), nil
+}
+
+func bodyOf(o *store.Operation) body {
+	token := o.ClientToken
+	if token == string(o.ID) {
+		token = ""
+	}
+	return body{
+		Studio: o.Ref.StudioID, Session: o.Ref.SessionID, Token: token, Labels: o.Labels,
+		RequestedBy: o.RequestedBy, Source: o.Source, Why: o.Why, RetryOf: string(o.RetryOf),
+		Seen: string(o.Session), Reason: string(o.Reason), CancelBy: o.CancelBy, CancelAt: nanos(o.CancelAt),
+		LastError: o.LastError, LastKind: uint8(o.LastKind), LastErrorAt: nanos(o.LastErrorAt),
+		Attempts: o.Attempts, Interval: int64(o.Interval), NotBefore: nanos(o.NotBefore),
+		ExpiresAt: nanos(o.ExpiresAt), CreatedAt: nanos(o.CreatedAt), SentAt: nanos(o.SentAt),
+		LastSentAt: nanos(o.LastSentAt), AcceptedAt: nanos(o.AcceptedAt), ReadyBy: nanos(o.ReadyBy),
+		StartedSeen: nanos(o.StartedSeen),
+	}
+}
+
+// decodeHead reads the head of a record whose sum was checked, and returns the
+// CBOR behind it. The lane is a copy.
+func decodeHead(v []byte) (head, []byte, error) {
+	if len(v) < headSize {
+		return head{}, nil, fmt.Errorf("%d bytes are too few for a record", len(v))
+	}
+	if v[0] != recordFormat {
+		return head{}, nil, fmt.Errorf("record format %d is not known", v[0])
+	}
+	phase, ok := phaseOf(v[1])
+	if !ok || phase == "" {
+		return head{}, nil, fmt.Errorf("phase %d is not known", v[1])
+	}
+	n := headSize + int(binary.BigEndian.Uint16(v[3:]))
+	if len(v) < n {
+		return head{}, nil, fmt.Errorf("the lane's name is cut short")
+	}
+	return head{
+		phase: phase, sent: store.Sent(v[2] & 3), waits: v[2]&4 != 0,
+		due:      int64(binary.BigEndian.Uint64(v[5:])),  //nolint:gosec // bits
+		deadline: int64(binary.BigEndian.Uint64(v[13:])), //nolint:gosec // bits
+		session:  binary.BigEndian.Uint32(v[21:]),
+		version:  binary.BigEndian.Uint64(v[25:]),
+		finished: int64(binary.BigEndian.Uint64(v[33:])), //nolint:gosec // bits
+		lane:     string(v[headSize:n]),
+	}, v[n:], nil
+}
+
+// decodeOperation reads a whole record. The error says what is wrong with it.
+// Nothing of the result shares memory with sealed.
+func decodeOperation(key rowID, sealed []byte) (store.Operation, error) {
+	v, ok := unseal(key[:], sealed)
+	if !ok {
+		return store.Operation{}, fmt.Errorf("wrong checksum")
+	}
+	h, text, err := decodeHead(v)
+	if err != nil {
+		return store.Operation{}, err
+	}
+	var b body
+	if err := decoder.Unmarshal(text, &b); err != nil {
+		return store.Operation{}, err
+	}
+	return operationOf(key.id(), h, b), nil
+}
+
+func operationOf(id store.ID, h head, b body) store.Operation {
+	if b.Token == "" {
+		b.Token = string(id)
+	}
+	return store.Operation{
+		ID: id, Ref: transport.Ref{StudioID: b.Studio, SessionID: b.Session}, Lane: h.lane,
+		ClientToken: b.Token, Labels: b.Labels, RequestedBy: b.RequestedBy, Source: b.Source,
+		Why: b.Why, RetryOf: store.ID(b.RetryOf), Phase: h.phase, Session: fsm.State(b.Seen),
+		Sent: h.sent, Reason: store.Reason(b.Reason), CancelBy: b.CancelBy, CancelAt: fromNanos(b.CancelAt),
+		LastError: b.LastError, LastKind: transport.Kind(b.LastKind), LastErrorAt: fromNanos(b.LastErrorAt),
+		Attempts: b.Attempts, Interval: time.Duration(b.Interval), NotBefore: fromNanos(b.NotBefore),
+		DueAt: fromNanos(h.due), ExpiresAt: fromNanos(b.ExpiresAt), CreatedAt: fromNanos(b.CreatedAt),
+		SentAt: fromNanos(b.SentAt), LastSentAt: fromNanos(b.LastSentAt), AcceptedAt: fromNanos(b.AcceptedAt),
+		ReadyBy: fromNanos(b.ReadyBy), FinishedAt: fromNanos(h.finished), StartedSeen: fromNanos(b.StartedSeen),
+		Version: h.version,
+	}
+}

@@ -1,0 +1,165 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// Config says how to open a store. The zero value works.
+type Config struct {
+	// Logger hears of damaged records, of a compaction and of what ends the
+	// store. Defaults to none.
+	Logger *slog.Logger
+	// LockTimeout is how long Open waits for another process to let go of the
+	// file. Defaults to half a second; negative: it does not wait.
+	LockTimeout time.Duration
+	// AllowNetworkFS opens a file on a network file system all the same. Two
+	// hosts must never open it at once, and locks may not prevent it there.
+	// Defaults to false.
+	AllowNetworkFS bool
+
+	noSync bool // tests: a crash of the machine is not what they are about
+}
+
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.LockTimeout == 0 {
+		c.LockTimeout = 500 * time.Millisecond
+	}
+	return c
+}
+
+// Store is a store in one file. It is safe for concurrent use.
+type Store struct {
+	path   string
+	config Config
+	lock   *flock.Flock
+	id     [16]byte // the store's own
+
+	// handle guards db: held for reading by whoever has a transaction open, for
+	// writing by the committer while it opens the file anew, and by Close.
+	handle sync.RWMutex
+	db     *bbolt.DB
+
+	// mu guards all that follows up to the next comment. It is never held
+	// across a transaction's end, a wait or a sync.
+	mu      sync.Mutex
+	index   *index
+	counts  map[fsm.Phase]int
+	rotten  map[string]bool // bucket, 0, key of the damaged records that were met
+	seq     uint64          // the feed's head
+	link    link            // the feed's link there
+	pruned  uint64          // the last sequence that is gone
+	synced  int             // the transaction of the last commit known to be durable
+	verdict chan struct{}   // closed and renewed after every commit
+	due     chan struct{}   // closed and renewed when Due has news
+	cause   error           // why the store is shut; nil: it is not
+
+	// stopped is closed when cause is set.
+	stopped chan struct{}
+
+	queue     queue
+	stuck     bool        // the committer's, until it ends: bbolt did not let go of its lock
+	committed func(error) // tests: called between a commit and its verdict
+
+	closing  sync.Once
+	closeErr error
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Close waits for the commit under way and shuts the store. Calls that wait
+// return store.ErrClosed. A second Close does nothing.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		s.shut(store.ErrClosed)
+		close(s.queue.quit)
+		<-s.queue.done
+		s.handle.Lock()
+		defer s.handle.Unlock()
+		if s.db != nil && !s.stuck {
+			if err := s.db.Close(); err != nil {
+				s.closeErr = fmt.Errorf("bolt: closing %s: %w", s.path, err)
+			}
+			s.db = nil
+		}
+		unlock(s.lock)
+	})
+	return s.closeErr
+}
+
+// shut makes every waiting and later call return cause. Only the first counts.
+func (s *Store) shut(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause == nil {
+		s.cause = cause
+		close(s.stopped)
+	}
+}
+
+// shutBy is why the store is shut; nil: it is not.
+func (s *Store) shutBy() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
+// ready is the error of a call that need not begin.
+func (s *Store) ready(ctx context.Context) error {
+	if err := s.shutBy(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// wait returns nil when ch is closed, else why it is waited for no longer.
+func (s *Store) wait(ctx context.Context, ch <-chan struct{}) error {
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.stopped:
+		return s.shutBy()
+	}
+}
+
+// Stats counts what is stored. It reads no record.
+func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
+	var out store.Stats
+	err := s.view(ctx, func(b buckets) error {
+		free := s.db.Stats().FreePageN + s.db.Stats().PendingPageN
+		page := s.db.Info().PageSize
+		size, err := fileSize(s.path)
+		out.Bytes = size
+		out.FreeBytes = int64(free)*int64(page) + max(0, size-b.tx.Size())
+		return err
+	})
+	if err != nil {
+		return store.Stats{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out.StoreID = storeIDText(s.id)
+	out.Operations = make(map[fsm.Phase]int, len(s.counts))
+	for p, n := range s.counts {
+		if n > 0 {
+			out.Operations[p] = n
+		}
+	}
+	out.First, out.Head = s.pruned+1, s.seq
+	out.Quarantined = len(s.rotten)
+	return out, nil
+}

@@ -1,0 +1,86 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// view runs fn in a read transaction. Every reader goes through it, for three
+// reasons: it shows no commit that is not known to be durable; it makes a fault
+// in a damaged file an error; and it holds on to the handle while fn runs. fn
+// takes pages, copies what it keeps, and calls nothing outside of this package.
+func (s *Store) view(ctx context.Context, fn func(b buckets) error) error {
+	for {
+		if err := s.ready(ctx); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		synced, verdict := s.synced, s.verdict
+		s.mu.Unlock()
+		newer, err := s.viewOnce(synced, fn)
+		if !newer {
+			return err
+		}
+		// bbolt shows a commit as soon as its meta page is written, which is
+		// before it is synced.
+		if err := s.wait(ctx, verdict); err != nil {
+			return err
+		}
+	}
+}
+
+// viewOnce runs fn unless the newest state is newer than synced.
+func (s *Store) viewOnce(synced int, fn func(b buckets) error) (newer bool, err error) {
+	s.handle.RLock()
+	defer s.handle.RUnlock()
+	if s.db == nil {
+		if err := s.shutBy(); err != nil {
+			return false, err
+		}
+		return false, store.ErrClosed
+	}
+	err = guard(s.path, func() error {
+		return s.db.View(func(tx *bbolt.Tx) error {
+			if tx.ID() > synced {
+				newer = true
+				return nil
+			}
+			b, err := in(tx)
+			if err != nil {
+				return err
+			}
+			return fn(b)
+		})
+	})
+	return newer, s.named(err)
+}
+
+// named puts the file's name into a *CorruptError that lacks it.
+func (s *Store) named(err error) error { return named(s.path, err) }
+
+func named(path string, err error) error {
+	var c *CorruptError
+	if errors.As(err, &c) && c.Path == "" {
+		c.Path = path
+	}
+	return err
+}
+
+// guard runs fn, and makes a panic in it, and a fault on a mapped page, a
+// *CorruptError: bbolt trusts its pages. It holds for fn's own goroutine only.
+func guard(path string, fn func() error) (err error) {
+	old := debug.SetPanicOnFault(true)
+	defer debug.SetPanicOnFault(old)
+	defer func() {
+		if p := recover(); p != nil {
+			err = &CorruptError{Path: path, Detail: fmt.Sprintf("its pages cannot be read: %v", p)}
+		}
+	}()
+	return fn()
+}
