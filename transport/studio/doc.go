@@ -15,7 +15,7 @@
 // Studios come into being when they are named. A test of one's own code runs in
 // a synctest bubble, where two minutes take no time, says by [Config].Intercept
 // what shall go wrong, and asks [Studio.Effects] at the end how often a session
-// was really started; the package's examples are such tests.
+// was really started: openlab_test.go beside this file is such a test.
 //
 // # Guarantees
 //

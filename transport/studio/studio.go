@@ -206,17 +206,26 @@ func (s *Studio) forget(now time.Time) {
 	for len(s.graves) > 0 && !now.Before(s.graves[0].at) {
 		g := s.graves[0]
 		s.graves = s.graves[1:]
-		// A session that was put in its place meanwhile is left alone.
-		if x := s.lookUp(g.ref); x == g.was && x.buried() {
-			r := s.studios[g.ref.StudioID]
-			delete(r.sessions, g.ref.SessionID)
-			if i, ok := slices.BinarySearch(r.ids, g.ref.SessionID); ok {
-				r.ids = slices.Delete(r.ids, i, i+1)
-			}
-			if len(r.ids) == 0 {
-				delete(s.studios, g.ref.StudioID)
-			}
+		x := s.lookUp(g.ref)
+		if x != g.was {
+			continue // forgotten already
 		}
+		s.settle(x, now)
+		if x.buried() { // the deletion may have failed, or another session been put there
+			s.drop(g.ref)
+		}
+	}
+}
+
+// drop removes a session that holds no machine.
+func (s *Studio) drop(ref transport.Ref) {
+	r := s.studios[ref.StudioID]
+	delete(r.sessions, ref.SessionID)
+	if i, ok := slices.BinarySearch(r.ids, ref.SessionID); ok {
+		r.ids = slices.Delete(r.ids, i, i+1)
+	}
+	if len(r.ids) == 0 {
+		delete(s.studios, ref.StudioID)
 	}
 }
 

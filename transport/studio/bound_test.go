@@ -1,0 +1,56 @@
+package studio
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// TestForgets: a studio that lives long keeps nothing of what is over.
+func TestForgets(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{Boot: time.Minute, StaleFor: time.Second})
+		for i := range 200 {
+			made, err := s.Create(t.Context(), transport.CreateInput{StudioID: fmt.Sprint("studio-", i), ClientToken: fmt.Sprint(i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+			for _, change := range []func(string) error{
+				func(token string) error {
+					_, err := s.Stop(t.Context(), transport.StopInput{Ref: made.Ref, ClientToken: token})
+					return err
+				},
+				func(token string) error {
+					_, err := s.Start(t.Context(), transport.StartInput{Ref: made.Ref, ClientToken: token})
+					return err
+				},
+			} {
+				if err := change(fmt.Sprint(i)); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Hour)
+			}
+			if n := len(s.lookUp(made.Ref).versions); n > 3 {
+				t.Errorf("a session is kept in %d versions", n)
+			}
+			if _, err := s.Delete(t.Context(), transport.DeleteInput{Ref: made.Ref, ClientToken: fmt.Sprint(i)}); err != nil {
+				t.Fatal(err)
+			}
+			// 3 hours a round: 8 rounds of 4 tokens lie within a day.
+			if len(s.tokens.refs) > 9*4 || len(s.tokens.order) > 9*4 || len(s.graves) > 2 || len(s.studios) > 2 {
+				t.Fatalf("round %d: %d tokens, %d graves, %d studios", i, len(s.tokens.refs), len(s.graves), len(s.studios))
+			}
+		}
+		time.Sleep(24 * time.Hour)
+		_, _ = s.Get(t.Context(), transport.Ref{StudioID: "a", SessionID: "b"})
+		if len(s.tokens.refs)+len(s.tokens.order)+len(s.graves)+len(s.studios)+s.running != 0 {
+			t.Errorf("a day later: %d tokens, %d graves, %d studios, %d running",
+				len(s.tokens.refs), len(s.graves), len(s.studios), s.running)
+		}
+	})
+}

@@ -1,0 +1,57 @@
+package studio_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// openLab stands for the code under test: it wakes a workstation and waits.
+func openLab(ctx context.Context, t transport.Transport, ref transport.Ref, token string) error {
+	for {
+		_, err := t.Start(ctx, transport.StartInput{Ref: ref, ClientToken: token})
+		if err == nil {
+			break
+		}
+		var e *transport.Error
+		if !errors.As(err, &e) || e.Kind.Refusal() {
+			return err
+		}
+		time.Sleep(time.Second) // perhaps started: the same token is safe to repeat
+	}
+	for {
+		session, err := t.Get(ctx, ref)
+		if err != nil || session.State == fsm.Ready {
+			return err
+		}
+		time.Sleep(10 * time.Second)
+	}
+}
+
+// TestOpenLab is how a test of one's own code looks: in a bubble, where a boot
+// of two minutes takes no time, against a studio that loses the first answer.
+func TestOpenLab(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := studio.New(studio.Config{
+			Boot: 2 * time.Minute,
+			Intercept: func(c studio.Call) studio.Fault {
+				return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
+			},
+		})
+		s.Add("lab", "ws-1")
+		ref := transport.Ref{StudioID: "lab", SessionID: "ws-1"}
+
+		if err := openLab(t.Context(), s, ref, "monday"); err != nil {
+			t.Fatal(err)
+		}
+		if n, asked := s.Effects(ref), s.Calls(studio.Start); n != 1 || asked != 2 {
+			t.Errorf("asked %d times and started %d times, want 2 and 1", asked, n)
+		}
+	})
+}
