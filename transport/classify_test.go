@@ -123,7 +123,7 @@ func post(ctx context.Context, t *testing.T, to string, tr *http.Transport) erro
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	_, err = io.ReadAll(res.Body)
 	return err
 }
@@ -135,7 +135,7 @@ func closedPort(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().String()
 }
 

@@ -14,10 +14,10 @@ import (
 )
 
 // only is a transport that can do no more than it must. Its answers carry its
-// name. The slice makes it uncomparable.
+// name. It cannot be compared, as a third party's need not be.
 type only struct {
 	name string
-	refs []transport.Ref
+	_    []transport.Ref
 }
 
 func (o only) Start(_ context.Context, in transport.StartInput) (transport.Session, error) {

@@ -156,7 +156,7 @@ func (s *Studio) unlucky(c Call) bool {
 // alone.
 func (s *Studio) draw(what, of string, n int) uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%d\n%s\n%s\n%d", s.config.Seed, what, of, n)
+	_, _ = fmt.Fprintf(h, "%d\n%s\n%s\n%d", s.config.Seed, what, of, n)
 	x := h.Sum64() // FNV's high bits vary little; this mixing is SplitMix64's
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

@@ -129,7 +129,7 @@ func TestThrottle(t *testing.T) {
 					}
 					e := wantKind(t, "too fast", err, transport.Throttled)
 					if refused++; e.RetryAfter <= 0 {
-						t.Fatalf("%v does not say when to come again", e)
+						t.Fatalf("%v does not say when to come again", err)
 					}
 					time.Sleep(e.RetryAfter)
 				}
@@ -150,7 +150,7 @@ func TestOffline(t *testing.T) {
 		began := time.Now()
 		_, err := start(t, s, ws(0), "0")
 		if e := wantKind(t, "offline", err, transport.Unreachable); !e.NotSent || time.Since(began) != 0 {
-			t.Errorf("offline: %v, not sent %v, after %v", e, e.NotSent, time.Since(began))
+			t.Errorf("offline: %v, not sent %v, after %v", err, e.NotSent, time.Since(began))
 		}
 		s.SetOffline(false)
 
@@ -159,7 +159,7 @@ func TestOffline(t *testing.T) {
 			time.AfterFunc(cutAt, func() { s.SetOffline(true) })
 			_, err = start(t, s, ws(i), fmt.Sprint(i))
 			if e := wantKind(t, "cut", err, transport.Unknown); e.NotSent {
-				t.Errorf("cut after %v: %v claims that nothing was sent", cutAt, e)
+				t.Errorf("cut after %v: %v claims that nothing was sent", cutAt, err)
 			}
 			s.SetOffline(false)
 			if n := s.Effects(ws(i)); n != i {

@@ -41,13 +41,13 @@ func wantState(t *testing.T, s *studio.Studio, ref transport.Ref, want fsm.State
 	return got
 }
 
-func wantKind(t *testing.T, what string, err error, want transport.Kind) *transport.Error {
+func wantKind(t *testing.T, what string, err error, want transport.Kind) transport.Error {
 	t.Helper()
 	var e *transport.Error
 	if !errors.As(err, &e) || e.Kind != want {
 		t.Fatalf("%s: %v, want %v", what, err, want)
 	}
-	return e
+	return *e
 }
 
 // TestLife follows one session through every request, and checks each time and

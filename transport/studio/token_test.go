@@ -153,8 +153,9 @@ func TestBadInput(t *testing.T) {
 			return err
 		},
 	} {
-		if e := wantKind(t, name, call(), transport.Invalid); !e.NotSent {
-			t.Errorf("%s: %v was sent", name, e)
+		err := call()
+		if e := wantKind(t, name, err, transport.Invalid); !e.NotSent {
+			t.Errorf("%s: %v was sent", name, err)
 		}
 	}
 	for _, a := range []studio.Action{studio.Start, studio.Get, studio.BatchGet, studio.List, studio.Stop, studio.Create, studio.Delete} {

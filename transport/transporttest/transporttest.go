@@ -173,17 +173,24 @@ func (s *suite) isOf(got transport.Session, ref transport.Ref) {
 	}
 }
 
-// wantKind checks that err is an *Error of a kind; it returns it.
-func (s *suite) wantKind(what string, err error, want transport.Kind) *transport.Error {
+// wantKind checks that err is an *Error of a kind.
+func (s *suite) wantKind(what string, err error, want transport.Kind) {
 	s.Helper()
-	e := s.checked(err)
-	if e == nil {
+	if err == nil {
 		s.Fatalf("%s: no error, want %v", what, want)
 	}
-	if !errors.Is(err, want) {
+	if e := s.checked(err); e.Kind != want || !errors.Is(err, want) {
 		s.Errorf("%s: %v, want kind %v", what, err, want)
 	}
-	return e
+}
+
+// wantUnsent checks that a call with bad input was refused before it was sent.
+func (s *suite) wantUnsent(what string, err error) {
+	s.Helper()
+	s.wantKind(what, err, transport.Invalid)
+	if e := s.checked(err); !e.NotSent {
+		s.Errorf("%s: %v was sent", what, err)
+	}
 }
 
 // checked checks what every error owes: it is an *Error of a known kind, and

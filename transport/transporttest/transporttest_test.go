@@ -1,0 +1,305 @@
+package transporttest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+	"github.com/rouse-dev/rouse/transport/transporttest"
+)
+
+// The suite is itself tested: each broken transport below must fail the test
+// that is about its fault. A failure can only be seen from outside, so the test
+// runs its own program again, which then runs the suite on one of them.
+
+const brokenEnv = "TRANSPORTTEST_BROKEN"
+
+// wrap is a studio with a fault. It has the optional interfaces, too.
+type wrap struct {
+	*studio.Studio
+	start func(context.Context, transport.StartInput) (transport.Session, error)
+	get   func(context.Context, transport.Ref) (transport.Session, error)
+	batch func(context.Context, []transport.Ref) ([]transport.Result, error)
+	list  func(context.Context, transport.ListInput) (transport.ListOutput, error)
+	tr    func(transport.Ref) transport.Traits
+}
+
+func (w wrap) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	return w.start(ctx, in)
+}
+
+func (w wrap) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	return w.get(ctx, ref)
+}
+
+func (w wrap) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
+	return w.batch(ctx, refs)
+}
+
+func (w wrap) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
+	return w.list(ctx, in)
+}
+
+func (w wrap) Traits(ref transport.Ref) transport.Traits { return w.tr(ref) }
+
+// broken is a fault, and the test that must see it.
+type broken struct {
+	seenBy string
+	fault  func(s *studio.Studio, w *wrap)
+}
+
+func faults() map[string]broken {
+	return map[string]broken{
+		"none": {"", func(*studio.Studio, *wrap) {}},
+		"forgets tokens": {"StartRepeatedByToken", func(s *studio.Studio, w *wrap) {
+			var n atomic.Int64
+			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+				in.ClientToken = fmt.Sprint(in.ClientToken[:min(len(in.ClientToken), 40)], n.Add(1))
+				return s.Start(ctx, in)
+			}
+		}},
+		"starts what runs": {"StartOfRunning", func(s *studio.Studio, w *wrap) {
+			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+				got, err := s.Start(ctx, in)
+				if errors.Is(err, transport.Conflict) {
+					s.Put(transport.Session{Ref: in.Ref, State: fsm.Stopped})
+					return s.Start(ctx, in)
+				}
+				return got, err
+			}
+		}},
+		"answers for another": {"StartMakesReady", func(s *studio.Studio, w *wrap) {
+			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+				got, err := s.Start(ctx, in)
+				got.SessionID += "-other"
+				return got, err
+			}
+		}},
+		"local time": {"StartMakesReady", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				got.UpdatedAt = got.UpdatedAt.In(time.FixedZone("here", 3600))
+				return got, err
+			}
+		}},
+		"sends bad ids": {"InvalidRefs", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				if errors.Is(err, transport.Invalid) {
+					err = &transport.Error{Kind: transport.Invalid}
+				}
+				return got, err
+			}
+		}},
+		"takes any token": {"InvalidTokens", func(s *studio.Studio, w *wrap) {
+			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+				if transport.CheckToken(in.ClientToken) != nil {
+					in.ClientToken = "default"
+				}
+				return s.Start(ctx, in)
+			}
+		}},
+		"error without kind": {"Missing", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				if err != nil {
+					err = fmt.Errorf("get: %s", err.Error())
+				}
+				return got, err
+			}
+		}},
+		"tells the secret": {"Missing", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				if errors.Is(err, transport.NotFound) {
+					err = &transport.Error{Kind: transport.NotFound, Context: map[string]string{"key": "planted-secret"}}
+				}
+				return got, err
+			}
+		}},
+		"starts by looking": {"GetChangesNothing", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				_, _ = s.Start(ctx, transport.StartInput{Ref: ref, ClientToken: "look-" + ref.SessionID})
+				return s.Get(ctx, ref)
+			}
+		}},
+		"shares its maps": {"AnswersAreCopies", func(s *studio.Studio, w *wrap) {
+			tags := map[string]string{"a": "b"}
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				got.Tags = tags
+				return got, err
+			}
+		}},
+		"traits that change": {"Traits", func(s *studio.Studio, w *wrap) {
+			var n atomic.Int64
+			w.tr = func(ref transport.Ref) transport.Traits {
+				tr := s.Traits(ref)
+				tr.TokenMemory = time.Duration(n.Add(1))
+				return tr
+			}
+		}},
+		"a batch in another order": {"BatchOrder", func(s *studio.Studio, w *wrap) {
+			w.batch = func(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
+				got, err := s.BatchGet(ctx, refs)
+				if len(got) > 1 {
+					got[0], got[1] = got[1], got[0]
+				}
+				return got, err
+			}
+		}},
+		"a batch without the missing": {"BatchOrder", func(s *studio.Studio, w *wrap) {
+			w.batch = func(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
+				got, err := s.BatchGet(ctx, refs)
+				for i, r := range got {
+					if r.Err != nil {
+						return append(got[:i:i], got[i+1:]...), nil
+					}
+				}
+				return got, err
+			}
+		}},
+		"a batch of nothing fails": {"BatchEdges", func(s *studio.Studio, w *wrap) {
+			w.batch = func(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
+				if len(refs) == 0 {
+					return nil, &transport.Error{Kind: transport.Invalid}
+				}
+				return s.BatchGet(ctx, refs)
+			}
+		}},
+		"a list that repeats": {"List", func(s *studio.Studio, w *wrap) {
+			w.list = func(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
+				out, err := s.List(ctx, in)
+				return transport.ListOutput{Sessions: append(out.Sessions, out.Sessions...)}, err
+			}
+		}},
+		"works though cancelled": {"ContextCancelled", func(s *studio.Studio, w *wrap) {
+			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+				return s.Start(context.WithoutCancel(ctx), in)
+			}
+		}},
+		"hangs beyond its context": {"ContextEnds", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				return s.Get(context.WithoutCancel(ctx), ref)
+			}
+		}},
+		"claims a lost start unsent": {"LostAnswer", func(s *studio.Studio, w *wrap) {
+			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+				got, err := s.Start(ctx, in)
+				if errors.Is(err, transport.Unknown) {
+					err = &transport.Error{Kind: transport.Unreachable, NotSent: true}
+				}
+				return got, err
+			}
+		}},
+		"repeats by itself": {"LostAnswer", func(s *studio.Studio, w *wrap) {
+			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+				got, err := s.Start(ctx, in)
+				if errors.Is(err, transport.Unknown) {
+					return s.Start(ctx, in)
+				}
+				return got, err
+			}
+		}},
+		"a refusal while offline": {"Offline", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				if errors.Is(err, transport.Unreachable) {
+					err = &transport.Error{Kind: transport.NotFound}
+				}
+				return got, err
+			}
+		}},
+	}
+}
+
+// TestBroken runs the suite on the transport that the environment names: by
+// itself, on the one without a fault.
+func TestBroken(t *testing.T) {
+	name := os.Getenv(brokenEnv)
+	if name == "" {
+		name = "none"
+	}
+	fault, ok := faults()[name]
+	if !ok {
+		t.Fatalf("no fault %q", name)
+	}
+	transporttest.Run(t, func(*testing.T) transporttest.Subject {
+		var lose, hang atomic.Bool
+		s := studio.New(studio.Config{Intercept: func(studio.Call) studio.Fault {
+			if hang.Load() {
+				return studio.Fault{Delay: time.Minute}
+			}
+			return studio.Fault{Lost: lose.CompareAndSwap(true, false)}
+		}})
+		w := &wrap{Studio: s, start: s.Start, get: s.Get, batch: s.BatchGet, list: s.List, tr: s.Traits}
+		fault.fault(s, w)
+		n := 0
+		return transporttest.Subject{
+			Transport: w,
+			Stopped: func() transport.Ref {
+				n++
+				ref := transport.Ref{StudioID: "lab", SessionID: fmt.Sprint("ws-", n)}
+				s.Add(ref.StudioID, ref.SessionID)
+				return ref
+			},
+			Missing:    transport.Ref{StudioID: "lab", SessionID: "missing"},
+			Starts:     s.Effects,
+			LoseAnswer: func() { lose.Store(true) },
+			Hang:       func() { hang.Store(true) },
+			Offline:    s.SetOffline,
+			Secret:     "planted-secret",
+			Patience:   500 * time.Millisecond,
+		}
+	})
+}
+
+func TestSuiteSeesFaults(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, fault := range faults() {
+		if fault.seenBy == "" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestBroken$/^"+fault.seenBy+"$")
+			cmd.Env = append(os.Environ(), brokenEnv+"="+name)
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBroken/"+fault.seenBy) {
+				t.Errorf("%s does not see it: %v\n%s", fault.seenBy, err, out)
+			}
+		})
+	}
+}
+
+// bare is a transport that can do no more than it must, as a third party's
+// first version.
+type bare struct{ transport.Transport }
+
+func TestBareTransport(t *testing.T) {
+	t.Parallel()
+	transporttest.Run(t, func(*testing.T) transporttest.Subject {
+		s := studio.New(studio.Config{Any: true})
+		n := 0
+		return transporttest.Subject{
+			Transport: bare{s},
+			Stopped: func() transport.Ref {
+				n++
+				return transport.Ref{StudioID: "lab", SessionID: fmt.Sprint("ws-", n)}
+			},
+		}
+	})
+}
