@@ -97,6 +97,7 @@ func foreign(resp *http.Response, body []byte, readErr error) *transport.Error {
 
 // accepted decodes a 200.
 func (c *call) accepted(resp *http.Response, body []byte, readErr error) (any, error) {
+	body = bytes.TrimSpace(body)
 	if looksForeign(body) || readErr == nil && len(body) == 0 {
 		return nil, foreign(resp, body, nil)
 	}
@@ -142,7 +143,7 @@ func (c *call) acceptedList(resp *http.Response, body []byte) (any, error) {
 // looksForeign reports whether body cannot be the beginning of a JSON object.
 // Nothing at all can.
 func looksForeign(body []byte) bool {
-	body = bytes.TrimLeft(body, " \t\r\n")
+	body = bytes.TrimSpace(body)
 	return len(body) > 0 && body[0] != '{'
 }
 
