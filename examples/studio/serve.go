@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport/nimble"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// drain is how long calls under way may take after the end was asked for.
+const drain = 5 * time.Second
+
+// serve answers requests until ctx ends.
+func (s settings) serve(ctx context.Context, stdout, stderr io.Writer) error {
+	l, err := net.ListenTCP("tcp", s.addr)
+	if err != nil {
+		return err
+	}
+	server := s.server(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+
+	if s.credentials == nil {
+		_, _ = fmt.Fprintln(stderr, "studio: no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are set: any signature is accepted")
+	}
+	if _, err := fmt.Fprintf(stdout, "listening on http://%s\n", l.Addr()); err != nil {
+		_ = server.Close()
+		return fmt.Errorf("cannot say where it listens: %w", err)
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := server.Shutdown(late); err != nil {
+		_ = server.Close() // who has not finished by now is cut off
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// server has limits that suit small requests: one that is slow or large holds
+// nothing for long.
+func (s settings) server(logger *slog.Logger) *http.Server {
+	c := nimble.HandlerConfig{Logger: logger}
+	if s.credentials != nil {
+		c.Credentials = nimble.Keys(*s.credentials)
+	}
+	return &http.Server{
+		Handler:           nimble.Handler(studio.New(s.studio), c),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
