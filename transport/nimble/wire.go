@@ -71,8 +71,8 @@ type stopBody struct {
 
 type errorBody struct {
 	Message string            `json:"message"`
-	Code    string            `json:"code,omitempty"`
-	Context map[string]string `json:"context,omitempty"`
+	Code    string            `json:"code"`
+	Context map[string]string `json:"context"`
 }
 
 func fromWire(s session, studio string, date time.Time) transport.Session {
@@ -130,10 +130,11 @@ func toWire(s transport.Session) session {
 // from that or from a number of epoch seconds, which the seed prints.
 type timestamp struct{ time.Time }
 
-func (t timestamp) MarshalJSON() ([]byte, error) {
-	return []byte(`"` + t.UTC().Format(time.RFC3339Nano) + `"`), nil
-}
+// MarshalJSON fails for a year that ISO 8601 cannot say in four digits.
+func (t timestamp) MarshalJSON() ([]byte, error) { return t.UTC().MarshalJSON() }
 
+// UnmarshalJSON keeps microseconds of a number: today's seconds have no more in
+// a float64.
 func (t *timestamp) UnmarshalJSON(b []byte) error {
 	switch {
 	case string(b) == "null":
@@ -159,7 +160,6 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("time %.40s is not a number of epoch seconds", b)
 	}
 	whole, part := math.Modf(seconds)
-	// A float64 holds today's seconds to a quarter of a microsecond.
 	t.Time = time.Unix(int64(whole), int64(math.Round(part*1e6))*1e3).UTC()
 	return nil
 }
