@@ -114,3 +114,25 @@ func TestBatchGet(t *testing.T) {
 		t.Errorf("Create offline: %v", err)
 	}
 }
+
+// FuzzNextToken: a token is one that a page gave, or it is refused.
+func FuzzNextToken(f *testing.F) {
+	s := with(studio.Config{}, 60)
+	first, err := s.List(f.Context(), transport.ListInput{StudioID: "lab"})
+	if err != nil || len(first.Sessions) != 50 {
+		f.Fatalf("%d sessions, %v", len(first.Sessions), err)
+	}
+	f.Add(first.NextToken)
+	f.Add("")
+	f.Add("bGFiLw")
+	f.Add("bGFiL3dzLTAvLi4")
+	f.Fuzz(func(t *testing.T, token string) {
+		out, err := s.List(t.Context(), transport.ListInput{StudioID: "lab", NextToken: token})
+		if err != nil && !errors.Is(err, transport.Invalid) {
+			t.Fatalf("token %q: %v", token, err)
+		}
+		if token == first.NextToken && (err != nil || len(out.Sessions) != 10) {
+			t.Errorf("the second page has %d sessions, %v", len(out.Sessions), err)
+		}
+	})
+}
