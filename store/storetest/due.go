@@ -1,0 +1,137 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+func dueTests() []test {
+	return []test{
+		{"at once what there is", dueAtOnce},
+		{"an operation wakes", dueWakes},
+		{"only what changed", dueOnlyChanged},
+		{"an end is a change", dueAfterEnd},
+		{"a release wakes", dueAfterRelease},
+		{"what changes nothing wakes nobody", dueQuiet},
+		{"the deadline", dueDeadline},
+	}
+}
+
+func (e *env) due(seen uint64) store.Dues {
+	e.Helper()
+	d, err := e.Due(e.ctx, seen)
+	if err != nil {
+		e.Fatalf("Due(%d): %v", seen, err)
+	}
+	if d.Seen <= seen {
+		e.Errorf("Due(%d) has seen %d", seen, d.Seen)
+	}
+	return d
+}
+
+func (e *env) wantDue(d store.Dues, want ...store.LaneDue) {
+	e.Helper()
+	byLane := func(a, b store.LaneDue) int { return slices.Compare([]byte(a.Lane), []byte(b.Lane)) }
+	slices.SortFunc(d.Lanes, byLane)
+	slices.SortFunc(want, byLane)
+	if !slices.EqualFunc(d.Lanes, want, sameDue) {
+		e.Errorf("due %v, want %v", d.Lanes, want)
+	}
+}
+
+// waits fails unless Due goes on waiting.
+func (e *env) waits(seen uint64) {
+	e.Helper()
+	if d, err := e.Due(e.brief(), seen); !errors.Is(err, context.DeadlineExceeded) {
+		e.Errorf("Due(%d) = %+v, %v, want it to wait", seen, d, err)
+	}
+}
+
+func dueAtOnce(e *env) {
+	d := e.due(0)
+	e.wantDue(d)
+	e.waits(d.Seen)
+	e.enqueue(e.op("s", "1"), e.op("t", "2", dueAt(e.at(time.Hour)), tried))
+	d = e.due(0)
+	e.wantDue(d, store.LaneDue{Lane: "s", Send: e.now}, store.LaneDue{Lane: "t", Look: e.at(time.Hour)})
+	if want := e.at(24 * time.Hour); !d.Deadline.Equal(want) {
+		e.Errorf("deadline %s, want %s", d.Deadline, want)
+	}
+	e.waits(d.Seen)
+}
+
+func dueWakes(e *env) {
+	seen := e.due(0).Seen
+	got := make(chan store.Dues, 1)
+	go func() {
+		d, err := e.Due(e.ctx, seen)
+		if err != nil {
+			e.Errorf("Due: %v", err)
+		}
+		got <- d
+	}()
+	e.enqueue(e.op("s", "1"))
+	e.wantDue(<-got, store.LaneDue{Lane: "s", Send: e.now})
+}
+
+func dueOnlyChanged(e *env) {
+	e.enqueue(e.op("s", "1"), e.op("t", "2"))
+	seen := e.due(0).Seen
+	e.enqueue(e.op("t", "3", dueAt(e.at(-time.Second))))
+	d := e.due(seen)
+	e.wantDue(d, store.LaneDue{Lane: "t", Send: e.at(-time.Second)})
+	e.waits(d.Seen)
+}
+
+func dueAfterEnd(e *env) {
+	ops := e.enqueue(e.op("s", "1"), e.op("s", "2", dueAt(e.at(time.Minute))), e.op("t", "3"))
+	seen := e.due(0).Seen
+	e.end(ops[0], fsm.Canceled)
+	d := e.due(seen)
+	e.wantDue(d, store.LaneDue{Lane: "s", Send: e.at(time.Minute)})
+	e.end(ops[1], fsm.Canceled)
+	e.end(ops[2], fsm.Canceled)
+	d = e.due(0)
+	e.wantDue(d)
+	if !d.Deadline.IsZero() {
+		e.Errorf("nothing is active, and the deadline is %s", d.Deadline)
+	}
+}
+
+func dueAfterRelease(e *env) {
+	e.enqueue(e.op("s", "1"))
+	held := e.claim("s", 1, 0)
+	seen := e.due(0).Seen
+	held[0].DueAt = e.at(time.Minute)
+	if err := e.Release(e.ctx, held); err != nil {
+		e.Fatal(err)
+	}
+	e.wantDue(e.due(seen), store.LaneDue{Lane: "s", Send: e.at(time.Minute)})
+}
+
+func dueQuiet(e *env) {
+	e.enqueue(e.op("s", "1"))
+	seen := e.due(0).Seen
+	// Neither is the earliest of its lane, and neither deadline is.
+	e.enqueue(e.op("s", "2", dueAt(e.at(time.Second))), e.op("s", "3", dueAt(e.at(time.Minute))))
+	if err := e.SetPaused(e.ctx, "s", true, "mo", e.now); err != nil {
+		e.Fatal(err)
+	}
+	e.waits(seen)
+}
+
+func dueDeadline(e *env) {
+	e.enqueue(e.op("s", "1"))
+	seen := e.due(0).Seen
+	e.enqueue(e.op("s", "2", expires(e.at(time.Hour)), dueAt(e.at(time.Minute))))
+	d := e.due(seen)
+	e.wantDue(d)
+	if !d.Deadline.Equal(e.at(time.Hour)) {
+		e.Errorf("deadline %s, want %s", d.Deadline, e.at(time.Hour))
+	}
+}

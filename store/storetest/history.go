@@ -1,0 +1,279 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+func historyTests() []test {
+	return []test{{"drawn at random, against a model", func(e *env) {
+		rounds, ok := map[string]int{"": 1, "short": 1, "ci": 5, "long": 100}[os.Getenv("ROUSE_TEST")]
+		if !ok {
+			e.Fatalf("ROUSE_TEST is %q, want short, ci or long", os.Getenv("ROUSE_TEST"))
+		}
+		for range rounds {
+			rapid.Check(e.T, func(t *rapid.T) { runHistory(e.T, t, e.open) })
+		}
+	}}}
+}
+
+// history is one drawn history: the store, the model, and what the host that
+// makes the calls would know.
+type history struct {
+	*rapid.T
+	e    *env
+	m    *model
+	held []store.Operation // as claimed, or as applied since
+}
+
+func runHistory(outer *testing.T, t *rapid.T, open Opener) {
+	h := &history{T: t, m: newModel()}
+	h.e = &env{T: outer, open: open, dir: outer.TempDir(), ctx: outer.Context(), now: start()}
+	h.e.Store = open(outer, h.e.dir)
+	defer func() { _ = h.e.Close() }()
+	t.Repeat(map[string]func(*rapid.T){
+		"enqueue": h.enqueue, "apply": h.apply, "claim": h.claim, "release": h.release, "pull": h.pull,
+		"time": h.time, "reopen": h.reopen, "prune": h.prune, "pause": h.pause, "": h.compare,
+	})
+}
+
+// draw picks a number below n.
+func (h *history) draw(t *rapid.T, what string, n int) int {
+	return rapid.IntRange(0, n-1).Draw(t, what)
+}
+
+func (h *history) ok(t *rapid.T, what string, err error) {
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (h *history) offset(t *rapid.T, what string) time.Duration {
+	return time.Duration(rapid.IntRange(-5, 20).Draw(t, what)) * time.Minute
+}
+
+func (h *history) enqueue(t *rapid.T) {
+	ops := make([]store.Operation, 1+h.draw(t, "operations", 3))
+	for i := range ops {
+		o := h.e.op(fmt.Sprint("s", h.draw(t, "studio", 2)), fmt.Sprint(h.draw(t, "session", 3)))
+		switch h.draw(t, "token", 4) {
+		case 0:
+			o.ClientToken = fmt.Sprint("t", h.draw(t, "which", 3))
+		case 1:
+			if n := len(h.m.ops); n > 0 {
+				o.ClientToken = h.m.ops[h.draw(t, "whose", n)].op.ClientToken
+			}
+		}
+		o.NotBefore = h.e.at(max(0, h.offset(t, "not-before")))
+		o.DueAt = o.NotBefore
+		o.ExpiresAt = h.e.at(2 * h.offset(t, "expiry"))
+		ops[i] = o
+	}
+	got, err := h.e.Enqueue(h.e.ctx, ops)
+	h.ok(t, "Enqueue", err)
+	for i, o := range ops {
+		want := h.m.enqueue(o)
+		if got[i].Created != want.Created || !same(got[i].Operation, want.Operation) || fmt.Sprint(got[i].Err) != fmt.Sprint(want.Err) {
+			t.Fatalf("enqueued %+v, want %+v", got[i], want)
+		}
+	}
+}
+
+// change draws what may become of an operation.
+func (h *history) change(t *rapid.T, o store.Operation) store.Change {
+	from := o.Phase
+	switch h.draw(t, "change", 6) {
+	case 0:
+		o.Sent, o.DueAt = store.SentUnknown, h.e.now
+	case 1:
+		o.DueAt = h.e.at(h.offset(t, "due"))
+	case 2:
+		if o.Active() {
+			o.Phase, o.Sent, o.ReadyBy = fsm.Starting, store.SentAccepted, h.e.at(time.Hour)
+		}
+	case 3, 4:
+		if o.Active() {
+			o.Phase, o.FinishedAt = fsm.Failed, h.e.now
+		}
+	case 5:
+		o.LastError = fmt.Sprint("error ", h.draw(t, "error", 9))
+	}
+	c := store.Change{Operation: o, Release: h.draw(t, "release", 2) == 0}
+	if o.Phase != from || h.draw(t, "fact", 4) == 0 {
+		c.Event = &store.Event{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: h.e.now}
+	}
+	return c
+}
+
+func (h *history) apply(t *rapid.T) {
+	if len(h.m.ops) == 0 {
+		return
+	}
+	changes := make([]store.Change, 1+h.draw(t, "changes", 3))
+	for i := range changes {
+		r := h.m.ops[h.draw(t, "operation", len(h.m.ops))]
+		changes[i] = h.change(t, r.op)
+		// Only the holder may end a claim by a change.
+		changes[i].Release = changes[i].Release && r.held
+		if h.draw(t, "stale", 8) == 0 {
+			changes[i].Operation.Version--
+		}
+	}
+	errs, err := h.e.Apply(h.e.ctx, changes)
+	h.ok(t, "Apply", err)
+	for i, c := range changes {
+		if want := h.m.apply(c); !errors.Is(errs[i], want) || (errs[i] == nil) != (want == nil) {
+			t.Fatalf("change %d: %v, want %v", i, errs[i], want)
+		}
+	}
+}
+
+func (h *history) claim(t *rapid.T) {
+	q := store.ClaimRequest{Now: h.e.now, Overdue: h.draw(t, "overdue", 3)}
+	for i := range 2 {
+		if h.draw(t, "lane", 3) > 0 {
+			q.Lanes = append(q.Lanes, store.Room{Lane: fmt.Sprint("s", i), Sends: h.draw(t, "sends", 3), Looks: h.draw(t, "looks", 3)})
+		}
+	}
+	got, err := h.e.Claim(h.e.ctx, q)
+	h.ok(t, "Claim", err)
+	want := h.m.claim(q)
+	h.sameOps(t, "overdue", got.Overdue, want.Overdue)
+	h.sameOps(t, "claimed", got.Operations, want.Operations)
+	if !got.Deadline.Equal(want.Deadline) {
+		t.Fatalf("deadline %s, want %s", got.Deadline, want.Deadline)
+	}
+	for i := range want.Lanes {
+		if !sameDue(got.Lanes[i], want.Lanes[i]) {
+			t.Fatalf("remaining %v, want %v", got.Lanes[i], want.Lanes[i])
+		}
+	}
+	h.held = append(append(h.held, got.Overdue...), got.Operations...)
+}
+
+func (h *history) sameOps(t *rapid.T, what string, got, want []store.Operation) {
+	if len(got) != len(want) {
+		t.Fatalf("%s: %v, want %v", what, sessions(got), sessions(want))
+	}
+	for i := range got {
+		if !same(got[i], want[i]) {
+			t.Fatalf("%s: %+v, want %+v", what, got[i], want[i])
+		}
+	}
+}
+
+func (h *history) release(t *rapid.T) {
+	if len(h.held) == 0 {
+		return
+	}
+	i := h.draw(t, "held", len(h.held))
+	o := h.held[i]
+	h.held = append(h.held[:i:i], h.held[i+1:]...)
+	o.DueAt = h.e.at(h.offset(t, "due"))
+	h.ok(t, "Release", h.e.Release(h.e.ctx, []store.Operation{o}))
+	h.m.release(o)
+}
+
+func (h *history) pull(t *rapid.T) {
+	h.ok(t, "Pull", h.e.Pull(h.e.ctx, h.e.now))
+	h.m.pull(h.e.now)
+}
+
+func (h *history) time(t *rapid.T) {
+	h.e.now = h.e.at(time.Duration(rapid.IntRange(0, 3600).Draw(t, "seconds")) * time.Second)
+}
+
+func (h *history) reopen(t *rapid.T) {
+	h.ok(t, "Close", h.e.Close())
+	h.e.Store = h.e.open(h.e.T, h.e.dir)
+	h.m.reopen()
+	h.held = nil
+}
+
+func (h *history) prune(t *rapid.T) {
+	k := store.Keep{EndedSince: h.e.at(h.offset(t, "since")), Events: h.draw(t, "events", 20)}
+	got, err := h.e.Prune(h.e.ctx, k)
+	h.ok(t, "Prune", err)
+	if want := h.m.prune(k); got != want {
+		t.Fatalf("%d pruned, want %d", got, want)
+	}
+}
+
+func (h *history) pause(t *rapid.T) {
+	l := store.Lane{Name: fmt.Sprint("s", h.draw(t, "lane", 2)), Paused: h.draw(t, "paused", 2) == 0, PausedBy: "mo", PausedAt: h.e.now}
+	h.ok(t, "SetPaused", h.e.SetPaused(h.e.ctx, l.Name, l.Paused, l.PausedBy, l.PausedAt))
+	h.m.lanes[l.Name] = l
+}
+
+// compare looks at all that the store shows; it runs after every step.
+func (h *history) compare(t *rapid.T) {
+	var all, want []store.Operation
+	for o, err := range h.e.List(h.e.ctx, store.Filter{}) {
+		h.ok(t, "List", err)
+		all = append(all, o)
+	}
+	for _, r := range h.m.ops {
+		want = append(want, r.op)
+		o, err := h.e.ByToken(h.e.ctx, r.op.ClientToken)
+		h.ok(t, "ByToken", err)
+		h.sameOps(t, "by token", []store.Operation{o}, []store.Operation{r.op})
+	}
+	h.sameOps(t, "all", all, want)
+	h.compareSessions(t)
+	events, err := h.e.Events(h.e.ctx, "", 100)
+	h.ok(t, "Events", err)
+	for len(events) > 0 && len(events) < len(h.m.events) {
+		more, err := h.e.Events(h.e.ctx, events[len(events)-1].Cursor, 100)
+		h.ok(t, "Events", err)
+		events = append(events, more...)
+	}
+	if len(events) != len(h.m.events) {
+		t.Fatalf("%d events, want %d", len(events), len(h.m.events))
+	}
+	for i, ev := range events {
+		ev.Cursor = ""
+		if ev != h.m.events[i] {
+			t.Fatalf("event %+v, want %+v", ev, h.m.events[i])
+		}
+	}
+	stats, err := h.e.Stats(h.e.ctx)
+	h.ok(t, "Stats", err)
+	if !maps.Equal(stats.Operations, h.m.counts()) || stats.First != uint64(h.m.pruned+1) || stats.Head != uint64(h.m.pruned+len(h.m.events)) { //nolint:gosec // small
+		t.Fatalf("stats %+v, want %v, %d pruned and %d events", stats, h.m.counts(), h.m.pruned, len(h.m.events))
+	}
+	lanes, err := h.e.Lanes(h.e.ctx)
+	h.ok(t, "Lanes", err)
+	for _, l := range lanes {
+		if l != h.m.lanes[l.Name] {
+			t.Fatalf("lane %+v, want %+v", l, h.m.lanes[l.Name])
+		}
+	}
+}
+
+func (h *history) compareSessions(t *rapid.T) {
+	for studio := range 2 {
+		for session := range 3 {
+			ref := transport.Ref{StudioID: fmt.Sprint("s", studio), SessionID: fmt.Sprint(session)}
+			want := h.m.bySession(ref)
+			got, err := h.e.BySession(h.e.ctx, ref)
+			if want == nil {
+				if !errors.Is(err, store.ErrNotFound) {
+					t.Fatalf("session %s: %+v, %v, want ErrNotFound", ref, got, err)
+				}
+				continue
+			}
+			h.ok(t, "BySession", err)
+			h.sameOps(t, "by session", []store.Operation{got}, []store.Operation{*want})
+		}
+	}
+}

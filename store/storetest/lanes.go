@@ -1,0 +1,52 @@
+package storetest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+func laneTests() []test {
+	return []test{
+		{"a pause and a retry-after", lanesKept},
+		{"a pause holds nothing back by itself", pauseIsRecord},
+	}
+}
+
+func (e *env) wantLanes(want ...store.Lane) {
+	e.Helper()
+	got, err := e.Lanes(e.ctx)
+	if err != nil || !slices.Equal(got, want) {
+		e.Errorf("lanes %+v, %v, want %+v", got, err, want)
+	}
+}
+
+func lanesKept(e *env) {
+	e.wantLanes()
+	set := func(err error) {
+		if err != nil {
+			e.Fatal(err)
+		}
+	}
+	until, heard := e.at(time.Minute), e.now
+	set(e.SetRetryAfter(e.ctx, "b", until, heard))
+	set(e.SetPaused(e.ctx, "b", true, "mo", e.at(1)))
+	set(e.SetPaused(e.ctx, "a", true, "jo", e.now))
+	b := store.Lane{Name: "b", Paused: true, PausedBy: "mo", PausedAt: e.at(1), RetryAfter: until, RetryAfterHeard: heard}
+	e.wantLanes(store.Lane{Name: "a", Paused: true, PausedBy: "jo", PausedAt: e.now}, b)
+	set(e.SetPaused(e.ctx, "a", false, "al", e.at(2)))
+	set(e.SetRetryAfter(e.ctx, "b", time.Time{}, time.Time{}))
+	b.RetryAfter, b.RetryAfterHeard = time.Time{}, time.Time{}
+	e.reopen()
+	e.wantLanes(store.Lane{Name: "a", PausedBy: "al", PausedAt: e.at(2)}, b)
+}
+
+func pauseIsRecord(e *env) {
+	if err := e.SetPaused(e.ctx, "s", true, "mo", e.now); err != nil {
+		e.Fatal(err)
+	}
+	o := e.enqueue(e.op("s", "1"))
+	e.wantOps("a paused lane's operation", e.claim("s", 9, 9), o...)
+	e.wantLanes(store.Lane{Name: "s", Paused: true, PausedBy: "mo", PausedAt: e.now})
+}

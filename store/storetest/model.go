@@ -1,0 +1,239 @@
+package storetest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// model is a store as simple as it can be: the history compares a driver with
+// it. It shares nothing with a driver but the port's own rules.
+type model struct {
+	ops    []*record // by id
+	events []store.Event
+	pruned int
+	last   map[transport.Ref]store.ID // the latest ended one
+	lanes  map[string]store.Lane
+}
+
+// record is an operation, and what memory alone knows of it.
+type record struct {
+	op    store.Operation
+	due   time.Time // as put off by Release or Pull
+	waits bool      // due because of its not-before
+	held  bool
+}
+
+func newModel() *model {
+	return &model{last: map[transport.Ref]store.ID{}, lanes: map[string]store.Lane{}}
+}
+
+func (m *model) get(id store.ID) *record {
+	for _, r := range m.ops {
+		if r.op.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+func (m *model) find(fits func(o *store.Operation) bool) *store.Operation {
+	for _, r := range m.ops {
+		if fits(&r.op) {
+			o := r.op
+			return &o
+		}
+	}
+	return nil
+}
+
+// fresh forgets what only memory knew.
+func (r *record) fresh() {
+	r.due = r.op.DueAt
+	r.waits = waits(&r.op)
+}
+
+func waits(o *store.Operation) bool { return o.Sent == store.SentNo && !o.DueAt.After(o.NotBefore) }
+
+func (m *model) append(e store.Event) {
+	e.Seq = uint64(m.pruned + len(m.events) + 1) //nolint:gosec // small
+	m.events = append(m.events, e)
+}
+
+func (m *model) enqueue(want store.Operation) store.Enqueued {
+	byToken := m.find(func(o *store.Operation) bool { return o.ClientToken == want.ClientToken })
+	active := m.find(func(o *store.Operation) bool { return o.Ref == want.Ref && o.Active() })
+	out, verdict := store.Decide(want, byToken, active)
+	switch verdict {
+	case store.Create:
+		r := &record{op: out.Operation}
+		r.fresh()
+		m.ops = append(m.ops, r)
+		m.append(store.Created(out.Operation))
+	case store.Join:
+		r := m.get(out.Operation.ID)
+		r.op = out.Operation
+		r.fresh()
+	}
+	return out
+}
+
+func (m *model) apply(c store.Change) error {
+	r := m.get(c.Operation.ID)
+	switch {
+	case r == nil:
+		return store.ErrNotFound
+	case r.op.Version != c.Operation.Version:
+		return store.ErrFenced
+	}
+	ended := r.op.Active() && !c.Operation.Active()
+	r.op = c.Operation
+	r.op.Version++
+	r.fresh()
+	if c.Release || ended {
+		r.held = false
+	}
+	if ended {
+		m.last[r.op.Ref] = r.op.ID
+	}
+	if c.Event != nil {
+		m.append(*c.Event)
+	}
+	return nil
+}
+
+func (m *model) release(o store.Operation) {
+	r := m.get(o.ID)
+	if r == nil || !r.held {
+		return
+	}
+	r.held = false
+	if o.Version == r.op.Version {
+		r.due, r.waits = o.DueAt, waits(&o)
+	}
+}
+
+func (m *model) pull(by time.Time) {
+	for _, r := range m.ops {
+		if r.op.Active() && !r.held && !r.waits && r.due.After(by) {
+			r.due = by
+		}
+	}
+}
+
+// free lists what nobody holds, by the time that key gives, and then by age.
+func (m *model) free(key func(r *record) time.Time) []*record {
+	var out []*record
+	for _, r := range m.ops {
+		if r.op.Active() && !r.held {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b *record) int {
+		if c := key(a).Compare(key(b)); c != 0 {
+			return c
+		}
+		return slices.Compare([]byte(a.op.ID), []byte(b.op.ID))
+	})
+	return out
+}
+
+func deadlineOf(r *record) time.Time { return r.op.Deadline() }
+func dueOf(r *record) time.Time      { return r.due }
+
+func (m *model) claim(q store.ClaimRequest) (c store.Claimed) {
+	for _, r := range m.free(deadlineOf) {
+		if len(c.Overdue) < q.Overdue && !r.op.Deadline().After(q.Now) {
+			r.held = true
+			c.Overdue = append(c.Overdue, r.op)
+		}
+	}
+	room := map[string]*store.Room{}
+	for i := range q.Lanes {
+		l := q.Lanes[i]
+		if l.LooksBy.IsZero() {
+			l.LooksBy = q.Now
+		}
+		room[l.Lane] = &l
+	}
+	for _, r := range m.free(dueOf) {
+		l := room[r.op.Lane]
+		if l == nil {
+			continue
+		}
+		left, by := &l.Sends, q.Now
+		if r.op.Sent != store.SentNo {
+			left, by = &l.Looks, l.LooksBy
+		}
+		if *left > 0 && !r.due.After(by) {
+			*left--
+			r.held = true
+			c.Operations = append(c.Operations, r.op)
+		}
+	}
+	for _, l := range q.Lanes {
+		c.Lanes = append(c.Lanes, m.dues(l.Lane))
+	}
+	if rest := m.free(deadlineOf); len(rest) > 0 {
+		c.Deadline = rest[0].op.Deadline()
+	}
+	return c
+}
+
+func (m *model) dues(lane string) store.LaneDue {
+	d := store.LaneDue{Lane: lane}
+	for _, r := range m.free(dueOf) {
+		switch {
+		case r.op.Lane != lane:
+		case r.op.Sent == store.SentNo && d.Send.IsZero():
+			d.Send = r.due
+		case r.op.Sent != store.SentNo && d.Look.IsZero():
+			d.Look = r.due
+		}
+	}
+	return d
+}
+
+func (m *model) prune(k store.Keep) int {
+	before := len(m.ops)
+	m.ops = slices.DeleteFunc(m.ops, func(r *record) bool {
+		gone := !r.op.Active() && r.op.FinishedAt.Before(k.EndedSince)
+		if gone && m.last[r.op.Ref] == r.op.ID {
+			delete(m.last, r.op.Ref)
+		}
+		return gone
+	})
+	n := before - len(m.ops)
+	if over := len(m.events) - k.Events; k.Events > 0 && over > 0 {
+		m.events = m.events[over:]
+		m.pruned += over
+		n += over
+	}
+	return n
+}
+
+// reopen is what a restart does.
+func (m *model) reopen() {
+	for _, r := range m.ops {
+		r.held = false
+		r.fresh()
+	}
+}
+
+func (m *model) bySession(ref transport.Ref) *store.Operation {
+	if o := m.find(func(o *store.Operation) bool { return o.Ref == ref && o.Active() }); o != nil {
+		return o
+	}
+	return m.find(func(o *store.Operation) bool { return o.ID == m.last[ref] })
+}
+
+func (m *model) counts() map[fsm.Phase]int {
+	out := map[fsm.Phase]int{}
+	for _, r := range m.ops {
+		out[r.op.Phase]++
+	}
+	return out
+}
