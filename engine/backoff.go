@@ -14,7 +14,7 @@ import (
 //	quick           1 s    × 2     1 min    a conflict, an unclear outcome
 //	long            1 min  × 2     15 min   quota, capacity, looks refused
 //	probe           1 s    × 2     1 min    a lane that is offline
-//	poll            1 s    × 1.25  15 s     a session that boots
+//	poll            1 s    × 1.25  12 s     a session that boots
 type pause struct {
 	first, most time.Duration
 	factor      float64
@@ -24,7 +24,7 @@ var (
 	quick = pause{time.Second, time.Minute, 2}
 	long  = pause{time.Minute, 15 * time.Minute, 2}
 	probe = pause{time.Second, time.Minute, 2}
-	poll  = pause{time.Second, 15 * time.Second, 1.25}
+	poll  = pause{time.Second, 12 * time.Second, 1.25}
 )
 
 // longest is the longest of all waits: a due time further ahead than that,
@@ -65,6 +65,17 @@ func (p pause) after(elapsed time.Duration) time.Duration {
 			return p.most - (elapsed-at)%p.most
 		}
 	}
+}
+
+// tickAt is how far apart the polls of a batch may be, elapsed into the schedule
+// of polls: about a quarter of its step then. Ticks divide one another, so that
+// sessions accepted at different times still meet.
+func tickAt(elapsed time.Duration) time.Duration {
+	tick := 250 * time.Millisecond
+	for tick < 2*time.Second && 2*tick <= elapsed/16 {
+		tick *= 2
+	}
+	return tick
 }
 
 // jitterPart: a wait is varied by up to one part in so many, both ways.

@@ -48,7 +48,7 @@ func (v verdict) check(t *testing.T, j *judge) {
 func startJudge() *judge {
 	before := store.Operation{
 		ID: "id", Ref: Ref{StudioID: "s", SessionID: "1"}, ClientToken: "id", Phase: fsm.Queued,
-		CreatedAt: epoch, NotBefore: epoch, DueAt: epoch.Add(time.Second), ExpiresAt: epoch.Add(24 * time.Hour),
+		CreatedAt: epoch, DueAt: epoch.Add(time.Second), ExpiresAt: epoch.Add(24 * time.Hour),
 	}
 	op := before
 	op.Sent, op.SentAt, op.LastSentAt, op.Attempts = store.SentUnknown, epoch, epoch, 1

@@ -53,7 +53,7 @@ const maxRetryAfter = time.Hour
 // room is what may be claimed of the lane now, and else when to ask again;
 // zero: when something changes.
 func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
-	r := store.Room{Lane: l.name, LooksBy: now.Add(lookAhead)}
+	r := store.Room{Lane: l.name}
 	send, look := l.due.Send, l.due.Look
 	if l.stored.Paused {
 		send = time.Time{}
@@ -83,9 +83,6 @@ func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
 	r.Looks *= max(1, l.batch)
 	return r, time.Time{}
 }
-
-// lookAhead is how much earlier than due a look may be taken along with others.
-const lookAhead = 2 * time.Second
 
 // share splits free calls: looks first, but while sends wait at most half, so
 // that neither starves the other, whatever hangs.

@@ -140,7 +140,7 @@ func (j *judge) accept() {
 	j.op.Sent = store.SentAccepted
 	j.op.AcceptedAt = j.a.at
 	j.op.ReadyBy = j.a.at.Add(j.cfg.Budget)
-	j.op.DueAt = j.a.at.Add(jitter(poll.first))
+	j.op.DueAt = j.nextPoll()
 	j.forgive()
 	j.advance(fsm.Starting, "")
 }
@@ -173,9 +173,18 @@ func (j *judge) keepPolling() {
 	j.op.DueAt = j.nextPoll()
 }
 
-// nextPoll is when the schedule, counted from acceptance, says to poll next.
+// nextPoll is when the schedule, counted from acceptance, says to poll next:
+// varied a little, or, where a lane looks at many sessions by one call, put off
+// to the next whole tick, so that the sessions which boot together are polled
+// together.
 func (j *judge) nextPoll() time.Time {
-	return j.a.at.Add(jitter(poll.after(j.a.at.Sub(j.op.AcceptedAt))))
+	elapsed := j.a.at.Sub(j.op.AcceptedAt)
+	wait := poll.after(elapsed)
+	if j.traits.MaxBatch <= 1 {
+		return j.a.at.Add(jitter(wait))
+	}
+	tick := tickAt(elapsed + wait)
+	return j.a.at.Add(wait + tick - 1).Truncate(tick)
 }
 
 func (j *judge) failState() {

@@ -127,13 +127,13 @@ func (e *Engine) operation(r Request) (store.Operation, error) {
 		NotBefore: stored(r.NotBefore), ExpiresAt: stored(r.ExpiresAt),
 	}
 	setDefault(&op.ClientToken, string(op.ID))
-	if op.NotBefore.Before(now) {
-		op.NotBefore = now
+	if !op.NotBefore.After(now) {
+		op.NotBefore = time.Time{} // so that a clock set back does not make it one
 	}
+	op.DueAt = later(now, op.NotBefore)
 	if op.ExpiresAt.IsZero() {
-		op.ExpiresAt = op.NotBefore.Add(e.cfg.Expiry)
+		op.ExpiresAt = op.DueAt.Add(e.cfg.Expiry)
 	}
-	op.DueAt = op.NotBefore
 	return op, nil
 }
 

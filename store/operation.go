@@ -37,8 +37,8 @@ type Operation struct {
 
 	Attempts int           // sends that may have reached the provider
 	Interval time.Duration // the backoff so far; 0: none
-	// NotBefore is the earliest send; DueAt the next step; ExpiresAt the end of
-	// the wish: past it the operation is never sent.
+	// NotBefore is the earliest send, zero: at once; DueAt the next step;
+	// ExpiresAt the end of the wish: past it the operation is never sent.
 	NotBefore, DueAt, ExpiresAt time.Time
 
 	CreatedAt  time.Time

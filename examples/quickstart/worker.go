@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/transport/nimble"
+)
+
+const workerArg = "worker"
+
+// credentials are good for the studio of the parent, and for nothing else.
+var credentials = aws.Credentials{AccessKeyID: "quickstart", SecretAccessKey: "known-to-everybody"}
+
+// worker is the host: what a scheduler that embeds rouse does. It asks for the
+// same sessions with the same tokens whenever it is started, and knows nothing
+// of what came before.
+func worker(ctx context.Context, db, endpoint string) error {
+	client := nimble.NewFromConfig(aws.Config{
+		Region:       "us-west-2",
+		BaseEndpoint: aws.String(endpoint),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return credentials, nil
+		}),
+	}, func(o *nimble.Options) { o.TokenMemory = time.Hour })
+	e, err := engine.Open(db, client, engine.Config{
+		Timeout: 2 * time.Second, // the studio is near
+		Lane:    func(string) engine.LaneConfig { return engine.LaneConfig{Rate: 20} },
+	})
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+
+	requests := make([]engine.Request, sessions)
+	for n := range requests {
+		requests[n] = engine.Request{
+			Ref:         engine.Ref{StudioID: studioID, SessionID: sessionID(n)},
+			ClientToken: "quickstart-" + sessionID(n),
+		}
+	}
+	receipts, err := e.StartAll(ctx, requests)
+	if err != nil {
+		return err
+	}
+	created := 0
+	for _, r := range receipts {
+		if r.Err != nil {
+			return r.Err
+		}
+		if r.Created {
+			created++
+		}
+	}
+	fmt.Printf("queued %d new starts; %d were known already\n", created, len(receipts)-created)
+
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(ctx) }()
+	if created > 0 {
+		if err := explainOnce(ctx, e, receipts[0].Operation.ID); err != nil {
+			return err
+		}
+	}
+	for _, r := range receipts {
+		if _, err := e.Wait(ctx, r.Operation.ID); err != nil {
+			return err
+		}
+	}
+	return errors.Join(timeline(ctx, e), e.Close(), <-ran)
+}
+
+// explainOnce says why the first start waits, as soon as that is known.
+func explainOnce(ctx context.Context, e *engine.Engine, id engine.ID) error {
+	for x, err := range e.Watch(ctx, id) {
+		if err != nil {
+			return err
+		}
+		if x.Reason == engine.Offline {
+			fmt.Println("offline:", x.Text)
+		}
+		if x.Reason != engine.Queued && x.Reason != engine.NotRunning && x.Reason != engine.Looking {
+			return nil
+		}
+	}
+	return nil
+}
+
+// timeline prints the feed, from its beginning: also what the worker before
+// this one did.
+func timeline(ctx context.Context, e *engine.Engine) error {
+	fmt.Println("the feed:")
+	var began time.Time
+	for ev, err := range e.Events(ctx, "") {
+		if err != nil {
+			return err
+		}
+		if began.IsZero() {
+			began = ev.At
+		}
+		fmt.Printf("%4d  +%5.2fs  %s  %s -> %s %s\n", ev.Seq, ev.At.Sub(began).Seconds(), ev.Ref, ev.From, ev.To, ev.Reason)
+	}
+	return nil
+}
