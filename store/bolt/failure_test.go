@@ -1,0 +1,259 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// fault is how a write goes wrong.
+type fault struct {
+	name  string
+	again bool // every later write goes wrong too
+	wrote func(n int) int
+}
+
+func faults() []fault {
+	return []fault{
+		{"nothing written", false, func(int) int { return 0 }},
+		{"nothing written, ever again", true, func(int) int { return 0 }},
+		{"half written", false, func(n int) int { return n / 2 }},
+		{"all written", false, func(n int) int { return n }},
+	}
+}
+
+// failNth makes the nth write from now on go wrong with err.
+func failNth(s *Store, n int, f fault, err error) {
+	count := 0
+	hookWrites(s.db, func(write writeAt) writeAt {
+		return func(b []byte, off int64) (int, error) {
+			count++
+			if count == n || count > n && f.again {
+				done := 0
+				if w := f.wrote(len(b)); w > 0 {
+					done, _ = write(b[:w], off)
+				}
+				return done, err
+			}
+			return write(b, off)
+		}
+	})
+}
+
+// script makes writes of every kind until one fails. It returns what was
+// acknowledged, and the session whose fate is not known.
+func script(t *testing.T, s *Store) (acked map[string]fsm.Phase, open string, err error) {
+	acked = map[string]fsm.Phase{}
+	for i := range 12 {
+		session := numbered(i)
+		rs, err := s.Enqueue(t.Context(), []store.Operation{testOp(session)})
+		if err != nil {
+			return acked, session, err
+		}
+		acked[session] = fsm.Queued
+		if i%3 != 0 {
+			continue
+		}
+		o := rs[0].Operation
+		o.Phase, o.FinishedAt = fsm.Failed, testTime()
+		ev := &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, At: testTime()}
+		if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Event: ev}}); err != nil {
+			return acked, session, err
+		}
+		acked[session] = fsm.Failed
+	}
+	return acked, "", nil
+}
+
+// TestEveryWriteFails lets each write of a script go wrong in four ways. What
+// was acknowledged is there after a new opening, and the store has shut.
+func TestEveryWriteFails(t *testing.T) {
+	t.Parallel()
+	step := 7 // every write in the long run
+	if os.Getenv("ROUSE_TEST") == "long" {
+		step = 1
+	}
+	broken := errors.New("the disk is broken")
+	runs, kept := 0, 0
+	for _, f := range faults() {
+		for n, reached := 1, true; reached; n += step {
+			path := testPath(t)
+			s := openTest(t, path, Config{noSync: true})
+			failNth(s, n, f, broken)
+			acked, open, err := script(t, s)
+			if reached = err != nil; reached {
+				wantFailed(t, s, err, broken)
+			}
+			if err := s.Close(); err != nil {
+				t.Errorf("%s at write %d: Close: %v", f.name, n, err)
+			}
+			if _, err := os.Stat(path + suspectSuffix); (err == nil) != reached {
+				t.Errorf("%s at write %d: failed %v, marker: %v", f.name, n, reached, err)
+			}
+			s = openTest(t, path, Config{noSync: true})
+			if afterFault(t, s, acked, open, fmt.Sprintf("%s at write %d", f.name, n)) {
+				kept++
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			runs++
+		}
+	}
+	if kept == 0 || runs < 20 {
+		t.Errorf("%d runs, and in %d the failed commit was kept: the test is too kind", runs, kept)
+	}
+}
+
+// wantFailed fails unless s is shut by what broke it.
+func wantFailed(t *testing.T, s *Store, err, broken error) {
+	t.Helper()
+	_, later := s.Operation(t.Context(), testOp("x").ID)
+	waiting := s.Await(t.Context(), "")
+	for _, e := range []error{err, later, waiting} {
+		if !errors.Is(e, store.ErrFailed) || !errors.Is(e, broken) {
+			t.Errorf("%v, want ErrFailed and the cause", e)
+		}
+	}
+}
+
+// afterFault checks a store that was opened after a fault, and reports whether
+// the commit that failed was kept.
+func afterFault(t *testing.T, s *Store, acked map[string]fsm.Phase, open, what string) (kept bool) {
+	t.Helper()
+	clean(t, s)
+	now, err := listed(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for session, phase := range acked {
+		if o, ok := now[session]; !ok || o.Phase != phase && session != open {
+			t.Errorf("%s: %s was acknowledged as %s and is %q", what, session, phase, o.Phase)
+		}
+	}
+	for session, o := range now {
+		if phase, ok := acked[session]; !ok && session != open {
+			t.Errorf("%s: %s was never asked for", what, session)
+		} else if session == open && (!ok || phase != o.Phase) {
+			kept = true
+		}
+	}
+	return kept
+}
+
+// TestNoSpace lets each write of a script meet a full disk, once. The store says
+// whether it was stored, goes on, and nothing is lost.
+func TestNoSpace(t *testing.T) {
+	t.Parallel()
+	met := map[error]int{}
+	for _, f := range faults() {
+		if f.again {
+			continue
+		}
+		for n := 1; n <= 30; n++ {
+			errno := noSpace()[n%len(noSpace())]
+			met[spaceRunsOut(t, fmt.Sprintf("%s at write %d", f.name, n), n, f, errno)]++
+		}
+	}
+	if met[store.ErrFull] == 0 || met[store.ErrUnknown] == 0 {
+		t.Errorf("%v: the test is too kind", met)
+	}
+}
+
+// spaceRunsOut is one run, and returns which of the two errors it met.
+func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error {
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	put(t, s, "before")
+	claim := func(sends int) []store.Operation {
+		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: sends}}})
+		if err != nil {
+			t.Fatalf("%s: Claim: %v", what, err)
+		}
+		return c.Operations
+	}
+	held := claim(1)
+	failNth(s, n, f, &os.PathError{Op: "write", Path: "x", Err: errno})
+	acked, open, err := script(t, s)
+	_, gerr := s.BySession(t.Context(), testOp(open).Ref)
+	_, ended := acked[open] // it was the end that failed, not the start
+	met := store.ErrFull
+	if errors.Is(err, store.ErrUnknown) {
+		met = store.ErrUnknown
+	}
+	if !errors.Is(err, met) || !errors.Is(err, errno) {
+		t.Fatalf("%s: %v", what, err)
+	}
+	if there := gerr == nil; there != (ended || met == store.ErrUnknown) {
+		t.Errorf("%s: %v, and the look-up gives %v", what, err, gerr)
+	}
+	put(t, s, "after")
+	for _, o := range claim(99) {
+		if o.ID == held[0].ID {
+			t.Errorf("%s: claimed twice", what)
+		}
+	}
+	acked["before"], acked["after"] = fsm.Queued, fsm.Queued
+	afterFault(t, s, acked, open, what)
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	s = openTest(t, path, Config{noSync: true})
+	afterFault(t, s, acked, open, what+", reopened")
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	return met
+}
+
+// TestFullWhileGrowing: bbolt keeps only the text of an error in growing.
+func TestFullWhileGrowing(t *testing.T) {
+	t.Parallel()
+	for _, errno := range noSpace() {
+		err := fmt.Errorf("file resize error: %s", &os.PathError{Op: "truncate", Path: "x", Err: errno}) //nolint:errorlint // as bbolt does
+		if !isFull(err) {
+			t.Errorf("%v is not understood as no space", err)
+		}
+	}
+	if isFull(&os.PathError{Op: "write", Path: "x", Err: syscall.EIO}) {
+		t.Error("an input or output error is taken for a full disk")
+	}
+}
+
+// TestSuspectFileIsCopied: after a failure the file is a new one.
+func TestSuspectFileIsCopied(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	put(t, s, "a")
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failNth(s, 1, faults()[0], syscall.EIO)
+	if _, err := s.Enqueue(t.Context(), []store.Operation{testOp("b")}); !errors.Is(err, store.ErrFailed) {
+		t.Fatalf("Enqueue: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, path, Config{noSync: true})
+	after, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.SameFile(before, after) {
+		t.Error("the file is the old one")
+	}
+	if _, err := os.Stat(path + suspectSuffix); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the marker is left: %v", err)
+	}
+	if n := clean(t, s); n != 1 {
+		t.Errorf("%d operations, want 1", n)
+	}
+}

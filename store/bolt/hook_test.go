@@ -1,0 +1,92 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/google/uuid"
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// writeAt is how bbolt writes to its file.
+type writeAt = func(b []byte, off int64) (int, error)
+
+// hookWrites puts wrap around a private function of bbolt. It panics when a new
+// version has none of that name: then these tests show nothing and must be
+// looked at.
+func hookWrites(db *bbolt.DB, wrap func(writeAt) writeAt) {
+	f := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
+	p := (*writeAt)(unsafe.Pointer(f.UnsafeAddr())) //nolint:gosec // what the test is about
+	*p = wrap(*p)
+}
+
+// isMeta reports whether a write is that of a meta page: the commit itself.
+func isMeta(off int64) bool { return off < 8192 }
+
+// testTime is when the operations of these tests are made.
+func testTime() time.Time { return time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC) }
+
+// testOp is a plain request for a session.
+func testOp(session string) store.Operation {
+	id := uuid.Must(uuid.NewV7()).String()
+	return store.Operation{
+		ID: store.ID(id), ClientToken: id, Ref: transport.Ref{StudioID: "s", SessionID: session}, Lane: "s",
+		Phase: fsm.Queued, CreatedAt: testTime(), NotBefore: testTime(), DueAt: testTime(), ExpiresAt: testTime().Add(24 * time.Hour),
+	}
+}
+
+func openTest(t testing.TB, path string, c Config) *Store {
+	t.Helper()
+	s, err := Open(path, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func testPath(t testing.TB) string { return filepath.Join(t.TempDir(), "rouse.db") }
+
+// put enqueues one operation, which must be created.
+func put(t testing.TB, s *Store, session string) store.Operation {
+	t.Helper()
+	rs, err := s.Enqueue(t.Context(), []store.Operation{testOp(session)})
+	if err != nil || !rs[0].Created {
+		t.Fatalf("Enqueue: %+v, %v", rs, err)
+	}
+	return rs[0].Operation
+}
+
+// listed reads all operations by session.
+func listed(ctx context.Context, s *Store) (map[string]store.Operation, error) {
+	out := map[string]store.Operation{}
+	for o, err := range s.List(ctx, store.Filter{}) {
+		if err != nil {
+			return out, err
+		}
+		out[o.Ref.SessionID] = o
+	}
+	return out, nil
+}
+
+// clean fails unless every record of s is sound, and returns how many
+// operations there are.
+func clean(t testing.TB, s *Store) int {
+	t.Helper()
+	r, err := s.Check(t.Context())
+	if err != nil || len(r.Problems) > 0 {
+		t.Fatalf("Check: %v, %v", r.Problems, err)
+	}
+	return r.Operations
+}
+
+func numbered(i int) string { return fmt.Sprintf("session-%04d", i) }

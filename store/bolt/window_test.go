@@ -1,0 +1,183 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestNothingIsShownBeforeItIsSynced stops a commit where bbolt shows it and
+// nobody knows whether it is durable, and looks from every side.
+func TestNothingIsShownBeforeItIsSynced(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	first := put(t, s, "first")
+	head, err := s.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	inside, leave := make(chan struct{}), make(chan struct{})
+	s.committed = func(error) {
+		close(inside)
+		<-leave
+	}
+	second := testOp("second")
+	written := make(chan error, 1)
+	go func() {
+		_, err := s.Enqueue(t.Context(), []store.Operation{second})
+		written <- err
+	}()
+	<-inside
+
+	// The test is about something: a plain View does show it.
+	shown := false
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		b, err := in(tx)
+		if err == nil {
+			key, _ := parseID(second.ID)
+			_, err = b.operation(key)
+			shown = err == nil
+		}
+		return err
+	})
+	if err != nil || !shown {
+		t.Fatalf("bbolt does not show the commit (%v): the window is not where this test looks", err)
+	}
+
+	for name, read := range readers(s, first, second, head) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		if seen, err := read(ctx); seen || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: saw it %v, %v, want it to wait for the verdict", name, seen, err)
+		}
+		cancel()
+	}
+	// What reads no file must not show it either.
+	if now, err := s.Head(t.Context()); err != nil || now != head {
+		t.Errorf("Head moved: %v", err)
+	}
+	if n := s.index.active; n != 1 {
+		t.Errorf("%d active in memory, want 1", n)
+	}
+	select {
+	case err := <-written:
+		t.Fatalf("Enqueue returned %v before the verdict", err)
+	default:
+	}
+
+	close(leave)
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	s.committed = nil
+	for name, read := range readers(s, first, second, head) {
+		if seen, err := read(t.Context()); !seen || err != nil {
+			t.Errorf("%s: saw it %v, %v, after the verdict", name, seen, err)
+		}
+	}
+}
+
+// readers are the ways to see the second operation.
+func readers(s *Store, first, second store.Operation, head store.Cursor) map[string]func(context.Context) (bool, error) {
+	found := func(o store.Operation, err error) (bool, error) { return o.ID == second.ID, err }
+	return map[string]func(context.Context) (bool, error){
+		"Operation": func(ctx context.Context) (bool, error) { return found(s.Operation(ctx, second.ID)) },
+		"BySession": func(ctx context.Context) (bool, error) { return found(s.BySession(ctx, second.Ref)) },
+		"ByToken":   func(ctx context.Context) (bool, error) { return found(s.ByToken(ctx, second.ClientToken)) },
+		"Events": func(ctx context.Context) (bool, error) {
+			events, err := s.Events(ctx, head, 9)
+			return len(events) == 1, err
+		},
+		"Await": func(ctx context.Context) (bool, error) {
+			err := s.Await(ctx, head)
+			return err == nil, err
+		},
+		"List": func(ctx context.Context) (bool, error) {
+			all, err := listed(ctx, s)
+			return all["second"].ID == second.ID, err
+		},
+		"first": func(ctx context.Context) (bool, error) {
+			o, err := s.Operation(ctx, first.ID)
+			return o.ID == first.ID, err
+		},
+	}
+}
+
+// TestTwoPutsAStart counts what a plain start leaves in the file.
+func TestTwoPutsAStart(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	count := func() map[string]int {
+		out := map[string]int{}
+		err := s.db.View(func(tx *bbolt.Tx) error {
+			for _, name := range bucketNames() {
+				out[name] = tx.Bucket([]byte(name)).Stats().KeyN
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	before := count()
+	put(t, s, "a")
+	after := count()
+	for name, n := range after {
+		want := 0
+		if name == bucketOperations || name == bucketEvents {
+			want = 1
+		}
+		if n-before[name] != want {
+			t.Errorf("bucket %s: %d new keys, want %d", name, n-before[name], want)
+		}
+	}
+}
+
+// TestOneCommitForAllThatWait shows that whoever comes while a commit is under
+// way shares the next one.
+func TestOneCommitForAllThatWait(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	commits := 0
+	inside, leave := make(chan struct{}), make(chan struct{})
+	s.committed = func(error) {
+		if commits++; commits == 1 {
+			close(inside)
+			<-leave
+		}
+	}
+	const n = 50
+	done := make(chan error, n+1)
+	enqueue := func(session string) {
+		_, err := s.Enqueue(t.Context(), []store.Operation{testOp(session)})
+		done <- err
+	}
+	go enqueue("first")
+	<-inside
+	for i := range n {
+		go enqueue(numbered(i))
+	}
+	for waiting := 0; waiting < n; {
+		s.queue.mu.Lock()
+		waiting = len(s.queue.waiting)
+		s.queue.mu.Unlock()
+	}
+	close(leave)
+	for range n + 1 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if commits != 2 {
+		t.Errorf("%d commits for %d callers who came during the first, want 1", commits-1, n)
+	}
+}
