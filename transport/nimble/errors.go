@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/rouse-dev/rouse/transport"
 
@@ -168,10 +167,7 @@ func shortCode(s string) string {
 // printed becomes a space, and at most limit bytes remain.
 func clean(s string, limit int) string {
 	if len(s) > limit {
-		s = s[:limit]
-		for len(s) > 0 && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && !utf8.RuneStart(s[len(s)-1]) {
-			s = s[:len(s)-1]
-		}
+		s = s[:limit] // a rune cut in two becomes a space, too
 	}
 	s = strings.ToValidUTF8(s, " ")
 	return strings.TrimSpace(strings.Map(func(r rune) rune {

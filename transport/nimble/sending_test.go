@@ -190,17 +190,20 @@ func briefly(t *testing.T) context.Context {
 // Where no answer came, NotSent is certain or not claimed.
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	blackHole := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}}
+	// net/http lets a dial go on when its request has ended.
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	endless := func(context.Context, string, string) (net.Conn, error) {
+		<-over
+		return nil, net.ErrClosed
+	}
+	blackHole := &http.Transport{DialContext: endless}
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
 	soon, cancelSoon := context.WithCancel(context.Background())
-	cancelling := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	cancelling := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		cancelSoon()
-		<-ctx.Done()
-		return nil, ctx.Err()
+		return endless(ctx, network, address)
 	}}
 	plain, plainHTTP := listen(t, say(200, good))
 	untrusted := httptest.NewUnstartedServer(say(200, good))
