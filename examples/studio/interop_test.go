@@ -144,35 +144,31 @@ func TestAWSCLIRefused(t *testing.T) {
 	}
 }
 
-// TestBoto3 runs testdata/boto3_session.py, which says what it checks.
-func TestBoto3(t *testing.T) {
-	t.Parallel()
+// boto3 runs a script of testdata against the program. The script says what it
+// checks.
+func boto3(t *testing.T, script string, args ...string) {
+	t.Helper()
 	probe := exec.CommandContext(t.Context(), python, "-c", "import boto3; boto3.client('nimble', region_name='us-west-2')")
 	probe.Env = environ(t, secret)
 	if out, err := probe.CombinedOutput(); err != nil {
 		missing(t, "no boto3 that knows nimble: %v\n%s", err, out)
 	}
-	p := launch(t, signed(), "-any", "-boot", "0", "-stop", "0")
-	cmd := exec.CommandContext(t.Context(), python, "testdata/boto3_session.py", p.url)
+	p := launch(t, signed(), args...)
+	cmd := exec.CommandContext(t.Context(), python, script, p.url)
 	cmd.Env = environ(t, secret)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "all as expected\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
+func TestBoto3(t *testing.T) {
+	t.Parallel()
+	boto3(t, "testdata/boto3_session.py", "-any", "-boot", "0", "-stop", "0")
+}
+
 // TestBoto3LostAnswers: boto3 repeats by itself, with the token it made; the
 // session is started all the same, and the client is none the wiser.
 func TestBoto3LostAnswers(t *testing.T) {
 	t.Parallel()
-	probe := exec.CommandContext(t.Context(), python, "-c", "import boto3; boto3.client('nimble', region_name='us-west-2')")
-	probe.Env = environ(t, secret)
-	if out, err := probe.CombinedOutput(); err != nil {
-		missing(t, "no boto3 that knows nimble: %v\n%s", err, out)
-	}
-	p := launch(t, signed(), "-any", "-boot", "0", "-fault", "0.3", "-seed", "7")
-	cmd := exec.CommandContext(t.Context(), python, "testdata/boto3_lost.py", p.url)
-	cmd.Env = environ(t, secret)
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "all as expected\n") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	boto3(t, "testdata/boto3_lost.py", "-any", "-boot", "0", "-fault", "0.3", "-seed", "7")
 }

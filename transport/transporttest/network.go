@@ -1,0 +1,122 @@
+package transporttest
+
+import (
+	"context"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+func (s *suite) contextCancelled() {
+	ref := s.Stopped()
+	ctx, cancel := context.WithCancel(s.Context())
+	cancel()
+	for name, call := range s.calls(ref) {
+		err := s.within(ctx, name, call)
+		if err == nil {
+			s.Errorf("%s with a cancelled context: no error", name)
+			continue
+		}
+		if e := s.checked(err); e.Kind.Protocol() {
+			s.Errorf("%s with a cancelled context: %v, as if the provider had answered", name, err)
+		}
+	}
+	s.wantStarts(ref, 0)
+}
+
+func (s *suite) contextEnds() {
+	s.need(s.Hang != nil, "Hang")
+	ref := s.Stopped()
+	s.Hang()
+	for name, call := range s.calls(ref) {
+		ctx, cancel := context.WithTimeout(s.Context(), 20*time.Millisecond)
+		err := s.within(ctx, name, call)
+		cancel()
+		if err == nil {
+			s.Errorf("%s without an answer: no error", name)
+			continue
+		}
+		if e := s.checked(err); e.Kind.Protocol() || (e.NotSent && name == "Start") {
+			s.Errorf("%s without an answer: %v, want an unknown outcome", name, err)
+		}
+	}
+}
+
+// calls is one call of each method of the port that the transport has.
+func (s *suite) calls(ref transport.Ref) map[string]func(context.Context) error {
+	calls := map[string]func(context.Context) error{
+		"Start": func(ctx context.Context) error {
+			_, err := s.Transport.Start(ctx, transport.StartInput{Ref: ref, ClientToken: "transporttest-context"})
+			return err
+		},
+		"Get": func(ctx context.Context) error {
+			_, err := s.Transport.Get(ctx, ref)
+			return err
+		},
+	}
+	if b, ok := s.Transport.(transport.BatchGetter); ok {
+		calls["BatchGet"] = func(ctx context.Context) error {
+			results, err := b.BatchGet(ctx, []transport.Ref{ref})
+			if err == nil && len(results) == 1 {
+				err = results[0].Err
+			}
+			return err
+		}
+	}
+	if l, ok := s.Transport.(transport.Lister); ok {
+		calls["List"] = func(ctx context.Context) error {
+			_, err := l.List(ctx, transport.ListInput{StudioID: ref.StudioID})
+			return err
+		}
+	}
+	return calls
+}
+
+func (s *suite) lostAnswer() {
+	s.need(s.LoseAnswer != nil, "LoseAnswer")
+	ref, token := s.Stopped(), s.token()
+	in := transport.StartInput{Ref: ref, ClientToken: token}
+	s.LoseAnswer()
+	_, err := s.Transport.Start(s.Context(), in)
+	if err == nil {
+		s.Fatal("Start whose answer is lost: no error")
+	}
+	if e := s.checked(err); e.NotSent || e.Kind.Refusal() || e.Kind == transport.Conflict {
+		s.Errorf("Start whose answer is lost: %v (NotSent %v), want an unknown outcome", err, e.NotSent)
+	}
+	s.await(ref, fsm.Ready)
+	s.wantStarts(ref, 1)
+	if s.traitsOf(ref).Repeat != transport.Never {
+		s.start(ref, token)
+		s.wantStarts(ref, 1)
+	}
+}
+
+func (s *suite) offline() {
+	s.need(s.Offline != nil, "Offline")
+	ref := s.Stopped()
+	s.Offline(true)
+	notSent := true
+	for name, call := range s.calls(ref) {
+		err := s.within(s.Context(), name, call)
+		if err == nil {
+			s.Errorf("%s offline: no error", name)
+			continue
+		}
+		e := s.checked(err)
+		if e.Kind != transport.Unreachable && e.Kind != transport.Unknown {
+			s.Errorf("%s offline: %v, want unreachable", name, err)
+		}
+		if name == "Start" {
+			notSent = e.NotSent
+		}
+	}
+	s.Offline(false)
+	if notSent {
+		s.wantStarts(ref, 0)
+	}
+	s.start(ref, "transporttest-context")
+	s.await(ref, fsm.Ready)
+	s.wantStarts(ref, 1)
+}
