@@ -1,0 +1,94 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+func TestBackup(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	for i := range 20 {
+		put(t, s, numbered(i))
+	}
+	head, _ := s.Head(t.Context())
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err := s.Backup(t.Context(), copied); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Backup(t.Context(), copied); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("onto a file that is there: %v, want fs.ErrExist", err)
+	}
+	put(t, s, "later")
+	if n := clean(t, s); n != 21 {
+		t.Errorf("the original has %d operations, want 21", n)
+	}
+
+	c := openTest(t, copied, Config{noSync: true})
+	all, err := listed(t.Context(), c)
+	if err != nil || len(all) != 20 {
+		t.Fatalf("the copy has %d operations, %v, want 20", len(all), err)
+	}
+	for session, o := range all {
+		if o.Sent != store.SentUnknown || o.Version != 2 {
+			t.Errorf("%s: sent %s, version %d: it counts as never sent", session, o.Sent, o.Version)
+		}
+	}
+	var ce *store.CursorError
+	if _, err := c.Events(t.Context(), head, 9); !errors.As(err, &ce) || !ce.Forked {
+		t.Errorf("the original's cursor: %v, want it to be of another feed", err)
+	}
+	mine, _ := s.Stats(t.Context())
+	its, _ := c.Stats(t.Context())
+	if mine.StoreID == its.StoreID {
+		t.Error("the copy has the original's id")
+	}
+	// It is a store of its own from now on: opening it again changes nothing.
+	copyHead, _ := c.Head(t.Context())
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = openTest(t, copied, Config{noSync: true})
+	if again, _ := c.Stats(t.Context()); again.StoreID != its.StoreID {
+		t.Error("it takes a new id at every opening")
+	}
+	if _, err := c.Events(t.Context(), copyHead, 9); err != nil {
+		t.Errorf("its own cursor: %v", err)
+	}
+	clean(t, c)
+	put(t, c, "later")
+}
+
+// TestBackupFails: nothing is left of one that does not succeed.
+func TestBackupFails(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	bad := put(t, s, "bad")
+	folder := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Backup(ctx, filepath.Join(folder, "copy.db")); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+	if err := s.Backup(t.Context(), filepath.Join(folder, "no such folder", "copy.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("into no folder: %v", err)
+	}
+	key, _ := parseID(bad.ID)
+	if err := s.commit(t.Context(), 1, func(b *batch) error { return b.ops.Put(key[:], []byte("rotten")) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Backup(t.Context(), filepath.Join(folder, "copy.db")); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("of a damaged store: %v, want ErrCorrupt", err)
+	}
+	left, err := os.ReadDir(folder)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}

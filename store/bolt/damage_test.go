@@ -1,0 +1,256 @@
+package bolt
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestRottenRecords: a value that is not as it was written is set aside and
+// named, and the rest goes on.
+func TestRottenRecords(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	var ops []store.Operation
+	for i := range 5 {
+		ops = append(ops, put(t, s, numbered(i)))
+	}
+	head, _ := s.Head(t.Context())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	key, _ := parseID(ops[2].ID)
+	rot(t, path, bucketOperations, key[:])
+	rot(t, path, bucketEvents, seqKey(4))
+
+	for range 2 { // the damage is there at every opening
+		s = openTest(t, path, Config{noSync: true})
+		stats, err := s.Stats(t.Context())
+		if err != nil || stats.Quarantined != 2 || stats.Operations[fsm.Queued] != 4 {
+			t.Errorf("stats %+v, %v, want 2 set aside and 4 queued", stats, err)
+		}
+		_, err = s.Operation(t.Context(), ops[2].ID)
+		var ce *CorruptError
+		if !errors.Is(err, store.ErrCorrupt) || !errors.As(err, &ce) || ce.Bucket != bucketOperations || ce.Key != string(ops[2].ID) || ce.Path != path {
+			t.Errorf("the rotten operation: %v", err)
+		}
+		if _, err := s.ByToken(t.Context(), ops[2].ClientToken); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("by its token: %v", err)
+		}
+		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 99}}})
+		if err != nil || len(c.Operations) != 4 {
+			t.Errorf("claimed %d, %v, want the 4 others", len(c.Operations), err)
+		}
+		all, err := listed(t.Context(), s)
+		if err != nil || len(all) != 4 {
+			t.Errorf("listed %d, %v", len(all), err)
+		}
+		events, err := s.Events(t.Context(), "", 99)
+		if err != nil || len(events) != 5 {
+			t.Fatalf("%d events, %v", len(events), err)
+		}
+		for i, ev := range events {
+			if rotten := ev.Reason == store.Rotten; ev.Seq != uint64(i+1) || rotten != (i == 3) {
+				t.Errorf("event %d: %+v", i+1, ev)
+			}
+			rest, err := s.Events(t.Context(), ev.Cursor, 99)
+			if err != nil || len(rest) != 4-i {
+				t.Errorf("after event %d: %d, %v", i+1, len(rest), err)
+			}
+		}
+		if now, _ := s.Head(t.Context()); now != head {
+			t.Errorf("head %q, want %q", now, head)
+		}
+		r, err := s.Check(t.Context())
+		if err != nil || len(r.Problems) != 2 || r.Problems[0].Key != string(ops[2].ID) || r.Problems[1].Key != "4" {
+			t.Errorf("Check: %v, %v", r.Problems, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asides := 0
+	edit(t, path, func(b buckets) error {
+		return b.qu.ForEach(func(_, _ []byte) error { asides++; return nil })
+	})
+	if asides != 2 {
+		t.Errorf("%d records in the quarantine, want 2", asides)
+	}
+}
+
+// TestRottenWhileOpen: what rots under an open store is met by a claim, which
+// takes the others.
+func TestRottenWhileOpen(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	bad := put(t, s, "bad")
+	put(t, s, "good")
+	key, _ := parseID(bad.ID)
+	err := s.commit(t.Context(), 1, func(b *batch) error { return b.ops.Put(key[:], []byte("rotten")) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1, 0} {
+		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 9}}})
+		if err != nil || len(c.Operations) != want || !c.Lanes[0].Send.IsZero() {
+			t.Errorf("claim %d: %+v, %v, want %d", i, c, err, want)
+		}
+	}
+	if stats, err := s.Stats(t.Context()); err != nil || stats.Quarantined != 1 {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	errs, err := s.Apply(t.Context(), []store.Change{{Operation: bad}})
+	if err != nil || !errors.Is(errs[0], store.ErrCorrupt) {
+		t.Errorf("a change of it: %v, %v", errs, err)
+	}
+}
+
+// TestCheckSees plants what no checksum shows.
+func TestCheckSees(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		do   func(b buckets, ops []store.Operation) error
+		want string
+	}{
+		{"a missing event", func(b buckets, _ []store.Operation) error { return b.events.Delete(seqKey(2)) }, "missing"},
+		{"an event of another feed", func(b buckets, _ []store.Operation) error {
+			text, err := eventText(3, b.events.Get(seqKey(3)))
+			if err != nil {
+				return err
+			}
+			return b.events.Put(seqKey(3), sealEvent(3, link{1}, append([]byte(nil), text...)))
+		}, "followed"},
+		{"a value at another's key", func(b buckets, ops []store.Operation) error {
+			from, _ := parseID(ops[0].ID)
+			to, _ := parseID(ops[1].ID)
+			return b.ops.Put(to[:], append([]byte(nil), b.ops.Get(from[:])...))
+		}, "checksum"},
+		{"two active operations of a session", func(b buckets, ops []store.Operation) error {
+			o := ops[1]
+			o.Ref = ops[0].Ref
+			key, _ := parseID(o.ID)
+			record, err := encodeOperation(key, &o)
+			if err != nil {
+				return err
+			}
+			return b.ops.Put(key[:], record)
+		}, "two active"},
+		{"a token that leads nowhere", func(b buckets, _ []store.Operation) error {
+			id := make([]byte, 16)
+			return b.tokens.Put([]byte("t"), seal([]byte("t"), id))
+		}, "no operation"},
+		{"a session that leads to an active operation", func(b buckets, ops []store.Operation) error {
+			key, _ := parseID(ops[0].ID)
+			k := sessionKey(ops[0].Ref)
+			return b.ended.Put(k, seal(k, append([]byte(nil), key[:]...)))
+		}, "not an ended one"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			path := testPath(t)
+			s := openTest(t, path, Config{noSync: true})
+			var ops []store.Operation
+			for i := range 3 {
+				ops = append(ops, put(t, s, numbered(i)))
+			}
+			clean(t, s)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			edit(t, path, func(b buckets) error { return c.do(b, ops) })
+			s = openTest(t, path, Config{noSync: true})
+			r, err := s.Check(t.Context())
+			if err != nil || len(r.Problems) == 0 || !strings.Contains(r.Problems[0].Detail, c.want) || r.Problems[0].Bucket == "" || r.Problems[0].Key == "" {
+				t.Errorf("%v, %v, want one that says %q", r.Problems, err, c.want)
+			}
+		})
+	}
+}
+
+// TestDamagedPages flips bits all over a file. Opening and reading it gives
+// errors or what was written, never a panic, and never anything else.
+func TestDamagedPages(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	want := map[string]store.Operation{}
+	for i := range 150 {
+		o := put(t, s, numbered(i))
+		want[o.Ref.SessionID] = o
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := 0
+	if db, err := bbolt.Open(path, 0o600, nil); err == nil {
+		_ = db.View(func(tx *bbolt.Tx) error { used = int(tx.Size()); return nil })
+		_ = db.Close()
+	}
+	images := 150
+	if os.Getenv("ROUSE_TEST") == "long" {
+		images = 5000
+	}
+	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's
+	refused, noticed := 0, 0
+	for range images {
+		data := append([]byte(nil), whole...)
+		for range 1 + rng.IntN(4) {
+			at := rng.IntN(used)
+			if rng.IntN(2) == 0 { // page headers, where it hurts most
+				at = at/4096*4096 + rng.IntN(64)
+			}
+			data[at] ^= 1 << rng.IntN(8)
+		}
+		switch openDamaged(t, data, want) {
+		case "refused":
+			refused++
+		case "noticed":
+			noticed++
+		}
+	}
+	if refused == 0 || noticed == 0 {
+		t.Errorf("%d refused, %d noticed of %d: the test is too kind", refused, noticed, images)
+	}
+}
+
+// openDamaged opens an image and says what became of it.
+func openDamaged(t *testing.T, data []byte, want map[string]store.Operation) string {
+	path := testPath(t)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(path, Config{noSync: true})
+	if err != nil {
+		if !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, ErrForeign) {
+			t.Errorf("refused by %v, want ErrCorrupt", err)
+		}
+		return "refused"
+	}
+	defer func() { _ = s.Close() }()
+	all, err := listed(t.Context(), s)
+	for session, o := range all {
+		if w := want[session]; o.ID != w.ID || o.Ref != w.Ref || o.Version != w.Version || !o.DueAt.Equal(w.DueAt) {
+			t.Errorf("%s reads as %+v", session, o)
+		}
+	}
+	events, eerr := s.Events(t.Context(), "", 500)
+	r, cerr := s.Check(t.Context())
+	if err != nil || eerr != nil || cerr != nil || len(r.Problems) > 0 {
+		return "noticed"
+	}
+	_ = events
+	return "nothing"
+}

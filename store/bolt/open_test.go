@@ -1,0 +1,291 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestWhatIsNoDatabase opens what is none, or none any more: a clear error, and
+// nothing is altered.
+func TestWhatIsNoDatabase(t *testing.T) {
+	t.Parallel()
+	whole := func(t *testing.T, path string) []byte {
+		s := openTest(t, path, Config{noSync: true})
+		for i := range 50 {
+			put(t, s, numbered(i))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	write := func(t *testing.T, path string, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name string
+		make func(t *testing.T, path string)
+		want error
+		says string
+	}{
+		{"a directory", func(t *testing.T, path string) {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrForeign, "directory"},
+		{"an empty file", func(t *testing.T, path string) { write(t, path, nil) }, ErrForeign, "empty"},
+		{"a short text", func(t *testing.T, path string) { write(t, path, []byte("hello")) }, ErrForeign, "other kind"},
+		{"a long text", func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("hello "), 1<<16)) }, ErrForeign, "other kind"},
+		{"another program's bbolt file", func(t *testing.T, path string) {
+			db, err := bbolt.Open(path, 0o600, nil)
+			if err == nil {
+				err = errors.Join(db.Update(func(tx *bbolt.Tx) error {
+					_, err := tx.CreateBucket([]byte("theirs"))
+					return err
+				}), db.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, ErrForeign, "another program"},
+		{"cut in half", func(t *testing.T, path string) {
+			data := whole(t, path)
+			write(t, path, data[:len(data)/8])
+		}, store.ErrCorrupt, "cut short"},
+		{"cut after the first page", func(t *testing.T, path string) { write(t, path, whole(t, path)[:4096]) }, store.ErrCorrupt, "cut short"},
+		{"both first pages damaged", func(t *testing.T, path string) {
+			data := whole(t, path)
+			data[16+48] ^= 1
+			data[os.Getpagesize()+16+48] ^= 1
+			write(t, path, data)
+		}, store.ErrCorrupt, "first pages"},
+		{"read-only", func(t *testing.T, path string) {
+			whole(t, path)
+			if err := os.Chmod(path, 0o400); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrReadOnly, "mode"},
+		{"a newer schema", func(t *testing.T, path string) {
+			whole(t, path)
+			setSchema(t, path, schema+1)
+		}, ErrNewer, "schema " + strconv.Itoa(schema+1)},
+		{"a damaged store id", func(t *testing.T, path string) {
+			whole(t, path)
+			rot(t, path, bucketMeta, []byte(metaID))
+		}, store.ErrCorrupt, `bucket "meta" at key "id"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			path := testPath(t)
+			c.make(t, path)
+			before, _ := os.ReadFile(path)
+			for range 2 {
+				s, err := Open(path, Config{})
+				if err == nil {
+					_ = s.Close()
+				}
+				if !errors.Is(err, c.want) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("%v, want %v that names the file and says %q", err, c.want, c.says)
+				}
+				var ce *CorruptError
+				if errors.As(err, &ce) && !strings.Contains(err.Error(), "rouse check") {
+					t.Errorf("%v does not say what to run", err)
+				}
+			}
+			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("the file was altered")
+			}
+		})
+	}
+}
+
+func setSchema(t *testing.T, path string, n int) {
+	t.Helper()
+	edit(t, path, func(b buckets) error { return b.putMeta(metaSchema, []byte(strconv.Itoa(n))) })
+}
+
+// edit changes a closed file behind the package's back.
+func edit(t *testing.T, path string, fn func(b buckets) error) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := in(tx)
+		if err != nil {
+			return err
+		}
+		return fn(b)
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rot flips a bit of one value.
+func rot(t *testing.T, path, bucket string, key []byte) {
+	t.Helper()
+	edit(t, path, func(b buckets) error {
+		bkt := b.tx.Bucket([]byte(bucket))
+		v := append([]byte(nil), bkt.Get(key)...)
+		v[len(v)/2] ^= 4
+		return bkt.Put(key, v)
+	})
+}
+
+func TestNewFile(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "state", "rouse")
+	path := filepath.Join(folder, "rouse.db")
+	s := openTest(t, path, Config{})
+	put(t, s, "a")
+	if err := s.Backup(t.Context(), filepath.Join(folder, "copy.db")); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %s, want 0600", e.Name(), info.Mode().Perm())
+		}
+	}
+	if got := strings.Join(names, " "); got != "copy.db rouse.db rouse.db.lock" {
+		t.Errorf("the folder holds %s", got)
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder has mode %s, want 0700", info.Mode().Perm())
+	}
+}
+
+// TestLeftovers: what a crash left of a file that was being made is removed,
+// and nothing else is.
+func TestLeftovers(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	other := filepath.Join(filepath.Dir(path), "other.db"+tempInfix+"1")
+	for _, name := range []string{path + tempInfix + "123", other} {
+		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, openTest(t, path, Config{noSync: true}), "a")
+	if _, err := os.Stat(path + tempInfix + "123"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the leftover: %v", err)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("another database's: %v", err)
+	}
+}
+
+func TestLockedByThisProcess(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	for _, timeout := range []time.Duration{-1, time.Millisecond} {
+		_, err := Open(path, Config{LockTimeout: timeout})
+		var le *LockedError
+		if !errors.Is(err, ErrLocked) || !errors.As(err, &le) || le.PID != os.Getpid() || le.Path != path || le.Since.IsZero() || le.Program == "" {
+			t.Errorf("a second Open: %v (%+v)", err, le)
+		}
+	}
+	// Who waits gets it when it is let go of.
+	go func() { _ = s.Close() }()
+	openTest(t, path, Config{LockTimeout: time.Minute, noSync: true})
+}
+
+func TestNetworkFileSystems(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux says what a file system is")
+	}
+	for magic, want := range map[int64]string{0x6969: "NFS", 0x65735546: "FUSE", -11317950: "SMB", 0xef53: "", 0x01021994: ""} {
+		if got := networkFS(magic); got != want {
+			t.Errorf("%#x is %q, want %q", magic, got, want)
+		}
+	}
+}
+
+// TestCompaction: a file of which most is free shrinks when it is opened.
+func TestCompaction(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	const n = 20_000
+	ops := make([]store.Operation, n)
+	for i := range ops {
+		ops[i] = testOp(numbered(i))
+		ops[i].Why = strings.Repeat("because ", 20)
+	}
+	if _, err := s.Enqueue(t.Context(), ops); err != nil {
+		t.Fatal(err)
+	}
+	changes := make([]store.Change, 0, n)
+	for i, o := range ops {
+		if i%100 == 0 {
+			continue
+		}
+		o.Version, o.Phase, o.FinishedAt = 1, fsm.Canceled, testTime()
+		changes = append(changes, store.Change{Operation: o})
+	}
+	if _, err := s.Apply(t.Context(), changes); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Prune(t.Context(), store.Keep{EndedSince: testTime().Add(1), Events: 10}); err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.FreeBytes < before.Bytes/2 || before.FreeBytes > before.Bytes {
+		t.Errorf("%d of %d bytes are free: the test shows nothing", before.FreeBytes, before.Bytes)
+	}
+	head, _ := s.Head(t.Context())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, path, Config{noSync: true})
+	after, err := s.Stats(t.Context())
+	if err != nil || after.Bytes > before.Bytes/4 || after.StoreID != before.StoreID {
+		t.Errorf("%d bytes were %d, %v", after.Bytes, before.Bytes, err)
+	}
+	if n := clean(t, s); n != 200 {
+		t.Errorf("%d operations, want 200", n)
+	}
+	if now, _ := s.Head(t.Context()); now != head {
+		t.Errorf("head %q, want %q", now, head)
+	}
+	put(t, s, "after")
+}
