@@ -107,6 +107,12 @@ func (b *batch) removeOperation(key rowID, o *store.Operation) error {
 // pruneEvents removes the feed's beginning, but for the newest keep events. The
 // link of the last one removed is kept, so that the chain can be checked on.
 func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
+	s.mu.Lock()
+	few := s.seq-s.pruned <= keep
+	s.mu.Unlock()
+	if few { // nothing to remove is not worth a commit
+		return 0, nil
+	}
 	gone := 0
 	for {
 		n := 0
