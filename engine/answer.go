@@ -40,8 +40,6 @@ const (
 
 // answers says what each answer means to each call. This is the heart of the
 // engine; the rulings are in ruling.go.
-//
-//nolint:gochecknoglobals // a table, never changed
 var answers = [rows][3]ruling{
 	//             to a start       to a look        to a poll
 	booting:     {(*judge).accept, (*judge).accept, (*judge).keepPolling},

@@ -64,7 +64,7 @@ func TestPace(t *testing.T) {
 					time.Sleep(wait)
 					continue
 				}
-				p.take(time.Now(), 1)
+				p.take(time.Now())
 				p.answered(time.Now())
 				n++
 			}

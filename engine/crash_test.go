@@ -202,7 +202,7 @@ func checkCrash(t *testing.T, path string, s *studio.Studio, acked map[engine.ID
 		if err != nil || op.Phase != fsm.Succeeded || op.ClientToken != crashToken(n) {
 			t.Errorf("acknowledged %s (%s): %s %q, %v", id, crashToken(n), op.Phase, op.LastError, err)
 		}
-		if effects := s.Effects(transport.Ref(crashRef(n))); effects != 1 {
+		if effects := s.Effects(crashRef(n)); effects != 1 {
 			t.Errorf("%s was started %d times", crashRef(n), effects)
 		}
 	}

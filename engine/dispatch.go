@@ -115,7 +115,7 @@ func (r *run) assign(req store.ClaimRequest, got store.Claimed, merges []uint64)
 			r.spawn(l, func(l *lane) { r.probe(l, op) })
 		case op.Sent == store.SentNo:
 			l.sending++
-			l.pace.take(time.Now(), 1)
+			l.pace.take(time.Now())
 			r.spawn(l, func(l *lane) { r.send(l, op) })
 		default:
 			looks[l] = append(looks[l], op)
@@ -134,7 +134,7 @@ func (r *run) spawnLooks(l *lane, ops []store.Operation) {
 		part := ops[:n:n]
 		ops = ops[n:]
 		l.looking++
-		l.pace.take(time.Now(), 1)
+		l.pace.take(time.Now())
 		r.spawn(l, func(l *lane) { r.look(l, part) })
 	}
 }

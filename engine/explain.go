@@ -68,7 +68,8 @@ func (e *Engine) explain(op Operation) Explanation {
 	}
 	s := e.look(op)
 	for _, rule := range waits {
-		if rule(&x, s) {
+		if w := rule(&op, s); w != nil {
+			x.Reason, x.Since, x.Next, x.Unblock = w.reason, w.since, w.next, w.unblock
 			break
 		}
 	}
@@ -81,16 +82,15 @@ type scene struct {
 	now     time.Time
 	running bool
 	doubt   time.Duration // for how long the clock is not believed yet
-	full    bool
+	full    time.Duration // for how long nothing is sent because the store had no space
 	lane    store.Lane
 	block   *block
 	floor   time.Time
 	slow    bool
-	timeout time.Duration
 }
 
 func (e *Engine) look(op Operation) scene {
-	s := scene{now: e.now(), timeout: e.cfg.Timeout}
+	s := scene{now: e.now()}
 	r := e.current()
 	if r == nil {
 		return s
@@ -99,7 +99,9 @@ func (e *Engine) look(op Operation) scene {
 	defer r.mu.Unlock()
 	mono := time.Now()
 	s.running = true
-	s.full = !r.fullAt.IsZero()
+	if !r.fullAt.IsZero() {
+		s.full = max(time.Millisecond, fullPause-mono.Sub(r.fullAt))
+	}
 	_, s.doubt = r.watch.believed(mono)
 	s.lane = r.stored[op.Lane]
 	if l := r.lanes[op.Lane]; l != nil {
@@ -114,83 +116,114 @@ func (e *Engine) look(op Operation) scene {
 	return s
 }
 
-// waits are the rules of Explain, the most pressing first. Each fills in the
-// explanation and reports whether it applies.
-//
-//nolint:gochecknoglobals // a table, never changed
-var waits = []func(*Explanation, scene) bool{
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Next = Scheduled, x.Operation.NotBefore
-		x.Unblock = "its not-before"
-		return x.Operation.Sent == store.SentNo && x.Next.After(s.now)
-	},
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Next, x.Unblock = NotRunning, time.Time{}, "a Run of the engine"
-		return !s.running
-	},
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Next, x.Unblock = ClockHeld, s.now.Add(s.doubt), "an answer of the provider that confirms this machine's clock"
-		return s.doubt > 0 && x.Operation.Sent != store.SentAccepted && !s.now.Before(x.Operation.ExpiresAt)
-	},
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Next, x.Unblock = StoreFull, s.now.Add(fullPause), "space on the store's disk"
-		return s.full
-	},
-	func(x *Explanation, s scene) bool {
-		if s.block == nil {
-			return false
-		}
-		x.Reason, x.Since, x.Next, x.Unblock = s.block.why, s.block.since, s.block.probeAt, "an answer of the provider"
-		if x.Reason == Credentials {
-			x.Unblock = "valid credentials"
-		}
-		return true
-	},
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Since, x.Next, x.Unblock = Paused, s.lane.PausedAt, time.Time{}, "Resume of lane "+x.Operation.Lane
-		return s.lane.Paused && x.Operation.Sent == store.SentNo
-	},
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Since, x.Next, x.Unblock = Throttled, s.lane.RetryAfterHeard, s.floor, "the time that the provider asked for"
-		return s.floor.After(s.now)
-	},
-	func(x *Explanation, s scene) bool {
-		o := &x.Operation
-		x.Reason, x.Since, x.Next, x.Unblock = Booting, o.AcceptedAt, s.now.Add(poll.after(s.now.Sub(o.AcceptedAt))), "the session becoming READY"
-		return o.Sent == store.SentAccepted
-	},
-	backingOff,
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Since, x.Next, x.Unblock = Looking, x.Operation.LastSentAt, later(x.Operation.DueAt, s.now), "a look at the session"
-		return x.Operation.Sent == store.SentUnknown
-	},
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Since, x.Next, x.Unblock = Throttled, x.Operation.CreatedAt, time.Time{}, "its turn: the provider throttles lane "+x.Operation.Lane
-		return s.slow
-	},
-	func(x *Explanation, s scene) bool {
-		x.Reason, x.Since, x.Next, x.Unblock = Queued, later(x.Operation.CreatedAt, x.Operation.NotBefore), s.now, "its turn in lane "+x.Operation.Lane
-		return true
-	},
+// wait is what one rule of Explain says.
+type wait struct {
+	reason      Waiting
+	since, next time.Time
+	unblock     string
+}
+
+// waits are the rules of Explain, the most pressing first; nil: it does not
+// apply.
+var waits = []func(*Operation, scene) *wait{
+	scheduled, notRunning, clockHeld, storeFull, laneClosed, lanePaused, retryAfter, nowBooting, backingOff, nowLooking, slowed, queued,
+}
+
+func scheduled(o *Operation, s scene) *wait {
+	if o.Sent != store.SentNo || !o.NotBefore.After(s.now) {
+		return nil
+	}
+	return &wait{Scheduled, o.CreatedAt, o.NotBefore, "its not-before"}
+}
+
+func notRunning(o *Operation, s scene) *wait {
+	if s.running {
+		return nil
+	}
+	return &wait{NotRunning, o.CreatedAt, time.Time{}, "a Run of the engine"}
+}
+
+func clockHeld(o *Operation, s scene) *wait {
+	if s.doubt <= 0 || o.Sent == store.SentAccepted || s.now.Before(o.ExpiresAt) {
+		return nil
+	}
+	return &wait{ClockHeld, o.ExpiresAt, s.now.Add(s.doubt), "an answer of the provider that confirms this machine's clock"}
+}
+
+func storeFull(o *Operation, s scene) *wait {
+	if s.full == 0 {
+		return nil
+	}
+	return &wait{StoreFull, s.now.Add(s.full - fullPause), s.now.Add(s.full), "space on the store's disk"}
+}
+
+func laneClosed(_ *Operation, s scene) *wait {
+	b := s.block
+	switch {
+	case b == nil:
+		return nil
+	case b.why == Credentials:
+		return &wait{b.why, b.since, b.probeAt, "valid credentials"}
+	}
+	return &wait{b.why, b.since, b.probeAt, "an answer of the provider"}
+}
+
+func lanePaused(o *Operation, s scene) *wait {
+	if !s.lane.Paused || o.Sent != store.SentNo {
+		return nil
+	}
+	return &wait{Paused, s.lane.PausedAt, time.Time{}, "a resume of lane " + o.Lane}
+}
+
+func retryAfter(_ *Operation, s scene) *wait {
+	if !s.floor.After(s.now) {
+		return nil
+	}
+	return &wait{Throttled, s.lane.RetryAfterHeard, s.floor, "the time that the provider asked for"}
+}
+
+func nowBooting(o *Operation, s scene) *wait {
+	if o.Sent != store.SentAccepted {
+		return nil
+	}
+	return &wait{Booting, o.AcceptedAt, s.now.Add(poll.after(s.now.Sub(o.AcceptedAt))), "the session becoming READY"}
 }
 
 // backingOff applies where the last answer said to wait.
-func backingOff(x *Explanation, s scene) bool {
-	o := &x.Operation
-	x.Since, x.Next, x.Unblock = o.LastErrorAt, o.DueAt, "its next attempt"
+func backingOff(o *Operation, s scene) *wait {
+	if o.LastError == "" || !o.DueAt.After(s.now) {
+		return nil
+	}
+	w := &wait{Backoff, o.LastErrorAt, o.DueAt, "its next attempt"}
 	switch o.LastKind {
 	case transport.QuotaExceeded:
-		x.Reason, x.Unblock = Quota, "another session being stopped, or a higher quota"
+		w.reason, w.unblock = Quota, "another session being stopped, or a higher quota"
 	case transport.Capacity:
-		x.Reason, x.Unblock = Capacity, "the provider having capacity again"
+		w.reason, w.unblock = Capacity, "the provider having capacity again"
 	case transport.Conflict:
-		x.Reason, x.Unblock = Conflict, "the end of the other operation on this session"
+		w.reason, w.unblock = Conflict, "the end of the other operation on this session"
 	case transport.AccessDenied:
-		x.Reason, x.Unblock = Backoff, "permission to look at the session"
-	default:
-		x.Reason = Backoff
+		w.unblock = "permission to look at the session"
 	}
-	return o.LastError != "" && o.DueAt.After(s.now)
+	return w
+}
+
+func nowLooking(o *Operation, s scene) *wait {
+	if o.Sent != store.SentUnknown {
+		return nil
+	}
+	return &wait{Looking, o.LastSentAt, later(o.DueAt, s.now), "a look at the session"}
+}
+
+func slowed(o *Operation, s scene) *wait {
+	if !s.slow {
+		return nil
+	}
+	return &wait{Throttled, o.CreatedAt, time.Time{}, "its turn: the provider throttles lane " + o.Lane}
+}
+
+func queued(o *Operation, s scene) *wait {
+	return &wait{Queued, later(o.CreatedAt, o.NotBefore), s.now, "its turn in lane " + o.Lane}
 }
 
 // sentence is the explanation for a person.

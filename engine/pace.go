@@ -71,12 +71,8 @@ func (p *pace) throttled(now, began time.Time) {
 // free is how many calls may be made now.
 func (p *pace) free(now time.Time) int { return max(0, int(p.bucket.TokensAt(now))) }
 
-// take uses n calls; they were free, or it is in debt for them.
-func (p *pace) take(now time.Time, n int) {
-	for range n {
-		p.bucket.ReserveN(now, 1)
-	}
-}
+// take uses one call; it was free, or it is in debt for it.
+func (p *pace) take(now time.Time) { p.bucket.ReserveN(now, 1) }
 
 // wait is how long until a call may be made.
 func (p *pace) wait(now time.Time) time.Duration {

@@ -330,6 +330,11 @@ func (j *judge) lookSoon() { j.backOff(quick) }
 // lookAfterTimeout: the request may still be under way for as long as a call
 // may take.
 func (j *judge) lookAfterTimeout() {
+	if j.a.notSent {
+		j.unsend()
+		j.backOff(quick)
+		return
+	}
 	j.backOff(quick)
 	if end := j.op.LastSentAt.Add(j.cfg.Timeout); j.op.DueAt.Before(end) {
 		j.op.DueAt = end
@@ -444,7 +449,6 @@ func reasonText(a answer) string {
 	return clean(text)
 }
 
-//nolint:gochecknoglobals // a table, never changed
 var hints = map[transport.Kind]string{
 	transport.AccessDenied: "check that these credentials may start sessions of this studio",
 	transport.NotFound:     "check the studio's and the session's ids, and the region",

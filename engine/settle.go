@@ -148,7 +148,7 @@ func (r *run) resend(l *lane, op store.Operation) {
 		paused := l.stored.Paused
 		wait := max(l.pace.wait(mono), l.floor(now).Sub(now))
 		if !closed && !paused && wait <= 0 {
-			l.pace.take(mono, 1)
+			l.pace.take(mono)
 		}
 		r.mu.Unlock()
 		switch {

@@ -129,7 +129,7 @@ func serve(addr string, s *studio.Studio) (*http.Server, error) {
 		return nil, err
 	}
 	server := &http.Server{Handler: nimble.Handler(s, nimble.HandlerConfig{Credentials: nimble.Keys(credentials)}), ReadHeaderTimeout: 5 * time.Second}
-	go server.Serve(l) //nolint:errcheck // it always ends with an error, when parent closes it
+	go server.Serve(l) // until parent closes it
 	return server, nil
 }
 
