@@ -94,6 +94,9 @@ func (s *Store) Close() error {
 			}
 			s.db = nil
 		}
+		s.mu.Lock()
+		s.index = newIndex() // who keeps a closed store keeps little
+		s.mu.Unlock()
 		unlock(s.lock)
 	})
 	return s.closeErr
