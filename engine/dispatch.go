@@ -28,6 +28,7 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 		}
 		r.assign(req, got, merges)
 	}
+	r.lookLate()
 	r.housekeep()
 	return r.nap()
 }
@@ -165,6 +166,7 @@ func (r *run) nap() time.Duration {
 	if len(r.ready) > 0 {
 		next = earliest(next, r.ready[0].next)
 	}
+	next = earliest(next, r.nextLate())
 	if !r.fullAt.IsZero() {
 		next = now.Add(fullPause - mono.Sub(r.fullAt))
 	}

@@ -22,6 +22,7 @@ type judge struct {
 	clock  clock
 	blind  time.Duration // for how long since AcceptedAt nobody could look
 	seen   sighting
+	final  bool // the deadline has passed: what is not decided by this look never is
 	cfg    *Config
 
 	op     store.Operation // the record as it is; then, as it shall be
@@ -60,6 +61,9 @@ func (j *judge) decide() {
 	j.note()
 	if j.op.Phase == fsm.Queued && j.op.Sent == store.SentNo && !j.op.CancelAt.IsZero() {
 		j.end(fsm.Canceled, store.Withdrawn) // it was never sent, after all
+	}
+	if j.final && !j.op.Phase.Ended() {
+		j.giveUp()
 	}
 }
 
@@ -271,7 +275,7 @@ func (j *judge) doubtful() bool {
 	}
 	j.seen.doubt++
 	settled := j.op.LastSentAt.Add(j.traits.StaleFor)
-	if j.seen.doubt > 1 && !j.a.at.Before(settled) {
+	if (j.seen.doubt > 1 || j.final) && !j.a.at.Before(settled) {
 		return false
 	}
 	j.op.DueAt = j.a.at.Add(min(j.traits.StaleFor, quick.first))
@@ -287,6 +291,21 @@ func (j *judge) doubtful() bool {
 func (j *judge) expire() {
 	if j.op.Sent == store.SentNo && !j.a.at.Before(j.op.ExpiresAt) {
 		j.end(fsm.Expired, store.TooLate)
+	}
+}
+
+// giveUp ends an operation that is past its deadline.
+func (j *judge) giveUp() {
+	switch {
+	case j.a.at.Before(j.op.Deadline()): // a join or an answer has moved it
+	case j.a.err == nil && j.a.session.State != "":
+		j.failed(store.Timeout, "not READY a day after its time: the session is "+string(j.a.session.State))
+	default:
+		text := "nobody could look at the session; it may be running"
+		if j.a.err != nil {
+			text += ": " + reasonText(j.a)
+		}
+		j.failed(store.Unseen, text)
 	}
 }
 

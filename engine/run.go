@@ -34,6 +34,7 @@ type run struct {
 	fullAt   time.Time // when the store last had no space; zero: it has
 	pruned   time.Time
 	swept    time.Time
+	late     []lateLook
 	fault    error // why the store ended the run
 }
 

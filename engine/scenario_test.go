@@ -578,6 +578,36 @@ func TestTimeout(t *testing.T) {
 		b.goRun()
 		b.after(31 * time.Minute)
 		b.want(id, fsm.Failed, store.Timeout, 1)
+		b.after(5 * time.Hour) // it became READY after 40 minutes: a fact, and the end stays
+		b.want(id, fsm.Failed, store.Timeout, 1)
+		var late []Event
+		for ev := range b.Events(b.Context(), "") {
+			if ev.Reason == store.LateReady {
+				late = append(late, ev)
+			}
+		}
+		if len(late) != 1 || late[0].Session != fsm.Ready || late[0].From != fsm.Failed || late[0].To != fsm.Failed {
+			t.Errorf("late_ready events: %+v, want one", late)
+		}
+	})
+}
+
+// TestDeadlineAfterLongSleep: the host was off for days. What was perhaps sent
+// is looked at once more before it is given up.
+func TestDeadlineAfterLongSleep(t *testing.T) {
+	scenario(t, studio.Config{Boot: 1000 * time.Hour}, Config{}, func(b *bench) {
+		b.goRun()
+		boots, runs := b.start("boots"), b.start("runs")
+		b.after(5 * time.Second)
+		b.end()
+		b.studio.Put(transport.Session{Ref: b.op(runs).Ref, State: fsm.Ready})
+		b.after(72 * time.Hour)
+		b.goRun()
+		b.after(time.Minute)
+		b.want(boots, fsm.Failed, store.Timeout, 1)
+		if op := b.op(runs); op.Phase != fsm.Succeeded {
+			t.Errorf("a session that runs ended %s %q", op.Phase, op.Reason)
+		}
 	})
 }
 

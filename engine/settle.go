@@ -102,6 +102,9 @@ func (r *run) commit(judges []*judge) (c committed, err error) {
 		j.op.Version++
 		r.recall(j)
 		r.e.logChange(j.op, j.from)
+		if j.event != nil {
+			r.outlive(j.op)
+		}
 		if j.resend {
 			c.cleared = append(c.cleared, j.op)
 		}

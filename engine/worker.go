@@ -222,24 +222,20 @@ func (r *run) overdue(l *lane, op store.Operation) {
 		return
 	}
 	r.mu.Lock()
-	open := l.block == nil
-	l.looking++
-	r.mu.Unlock()
-	defer r.finished(&l.looking)
-	text := "nobody could look at the session; it may be running"
-	if open {
-		a := r.get(l, op, false)
-		if a.err == nil {
-			r.settle(l, r.judge(l, op, a))
-			return
-		}
-		text += ": " + reasonText(a)
+	closed := l.block
+	if closed == nil {
+		l.pace.take(time.Now())
+		l.looking++
+		defer r.finished(&l.looking)
 	}
-	r.rule(l, op, func(j *judge) {
-		if !j.a.at.Before(j.op.Deadline()) {
-			j.failed(store.Unseen, text)
-		}
-	})
+	r.mu.Unlock()
+	if closed == nil {
+		j := r.judge(l, op, r.get(l, op, false))
+		j.final = true
+		r.settle(l, j)
+		return
+	}
+	r.rule(l, op, (*judge).giveUp)
 }
 
 // finished ends a call's place in its lane.

@@ -1,0 +1,78 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// front is a provider whose starts are an engine's: what it has accepted is
+// carried out, whatever happens. All else goes to the provider behind it.
+type front struct {
+	transport.Provider
+	engine *engine.Engine
+}
+
+func (f front) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	r, err := f.engine.Start(ctx, engine.Request{Ref: in.Ref, ClientToken: in.ClientToken})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	session := transport.Session{Ref: in.Ref, State: fsm.StartInProgress}
+	if r.Operation.Session != "" {
+		session.State = r.Operation.Session
+	}
+	return session, nil
+}
+
+// An engine stands behind the protocol's Handler, so that any client of the
+// service, `aws nimble start-streaming-session --endpoint-url …` say, starts
+// sessions durably: also while the provider cannot be reached.
+func Example_front() {
+	dir, err := os.MkdirTemp("", "rouse")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	provider := studio.New(studio.Config{})
+	provider.Add("comp", "ws-1")
+	e, err := engine.Open(filepath.Join(dir, "rouse.db"), provider, engine.Config{})
+	if err != nil {
+		panic(err)
+	}
+	defer e.Close()
+	server := httptest.NewServer(nimble.Handler(front{provider, e}, nimble.HandlerConfig{}))
+	defer server.Close()
+
+	provider.SetOffline(true) // nobody would start anything now
+	client := nimble.NewFromConfig(aws.Config{
+		Region: "us-west-2", BaseEndpoint: aws.String(server.URL),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return crashKeys, nil }),
+	})
+	ctx := context.Background()
+	ref := transport.Ref{StudioID: "comp", SessionID: "ws-1"}
+	session, err := client.Start(ctx, transport.StartInput{Ref: ref, ClientToken: "monday"})
+	fmt.Println(session.State, err)
+
+	provider.SetOffline(false)
+	go e.Run(ctx)
+	op, err := e.Find(ctx, ref)
+	if err != nil {
+		panic(err)
+	}
+	op, err = e.Wait(ctx, op.ID)
+	fmt.Println(op.ClientToken, op.Phase, provider.Effects(ref), err)
+	// Output:
+	// START_IN_PROGRESS <nil>
+	// monday SUCCEEDED 1 <nil>
+}

@@ -1,0 +1,87 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// A session that was given up at the end of its budget often becomes READY all
+// the same, and then costs money that nobody knows of. So it is looked at for
+// one budget more, and READY becomes a fact in the feed. This is in memory only:
+// a restart forgets it.
+
+// lateLook is an operation that ended FAILED by timeout.
+type lateLook struct {
+	op          store.Operation
+	next, until time.Time
+}
+
+const (
+	lateEvery = time.Minute
+	lateMost  = 1024 // more than so many are not looked at
+)
+
+// outlive keeps looking at an operation that timed out.
+func (r *run) outlive(op store.Operation) {
+	if op.Phase != fsm.Failed || op.Reason != store.Timeout {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.late) < lateMost {
+		r.late = append(r.late, lateLook{op, op.FinishedAt.Add(lateEvery), op.FinishedAt.Add(r.e.cfg.Budget)})
+	}
+}
+
+// lookLate looks at those whose minute has come, where their lane lets it.
+func (r *run) lookLate() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, mono := r.e.now(), time.Now()
+	keep := r.late[:0]
+	for _, k := range r.late {
+		if k.until.Before(now) {
+			continue
+		}
+		if l := r.lane(k.op.Lane); !k.next.After(now) {
+			k.next = now.Add(jitter(lateEvery))
+			if l.block == nil && l.pace.free(mono) > 0 && r.inFlight < maxInFlight {
+				l.pace.take(mono)
+				l.looking++
+				op := k.op
+				r.spawn(l, func(l *lane) { r.lateLook(l, op) })
+			}
+		}
+		keep = append(keep, k)
+	}
+	r.late = keep
+}
+
+// lateLook is the worker.
+func (r *run) lateLook(l *lane, op store.Operation) {
+	defer r.finished(&l.looking)
+	a := r.get(l, op, false)
+	if a.row == booting || a.err != nil {
+		return
+	}
+	r.mu.Lock()
+	for i, k := range r.late { // whatever it is, it boots no more
+		if k.op.ID == op.ID {
+			r.late = append(r.late[:i:i], r.late[i+1:]...)
+			break
+		}
+	}
+	r.mu.Unlock()
+	r.settle(l, r.judge(l, op, a))
+}
+
+// nextLate is when the next of them is to be looked at; zero: there is none. mu
+// must be held.
+func (r *run) nextLate() (next time.Time) {
+	for _, k := range r.late {
+		next = earliest(next, k.next)
+	}
+	return next
+}
