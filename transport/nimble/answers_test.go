@@ -285,6 +285,7 @@ func TestVerdicts(t *testing.T) {
 		{"throttled", typed(429, "ThrottlingException"), transport.Throttled, "ThrottlingException"},
 		{"invalid", typed(400, "ValidationException"), transport.Invalid, "ValidationException"},
 		{"capacity", say(402, capacity, "X-Amzn-ErrorType", "ServiceQuotaExceededException"), transport.Capacity, "ServiceQuotaExceededException"},
+		{"capacity of another error", say(409, capacity, "X-Amzn-ErrorType", "ConflictException"), transport.Conflict, "ConflictException"},
 
 		{"cut at the colon", typed(409, "ConflictException:http://internal.amazon.com/x/"), transport.Conflict, "ConflictException"},
 		{"cut after the hash", typed(409, "com.amazonaws.nimble#ConflictException"), transport.Conflict, "ConflictException"},

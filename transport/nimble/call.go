@@ -18,17 +18,18 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// call is one invocation of an action: all attempts of it. Its flags are set by
-// the goroutines of net/http too.
+// call is one invocation of an action: all attempts of it. The atomic flags are
+// set by goroutines of net/http.
 type call struct {
 	client *Client
 	ref    transport.Ref // the session asked for, as far as the input names it
 	list   bool          // the answer is a page, not a session
 	looks  bool          // the action changes nothing
 
+	entered   bool        // the HTTP client was given a request
 	dialed    atomic.Bool // net/http was seen looking for a connection
 	connected atomic.Bool // … and having one
-	open      bool        // an attempt before the last may have had its effect
+	open      bool        // some attempt may have had its effect
 }
 
 // invoke sends in, a transport's input, and returns a transport.Session or a
@@ -40,7 +41,7 @@ func (c *Client) invoke(ctx context.Context, op string, in any) (any, error) {
 	call := &call{client: c}
 	stack := middleware.NewStack(op, smithyhttp.NewStackRequest)
 	if err := call.assemble(stack, op); err != nil {
-		return nil, &transport.Error{Kind: transport.Invalid, NotSent: true, Err: fmt.Errorf("nimble: middleware: %w", err)}
+		return nil, &transport.Error{Kind: transport.Unreachable, NotSent: true, Err: fmt.Errorf("nimble: middleware: %w", err)}
 	}
 	ctx = middleware.ClearStackValues(ctx)
 	ctx = middleware.WithServiceID(ctx, ServiceID)
@@ -119,6 +120,7 @@ func (c *call) assemble(stack *middleware.Stack, op string) error {
 
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
+	c.entered = true
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GetConn: func(string) { c.dialed.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },

@@ -28,13 +28,13 @@ const maxBatch = 100
 type Options struct {
 	Region       string                  // of the signature's scope; required
 	Credentials  aws.CredentialsProvider // required
-	HTTPClient   aws.HTTPClient          // nil: the SDK's own
+	HTTPClient   aws.HTTPClient          // nil: the SDK's own, without a time-out but the context's
 	BaseEndpoint *string                 // required: the hosted service has ended
 	// Retryer repeats failed sends inside one call. nil, which is right beneath
 	// an engine: each call sends once.
 	Retryer       aws.Retryer
-	Logger        logging.Logger // nil: none
-	ClientLogMode aws.ClientLogMode
+	Logger        logging.Logger    // nil: none
+	ClientLogMode aws.ClientLogMode // requests are logged with their signature and session token
 	APIOptions    []func(*middleware.Stack) error
 	AppID         string // of the user agent
 	// DisableClockSkewCorrection signs with this machine's clock, whatever

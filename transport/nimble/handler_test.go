@@ -68,6 +68,7 @@ func TestPaths(t *testing.T) {
 		{"POST", base + "/ws-1/start", 200, ""},
 		{"DELETE", base + "/ws-1", 200, ""},
 		{"GET", base + "/a%2Bb", 200, ""},
+		{"GET", base + "/a+b", 200, ""}, // a plus is a plus in a path
 		{"GET", base + "/start", 200, ""},
 		{"POST", base + "/start/start", 200, ""},
 
@@ -178,6 +179,11 @@ func TestBodiesAndTokens(t *testing.T) {
 	answer := httptest.NewRecorder()
 	h.ServeHTTP(answer, r)
 	wantRefusal(t, "broken body", answer, 400, "ValidationException")
+	r = httptest.NewRequest("POST", "http://"+host+ws+"/start", &endless{read: 1 << 20})
+	r.ContentLength = 64<<10 + 1
+	answer = httptest.NewRecorder()
+	h.ServeHTTP(answer, r) // refused without being read
+	wantRefusal(t, "large body announced", answer, 413, "RequestEntityTooLargeException")
 	r = httptest.NewRequest("POST", "http://"+host+ws+"/start", &endless{})
 	answer = httptest.NewRecorder()
 	h.ServeHTTP(answer, r)

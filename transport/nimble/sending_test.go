@@ -165,6 +165,45 @@ func TestNothingIsUnsentAfterAnOpenAttempt(t *testing.T) {
 	})
 }
 
+// An HTTP client that repeats by itself may have been heard the first time.
+func TestDialThatFailsAfterAConnection(t *testing.T) {
+	t.Parallel()
+	server, h := listen(t, http.HandlerFunc(cut))
+	gone := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: errors.New("no route to host")}
+	}}}
+	twice := doFunc(func(r *http.Request) (*http.Response, error) {
+		if resp, err := h.Do(r); err == nil {
+			return resp, nil
+		}
+		return gone.Do(r.Clone(r.Context()))
+	})
+	if e := errorOf(t, start(t.Context(), dial(server.URL, twice))); e.NotSent {
+		t.Errorf("%v: not sent", e)
+	}
+}
+
+// net/http is given what it needs to send again a request that it knows it has
+// not sent.
+func TestBodyCanBeSentAgain(t *testing.T) {
+	t.Parallel()
+	client := dial("http://studio.invalid", doFunc(func(r *http.Request) (*http.Response, error) {
+		for range 2 {
+			again, err := r.GetBody()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(again); string(body) != "{}" {
+				t.Errorf("body %q, %v", body, err)
+			}
+		}
+		return nil, io.ErrUnexpectedEOF
+	}))
+	if err := start(t.Context(), client); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Error(err)
+	}
+}
+
 // hang answers when the test ends.
 func hang(t *testing.T) http.HandlerFunc {
 	return func(_ http.ResponseWriter, r *http.Request) {
@@ -235,6 +274,9 @@ func TestSilence(t *testing.T) {
 		{"a client that says nothing", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, context.DeadlineExceeded
 		}), transport.Unknown, false},
+		{"refused, by a client that says nothing else", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("no route to host")}
+		}), transport.Unreachable, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()

@@ -248,6 +248,7 @@ func TestSignatures(t *testing.T) {
 		{"body removed", signing{after: func(r *http.Request) { bodyOf(r, "") }}, mismatch},
 		{"body longer", signing{after: func(r *http.Request) { bodyOf(r, "{} ") }}, mismatch},
 		{"body's hash is a lie", signing{before: set("X-Amz-Content-Sha256", hashOf("[]")), hash: hashOf("[]")}, mismatch},
+		{"header's hash is a lie", signing{before: set("X-Amz-Content-Sha256", hashOf("[]"))}, mismatch},
 		{"unsigned payload", signing{before: set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), hash: "UNSIGNED-PAYLOAD"}, mismatch},
 		{"streaming payload", signing{before: set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), hash: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"}, mismatch},
 		{"hash added", signing{after: set("X-Amz-Content-Sha256", hashOf("{}"))}, incomplete},

@@ -19,32 +19,34 @@ func (c *call) attempted(err error) {
 	if err == nil {
 		return
 	}
-	var e *transport.Error
-	if errors.As(err, &e) && (e.Kind.Refusal() || e.NotSent) || c.unsent() {
-		return
+	if e := c.outcome(err); !e.NotSent && !e.Kind.Refusal() {
+		c.open = true
 	}
-	c.open = true
 }
 
 // verdict makes the call's error of what the stack returned.
 func (c *call) verdict(err error) error {
-	var out transport.Error
-	var e *transport.Error
-	switch {
-	case errors.As(err, &e):
-		out = *e
-		out.Err = err
-	default:
-		out = c.silence(err)
-	}
+	out := c.outcome(err)
 	if c.open && !c.looks {
-		// The last attempt was refused, but one before it may have had its effect.
+		// The last attempt was refused or not sent, but one before it may have
+		// had its effect.
 		out.NotSent = false
 		if out.Kind.Refusal() {
 			out.Kind = transport.Unknown
 		}
 	}
 	return &out
+}
+
+// outcome is what err says by itself.
+func (c *call) outcome(err error) transport.Error {
+	var e *transport.Error
+	if !errors.As(err, &e) {
+		return c.silence(err)
+	}
+	out := *e
+	out.Err = err
+	return out
 }
 
 // silence is the verdict where no answer came.
@@ -60,9 +62,11 @@ func (c *call) silence(err error) transport.Error {
 		out = *e
 	}
 	switch {
+	case !c.entered:
+		out.NotSent = true // a middleware failed, or the retryer
 	case !c.unsent():
 		// A connection was had, or nobody said: a dial that failed last does not
-		// speak for the attempts before it.
+		// speak for what an HTTP client did before it.
 		out.NotSent = out.NotSent && !c.connected.Load()
 	case errors.Is(err, context.Canceled):
 		out.NotSent = true

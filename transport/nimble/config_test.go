@@ -1,0 +1,308 @@
+package nimble_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+func TestWhatIsSent(t *testing.T) {
+	t.Parallel()
+	var got *http.Request
+	var body []byte
+	client := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r
+		body, _ = io.ReadAll(r.Body)
+		answer := good
+		if strings.HasSuffix(r.URL.Path, "/streaming-sessions") && r.Method == http.MethodGet {
+			answer = `{"sessions":[]}`
+		}
+		say(200, answer)(w, r)
+	}, func(o *nimble.Options) {
+		o.AppID = "night-shift"
+		o.BaseEndpoint = aws.String(*o.BaseEndpoint + "/base%2Fpath/")
+	})
+	const sessions = "/base%2Fpath/2020-08-01/studios/lab/streaming-sessions"
+	for _, row := range []struct {
+		call                    func() error
+		method, uri, body, kind string
+		token                   bool
+	}{
+		{func() error { return start(t.Context(), client) }, "POST", sessions + "/ws-1/start", "{}", "application/json", true},
+		{func() error {
+			_, err := client.Stop(t.Context(), transport.StopInput{Ref: ref, VolumeRetentionMode: "RETAIN"})
+			return err
+		}, "POST", sessions + "/ws-1/stop", `{"volumeRetentionMode":"RETAIN"}`, "application/json", true},
+		{func() error { _, err := client.Get(t.Context(), ref); return err }, "GET", sessions + "/ws-1", "", "", false},
+		{func() error {
+			_, err := client.Delete(t.Context(), transport.DeleteInput{Ref: ref})
+			return err
+		}, "DELETE", sessions + "/ws-1", "", "", true},
+		{func() error {
+			_, err := client.Create(t.Context(), transport.CreateInput{StudioID: lab, LaunchProfileID: "lp", Tags: map[string]string{"a": "b"}})
+			return err
+		}, "POST", sessions, `{"launchProfileId":"lp","tags":{"a":"b"}}`, "application/json", true},
+		{func() error {
+			_, err := client.List(t.Context(), transport.ListInput{StudioID: lab, SessionIDs: []string{"a", "b"}, OwnedBy: "me & you", CreatedBy: "x", NextToken: "t+/="})
+			return err
+		}, "GET", sessions + "?createdBy=x&nextToken=t%2B%2F%3D&ownedBy=me%20%26%20you&sessionIds=a%2Cb", "", "", false},
+	} {
+		if err := row.call(); err != nil {
+			t.Errorf("%s %s: %v", row.method, row.uri, err)
+			continue
+		}
+		if got.Method != row.method || got.RequestURI != row.uri || string(body) != row.body || got.Header.Get("Content-Type") != row.kind {
+			t.Errorf("sent %s %s %q of type %q, want %s %s %q", got.Method, got.RequestURI, body, got.Header.Get("Content-Type"), row.method, row.uri, row.body)
+		}
+		if token := got.Header.Get("X-Amz-Client-Token"); row.token != (token != "") {
+			t.Errorf("%s: client token %q", row.uri, token)
+		}
+		agent := got.UserAgent()
+		for _, part := range []string{"aws-sdk-go-v2/", "api/nimble#2020-08-01", "lib/rouse", "app/night-shift"} {
+			if !strings.Contains(agent, part) {
+				t.Errorf("user agent %q lacks %s", agent, part)
+			}
+		}
+		if !strings.Contains(got.Header.Get("Authorization"), "/eu-central-1/nimble/aws4_request") {
+			t.Errorf("authorization %q", got.Header.Get("Authorization"))
+		}
+	}
+}
+
+// What cannot be right is refused before anything is sent.
+func TestRefusedBeforeSending(t *testing.T) {
+	t.Parallel()
+	client := answering(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
+	bad := transport.Ref{StudioID: lab}
+	for name, call := range map[string]func() error{
+		"start, no id": func() error {
+			_, err := client.Start(t.Context(), transport.StartInput{Ref: bad, ClientToken: "t"})
+			return err
+		},
+		"start, no token": func() error { _, err := client.Start(t.Context(), transport.StartInput{Ref: ref}); return err },
+		"stop":            func() error { _, err := client.Stop(t.Context(), transport.StopInput{Ref: bad}); return err },
+		"get":             func() error { _, err := client.Get(t.Context(), bad); return err },
+		"delete":          func() error { _, err := client.Delete(t.Context(), transport.DeleteInput{Ref: bad}); return err },
+		"delete, token": func() error {
+			_, err := client.Delete(t.Context(), transport.DeleteInput{Ref: ref, ClientToken: strings.Repeat("x", 65)})
+			return err
+		},
+		"create": func() error { _, err := client.Create(t.Context(), transport.CreateInput{}); return err },
+		"list":   func() error { _, err := client.List(t.Context(), transport.ListInput{}); return err },
+		"list, empty id": func() error {
+			_, err := client.List(t.Context(), transport.ListInput{StudioID: lab, SessionIDs: []string{""}})
+			return err
+		},
+		"list, comma": func() error {
+			_, err := client.List(t.Context(), transport.ListInput{StudioID: lab, SessionIDs: []string{"a,b"}})
+			return err
+		},
+		"batch, too large": func() error { _, err := client.BatchGet(t.Context(), make([]transport.Ref, 101)); return err },
+	} {
+		if e := errorOf(t, call()); e.Kind != transport.Invalid || !e.NotSent {
+			t.Errorf("%s: %v (not sent %v), want invalid, not sent", name, e, e.NotSent)
+		}
+	}
+}
+
+// A client that cannot send says what it lacks, and lets the request wait.
+func TestNotConfigured(t *testing.T) {
+	t.Parallel()
+	leaky := errors.New("parse failed: {\"SecretAccessKey\":\"" + secret + "\"}")
+	for name, row := range map[string]struct {
+		set  func(*nimble.Options)
+		kind transport.Kind
+		says string
+	}{
+		"no endpoint":       {func(o *nimble.Options) { o.BaseEndpoint = nil }, transport.Unreachable, "BaseEndpoint"},
+		"empty endpoint":    {func(o *nimble.Options) { o.BaseEndpoint = aws.String("") }, transport.Unreachable, "BaseEndpoint"},
+		"endpoint, no host": {func(o *nimble.Options) { o.BaseEndpoint = aws.String("studio:80") }, transport.Unreachable, "not an http"},
+		"endpoint, scheme":  {func(o *nimble.Options) { o.BaseEndpoint = aws.String("ftp://x") }, transport.Unreachable, "not an http"},
+		"endpoint, rotten":  {func(o *nimble.Options) { o.BaseEndpoint = aws.String("http://u:" + secret + "@%zz") }, transport.Unreachable, "not an http"},
+		"no region":         {func(o *nimble.Options) { o.Region = "" }, transport.Unreachable, "Region"},
+		"no credentials":    {func(o *nimble.Options) { o.Credentials = nil }, transport.Credentials, "no credentials"},
+		"rotten credentials": {func(o *nimble.Options) {
+			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, leaky })
+		}, transport.Credentials, "no credentials"},
+		"expired login": {func(o *nimble.Options) {
+			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{}, &smithy.GenericAPIError{Code: "UnauthorizedException", Message: secret}
+			})
+		}, transport.Credentials, "UnauthorizedException"},
+		"login cancelled": {func(o *nimble.Options) {
+			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, context.Canceled })
+		}, transport.Unknown, "no credentials"},
+		"rotten middleware": {func(o *nimble.Options) {
+			o.APIOptions = append(o.APIOptions, func(*middleware.Stack) error { return errors.New("no such step") })
+		}, transport.Unreachable, "no such step"},
+		"failing middleware": {func(o *nimble.Options) {
+			o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+				return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Fail", func(context.Context, middleware.FinalizeInput, middleware.FinalizeHandler) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
+					return out, md, errors.New("no floor is free")
+				}), middleware.After)
+			})
+		}, transport.Unknown, "no floor is free"},
+	} {
+		client := answering(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }, row.set)
+		err := start(t.Context(), client)
+		if e := errorOf(t, err); e.Kind != row.kind || !e.NotSent || !strings.Contains(err.Error(), row.says) {
+			t.Errorf("%s: %v (kind %v, not sent %v), want %v that says %q", name, err, e.Kind, e.NotSent, row.kind, row.says)
+		}
+		if strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
+			t.Errorf("%s: the error quotes the secret", name)
+		}
+	}
+}
+
+// A provider's complaint about a signature quotes what was signed.
+func TestCredentialsAreNotQuoted(t *testing.T) {
+	t.Parallel()
+	client := answering(t, say(403, `{"message":"The Canonical String should have been 'x-amz-security-token:`+secret+`'","context":{"c":"`+secret+`"}}`,
+		"X-Amzn-ErrorType", "InvalidSignatureException"))
+	err := start(t.Context(), client)
+	e := errorOf(t, err)
+	if e.Kind != transport.Credentials || e.Code != "InvalidSignatureException" || e.Message == "" {
+		t.Errorf("%v", err)
+	}
+	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+		if strings.Contains(fmt.Sprintf("%v %+v", cause, cause), secret) {
+			t.Errorf("%T quotes the session token", cause)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	server, h := listen(t, refuse(500, "X"))
+	var log bytes.Buffer
+	var steps []string
+	cfg := aws.Config{
+		Region: region, Credentials: provide(credentials), HTTPClient: h, BaseEndpoint: aws.String(server.URL),
+		Retryer:       func() aws.Retryer { return aws.NopRetryer{} },
+		Logger:        logging.NewStandardLogger(&log),
+		ClientLogMode: aws.LogRequest | aws.LogResponseWithBody,
+		AppID:         "app",
+		ServiceOptions: []func(string, any){func(service string, o any) {
+			steps = append(steps, service)
+			o.(*nimble.Options).StaleFor = time.Second
+		}},
+		APIOptions: []func(*middleware.Stack) error{func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Spy", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+				steps = append(steps, middleware.GetOperationName(ctx), fmt.Sprintf("%T", in.Parameters))
+				return next.HandleInitialize(ctx, in)
+			}), middleware.After)
+		}, smithyhttp.AddHeaderValue("X-Amz-Studio-Floor", "3")},
+	}
+	client := nimble.NewFromConfig(cfg, func(o *nimble.Options) {
+		steps = append(steps, o.StaleFor.String())
+		o.TokenMemory = time.Hour
+	})
+	if err := start(t.Context(), client); !errors.Is(err, transport.Internal) {
+		t.Error(err)
+	}
+	if got, want := strings.Join(steps, " "), "nimble 1s StartStreamingSession transport.StartInput"; got != want {
+		t.Errorf("steps %s, want %s", got, want)
+	}
+	want := transport.Traits{Repeat: transport.ByToken, TokenMemory: time.Hour, StaleFor: time.Second, MaxBatch: 100}
+	if got := client.Traits(ref); got != want {
+		t.Errorf("traits %+v, want %+v", got, want)
+	}
+	if !strings.Contains(log.String(), "X-Amz-Studio-Floor: 3") || !strings.Contains(log.String(), "500 Internal Server Error") {
+		t.Errorf("the log has not the request and the answer:\n%s", log.String())
+	}
+	copied := client.Options()
+	copied.APIOptions[0] = nil
+	if client.Options().APIOptions[0] == nil {
+		t.Error("Options shares its slice with the client")
+	}
+}
+
+// signedAt is the date a request is signed with.
+func signedAt(t *testing.T, r *http.Request) time.Time {
+	t.Helper()
+	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+	if err != nil {
+		t.Error(err)
+	}
+	return at
+}
+
+func TestSkew(t *testing.T) {
+	t.Parallel()
+	const far = 2 * time.Hour
+	said := func(status int, code string, off time.Duration, headers ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+			if code != "" {
+				headers = append(headers, "X-Amzn-ErrorType", code)
+			}
+			say(status, "", headers...)(w, r)
+		}
+	}
+	for name, row := range map[string]struct {
+		first http.HandlerFunc
+		set   func(*nimble.Options)
+		want  time.Duration // of the second request's date
+	}{
+		"ahead":           {first: said(403, "RequestTimeTooSkewed", far), want: far},
+		"behind":          {first: said(403, "InvalidSignatureException", -far), want: -far},
+		"within":          {first: said(403, "InvalidSignatureException", 3*time.Minute)},
+		"another code":    {first: said(403, "AccessDeniedException", far)},
+		"from a cache":    {first: said(403, "RequestTimeTooSkewed", far, "Age", "1")},
+		"from a stranger": {first: said(403, "", far)},
+		"switched off":    {first: said(403, "RequestTimeTooSkewed", far), set: func(o *nimble.Options) { o.DisableClockSkewCorrection = true }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			near := func(r *http.Request, want time.Duration) {
+				if off := time.Until(signedAt(t, r)) - want; off.Abs() > time.Minute {
+					t.Errorf("signed with a date %v off", off)
+				}
+			}
+			answers, _ := inTurn(row.first,
+				func(w http.ResponseWriter, r *http.Request) {
+					near(r, row.want)
+					said(403, "RequestTimeTooSkewed", 0)(w, r) // the clocks agree again
+				},
+				func(w http.ResponseWriter, r *http.Request) {
+					near(r, 0)
+					say(200, good)(w, r)
+				})
+			var optFns []func(*nimble.Options)
+			if row.set != nil {
+				optFns = append(optFns, row.set)
+			}
+			client := answering(t, answers, optFns...)
+			for range 2 {
+				if err := start(t.Context(), client); err == nil {
+					t.Error("no error")
+				}
+			}
+			if err := start(t.Context(), client); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("with a Retryer in one call", func(t *testing.T) {
+		t.Parallel()
+		answers, requests := inTurn(said(403, "RequestTimeTooSkewed", far), say(200, good))
+		if err := start(t.Context(), answering(t, answers, eager)); err != nil || requests.Load() != 2 {
+			t.Errorf("%d requests, %v", requests.Load(), err)
+		}
+	})
+}
