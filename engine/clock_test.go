@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+func TestExpiry(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.studio.SetOffline(true)
+		id := b.start("ws-1", func(r *Request) { r.ExpiresAt = time.Now().Add(time.Hour) })
+		paused := b.start("ws-2", func(r *Request) {
+			r.StudioID = "other"
+			r.NotBefore = time.Now().Add(time.Hour)
+			r.ExpiresAt = time.Now().Add(2 * time.Hour)
+		})
+		if err := b.Pause(b.Context(), "other", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		b.goRun()
+		b.after(59 * time.Minute)
+		b.want(id, fsm.Queued, "", 0)
+		b.wantWaiting(paused, Scheduled)
+		b.after(2 * time.Minute)
+		b.want(id, fsm.Expired, store.TooLate, 0)
+		b.wantWaiting(paused, Paused)
+		b.after(time.Hour)
+		b.want(paused, fsm.Expired, store.TooLate, 0)
+		b.studio.SetOffline(false)
+		b.after(time.Hour)
+		b.want(id, fsm.Expired, store.TooLate, 0)
+		if int(b.wire.starts.Load()) > 1 { // the one that found the network gone
+			t.Error("an expired start was sent")
+		}
+	})
+}
+
+// TestClockInDoubt: after Run begins, what looks expired is held until a
+// provider's date confirms the clock, or ten minutes have passed.
+func TestClockInDoubt(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.studio.SetOffline(true)
+		id := b.start("ws-1")
+		b.skew.Store(int64(30 * 24 * time.Hour)) // at boot the clock is a month ahead
+		b.goRun()
+		b.after(5 * time.Minute)
+		b.wantWaiting(id, ClockHeld)
+		b.want(id, fsm.Queued, "", 0)
+		b.skew.Store(int64(0)) // the time service sets it right
+		b.studio.SetOffline(false)
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+func TestClockBelievedAfterTenMinutes(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.studio.SetOffline(true)
+		id := b.start("ws-1")
+		b.after(25 * time.Hour)
+		b.goRun()
+		b.after(9 * time.Minute)
+		b.want(id, fsm.Queued, "", 0)
+		b.after(2 * time.Minute)
+		b.want(id, fsm.Expired, store.TooLate, 0)
+	})
+}
+
+// TestSleep: the laptop sleeps through a boot and an hour offline: timers stood
+// still, the wall clock did not.
+func TestSleep(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.goRun()
+		b.studio.SetOffline(true)
+		id := b.start("ws-1")
+		scheduled := b.start("ws-2", func(r *Request) { r.StudioID = "other"; r.NotBefore = time.Now().Add(8 * time.Hour) })
+		b.after(10 * time.Minute) // probes are a minute apart by now
+		b.studio.SetOffline(false)
+		b.skew.Store(int64(8 * time.Hour))
+		b.after(longestNap + 3*time.Second)
+		b.want(id, fsm.Succeeded, "", 1)
+		b.want(scheduled, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestClockSetBack: due times that lie far ahead by a wrong clock are pulled
+// in, a not-before is not.
+func TestClockSetBack(t *testing.T) {
+	scenario(t, studio.Config{Quota: 1}, Config{}, func(b *bench) {
+		b.skew.Store(int64(365 * 24 * time.Hour))
+		b.goRun()
+		first := b.start("ws-1")
+		b.all([]ID{first})
+		waits := b.start("ws-2")
+		later := b.start("ws-3", func(r *Request) { r.NotBefore = b.now().Add(time.Hour) })
+		b.after(2 * time.Second)
+		b.wantWaiting(waits, Quota)
+		b.skew.Store(int64(0))
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(first).Ref, ClientToken: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		b.after(time.Hour)
+		b.want(waits, fsm.Succeeded, "", 1)
+		b.want(later, fsm.Queued, "", 0)
+	})
+}
+
+func TestTimeout(t *testing.T) {
+	scenario(t, studio.Config{Boot: 40 * time.Minute}, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(31 * time.Minute)
+		b.want(id, fsm.Failed, store.Timeout, 1)
+		b.after(5 * time.Hour) // it became READY after 40 minutes: a fact, and the end stays
+		b.want(id, fsm.Failed, store.Timeout, 1)
+		var late []Event
+		for ev := range b.Events(b.Context(), "") {
+			if ev.Reason == store.LateReady {
+				late = append(late, ev)
+			}
+		}
+		if len(late) != 1 || late[0].Session != fsm.Ready || late[0].From != fsm.Failed || late[0].To != fsm.Failed {
+			t.Errorf("late_ready events: %+v, want one", late)
+		}
+	})
+}
+
+// TestDeadlineAfterLongSleep: the host was off for days. What was perhaps sent
+// is looked at once more before it is given up.
+func TestDeadlineAfterLongSleep(t *testing.T) {
+	scenario(t, studio.Config{Boot: 1000 * time.Hour}, Config{}, func(b *bench) {
+		b.goRun()
+		boots, runs := b.start("boots"), b.start("runs")
+		b.after(5 * time.Second)
+		b.end()
+		b.studio.Put(transport.Session{Ref: b.op(runs).Ref, State: fsm.Ready})
+		b.after(72 * time.Hour)
+		b.goRun()
+		b.after(time.Minute)
+		b.want(boots, fsm.Failed, store.Timeout, 1)
+		if op := b.op(runs); op.Phase != fsm.Succeeded {
+			t.Errorf("a session that runs ended %s %q", op.Phase, op.Reason)
+		}
+	})
+}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+func TestCancel(t *testing.T) {
+	var lose atomic.Bool
+	cfg := studio.Config{Boot: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && lose.Load()}
+	}}
+	cancel := func(b *bench, id ID, want Cancellation) {
+		b.Helper()
+		if got, err := b.Cancel(b.Context(), id, "ann"); got != want || err != nil {
+			b.Errorf("Cancel = %v, %v; want %v", got, err, want)
+		}
+	}
+	scenario(t, cfg, Config{}, func(b *bench) {
+		never := b.start("never")
+		cancel(b, never, NeverSent)
+		cancel(b, never, AlreadyEnded)
+
+		b.goRun()
+		accepted := b.start("accepted")
+		b.after(time.Second)
+		cancel(b, accepted, Accepted)
+
+		lose.Store(true)
+		perhaps := b.start("perhaps") // it took effect
+		refused := b.start("refused") // it did not
+		b.studio.Put(transport.Session{Ref: b.op(refused).Ref, State: fsm.Stopped})
+		b.after(2 * time.Second)
+		cancel(b, perhaps, PerhapsSent)
+		cancel(b, perhaps, PerhapsSent)
+		lose.Store(false)
+		b.all([]ID{never, accepted, perhaps, refused})
+		b.want(never, fsm.Canceled, store.Withdrawn, 0)
+		b.want(accepted, fsm.Succeeded, "", 1)
+		b.want(perhaps, fsm.Succeeded, "", 1)
+		var by string
+		for ev := range b.Events(b.Context(), "") {
+			if ev.Operation == never && ev.To == fsm.Canceled {
+				by = ev.By
+			}
+		}
+		if by != "ann" {
+			t.Errorf("the event says that %q canceled, want ann", by)
+		}
+	})
+}
+
+// TestCancelPerhapsSentEndsCanceled: the send never arrived.
+func TestCancelPerhapsSentEndsCanceled(t *testing.T) {
+	lost := studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start {
+			return lost
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(2 * time.Second)
+		if got, err := b.Cancel(b.Context(), id, ""); got != PerhapsSent || err != nil {
+			t.Errorf("Cancel = %v, %v", got, err)
+		}
+		b.all([]ID{id})
+		b.want(id, fsm.Canceled, store.Withdrawn, 0)
+		if n := int(b.wire.starts.Load()); n != 1 {
+			t.Errorf("it was sent %d times, once after it was canceled", n)
+		}
+	})
+}
+
+func TestTokensAndJoins(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		ref := Ref{StudioID: "studio", SessionID: "ws-1"}
+		b.studio.Add("studio", "ws-1", "ws-2")
+		ask := func(r Request) (Receipt, error) { return b.Start(b.Context(), r) }
+		first, err := ask(Request{Ref: ref, ClientToken: "monday", ExpiresAt: b.now().Add(time.Hour)})
+		if err != nil || !first.Created {
+			t.Fatal(first, err)
+		}
+		if r, err := ask(Request{Ref: ref, ClientToken: "monday"}); err != nil || r.Created || r.Operation.ID != first.Operation.ID {
+			t.Errorf("the same token: %+v, %v; want a join", r, err)
+		}
+		if r, err := ask(Request{Ref: ref}); err != nil || r.Created || r.Operation.ID != first.Operation.ID {
+			t.Errorf("no token: %+v, %v; want a join", r, err)
+		}
+		var conflict *store.ConflictError
+		if _, err := ask(Request{Ref: ref, ClientToken: "tuesday"}); !errors.Is(err, store.ErrActive) || !errors.As(err, &conflict) || conflict.Holder.ID != first.Operation.ID {
+			t.Errorf("another token: %v, want ErrActive with the holder", err)
+		}
+		if _, err := ask(Request{Ref: Ref{StudioID: "studio", SessionID: "ws-2"}, ClientToken: "monday"}); !errors.Is(err, store.ErrTokenReused) {
+			t.Errorf("the token for another session: %v, want ErrTokenReused", err)
+		}
+		b.goRun()
+		b.all([]ID{first.Operation.ID})
+		b.after(2 * time.Hour)
+		// The host repeats its request verbatim, long after its expiry.
+		if r, err := ask(Request{Ref: ref, ClientToken: "monday", ExpiresAt: first.Operation.ExpiresAt.Add(-time.Hour)}); err != nil || r.Created || r.Operation.Phase != fsm.Succeeded {
+			t.Errorf("the token after its end: %+v, %v; want the ended operation", r, err)
+		}
+		if _, err := ask(Request{Ref: ref, ExpiresAt: b.now().Add(-time.Second)}); !errors.Is(err, store.ErrExpired) {
+			t.Errorf("an expiry in the past: %v, want ErrExpired", err)
+		}
+		b.want(first.Operation.ID, fsm.Succeeded, "", 1)
+		again, err := b.Retry(b.Context(), first.Operation.ID)
+		if err != nil || !again.Created || again.Operation.RetryOf != first.Operation.ID {
+			t.Errorf("Retry = %+v, %v", again, err)
+		}
+		if _, err := b.Retry(b.Context(), again.Operation.ID); !errors.Is(err, ErrNotEnded) {
+			t.Errorf("Retry of an active one: %v, want ErrNotEnded", err)
+		}
+	})
+}

@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// judge decides what one answer means to one operation. It does no I/O: it
+// turns the record as it is into the record as it shall be.
+type judge struct {
+	a      answer
+	before store.Operation // as it stood before this send; startCall only
+	rule   ruling          // instead of the table's; nil: the table's
+	traits transport.Traits
+	clock  clock
+	blind  time.Duration // for how long since AcceptedAt nobody could look
+	seen   sighting
+	final  bool // the deadline has passed: what is not decided by this look never is
+	cfg    *Config
+
+	op     store.Operation // the record as it is; then, as it shall be
+	from   fsm.Phase       // the phase it had
+	event  *store.Event
+	fact   *store.Event
+	write  bool // op is to be stored; else it is put back, due at DueAt
+	resend bool // a look has cleared it for another send
+}
+
+// ruling is one field of the answers table.
+type ruling func(*judge)
+
+// sighting counts the looks at one operation that decided nothing. It lives in
+// memory: a restart counts anew.
+type sighting struct {
+	looks int       // in a row, for their backoff
+	doubt int       // that may have shown the past
+	from  time.Time // the first of those
+}
+
+// decide rules on op, the record as it is now.
+func (j *judge) decide() {
+	j.from, j.event, j.fact, j.write, j.resend = j.op.Phase, nil, nil, false, false
+	switch {
+	case j.op.Phase.Ended():
+		j.afterEnd()
+		return
+	case j.rule != nil:
+		j.rule(j)
+		return
+	case j.a.call == startCall && j.op.Sent == store.SentAccepted:
+		return // it is stored already: the commit's outcome was unknown
+	}
+	answers[j.a.row][j.a.call](j)
+	j.note()
+	if j.op.Phase == fsm.Queued && j.op.Sent == store.SentNo && !j.op.CancelAt.IsZero() {
+		j.end(fsm.Canceled, store.Withdrawn) // it was never sent, after all
+	}
+	if j.final && !j.op.Phase.Ended() {
+		j.giveUp()
+	}
+}
+
+// change is what is to be stored. The claim ends with it, unless the operation
+// is about to be sent again.
+func (j *judge) change() store.Change {
+	c := store.Change{Operation: j.op, Event: j.event, Release: !j.resend}
+	if c.Event == nil {
+		c.Event = j.fact
+	}
+	return c
+}
+
+// note takes over the session's state as seen, and says so where no path of the
+// table leads there.
+func (j *judge) note() {
+	s := j.a.session.State
+	if j.a.err != nil || s == "" || s == j.op.Session {
+		return
+	}
+	if fsm.Observe(j.op.Session, s) != nil {
+		j.fact = j.tell(j.op.Phase, store.UnexpectedState)
+		j.fact.From = j.fact.To
+	}
+	j.op.Session = s
+	j.write = true
+	if j.event != nil {
+		j.event.Session = s
+	}
+}
+
+// afterEnd takes READY of an ended operation as a fact, once.
+func (j *judge) afterEnd() {
+	if j.a.row != ready || j.op.Phase == fsm.Succeeded || j.op.Session == fsm.Ready {
+		return
+	}
+	j.op.Session = fsm.Ready
+	j.fact = j.tell(j.op.Phase, store.LateReady)
+	j.fact.From = j.fact.To
+	j.write = true
+}
+
+func (j *judge) tell(to fsm.Phase, why store.Reason) *store.Event {
+	return &store.Event{
+		Operation: j.op.ID, Ref: j.op.Ref, From: j.op.Phase, To: to,
+		Session: j.a.session.State, Reason: why, At: j.a.at,
+	}
+}
+
+// advance moves the operation to another phase, with its event.
+func (j *judge) advance(to fsm.Phase, why store.Reason) {
+	if err := fsm.Advance(j.op.Phase, to); err != nil {
+		panic(fmt.Sprintf("engine: a ruling broke the table: %v", err)) // a bug: stop rather than go on wrong
+	}
+	j.event = j.tell(to, why)
+	j.op.Phase = to
+	j.write = true
+}
+
+func (j *judge) end(to fsm.Phase, why store.Reason) {
+	j.advance(to, why)
+	j.op.Reason = why
+	j.op.FinishedAt = j.a.at
+	if to == fsm.Canceled {
+		j.event.By = j.op.CancelBy
+	}
+}
+
+// failed ends the operation, and says why for a person.
+func (j *judge) failed(why store.Reason, text string) {
+	j.end(fsm.Failed, why)
+	j.op.LastError, j.op.LastErrorAt = text, j.a.at
+}

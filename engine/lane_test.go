@@ -1,0 +1,142 @@
+package engine
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// TestThrottledLane: the provider allows 20 calls a second; nothing fails, and
+// its rate is used.
+func TestThrottledLane(t *testing.T) {
+	scenario(t, studio.Config{Throttle: 20, Latency: 20 * time.Millisecond},
+		Config{Lane: func(string) LaneConfig { return LaneConfig{Rate: 100, Concurrency: 64} }}, func(b *bench) {
+			ids := b.startMany("studio", 2000)
+			b.goRun()
+			b.after(10 * time.Second)
+			begin := int(b.wire.starts.Load()) + int(b.wire.looks.Load())
+			done := b.succeeded()
+			b.after(30 * time.Second)
+			calls := int(b.wire.starts.Load()) + int(b.wire.looks.Load()) - begin
+			t.Logf("%d calls in 30 s, 20 a second allowed; %d more READY", calls, b.succeeded()-done)
+			if calls < 510 || calls > 660 {
+				t.Errorf("%d calls in 30 s, want 85 %% to 110 %% of the 600 that are allowed", calls)
+			}
+			b.all(ids)
+			for _, id := range ids {
+				b.want(id, fsm.Succeeded, "", 1)
+			}
+		})
+}
+
+func (b *bench) succeeded() int {
+	s, err := b.Stats(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s.Operations[fsm.Succeeded]
+}
+
+// TestRetryAfter: a floor for the whole lane, stored, and believed for an hour
+// at most.
+func TestRetryAfter(t *testing.T) {
+	for _, c := range []struct {
+		said, want time.Duration
+	}{{10 * time.Minute, 10 * time.Minute}, {30 * 24 * time.Hour, time.Hour}} {
+		t.Run(c.said.String(), func(t *testing.T) {
+			var once atomic.Bool
+			cfg := studio.Config{Intercept: func(c2 studio.Call) studio.Fault {
+				if once.CompareAndSwap(false, true) {
+					return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: c.said}}
+				}
+				return studio.Fault{}
+			}}
+			scenario(t, cfg, Config{}, func(b *bench) {
+				id := b.start("ws-1")
+				b.goRun()
+				b.after(2 * time.Second)
+				b.wantWaiting(id, Throttled)
+				b.restart()
+				b.goRun()
+				b.after(c.want - 5*time.Second)
+				if n := int(b.wire.starts.Load()); n != 1 {
+					t.Errorf("%d sends before the provider's time", n)
+				}
+				b.wantWaiting(id, Throttled)
+				b.after(10 * time.Second)
+				b.want(id, fsm.Succeeded, "", 1)
+			})
+		})
+	}
+}
+
+// TestPauseOutlivesRestart: sends stop, looks go on.
+func TestPauseOutlivesRestart(t *testing.T) {
+	scenario(t, studio.Config{Boot: time.Minute}, Config{}, func(b *bench) {
+		b.goRun()
+		boots := b.start("ws-1")
+		b.after(5 * time.Second)
+		if err := b.Pause(b.Context(), "studio", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		waits := b.start("ws-2")
+		b.after(5 * time.Second)
+		b.restart()
+		b.goRun()
+		b.after(2 * time.Minute)
+		b.want(boots, fsm.Succeeded, "", 1)
+		b.want(waits, fsm.Queued, "", 0)
+		b.wantWaiting(waits, Paused)
+		if err := b.Resume(b.Context(), "studio", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		b.all([]ID{waits})
+		b.want(waits, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestBatchPolls: a thousand sessions that boot together are looked at by ten
+// calls a round.
+func TestBatchPolls(t *testing.T) {
+	scenario(t, studio.Config{Boot: 2 * time.Minute}, Config{Lane: fast}, func(b *bench) {
+		ids := b.startMany("studio", 1000)
+		b.goRun()
+		b.all(ids)
+		rounds := 0
+		for at := time.Duration(0); at < 2*time.Minute+poll.most; at += poll.after(at) {
+			rounds++
+		}
+		calls := int(b.wire.looks.Load())
+		t.Logf("%d calls of the transport in about %d rounds of polls", calls, rounds)
+		if calls > 12*rounds {
+			t.Errorf("%d calls for about %d rounds: more than 12 a round", calls, rounds)
+		}
+	})
+}
+
+// TestBusyLaneBesideIdle: a backlog, or calls that hang, in one lane do not hold
+// up another.
+func TestBusyLaneBesideIdle(t *testing.T) {
+	hang := func(c studio.Call) studio.Fault {
+		if c.Ref.StudioID == "hangs" {
+			return studio.Fault{Delay: time.Hour}
+		}
+		return studio.Fault{}
+	}
+	scenario(t, studio.Config{Intercept: hang}, Config{}, func(b *bench) {
+		b.startMany("hangs", 2000)
+		b.startMany("busy", 2000)
+		b.goRun()
+		b.after(20 * time.Second)
+		began := time.Now()
+		id := b.start("ws-1", func(r *Request) { r.StudioID = "idle" })
+		b.all([]ID{id})
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("a start on an idle lane took %v", took)
+		}
+	})
+}

@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// TestOfflineHour is promise 4: 10,000 starts wait through an hour without a
+// network. Nothing is written, nothing is charged, one probe at a time goes out,
+// nothing is kept for each; then the queue drains at a controlled rate.
+func TestOfflineHour(t *testing.T) {
+	const n = 10_000
+	scenario(t, studio.Config{}, Config{Lane: func(string) LaneConfig { return LaneConfig{Rate: 100, Concurrency: 64} }}, func(b *bench) {
+		b.studio.SetOffline(true)
+		ids := b.startMany("studio", n)
+		b.goRun()
+		b.after(time.Minute) // the calls in flight when it went
+		before, goroutines := b.sum(), runtime.NumGoroutine()
+		probes := int(b.wire.looks.Load())
+		b.after(time.Hour)
+		if b.sum() != before {
+			t.Error("an hour offline wrote to the file")
+		}
+		probes = int(b.wire.looks.Load()) - probes
+		if probes < 50 || probes > 75 {
+			t.Errorf("%d probes in an hour, want about one a minute", probes)
+		}
+		if goroutines > n/20 { // of the whole process, which runs other tests too
+			t.Errorf("%d goroutines for %d pending operations", goroutines, n)
+		}
+		x := b.wantWaiting(ids[n-1], Offline)
+		if wait := x.Next.Sub(b.now()); wait < 0 || wait > 2*time.Minute {
+			t.Errorf("the next probe is said to be in %v", wait)
+		}
+		for _, id := range ids {
+			if op := b.op(id); op.Attempts != 0 || op.Sent != store.SentNo {
+				t.Fatalf("%s: %d attempts charged, sent %v", op.Ref, op.Attempts, op.Sent)
+			}
+		}
+		b.studio.SetOffline(false)
+		back, sent := time.Now(), int(b.wire.starts.Load())
+		b.Nudge()
+		b.after(10 * time.Second)
+		if n := int(b.wire.starts.Load()) - sent; n > 1200 || n < 200 {
+			t.Errorf("%d starts in the 10 s after the network was back, with 100 calls a second allowed", n)
+		}
+		b.all(ids)
+		if took := time.Since(back); took > 10*time.Minute {
+			t.Errorf("the queue took %v to drain", took)
+		}
+		for _, id := range ids {
+			b.want(id, fsm.Succeeded, "", 1)
+		}
+	})
+}
+
+// TestPortal: the laptop is behind a captive portal, which answers everything
+// in its own way. No operation ends by it.
+func TestPortal(t *testing.T) {
+	var portal atomic.Bool
+	portal.Store(true)
+	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
+		if portal.Load() {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unreachable, HTTPStatusCode: 511}}
+		}
+		return studio.Fault{}
+	}}, Config{Lane: fast}, func(b *bench) {
+		ids := b.startMany("studio", 20)
+		b.goRun()
+		b.after(3 * time.Hour)
+		for _, id := range ids {
+			b.wantWaiting(id, Offline)
+		}
+		portal.Store(false)
+		b.after(3 * time.Minute)
+		for _, id := range ids {
+			b.want(id, fsm.Succeeded, "", 1)
+		}
+	})
+}
+
+func TestCredentialsHoldTheLane(t *testing.T) {
+	var bad atomic.Bool
+	cfg := studio.Config{Boot: time.Hour, Intercept: func(studio.Call) studio.Fault {
+		if bad.Load() {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Credentials, Code: "ExpiredTokenException"}}
+		}
+		return studio.Fault{}
+	}}
+	scenario(t, cfg, Config{Lane: fast, Budget: 90 * time.Minute}, func(b *bench) {
+		b.goRun()
+		boots := b.start("boots")
+		b.after(time.Minute)
+		bad.Store(true)
+		b.after(time.Minute)
+		ids := b.startMany("studio", 50)
+		b.after(10 * time.Hour) // far beyond the budget, which stands still
+		for _, id := range append(ids, boots) {
+			b.wantWaiting(id, Credentials)
+			if b.op(id).Phase.Ended() {
+				t.Fatal("expired credentials ended an operation")
+			}
+		}
+		calls := int(b.wire.looks.Load() + b.wire.starts.Load())
+		b.after(time.Hour)
+		if n := int(b.wire.looks.Load()+b.wire.starts.Load()) - calls; n > 75 {
+			t.Errorf("%d calls in an hour with credentials that are refused", n)
+		}
+		bad.Store(false)
+		b.after(2 * time.Minute)
+		b.want(boots, fsm.Succeeded, "", 1)
+		b.all(ids)
+		b.want(ids[0], fsm.Succeeded, "", 1)
+	})
+}
+
+// TestUnobservable: a send may have happened, and nobody could look for a day
+// past the expiry.
+func TestUnobservable(t *testing.T) {
+	lose := func(c studio.Call) studio.Fault { return studio.Fault{Lost: c.Action == studio.Start} }
+	scenario(t, studio.Config{Intercept: lose}, Config{}, func(b *bench) {
+		id := b.start("ws-1", func(r *Request) { r.ExpiresAt = time.Now().Add(time.Hour) })
+		b.goRun()
+		b.after(time.Second)
+		b.studio.SetOffline(true)
+		b.after(24 * time.Hour)
+		b.wantWaiting(id, Offline)
+		b.after(2 * time.Hour)
+		b.want(id, fsm.Failed, store.Unseen, 1)
+		if n := int(b.wire.starts.Load()); n != 1 {
+			t.Errorf("it was sent %d times", n)
+		}
+	})
+}

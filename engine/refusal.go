@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Rulings on errors.
+
+// unsend puts back what stood before this send, which had no effect.
+func (j *judge) unsend() {
+	b := j.before
+	j.op.Sent, j.op.SentAt, j.op.LastSentAt, j.op.StartedSeen = b.Sent, b.SentAt, b.LastSentAt, b.StartedSeen
+	j.op.DueAt = b.DueAt
+	if j.a.row != throttled && j.a.row != shortage { // offline and credentials cost nothing
+		j.op.Attempts = b.Attempts
+	}
+	j.write = true
+}
+
+// notReached: the lane is offline. Only where not a byte was written is the
+// send undone; a portal's page proves nothing.
+func (j *judge) notReached() {
+	if j.a.notSent {
+		j.unsend()
+		return
+	}
+	j.lookAfterTimeout()
+}
+
+func (j *judge) waitLong() {
+	j.unsend()
+	j.backOff(long)
+}
+
+// lookSoon: the outcome stays unknown, and the next look tells.
+func (j *judge) lookSoon() { j.backOff(quick) }
+
+// lookAfterTimeout: the request may still be under way for as long as a call
+// may take.
+func (j *judge) lookAfterTimeout() {
+	if j.a.notSent {
+		j.unsend()
+		j.backOff(quick)
+		return
+	}
+	j.backOff(quick)
+	if end := j.op.LastSentAt.Add(j.cfg.Timeout); j.op.DueAt.Before(end) {
+		j.op.DueAt = end
+	}
+}
+
+// backOff stores the next interval with the error.
+func (j *judge) backOff(p pause) {
+	j.op.Interval = p.next(j.op.Interval)
+	j.op.DueAt = j.a.at.Add(jitter(j.op.Interval))
+	j.remember()
+}
+
+// remember stores the error, for Explain.
+func (j *judge) remember() {
+	j.op.LastError, j.op.LastKind, j.op.LastErrorAt = reasonText(j.a), j.a.kind, j.a.at
+	j.write = true
+}
+
+// learn is remember for looks and polls, which write only what is new.
+func (j *judge) learn() {
+	if j.a.err != nil && (j.op.LastError == "" || j.op.LastKind != j.a.kind) {
+		j.remember()
+	}
+}
+
+func (j *judge) lookLater() {
+	if j.a.call == startCall { // the answer shows a session on its way to STOPPED
+		j.backOff(quick)
+		return
+	}
+	j.putOff(quick)
+	j.learn()
+}
+
+// putOff waits for longer after each look that decided nothing.
+func (j *judge) putOff(p pause) {
+	wait := p.first
+	for range j.seen.looks {
+		if wait = p.next(wait); wait >= p.most {
+			break
+		}
+	}
+	j.seen.looks++
+	j.op.DueAt = j.a.at.Add(jitter(wait))
+}
+
+// again leaves the operation as it is and due: its lane decides when.
+func (j *judge) again() { j.op.DueAt = j.a.at }
+
+func (j *judge) retryPoll() {
+	j.op.DueAt = j.nextPoll()
+	j.learn()
+}
+
+func (j *judge) retrySlowly() {
+	j.putOff(long)
+	j.learn()
+}
+
+// blindLook: looks are refused. By token it is safe to send again; else it can
+// only be hoped that looks are allowed again.
+func (j *judge) blindLook() {
+	if j.a.row == refused && j.doubtful() { // a session just touched may be missing for a while
+		return
+	}
+	if j.remembered() && j.op.CancelAt.IsZero() && j.a.at.Before(j.op.ExpiresAt) {
+		j.resend = true
+		return
+	}
+	j.retrySlowly()
+}
+
+func (j *judge) fail() { j.failed(reasonOf(j.a.kind), reasonText(j.a)) }
+
+func (j *judge) failRefused() {
+	if !j.doubtful() {
+		j.fail()
+	}
+}
+
+func reasonOf(k transport.Kind) store.Reason {
+	switch k {
+	case transport.AccessDenied:
+		return store.AccessDenied
+	case transport.NotFound:
+		return store.NotFound
+	}
+	return store.Invalid
+}
