@@ -33,7 +33,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	}
 	defer func() { _ = os.Remove(temp.Name()) }()
 	err = s.view(ctx, func(b buckets) error {
-		_, err := b.tx.WriteTo(interruptible{ctx, temp})
+		_, err := b.tx.WriteTo(interruptible{ctx, s, temp})
 		return err
 	})
 	if cerr := temp.Close(); err == nil {
@@ -51,14 +51,15 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return publishFile(temp.Name(), path)
 }
 
-// interruptible is a file that is written until ctx ends.
+// interruptible is a file that is written until ctx ends or the store is shut.
 type interruptible struct {
 	ctx context.Context
+	s   *Store
 	f   *os.File
 }
 
 func (w interruptible) Write(p []byte) (int, error) {
-	if err := w.ctx.Err(); err != nil {
+	if err := w.s.ready(w.ctx); err != nil {
 		return 0, err
 	}
 	return w.f.Write(p)

@@ -45,6 +45,12 @@ func TestRottenRecords(t *testing.T) {
 		if _, err := s.ByToken(t.Context(), ops[2].ClientToken); !errors.Is(err, store.ErrCorrupt) {
 			t.Errorf("by its token: %v", err)
 		}
+		again := testOp("elsewhere")
+		again.ClientToken = ops[2].ClientToken
+		rs, err := s.Enqueue(t.Context(), []store.Operation{again, ops[1]})
+		if err != nil || !errors.Is(rs[0].Err, store.ErrCorrupt) || rs[1].Err != nil {
+			t.Errorf("enqueued by its token, and another: %+v, %v", rs, err)
+		}
 		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 99}}})
 		if err != nil || len(c.Operations) != 4 {
 			t.Errorf("claimed %d, %v, want the 4 others", len(c.Operations), err)

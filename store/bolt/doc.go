@@ -1,2 +1,84 @@
-// Package bolt keeps a store in one bbolt file: the embedded default.
+// Package bolt keeps a [store.Store] in one bbolt file. It is the embedded
+// default: no server, no account, one process.
+//
+//	s, err := bolt.Open("/home/mo/.local/state/rouse/rouse.db", bolt.Config{})
+//	if err != nil {
+//		return err
+//	}
+//	defer s.Close()
+//
+// The file is the truth, and memory is its index. On disk everything has keys
+// that grow with time, because commits of such keys touch few pages: a plain
+// start is two puts, the operation and its event. What must be found fast about
+// active operations (by session, by lane in due order, by deadline) stands in
+// compact tables in memory, about 64 bytes an operation, which one scan rebuilds
+// at Open.
+//
+// # Guarantees
+//
+// Beside those of the port, which the suite storetest states:
+//
+//  1. A write is on disk when its call returns nil, and nobody sees any of it
+//     before: bbolt shows a commit when its meta page is written, so every
+//     reader compares what it got with the last commit that is known to be
+//     synced, and waits for the verdict if it is ahead.
+//  2. A commit that failed is never reported as done, nor as not done unless
+//     that was looked up. No space: the file is opened anew, and the call says
+//     store.ErrFull (not stored) or store.ErrUnknown (stored all the same), and
+//     the store goes on. Any other error shuts the store; the next Open copies
+//     the file to a new one first, because after a failed sync the page cache
+//     may show what the disk lacks.
+//  3. Each value carries a checksum over itself and its key. A damaged record is
+//     named, copied to a bucket of its own, and does not stop the rest. A damaged
+//     event keeps its place in the feed.
+//  4. Each event carries a running hash of the feed, and a cursor a part of it,
+//     so that a file that was restored or went its own way is seen, and no event
+//     is skipped.
+//  5. Open neither hangs nor panics, whatever stands at the path, and alters
+//     nothing that it refuses. A crash while a file is made leaves no half of
+//     one.
+//  6. One process at a time: a lock beside the file is held from Open to Close,
+//     and says who holds it.
+//
+// # Concurrency
+//
+// A Store is safe for concurrent use. One goroutine commits, from Open to Close.
+// It takes all that waits into one transaction; nobody waits for a timer. No
+// transaction is open while a caller has something in hand, and those of readers
+// look at 500 records at most, but for Prune, which reads heads only, and
+// [Store.Backup].
+//
+// # Errors
+//
+// Those of the port, and [ErrLocked], [ErrNewer], [ErrForeign], [ErrReadOnly] and
+// [ErrNetworkFS] of Open. A *[CorruptError] names file, bucket and key, and what
+// to run.
+//
+// # Caveats
+//
+// The file belongs to one machine: its byte order is the processor's, and locks
+// and syncs of a network file system are not to be relied on, so Open refuses
+// one. Only on Linux can it tell; elsewhere it is up to the host.
+//
+// A copy of the file made while it is open is no backup: use [Store.Backup]. A
+// backup that is opened is a store of its own: its active operations count as
+// perhaps sent, since the original may have sent them.
+//
+// The file does not shrink while it is open. Pruning makes room in it, and Open
+// compacts it when more than half is free. On Windows it is as long as its
+// mapping in memory, and a new name in a folder is not synced.
+//
+// If the record of an active operation is damaged, its session counts as free: a
+// start of it is a new operation, and the provider's state decides what it does.
+//
+// A kernel with ext4's fast_commit and older than 5.10.94, 5.15.27 or 5.17 may
+// lose what it said it had synced.
+//
+// # Rejected
+//
+// bbolt's own Batch waits for a timer or a full batch: a committer of our own is
+// faster at every number of callers. An index on disk of due times would make a
+// start more than two puts, at keys in no order. bbolt's NoFreelistSync would make
+// commits a little cheaper, and lets Open walk the whole tree in a goroutine whose
+// panic nobody can catch.
 package bolt

@@ -18,7 +18,7 @@ type wanted struct {
 }
 
 // Enqueue implements store.Store. A call with very many operations takes
-// several commits.
+// several commits. An item whose token's holder is damaged has a *CorruptError.
 func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
 	wants := make([]wanted, len(ops))
 	for i, o := range ops {
@@ -82,8 +82,8 @@ func want(o store.Operation) (wanted, error) {
 // stores what they say.
 func (b *batch) enqueue(w *wanted) (store.Enqueued, error) {
 	byToken, err := b.byToken(w.op.ClientToken)
-	if err != nil {
-		return store.Enqueued{}, err
+	if err != nil { // what its holder says cannot be read: this item alone
+		return store.Enqueued{Operation: w.op, Err: b.s.named(err)}, nil
 	}
 	active, err := b.activeOf(w.op.Ref)
 	if err != nil {

@@ -215,7 +215,7 @@ func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error 
 func TestFullWhileGrowing(t *testing.T) {
 	t.Parallel()
 	for _, errno := range noSpace() {
-		err := fmt.Errorf("file resize error: %s", &os.PathError{Op: "truncate", Path: "x", Err: errno}) //nolint:errorlint // as bbolt does
+		err := fmt.Errorf("file resize error: %s", &os.PathError{Op: "truncate", Path: "x", Err: errno}) // as bbolt does
 		if !isFull(err) {
 			t.Errorf("%v is not understood as no space", err)
 		}

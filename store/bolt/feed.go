@@ -106,10 +106,11 @@ func (s *Store) locate(b buckets, after store.Cursor) (uint64, error) {
 		return 0, wrong
 	case p.seq > pruned:
 		sealed := b.events.Get(seqKey(p.seq))
-		if _, err := eventText(p.seq, sealed); err != nil {
-			return p.seq, nil // what it should say is not known
+		if _, rotten := eventText(p.seq, sealed); rotten != nil {
+			copy(at[:], p.link[:]) // what it should say is not known
+		} else {
+			at = linkOf(sealed)
 		}
-		at = linkOf(sealed)
 	}
 	if p.link != [cursorLink]byte(at[:cursorLink]) {
 		wrong.Forked = true

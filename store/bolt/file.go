@@ -26,16 +26,19 @@ const (
 	tempInfix     = ".temp-"   // of a file that is being made
 )
 
-// makeFolder makes a folder that only its owner can enter. One that exists is
-// left as it is.
+// makeFolder makes a folder that only its owner can enter, and those above it.
+// One that exists is left as it is.
 func makeFolder(folder string) error {
-	if _, err := os.Stat(folder); err == nil {
+	if _, err := os.Stat(folder); err == nil || folder == filepath.Dir(folder) {
 		return nil
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := makeFolder(filepath.Dir(folder)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("bolt: %w", err)
 	}
-	return nil
+	return syncFolder(filepath.Dir(folder))
 }
 
 // removeLeftovers removes what a crash left of files that were being made. The

@@ -29,9 +29,6 @@ func hookWrites(db *bbolt.DB, wrap func(writeAt) writeAt) {
 	*p = wrap(*p)
 }
 
-// isMeta reports whether a write is that of a meta page: the commit itself.
-func isMeta(off int64) bool { return off < 8192 }
-
 // testTime is when the operations of these tests are made.
 func testTime() time.Time { return time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC) }
 

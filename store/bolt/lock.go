@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -75,9 +74,9 @@ func lockedBy(path string) *LockedError {
 		return e
 	}
 	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.NewSectionReader(f, 1, 4096))
 	var h holder
-	if err == nil && json.Unmarshal(bytes.TrimSpace(text), &h) == nil {
+	// What an earlier holder wrote may be longer: only the first value counts.
+	if json.NewDecoder(io.NewSectionReader(f, 1, 4096)).Decode(&h) == nil {
 		e.PID, e.Host, e.Program, e.Since = h.PID, h.Host, h.Program, h.Since
 	}
 	return e

@@ -23,9 +23,9 @@ import (
 // ErrReadOnly, ErrNetworkFS, ErrNewer, or a *CorruptError.
 func Open(path string, c Config) (*Store, error) {
 	c = c.withDefaults()
-	path, err := filepath.Abs(path)
+	path, err := realPath(path)
 	if err != nil {
-		return nil, fmt.Errorf("bolt: %w", err)
+		return nil, err
 	}
 	exists, err := look(path)
 	if err != nil {
@@ -55,6 +55,19 @@ func Open(path string, c Config) (*Store, error) {
 	}
 	go s.run()
 	return s, nil
+}
+
+// realPath is the file itself: it is replaced at times, and a link to it is not
+// what must be replaced then.
+func realPath(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("bolt: %w", err)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real, nil
+	}
+	return path, nil // there is none yet
 }
 
 // start makes a new file, or checks and mends an existing one, and reads it.
@@ -189,7 +202,7 @@ func openBolt(path string, o *bbolt.Options) (*bbolt.DB, error) {
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return nil, &CorruptError{Path: path, Detail: err.Error()}
 	}
-	return nil, fmt.Errorf("bolt: opening %s: %w", path, err)
+	return nil, fmt.Errorf("bolt: opening %s: %w", path, asFull(err))
 }
 
 // openDB opens the file for writing, and returns the transaction that stands in
@@ -266,7 +279,7 @@ func (s *Store) scan() error {
 	}
 	x.publish(nil)
 	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned
-	if err := guard(s.path, func() error { return s.setAside(found) }); err != nil {
+	if err := guard(s.path, func() error { return s.setAside(found) }); err != nil && !isFull(err) {
 		return fmt.Errorf("bolt: %s: setting damaged records aside: %w", s.path, err)
 	}
 	s.synced, err = s.newest()

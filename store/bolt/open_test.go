@@ -225,18 +225,6 @@ func TestLockedByThisProcess(t *testing.T) {
 	openTest(t, path, Config{LockTimeout: time.Minute, noSync: true})
 }
 
-func TestNetworkFileSystems(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux says what a file system is")
-	}
-	for magic, want := range map[int64]string{0x6969: "NFS", 0x65735546: "FUSE", -11317950: "SMB", 0xef53: "", 0x01021994: ""} {
-		if got := networkFS(magic); got != want {
-			t.Errorf("%#x is %q, want %q", magic, got, want)
-		}
-	}
-}
-
 // TestCompaction: a file of which most is free shrinks when it is opened.
 func TestCompaction(t *testing.T) {
 	t.Parallel()
@@ -288,4 +276,33 @@ func TestCompaction(t *testing.T) {
 		t.Errorf("head %q, want %q", now, head)
 	}
 	put(t, s, "after")
+}
+
+// TestLinkedFile: a link to the database leads to the same lock, and is not
+// replaced when the file is.
+func TestLinkedFile(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	put(t, s, "a")
+	link := filepath.Join(t.TempDir(), "link.db")
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip("no links here:", err)
+	}
+	if _, err := Open(link, Config{LockTimeout: -1}); !errors.Is(err, ErrLocked) {
+		t.Errorf("through the link: %v, want ErrLocked", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, link, Config{noSync: true}) // and copies the file
+	if n := clean(t, s); n != 1 {
+		t.Errorf("%d operations, want 1", n)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link was replaced: %v, %v", info, err)
+	}
 }

@@ -23,9 +23,16 @@ import (
 // test binary: it opens that file and writes to it until it is killed.
 const childPath = "ROUSE_TEST_CHILD"
 
+// childLimited is set if that process is to fill its file to a limit instead.
+const childLimited = "ROUSE_TEST_LIMITED"
+
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
-		if err := child(path, os.Stdout); err != nil {
+		run := child
+		if os.Getenv(childLimited) != "" {
+			run = fillLimited
+		}
+		if err := run(path, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -78,14 +85,14 @@ func child(path string, out io.Writer) error {
 }
 
 // start runs this test binary as a child on path and returns its output.
-func startChild(t *testing.T, path string) (*exec.Cmd, *bufio.Scanner) {
+func startChild(t *testing.T, path string, env ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), childPath+"="+path)
+	cmd.Env = append(append(os.Environ(), childPath+"="+path), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -39,7 +39,7 @@ func (s *Store) pruneOperations(ctx context.Context, since time.Time) (int, erro
 			old, more = nil, false
 			c := b.ops.Cursor()
 			k, v := seekFrom(c, last, false)
-			for n := 0; k != nil && len(k) == 16; k, v = c.Next() {
+			for n := 0; len(k) == 16; k, v = c.Next() {
 				if n++; n > 10*pageSize || len(old) == pruneSize {
 					more = true
 					return nil

@@ -43,7 +43,7 @@ func (s *Store) viewOnce(synced int, fn func(b buckets) error) (newer bool, err 
 		if err := s.shutBy(); err != nil {
 			return false, err
 		}
-		return false, store.ErrClosed
+		return false, fmt.Errorf("%w: %s", store.ErrFailed, s.path) // and is about to say why
 	}
 	err = guard(s.path, func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {

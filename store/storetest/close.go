@@ -32,7 +32,7 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	_, out["BySession"] = e.BySession(ctx, o.Ref)
 	_, out["ByToken"] = e.ByToken(ctx, o.ClientToken)
 	for _, f := range []store.Filter{{}, {Active: true}} {
-		err := errors.New("List yields no error")
+		err := errors.New("no error from List")
 		for _, lerr := range e.List(ctx, f) {
 			err = lerr
 		}
