@@ -155,7 +155,7 @@ func (c *Client) singly(ctx context.Context, refs []transport.Ref, part []int, o
 // callError is the error that all results share, if the call failed as a whole.
 func callError(out []transport.Result) error {
 	for _, r := range out {
-		if r.Err == nil || r.Err != out[0].Err {
+		if r.Err == nil || !errors.Is(r.Err, out[0].Err) {
 			return nil
 		}
 	}

@@ -2,6 +2,7 @@ package nimble
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,64 +59,58 @@ func (c *Client) invoke(ctx context.Context, op string, in any) (any, error) {
 // come first.
 func (c *call) assemble(stack *middleware.Stack, op string) error {
 	o := c.client.options
-	steps := []func() error{
-		func() error {
-			return stack.Serialize.Add(middleware.SerializeMiddlewareFunc("OperationSerializer", c.serialize), middleware.After)
-		},
-		func() error {
-			return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("OperationDeserializer", c.deserialize), middleware.After)
-		},
-		func() error {
-			return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("ResolveEndpointV2", c.resolve), middleware.After)
-		},
-		func() error {
-			return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("Signing", c.sign), "ResolveEndpointV2", middleware.After)
-		},
-		func() error { return middleware.AddSetLoggerMiddleware(stack, o.Logger) },
-		func() error {
+	steps := []func(*middleware.Stack) error{
+		c.ownSteps,
+		func(stack *middleware.Stack) error {
 			return stack.Initialize.Add(&awsmiddleware.RegisterServiceMetadata{
 				Region: o.Region, ServiceID: ServiceID, SigningName: serviceName, OperationName: op,
 			}, middleware.Before)
 		},
-		func() error { return awsmiddleware.AddClientRequestIDMiddleware(stack) },
-		func() error {
-			return awsmiddleware.AddSDKAgentKeyValue(awsmiddleware.APIMetadata, serviceName, apiVersion)(stack)
-		},
-		func() error { return awsmiddleware.AddSDKAgentKey(awsmiddleware.FrameworkMetadata, "rouse")(stack) },
-		func() error {
-			if o.AppID == "" {
-				return nil
-			}
-			return awsmiddleware.AddSDKAgentKey(awsmiddleware.ApplicationIdentifier, o.AppID)(stack)
-		},
-		func() error {
+		awsmiddleware.AddClientRequestIDMiddleware,
+		awsmiddleware.AddSDKAgentKeyValue(awsmiddleware.APIMetadata, serviceName, apiVersion),
+		awsmiddleware.AddSDKAgentKey(awsmiddleware.FrameworkMetadata, "rouse"),
+		awsmiddleware.AddRequestIDRetrieverMiddleware,
+		awshttp.AddResponseErrorMiddleware,
+		awsmiddleware.AddRecordResponseTiming, // the Retryer judges the clock by it
+		func(stack *middleware.Stack) error {
 			return retry.AddRetryMiddlewares(stack, retry.AddRetryMiddlewaresOptions{
 				Retryer: o.Retryer, LogRetryAttempts: o.ClientLogMode.IsRetries(),
 			})
 		},
-		func() error { return awsmiddleware.AddRequestIDRetrieverMiddleware(stack) },
-		func() error { return awshttp.AddResponseErrorMiddleware(stack) },
-		func() error { return awsmiddleware.AddRecordResponseTiming(stack) },
-		func() error {
-			return stack.Deserialize.Add(&smithyhttp.RequestResponseLogger{
-				LogRequest:          o.ClientLogMode.IsRequest(),
-				LogRequestWithBody:  o.ClientLogMode.IsRequestWithBody(),
-				LogResponse:         o.ClientLogMode.IsResponse(),
-				LogResponseWithBody: o.ClientLogMode.IsResponseWithBody(),
-			}, middleware.After)
-		},
+		o.logging,
 	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return err
-		}
+	if o.AppID != "" {
+		steps = append(steps, awsmiddleware.AddSDKAgentKey(awsmiddleware.ApplicationIdentifier, o.AppID))
 	}
-	for _, fn := range o.APIOptions {
-		if err := fn(stack); err != nil {
+	for _, step := range append(steps, o.APIOptions...) {
+		if err := step(stack); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ownSteps adds what this package does itself, under the names that generated
+// clients have for it.
+func (c *call) ownSteps(stack *middleware.Stack) error {
+	return errors.Join(
+		stack.Serialize.Add(middleware.SerializeMiddlewareFunc("OperationSerializer", c.serialize), middleware.After),
+		stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("OperationDeserializer", c.deserialize), middleware.After),
+		stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("ResolveEndpointV2", c.resolve), middleware.After),
+		stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Signing", c.sign), middleware.After),
+	)
+}
+
+func (o Options) logging(stack *middleware.Stack) error {
+	return errors.Join(
+		middleware.AddSetLoggerMiddleware(stack, o.Logger),
+		stack.Deserialize.Add(&smithyhttp.RequestResponseLogger{
+			LogRequest:          o.ClientLogMode.IsRequest(),
+			LogRequestWithBody:  o.ClientLogMode.IsRequestWithBody(),
+			LogResponse:         o.ClientLogMode.IsResponse(),
+			LogResponseWithBody: o.ClientLogMode.IsResponseWithBody(),
+		}, middleware.After),
+	)
 }
 
 // Do is the wire: the HTTP client, watched.

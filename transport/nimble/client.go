@@ -2,6 +2,7 @@ package nimble
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -168,11 +169,7 @@ func (c *Client) Delete(ctx context.Context, in transport.DeleteInput) (transpor
 // List returns one page of a studio's sessions. SessionIDs go as one text with
 // commas between them, so an id with a comma cannot be asked for.
 func (c *Client) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
-	out, err := c.invoke(ctx, "ListStreamingSessions", in)
-	if err != nil {
-		return transport.ListOutput{}, err
-	}
-	return out.(transport.ListOutput), nil
+	return result[transport.ListOutput](c.invoke(ctx, "ListStreamingSessions", in))
 }
 
 // Traits are the same for every session: idempotent by token, for as long as
@@ -187,11 +184,17 @@ func (c *Client) Traits(transport.Ref) transport.Traits {
 }
 
 func (c *Client) session(ctx context.Context, op string, in any) (transport.Session, error) {
-	out, err := c.invoke(ctx, op, in)
-	if err != nil {
-		return transport.Session{}, err
+	return result[transport.Session](c.invoke(ctx, op, in))
+}
+
+// result is what the stack returned, which a middleware of the host's may have
+// replaced.
+func result[T any](out any, err error) (T, error) {
+	got, ok := out.(T)
+	if err == nil && !ok {
+		err = &transport.Error{Message: fmt.Sprintf("a middleware returned %T, not %T", out, got)}
 	}
-	return out.(transport.Session), nil
+	return got, err
 }
 
 func tokenOr(token string) string {

@@ -232,6 +232,28 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+// A middleware may answer by itself, but not with anything.
+func TestMiddlewareThatAnswers(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []any{transport.Session{Ref: ref}, nil, "READY"} {
+		client := dial("http://studio.invalid", nil, func(o *nimble.Options) {
+			o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+				return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Answer", func(context.Context, middleware.FinalizeInput, middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+					return middleware.FinalizeOutput{Result: answer}, middleware.Metadata{}, nil
+				}), middleware.Before)
+			})
+		})
+		got, err := client.Get(t.Context(), ref)
+		if _, right := answer.(transport.Session); right {
+			if err != nil || got.Ref != ref {
+				t.Errorf("%v, %v", got.Ref, err)
+			}
+		} else if e := errorOf(t, err); e.Kind != transport.Unknown {
+			t.Errorf("%v: %v", answer, err)
+		}
+	}
+}
+
 // signedAt is the date a request is signed with.
 func signedAt(t *testing.T, r *http.Request) time.Time {
 	t.Helper()

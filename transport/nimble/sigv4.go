@@ -102,7 +102,7 @@ func parseAuthorization(header string) (signature, error) {
 	}
 	scope := strings.Split(parts["Credential"], "/")
 	if len(scope) != 5 || scope[0] == "" {
-		return s, incomplete("the credential is not KEY/DAY/REGION/SERVICE/" + "aws4_request")
+		return s, incomplete("the credential is not KEY/DAY/REGION/SERVICE/aws4_request")
 	}
 	if scope[3] != serviceName || scope[4] != "aws4_request" {
 		return s, mismatch("the credential's scope is not of the service " + serviceName)
