@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Exit statuses.
+const (
+	exitDone      = 0
+	exitOtherwise = 1 // it ended otherwise than asked; the message says how
+	exitUsage     = 2
+	exitHeld      = 3 // another process holds the database
+)
+
+// usageError is a mistake in what was typed or set.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{err: fmt.Errorf(format, args...)}
+}
+
+// errQuiet is for what has been said in full already: exit status 1 and no
+// message more.
+var errQuiet = errors.New("said already") //nolint:gochecknoglobals // a sentinel
+
+// report says what went wrong and what to do about it, and returns the exit
+// status.
+func (t *tool) report(c *cobra.Command, err error) int {
+	var usage *usageError
+	var held *bolt.LockedError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errQuiet):
+		return exitOtherwise
+	case errors.As(err, &held):
+		t.screen.complain("%s", heldText(held))
+		return exitHeld
+	case errors.As(err, &usage), invalid(err) != "":
+		t.screen.complain("%s", plain(err))
+		t.screen.note("see %s --help", c.CommandPath())
+		return exitUsage
+	}
+	t.screen.complain("%s", plain(err))
+	if advice := advise(err); advice != "" {
+		t.screen.note("%s", advice)
+	}
+	return exitOtherwise
+}
+
+func heldText(e *bolt.LockedError) string {
+	if e.PID == 0 {
+		return fmt.Sprintf("another process holds %s: ask again when it has ended", e.Path)
+	}
+	return fmt.Sprintf("%s is held by %s (pid %d on %s, since %s): stop it, or ask again when it has ended",
+		e.Path, e.Program, e.PID, e.Host, clock(e.Since, time.Now()))
+}
+
+// invalid is the message of a value that the engine refused, or "".
+func invalid(err error) string {
+	var e *transport.Error
+	if errors.As(err, &e) && e.Kind == transport.Invalid && e.NotSent {
+		return e.Message
+	}
+	return ""
+}
+
+// plain is an error's text as a person at a terminal needs it: without the name
+// of the package that it comes from.
+func plain(err error) string {
+	if text := invalid(err); text != "" {
+		return text
+	}
+	text := err.Error()
+	var damaged *bolt.CorruptError
+	if errors.As(err, &damaged) {
+		text = strings.Replace(text, fmt.Sprintf(": run: rouse check --db %q", damaged.Path), "", 1)
+	}
+	for _, prefix := range []string{"engine: ", "store: ", "bolt: "} {
+		text = strings.TrimPrefix(text, prefix)
+	}
+	return text
+}
+
+// advise says what to do next.
+func advise(err error) string {
+	var damaged *bolt.CorruptError
+	var gap *store.CursorError
+	switch {
+	case errors.Is(err, store.ErrActive):
+		return "leave out --token to join that operation, or wait for its end, or cancel it"
+	case errors.Is(err, store.ErrTokenReused):
+		return "a token belongs to one session: choose another, or leave out --token"
+	case errors.Is(err, store.ErrFull):
+		return "make room on the disk and ask again; what was acknowledged is kept"
+	case errors.Is(err, store.ErrUnknown):
+		return "it may have been stored: ask again, with the same --token if there was one"
+	case errors.As(err, &damaged):
+		return fmt.Sprintf("%q shows what is damaged; if it cannot be read, move the file aside and put a backup in its place", "rouse check --db "+damaged.Path)
+	case errors.Is(err, store.ErrFailed):
+		return "what was acknowledged is safe in the file: look at the disk, and ask again"
+	case errors.Is(err, bolt.ErrForeign):
+		return "choose another file with --db or ROUSE_DB"
+	case errors.Is(err, bolt.ErrReadOnly), errors.Is(err, fs.ErrPermission):
+		return "make the file and its folder writable for you, or choose another with --db or ROUSE_DB"
+	case errors.Is(err, bolt.ErrNetworkFS):
+		return "choose a file on a disk of this machine with --db or ROUSE_DB"
+	case errors.Is(err, bolt.ErrNewer):
+		return "use the newer version of rouse that wrote it"
+	case errors.As(err, &gap):
+		return "read from the beginning: leave out --after"
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Sprintf("\"rouse ls\" shows what there is; ended operations are forgotten after %d days", int(keep/(24*time.Hour)))
+	case errors.Is(err, engine.ErrClosed), errors.Is(err, context.Canceled):
+		return ""
+	}
+	return ""
+}

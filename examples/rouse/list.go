@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// tablePage is how many rows are aligned with each other; so a long list needs
+// little memory, and begins at once.
+const tablePage = 500
+
+// wide is the width of a terminal on which an operation's id has room.
+const wide = 110
+
+func (t *tool) lsCommand() *cobra.Command {
+	var f engine.Filter
+	var phases, wanted []string
+	c := &cobra.Command{
+		Use:   "ls",
+		Short: "List operations, the newest first",
+		Long: `Ls lists operations, the newest first: those that fit all of the flags. On a
+narrow terminal the operations' ids are left out.`,
+		Example: `  rouse ls --active
+  rouse ls --phase FAILED --label show=aurora --json`,
+		Args: words(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if f.Phases, err = phasesOf(phases); err != nil {
+				return err
+			}
+			if f.Labels, err = labels(wanted); err != nil {
+				return err
+			}
+			if c.Flags().Changed("studio") {
+				if err := transport.CheckID("--studio", f.StudioID); err != nil {
+					return err
+				}
+			}
+			if f.Limit < 0 {
+				return usagef("--limit %d is negative", f.Limit)
+			}
+			f.Newest = true
+			return t.with(t.provider.offline(), func(d *desk) error { return t.ls(c.Context(), d, f) })
+		},
+	}
+	g := c.Flags()
+	g.StringSliceVar(&phases, "phase", nil, "`PHASE` they are in: "+phaseNames()+"; may be repeated")
+	g.StringArrayVar(&wanted, "label", nil, "label `NAME=VALUE` that they have; may be repeated")
+	g.StringVar(&f.StudioID, "studio", "", "`STUDIO` whose sessions they start")
+	g.BoolVar(&f.Active, "active", false, "only those that have not ended")
+	g.IntVar(&f.Limit, "limit", 0, "at most `N`; 0: all")
+	_ = c.RegisterFlagCompletionFunc("phase", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return strings.Split(phaseNames(), ", "), cobra.ShellCompDirectiveNoFileComp
+	})
+	return c
+}
+
+func phaseNames() string {
+	var names []string
+	for _, p := range fsm.Phases() {
+		names = append(names, string(p))
+	}
+	return strings.Join(names, ", ")
+}
+
+func phasesOf(texts []string) ([]fsm.Phase, error) {
+	var out []fsm.Phase
+	for _, text := range texts {
+		p := fsm.Phase(strings.ToUpper(text))
+		if !p.Known() {
+			return nil, usagef("--phase %q is none of %s", text, phaseNames())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (t *tool) ls(ctx context.Context, d *desk, f engine.Filter) error {
+	width := t.screen.width(t.screen.out)
+	ids := width == 0 || width >= wide
+	var rows [][]string
+	listed := false
+	for op, err := range d.engine.List(ctx, f) {
+		if err != nil {
+			return err
+		}
+		x, err := d.explain(ctx, op.ID)
+		if err != nil {
+			return err
+		}
+		if t.json {
+			t.screen.record(recordOf(x))
+			continue
+		}
+		if !listed {
+			rows = append(rows, heading(ids))
+			listed = true
+		}
+		rows = append(rows, rowOf(x, ids, time.Now()))
+		if len(rows) >= tablePage {
+			t.screen.table(rows)
+			rows = nil
+		}
+	}
+	t.screen.table(rows)
+	return nil
+}
+
+func heading(ids bool) []string {
+	row := []string{"STUDIO", "SESSION", "PHASE", "AGE", "WHY"}
+	if ids {
+		row = append([]string{"OPERATION"}, row...)
+	}
+	return row
+}
+
+func rowOf(x engine.Explanation, ids bool, now time.Time) []string {
+	o := x.Operation
+	row := []string{o.Ref.StudioID, o.Ref.SessionID, string(o.Phase), span(now.Sub(o.CreatedAt)), shortly(x)}
+	if ids {
+		row = append([]string{string(o.ID)}, row...)
+	}
+	return row
+}
+
+// sessionRecord is a session as --json prints it.
+type sessionRecord struct {
+	StudioID      string    `json:"studioId"`
+	SessionID     string    `json:"sessionId"`
+	State         fsm.State `json:"state,omitempty"`
+	StatusCode    string    `json:"statusCode,omitempty"`
+	StatusMessage string    `json:"statusMessage,omitempty"`
+	OwnedBy       string    `json:"ownedBy,omitempty"`
+	SeenAt        time.Time `json:"seenAt,omitzero"`
+	Live          bool      `json:"live"`
+}
+
+func (t *tool) sessionsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "sessions STUDIO",
+		Short: "List a studio's sessions, as the provider knows them",
+		Long: `Sessions lists a studio's sessions as the provider lists them. Where it cannot be
+reached, it lists those that were asked for here, as they were last seen.`,
+		Args: words(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := transport.CheckID("studio id", args[0]); err != nil {
+				return err
+			}
+			var p transport.Transport
+			client, err := t.provider.client(c.Context())
+			if p = client; err != nil {
+				t.screen.note("%s; these are the last known", plain(err))
+				p = struct{ transport.Transport }{t.provider.offline()} // lists nothing
+			}
+			return t.with(p, func(d *desk) error { return t.sessions(c.Context(), d, args[0], err == nil) })
+		},
+	}
+}
+
+func (t *tool) sessions(ctx context.Context, d *desk, studio string, asked bool) error {
+	var rows [][]string
+	for k, err := range d.engine.Sessions(ctx, studio) {
+		if err != nil {
+			return err
+		}
+		if asked && !k.Live {
+			t.screen.note("the provider cannot be reached; these are the last known")
+			asked = false
+		}
+		if t.json {
+			s := k.Session
+			t.screen.record(sessionRecord{
+				StudioID: s.StudioID, SessionID: s.SessionID, State: s.State, StatusCode: s.StatusCode,
+				StatusMessage: s.StatusMessage, OwnedBy: s.OwnedBy, SeenAt: k.SeenAt, Live: k.Live,
+			})
+			continue
+		}
+		rows = append(rows, sessionRow(k, time.Now()))
+	}
+	if len(rows) > 0 {
+		t.screen.table(append([][]string{{"SESSION", "STATE", "SEEN", "OWNER", "STATUS"}}, rows...))
+	}
+	return ctx.Err()
+}
+
+func sessionRow(k engine.Known, now time.Time) []string {
+	state, seen, status := string(k.Session.State), "now", k.Session.StatusMessage
+	if state == "" {
+		state = "never seen"
+	}
+	if !k.Live {
+		seen = "-"
+		if !k.SeenAt.IsZero() {
+			seen = fmt.Sprintf("%s ago", span(now.Sub(k.SeenAt)))
+		}
+	}
+	if k.Session.StatusCode != "" && k.Session.StatusCode != "NONE" {
+		status = strings.TrimSpace(k.Session.StatusCode + " " + status)
+	}
+	return []string{k.Session.SessionID, state, seen, k.Session.OwnedBy, status}
+}

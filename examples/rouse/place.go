@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rouse-dev/rouse/store/bolt"
+)
+
+// database is where the database is, as --db, ROUSE_DB and the system say.
+type database struct {
+	path string // of --db
+}
+
+func (d *database) flags(f *pflag.FlagSet) {
+	f.StringVar(&d.path, "db", "", "database `FILE` (default $ROUSE_DB, else rouse.db in your state folder)")
+}
+
+func (d *database) check(f *pflag.FlagSet) error {
+	if f.Changed("db") && d.path == "" {
+		return errors.New("--db is empty")
+	}
+	return nil
+}
+
+// chosen is the file that the user named, or "".
+func (d *database) chosen() string {
+	if d.path != "" {
+		return d.path
+	}
+	return os.Getenv("ROUSE_DB")
+}
+
+// open opens the database, or makes it, and returns its path; note tells the
+// user where it is if that may surprise.
+func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
+	if path := d.chosen(); path != "" {
+		return openAt(path, c, note)
+	}
+	path, err := statePath()
+	if err != nil {
+		return nil, "", err
+	}
+	s, path, err := openAt(path, c, note)
+	if !errors.Is(err, bolt.ErrNetworkFS) {
+		return s, path, err
+	}
+	// Studio homes lie on file servers, whose locks and syncs bolt does not
+	// trust. A folder of this machine is safe, but of this machine only.
+	folder, ferr := privateFolder("/var/tmp")
+	if ferr != nil {
+		return nil, "", errors.Join(err, ferr)
+	}
+	path = filepath.Join(folder, "rouse.db")
+	note("your home is on a network file system: using %s, which only this machine sees", path)
+	return openAt(path, c, note)
+}
+
+func openAt(path string, c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	isNew := !exists(path)
+	s, err := bolt.Open(path, c)
+	if err == nil && isNew {
+		note("made a new database: %s", path)
+	}
+	return s, path, err
+}
+
+// statePath is the default database of this user.
+func statePath() (string, error) {
+	var folder string
+	switch runtime.GOOS {
+	case "windows":
+		folder = os.Getenv("LocalAppData")
+	case "darwin":
+		if home, err := os.UserHomeDir(); err == nil {
+			folder = filepath.Join(home, "Library", "Application Support")
+		}
+	default:
+		folder = os.Getenv("XDG_STATE_HOME")
+		if !filepath.IsAbs(folder) { // the XDG rules: a relative one is ignored
+			folder = ""
+			if home, err := os.UserHomeDir(); err == nil {
+				folder = filepath.Join(home, ".local", "state")
+			}
+		}
+	}
+	if folder == "" {
+		return "", usagef("cannot find your state folder: say where the database is with --db or ROUSE_DB")
+	}
+	return filepath.Join(folder, "rouse", "rouse.db"), nil
+}
+
+// privateFolder is a folder of this machine, kept over restarts, that only this
+// user can enter. Since everybody can write beside it, one that is there already
+// is taken only if nobody else can have prepared it.
+func privateFolder(parent string) (string, error) {
+	folder := filepath.Join(parent, "rouse-"+strconv.Itoa(os.Getuid()))
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	info, err := os.Lstat(folder)
+	switch {
+	case err != nil:
+		return "", err
+	case !info.IsDir():
+		return "", fmt.Errorf("%s is not a folder (%s)", folder, info.Mode().Type())
+	case info.Mode().Perm()&0o077 != 0:
+		return "", fmt.Errorf("%s can be entered by others (mode %s)", folder, info.Mode().Perm())
+	case !owned(info):
+		return "", fmt.Errorf("%s belongs to another user", folder)
+	}
+	return folder, nil
+}
+
+// exists reports whether something has that name.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// screen is what the tool writes to. What comes from a provider or a database
+// may hold a terminal's control sequences: all text passes clean, but for JSON,
+// which programs read.
+type screen struct {
+	out, err io.Writer
+	width    func(io.Writer) int // columns of a terminal; 0: it is none
+
+	// mu guards what follows, and keeps lines whole.
+	mu     sync.Mutex
+	shown  bool  // a status line stands on err
+	failed error // the first write to out that failed
+}
+
+// terminalWidth is the width of the terminal behind w; 0: there is none.
+func terminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is small
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd())) //nolint:gosec // as above
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return width
+}
+
+// say prints a line of what was asked for.
+func (s *screen) say(format string, args ...any) {
+	s.write(clean(fmt.Sprintf(format, args...)) + "\n")
+}
+
+// record prints a JSON object on a line.
+func (s *screen) record(v any) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		s.note("cannot write JSON: %v", err)
+		return
+	}
+	s.write(b.String())
+}
+
+// table prints rows in columns, cut to the terminal's width.
+func (s *screen) table(rows [][]string) {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			if i > 0 {
+				_, _ = io.WriteString(w, "\t")
+			}
+			_, _ = io.WriteString(w, clean(cell))
+		}
+		_, _ = io.WriteString(w, "\n")
+	}
+	_ = w.Flush()
+	width := s.width(s.out)
+	for line := range strings.Lines(b.String()) {
+		s.write(cut(strings.TrimRight(line, " \n"), width) + "\n")
+	}
+}
+
+// complain prints what went wrong, and note what else a person should know, to
+// where errors go.
+func (s *screen) complain(format string, args ...any) {
+	s.toErr("rouse: " + fmt.Sprintf(format, args...))
+}
+func (s *screen) note(format string, args ...any) { s.toErr("rouse: " + fmt.Sprintf(format, args...)) }
+
+// live reports whether a status line can be shown.
+func (s *screen) live() bool { return s.width(s.err) > 0 }
+
+// status shows a line that the next status, or any other line, replaces. It
+// does nothing where there is no terminal. "" removes it.
+func (s *screen) status(format string, args ...any) {
+	width := s.width(s.err)
+	if width == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	if text := cut(clean(fmt.Sprintf(format, args...)), width-1); text != "" {
+		_, _ = io.WriteString(s.err, text)
+		s.shown = true
+	}
+}
+
+// wipe removes the status line. mu must be held.
+func (s *screen) wipe() {
+	if s.shown {
+		_, _ = io.WriteString(s.err, "\r\x1b[K")
+		s.shown = false
+	}
+}
+
+func (s *screen) write(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	if _, err := io.WriteString(s.out, text); err != nil && s.failed == nil {
+		s.failed = fmt.Errorf("writing the output: %w", err)
+	}
+}
+
+func (s *screen) toErr(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	_, _ = io.WriteString(s.err, clean(text)+"\n")
+}
+
+// failure is why not everything could be printed, or nil.
+func (s *screen) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// cleanWriter prints each line written to it to where errors go.
+type cleanWriter struct{ s *screen }
+
+func (w cleanWriter) Write(p []byte) (int, error) {
+	w.s.toErr("rouse: " + strings.TrimRight(string(p), "\n"))
+	return len(p), nil
+}
+
+// clean makes text harmless on a terminal, and one line: white space becomes a
+// space; control characters, and those that reorder or hide text, go.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n', r == '\r', r == '\t', unicode.In(r, unicode.Zl, unicode.Zp):
+			return ' '
+		case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs):
+			return -1
+		}
+		return r // what is not UTF-8 comes as utf8.RuneError, which is printed as such
+	}, text)
+}
+
+// cut shortens a line to a number of columns; 0: it does not.
+func cut(line string, width int) string {
+	if width <= 0 || utf8.RuneCountInString(line)*2 <= width {
+		return line
+	}
+	columns, fits := 0, 0
+	for i, r := range line {
+		columns += columnsOf(r)
+		if columns <= width-1 {
+			fits = i + utf8.RuneLen(r)
+		}
+	}
+	if columns <= width {
+		return line
+	}
+	return line[:fits] + "…"
+}
+
+// columnsOf is at least as many columns as r takes on a terminal: from U+1100 on
+// it may be two.
+func columnsOf(r rune) int {
+	if r >= 0x1100 && r != '…' {
+		return 2
+	}
+	return 1
+}

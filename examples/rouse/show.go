@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/store"
+)
+
+func (t *tool) showCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show OPERATION | STUDIO SESSION",
+		Short: "Show an operation: why it waits, what comes next, what has happened",
+		Long: `Show tells all of an operation: why it waits and since when, what comes next, what
+would unblock it, and its events. A session's is its active operation, else its
+latest.`,
+		Args: words(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkTarget(args); err != nil {
+				return err
+			}
+			return t.with(t.provider.offline(), func(d *desk) error {
+				o, err := d.target(c.Context(), args)
+				if err != nil {
+					return err
+				}
+				return t.show(c.Context(), d, o.ID)
+			})
+		},
+	}
+}
+
+// checkTarget looks at the words that name an operation.
+func checkTarget(args []string) error {
+	if len(args) == 2 {
+		return engine.Ref{StudioID: args[0], SessionID: args[1]}.Check()
+	}
+	if _, err := uuid.Parse(args[0]); err != nil || len(args[0]) != 36 {
+		return usagef("%q is no operation's id; a session is named by two words, STUDIO SESSION", args[0])
+	}
+	return nil
+}
+
+// target finds the operation that the words name.
+func (d *desk) target(ctx context.Context, args []string) (engine.Operation, error) {
+	if len(args) == 1 {
+		o, err := d.engine.Get(ctx, engine.ID(strings.ToLower(args[0])))
+		if err != nil {
+			return o, fmt.Errorf("operation %s: %w", args[0], err)
+		}
+		return o, nil
+	}
+	ref := engine.Ref{StudioID: args[0], SessionID: args[1]}
+	o, err := d.engine.Find(ctx, ref)
+	if err != nil {
+		return o, fmt.Errorf("session %s: %w", ref, err)
+	}
+	return o, nil
+}
+
+// recordOperation prints an operation as JSON.
+func (t *tool) recordOperation(ctx context.Context, d *desk, id engine.ID) error {
+	x, err := d.explain(ctx, id)
+	if err != nil {
+		return err
+	}
+	t.screen.record(recordOf(x))
+	return nil
+}
+
+func (t *tool) show(ctx context.Context, d *desk, id engine.ID) error {
+	x, err := d.explain(ctx, id)
+	if err != nil {
+		return err
+	}
+	var events []engine.Event
+	for ev, err := range d.engine.Events(ctx, "") {
+		if err != nil {
+			return err
+		}
+		if ev.Operation == id {
+			events = append(events, ev)
+		}
+	}
+	if t.json {
+		r := shownRecord{operationRecord: recordOf(x), NextAt: x.Next, UnblockedBy: x.Unblock}
+		if x.Reason != "" {
+			r.WaitingSince = x.Since
+		}
+		for _, ev := range events {
+			r.Events = append(r.Events, eventRecordOf(ev))
+		}
+		t.screen.record(r)
+		return nil
+	}
+	for _, f := range fields(x, time.Now()) {
+		if f.text != "" {
+			t.screen.say("%-12s %s", f.name, f.text)
+		}
+	}
+	if len(events) > 0 {
+		t.screen.say("")
+		t.screen.table(eventRows(events, false))
+	}
+	return nil
+}
+
+// field is a line of "show"; without a text it is left out.
+type field struct{ name, text string }
+
+func fields(x engine.Explanation, now time.Time) []field {
+	o := x.Operation
+	out := []field{
+		{"operation", string(o.ID)},
+		{"session", o.Ref.StudioID + " " + o.Ref.SessionID},
+		{"phase", phaseText(o)},
+		{"last seen", string(o.Session)},
+	}
+	if o.Active() {
+		out = append(out,
+			field{"waits", reasonText(x.Reason) + ", since " + when(x.Since, now)},
+			field{"last error", errorText(o, now)},
+			field{"next step", at(x.Next, now)},
+			field{"unblocked by", x.Unblock})
+	} else {
+		out = append(out, field{"ended", at(o.FinishedAt, now)}, field{"because", errorOf(o)})
+	}
+	return append(out,
+		field{"attempts", fmt.Sprint(o.Attempts)},
+		field{"not before", at(o.NotBefore, now)},
+		field{"asked for", askedText(o, now)},
+		field{"reason", o.Why},
+		field{"labels", labelText(o.Labels)},
+		field{"token", tokenText(o)},
+		field{"expires", expiryText(o, now)},
+		field{"retry of", string(o.RetryOf)},
+	)
+}
+
+// at is when, or "" for no moment.
+func at(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return when(t, now)
+}
+
+func phaseText(o engine.Operation) string {
+	text := string(o.Phase)
+	switch {
+	case o.Phase.Ended():
+		return text
+	case !o.CancelAt.IsZero():
+		text += ", to be canceled if it was not sent"
+	case o.Sent == store.SentNo:
+		text += ", not sent"
+	case o.Sent == store.SentUnknown:
+		text += ", perhaps sent"
+	case o.Sent == store.SentAccepted:
+		text += ", accepted by the provider"
+	}
+	return text
+}
+
+func errorText(o engine.Operation, now time.Time) string {
+	if o.LastError == "" {
+		return ""
+	}
+	return o.LastError + ", " + when(o.LastErrorAt, now)
+}
+
+func askedText(o engine.Operation, now time.Time) string {
+	text := when(o.CreatedAt, now)
+	if o.RequestedBy != "" {
+		text += " by " + o.RequestedBy
+	}
+	return text + " by way of " + o.Source
+}
+
+func labelText(labels map[string]string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		parts = append(parts, k+"="+labels[k])
+	}
+	return strings.Join(parts, " ")
+}
+
+// tokenText leaves out a token that says nothing new.
+func tokenText(o engine.Operation) string {
+	if o.ClientToken == string(o.ID) {
+		return ""
+	}
+	return o.ClientToken
+}
+
+func expiryText(o engine.Operation, now time.Time) string {
+	if o.Phase.Ended() || o.Sent == store.SentAccepted {
+		return ""
+	}
+	return when(o.ExpiresAt, now) + " if it was not sent by then"
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// startFlags are the flags of "start".
+type startFlags struct {
+	token, notBefore, why string
+	expire                time.Duration
+	labels                []string
+	wait                  bool
+}
+
+func (t *tool) startCommand() *cobra.Command {
+	var s startFlags
+	c := &cobra.Command{
+		Use:   "start STUDIO SESSION",
+		Short: "Ask for a session to be started",
+		Long: `Start asks for a session to be started, and returns when the request is on disk;
+no network is needed. "rouse run" carries it out.
+
+If an operation is active for the session, the request joins it. With --token it
+is idempotent: the same token again joins the operation, or meets it after its
+end, and never starts the session a second time.
+
+With --wait it carries out what is queued, in this process, until this request
+has ended: exit status 0 if the session is READY.`,
+		Example: `  rouse start lab ws-1 --reason dailies
+  rouse start lab ws-1 --not-before 08:30 --label show=aurora
+  rouse start lab ws-1 --wait`,
+		Args: words(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := s.request(c, args, time.Now())
+			if err != nil {
+				return err
+			}
+			return t.start(c.Context(), r, s.wait)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&s.token, "token", "", "client `TOKEN`, 1 to 64 printable characters (default: a new one)")
+	f.DurationVar(&s.expire, "expire", 24*time.Hour, "give up if it could not be sent for so long, counted from when it may be sent")
+	f.StringVar(&s.notBefore, "not-before", "", "earliest `TIME` to send it: 2006-01-02T15:04:05Z, 08:30 or +2h")
+	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE` to find it by; may be repeated")
+	f.StringVar(&s.why, "reason", "", "`TEXT` for people: what it is for")
+	f.BoolVar(&s.wait, "wait", false, "carry it out now, and wait for its end")
+	return c
+}
+
+// request is what was typed, as the engine takes it.
+func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (engine.Request, error) {
+	r := engine.Request{
+		Ref: engine.Ref{StudioID: args[0], SessionID: args[1]}, ClientToken: s.token,
+		RequestedBy: userName(), Why: s.why,
+	}
+	if c.Flags().Changed("token") {
+		if err := transport.CheckToken(s.token); err != nil {
+			return r, err
+		}
+	}
+	var err error
+	if c.Flags().Changed("not-before") {
+		if r.NotBefore, err = ahead(s.notBefore, now); err != nil {
+			return r, usagef("--not-before: %w", err)
+		}
+	}
+	if s.expire <= 0 {
+		return r, usagef("--expire %v: it must be longer than nothing", s.expire)
+	}
+	from := now
+	if r.NotBefore.After(now) {
+		from = r.NotBefore
+	}
+	r.ExpiresAt = from.Add(s.expire)
+	r.Labels, err = labels(s.labels)
+	return r, err
+}
+
+// labels reads NAME=VALUE texts.
+func labels(texts []string) (map[string]string, error) {
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	out := make(map[string]string, len(texts))
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, usagef("--label %q is not NAME=VALUE", text)
+		}
+		if _, twice := out[name]; twice {
+			return nil, usagef("--label %q: %q is given twice", text, name)
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
+// userName is the user of the system, for the records; "" if it cannot be had.
+func userName() string {
+	u, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	name := clean(u.Username)
+	return name[:min(len(name), 128)]
+}
+
+func (t *tool) start(ctx context.Context, r engine.Request, wait bool) error {
+	client := t.provider.offline()
+	if wait {
+		var err error
+		if client, err = t.provider.client(ctx); err != nil {
+			return fmt.Errorf("nothing was queued: %w", err)
+		}
+	}
+	return t.with(client, func(d *desk) error {
+		receipt, err := d.engine.Start(ctx, r)
+		if err != nil {
+			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
+		}
+		if wait {
+			return t.await(ctx, d, receipt.Operation)
+		}
+		return t.started(ctx, d, receipt)
+	})
+}
+
+// started says what became of a request.
+func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
+	o := r.Operation
+	name := o.Ref.StudioID + " " + o.Ref.SessionID
+	if t.json {
+		if err := t.recordOperation(ctx, d, o.ID); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.Phase.Ended() && o.Phase != fsm.Succeeded:
+		return fmt.Errorf("nothing was queued: this token's operation %s is over: %s", o.ID, endText(o))
+	case t.json:
+	case o.Phase.Ended():
+		t.screen.say("nothing to do: this token's operation %s is over: %s", o.ID, endText(o))
+	case !r.Created:
+		t.screen.say("joined operation %s of %s (%s, asked for by %s)", o.ID, name, o.Phase, orSomebody(o.RequestedBy))
+	case o.NotBefore.After(time.Now()):
+		t.screen.say("queued %s as operation %s, not before %s", name, o.ID, clock(o.NotBefore, time.Now()))
+	default:
+		t.screen.say("queued %s as operation %s", name, o.ID)
+	}
+	return nil
+}
+
+// await carries out what is queued until one operation has ended, and shows how
+// it fares.
+func (t *tool) await(ctx context.Context, d *desk, o engine.Operation) error {
+	err := d.run(ctx, func(ctx context.Context) error {
+		ended := make(chan error, 1)
+		go func() {
+			_, err := d.engine.Wait(ctx, o.ID)
+			ended <- err
+		}()
+		defer t.screen.status("")
+		return t.watch(ctx, d, o.ID, ended)
+	})
+	var end *engine.EndError
+	if err != nil && !errors.As(err, &end) {
+		return interrupted(err, fmt.Sprintf("the request stays queued as operation %s, and \"rouse run\" goes on with it", o.ID))
+	}
+	o, gerr := d.engine.Get(ctx, o.ID)
+	switch {
+	case gerr != nil:
+		return gerr
+	case t.json:
+		t.screen.record(recordOf(engine.Explanation{Operation: o}))
+	case err == nil:
+		t.screen.say("%s", endText(o))
+	}
+	if err != nil {
+		return errors.New(endText(o))
+	}
+	return nil
+}
+
+// watch shows how an operation fares until ended tells of its end.
+func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan error) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := ""
+	for {
+		x, err := d.explain(ctx, id)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			return err
+		case err != nil || x.Operation.Phase.Ended() || x.Reason == engine.NotRunning: // ends, or is about to begin
+		case t.screen.live():
+			t.screen.status("%s", progress(x, time.Now()))
+		case shortly(x) != last:
+			last = shortly(x)
+			t.screen.note("%s", progress(x, time.Now()))
+		}
+		select {
+		case err := <-ended:
+			return err
+		case <-tick.C:
+		}
+	}
+}
+
+// interrupted says what stands when Ctrl-C cut a wait short; another error is
+// left as it is.
+func interrupted(err error, stands string) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("interrupted: %s", stands)
+	}
+	return err
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// tool is one invocation: what its global flags say, and where it writes.
+type tool struct {
+	screen   *screen
+	json     bool
+	db       database
+	provider provider
+	began    bool // a command has begun: what goes wrong from here on is no wrong usage
+}
+
+func newTool(stdout, stderr io.Writer) *tool {
+	return &tool{screen: &screen{out: stdout, err: stderr, width: terminalWidth}}
+}
+
+// execute carries out a command line and returns the exit status.
+func (t *tool) execute(ctx context.Context, args []string) int {
+	root := t.commands()
+	root.SetArgs(commandFirst(root, args))
+	root.SetOut(t.screen.out)
+	root.SetErr(t.screen.err)
+	c, err := root.ExecuteContextC(ctx)
+	if err != nil && !t.began {
+		err = &usageError{err: err}
+	}
+	if err == nil {
+		err = t.screen.failure()
+	}
+	return t.report(c, err)
+}
+
+// commands builds the tree of commands.
+func (t *tool) commands() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rouse",
+		Short: "Wake workstations, and never forget that you asked",
+		Long: `Rouse wakes workstations and never forgets that it was asked to. "start" puts a
+request on disk, with or without a network; "run" carries out what is queued,
+each start once. Flags may stand before or after the command.
+
+Exit status: 0 done as asked, 1 it ended otherwise, 2 wrong usage, 3 another
+process holds the database.`,
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if err := t.db.check(c.Flags()); err != nil {
+				return err
+			}
+			t.began = true
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("no command is given")
+			}
+			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+				return usagef("unknown command %q: did you mean %q?", args[0], like[0])
+			}
+			return usagef("unknown command %q", args[0])
+		},
+	}
+	f := root.PersistentFlags()
+	f.BoolVar(&t.json, "json", false, "print one JSON object a line")
+	t.db.flags(f)
+	t.provider.flags(f)
+	for _, g := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"do", "Waking:", []*cobra.Command{t.startCommand(), t.runCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
+		{"look", "Looking:", []*cobra.Command{t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
+		{"keep", "Upkeep:", []*cobra.Command{t.checkCommand(), t.backupCommand(), t.pruneCommand(), t.versionCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.id
+			root.AddCommand(c)
+		}
+	}
+	return root
+}
+
+// commandFirst moves the command's name before the flags that stand before it,
+// since cobra knows a command's own flags only after its name.
+func commandFirst(root *cobra.Command, args []string) []string {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case a == "--":
+			return args
+		case strings.HasPrefix(a, "--"):
+			if !strings.Contains(a, "=") && takesValue(root, a[2:]) {
+				i++
+			}
+		case len(a) > 1 && a[0] == '-': // short flags take no value
+		default:
+			moved := append([]string{a}, args[:i]...)
+			return append(moved, args[i+1:]...)
+		}
+	}
+	return args
+}
+
+// takesValue reports whether a flag of any command is followed by its value. No
+// name is used both ways.
+func takesValue(root *cobra.Command, flag string) bool {
+	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+		f := c.Flags().Lookup(flag)
+		if f == nil {
+			f = c.PersistentFlags().Lookup(flag)
+		}
+		if f != nil {
+			return f.NoOptDefVal == ""
+		}
+	}
+	return false
+}
+
+// desk is an open database and an engine on it.
+type desk struct {
+	path   string
+	store  *bolt.Store
+	engine *engine.Engine
+}
+
+// with opens the database, lets do work on it, and closes it.
+func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
+	logger := slog.New(slog.NewTextHandler(cleanWriter{t.screen}, &slog.HandlerOptions{
+		Level: slog.LevelWarn,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+	s, path, err := t.db.open(bolt.Config{Logger: logger}, t.screen.note)
+	if err != nil {
+		return err
+	}
+	e, err := engine.New(s, p, engine.Config{Source: "cli", Keep: keep, Logger: logger})
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	err = do(&desk{path: path, store: s, engine: e})
+	return errors.Join(err, e.Close(), s.Close())
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// explain is engine.Explain in this tool's terms: what would unblock an
+// operation is a command, and a lane's pause is said though nothing runs.
+func (d *desk) explain(ctx context.Context, id engine.ID) (engine.Explanation, error) {
+	x, err := d.engine.Explain(ctx, id)
+	if err != nil {
+		return x, err
+	}
+	if x.Reason == engine.NotRunning {
+		x.Unblock = `"rouse run"`
+		lane, err := d.lane(ctx, x.Operation.Lane)
+		if err != nil {
+			return x, err
+		}
+		if lane.Paused && x.Operation.Sent == store.SentNo {
+			x.Reason, x.Since = engine.Paused, lane.PausedAt
+		}
+	}
+	if x.Reason == engine.Paused {
+		x.Unblock = fmt.Sprintf("\"rouse resume %s\"", x.Operation.Lane)
+	}
+	return x, nil
+}
+
+// lane is what is stored of a lane, zero if nothing is.
+func (d *desk) lane(ctx context.Context, name string) (store.Lane, error) {
+	lanes, err := d.store.Lanes(ctx)
+	if err != nil {
+		return store.Lane{}, err
+	}
+	for _, l := range lanes {
+		if l.Name == name {
+			return l, nil
+		}
+	}
+	return store.Lane{}, nil
+}
+
+// reasonText says a reason for waiting to a person.
+func reasonText(r engine.Waiting) string {
+	switch r {
+	case engine.NotRunning:
+		return `queued for "rouse run"`
+	case engine.Scheduled:
+		return "scheduled for later"
+	case engine.ClockHeld:
+		return "it looks expired, but this machine's clock is in doubt"
+	case engine.StoreFull:
+		return "the disk is full"
+	case engine.Offline:
+		return "the provider cannot be reached"
+	case engine.Credentials:
+		return "credentials are missing or refused"
+	case engine.Paused:
+		return "its lane is paused"
+	case engine.Throttled:
+		return "the provider asks for fewer calls"
+	case engine.Quota:
+		return "the quota is used up"
+	case engine.Capacity:
+		return "the provider has no machine to give"
+	case engine.Conflict:
+		return "another operation is under way on the session"
+	case engine.Backoff:
+		return "waits after an error"
+	case engine.Looking:
+		return "perhaps started already: looking first"
+	case engine.Booting:
+		return "boots"
+	case engine.Queued:
+		return "its turn comes"
+	}
+	return string(r)
+}
+
+// shortly says in a few words how an operation is: why it waits, or its end.
+func shortly(x engine.Explanation) string {
+	o := x.Operation
+	if o.Phase.Ended() {
+		return errorOf(o)
+	}
+	text := reasonText(x.Reason)
+	if x.Reason == engine.Scheduled {
+		text = "not before " + clock(o.NotBefore, time.Now())
+	}
+	if o.LastError != "" {
+		text += ": " + o.LastError
+	}
+	return text
+}
+
+// progress says how an operation is that somebody waits for.
+func progress(x engine.Explanation, now time.Time) string {
+	o := x.Operation
+	text := o.Ref.StudioID + " " + o.Ref.SessionID + ": " + shortly(x)
+	if x.Reason == engine.Booting && o.Session != "" {
+		text += " (" + string(o.Session) + ")"
+	}
+	if !x.Since.IsZero() && x.Since.Before(now) && x.Reason != engine.Queued && x.Reason != engine.Scheduled {
+		text += fmt.Sprintf(", for %s", span(now.Sub(x.Since)))
+	}
+	if x.Next.After(now) && x.Reason != engine.Booting {
+		text += fmt.Sprintf(", next step in %s", span(x.Next.Sub(now).Round(time.Second)))
+	}
+	return text
+}
+
+// endText says how an operation ended, to a person.
+func endText(o engine.Operation) string {
+	name := o.Ref.StudioID + " " + o.Ref.SessionID
+	switch o.Phase {
+	case fsm.Succeeded:
+		text := name + " is READY"
+		if d := o.FinishedAt.Sub(o.CreatedAt); d > 0 {
+			text += " (asked for " + span(d) + " before)"
+		}
+		return text
+	case fsm.Expired:
+		return fmt.Sprintf("the start of %s ended EXPIRED: it could not be sent by %s", name, clock(o.ExpiresAt, time.Now()))
+	case fsm.Canceled:
+		return fmt.Sprintf("the start of %s ended CANCELED by %s", name, orSomebody(o.CancelBy))
+	}
+	return fmt.Sprintf("the start of %s ended %s: %s", name, o.Phase, errorOf(o))
+}
+
+func orSomebody(name string) string {
+	if name == "" {
+		return "somebody"
+	}
+	return name
+}
