@@ -27,7 +27,7 @@ func worker(ctx context.Context, db, endpoint string) error {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return credentials, nil
 		}),
-	}, func(o *nimble.Options) { o.TokenMemory = time.Hour })
+	})
 	e, err := engine.Open(db, client, engine.Config{
 		Timeout: 2 * time.Second, // the studio is near
 		Lane:    func(string) engine.LaneConfig { return engine.LaneConfig{Rate: 20} },

@@ -43,7 +43,8 @@ type Options struct {
 	DisableClockSkewCorrection bool
 
 	// TokenMemory is how long the provider remembers a client token; see
-	// [transport.Traits]. 0: not known.
+	// [transport.Traits]. 0 is [DefaultTokenMemory]; negative: not known, and
+	// only what a look shows is relied on.
 	TokenMemory time.Duration
 	// StaleFor is how long answers may show the past; see [transport.Traits].
 	// 0 is [transport.DefaultStaleFor].
@@ -112,6 +113,9 @@ func New(options Options, optFns ...func(*Options)) *Client {
 	if options.Logger == nil {
 		options.Logger = logging.Nop{}
 	}
+	if options.TokenMemory == 0 {
+		options.TokenMemory = DefaultTokenMemory
+	}
 	return &Client{options: options, http: straight(options.HTTPClient)}
 }
 
@@ -172,12 +176,18 @@ func (c *Client) List(ctx context.Context, in transport.ListInput) (transport.Li
 	return result[transport.ListOutput](c.invoke(ctx, "ListStreamingSessions", in))
 }
 
+// DefaultTokenMemory is what a zero [Options].TokenMemory means. The service
+// never said for how long it remembered a client token; an hour is longer than
+// any retry of its own SDKs lasted, and well within the day that other services
+// promise.
+const DefaultTokenMemory = time.Hour
+
 // Traits are the same for every session: idempotent by token, for as long as
 // Options says, batches of up to 100.
 func (c *Client) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{
 		Repeat:      transport.ByToken,
-		TokenMemory: c.options.TokenMemory,
+		TokenMemory: max(0, c.options.TokenMemory),
 		StaleFor:    c.options.StaleFor,
 		MaxBatch:    maxBatch,
 	}
