@@ -3,6 +3,7 @@ package engine
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
@@ -61,7 +62,7 @@ func (r *run) plan() store.ClaimRequest {
 		switch {
 		case room.Sends > 0 || room.Looks > 0:
 			heap.Pop(&r.ready)
-			room.Sends = min(room.Sends, maxInFlight-r.inFlight)
+			room.Sends = min(room.Sends, (maxInFlight-r.inFlight)*max(1, l.starts))
 			room.Looks = min(room.Looks, (maxInFlight-r.inFlight)*max(1, l.batch))
 			req.Lanes = append(req.Lanes, room)
 		case next.IsZero():
@@ -104,7 +105,7 @@ func (r *run) assign(req store.ClaimRequest, got store.Claimed, merges []uint64)
 			r.spawn(r.lane(op.Lane), func(l *lane) { r.overdue(l, op) })
 		}
 	}
-	looks := map[*lane][]store.Operation{}
+	sends, looks := map[*lane][]store.Operation{}, map[*lane][]store.Operation{}
 	for _, op := range got.Operations {
 		l := r.lane(op.Lane)
 		switch {
@@ -115,28 +116,28 @@ func (r *run) assign(req store.ClaimRequest, got store.Claimed, merges []uint64)
 			l.looking++
 			r.spawn(l, func(l *lane) { r.probe(l, op) })
 		case op.Sent == store.SentNo:
-			l.sending++
-			l.pace.take(time.Now())
-			r.spawn(l, func(l *lane) { r.send(l, op) })
+			sends[l] = append(sends[l], op)
 		default:
 			looks[l] = append(looks[l], op)
 		}
 	}
+	for l, ops := range sends {
+		l.starts = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxStarts
+		r.spawnCalls(l, ops, l.starts, &l.sending, r.send)
+	}
 	for l, ops := range looks {
-		r.spawnLooks(l, ops)
+		l.batch = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxBatch
+		r.spawnCalls(l, ops, l.batch, &l.looking, r.look)
 	}
 }
 
-// spawnLooks makes calls of operations that share a lane. mu must be held.
-func (r *run) spawnLooks(l *lane, ops []store.Operation) {
-	l.batch = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxBatch
-	for len(ops) > 0 {
-		n := min(len(ops), max(1, l.batch))
-		part := ops[:n:n]
-		ops = ops[n:]
-		l.looking++
+// spawnCalls makes calls of operations that share a lane, each of up to size of
+// them. mu must be held.
+func (r *run) spawnCalls(l *lane, ops []store.Operation, size int, inFlight *int, work func(*lane, []store.Operation)) {
+	for part := range slices.Chunk(ops, max(1, size)) {
+		*inFlight++
 		l.pace.take(time.Now())
-		r.spawn(l, func(l *lane) { r.look(l, part) })
+		r.spawn(l, func(l *lane) { work(l, part) })
 	}
 }
 

@@ -19,6 +19,7 @@ type lane struct {
 	due    store.LaneDue // of the operations that nobody holds; zero: none
 	merges uint64        // counts what Due said of it: see run.merge
 	batch  int           // sessions a look may take, as last seen
+	starts int           // and a start
 
 	sending, looking int // calls in flight
 	turn             bool
@@ -80,6 +81,7 @@ func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
 		return r, now.Add(l.pace.wait(mono))
 	}
 	r.Sends, r.Looks = l.share(free, isDue(send, now), isDue(look, now))
+	r.Sends *= max(1, l.starts)
 	r.Looks *= max(1, l.batch)
 	return r, time.Time{}
 }

@@ -164,7 +164,7 @@ func (r *run) resend(l *lane, op store.Operation) {
 			return
 		case wait <= 0:
 			if r.fresh(l, op) {
-				r.mark(l, op)
+				r.mark(l, []store.Operation{op})
 			}
 			return
 		}

@@ -13,11 +13,18 @@ import (
 // The workers. Each owns the operations that it was given until it has applied
 // or released them: decide, commit, act, in that order.
 
-// send starts the session of an operation that was never sent.
-func (r *run) send(l *lane, op store.Operation) {
+// send starts the sessions of operations of one lane that were never sent, by
+// one call where there are several.
+func (r *run) send(l *lane, ops []store.Operation) {
 	defer r.finished(&l.sending)
-	if r.fresh(l, op) {
-		r.mark(l, op)
+	ready := make([]store.Operation, 0, len(ops))
+	for _, op := range ops {
+		if r.fresh(l, op) {
+			ready = append(ready, op)
+		}
+	}
+	if len(ready) > 0 {
+		r.mark(l, ready)
 	}
 }
 
@@ -59,47 +66,77 @@ func (r *run) rule(l *lane, op store.Operation, rule ruling) {
 	r.settle(l, j)
 }
 
-// mark commits that a send may have happened, and then sends. before is the
-// record as it stands.
-func (r *run) mark(l *lane, before store.Operation) {
-	op := before
-	op.LastSentAt = r.e.now()
-	if op.SentAt.IsZero() {
-		op.SentAt = op.LastSentAt
+// marked is an operation that is marked as sent, and its record before that.
+type marked struct{ op, before store.Operation }
+
+// mark commits that sends may have happened, all in one commit, and then sends.
+// ops are the records as they stand.
+func (r *run) mark(l *lane, ops []store.Operation) {
+	changes := make([]store.Change, len(ops))
+	now := r.e.now()
+	for i, op := range ops {
+		op.LastSentAt = now
+		if op.SentAt.IsZero() {
+			op.SentAt = now
+		}
+		op.Sent = store.SentUnknown
+		op.Attempts++
+		changes[i].Operation = op
 	}
-	op.Sent = store.SentUnknown
-	op.Attempts++
-	switch errs, err := r.e.store.Apply(r.calls, []store.Change{{Operation: op}}); {
-	case err != nil:
+	errs, err := r.e.store.Apply(r.calls, changes)
+	if err != nil {
 		if r.calls.Err() == nil {
 			r.trouble(err)
 		}
-		r.release(before)
-		return
-	case errs[0] != nil: // a cancel or a join came first: the next claim sees it
-		r.release(before)
+		r.release(ops...)
 		return
 	}
-	op.Version++
-	if now := r.e.now(); !now.Before(op.ExpiresAt) { // the commit took its time
-		j := r.judge(l, op, answer{call: startCall, row: unreachable, began: now, at: now})
-		j.before, j.rule = before, (*judge).expireMarked
-		r.settle(l, j)
-		return
+	var sends []marked
+	for i, before := range ops {
+		op := changes[i].Operation
+		op.Version++
+		switch now := r.e.now(); {
+		case errs[i] != nil: // a cancel or a join came first: the next claim sees it
+			r.release(before)
+		case !now.Before(op.ExpiresAt): // the commit took its time
+			j := r.judge(l, op, answer{call: startCall, row: unreachable, began: now, at: now})
+			j.before, j.rule = before, (*judge).expireMarked
+			r.settle(l, j)
+		default:
+			sends = append(sends, marked{op, before})
+		}
 	}
-	r.call(l, op, before)
+	if len(sends) > 0 {
+		r.call(l, sends)
+	}
 }
 
 // call makes the one wire attempt, and commits what came of it.
-func (r *run) call(l *lane, op, before store.Operation) {
-	a := r.begin(startCall)
+func (r *run) call(l *lane, sends []marked) {
+	ins := make([]transport.StartInput, len(sends))
+	calls := make([]call, len(sends))
+	for i, s := range sends {
+		ins[i] = transport.StartInput{Ref: s.op.Ref, ClientToken: s.op.ClientToken}
+		calls[i] = startCall
+	}
+	whole := r.begin(startCall)
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
-	s, err := r.e.transport.Start(ctx, transport.StartInput{Ref: op.Ref, ClientToken: op.ClientToken})
-	done()
-	r.heard(l, &a, s, err)
-	j := r.judge(l, op, a)
-	j.before = before
-	r.settle(l, j)
+	defer done()
+	var results []transport.Result
+	var err error
+	if len(ins) == 1 {
+		results = make([]transport.Result, 1)
+		results[0].Session, results[0].Err = r.e.transport.Start(ctx, ins[0])
+	} else {
+		results, err = r.e.transport.(transport.BatchStarter).BatchStart(ctx, ins)
+	}
+	answers := r.hearAll(l, whole, calls, results, err)
+	judges := make([]*judge, len(sends))
+	for i, s := range sends {
+		judges[i] = r.judge(l, s.op, answers[i])
+		judges[i].before = s.before
+	}
+	r.settle(l, judges...)
 }
 
 func (r *run) begin(c call) answer {
@@ -169,28 +206,35 @@ func (r *run) get(l *lane, op store.Operation, probe bool) answer {
 	return a
 }
 
-// getBatch returns an answer for each operation. The lane hears of the call
-// once: by a member that was answered, else by the failure.
+// getBatch returns an answer for each operation.
 func (r *run) getBatch(l *lane, ops []store.Operation) []answer {
 	refs := make([]transport.Ref, len(ops))
+	calls := make([]call, len(ops))
 	for i, op := range ops {
-		refs[i] = op.Ref
+		refs[i], calls[i] = op.Ref, callFor(op)
 	}
 	whole := r.begin(pollCall)
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
 	defer done()
 	results, err := r.e.transport.(transport.BatchGetter).BatchGet(ctx, refs)
-	if err == nil && len(results) != len(refs) {
-		err = &transport.Error{Kind: transport.Unknown, Message: fmt.Sprintf("a batch of %d got %d results", len(refs), len(results))}
+	return r.hearAll(l, whole, calls, results, err)
+}
+
+// hearAll makes answers of a call's results. The lane hears of the call once: by
+// a member that was answered, else by the failure.
+func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.Result, err error) []answer {
+	n := len(calls)
+	if err == nil && len(results) != n {
+		err = &transport.Error{Kind: transport.Unknown, Message: fmt.Sprintf("a batch of %d got %d results", n, len(results))}
 	}
 	if err != nil {
-		results = slices.Repeat([]transport.Result{{Err: err}}, len(refs))
+		results = slices.Repeat([]transport.Result{{Err: err}}, n)
 	}
-	answers := make([]answer, len(ops))
+	answers := make([]answer, n)
 	voice := 0
-	for i, op := range ops {
+	for i := range answers {
 		answers[i] = whole
-		answers[i].call = callFor(op)
+		answers[i].call = calls[i]
 		answers[i].at = r.e.now()
 		answers[i].read(results[i].Session, results[i].Err)
 		if answers[i].protocol() && !answers[voice].protocol() {

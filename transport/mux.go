@@ -103,48 +103,67 @@ func (m *Mux) Traits(ref Ref) Traits {
 // BatchGet splits refs by transport. The refs of a transport whose call fails
 // have its error as their own.
 func (m *Mux) BatchGet(ctx context.Context, refs []Ref) ([]Result, error) {
-	out := make([]Result, len(refs))
-	type part struct {
-		t   Transport
-		ids []int
-	}
-	parts := map[string]part{} // by pattern: a Transport need not be comparable
-	for i, ref := range refs {
-		t, pattern, err := m.match(ref.StudioID)
+	return split(m, refs, member[Ref]{
+		ref:  func(r Ref) Ref { return r },
+		most: func(tr Traits) int { return tr.MaxBatch },
+		one:  func(t Transport, r Ref) (Session, error) { return t.Get(ctx, r) },
+		many: func(t Transport, rs []Ref) ([]Result, error) { return t.(BatchGetter).BatchGet(ctx, rs) },
+	}), nil
+}
+
+// BatchStart splits inputs by transport, as BatchGet does.
+func (m *Mux) BatchStart(ctx context.Context, ins []StartInput) ([]Result, error) {
+	return split(m, ins, member[StartInput]{
+		ref:  func(in StartInput) Ref { return in.Ref },
+		most: func(tr Traits) int { return tr.MaxStarts },
+		one:  func(t Transport, in StartInput) (Session, error) { return t.Start(ctx, in) },
+		many: func(t Transport, ins []StartInput) ([]Result, error) { return t.(BatchStarter).BatchStart(ctx, ins) },
+	}), nil
+}
+
+// member is what a batch is made of, and how a transport takes it.
+type member[T any] struct {
+	ref  func(T) Ref
+	most func(Traits) int
+	one  func(Transport, T) (Session, error)
+	many func(Transport, []T) ([]Result, error)
+}
+
+// split gives each transport its part of a batch, by as few calls as its traits
+// allow: two transports may share a lane and take batches of different size.
+func split[T any](m *Mux, all []T, how member[T]) []Result {
+	out := make([]Result, len(all))
+	parts := map[string][]int{} // by pattern: a Transport need not be comparable
+	routes := map[string]Transport{}
+	for i, one := range all {
+		t, pattern, err := m.match(how.ref(one).StudioID)
 		if err != nil {
 			out[i].Err = err
 			continue
 		}
-		parts[pattern] = part{t, append(parts[pattern].ids, i)}
+		routes[pattern] = t
+		parts[pattern] = append(parts[pattern], i)
 	}
-	for _, p := range parts {
-		batch(ctx, p.t, refs, p.ids, out)
-	}
-	return out, nil
-}
-
-// batch gets the part of refs that t serves, by as few calls as t's traits
-// allow: two transports may share a lane and take batches of different size.
-func batch(ctx context.Context, t Transport, refs []Ref, part []int, out []Result) {
-	b, ok := t.(BatchGetter)
-	most := TraitsOf(t, refs[part[0]]).MaxBatch
-	if !ok || most == 0 {
-		for _, i := range part {
-			out[i].Session, out[i].Err = t.Get(ctx, refs[i])
+	for pattern, part := range parts {
+		t := routes[pattern]
+		most := how.most(TraitsOf(t, how.ref(all[part[0]])))
+		for some := range slices.Chunk(part, max(1, most)) {
+			if most == 0 {
+				out[some[0]].Session, out[some[0]].Err = how.one(t, all[some[0]])
+				continue
+			}
+			oneCall(t, all, some, how, out)
 		}
-		return
 	}
-	for some := range slices.Chunk(part, most) {
-		oneBatch(ctx, b, refs, some, out)
-	}
+	return out
 }
 
-func oneBatch(ctx context.Context, b BatchGetter, refs []Ref, part []int, out []Result) {
-	mine := make([]Ref, len(part))
+func oneCall[T any](t Transport, all []T, part []int, how member[T], out []Result) {
+	mine := make([]T, len(part))
 	for n, i := range part {
-		mine[n] = refs[i]
+		mine[n] = all[i]
 	}
-	results, err := b.BatchGet(ctx, mine)
+	results, err := how.many(t, mine)
 	if err == nil && len(results) != len(mine) {
 		err = &Error{Kind: Unknown, Message: fmt.Sprintf("a batch of %d got %d results", len(mine), len(results))}
 	}

@@ -17,8 +17,9 @@ type Traits struct {
 	// StaleFor is how long after a change answers may show the past.
 	// 0 is [DefaultStaleFor].
 	StaleFor time.Duration
-	// MaxBatch is how many sessions one BatchGet takes. 0: no batches.
-	MaxBatch int
+	// MaxBatch is how many sessions one BatchGet takes, and MaxStarts one
+	// BatchStart. 0: no batches.
+	MaxBatch, MaxStarts int
 }
 
 // DefaultStaleFor is what a zero [Traits].StaleFor means.
@@ -49,6 +50,9 @@ func TraitsOf(t Transport, ref Ref) Traits {
 	}
 	if _, ok := t.(BatchGetter); !ok || tr.MaxBatch < 0 {
 		tr.MaxBatch = 0
+	}
+	if _, ok := t.(BatchStarter); !ok || tr.MaxStarts < 0 {
+		tr.MaxStarts = 0
 	}
 	return tr
 }

@@ -35,6 +35,16 @@ type BatchGetter interface {
 	BatchGet(ctx context.Context, refs []Ref) ([]Result, error)
 }
 
+// BatchStarter starts many sessions in one call.
+type BatchStarter interface {
+	// BatchStart is Start for each input, with the guarantees of Start for
+	// each: one Result for each, in order; a member that spoils a call does not
+	// spoil the others. The error is the call's, and applies to every member:
+	// with one, there are no results. ins share a lane and are at most
+	// [Traits].MaxStarts.
+	BatchStart(ctx context.Context, ins []StartInput) ([]Result, error)
+}
+
 // Lister lists a studio's sessions, a page a call.
 type Lister interface {
 	List(ctx context.Context, in ListInput) (ListOutput, error)
