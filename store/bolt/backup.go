@@ -67,11 +67,22 @@ func (w interruptible) Write(p []byte) (int, error) {
 
 // stampCopy marks a copy as one, and checks it.
 func stampCopy(ctx context.Context, path string, c Config) error {
+	f, err := os.Open(path) //nolint:gosec // a name that we made
+	if err != nil {
+		return err
+	}
+	err = checkFile(path, f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
 	copied := &Store{path: path, config: c}
 	if _, err := copied.openDB(); err != nil {
 		return err
 	}
-	err := guard(path, func() error {
+	err = guard(path, func() error {
 		return copied.db.Update(func(tx *bbolt.Tx) error {
 			b, err := in(tx)
 			if err != nil {

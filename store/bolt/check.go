@@ -25,8 +25,8 @@ type Report struct {
 // meanwhile may be seen or not. The error is why it could not go on; what is
 // damaged is in the report.
 //
-// It sees the damage of records. Damage of bbolt's own pages it sees where it
-// comes upon it: then the error is a *CorruptError.
+// It sees the damage of records. The pages below them were checked by Open; where
+// they were damaged since, and Check comes upon it, the error is a *CorruptError.
 func (s *Store) Check(ctx context.Context) (Report, error) {
 	r, err := checkDB(ctx, s.path, func(fn func(b buckets) error) error { return s.view(ctx, fn) })
 	for _, p := range r.Problems {

@@ -252,11 +252,10 @@ func openDamaged(t *testing.T, data []byte, want map[string]store.Operation) str
 			t.Errorf("%s reads as %+v", session, o)
 		}
 	}
-	events, eerr := s.Events(t.Context(), "", 500)
+	_, eerr := s.Events(t.Context(), "", 500)
 	r, cerr := s.Check(t.Context())
 	if err != nil || eerr != nil || cerr != nil || len(r.Problems) > 0 {
 		return "noticed"
 	}
-	_ = events
 	return "nothing"
 }

@@ -35,7 +35,8 @@
 //     so that a file that was restored or went its own way is seen, and no event
 //     is skipped.
 //  5. Open neither hangs nor panics, whatever stands at the path, and alters
-//     nothing that it refuses. A crash while a file is made leaves no half of
+//     nothing that it refuses. It walks all pages of the file by itself before
+//     bbolt, which trusts them, sees it. A crash while a file is made leaves no half of
 //     one.
 //  6. One process at a time: a lock beside the file is held from Open to Close,
 //     and says who holds it.
@@ -79,6 +80,6 @@
 // bbolt's own Batch waits for a timer or a full batch: a committer of our own is
 // faster at every number of callers. An index on disk of due times would make a
 // start more than two puts, at keys in no order. bbolt's NoFreelistSync would make
-// commits a little cheaper, and lets Open walk the whole tree in a goroutine whose
+// commits a little cheaper, and makes Open walk the whole tree in a goroutine whose
 // panic nobody can catch.
 package bolt

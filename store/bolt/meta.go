@@ -23,13 +23,15 @@ const (
 // boltMeta is what is needed of such a page.
 type boltMeta struct {
 	pageSize uint32
+	root     uint64 // the page where the tree of all buckets begins
+	freelist uint64 // the page that lists the free ones; all bits: there is none
 	pages    uint64 // the high-water mark
 	tx       uint64
 }
 
-// checkMeta returns ErrForeign if f is no bbolt file, and a *CorruptError if it
+// checkFile returns ErrForeign if f is no bbolt file, and a *CorruptError if it
 // is one that cannot be used.
-func checkMeta(path string, f *os.File) error {
+func checkFile(path string, f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
@@ -66,8 +68,11 @@ func checkMeta(path string, f *os.File) error {
 	case newest == nil:
 		return &CorruptError{Path: path, Detail: "neither of its two first pages is whole"}
 	}
-	if need := int64(newest.pages) * int64(newest.pageSize); newest.pages > 1<<48 || info.Size() < need { //nolint:gosec // bounded
+	if need := int64(newest.pages) * int64(newest.pageSize); newest.pageSize < 512 || newest.pages > 1<<40 || info.Size() < need { //nolint:gosec // bounded
 		return &CorruptError{Path: path, Detail: fmt.Sprintf("it has %d bytes, and was %d long: it is cut short", info.Size(), need)}
+	}
+	if err := checkPages(f, newest); err != nil {
+		return &CorruptError{Path: path, Detail: err.Error()}
 	}
 	return nil
 }
@@ -90,5 +95,8 @@ func readMeta(f *os.File, offset int64) (m *boltMeta, magic bool, err error) {
 	if order.Uint32(b[4:]) != metaVersion || order.Uint64(b[metaSum:]) != h.Sum64() {
 		return nil, true, nil
 	}
-	return &boltMeta{pageSize: order.Uint32(b[8:]), pages: order.Uint64(b[40:]), tx: order.Uint64(b[48:])}, true, nil
+	return &boltMeta{
+		pageSize: order.Uint32(b[8:]), root: order.Uint64(b[16:]), freelist: order.Uint64(b[32:]),
+		pages: order.Uint64(b[40:]), tx: order.Uint64(b[48:]),
+	}, true, nil
 }

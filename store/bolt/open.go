@@ -133,7 +133,7 @@ func (s *Store) examine() error {
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
-	err = checkMeta(s.path, f)
+	err = checkFile(s.path, f)
 	if cerr := f.Close(); err == nil && cerr != nil {
 		err = fmt.Errorf("bolt: %w", cerr)
 	}

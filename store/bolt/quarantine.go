@@ -53,7 +53,9 @@ func (s *Store) setAside(found []aside) error {
 		return err
 	}
 	for _, a := range found {
-		if err := b.qu.Put(append([]byte(a.bucket+"\x00"), a.key...), a.value); err != nil {
+		// A damaged key may be longer than any that may be stored.
+		key := append([]byte(a.bucket+"\x00"), a.key[:min(len(a.key), 1024)]...)
+		if err := b.qu.Put(key, a.value); err != nil {
 			return err
 		}
 	}

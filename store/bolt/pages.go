@@ -1,0 +1,221 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+)
+
+// bbolt trusts its pages: one that points to itself makes a search recurse until
+// the process dies, which no recover prevents. So Open walks all pages of a file
+// once, by reads of its own, before bbolt sees it.
+
+// How a page looks: a header (id 8, flags 2, count 2, overflow 4) and elements
+// of 16 bytes each, that say where keys, values and children are.
+const (
+	pageBranch   = 0x01
+	pageLeaf     = 0x02
+	pageFreelist = 0x10
+	elementSize  = 16
+	bucketFlag   = 0x01 // of a leaf's element: its value is a bucket
+	bucketHeader = 16
+	maxDepth     = 32 // a tree that deep would hold more than any disk
+)
+
+// pageWalk checks the pages of one file.
+type pageWalk struct {
+	f    *os.File
+	m    *boltMeta
+	seen []uint64 // a bit for each page that something leads to
+}
+
+// checkPages returns what is wrong with the pages of f, as its meta page says
+// that they are, or nil.
+func checkPages(f *os.File, m *boltMeta) error {
+	w := &pageWalk{f: f, m: m, seen: make([]uint64, m.pages/64+1)}
+	if err := w.bucket(m.root, 0); err != nil {
+		return err
+	}
+	if m.freelist != ^uint64(0) {
+		return w.freelist()
+	}
+	return nil
+}
+
+// take notes that something leads to a page and those behind it; nothing else
+// may.
+func (w *pageWalk) take(id, count uint64) error {
+	for n := id; n < id+count; n++ {
+		if n < 2 || n >= w.m.pages {
+			return fmt.Errorf("page %d is outside of the file's %d", n, w.m.pages)
+		}
+		if w.seen[n/64]&(1<<(n%64)) != 0 {
+			return fmt.Errorf("page %d has two uses", n)
+		}
+		w.seen[n/64] |= 1 << (n % 64)
+	}
+	return nil
+}
+
+// read reads a page with what overflows it, and checks its header.
+func (w *pageWalk) read(id uint64, kinds uint16) ([]byte, error) {
+	if err := w.take(id, 1); err != nil {
+		return nil, err
+	}
+	size := int64(w.m.pageSize)
+	page := make([]byte, size)
+	if _, err := w.f.ReadAt(page, int64(id)*size); err != nil { //nolint:gosec // take bounds it
+		return nil, fmt.Errorf("page %d: %w", id, err)
+	}
+	order := binary.NativeEndian
+	if got := order.Uint64(page); got != id {
+		return nil, fmt.Errorf("page %d says that it is page %d", id, got)
+	}
+	if flags := order.Uint16(page[8:]); flags&kinds == 0 || flags&(flags-1) != 0 {
+		return nil, fmt.Errorf("page %d is of kind %#x", id, flags)
+	}
+	more := uint64(order.Uint32(page[12:]))
+	if more == 0 {
+		return page, nil
+	}
+	if err := w.take(id+1, more); err != nil {
+		return nil, fmt.Errorf("behind page %d: %w", id, err)
+	}
+	page = append(page, make([]byte, int64(more)*size)...)                 //nolint:gosec // take bounds it
+	if _, err := w.f.ReadAt(page[size:], (int64(id)+1)*size); err != nil { //nolint:gosec // as above
+		return nil, fmt.Errorf("behind page %d: %w", id, err)
+	}
+	return page, nil
+}
+
+// keys is the order of one bucket's keys as the walk meets them.
+type keys struct {
+	last  []byte // the last of a leaf; nil: none yet
+	floor []byte // the next is not before this
+}
+
+// bucket walks the tree of one bucket.
+func (w *pageWalk) bucket(root uint64, depth int) error {
+	return w.tree(root, depth, &keys{})
+}
+
+func (w *pageWalk) tree(id uint64, depth int, k *keys) error {
+	if depth > maxDepth {
+		return fmt.Errorf("page %d lies too deep", id)
+	}
+	page, err := w.read(id, pageBranch|pageLeaf)
+	if err != nil {
+		return err
+	}
+	if binary.NativeEndian.Uint16(page[8:])&pageLeaf != 0 {
+		return w.leaf(id, page, depth, k)
+	}
+	return w.branch(id, page, depth, k)
+}
+
+// elements calls each with the elements of a page, which stand in it entirely.
+func elements(id uint64, page []byte, each func(i int, element []byte, at uint64) error) error {
+	count := int(binary.NativeEndian.Uint16(page[10:]))
+	if pageHeader+count*elementSize > len(page) {
+		return fmt.Errorf("page %d says that it holds %d elements", id, count)
+	}
+	for i := range count {
+		at := pageHeader + i*elementSize
+		if err := each(i, page[at:at+elementSize], uint64(at)); err != nil { //nolint:gosec // small
+			return err
+		}
+	}
+	return nil
+}
+
+// within returns a part of a page.
+func within(id uint64, page []byte, from, size uint64) ([]byte, error) {
+	if from+size > uint64(len(page)) { // both come from 32 bits: no overflow
+		return nil, fmt.Errorf("page %d: an element ends outside of it", id)
+	}
+	return page[from : from+size], nil
+}
+
+func (w *pageWalk) branch(id uint64, page []byte, depth int, k *keys) error {
+	order := binary.NativeEndian
+	if order.Uint16(page[10:]) == 0 {
+		return fmt.Errorf("page %d leads nowhere", id)
+	}
+	return elements(id, page, func(i int, e []byte, at uint64) error {
+		key, err := within(id, page, at+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			if k.last != nil && bytes.Compare(key, k.last) <= 0 || bytes.Compare(key, k.floor) < 0 {
+				return fmt.Errorf("page %d: its keys are out of order", id)
+			}
+			k.floor = key
+		}
+		return w.tree(order.Uint64(e[8:]), depth+1, k)
+	})
+}
+
+func (w *pageWalk) leaf(id uint64, page []byte, depth int, k *keys) error {
+	order := binary.NativeEndian
+	return elements(id, page, func(_ int, e []byte, at uint64) error {
+		from := at + uint64(order.Uint32(e[4:]))
+		n := uint64(order.Uint32(e[8:]))
+		key, err := within(id, page, from, n)
+		if err != nil {
+			return err
+		}
+		value, err := within(id, page, from+n, uint64(order.Uint32(e[12:])))
+		if err != nil {
+			return err
+		}
+		if k.last != nil && bytes.Compare(key, k.last) <= 0 || bytes.Compare(key, k.floor) < 0 {
+			return fmt.Errorf("page %d: its keys are out of order", id)
+		}
+		k.last = key
+		if order.Uint32(e)&bucketFlag == 0 {
+			return nil
+		}
+		return w.nested(id, value, depth)
+	})
+}
+
+// nested walks a bucket that stands in a leaf, on pages of its own or, if it is
+// small, right there.
+func (w *pageWalk) nested(id uint64, value []byte, depth int) error {
+	if len(value) < bucketHeader {
+		return fmt.Errorf("page %d: a bucket is cut short", id)
+	}
+	if root := binary.NativeEndian.Uint64(value); root != 0 {
+		return w.bucket(root, depth+1)
+	}
+	page := value[bucketHeader:]
+	if len(page) < pageHeader || binary.NativeEndian.Uint16(page[8:]) != pageLeaf || depth > maxDepth {
+		return fmt.Errorf("page %d: a bucket is not a page", id)
+	}
+	return w.leaf(id, page, depth+1, &keys{})
+}
+
+// freelist checks that no page that is in use is listed as free: it would be
+// written over.
+func (w *pageWalk) freelist() error {
+	page, err := w.read(w.m.freelist, pageFreelist)
+	if err != nil {
+		return err
+	}
+	order := binary.NativeEndian
+	count, at := uint64(order.Uint16(page[10:])), uint64(pageHeader)
+	if count == 0xffff { // too many for the header
+		count, at = order.Uint64(page[pageHeader:]), pageHeader+8
+	}
+	if count > (uint64(len(page))-at)/8 {
+		return fmt.Errorf("page %d says that it lists %d free pages", w.m.freelist, count)
+	}
+	for i := range count {
+		if err := w.take(order.Uint64(page[at+8*i:]), 1); err != nil {
+			return fmt.Errorf("as free: %w", err)
+		}
+	}
+	return nil
+}
