@@ -96,29 +96,24 @@ func (t *tool) events(ctx context.Context, d *desk, p *place) error {
 // follow prints events as they come.
 func (t *tool) follow(ctx context.Context, p *place) error {
 	told := false
-	for {
+	for ctx.Err() == nil {
 		began := time.Now()
 		err := t.with(t.provider.offline(), func(d *desk) error { return t.events(ctx, d, p) })
 		var held *bolt.LockedError
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.As(err, &held):
-			if !told {
-				t.screen.note("%s; waiting", heldText(held))
-			}
-			told = true
-		case err != nil:
+		isHeld := errors.As(err, &held)
+		if isHeld && !told {
+			t.screen.note("%s; waiting", heldText(held))
+		}
+		told = isHeld
+		if err != nil && !isHeld && ctx.Err() == nil {
 			return err
-		default:
-			told = false
 		}
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(max(time.Second, 10*time.Since(began))): // leave the database to others
 		}
 	}
+	return nil
 }
 
 // feedPrinter prints events, and remembers where it is.

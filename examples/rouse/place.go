@@ -16,7 +16,8 @@ import (
 
 // database is where the database is, as --db, ROUSE_DB and the system say.
 type database struct {
-	path string // of --db
+	path      string // of --db
+	mustExist bool   // the command makes no sense on a new one
 }
 
 func (d *database) flags(f *pflag.FlagSet) {
@@ -42,32 +43,37 @@ func (d *database) chosen() string {
 // user where it is if that may surprise.
 func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
 	if path := d.chosen(); path != "" {
-		return openAt(path, c, note)
+		return d.openAt(path, c, note)
 	}
 	path, err := statePath()
 	if err != nil {
 		return nil, "", err
 	}
-	s, path, err := openAt(path, c, note)
+	local := filepath.Join(privateFolder(shared), "rouse.db")
+	if d.mustExist && !exists(path) && exists(local) {
+		path = local
+	}
+	s, path, err := d.openAt(path, c, note)
 	if !errors.Is(err, bolt.ErrNetworkFS) {
 		return s, path, err
 	}
 	// Studio homes lie on file servers, whose locks and syncs bolt does not
 	// trust. A folder of this machine is safe, but of this machine only.
-	folder, ferr := privateFolder("/var/tmp")
-	if ferr != nil {
-		return nil, "", errors.Join(err, ferr)
+	if perr := makePrivate(privateFolder(shared)); perr != nil {
+		return nil, "", errors.Join(err, perr)
 	}
-	path = filepath.Join(folder, "rouse.db")
-	note("your home is on a network file system: using %s, which only this machine sees", path)
-	return openAt(path, c, note)
+	note("your state folder is on a network file system: using %s, which only this machine sees", local)
+	return d.openAt(local, c, note)
 }
 
-func openAt(path string, c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
+func (d *database) openAt(path string, c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
 	isNew := !exists(path)
+	if isNew && d.mustExist {
+		return nil, path, fmt.Errorf("there is no database at %s", path)
+	}
 	s, err := bolt.Open(path, c)
 	if err == nil && isNew {
 		note("made a new database: %s", path)
@@ -100,26 +106,32 @@ func statePath() (string, error) {
 	return filepath.Join(folder, "rouse", "rouse.db"), nil
 }
 
-// privateFolder is a folder of this machine, kept over restarts, that only this
-// user can enter. Since everybody can write beside it, one that is there already
-// is taken only if nobody else can have prepared it.
-func privateFolder(parent string) (string, error) {
-	folder := filepath.Join(parent, "rouse-"+strconv.Itoa(os.Getuid()))
+// shared is where every user may make a folder that outlives a restart.
+const shared = "/var/tmp"
+
+// privateFolder is this user's place in a folder that is everybody's.
+func privateFolder(parent string) string {
+	return filepath.Join(parent, "rouse-"+strconv.Itoa(os.Getuid()))
+}
+
+// makePrivate makes a folder that only this user can enter. One that is there
+// already is taken only if nobody else can have prepared it.
+func makePrivate(folder string) error {
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", err
+		return err
 	}
 	info, err := os.Lstat(folder)
 	switch {
 	case err != nil:
-		return "", err
+		return err
 	case !info.IsDir():
-		return "", fmt.Errorf("%s is not a folder (%s)", folder, info.Mode().Type())
+		return fmt.Errorf("%s is not a folder (%s)", folder, info.Mode().Type())
 	case info.Mode().Perm()&0o077 != 0:
-		return "", fmt.Errorf("%s can be entered by others (mode %s)", folder, info.Mode().Perm())
+		return fmt.Errorf("%s can be entered by others (mode %s)", folder, info.Mode().Perm())
 	case !owned(info):
-		return "", fmt.Errorf("%s belongs to another user", folder)
+		return fmt.Errorf("%s belongs to another user", folder)
 	}
-	return folder, nil
+	return nil
 }
 
 // exists reports whether something has that name.

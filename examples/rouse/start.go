@@ -65,6 +65,9 @@ func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (en
 		Ref: engine.Ref{StudioID: args[0], SessionID: args[1]}, ClientToken: s.token,
 		RequestedBy: userName(), Why: s.why,
 	}
+	if err := r.Check(); err != nil {
+		return r, err
+	}
 	if c.Flags().Changed("token") {
 		if err := transport.CheckToken(s.token); err != nil {
 			return r, err
@@ -175,11 +178,10 @@ func (t *tool) await(ctx context.Context, d *desk, o engine.Operation) error {
 		return t.watch(ctx, d, o.ID, ended)
 	})
 	var end *engine.EndError
-	if err != nil && !errors.As(err, &end) {
-		return interrupted(err, fmt.Sprintf("the request stays queued as operation %s, and \"rouse run\" goes on with it", o.ID))
-	}
-	o, gerr := d.engine.Get(ctx, o.ID)
+	o, gerr := d.engine.Get(context.WithoutCancel(ctx), o.ID)
 	switch {
+	case err != nil && !errors.As(err, &end):
+		return interrupted(err, fmt.Sprintf("operation %s stays %s, and \"rouse run\" goes on with it", o.ID, o.Phase))
 	case gerr != nil:
 		return gerr
 	case t.json:

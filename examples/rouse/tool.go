@@ -57,6 +57,8 @@ process holds the database.`,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
 			if err := t.db.check(c.Flags()); err != nil {
 				return err

@@ -156,12 +156,7 @@ func (t *tool) checkCommand() *cobra.Command {
 
 // existing is with for commands that make no sense on a new database.
 func (t *tool) existing(do func(d *desk) error) error {
-	path := t.db.chosen()
-	if path == "" {
-		path, _ = statePath() // on a network file system it is elsewhere, and open says so
-	} else if !exists(path) {
-		return fmt.Errorf("there is no database at %s: %w", path, fs.ErrNotExist)
-	}
+	t.db.mustExist = true
 	return t.with(t.provider.offline(), do)
 }
 

@@ -41,7 +41,7 @@ func when(at, now time.Time) string {
 // ahead reads a moment to come: a time as RFC 3339 has it, a time of day, which
 // is the next such one here, or a duration from now.
 func ahead(text string, now time.Time) (time.Time, error) {
-	at, err := moment(text, now, 1)
+	at, err := moment(text, now, false)
 	if err == nil && timeOfDay(text) && !at.After(now) {
 		at = at.AddDate(0, 0, 1)
 	}
@@ -50,14 +50,14 @@ func ahead(text string, now time.Time) (time.Time, error) {
 
 // past reads a moment that was: as ahead, the other way round.
 func past(text string, now time.Time) (time.Time, error) {
-	at, err := moment(text, now, -1)
+	at, err := moment(text, now, true)
 	if err == nil && timeOfDay(text) && at.After(now) {
 		at = at.AddDate(0, 0, -1)
 	}
 	return at, err
 }
 
-func moment(text string, now time.Time, direction time.Duration) (time.Time, error) {
+func moment(text string, now time.Time, back bool) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
 	}
@@ -66,7 +66,10 @@ func moment(text string, now time.Time, direction time.Duration) (time.Time, err
 		return time.Date(n.Year(), n.Month(), n.Day(), at.Hour(), at.Minute(), 0, 0, time.Local), nil
 	}
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(direction * d), nil
+		if back {
+			d = -d
+		}
+		return now.Add(d), nil
 	}
 	return time.Time{}, fmt.Errorf(`%q is no time: write 2006-01-02T15:04:05Z, 08:30 or 2h`, text)
 }

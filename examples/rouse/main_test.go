@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rouse-dev/rouse/transport/nimble"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+const (
+	keyID  = "AKIDTEST"
+	secret = "not-a-real-secret"
+)
+
+// TestMain lets the test's binary be the tool, in a process of its own, when it
+// is called by the tool's name.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rouse": main})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(e *testscript.Env) error {
+			p, err := newProvider()
+			if err != nil {
+				return err
+			}
+			e.Defer(p.down)
+			e.Values[providerKey{}] = p
+			e.Vars = append(e.Vars, environment(e.WorkDir)...)
+			e.Vars = append(e.Vars, "AWS_ENDPOINT_URL_NIMBLE="+p.url(), "UP="+p.url())
+			config := filepath.Join(e.WorkDir, "config") // of the scripts that bring one
+			if text, err := os.ReadFile(config); err == nil {
+				return os.WriteFile(config, bytes.ReplaceAll(text, []byte("ENDPOINT"), []byte(p.url())), 0o600)
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":    exits,
+			"keys":     keys,
+			"provider": control,
+			"truncate": truncate,
+		},
+	})
+}
+
+type providerKey struct{}
+
+// environment is what every process of the tests sees: a home of its own, and
+// nothing of this machine's settings.
+func environment(home string) []string {
+	return []string{
+		"HOME=" + home, "TZ=UTC", "ROUSE_DB=" + filepath.Join(home, "rouse.db"),
+		"AWS_ACCESS_KEY_ID=" + keyID, "AWS_SECRET_ACCESS_KEY=" + secret, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE=" + filepath.Join(home, "none"), "AWS_SHARED_CREDENTIALS_FILE=" + filepath.Join(home, "none"),
+	}
+}
+
+// exits runs a program that must end with a status: exits 2 rouse start.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var e *exec.ExitError
+	if errors.As(err, &e) {
+		got = e.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%q exits with %d, want %d", args[1:], got, want)
+	}
+}
+
+// keys checks that each line of stdout is a JSON object with just these keys;
+// ! keys that none has any of them.
+func keys(ts *testscript.TestScript, neg bool, want []string) {
+	slices.Sort(want)
+	lines := 0
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		lines++
+		var object map[string]any
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			ts.Fatalf("%s is no JSON object: %v", line, err)
+		}
+		var got []string
+		for k := range object {
+			if !neg || slices.Contains(want, k) {
+				got = append(got, k)
+			}
+		}
+		slices.Sort(got)
+		if neg && len(got) > 0 || !neg && !slices.Equal(got, want) {
+			ts.Fatalf("%s has keys %q, want (not %v) %q", line, got, neg, want)
+		}
+	}
+	if lines == 0 {
+		ts.Fatalf("nothing was printed")
+	}
+}
+
+// control is what a script does to its provider: provider up, provider down,
+// provider effects lab ws-1 N.
+func control(ts *testscript.TestScript, _ bool, args []string) {
+	p := ts.Value(providerKey{}).(*testProvider)
+	switch args[0] {
+	case "up":
+		ts.Check(p.up())
+	case "down":
+		p.down()
+	case "effects":
+		want, err := strconv.Atoi(args[3])
+		ts.Check(err)
+		if got := p.effects(args[1], args[2]); got != want {
+			ts.Fatalf("%s %s was started %d times, want %d", args[1], args[2], got, want)
+		}
+	default:
+		ts.Fatalf("provider %q?", args)
+	}
+}
+
+// truncate FILE KEEP cuts a file to so many bytes.
+func truncate(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
+}
+
+// testProvider is a studio behind the protocol, at an address that it keeps
+// while it is down.
+type testProvider struct {
+	studio  *studio.Studio
+	address string
+	server  *httptest.Server
+}
+
+func newProvider() (*testProvider, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &testProvider{address: l.Addr().String(), studio: studio.New(studio.Config{Any: true, Boot: 50 * time.Millisecond})}
+	return p, l.Close()
+}
+
+func (p *testProvider) url() string { return "http://" + p.address }
+
+func (p *testProvider) up() error {
+	l, err := net.Listen("tcp", p.address)
+	if err != nil {
+		return err
+	}
+	p.server = httptest.NewUnstartedServer(nimble.Handler(p.studio, nimble.HandlerConfig{
+		Credentials: nimble.Keys(aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}),
+	}))
+	_ = p.server.Listener.Close()
+	p.server.Listener = l
+	p.server.Start()
+	return nil
+}
+
+func (p *testProvider) down() {
+	if p.server != nil {
+		p.server.CloseClientConnections()
+		p.server.Close()
+		p.server = nil
+	}
+}
+
+func (p *testProvider) effects(studioID, sessionID string) int {
+	return p.studio.Effects(ref(studioID, sessionID))
+}
+
+// process is the tool in a process of its own.
+type process struct {
+	t           *testing.T
+	cmd         *exec.Cmd
+	out, errOut *buffer
+	ended       chan struct{}
+}
+
+// launch starts the tool.
+func launch(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, out: &buffer{}, errOut: &buffer{}, ended: make(chan struct{})}
+	p.cmd = &exec.Cmd{Path: self, Args: append([]string{"rouse"}, args...), Env: env, Stdout: p.out, Stderr: p.errOut}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.ended
+	})
+	return p
+}
+
+// until waits for text in what the process prints.
+func (p *process) until(text string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if strings.Contains(p.out.String()+p.errOut.String(), text) {
+			return
+		}
+	}
+	p.t.Fatalf("%q does not print %q, but\n%s%s", p.cmd.Args, text, p.out, p.errOut)
+}
+
+// exit waits for the end, and checks the status.
+func (p *process) exit(want int) {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(20 * time.Second):
+		p.t.Fatalf("%q does not end; it printed\n%s%s", p.cmd.Args, p.out, p.errOut)
+	}
+	if got := p.cmd.ProcessState.ExitCode(); got != want {
+		p.t.Fatalf("%q exits with %d, want %d; it printed\n%s%s", p.cmd.Args, got, want, p.out, p.errOut)
+	}
+}
+
+func (p *process) interrupt() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// buffer can be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

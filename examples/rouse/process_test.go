@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rouse-dev/rouse/engine"
+)
+
+func ref(studioID, sessionID string) engine.Ref {
+	return engine.Ref{StudioID: studioID, SessionID: sessionID}
+}
+
+// fixture is a home, and a provider that is down.
+func fixture(t *testing.T) (*testProvider, []string) {
+	t.Helper()
+	p, err := newProvider()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.down)
+	return p, append(environment(t.TempDir()), "AWS_ENDPOINT_URL_NIMBLE="+p.url())
+}
+
+// TestInterruptedWait: Ctrl-C ends a wait, and the request stays.
+func TestInterruptedWait(t *testing.T) {
+	t.Parallel()
+	provider, env := fixture(t)
+	p := launch(t, env, "start", "lab", "ws-1", "--wait")
+	p.until("the provider cannot be reached")
+	p.interrupt()
+	p.exit(1)
+	if !strings.Contains(p.errOut.String(), `stays QUEUED, and "rouse run" goes on with it`) {
+		t.Errorf("it says %s", p.errOut)
+	}
+
+	if err := provider.up(); err != nil {
+		t.Fatal(err)
+	}
+	p = launch(t, env, "run", "--until-idle")
+	p.exit(0)
+	if got := provider.effects("lab", "ws-1"); got != 1 {
+		t.Errorf("the session was started %d times, want once", got)
+	}
+}
+
+// TestBackOnline: a wait that began offline ends when the network is back.
+func TestBackOnline(t *testing.T) {
+	t.Parallel()
+	provider, env := fixture(t)
+	p := launch(t, env, "start", "lab", "ws-1", "--wait")
+	p.until("the provider cannot be reached")
+	if err := provider.up(); err != nil {
+		t.Fatal(err)
+	}
+	p.exit(0)
+	if !strings.Contains(p.out.String(), "lab ws-1 is READY") {
+		t.Errorf("it says %s", p.out)
+	}
+}
+
+// TestHeld: the second process says who holds the database; Ctrl-C ends run
+// cleanly, and then the second gets it.
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	provider, env := fixture(t)
+	if err := provider.up(); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, env, "start", "lab", "ws-1").exit(0)
+	holder := launch(t, env, "run")
+	holder.until("SUCCEEDED")
+	for _, args := range [][]string{{"start", "lab", "ws-2"}, {"ls"}, {"check"}, {"run"}} {
+		second := launch(t, env, args...)
+		second.exit(3)
+		if text := second.errOut.String(); !strings.Contains(text, "is held by rouse (pid ") || !strings.Contains(text, "stop it") {
+			t.Errorf("rouse %q says %s", args, text)
+		}
+	}
+	holder.interrupt()
+	holder.exit(0)
+	launch(t, env, "start", "lab", "ws-2").exit(0)
+}
+
+// TestCredentials: what is wrong with credentials is a reason to wait, and no
+// failure; the secret is in no output and not in the file.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string][]string{
+		"refused": {"AWS_SECRET_ACCESS_KEY=wrong-secret"},
+		"none":    {"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			provider, env := fixture(t)
+			if err := provider.up(); err != nil {
+				t.Fatal(err)
+			}
+			p := launch(t, append(env, change...), "start", "lab", "ws-1", "--wait")
+			p.until("credentials are missing or refused")
+			p.interrupt()
+			p.exit(1)
+			p = launch(t, env, "run", "--until-idle")
+			p.exit(0)
+			if !strings.Contains(p.errOut.String(), "1 SUCCEEDED; 0 active") {
+				t.Errorf("it says %s", p.errOut)
+			}
+			for _, e := range env {
+				path, ok := strings.CutPrefix(e, "ROUSE_DB=")
+				if !ok {
+					continue
+				}
+				file, err := os.ReadFile(path)
+				if err != nil || bytes.Contains(file, []byte(secret)) || bytes.Contains(file, []byte(keyID)) {
+					t.Errorf("%s holds credentials, or cannot be read: %v", path, err)
+				}
+			}
+		})
+	}
+}
+
+// TestFollow: a follower sees what other processes do, and lets them.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	provider, env := fixture(t)
+	launch(t, env, "start", "lab", "ws-1").exit(0)
+	f := launch(t, env, "events", "--follow", "--json")
+	f.until(`"sessionId":"ws-1"`)
+	launch(t, env, "start", "lab", "ws-2").exit(0)
+	f.until(`"sessionId":"ws-2"`)
+	if err := provider.up(); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, env, "run", "--until-idle").exit(0)
+	f.until(`"to":"SUCCEEDED"`)
+	f.interrupt()
+	f.exit(0)
+	all := launch(t, env, "events", "--json")
+	all.exit(0)
+	if !strings.HasPrefix(all.out.String(), f.out.String()) {
+		t.Errorf("the follower saw\n%s, the feed is\n%s", f.out, all.out)
+	}
+}
+
+// TestOutputThatCannotBeWritten is no success.
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("this system has no /dev/full: %v", err)
+	}
+	defer func() { _ = full.Close() }()
+	var stderr bytes.Buffer
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	if got := run(t.Context(), []string{"--db", db, "stats"}, full, &stderr); got != 1 {
+		t.Errorf("exit status %d, want 1; it says %s", got, &stderr)
+	}
+}
