@@ -135,7 +135,8 @@ type Event struct {
 	At        time.Time
 }
 
-// Cursor is a place in the feed. It is opaque; "" is the beginning.
+// Cursor is a place in the feed. It is opaque; "" is before the oldest event that
+// is held, whatever was pruned.
 type Cursor string
 
 // Created is the event of an operation that was just enqueued.
