@@ -46,6 +46,7 @@ has ended: exit status 0 if the session is READY.`,
 			if err != nil {
 				return err
 			}
+			t.expiry = s.expire
 			return t.start(c.Context(), r, s.wait)
 		},
 	}
@@ -82,11 +83,6 @@ func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (en
 	if s.expire <= 0 {
 		return r, usagef("--expire %v: it must be longer than nothing", s.expire)
 	}
-	from := now
-	if r.NotBefore.After(now) {
-		from = r.NotBefore
-	}
-	r.ExpiresAt = from.Add(s.expire)
 	r.Labels, err = labels(s.labels)
 	return r, err
 }

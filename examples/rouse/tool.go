@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,8 @@ type tool struct {
 	json     bool
 	db       database
 	provider provider
-	began    bool // a command has begun: what goes wrong from here on is no wrong usage
+	expiry   time.Duration // of starts; 0: the engine's default
+	began    bool          // a command has begun: what goes wrong from here on is no wrong usage
 }
 
 func newTool(stdout, stderr io.Writer) *tool {
@@ -155,7 +157,7 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(s, p, engine.Config{Source: "cli", Keep: keep, Logger: logger})
+	e, err := engine.New(s, p, engine.Config{Source: "cli", Keep: keep, Expiry: t.expiry})
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}

@@ -1,0 +1,137 @@
+//go:build unix
+
+package main
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMakePrivate: only a folder that nobody else can have prepared is taken.
+func TestMakePrivate(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	folder := privateFolder(parent)
+	for range 2 { // made, and found again
+		if err := makePrivate(folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(folder); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("it has mode %v, %v", info.Mode(), err)
+	}
+	for want, prepare := range map[string]func(path string) error{
+		"can be entered by others": func(p string) error {
+			if err := os.Mkdir(p, 0o700); err != nil {
+				return err
+			}
+			return os.Chmod(p, 0o750) // whatever the umask
+		},
+		"is not a folder": func(p string) error { return os.Symlink(folder, p) },
+		"belongs to another user": func(p string) error {
+			if err := os.Mkdir(p, 0o700); err != nil {
+				return err
+			}
+			return os.Chown(p, 65534, 65534)
+		},
+	} {
+		path := filepath.Join(parent, want)
+		if err := prepare(path); err != nil {
+			if want == "belongs to another user" && os.Getuid() != 0 {
+				continue // only root can give a folder away
+			}
+			t.Fatal(err)
+		}
+		if err := makePrivate(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a folder that %s: %v", want, err)
+		}
+	}
+}
+
+// TestReadOnly: a folder and a file that cannot be written are named, and left
+// as they are. Root can write everywhere, so the tool runs as somebody else.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db := filepath.Join(dir, "rouse.db")
+	if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1"}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	rouse := unprivileged(t, dir)
+	for _, c := range []struct {
+		name         string
+		file, folder os.FileMode
+		db           string
+		want         string
+	}{
+		{"file", 0o444, 0o777, db, "rouse.db"},
+		{"folder", 0o444, 0o555, db, "rouse.db"},
+		{"folder, no file yet", 0o444, 0o555, filepath.Join(dir, "new.db"), "new.db"},
+		{"folder in folder", 0o444, 0o555, filepath.Join(dir, "a", "b.db"), "permission denied"},
+	} {
+		for path, mode := range map[string]os.FileMode{db: c.file, dir: c.folder} {
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		status, text := rouse("--db", c.db, "start", "lab", "ws-2")
+		if status != 1 || !strings.Contains(text, c.want) || !strings.Contains(text, "make the file and its folder writable") {
+			t.Errorf("%s: status %d: %s", c.name, status, text)
+		}
+	}
+	for path, mode := range map[string]os.FileMode{db: 0o600, dir: 0o700} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := run(t.Context(), []string{"--db", db, "cancel", "lab", "ws-1"}, io.Discard, io.Discard); got != 0 {
+		t.Errorf("afterwards: exit status %d", got)
+	}
+}
+
+// unprivileged returns a way to run the tool as a user who is not root, from a
+// copy that everybody can read.
+func unprivileged(t *testing.T, dir string) func(args ...string) (int, string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, err := os.MkdirTemp("", "rouse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(bin) })
+	program := filepath.Join(bin, "rouse")
+	if err := os.WriteFile(program, text, 0o755); err != nil { //nolint:gosec // another user runs it
+		t.Fatal(err)
+	}
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		_ = os.Chmod(d, 0o755) //nolint:gosec // another user looks into it
+	}
+	if err := os.Chmod(bin, 0o755); err != nil { //nolint:gosec // as above
+		t.Fatal(err)
+	}
+	return func(args ...string) (int, string) {
+		c := exec.Command(program, args...)
+		c.Env = environment(bin)
+		c.Dir = "/"
+		if os.Getuid() == 0 {
+			c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		out, err := c.CombinedOutput()
+		if c.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return c.ProcessState.ExitCode(), string(out)
+	}
+}

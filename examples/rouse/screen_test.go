@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// hostile is what a provider might say to change what a terminal shows.
+const hostile = "\x1b[2J\x1b]0;owned\x07\u009b31m\r\nrouse: all is well\u202egnp.exe\u2066\u200b\u2028\x00\xff\ttab"
+
+func TestClean(t *testing.T) {
+	t.Parallel()
+	if got, want := clean(hostile), "[2J]0;owned31m  rouse: all is wellgnp.exe \uFFFD tab"; got != want {
+		t.Errorf("clean gives %q, want %q", got, want)
+	}
+	for _, good := range []string{"größe 🦀 日本", "", "a b"} {
+		if got := clean(good); got != good {
+			t.Errorf("clean(%q) = %q", good, got)
+		}
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add(hostile)
+	f.Fuzz(func(t *testing.T, text string) {
+		got := clean(text)
+		if strings.ContainsFunc(got, func(r rune) bool {
+			return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+		}) {
+			t.Errorf("clean(%q) = %q", text, got)
+		}
+		if short := cut(got, 20); len([]rune(short)) > 20 {
+			t.Errorf("cut(%q, 20) = %q", got, short)
+		}
+	})
+}
+
+func TestCut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		line  string
+		width int
+		want  string
+	}{
+		{"abcdef", 0, "abcdef"}, {"abcdef", 6, "abcdef"}, {"abcdef", 5, "abcd…"}, {"abcdef", 1, "…"},
+		{"größe", 5, "größe"}, {"größe", 4, "grö…"},
+		{"日本語", 6, "日本語"}, {"日本語", 5, "日本…"}, {"日本語", 4, "日…"},
+	} {
+		if got := cut(c.line, c.width); got != c.want {
+			t.Errorf("cut(%q, %d) = %q, want %q", c.line, c.width, got, c.want)
+		}
+	}
+}
+
+// TestHostileProvider: whatever a provider says, and whatever stands in a
+// database, no control character reaches people; JSON keeps what was said.
+func TestHostileProvider(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	e, err := engine.Open(db, liar{}, engine.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(ctx) }()
+	r, err := e.Start(ctx, engine.Request{Ref: ref("lab", "ws-1"), Why: "right to left: \u202eabc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Wait(ctx, r.Operation.ID); err == nil {
+		t.Fatal("the start was to fail")
+	}
+	cancel()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"ls"}, {"show", "lab", "ws-1"}, {"events"}, {"cancel", "lab", "ws-1"}, {"sessions", "lab"}} {
+		for _, width := range []int{0, 80, 200} {
+			var out, errOut bytes.Buffer
+			tool := newTool(&out, &errOut)
+			tool.screen.width = func(w io.Writer) int { return width }
+			tool.execute(t.Context(), append([]string{"--db", db}, args...))
+			for line := range strings.Lines(out.String() + errOut.String()) {
+				line = strings.TrimSuffix(line, "\n")
+				if line != clean(line) {
+					t.Errorf("rouse %q prints %q", args, line)
+				}
+				if width > 0 && args[0] == "ls" && len([]rune(line)) > width {
+					t.Errorf("rouse %q prints a line of %d characters on %d columns: %q", args, len([]rune(line)), width, line)
+				}
+			}
+		}
+	}
+	var out bytes.Buffer
+	run(t.Context(), []string{"--db", db, "--json", "ls"}, &out, io.Discard)
+	if !strings.Contains(out.String(), "\u202egnp.exe") || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("JSON is %s", &out)
+	}
+}
+
+// liar refuses everything, in words meant for a terminal.
+type liar struct{}
+
+func (liar) Start(context.Context, transport.StartInput) (transport.Session, error) {
+	return transport.Session{}, &transport.Error{Kind: transport.Invalid, Code: hostile, Message: hostile}
+}
+
+func (liar) Get(context.Context, transport.Ref) (transport.Session, error) {
+	return transport.Session{}, &transport.Error{Kind: transport.Internal, Message: hostile}
+}
+
+// TestStatusLine: a status line is replaced by the next, makes way for other
+// lines, and never wraps.
+func TestStatusLine(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	s := &screen{out: &b, err: &b, width: func(io.Writer) int { return 10 }}
+	s.status("first")
+	s.status("second\x1b[2J one is long")
+	s.say("a line")
+	s.status("third")
+	s.status("")
+	s.note("end")
+	want := "first" + "\r\x1b[K" + "second[2…" + "\r\x1b[K" + "a line\n" + "third" + "\r\x1b[K" + "rouse: end\n"
+	if got := b.String(); got != want {
+		t.Errorf("it writes %q, want %q", got, want)
+	}
+	b.Reset()
+	s.width = func(io.Writer) int { return 0 }
+	s.status("nobody sees it")
+	if b.Len() > 0 {
+		t.Errorf("without a terminal it writes %q", &b)
+	}
+}
+
+// TestNarrowTerminal: on 80 columns ids make room for the reason.
+func TestNarrowTerminal(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1"}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	for width, want := range map[int]string{
+		80:  "STUDIO  SESSION  PHASE   AGE  WHY\n",
+		120: "OPERATION                             STUDIO  SESSION  PHASE   AGE  WHY\n",
+	} {
+		var out bytes.Buffer
+		tool := newTool(&out, io.Discard)
+		tool.screen.width = func(io.Writer) int { return width }
+		if got := tool.execute(t.Context(), []string{"ls", "--db", db}); got != 0 || !strings.HasPrefix(out.String(), want) {
+			t.Errorf("on %d columns: status %d, and\n%s", width, got, &out)
+		}
+	}
+}
