@@ -1,0 +1,58 @@
+// Package probe asks a machine whether one of its ports answers: what makes a
+// session READY, whichever transport started it.
+//
+// A hypervisor or a cloud knows that a machine is switched on. Whoever wants to
+// sit down at it needs more: that its remote desktop answers, from the computer
+// in front of them. The two differ while it boots, and for good where a firewall
+// or a closed tunnel stands between. A probe tells them apart.
+//
+// # Usage
+//
+//	p := probe.Probe{Kind: probe.TLS, Port: 8443}
+//	err := p.Check(ctx, "10.0.0.3")
+//	// port 8443 (tls) of 10.0.0.3 does not answer from this computer: connection refused
+//
+// A driver that sees its machine running lets the probe decide what to show:
+//
+//	session.State = fsm.Ready
+//	return p.Settle(ctx, session, host)
+//
+// The three kinds prove more from one to the next. TCP: something takes the
+// connection. TLS: it completes a handshake. SSH: it sends the banner of an SSH
+// server. Prefer the one that speaks your port's protocol: a tunnel or a
+// load balancer may take a TCP connection for a machine that is off.
+//
+// # Guarantees
+//
+//  1. Check returns nil only if the port answered in the way of its Kind, or if
+//     there is no probe (the zero value).
+//  2. Check ends when its context does, or after Timeout, whichever is first,
+//     and leaves no connection and no goroutine behind.
+//  3. Nothing secret is sent: no name of a user, no certificate, no byte at all
+//     but those of a TLS handshake.
+//  4. Settle calls a session READY only if its port answered. Where it did not,
+//     the session is START_IN_PROGRESS, its StatusCode is [Unanswered], and its
+//     StatusMessage names port, host and cause.
+//
+// # Concurrency
+//
+// A [Probe] is a value without state: use it from anywhere.
+//
+// # Errors
+//
+// A check that fails is an [*Error], which wraps its cause: errors.Is(err,
+// syscall.ECONNREFUSED) works, and errors.Is(err, context.Canceled) where the
+// caller gave up. [Offline] tells a fault of this computer's network from the
+// silence of a machine.
+//
+// # Caveats
+//
+// A TLS probe does not verify the certificate: it asks whether somebody is
+// there, not who. Desktops sign their own certificates, and nothing is said over
+// the connection that a wrong server could use. A client that goes on to
+// connect must verify for itself.
+//
+// A server of TLS 1.2 that demands a client's certificate refuses the handshake,
+// and so counts as silent: probe it by TCP. Each SSH probe leaves a line
+// ("connection closed before authentication") in the log of an SSH server.
+package probe

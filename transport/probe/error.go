@@ -1,0 +1,82 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+)
+
+var errNoAddress = errors.New("it has no address")
+
+// Error is a port that did not answer.
+type Error struct {
+	Probe Probe
+	Host  string
+	Err   error // the cause
+}
+
+// Error is one sentence for a person: port, kind, host and cause.
+func (e *Error) Error() string {
+	return fmt.Sprintf("port %d (%v) of %s does not answer from this computer: %s", e.Probe.Port, e.Probe.Kind, e.Host, cause(e.Err))
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// cause is the innermost of what net says: addresses and the names of system
+// calls are noise beside port and host.
+func cause(err error) string {
+	var (
+		errno syscall.Errno
+		dns   *net.DNSError
+	)
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "its name is not known here"
+	case errors.As(err, &dns):
+		return "its name cannot be looked up: " + dns.Err
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, io.EOF):
+		return "it closes the connection"
+	}
+	return err.Error()
+}
+
+// timeoutError is the end of a Probe's own Timeout. It is also a
+// context.DeadlineExceeded, as the end of a caller's is.
+type timeoutError time.Duration
+
+func (t timeoutError) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(t)) }
+
+func (t timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// Offline reports whether a check failed for want of a network on this
+// computer: no route anywhere, an interface that is down, name servers that do
+// not answer. It then says nothing of the machine. A name that is not known, and
+// a machine on this network that does not answer, are no such fault.
+func Offline(err error) bool {
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return !dns.IsNotFound
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		switch errno {
+		case syscall.ENETUNREACH, syscall.ENETDOWN, wsaNetUnreach, wsaNetDown:
+			return true
+		}
+	}
+	return false
+}
+
+// Windows reports these for sockets, and not syscall's portable ones. No other
+// system has errors of these numbers.
+const (
+	wsaNetDown    = syscall.Errno(10050)
+	wsaNetUnreach = syscall.Errno(10051)
+)

@@ -1,0 +1,189 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Kind is how a port must answer.
+type Kind uint8
+
+// The kinds of probe.
+const (
+	None Kind = iota // no probe: everything answers
+	TCP              // takes a connection
+	TLS              // completes a handshake, whatever its certificate
+	SSH              // sends an SSH server's banner
+)
+
+var kindNames = [...]string{"none", "tcp", "tls", "ssh"}
+
+// String is the kind's name: none, tcp, tls or ssh.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// DefaultTimeout is what a zero [Probe].Timeout means.
+const DefaultTimeout = 3 * time.Second
+
+// Unanswered is the StatusCode of a session whose machine runs, but whose port
+// does not answer from this computer.
+const Unanswered = "PORT_DOES_NOT_ANSWER"
+
+// Probe asks one port. The zero value is no probe: its Check is nil for every
+// host.
+type Probe struct {
+	Kind Kind
+	// Port is 1 to 65535.
+	Port int
+	// Timeout bounds one check, name look-up and connection included.
+	// Defaults to DefaultTimeout.
+	Timeout time.Duration
+}
+
+// Parse reads "none" or "" (no probe), a kind and its port ("tls:8443"), or the
+// name of a service that has a port of its own: "dcv", "rdp" or "ssh".
+func Parse(text string) (Probe, error) {
+	switch text {
+	case "", "none":
+		return Probe{}, nil
+	case "dcv":
+		return Probe{Kind: TLS, Port: 8443}, nil
+	case "rdp":
+		return Probe{Kind: TCP, Port: 3389}, nil
+	case "ssh":
+		return Probe{Kind: SSH, Port: 22}, nil
+	}
+	name, digits, _ := strings.Cut(text, ":")
+	port, err := strconv.Atoi(digits)
+	for kind := TCP; kind <= SSH; kind++ {
+		p := Probe{Kind: kind, Port: port}
+		if name == kind.String() && err == nil && p.Valid() == nil {
+			return p, nil
+		}
+	}
+	return Probe{}, fmt.Errorf(`probe %.64q: want "none", "dcv", "rdp", "ssh", or a kind and a port from 1 to 65535 as "tcp:3389", "tls:8443", "ssh:22"`, text)
+}
+
+// String is what [Parse] reads back: "tls:8443", or "none".
+func (p Probe) String() string {
+	if p.Kind == None {
+		return None.String()
+	}
+	return fmt.Sprintf("%v:%d", p.Kind, p.Port)
+}
+
+// Valid returns an error that names the field and its value if p is neither the
+// zero value nor a probe that can be made.
+func (p Probe) Valid() error {
+	switch {
+	case p.Kind == None && p != Probe{}:
+		return fmt.Errorf("probe: port %d and time-out %v without a kind: want tcp, tls or ssh", p.Port, p.Timeout)
+	case p.Kind > SSH:
+		return fmt.Errorf("probe: unknown kind %d: want tcp, tls or ssh", p.Kind)
+	case p.Kind != None && (p.Port < 1 || p.Port > 65535):
+		return fmt.Errorf("probe: port %d: want 1 to 65535", p.Port)
+	case p.Timeout < 0:
+		return fmt.Errorf("probe: time-out %v is negative", p.Timeout)
+	}
+	return nil
+}
+
+// Endpoint is where p's port is on host, under the name that launchers know:
+// "dcv" for 8443, "rdp" for 3389, "ssh" for 22 and for an SSH probe of any port,
+// else the kind's name.
+func (p Probe) Endpoint(host string) transport.Endpoint {
+	name := p.Kind.String()
+	switch p.Port {
+	case 8443:
+		name = "dcv"
+	case 3389:
+		name = "rdp"
+	case 22:
+		name = "ssh"
+	}
+	if p.Kind == SSH {
+		name = "ssh"
+	}
+	return transport.Endpoint{Name: name, Host: host, Port: p.Port}
+}
+
+// Check returns nil if p's port of host answers, and an [*Error] if it does not.
+// host is a name or an address, without a port. Check ends with ctx, and takes
+// no longer than Timeout. It may be called concurrently.
+func (p Probe) Check(ctx context.Context, host string) error {
+	if p == (Probe{}) {
+		return nil
+	}
+	if err := p.Valid(); err != nil {
+		return err
+	}
+	timeout := p.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := p.connect(limited, net.JoinHostPort(host, strconv.Itoa(p.Port)), host)
+	var dns *net.DNSError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &dns): // says more than that time is up
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		<-limited.Done() // net's own timer may be a moment ahead
+	}
+	switch { // a cut connection says less than why it was cut
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case limited.Err() != nil && dns == nil:
+		err = timeoutError(timeout)
+	}
+	return &Error{Probe: p, Host: host, Err: err}
+}
+
+// Settle returns s, which its provider shows as running, as it is seen from
+// here: READY if p's port of host answers, else START_IN_PROGRESS with a status
+// that says what does not answer. The endpoint of p is added where s has none of
+// its name. An empty host, a machine that has no address yet, does not answer.
+// The error, an *transport.Error of kind Unknown, is that ctx ended first.
+func (p Probe) Settle(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
+	s.State = fsm.Ready
+	if p == (Probe{}) {
+		return s, nil
+	}
+	err := error(&Error{Probe: p, Host: "the machine", Err: errNoAddress})
+	if host != "" {
+		s.Endpoints = withEndpoint(s.Endpoints, p.Endpoint(host))
+		err = p.Check(ctx, host)
+	}
+	if ctx.Err() != nil {
+		return transport.Session{}, &transport.Error{Err: fmt.Errorf("looking at %s: %w", s.Ref, ctx.Err())}
+	}
+	if err != nil {
+		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, Unanswered, "running, but "+err.Error()
+	}
+	return s, nil
+}
+
+// withEndpoint never writes into the caller's slice.
+func withEndpoint(have []transport.Endpoint, e transport.Endpoint) []transport.Endpoint {
+	for _, old := range have {
+		if old.Name == e.Name {
+			return have
+		}
+	}
+	return append(have[:len(have):len(have)], e)
+}

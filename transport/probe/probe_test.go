@@ -1,0 +1,313 @@
+package probe_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// server takes connections on loopback, says what it has to say, and keeps each
+// open until its peer closes it.
+func server(t *testing.T, say string, hangUp bool) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				_, _ = io.WriteString(c, say)
+				if !hangUp {
+					_, _ = io.Copy(io.Discard, c)
+				}
+			}()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func tlsServer(t *testing.T, version uint16) int {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.TLS = &tls.Config{MinVersion: version, MaxVersion: version}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().(*net.TCPAddr).Port
+}
+
+// closedPort is one where nobody listens.
+func closedPort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	silent := func(t *testing.T) int { return server(t, "", false) }
+	says := func(text string, hangUp bool) func(*testing.T) int {
+		return func(t *testing.T) int { return server(t, text, hangUp) }
+	}
+	speaks := func(version uint16) func(*testing.T) int {
+		return func(t *testing.T) int { return tlsServer(t, version) }
+	}
+	for name, test := range map[string]struct {
+		kind probe.Kind
+		port func(*testing.T) int
+		want string // part of the error; "" says that the port answers
+	}{
+		"tcp, silent":              {probe.TCP, silent, ""},
+		"tcp, nobody there":        {probe.TCP, closedPort, "does not answer from this computer: connection refused"},
+		"tls 1.3":                  {probe.TLS, speaks(tls.VersionTLS13), ""},
+		"tls 1.2":                  {probe.TLS, speaks(tls.VersionTLS12), ""},
+		"tls, nobody there":        {probe.TLS, closedPort, "(tls) of 127.0.0.1 does not answer from this computer: connection refused"},
+		"tls, silent":              {probe.TLS, silent, "no answer within 200ms"},
+		"tls, another protocol":    {probe.TLS, says("HTTP/1.0 400 Bad Request\r\n\r\n", false), "does not speak TLS"},
+		"tls, hangs up":            {probe.TLS, says("", true), "it closes the connection"},
+		"ssh":                      {probe.SSH, says("SSH-2.0-OpenSSH_9.2\r\n", false), ""},
+		"ssh after a preamble":     {probe.SSH, says("welcome\r\n"+strings.Repeat("-", 600)+"\r\nSSH-2.0-x\r\n", false), ""},
+		"ssh, silent":              {probe.SSH, silent, "no answer within 200ms"},
+		"ssh, hangs up":            {probe.SSH, says("", true), "before an SSH banner"},
+		"ssh, another protocol":    {probe.SSH, says("220 mail\r\n", true), `no SSH server: it begins with "220 mail"`},
+		"ssh within a long line":   {probe.SSH, says(strings.Repeat("-", 256)+"SSH-2.0-x\r\n", true), "no SSH server"},
+		"ssh, hostile text":        {probe.SSH, says("\x1b[31m\r\n", true), `\x1b[31m`},
+		"ssh, talks without limit": {probe.SSH, says(strings.Repeat("x", 1<<20), false), "no SSH server"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := probe.Probe{Kind: test.kind, Port: test.port(t), Timeout: 5 * time.Second}
+			if strings.Contains(test.want, "200ms") {
+				p.Timeout = 200 * time.Millisecond
+			}
+			err := p.Check(t.Context(), "127.0.0.1")
+			if test.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var e *probe.Error
+			if !errors.As(err, &e) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\x1b") {
+				t.Fatalf("%v (%T), want %q", err, err, test.want)
+			}
+			if e.Probe != p || e.Host != "127.0.0.1" || !strings.Contains(err.Error(), strconv.Itoa(p.Port)) {
+				t.Errorf("%+v does not say what was asked", e)
+			}
+			if probe.Offline(err) {
+				t.Errorf("%v is blamed on this computer's network", err)
+			}
+		})
+	}
+}
+
+func TestCheckWraps(t *testing.T) {
+	t.Parallel()
+	if err := (probe.Probe{Kind: probe.TCP, Port: closedPort(t)}).Check(t.Context(), "127.0.0.1"); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("%v hides its cause", err)
+	}
+	p := probe.Probe{Kind: probe.SSH, Port: server(t, "", false), Timeout: 50 * time.Millisecond}
+	if err := p.Check(t.Context(), "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v is no end of time", err)
+	}
+}
+
+// TestCheckEnds: the caller's context ends each kind that would wait for an hour.
+func TestCheckEnds(t *testing.T) {
+	t.Parallel()
+	for kind := probe.TLS; kind <= probe.SSH; kind++ {
+		p := probe.Probe{Kind: kind, Port: server(t, "", false), Timeout: time.Hour}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		if err := p.Check(ctx, "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "1h") {
+			t.Errorf("%v: %v, want the caller's deadline", kind, err)
+		}
+		cancel()
+		if err := p.Check(ctx, "127.0.0.1"); !errors.Is(err, ctx.Err()) {
+			t.Errorf("%v: %v after the context ended", kind, err)
+		}
+	}
+}
+
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	running := transport.Session{
+		Ref:       transport.Ref{StudioID: "lab", SessionID: "ws-1"},
+		Endpoints: []transport.Endpoint{{Name: "web", Host: "ws-1"}},
+	}
+	open := probe.Probe{Kind: probe.TCP, Port: server(t, "", false)}
+	closed := probe.Probe{Kind: probe.TLS, Port: closedPort(t)}
+	for name, test := range map[string]struct {
+		p         probe.Probe
+		host      string
+		state     fsm.State
+		code      string
+		message   string
+		endpoints int
+	}{
+		"no probe":   {probe.Probe{}, "", fsm.Ready, "", "", 1},
+		"answers":    {open, "127.0.0.1", fsm.Ready, "", "", 2},
+		"silent":     {closed, "127.0.0.1", fsm.StartInProgress, probe.Unanswered, "running, but port ", 2},
+		"no address": {open, "", fsm.StartInProgress, probe.Unanswered, "it has no address", 1},
+	} {
+		got, err := test.p.Settle(t.Context(), running, test.host)
+		if err != nil || got.State != test.state || got.StatusCode != test.code ||
+			!strings.Contains(got.StatusMessage, test.message) || len(got.Endpoints) != test.endpoints || got.Ref != running.Ref {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := closed.Settle(ctx, running, "127.0.0.1")
+	if !errors.Is(err, transport.Unknown) || !errors.Is(err, context.Canceled) {
+		t.Errorf("Settle with a cancelled context: %v", err)
+	}
+}
+
+func TestOffline(t *testing.T) {
+	t.Parallel()
+	dial := func(err error) error {
+		return &probe.Error{Err: &net.OpError{Op: "dial", Net: "tcp", Err: err}}
+	}
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"no route anywhere":           {dial(syscall.ENETUNREACH), true},
+		"interface down":              {dial(syscall.ENETDOWN), true},
+		"no route, as Windows says":   {dial(syscall.Errno(10051)), true},
+		"name servers silent":         {dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), true},
+		"name not known":              {dial(&net.DNSError{Err: "no such host", IsNotFound: true}), false},
+		"neighbour silent":            {dial(syscall.EHOSTUNREACH), false},
+		"refused":                     {dial(syscall.ECONNREFUSED), false},
+		"no error":                    {nil, false},
+		"time is up, of the caller's": {dial(context.DeadlineExceeded), false},
+	} {
+		if got := probe.Offline(test.err); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestNames: one that nobody knows, by the resolver that the system has; the
+// domain is reserved for this.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	err := probe.Probe{Kind: probe.TCP, Port: 22}.Check(t.Context(), "ws-1.invalid")
+	if err == nil || !strings.Contains(err.Error(), "port 22 (tcp) of ws-1.invalid does not answer from this computer: its name") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]probe.Probe{
+		"": {}, "none": {}, "dcv": {Kind: probe.TLS, Port: 8443}, "rdp": {Kind: probe.TCP, Port: 3389},
+		"ssh": {Kind: probe.SSH, Port: 22}, "tcp:1": {Kind: probe.TCP, Port: 1}, "ssh:2222": {Kind: probe.SSH, Port: 2222},
+		"tls:65535": {Kind: probe.TLS, Port: 65535},
+	} {
+		got, err := probe.Parse(text)
+		if err != nil || got != want {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+		if again, err := probe.Parse(got.String()); err != nil || again != got {
+			t.Errorf("%q is printed as %q, which is %+v, %v", text, got, again, err)
+		}
+	}
+	for _, text := range []string{"tcp", "tcp:", "tcp:0", "tcp:65536", "tcp:-1", "udp:9", "none:1", "kind 4:1", ":22", "22", "DCV", "tls:8443 "} {
+		if got, err := probe.Parse(text); err == nil || got != (probe.Probe{}) || !strings.Contains(err.Error(), strconv.Quote(text)) {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+}
+
+func TestValid(t *testing.T) {
+	t.Parallel()
+	for want, p := range map[string]probe.Probe{
+		"without a kind":        {Port: 22},
+		"unknown kind 4":        {Kind: 4, Port: 22},
+		"port 0":                {Kind: probe.TCP},
+		"port 65536":            {Kind: probe.TCP, Port: 65536},
+		"time-out -1s is negat": {Kind: probe.TCP, Port: 22, Timeout: -time.Second},
+	} {
+		if err := p.Valid(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v", p, err)
+		}
+		if err := p.Check(t.Context(), "127.0.0.1"); err == nil {
+			t.Errorf("%+v was made", p)
+		}
+	}
+	if err := (probe.Probe{}).Check(t.Context(), "nowhere.invalid"); err != nil {
+		t.Errorf("no probe: %v", err)
+	}
+}
+
+func TestEndpoint(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"dcv": "dcv", "rdp": "rdp", "ssh": "ssh", "ssh:2222": "ssh", "tls:443": "tls"} {
+		p, err := probe.Parse(text)
+		if got := p.Endpoint("ws-1"); err != nil || got.Name != want || got.Host != "ws-1" || got.Port != p.Port || got.URL != "" {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+}
+
+// TestSaysNothing: a TCP and an SSH probe send no byte.
+func TestSaysNothing(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []probe.Kind{probe.TCP, probe.SSH} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard := make(chan string, 1)
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				heard <- err.Error()
+				return
+			}
+			_, _ = io.WriteString(c, "SSH-2.0-x\r\n")
+			all, _ := io.ReadAll(bufio.NewReader(c))
+			_ = c.Close()
+			heard <- string(all)
+		}()
+		p := probe.Probe{Kind: kind, Port: l.Addr().(*net.TCPAddr).Port}
+		if err := p.Check(t.Context(), "127.0.0.1"); err != nil {
+			t.Error(err)
+		}
+		if got := <-heard; got != "" {
+			t.Errorf("%v: sent %q", kind, got)
+		}
+		_ = l.Close()
+	}
+}
