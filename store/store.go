@@ -92,10 +92,9 @@ type ClaimRequest struct {
 // Room is what one lane can take now. Sends are operations that were never sent
 // (SentNo); looks are all others.
 type Room struct {
-	Lane    string
-	Sends   int
-	Looks   int
-	LooksBy time.Time // looks due up to then may be taken; zero: up to Now
+	Lane  string
+	Sends int
+	Looks int
 }
 
 // Claimed is what Claim took, in the order it was due.

@@ -141,12 +141,8 @@ func (x *index) takeDue(room store.Room, now time.Time) []taken {
 	if l == nil {
 		return nil
 	}
-	looksBy := room.LooksBy
-	if looksBy.IsZero() {
-		looksBy = now
-	}
 	out := x.takeFrom(&l.sends, nanos(now), room.Sends)
-	return append(out, x.takeFrom(&l.looks, nanos(looksBy), room.Looks)...)
+	return append(out, x.takeFrom(&l.looks, nanos(now), room.Looks)...)
 }
 
 func (x *index) takeFrom(h *heap, by int64, limit int) []taken {

@@ -16,7 +16,6 @@ func claimTests() []test {
 		{"across lanes in one order", claimAcross},
 		{"no more than there is room for", claimRoom},
 		{"sends and looks apart", claimKinds},
-		{"looks by a time of their own", claimLooksBy},
 		{"lanes that are not named are left", claimOnlyNamed},
 		{"not twice", claimOnce},
 		{"a release puts back, by its due time", claimRelease},
@@ -75,14 +74,6 @@ func claimKinds(e *env) {
 	}))
 	e.wantOps("only looks", e.claim("s", 0, 9), ops[1], ops[2])
 	e.wantOps("only sends", e.claim("s", 9, 0), ops[0])
-}
-
-func claimLooksBy(e *env) {
-	soon := dueAt(e.at(time.Second))
-	ops := e.enqueue(e.op("s", "send", soon), e.op("s", "look", soon, tried), e.op("s", "later", dueAt(e.at(time.Minute)), tried))
-	e.wantOps("by now", e.claim("s", 9, 9))
-	c := e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.Room{{Lane: "s", Sends: 9, Looks: 9, LooksBy: e.at(time.Second)}}})
-	e.wantOps("looks by a second from now", c.Operations, ops[1])
 }
 
 func claimOnlyNamed(e *env) {

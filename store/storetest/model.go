@@ -154,9 +154,6 @@ func (m *model) claim(q store.ClaimRequest) (c store.Claimed) {
 	room := map[string]*store.Room{}
 	for i := range q.Lanes {
 		l := q.Lanes[i]
-		if l.LooksBy.IsZero() {
-			l.LooksBy = q.Now
-		}
 		room[l.Lane] = &l
 	}
 	for _, r := range m.free(dueOf) {
@@ -164,11 +161,11 @@ func (m *model) claim(q store.ClaimRequest) (c store.Claimed) {
 		if l == nil {
 			continue
 		}
-		left, by := &l.Sends, q.Now
+		left := &l.Sends
 		if r.op.Sent != store.SentNo {
-			left, by = &l.Looks, l.LooksBy
+			left = &l.Looks
 		}
-		if *left > 0 && !r.due.After(by) {
+		if *left > 0 && !r.due.After(q.Now) {
 			*left--
 			r.held = true
 			c.Operations = append(c.Operations, r.op)
