@@ -101,6 +101,7 @@ func TestCredentials(t *testing.T) {
 			}
 			p := launch(t, append(env, change...), "start", "lab", "ws-1", "--wait")
 			p.until("credentials are missing or refused")
+			p.until("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile")
 			p.interrupt()
 			p.exit(1)
 			p = launch(t, env, "run", "--until-idle")

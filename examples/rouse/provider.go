@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/pflag"
 
 	"github.com/rouse-dev/rouse/transport/nimble"
@@ -34,7 +35,9 @@ func (p *provider) offline() *nimble.Client { return nimble.New(nimble.Options{}
 // from files and the environment; credentials are looked for when the first
 // request is signed. The error says what to set.
 func (p *provider) client(ctx context.Context) (*nimble.Client, error) {
-	var opts []func(*config.LoadOptions) error
+	// The SDK's own logger would write across the status line; what it warns of
+	// becomes a reason to wait, or an error.
+	opts := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if p.region != "" {
 		opts = append(opts, config.WithRegion(p.region))
 	}

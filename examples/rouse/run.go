@@ -134,6 +134,7 @@ func (t *tool) tell(s engine.Stats, told map[string]engine.Waiting) {
 	for _, l := range s.Lanes {
 		was := told[l.Name]
 		told[l.Name] = l.Blocked
+		t.hint(l.Blocked)
 		switch {
 		case t.screen.live() || l.Blocked == was:
 		case l.Blocked == "":
@@ -145,6 +146,15 @@ func (t *tool) tell(s engine.Stats, told map[string]engine.Waiting) {
 	t.screen.status("%s", statusLine(s, now))
 }
 
+// hint says, once, what only the user can do about a reason for waiting.
+func (t *tool) hint(r engine.Waiting) {
+	if r != engine.Credentials || t.hinted {
+		return
+	}
+	t.hinted = true
+	t.screen.note("the provider takes no call without valid credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile; also look at this machine's clock")
+}
+
 func statusLine(s engine.Stats, now time.Time) string {
 	text := fmt.Sprintf("%d queued, %d starting", s.Operations[fsm.Queued], s.Operations[fsm.Starting])
 	blocked := 0
@@ -153,9 +163,11 @@ func statusLine(s engine.Stats, now time.Time) string {
 			continue
 		}
 		if blocked++; blocked == 1 {
-			text += fmt.Sprintf("; lane %s: %s, for %s", l.Name, reasonText(l.Blocked), span(now.Sub(l.Since)))
+			text += fmt.Sprintf("; %s: %s", l.Name, reasonText(l.Blocked))
 			if l.Next.After(now) {
-				text += fmt.Sprintf(", next try in %s", span(l.Next.Sub(now).Round(time.Second)))
+				text += ", next try in " + span(l.Next.Sub(now).Round(time.Second))
+			} else {
+				text += ", for " + span(now.Sub(l.Since))
 			}
 		}
 	}

@@ -24,8 +24,8 @@ type screen struct {
 
 	// mu guards what follows, and keeps lines whole.
 	mu     sync.Mutex
-	shown  bool  // a status line stands on err
-	failed error // the first write to out that failed
+	shown  string // the status line that stands on err
+	failed error  // the first write to out that failed
 }
 
 // terminalWidth is the width of the terminal behind w; 0: there is none.
@@ -97,18 +97,20 @@ func (s *screen) status(format string, args ...any) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wipe()
-	if text := cut(clean(fmt.Sprintf(format, args...)), width-1); text != "" {
-		_, _ = io.WriteString(s.err, text)
-		s.shown = true
+	text := cut(clean(fmt.Sprintf(format, args...)), width-1)
+	if text == s.shown {
+		return
 	}
+	s.wipe()
+	_, _ = io.WriteString(s.err, text)
+	s.shown = text
 }
 
 // wipe removes the status line. mu must be held.
 func (s *screen) wipe() {
-	if s.shown {
+	if s.shown != "" {
 		_, _ = io.WriteString(s.err, "\r\x1b[K")
-		s.shown = false
+		s.shown = ""
 	}
 }
 

@@ -52,7 +52,7 @@ has ended: exit status 0 if the session is READY.`,
 	}
 	f := c.Flags()
 	f.StringVar(&s.token, "token", "", "client `TOKEN`, 1 to 64 printable characters (default: a new one)")
-	f.DurationVar(&s.expire, "expire", 24*time.Hour, "give up if it could not be sent for so long, counted from when it may be sent")
+	f.DurationVar(&s.expire, "expire", 24*time.Hour, "give up after this `DURATION` if it could not be sent, counted from when it may be")
 	f.StringVar(&s.notBefore, "not-before", "", "earliest `TIME` to send it: 2006-01-02T15:04:05Z, 08:30 or +2h")
 	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE` to find it by; may be repeated")
 	f.StringVar(&s.why, "reason", "", "`TEXT` for people: what it is for")
@@ -198,6 +198,7 @@ func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan er
 	last := ""
 	for {
 		x, err := d.explain(ctx, id)
+		t.hint(x.Reason)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			return err

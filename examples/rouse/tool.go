@@ -22,7 +22,8 @@ type tool struct {
 	db       database
 	provider provider
 	expiry   time.Duration // of starts; 0: the engine's default
-	began    bool          // a command has begun: what goes wrong from here on is no wrong usage
+	hinted   bool
+	began    bool // a command has begun: what goes wrong from here on is no wrong usage
 }
 
 func newTool(stdout, stderr io.Writer) *tool {
