@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// subject is an engine that is measured, on a file that is checked when it has
+// been.
+type subject struct {
+	*Engine
+	path   string
+	asked  atomic.Int64 // for sessions, so far
+	ops    int          // that the file must hold at the end
+	events int
+}
+
+func newSubject(b *testing.B, c Config) *subject {
+	b.Helper()
+	s := &subject{path: filepath.Join(b.TempDir(), "rouse.db")}
+	e, err := Open(s.path, studio.New(studio.Config{Any: true}), c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.Engine = e
+	return s
+}
+
+// request is for a session that nobody asked for yet.
+func (s *subject) request() Request {
+	return Request{Ref: Ref{StudioID: "studio", SessionID: fmt.Sprintf("ws-%d", s.asked.Add(1))}}
+}
+
+func (s *subject) start() error {
+	r, err := s.Start(context.Background(), s.request())
+	if err == nil && !r.Created {
+		err = fmt.Errorf("%s was joined", r.Operation.ID)
+	}
+	return err
+}
+
+// many starts n in few commits.
+func (s *subject) many(b *testing.B, n int) {
+	b.Helper()
+	rs := make([]Request, n)
+	for i := range rs {
+		rs[i] = s.request()
+	}
+	got, err := s.StartAll(b.Context(), rs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, r := range got {
+		if r.Err != nil || !r.Created {
+			b.Fatal(r.Created, r.Err)
+		}
+	}
+}
+
+// check closes the engine, opens the file again, and reads all that it holds.
+func (s *subject) check(b *testing.B, ops, events int) {
+	b.Helper()
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	again, err := bolt.Open(s.path, bolt.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = again.Close() }()
+	r, err := again.Check(b.Context())
+	if err != nil || len(r.Problems) > 0 {
+		b.Fatal(err, r.Problems)
+	}
+	if r.Operations != ops || r.Events != events {
+		b.Fatalf("the file holds %d operations and %d events, want %d and %d", r.Operations, r.Events, ops, events)
+	}
+}
+
+// sizesOfStarts are the lengths of what a start stores.
+func sizesOfStarts(b *testing.B) sizes {
+	b.Helper()
+	s := newSubject(b, Config{})
+	s.many(b, 1000)
+	s.check(b, 1000, 1000)
+	return sizesOf(b, s.path)
+}
+
+// crowd runs f n times by so many callers, and returns how long it took.
+func crowd(b *testing.B, callers, n int, f func() error) time.Duration {
+	b.Helper()
+	begun := time.Now()
+	var wg sync.WaitGroup
+	for c := range callers {
+		wg.Go(func() {
+			for range (n + c) / callers {
+				if err := f(); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(begun)
+}
+
+func median[T int | float64 | time.Duration](of []T) T {
+	slices.Sort(of)
+	return of[len(of)/2]
+}
+
+// BenchmarkStart measures acknowledged starts, in rounds, and after each round
+// one of the raw baseline: x-raw is the median of how many times as fast we are.
+func BenchmarkStart(b *testing.B) {
+	for _, callers := range []int{1, 64, 1024} {
+		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
+			s, base := newSubject(b, Config{}), newRaw(b, sizesOfStarts(b))
+			round := min(300*callers, 20_000)
+			var rates, ratios []float64
+			for b.Loop() {
+				ours := crowd(b, callers, round, s.start)
+				b.StopTimer()
+				theirs := crowd(b, callers, round, func() error { _, err := base.start(); return err })
+				rates = append(rates, float64(round)/ours.Seconds())
+				ratios = append(ratios, theirs.Seconds()/ours.Seconds())
+				b.StartTimer()
+			}
+			b.StopTimer()
+			n := round * len(rates)
+			s.check(b, n, n)
+			base.check(b, n, n)
+			b.ReportMetric(median(rates), "starts/s")
+			b.ReportMetric(median(ratios), "x-raw")
+		})
+	}
+}
