@@ -54,7 +54,7 @@ func (s *Studio) request(ctx context.Context, c Call, st step) (out transport.Se
 		if x == nil {
 			return notFound(c.Ref)
 		}
-		known, err := s.tokens.known(c, now)
+		known, err := s.tokens.known(c)
 		if err != nil {
 			return err
 		}

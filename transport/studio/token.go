@@ -25,7 +25,7 @@ type use struct {
 
 // known reports whether c is a repeat. A token that was used for another
 // session is an error.
-func (m *memory) known(c Call, now time.Time) (bool, error) {
+func (m *memory) known(c Call) (bool, error) {
 	ref, ok := m.madeBy(c)
 	if ok && ref != c.Ref {
 		return false, refuse(transport.Invalid, "ValidationException",
