@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -34,10 +32,6 @@ func usagef(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
 
-// errQuiet is for what has been said in full already: exit status 1 and no
-// message more.
-var errQuiet = errors.New("said already") //nolint:gochecknoglobals // a sentinel
-
 // report says what went wrong and what to do about it, and returns the exit
 // status.
 func (t *tool) report(c *cobra.Command, err error) int {
@@ -46,8 +40,6 @@ func (t *tool) report(c *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.Is(err, errQuiet):
-		return exitOtherwise
 	case errors.As(err, &held):
 		t.screen.complain("%s", heldText(held))
 		return exitHeld
@@ -57,7 +49,7 @@ func (t *tool) report(c *cobra.Command, err error) int {
 		return exitUsage
 	}
 	t.screen.complain("%s", plain(err))
-	if advice := advise(err); advice != "" {
+	if advice := advise(err, c.Name()); advice != "" {
 		t.screen.note("%s", advice)
 	}
 	return exitOtherwise
@@ -97,8 +89,8 @@ func plain(err error) string {
 	return text
 }
 
-// advise says what to do next.
-func advise(err error) string {
+// advise says what to do next, after a command that failed.
+func advise(err error, command string) string {
 	var damaged *bolt.CorruptError
 	var gap *store.CursorError
 	switch {
@@ -110,8 +102,10 @@ func advise(err error) string {
 		return "make room on the disk and ask again; what was acknowledged is kept"
 	case errors.Is(err, store.ErrUnknown):
 		return "it may have been stored: ask again, with the same --token if there was one"
+	case errors.As(err, &damaged) && command == "check":
+		return "it cannot be read: move the file aside, and put a backup in its place"
 	case errors.As(err, &damaged):
-		return fmt.Sprintf("%q shows what is damaged; if it cannot be read, move the file aside and put a backup in its place", "rouse check --db "+damaged.Path)
+		return fmt.Sprintf("%q shows what is damaged", "rouse check --db "+damaged.Path)
 	case errors.Is(err, store.ErrFailed):
 		return "what was acknowledged is safe in the file: look at the disk, and ask again"
 	case errors.Is(err, bolt.ErrForeign):
@@ -126,8 +120,6 @@ func advise(err error) string {
 		return "read from the beginning: leave out --after"
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Sprintf("\"rouse ls\" shows what there is; ended operations are forgotten after %d days", int(keep/(24*time.Hour)))
-	case errors.Is(err, engine.ErrClosed), errors.Is(err, context.Canceled):
-		return ""
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rouse-dev/rouse/engine"
 )
@@ -15,9 +16,9 @@ func ref(studioID, sessionID string) engine.Ref {
 }
 
 // fixture is a home, and a provider that is down.
-func fixture(t *testing.T) (*testProvider, []string) {
+func fixture(t *testing.T, boot time.Duration) (*testProvider, []string) {
 	t.Helper()
-	p, err := newProvider()
+	p, err := newProvider(boot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func fixture(t *testing.T) (*testProvider, []string) {
 // TestInterruptedWait: Ctrl-C ends a wait, and the request stays.
 func TestInterruptedWait(t *testing.T) {
 	t.Parallel()
-	provider, env := fixture(t)
+	provider, env := fixture(t, shortBoot)
 	p := launch(t, env, "start", "lab", "ws-1", "--wait")
 	p.until("the provider cannot be reached")
 	p.interrupt()
@@ -47,10 +48,37 @@ func TestInterruptedWait(t *testing.T) {
 	}
 }
 
+// TestCancelTooLate: what the provider has started is not canceled; a wait that
+// is interrupted leaves it to boot.
+func TestCancelTooLate(t *testing.T) {
+	t.Parallel()
+	provider, env := fixture(t, time.Hour)
+	if err := provider.up(); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, env, "start", "lab", "ws-1", "--wait")
+	p.until("boots (START_IN_PROGRESS)")
+	p.interrupt()
+	p.exit(1)
+	if !strings.Contains(p.errOut.String(), "stays STARTING") {
+		t.Errorf("it says %s", p.errOut)
+	}
+	c := launch(t, env, "cancel", "lab", "ws-1")
+	c.exit(1)
+	if !strings.Contains(c.errOut.String(), "not canceled: the provider has started lab ws-1 already") {
+		t.Errorf("it says %s", c.errOut)
+	}
+	show := launch(t, env, "show", "lab", "ws-1")
+	show.exit(0)
+	if !strings.Contains(show.out.String(), "STARTING, accepted by the provider") {
+		t.Errorf("it says %s", show.out)
+	}
+}
+
 // TestBackOnline: a wait that began offline ends when the network is back.
 func TestBackOnline(t *testing.T) {
 	t.Parallel()
-	provider, env := fixture(t)
+	provider, env := fixture(t, shortBoot)
 	p := launch(t, env, "start", "lab", "ws-1", "--wait")
 	p.until("the provider cannot be reached")
 	if err := provider.up(); err != nil {
@@ -66,7 +94,7 @@ func TestBackOnline(t *testing.T) {
 // cleanly, and then the second gets it.
 func TestHeld(t *testing.T) {
 	t.Parallel()
-	provider, env := fixture(t)
+	provider, env := fixture(t, shortBoot)
 	if err := provider.up(); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +123,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			provider, env := fixture(t)
+			provider, env := fixture(t, shortBoot)
 			if err := provider.up(); err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +154,7 @@ func TestCredentials(t *testing.T) {
 // TestFollow: a follower sees what other processes do, and lets them.
 func TestFollow(t *testing.T) {
 	t.Parallel()
-	provider, env := fixture(t)
+	provider, env := fixture(t, shortBoot)
 	launch(t, env, "start", "lab", "ws-1").exit(0)
 	f := launch(t, env, "events", "--follow", "--json")
 	f.until(`"sessionId":"ws-1"`)

@@ -188,9 +188,9 @@ func (t *tool) backupCommand() *cobra.Command {
 		Use:   "backup FILE",
 		Short: "Write a checked copy of the database to a new file",
 		Long: `Backup writes a copy of the database to a new file, and reads it to check it. To
-restore, put it in the database's place while nothing runs: sessions that were
-queued in it are looked at before they are started, since they may have been
-started meanwhile.`,
+restore, put it in the database's place while nothing runs. What was queued in it
+may have been started since: it is looked at first, and where a look cannot tell
+it ends FAILED (ambiguous) rather than be started twice; "rouse retry" starts it.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if args[0] == "" {
