@@ -1,0 +1,128 @@
+package exec
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// exitStopped is what a Status command exits with for a session that does not
+// run, as an init script's does. To a Start or Stop it means nothing.
+const exitStopped = 3
+
+// exits are the exit statuses with a meaning: those of sysexits.h that say what
+// kind of failure it was. All but Internal say that nothing was done.
+var exits = map[int]transport.Kind{
+	64: transport.Invalid,      // EX_USAGE
+	68: transport.NotFound,     // EX_NOHOST
+	69: transport.Unreachable,  // EX_UNAVAILABLE
+	70: transport.Internal,     // EX_SOFTWARE
+	73: transport.Capacity,     // EX_CANTCREAT
+	75: transport.Throttled,    // EX_TEMPFAIL
+	77: transport.AccessDenied, // EX_NOPERM
+	78: transport.Credentials,  // EX_CONFIG
+}
+
+// kinds are the names of errors in a line.
+var kinds = map[string]transport.Kind{
+	"AccessDenied": transport.AccessDenied, "Conflict": transport.Conflict, "Internal": transport.Internal,
+	"NotFound": transport.NotFound, "QuotaExceeded": transport.QuotaExceeded, "Throttled": transport.Throttled,
+	"Invalid": transport.Invalid, "Capacity": transport.Capacity, "Credentials": transport.Credentials,
+	"Unreachable": transport.Unreachable,
+}
+
+// line is the JSON object that a command may print as its last line.
+type line struct {
+	State         fsm.State `json:"state"`
+	StatusCode    string    `json:"statusCode"`
+	StatusMessage string    `json:"statusMessage"`
+	StartedAt     time.Time `json:"startedAt"`
+	UpdatedAt     time.Time `json:"updatedAt"`
+	Endpoint      *endpoint `json:"endpoint"`
+
+	Error      string `json:"error"`
+	Message    string `json:"message"`
+	RetryAfter int64  `json:"retryAfter"` // seconds
+}
+
+type endpoint struct {
+	Name string `json:"name"`
+	Host string `json:"host"`
+	Port int    `json:"port"`
+	URL  string `json:"url"`
+}
+
+// answer reads what the command said. The error, an *transport.Error, is its
+// refusal, or that it is not known what became of the call.
+func (r result) answer() (line, error) {
+	var l line
+	last := lastLine(r.stdout)
+	if strings.HasPrefix(last, "{") {
+		if err := json.Unmarshal([]byte(last), &l); err != nil {
+			return line{}, r.unclear(fmt.Errorf("its last line cannot be read: %w", err))
+		}
+	}
+	switch {
+	case r.cut && len(last) == len(strings.TrimSpace(r.stdout)):
+		return line{}, r.unclear(fmt.Errorf("its last line is longer than %d bytes", maxStdout))
+	case l.Error != "":
+		return line{}, r.refusal(l)
+	case r.exit != 0 && (r.exit != exitStopped || r.name != "status"):
+		return line{}, r.failure()
+	case l.State != "" && !l.State.Known():
+		return line{}, r.unclear(fmt.Errorf("%q is no state of a session", clean(string(l.State))))
+	}
+	return l, nil
+}
+
+// refusal is an error that the command spelled out, whatever its exit status.
+func (r result) refusal(l line) error {
+	kind, ok := kinds[l.Error]
+	if !ok {
+		return r.unclear(fmt.Errorf("%q is no kind of error: %s", clean(l.Error), clean(l.Message)))
+	}
+	const most = int64(24 * time.Hour / time.Second)
+	return &transport.Error{
+		Kind: kind, NotSent: kind == transport.Unreachable, Message: r.says(clean(l.Message)),
+		RetryAfter: time.Duration(min(max(l.RetryAfter, 0), most)) * time.Second,
+	}
+}
+
+// failure is an exit status. One without a meaning leaves open what was done.
+func (r result) failure() error {
+	kind := exits[r.exit]
+	text := fmt.Sprintf("exit status %d", r.exit)
+	if said := clean(end(r.stderr)); said != "" {
+		text += ": " + said
+	}
+	return &transport.Error{Kind: kind, NotSent: kind == transport.Unreachable, Message: r.says(text)}
+}
+
+// says names the command before what it said.
+func (r result) says(text string) string {
+	return strings.TrimSuffix(fmt.Sprintf("the %s command of %s: %s", r.name, r.ref, text), ": ")
+}
+
+func (r result) unclear(err error) error {
+	return &transport.Error{Message: r.says(clean(err.Error())), Err: errors.New(clean(err.Error()))}
+}
+
+// session is the answer as a session; a command that names no state means state.
+func (l line) session(ref transport.Ref, state fsm.State) transport.Session {
+	s := transport.Session{
+		Ref: ref, State: l.State, StatusCode: clean(l.StatusCode), StatusMessage: clean(l.StatusMessage),
+		StartedAt: l.StartedAt.UTC(), UpdatedAt: l.UpdatedAt.UTC(),
+	}
+	if s.State == "" {
+		s.State = state
+	}
+	if e := l.Endpoint; e != nil {
+		s.Endpoints = []transport.Endpoint{{Name: clean(e.Name), Host: clean(e.Host), Port: e.Port, URL: clean(e.URL)}}
+	}
+	return s
+}

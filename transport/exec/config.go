@@ -1,0 +1,91 @@
+package exec
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+)
+
+// Config is what a [Transport] runs. Start and Status are required.
+//
+// A command is a program and its arguments. In the arguments, {studio},
+// {session} and {token} stand for the ids of the call; each argument stays one
+// argument whatever they hold.
+type Config struct {
+	// Start starts a session, Status says how it is, and Stop stops it. Without
+	// a Stop command sessions are not stopped from here.
+	Start, Status, Stop []string
+	// Shell makes each command one text that sh runs, as sh -c would. It finds
+	// the ids in the variables ROUSE_STUDIO, ROUSE_SESSION and
+	// ROUSE_CLIENT_TOKEN; braces stand for nothing there. Defaults to false: no
+	// shell.
+	Shell bool
+	// Dir is where commands run. Defaults to the folder of this process.
+	Dir string
+	// Env is "NAME=value", in addition to what this process had when New was
+	// called; of two values of one name, Env's counts.
+	Env []string
+	// Repeat is what a second Start of one session does. Defaults to
+	// transport.Never: an operation whose start has an unknown outcome is then
+	// not sent again unless a look shows for certain that nothing happened. Say
+	// ByState where the command leaves a machine alone that runs already, ByToken
+	// where it knows {token} again.
+	Repeat transport.Repeat
+	// Probe must answer, from this computer, before a running session is READY.
+	// Defaults to none: the Status command decides alone.
+	Probe probe.Probe
+	// Host is what Probe asks, where the Status command names no host; {studio}
+	// and {session} stand for the ids. Defaults to "{session}".
+	Host string
+}
+
+func (c Config) validate() error {
+	for _, cmd := range []struct {
+		name     string
+		argv     []string
+		required bool
+	}{{"start", c.Start, true}, {"status", c.Status, true}, {"stop", c.Stop, false}} {
+		if len(cmd.argv) == 0 && !cmd.required {
+			continue
+		}
+		if err := c.checkCommand(cmd.argv); err != nil {
+			return fmt.Errorf("exec: %s command: %w", cmd.name, err)
+		}
+	}
+	if err := checkTemplate(c.Host, "{studio}", "{session}"); err != nil {
+		return fmt.Errorf("exec: host: %w", err)
+	}
+	for _, pair := range c.Env {
+		if name, _ := splitEnv(pair); name == "" {
+			return errors.New(`exec: an element of the environment is not "NAME=value"`) // its text may be a secret
+		}
+	}
+	if c.Repeat > transport.ByState {
+		return fmt.Errorf("exec: repeat %d is none of Never, ByToken, ByState", c.Repeat)
+	}
+	if err := c.Probe.Valid(); err != nil {
+		return fmt.Errorf("exec: %w", err)
+	}
+	return nil
+}
+
+func (c Config) checkCommand(argv []string) error {
+	switch {
+	case len(argv) == 0 || argv[0] == "":
+		return errors.New("it is required, and names no program")
+	case c.Shell && len(argv) != 1:
+		return fmt.Errorf("a shell runs one text, not %d", len(argv))
+	case c.Shell:
+		return nil
+	case argv[0] != fill(argv[0], placeholderNames):
+		return fmt.Errorf("the program %q depends on who is started: ids belong in arguments", argv[0])
+	}
+	for _, arg := range argv[1:] {
+		if err := checkTemplate(arg, "{studio}", "{session}", "{token}"); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+// Package exec starts machines by running commands: whatever has a command
+// line, or a script of ten lines before it, becomes a provider. IPMI, a
+// hypervisor, a cluster's scheduler, a cloud's own tool.
+//
+// # Usage
+//
+//	t, err := exec.New(exec.Config{
+//		Start:  []string{"rouse-ipmi", "start", "{session}"},
+//		Status: []string{"rouse-ipmi", "status", "{session}"},
+//		Stop:   []string{"rouse-ipmi", "stop", "{session}"},
+//		Repeat: transport.ByState, // "power on" leaves a running machine alone
+//		Probe:  probe.Probe{Kind: probe.SSH, Port: 22},
+//	})
+//
+// A command is a program and its arguments, and no shell comes between: an id
+// stays one argument, whatever characters it has. With [Config].Shell a command is
+// one text for sh, which finds the ids in its environment, and never in its text:
+//
+//	exec.Config{Shell: true, Status: []string{`ssh "$ROUSE_SESSION" true || exit 3`}, …}
+//
+// Every command has ROUSE_STUDIO, ROUSE_SESSION and ROUSE_CLIENT_TOKEN in its
+// environment, and an empty standard input.
+//
+// # Ten lines each
+//
+// The three scripts below are run by this package's tests against stand-ins for
+// the tools they call. A board management controller, by IPMI:
+//
+//	#!/bin/sh
+//	# rouse-ipmi start|stop|status MACHINE   The password is in IPMI_PASSWORD.
+//	power() { ipmitool -I lanplus -H "bmc-$machine" -U rouse -E chassis power "$1"; }
+//	machine=$2
+//	case $1 in
+//	start) power on ;;
+//	stop) power soft ;;
+//	status) case $(power status) in *on) exit 0 ;; *off) exit 3 ;; esac; exit 69 ;;
+//	esac
+//
+// A virtual machine of Proxmox VE, on the node that has it:
+//
+//	#!/bin/sh
+//	# rouse-proxmox start|stop|status VMID   Runs on the node.
+//	case $1 in stop) verb=shutdown ;; *) verb=$1 ;; esac
+//	said=$(qm "$verb" "$2" 2>&1) && exit=0 || exit=$?
+//	case $said in
+//	*"does not exist"*) exit=68 ;; *"Connection refused"*) exit=69 ;;
+//	*"already running"*) exit=0 ;; "status: stopped") exit=3 ;;
+//	esac
+//	echo "$said" >&2
+//	exit $exit
+//
+// A node that Slurm has powered down:
+//
+//	#!/bin/sh
+//	# rouse-slurm start|stop|status NODE
+//	node=$(scontrol show node "$2" --oneliner 2>&1)
+//	case $1,$node in
+//	*,*"not found"*) exit 68 ;; status,*State=*POWERED_DOWN*) exit 3 ;;
+//	start,*State=*) scontrol update nodename="$2" state=power_up ;;
+//	stop,*State=*) scontrol update nodename="$2" state=power_down ;;
+//	status,*State=*POWERING_DOWN*) echo '{"state": "STOP_IN_PROGRESS"}' ;;
+//	status,*State=*POWERING_UP*) echo '{"state": "START_IN_PROGRESS"}' ;;
+//	status,*State=*) exit 0 ;; *) exit 69 ;;
+//	esac
+//
+// None of the three starts a machine twice, so all of them go with
+// transport.ByState.
+//
+// # What a command says
+//
+// It says by its exit status how it went. Of the statuses that mean a failure, those of
+// sysexits.h count, and each but 70 is a promise that nothing was done:
+//
+//	exit   a Start or Stop             a Status
+//	0      accepted                    READY (if the probe answers, where there is one)
+//	3      the outcome is unknown      STOPPED
+//	64     Invalid: it fails           Invalid
+//	68     NotFound: it fails          NotFound: there is no such session
+//	69     Unreachable: ask later      Unreachable
+//	70     the outcome is unknown      Internal: look again
+//	73     Capacity: wait long         Capacity
+//	75     Throttled: ask later        Throttled
+//	77     AccessDenied: it fails      AccessDenied
+//	78     Credentials: hold the lane  Credentials
+//	other  the outcome is unknown      not known: look again
+//
+// It may say more by one JSON object, as the last line of its standard output:
+//
+//	{"state": "START_IN_PROGRESS", "statusMessage": "POST 3 of 7"}
+//	{"endpoint": {"name": "rdp", "host": "10.0.0.3", "port": 3389}, "startedAt": "2026-03-04T05:06:07Z"}
+//	{"error": "Throttled", "message": "two machines a minute", "retryAfter": 30}
+//
+// The first two forms count with exit status 0, and, of a Status, with 3; all
+// their fields may be left out: state, statusCode, statusMessage, startedAt,
+// updatedAt, endpoint. A state is one of the port's, spelled as there. An error
+// counts with every exit status, and is the name of a transport.Kind; retryAfter
+// is in seconds. A line that begins with a brace and cannot be read leaves the
+// outcome unknown.
+//
+// # Guarantees
+//
+//  1. Start runs one command, once. Ids and tokens are checked before, and an id
+//     that would turn an argument into an option is refused: it cannot change
+//     what is run.
+//  2. An outcome is claimed to be known only if the command ended by itself, with an exit
+//     status or a line of the tables above. A command that was killed, by its
+//     context or by anybody, leaves it unknown.
+//  3. A command ends when its context does: it and its children, which form a
+//     process group, are killed. What they have put into a group of their own,
+//     with setsid, lives on; so does what a command that has ended left running.
+//  4. Of standard output the last 64 KiB are kept, of standard error the last
+//     2 KiB. What reaches an error is one line of printable characters, at most 300
+//     bytes long.
+//  5. No error shows a command's arguments, or the value of an environment
+//     variable with PASSWORD, PASSPHRASE, SECRET, TOKEN, CREDENTIAL or KEY in
+//     its name.
+//
+// # Concurrency
+//
+// A [Transport] is safe for concurrent use, and runs as many commands at once as
+// it is asked to: the engine's lane decides how many.
+//
+// # Errors
+//
+// All errors of calls are [*transport.Error]. A program that is not there is
+// Unreachable, not sent: the studio's starts wait until it is.
+//
+// # Caveats
+//
+// With the default, transport.Never, a start that ends with exit status 1 is
+// not sent again: it fails as ambiguous, unless the machine comes up. A script that
+// knows that nothing was done says so with 75.
+//
+// The engine gives a call 15 seconds, unless its Config says otherwise; a tool
+// that waits for the machine must be told not to, or given more.
+//
+// A secret belongs into the environment, or a file that the tool reads. Arguments
+// can be read by everybody on the machine, and a secret that a program prints in another form
+// than the variable's value is not recognized.
+//
+// Without process groups, on Windows, only the program itself is killed with
+// its context. Name programs there, not .bat files: those are run by a shell,
+// which reads their arguments anew.
+package exec

@@ -1,0 +1,61 @@
+//go:build unix
+
+package exec_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/exec"
+)
+
+// A file stands for the machine: it runs while the file is there.
+func Example() {
+	dir, err := os.MkdirTemp("", "machines")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	t, err := exec.New(exec.Config{
+		Start:  []string{`touch "$ROUSE_SESSION"`},
+		Status: []string{`test -e "$ROUSE_SESSION" || exit 3`},
+		Shell:  true,
+		Dir:    dir,
+		Repeat: transport.ByState,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ref := transport.Ref{StudioID: "lab", SessionID: "ws-1"}
+	session, err := t.Get(context.Background(), ref)
+	fmt.Println(session.State, err)
+	session, err = t.Start(context.Background(), transport.StartInput{Ref: ref, ClientToken: "monday"})
+	fmt.Println(session.State, err)
+	session, err = t.Get(context.Background(), ref)
+	fmt.Println(session.State, err)
+	// Output:
+	// STOPPED <nil>
+	// START_IN_PROGRESS <nil>
+	// READY <nil>
+}
+
+// A script that knows what went wrong says so, and so the engine knows what to do.
+func ExampleTransport_Start() {
+	t, err := exec.New(exec.Config{
+		Start:  []string{`echo '{"error": "Throttled", "message": "two machines a minute", "retryAfter": 30}'`},
+		Status: []string{"exit 3"},
+		Shell:  true,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ref := transport.Ref{StudioID: "lab", SessionID: "ws-1"}
+	_, err = t.Start(context.Background(), transport.StartInput{Ref: ref, ClientToken: "monday"})
+	fmt.Println(err)
+	// Output: throttled: the start command of lab/ws-1: two machines a minute
+}

@@ -1,0 +1,394 @@
+//go:build unix
+
+package exec_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/exec"
+	"github.com/rouse-dev/rouse/transport/probe"
+)
+
+var ref = transport.Ref{StudioID: "lab", SessionID: "ws-1"}
+
+// shell makes a Transport all of whose commands are one text.
+func shell(t *testing.T, text string, env ...string) *exec.Transport {
+	t.Helper()
+	e, err := exec.New(exec.Config{
+		Start: []string{text}, Status: []string{text}, Stop: []string{text}, Shell: true, Env: env,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func start(t *testing.T, e *exec.Transport) (transport.Session, error) {
+	t.Helper()
+	return e.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
+}
+
+func kindOf(t *testing.T, err error) transport.Kind {
+	t.Helper()
+	var e *transport.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("%v (%T) is not an *transport.Error", err, err)
+	}
+	return e.Kind
+}
+
+// TestExitStatuses is the table of the documentation.
+func TestExitStatuses(t *testing.T) {
+	t.Parallel()
+	kinds := map[int]transport.Kind{
+		64: transport.Invalid, 68: transport.NotFound, 69: transport.Unreachable, 70: transport.Internal, 73: transport.Capacity,
+		75: transport.Throttled, 77: transport.AccessDenied, 78: transport.Credentials,
+	}
+	for _, status := range []int{1, 2, 3, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 126, 127, 255} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
+			e := shell(t, fmt.Sprintf("echo because >&2; exit %d", status))
+			want := kinds[status]
+			_, err := start(t, e)
+			wantRefusal(t, err, want, status == 69)
+			if !strings.Contains(err.Error(), fmt.Sprintf("the start command of lab/ws-1: exit status %d: because", status)) {
+				t.Errorf("%v does not say what happened", err)
+			}
+			_, err = e.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
+			wantRefusal(t, err, want, status == 69)
+			got, err := e.Get(t.Context(), ref)
+			if status == 3 {
+				if err != nil || got.State != fsm.Stopped {
+					t.Errorf("Get: %+v, %v", got, err)
+				}
+				return
+			}
+			wantRefusal(t, err, want, status == 69)
+		})
+	}
+}
+
+func wantRefusal(t *testing.T, err error, kind transport.Kind, notSent bool) {
+	t.Helper()
+	var e *transport.Error
+	if !errors.As(err, &e) || e.Kind != kind || e.NotSent != notSent {
+		t.Errorf("%+v, want %v (not sent: %v)", err, kind, notSent)
+	}
+}
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	for name, test := range map[string]struct {
+		command string
+		want    transport.Session // of a Status
+	}{
+		"nothing":      {`true`, transport.Session{State: fsm.Ready}},
+		"talk":         {`echo Chassis Power is on`, transport.Session{State: fsm.Ready}},
+		"empty object": {`echo "{}"`, transport.Session{State: fsm.Ready}},
+		"state": {`echo booting; echo '{"state": "START_IN_PROGRESS", "statusCode": "POST", "statusMessage": "3 of 7"}'; echo`,
+			transport.Session{State: fsm.StartInProgress, StatusCode: "POST", StatusMessage: "3 of 7"}},
+		"times": {`echo '{"startedAt": "2026-03-04T06:06:07+01:00", "updatedAt": "2026-03-04T05:06:07Z", "more": 1}'`,
+			transport.Session{State: fsm.Ready, StartedAt: at, UpdatedAt: at}},
+		"endpoint": {`echo '{"endpoint": {"name": "rdp", "host": "10.0.0.3", "port": 3389}}'`, transport.Session{
+			State: fsm.Ready, Endpoints: []transport.Endpoint{{Name: "rdp", Host: "10.0.0.3", Port: 3389}}}},
+		"stopped, and why":   {`echo '{"statusMessage": "by hand"}'; exit 3`, transport.Session{State: fsm.Stopped, StatusMessage: "by hand"}},
+		"stopped, otherwise": {`echo '{"state": "START_FAILED"}'; exit 3`, transport.Session{State: fsm.StartFailed}},
+		"hostile":            {`echo '{"statusMessage": "\u001b[31mred\u202e\nline"}'`, transport.Session{State: fsm.Ready, StatusMessage: "[31mred line"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := shell(t, test.command).Get(t.Context(), ref)
+			test.want.Ref = ref
+			if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", test.want) {
+				t.Errorf("got  %+v, %v\nwant %+v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestLineOfStart(t *testing.T) {
+	t.Parallel()
+	got, err := start(t, shell(t, `echo '{"state": "READY"}'`))
+	if err != nil || got.State != fsm.Ready {
+		t.Errorf("%+v, %v", got, err)
+	}
+	got, err = start(t, shell(t, "true"))
+	if err != nil || got.State != fsm.StartInProgress || got.Ref != ref {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		command string
+		kind    transport.Kind
+		text    string
+	}{
+		"named":            {`echo '{"error": "QuotaExceeded", "message": "two of two"}'; exit 1`, transport.QuotaExceeded, "two of two"},
+		"named, exit 0":    {`echo '{"error": "Conflict"}'`, transport.Conflict, "the start command of lab/ws-1"},
+		"unreachable":      {`echo '{"error": "Unreachable"}'; exit 1`, transport.Unreachable, ""},
+		"unknown name":     {`echo '{"error": "Sorry", "message": "no"}'; exit 75`, transport.Unknown, `"Sorry" is no kind of error: no`},
+		"unknown state":    {`echo '{"state": "running"}'`, transport.Unknown, `"running" is no state of a session`},
+		"no JSON":          {`echo '{state: READY}'`, transport.Unknown, "its last line cannot be read"},
+		"wrong type":       {`echo '{"state": 7}'`, transport.Unknown, "its last line cannot be read"},
+		"cut":              {`printf '{"message": "%70000s"}' x`, transport.Unknown, "its last line is longer than 65536 bytes"},
+		"state, exit 1":    {`echo '{"state": "READY"}'; exit 1`, transport.Unknown, "exit status 1"},
+		"killed":           {`echo '{"error": "Throttled"}'; kill -9 $$`, transport.Unknown, "signal: killed"},
+		"killed, exit 75":  {`kill -TERM $$; exit 75`, transport.Unknown, "signal: terminated"},
+		"last line counts": {`echo '{"error": "Throttled"}'; echo done; exit 1`, transport.Unknown, "exit status 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := start(t, shell(t, test.command))
+			wantRefusal(t, err, test.kind, test.kind == transport.Unreachable)
+			if err == nil || !strings.Contains(err.Error(), test.text) {
+				t.Errorf("%v, want %q", err, test.text)
+			}
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{
+		"30": 30 * time.Second, "-1": 0, "0": 0, "9223372036854775807": 24 * time.Hour,
+	} {
+		_, err := start(t, shell(t, `echo '{"error": "Throttled", "retryAfter": `+text+`}'`))
+		var e *transport.Error
+		if !errors.As(err, &e) || e.RetryAfter != want || e.Kind != transport.Throttled {
+			t.Errorf("%s: %+v, want %v", text, err, want)
+		}
+	}
+}
+
+// TestIDsStayArguments: no character of an id reaches a shell.
+func TestIDsStayArguments(t *testing.T) {
+	t.Parallel()
+	const print = `printf '{"statusMessage": "%s"}\n' "$ROUSE_STUDIO|$ROUSE_SESSION|$1"`
+	for _, id := range []string{"$(id)", "`id`", ";id", "a'b", "a&&b", "*", "~", "$ROUSE_STUDIO", "{studio}", "{token}", "%s", "a|b", "#x"} {
+		hostile := transport.Ref{StudioID: "lab", SessionID: id}
+		argv := []string{"sh", "-c", print, "sh", "{session}"}
+		e, err := exec.New(exec.Config{Start: argv, Status: argv})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := e.Get(t.Context(), hostile)
+		if want := "lab|" + id + "|" + id; err != nil || got.StatusMessage != want {
+			t.Errorf("argv: %q, %v, want %q", got.StatusMessage, err, want)
+		}
+		got, err = shell(t, print).Get(t.Context(), hostile)
+		if want := "lab|" + id + "|"; err != nil || got.StatusMessage != want {
+			t.Errorf("shell: %q, %v, want %q", got.StatusMessage, err, want)
+		}
+	}
+}
+
+func TestTemplates(t *testing.T) {
+	t.Parallel()
+	argv := []string{"sh", "-c", `printf '{"statusMessage": "%s"}\n' "$*"`, "sh", "{studio}/{session}", "-t{token}", "{}", "{a: 1}", "{Token}"}
+	e, err := exec.New(exec.Config{Start: argv, Status: []string{"true"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	argv[4] = "changed by the caller"
+	got, err := start(t, e)
+	if want := "lab/ws-1 -tmonday {} {a: 1} {Token}"; err != nil || got.StatusMessage != want {
+		t.Errorf("%q, %v, want %q", got.StatusMessage, err, want)
+	}
+}
+
+func TestOptionsAreRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	e, err := exec.New(exec.Config{
+		Start: []string{"touch", "{session}"}, Status: []string{"touch", "x{session}", "-{session}"}, Dir: dir,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = e.Start(t.Context(), transport.StartInput{Ref: transport.Ref{StudioID: "lab", SessionID: "--reference=x"}, ClientToken: "monday"})
+	var refused *transport.Error
+	if !errors.As(err, &refused) || refused.Kind != transport.Invalid || !refused.NotSent {
+		t.Errorf("an id that is an option: %v", err)
+	}
+	if _, err := start(t, e); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "ws-1")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestProcessGroup: the children of a command that has no more time are ended with it.
+func TestProcessGroup(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	e := shell(t, `sleep 1000 & echo $! >"$PID_FILE.new"; mv "$PID_FILE.new" "$PID_FILE"; wait`, "PID_FILE="+pidFile)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := e.Start(ctx, transport.StartInput{Ref: ref, ClientToken: "monday"})
+		done <- err
+	}()
+	pid := waitForPID(t, pidFile)
+	cancel()
+	err := <-done
+	wantRefusal(t, err, transport.Unknown, false)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v hides that the caller gave up", err)
+	}
+	for syscall.Kill(pid, 0) == nil { // until init has reaped it
+		if t.Context().Err() != nil || isGone(pid) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func waitForPID(t *testing.T, file string) int {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		if text, err := os.ReadFile(file); err == nil {
+			pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return pid
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("the command did not begin")
+	return 0
+}
+
+// isGone reports whether a process is dead and waits only for its parent.
+func isGone(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && strings.Contains(string(stat), ") Z ")
+}
+
+// TestLeftRunning: a command may leave a machine running that holds its output
+// open, and its answer is heard all the same.
+func TestLeftRunning(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	got, err := start(t, shell(t, `sleep 1000 & echo $! >"$PID_FILE"; echo '{"state": "READY"}'`, "PID_FILE="+pidFile))
+	pid := waitForPID(t, pidFile)
+	defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
+	if err != nil || got.State != fsm.Ready {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if syscall.Kill(pid, 0) != nil {
+		t.Error("what the command left running was killed")
+	}
+}
+
+// TestFloods: a command that never stops talking is not waited for by a full
+// pipe, and what is kept of it is its end.
+func TestFloods(t *testing.T) {
+	t.Parallel()
+	got, err := shell(t, `head -c 5000000 /dev/zero; head -c 5000000 /dev/zero >&2; echo; echo '{"statusMessage": "the end"}'`).Get(t.Context(), ref)
+	if err != nil || got.StatusMessage != "the end" {
+		t.Errorf("%.100q, %v", got.StatusMessage, err)
+	}
+	_, err = start(t, shell(t, `yes | head -c 100000 >&2; printf '\033[31mreally\r\n\377' >&2; exit 64`))
+	if err == nil || len(err.Error()) > 500 || !strings.HasSuffix(err.Error(), "y y [31mreally \uFFFD") {
+		t.Errorf("%q", err)
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2-hunter2"
+	for _, name := range []string{"IPMI_PASSWORD", "API_TOKEN", "aws_secret_access_key", "SSH_PASSPHRASE"} {
+		for _, command := range []string{
+			`echo "login as $%s failed" >&2; exit 77`,
+			`echo "{\"error\": \"AccessDenied\", \"message\": \"login as $%s failed\"}"`,
+			`echo "{\"state\": \"$%s\"}"`,
+		} {
+			_, err := start(t, shell(t, fmt.Sprintf(command, name), name+"="+secret, "OTHER_TOKEN=hunter2"))
+			if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "[secret]") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Setenv("ROUSE_TEST_INHERITED", "yes")
+	t.Setenv("ROUSE_TEST_CHANGED", "no")
+	t.Setenv("ROUSE_SESSION", "another")
+	e := shell(t, `echo "{\"statusMessage\": \"$ROUSE_TEST_INHERITED $ROUSE_TEST_CHANGED $ROUSE_SESSION $ROUSE_CLIENT_TOKEN\"}"; read x && exit 1; exit 0`,
+		"ROUSE_TEST_CHANGED=changed")
+	got, err := start(t, e)
+	if err != nil || got.StatusMessage != "yes changed ws-1 monday" {
+		t.Errorf("%q, %v", got.StatusMessage, err)
+	}
+}
+
+func TestNoProgram(t *testing.T) {
+	t.Parallel()
+	argv := []string{filepath.Join(t.TempDir(), "nobody")}
+	e, err := exec.New(exec.Config{Start: argv, Status: argv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = start(t, e)
+	wantRefusal(t, err, transport.Unreachable, true)
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), argv[0]) {
+		t.Errorf("%v does not say what is missing", err)
+	}
+	_, err = e.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
+	wantRefusal(t, err, transport.Invalid, true)
+}
+
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	for name, test := range map[string]struct{ status, host string }{
+		"by Host":    {"true", "127.0.0.1"},
+		"by session": {"true", ""},
+		"by line":    {`echo '{"endpoint": {"name": "rdp", "host": "127.0.0.1"}}'`, "nowhere.invalid"},
+	} {
+		e, err := exec.New(exec.Config{
+			Start: []string{"true"}, Status: []string{test.status}, Shell: true, Host: test.host,
+			Probe: probe.Probe{Kind: probe.TCP, Port: port},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := transport.Ref{StudioID: "lab", SessionID: "127.0.0.1"}
+		if got, err := e.Get(t.Context(), at); err != nil || got.State != fsm.Ready {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	_ = l.Close()
+	e, err := exec.New(exec.Config{
+		Start: []string{"true"}, Status: []string{"true"}, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.TCP, Port: port},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.Get(t.Context(), ref); err != nil || got.State != fsm.StartInProgress || got.StatusCode != probe.Unanswered {
+		t.Errorf("nobody answers: %+v, %v", got, err)
+	}
+}

@@ -1,0 +1,24 @@
+//go:build unix
+
+package exec
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// group gives cmd a process group of its own, which is killed as a whole when
+// the context ends: a script's children too, so that nothing of a call goes on
+// after the engine has been told that it ended.
+func group(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error {
+		err := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		if errors.Is(err, syscall.ESRCH) {
+			return os.ErrProcessDone
+		}
+		return err
+	}
+}

@@ -1,0 +1,60 @@
+package exec
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// call is one run of a command: for whom, and with which token ("" for a look).
+type call struct {
+	name  string // start, status or stop
+	ref   transport.Ref
+	token string
+}
+
+var (
+	placeholder      = regexp.MustCompile(`\{[a-z]+\}`)
+	placeholderNames = call{ref: transport.Ref{StudioID: "studio", SessionID: "session"}, token: "token"}
+)
+
+// checkTemplate refuses a word in braces that stands for nothing: a mistake
+// that would reach the program as it is.
+func checkTemplate(text string, known ...string) error {
+	for _, word := range placeholder.FindAllString(text, -1) {
+		if !slices.Contains(known, word) {
+			return fmt.Errorf("%s in %q stands for nothing: known are %s", word, text, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// fill replaces in one pass, so that an id which looks like a placeholder stays
+// what it is.
+func fill(text string, c call) string {
+	return strings.NewReplacer("{studio}", c.ref.StudioID, "{session}", c.ref.SessionID, "{token}", c.token).Replace(text)
+}
+
+// arguments fills a command's templates. An id that would turn its argument into
+// an option is refused: no id may change what the command does.
+func arguments(templates []string, c call) ([]string, error) {
+	args := make([]string, len(templates))
+	for i, text := range templates {
+		args[i] = fill(text, c)
+		if strings.HasPrefix(args[i], "-") && !strings.HasPrefix(text, "-") {
+			return nil, &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
+				Message: fmt.Sprintf("%s: the argument %q of the %s command would be taken for an option", c.ref, args[i], c.name)}
+		}
+	}
+	return args, nil
+}
+
+// variables are the ids as a command finds them in its environment.
+func (c call) variables() []string {
+	return []string{
+		"ROUSE_STUDIO=" + c.ref.StudioID, "ROUSE_SESSION=" + c.ref.SessionID, "ROUSE_CLIENT_TOKEN=" + c.token,
+	}
+}
