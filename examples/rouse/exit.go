@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,6 +49,10 @@ func (t *tool) report(c *cobra.Command, err error) int {
 		t.screen.note("see %s --help", c.CommandPath())
 		return exitUsage
 	}
+	if errors.Is(err, context.Canceled) {
+		t.screen.complain("interrupted")
+		return exitOtherwise
+	}
 	t.screen.complain("%s", plain(err))
 	if advice := advise(err, c.Name()); advice != "" {
 		t.screen.note("%s", advice)
@@ -84,7 +89,7 @@ func plain(err error) string {
 		text = strings.Replace(text, fmt.Sprintf(": run: rouse check --db %q", damaged.Path), "", 1)
 	}
 	for _, prefix := range []string{"engine: ", "store: ", "bolt: "} {
-		text = strings.TrimPrefix(text, prefix)
+		text = strings.ReplaceAll(strings.TrimPrefix(text, prefix), ": "+prefix, ": ")
 	}
 	return text
 }

@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"keys":     keys,
 			"provider": control,
 			"truncate": truncate,
+			"corrupt":  corrupt,
 		},
 	})
 }
@@ -149,6 +150,19 @@ func truncate(ts *testscript.TestScript, _ bool, args []string) {
 	size, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
+}
+
+// corrupt FILE TEXT flips a bit wherever a file has a text.
+func corrupt(ts *testscript.TestScript, _ bool, args []string) {
+	path, text := ts.MkAbs(args[0]), []byte(args[1])
+	file, err := os.ReadFile(path)
+	ts.Check(err)
+	flipped := bytes.Clone(text)
+	flipped[0] ^= 4
+	if !bytes.Contains(file, text) {
+		ts.Fatalf("%s has no %q", path, text)
+	}
+	ts.Check(os.WriteFile(path, bytes.ReplaceAll(file, text, flipped), 0o600))
 }
 
 // testProvider is a studio behind the protocol, at an address that it keeps

@@ -18,6 +18,8 @@ import (
 type database struct {
 	path      string // of --db
 	mustExist bool   // the command makes no sense on a new one
+	local     string // where every user may make a folder that outlives a restart
+	openFile  func(path string, c bolt.Config) (*bolt.Store, error)
 }
 
 func (d *database) flags(f *pflag.FlagSet) {
@@ -49,7 +51,8 @@ func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, 
 	if err != nil {
 		return nil, "", err
 	}
-	local := filepath.Join(privateFolder(shared), "rouse.db")
+	folder := privateFolder(d.local)
+	local := filepath.Join(folder, "rouse.db")
 	if d.mustExist && !exists(path) && exists(local) {
 		path = local
 	}
@@ -59,7 +62,7 @@ func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, 
 	}
 	// Studio homes lie on file servers, whose locks and syncs bolt does not
 	// trust. A folder of this machine is safe, but of this machine only.
-	if perr := makePrivate(privateFolder(shared)); perr != nil {
+	if perr := makePrivate(folder); perr != nil {
 		return nil, "", errors.Join(err, perr)
 	}
 	note("your state folder is on a network file system: using %s, which only this machine sees", local)
@@ -74,7 +77,7 @@ func (d *database) openAt(path string, c bolt.Config, note func(string, ...any))
 	if isNew && d.mustExist {
 		return nil, path, fmt.Errorf("there is no database at %s", path)
 	}
-	s, err := bolt.Open(path, c)
+	s, err := d.openFile(path, c)
 	if err == nil && isNew {
 		note("made a new database: %s", path)
 	}
@@ -105,9 +108,6 @@ func statePath() (string, error) {
 	}
 	return filepath.Join(folder, "rouse", "rouse.db"), nil
 }
-
-// shared is where every user may make a folder that outlives a restart.
-const shared = "/var/tmp"
 
 // privateFolder is this user's place in a folder that is everybody's.
 func privateFolder(parent string) string {

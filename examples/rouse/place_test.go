@@ -3,6 +3,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -10,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rouse-dev/rouse/store/bolt"
 )
 
 // TestMakePrivate: only a folder that nobody else can have prepared is taken.
@@ -50,6 +54,52 @@ func TestMakePrivate(t *testing.T) {
 		if err := makePrivate(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("a folder that %s: %v", want, err)
 		}
+	}
+}
+
+// TestNetworkHome: where the state folder is on a file server, the database is in
+// a private folder of this machine, which is named; a file that the user chose
+// is not moved.
+func TestNetworkHome(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_STATE_HOME", "")
+	t.Setenv("ROUSE_DB", "")
+	local := t.TempDir()
+	path := filepath.Join(privateFolder(local), "rouse.db")
+	rouse := func(args ...string) (int, string) {
+		var out bytes.Buffer
+		tool := newTool(&out, &out)
+		tool.db.local = local
+		tool.db.openFile = func(path string, c bolt.Config) (*bolt.Store, error) {
+			if strings.HasPrefix(path, home) {
+				return nil, fmt.Errorf("%w (NFS): %s", bolt.ErrNetworkFS, path)
+			}
+			return bolt.Open(path, c)
+		}
+		return tool.execute(t.Context(), args), out.String()
+	}
+	if status, text := rouse("check"); status != 1 || !strings.Contains(text, "there is no database at "+home) {
+		t.Errorf("before there is one: status %d: %s", status, text)
+	}
+	for _, args := range [][]string{{"start", "lab", "ws-1"}, {"show", "lab", "ws-1"}, {"stats"}} {
+		status, text := rouse(args...)
+		if status != 0 || !strings.Contains(text, "using "+path+", which only this machine sees") {
+			t.Errorf("rouse %q: status %d: %s", args, status, text)
+		}
+	}
+	if status, text := rouse("check"); status != 0 || !strings.Contains(text, "1 operations") {
+		t.Errorf("status %d: %s", status, text)
+	}
+	status, text := rouse("--db", filepath.Join(home, "my.db"), "ls")
+	if status != 1 || !strings.Contains(text, "choose a file on a disk of this machine") {
+		t.Errorf("with --db: status %d: %s", status, text)
+	}
+	if err := os.Chmod(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if status, text := rouse("ls"); status != 1 || !strings.Contains(text, "can be entered by others") {
+		t.Errorf("with a folder for all: status %d: %s", status, text)
 	}
 }
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,5 +188,19 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "rouse.db")
 	if got := run(t.Context(), []string{"--db", db, "stats"}, full, &stderr); got != 1 {
 		t.Errorf("exit status %d, want 1; it says %s", got, &stderr)
+	}
+}
+
+// TestInterrupted: a command that was interrupted at once says so.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	for _, args := range [][]string{{"start", "lab", "ws-1"}, {"ls"}, {"show", "lab", "ws-1"}} {
+		var stderr bytes.Buffer
+		if got := run(ctx, append([]string{"--db", db}, args...), io.Discard, &stderr); got != 1 || !strings.Contains(stderr.String(), "rouse: interrupted") {
+			t.Errorf("rouse %q: exit status %d: %s", args, got, &stderr)
+		}
 	}
 }

@@ -27,7 +27,10 @@ type tool struct {
 }
 
 func newTool(stdout, stderr io.Writer) *tool {
-	return &tool{screen: &screen{out: stdout, err: stderr, width: terminalWidth}}
+	return &tool{
+		screen: &screen{out: stdout, err: stderr, width: terminalWidth},
+		db:     database{local: "/var/tmp", openFile: bolt.Open},
+	}
 }
 
 // execute carries out a command line and returns the exit status.
@@ -148,7 +151,7 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	logger := slog.New(slog.NewTextHandler(cleanWriter{t.screen}, &slog.HandlerOptions{
 		Level: slog.LevelWarn,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey {
+			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
 				return slog.Attr{}
 			}
 			return a

@@ -91,7 +91,7 @@ func (t *tool) stats(ctx context.Context, d *desk) error {
 		t.screen.say("%-12s %d to %d", "events", s.First, s.Head)
 	}
 	if s.Quarantined > 0 {
-		t.screen.say("%-12s %d records: see \"rouse check\"", "damaged", s.Quarantined)
+		t.screen.say("%-12s %s: see \"rouse check\"", "damaged", plural(s.Quarantined, "record", "records"))
 	}
 	for _, l := range s.Lanes {
 		if text := laneText(l, time.Now()); text != "" {
