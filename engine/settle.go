@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
@@ -208,7 +209,7 @@ func (r *run) release(ops ...store.Operation) {
 
 // logChange writes the line of a transition.
 func (e *Engine) logChange(op store.Operation, from fsm.Phase) {
-	if op.Phase == from {
+	if op.Phase == from || !e.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
 	e.log.Info("operation", "id", op.ID, "session", op.Ref.String(), "from", from, "to", op.Phase,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,7 +38,7 @@ func newSubject(b *testing.B, c Config) *subject {
 
 // request is for a session that nobody asked for yet.
 func (s *subject) request() Request {
-	return Request{Ref: Ref{StudioID: "studio", SessionID: fmt.Sprintf("ws-%d", s.asked.Add(1))}}
+	return Request{Ref: Ref{StudioID: "studio", SessionID: "ws-" + strconv.FormatInt(s.asked.Add(1), 10)}}
 }
 
 func (s *subject) start() error {

@@ -167,6 +167,11 @@ func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
 		if b, err = s.newBatch(tx); err != nil {
 			return err
 		}
+		size := 0
+		for _, r := range rs {
+			size += r.size
+		}
+		b.changes = make([]change, 0, size)
 		for i, r := range rs {
 			if err := r.write(b); err != nil {
 				bad = i

@@ -12,31 +12,29 @@ import (
 // wanted is an operation asked for, encoded outside of the transaction.
 type wanted struct {
 	key    rowID
-	op     store.Operation
-	record []byte // as it is stored if it is created
+	op     *store.Operation // as it is stored if it is created
+	record []byte
 	event  []byte
+	other  *store.Enqueued // what came of it instead; nil: it was created
 }
 
 // Enqueue implements store.Store. A call with very many operations takes
 // several commits. An item whose token's holder is damaged has a *CorruptError.
 func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
+	out := make([]store.Enqueued, len(ops))
 	wants := make([]wanted, len(ops))
-	for i, o := range ops {
-		w, err := want(o)
-		if err != nil {
+	for i := range ops {
+		out[i] = store.Enqueued{Operation: normal(ops[i]), Created: true}
+		var err error
+		if wants[i], err = want(&out[i].Operation); err != nil {
 			return nil, err
 		}
-		wants[i] = w
 	}
-	out := make([]store.Enqueued, 0, len(ops))
 	for first := 0; first < len(wants) || first == 0; first += maxRequest {
 		part := wants[first:min(first+maxRequest, len(wants))]
-		var results []store.Enqueued
 		err := s.commit(ctx, len(part), func(b *batch) error {
-			results = make([]store.Enqueued, len(part))
 			for i := range part {
-				var err error
-				if results[i], err = b.enqueue(&part[i]); err != nil {
+				if err := b.enqueue(&part[i]); err != nil {
 					return err
 				}
 			}
@@ -45,7 +43,11 @@ func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enq
 		if err != nil {
 			return nil, partial(err, first > 0)
 		}
-		out = append(out, results...)
+	}
+	for i := range wants {
+		if other := wants[i].other; other != nil {
+			out[i] = *other
+		}
 	}
 	return out, nil
 }
@@ -58,50 +60,56 @@ func partial(err error, some bool) error {
 	return err
 }
 
-func want(o store.Operation) (wanted, error) {
+// want encodes o, which gets the version of a new record.
+func want(o *store.Operation) (wanted, error) {
 	key, ok := parseID(o.ID)
 	if !ok {
 		return wanted{}, fmt.Errorf("bolt: operation id %.80q is not the text of a UUID", o.ID)
 	}
-	w := wanted{key: key, op: normal(o)}
-	if w.op.ClientToken == "" {
+	if o.ClientToken == "" {
 		return wanted{}, fmt.Errorf("bolt: operation %s has no client token", o.ID)
 	}
-	created := w.op
-	created.Version = 1
+	o.Version = 1
+	w := wanted{key: key, op: o}
 	var err error
-	if w.record, err = encodeOperation(key, &created); err != nil {
+	if w.record, err = encodeOperation(key, o); err != nil {
 		return wanted{}, err
 	}
-	e := store.Created(created)
+	e := store.Created(*o)
 	w.event, err = encodeEvent(&e)
 	return w, err
 }
 
 // enqueue looks up who stands in the way, lets the port's rules decide, and
 // stores what they say.
-func (b *batch) enqueue(w *wanted) (store.Enqueued, error) {
-	byToken, err := b.byToken(w.op.ClientToken)
+func (b *batch) enqueue(w *wanted) error {
+	w.other = nil
+	want := *w.op
+	want.Version = 0 // of what is not stored
+	byToken, err := b.byToken(want.ClientToken)
 	if err != nil { // what its holder says cannot be read: this item alone
-		return store.Enqueued{Operation: w.op, Err: b.s.named(err)}, nil
+		w.other = &store.Enqueued{Operation: want, Err: b.s.named(err)}
+		return nil
 	}
-	active, err := b.activeOf(w.op.Ref)
+	active, err := b.activeOf(want.Ref)
 	if err != nil {
-		return store.Enqueued{}, err
+		return err
 	}
-	out, verdict := store.Decide(w.op, byToken, active)
-	switch verdict {
-	case store.Create:
-		return out, b.create(w)
-	case store.Join:
-		key, _ := parseID(out.Operation.ID)
-		record, err := encodeOperation(key, &out.Operation)
-		if err != nil {
-			return out, err
-		}
-		return out, b.putOperation(key, &out.Operation, record, out.Operation.Phase, false)
+	out, verdict := store.Decide(want, byToken, active)
+	if verdict == store.Create {
+		return b.create(w)
 	}
-	return out, nil
+	other := out // only now does it need a place of its own
+	w.other = &other
+	if verdict != store.Join {
+		return nil
+	}
+	key, _ := parseID(other.Operation.ID)
+	record, err := encodeOperation(key, &other.Operation)
+	if err != nil {
+		return err
+	}
+	return b.putOperation(key, &other.Operation, record, other.Operation.Phase, false)
 }
 
 func (b *batch) create(w *wanted) error {
@@ -114,13 +122,11 @@ func (b *batch) create(w *wanted) error {
 			return fmt.Errorf("bolt: client token of operation %s: %w", w.op.ID, err)
 		}
 	}
-	created := w.op
-	created.Version = 1
-	if err := b.putOperation(w.key, &created, w.record, "", false); err != nil {
+	if err := b.putOperation(w.key, w.op, w.record, "", false); err != nil {
 		return err
 	}
-	if created.Active() {
-		b.created[created.Ref] = w.key
+	if w.op.Active() {
+		b.created[w.op.Ref] = w.key
 	}
 	return b.putEvent(w.event)
 }
@@ -133,7 +139,11 @@ func (b *batch) activeOf(ref transport.Ref) (*store.Operation, error) {
 			return &o, err
 		}
 	}
-	o, err := b.activeAmong(b.s.candidates(ref), ref)
+	among := b.s.candidates(ref)
+	if len(among) == 0 {
+		return nil, nil
+	}
+	o, err := b.activeAmong(among, ref)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}

@@ -26,11 +26,11 @@ const (
 type link [hashSize]byte
 
 func (l link) next(seq uint64, text []byte) link {
-	h := sha256.New()
-	h.Write(l[:])
-	h.Write(seqKey(seq))
-	h.Write(text)
-	return link(h.Sum(nil)[:hashSize])
+	var room [256]byte // on the stack: most events fit
+	all := append(room[:0], l[:]...)
+	all = binary.BigEndian.AppendUint64(all, seq)
+	h := sha256.Sum256(append(all, text...))
+	return link(h[:hashSize])
 }
 
 // eventBody is the CBOR of an event. The numbers are on disk: append only.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"strings"
 
 	"github.com/google/uuid"
 	bbolt "go.etcd.io/bbolt"
@@ -51,11 +52,12 @@ type rowID [16]byte
 // parseID returns the key of id. Only the canonical text is an id, so that
 // text and key name each other.
 func parseID(id store.ID) (rowID, bool) {
-	u, err := uuid.Parse(string(id))
-	if err != nil || u.String() != string(id) {
+	const canonical = 36
+	if len(id) != canonical || strings.ToLower(string(id)) != string(id) {
 		return rowID{}, false
 	}
-	return rowID(u), true
+	u, err := uuid.Parse(string(id))
+	return rowID(u), err == nil
 }
 
 func (k rowID) id() store.ID { return store.ID(uuid.UUID(k).String()) }

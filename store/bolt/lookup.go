@@ -87,26 +87,22 @@ func (b buckets) pointed(bucket string, key, sealed []byte) (store.Operation, er
 // byToken is the operation that holds a token, or nil. An operation's id is its
 // own token where the caller brought none, and needs no row.
 func (b buckets) byToken(token string) (*store.Operation, error) {
-	if key, ok := parseID(store.ID(token)); ok {
+	if key, ok := parseID(store.ID(token)); ok && b.ops.Get(key[:]) != nil {
 		o, err := b.operation(key)
-		if err == nil && o.ClientToken == token {
-			return &o, nil
-		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return nil, err
+		if err != nil || o.ClientToken == token {
+			return &o, err
 		}
 	}
-	if token == "" {
+	row := []byte(token)
+	id := b.tokens.Get(row)
+	if id == nil { // also for the empty token, which nobody has
 		return nil, nil
 	}
-	o, err := b.pointed(bucketTokens, []byte(token), b.tokens.Get([]byte(token)))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
+	o, err := b.pointed(bucketTokens, row, id)
+	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
-	case err != nil:
-		return nil, err
 	}
-	return &o, nil
+	return &o, err
 }
 
 // activeAmong is the one of keys that is active and of this session. A record
