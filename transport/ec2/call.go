@@ -1,0 +1,165 @@
+package ec2
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// call is one request, and what is known of its way. The atomic flags are set
+// by goroutines of net/http.
+type call struct {
+	action string
+	http   aws.HTTPClient
+	keys   aws.CredentialsProvider
+	noKeys error // why there are none
+
+	entered   bool        // the HTTP client was given the request
+	dialed    atomic.Bool // net/http was seen looking for a connection
+	connected atomic.Bool // … and having one
+	status    int         // of the answer; 0: none
+	header    http.Header
+}
+
+// invoke makes one call of an action: one request, no repeats. The error is an
+// *transport.Error; the time is the provider's clock, or zero.
+func invoke[In, Out any](ctx context.Context, t *Transport, action string,
+	do func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), in *In,
+) (*Out, time.Time, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, time.Time{}, &transport.Error{NotSent: true, Err: err}
+	}
+	c := &call{action: action, http: t.http}
+	out, err := do(ctx, in, c.options)
+	if err != nil {
+		return nil, time.Time{}, c.failure(err)
+	}
+	return out, serverDate(c.header), nil
+}
+
+// options puts the call between the SDK and the wire.
+func (c *call) options(o *ec2.Options) {
+	o.Retryer = aws.NopRetryer{} // repeats are the engine's decision
+	o.HTTPClient = c
+	c.keys = o.Credentials
+	o.Credentials = aws.CredentialsProviderFunc(c.retrieve)
+}
+
+func (c *call) retrieve(ctx context.Context) (aws.Credentials, error) {
+	keys, err := c.keys.Retrieve(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.noKeys = err
+	}
+	return keys, err
+}
+
+// maxAnswer bounds what is read of one answer. A thousand instances have a few
+// megabytes.
+const maxAnswer = 64 << 20
+
+// Do is the wire: the HTTP client, watched.
+func (c *call) Do(req *http.Request) (*http.Response, error) {
+	c.entered = true
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { c.dialed.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
+	})
+	resp, err := c.http.Do(req.WithContext(ctx))
+	if err != nil {
+		return resp, err
+	}
+	c.status, c.header = resp.StatusCode, resp.Header
+	body := bufio.NewReader(io.LimitReader(resp.Body, maxAnswer))
+	head, err := body.Peek(512)
+	if cut := err != nil && !errors.Is(err, io.EOF); !cut && !c.shaped(head) {
+		_ = resp.Body.Close()
+		return nil, &transport.Error{
+			Kind: transport.Unreachable, HTTPStatusCode: c.status, Date: serverDate(c.header),
+			Message: "what answered is not EC2: the answer has not its shape",
+		}
+	}
+	resp.Body = answer{body, resp.Body}
+	return resp, nil
+}
+
+type answer struct {
+	io.Reader
+	io.Closer
+}
+
+// shaped reports whether an answer begins as EC2's do. The SDK takes any XML
+// for one: a portal's page would be a list of no instances.
+func (c *call) shaped(head []byte) bool {
+	if c.status >= 200 && c.status < 300 {
+		return bytes.Contains(head, []byte("<"+c.action+"Response"))
+	}
+	return bytes.Contains(head, []byte("<Response>")) || bytes.Contains(head, []byte("<Response "))
+}
+
+// failure is the verdict on a call that failed.
+func (c *call) failure(err error) *transport.Error {
+	var e *transport.Error
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &e):
+		out := *e
+		return &out
+	case c.noKeys != nil:
+		return c.withoutKeys()
+	case errors.As(err, &api) && c.status != 0:
+		return c.refusal(api, err)
+	}
+	return c.silence(err)
+}
+
+// withoutKeys: nothing was sent for want of credentials. Where their source
+// could not be reached, that is what is wrong.
+func (c *call) withoutKeys() *transport.Error {
+	out := &transport.Error{Kind: transport.Credentials, Message: "there are no credentials: " + clean(c.noKeys.Error(), 512)}
+	var e *transport.Error
+	if errors.As(transport.Classify(c.noKeys), &e) && e.Kind == transport.Unreachable {
+		out.Kind, out.Message = transport.Unreachable, "the source of the credentials is not reached: "+clean(c.noKeys.Error(), 512)
+	}
+	out.NotSent = true
+	return out
+}
+
+// silence is the verdict where no answer came, or none that can be read. An
+// HTTP client that does not say what it does is never believed to have sent
+// nothing.
+func (c *call) silence(err error) *transport.Error {
+	cause := err
+	var send *smithyhttp.RequestSendError
+	if errors.As(err, &send) {
+		cause = send.Err
+	}
+	out := transport.Error{Err: err, HTTPStatusCode: c.status}
+	var e *transport.Error
+	if errors.As(transport.Classify(cause), &e) {
+		out.Kind, out.NotSent = e.Kind, e.NotSent
+	}
+	switch {
+	case !c.entered:
+		out.NotSent = true // a middleware failed, or the context ended
+	case c.connected.Load() || !c.dialed.Load():
+		out.NotSent = out.NotSent && !c.connected.Load()
+	case errors.Is(err, context.Canceled):
+		out.NotSent = true
+	default:
+		out.Kind, out.NotSent = transport.Unreachable, true
+	}
+	return &out
+}

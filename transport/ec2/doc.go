@@ -1,0 +1,124 @@
+// Package ec2 starts workstations that are instances of Amazon EC2. A session is
+// an instance; a studio is an account and region, under any id: a [Transport]
+// serves one of them, and a transport.Mux brings several together.
+//
+// # Usage
+//
+// Three steps lead here from a polling loop. First, give the host's role or user
+// these permissions, on the instances that it may wake (the Describe actions
+// know no resources, so theirs is "*"; StopInstances is for [Transport.Stop],
+// DescribeInstanceStatus for Config.StatusChecks):
+//
+//	{"Version": "2012-10-17", "Statement": [
+//	  {"Effect": "Allow", "Resource": "*",
+//	   "Action": ["ec2:DescribeInstances", "ec2:DescribeInstanceStatus"]},
+//	  {"Effect": "Allow", "Resource": "arn:aws:ec2:us-west-2:123456789012:instance/*",
+//	   "Action": ["ec2:StartInstances", "ec2:StopInstances"],
+//	   "Condition": {"StringEquals": {"aws:ResourceTag/fleet": "workstations"}}}]}
+//
+// Instances whose volumes are encrypted by a key of your own need
+// kms:CreateGrant on that key as well. Without it they turn from pending to
+// stopped with Client.InternalError, although StartInstances succeeded.
+//
+// Second, make a Transport, and an engine on it:
+//
+//	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-west-2"))
+//	t, err := ec2.NewFromConfig(cfg, ec2.Config{
+//		Tag:   "Name",                                   // ws-042 instead of i-0123…
+//		Probe: probe.Probe{Kind: probe.TLS, Port: 8443}, // READY: DCV answers
+//	})
+//	e, err := engine.Open("rouse.db", t, engine.Config{})
+//
+// Third, ask. The studio's id is a name of your choice:
+//
+//	r, err := e.Start(ctx, engine.Request{Ref: engine.Ref{StudioID: "us-west-2", SessionID: "ws-042"}})
+//	op, err := e.Wait(ctx, r.Operation.ID)
+//
+// # What READY means
+//
+// By default: the instance's state is running, a few seconds after the start and
+// long before anybody can log in. With Config.StatusChecks: EC2's system and
+// instance checks are both ok as well, after some two to five minutes. With
+// Config.Probe: the port answers, from the computer that this package runs on,
+// which is the only one of the three that says an artist could connect from
+// there. Both may be set. A session that runs and is not READY is
+// START_IN_PROGRESS, and says what is missing: its StatusCode is
+// [StatusChecking] or probe.Unanswered, and its StatusMessage is, for example,
+// "running, but port 8443 (tls) of 10.0.0.3 does not answer from this computer:
+// connection refused". One that does not run never says so.
+//
+// The other states: pending is START_IN_PROGRESS, stopping is STOP_IN_PROGRESS,
+// stopped is STOPPED, shutting-down is DELETE_IN_PROGRESS, terminated is DELETED.
+// EC2's reason for the state is in StatusCode and StatusMessage, as
+// Server.InsufficientInstanceCapacity of an instance that was pending and has
+// stopped again. StartedAt is the LaunchTime, which EC2 sets anew at each start
+// and keeps of a stopped instance. Endpoints are the addresses of an instance
+// that is pending or running, with the probe's port; public ones change at each
+// start.
+//
+// # Guarantees
+//
+//  1. One call is one request: the client's Retryer is not used, no redirect is
+//     followed. net/http sends again only what it knows it has not sent.
+//  2. Starting what runs does nothing. EC2 takes no client token for a start,
+//     so the engine's one effect is kept by state: it holds unless a request
+//     reaches EC2 later than the engine's time-out, and the instance was
+//     stopped in between. EC2 takes no request that is older than its signature
+//     allows, which bounds how late that can be to some minutes.
+//  3. An instance that spoils a BatchStart fails alone, and every other is
+//     started or has an error of its own; see [Transport.BatchStart].
+//  4. Every error is a *transport.Error, with EC2's code, message and request
+//     id. Its Kind is a verdict only if the answer has EC2's shape: a portal's
+//     page is transport.Unreachable, whatever its status.
+//  5. NotSent is set only where EC2 got nothing of what was asked for certain.
+//     For a start that is also so where the look-up of its name failed.
+//  6. No credential is in an error's text. Where EC2 refuses them its own message,
+//     which may quote the request, is not kept.
+//
+// # Concurrency
+//
+// A Transport is safe for concurrent use. A BatchStart has calls for up to four
+// pools under way at once, a look probes up to 256 ports; all end before the
+// call returns.
+//
+// # Errors
+//
+// What EC2 says, and what becomes of it:
+//
+//   - InsufficientInstanceCapacity, InsufficientHostCapacity: Capacity
+//   - InstanceLimitExceeded, VcpuLimitExceeded: QuotaExceeded
+//   - RequestLimitExceeded, Throttling: Throttled
+//   - IncorrectInstanceState, of one that is stopping or hibernating too: Conflict
+//   - UnauthorizedOperation: AccessDenied. The encoded message is not in the
+//     text but in the Context, under [EncodedMessage].
+//   - AuthFailure, ExpiredToken, RequestExpired, and no credentials at all:
+//     Credentials
+//   - InvalidInstanceID.NotFound: NotFound; .Malformed: Invalid
+//   - another 5xx: Internal; another 4xx: Invalid
+//
+// A session id that is no instance's is Invalid and not sent, unless Config.Tag
+// is set. transport.Ref.Check refuses a stray space in an id: trim what you
+// read from a spreadsheet. A name that two instances have is Invalid, and the
+// message lists them; one that is terminated does not count beside its
+// successor.
+//
+// # Limits
+//
+// A DescribeInstances takes up to 1,000 ids, and is refused as a whole for one
+// that is not known. It is then asked again by a filter, which leaves such ids
+// out and takes 200: a filter never fails for a member, but would cost five
+// times the calls if it were the rule. Names are always looked up by filter.
+// EC2 limits StartInstances by requests and by instances, both refilled by the
+// second; the engine's lane slows down when it is throttled.
+//
+// # Caveats
+//
+// A name means the instance that has the tag when it is asked for. Whoever moves
+// a name to another instance while a start is under way may have both started.
+//
+// Reads show the past for a while. Config.StaleFor says for how long; EC2
+// promises nothing, and seconds are common.
+//
+// Stopping a workstation is possible by [Transport.Stop]; creating and deleting
+// instances is not, so a Transport is no transport.Provider.
+package ec2

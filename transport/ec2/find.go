@@ -1,0 +1,235 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// isInstanceID reports whether id is spelled as an instance's: i- and 8 or 17
+// hexadecimal digits in lower case.
+func isInstanceID(id string) bool {
+	digits, ok := strings.CutPrefix(id, "i-")
+	return ok && (len(digits) == 8 || len(digits) == 17) && strings.Trim(digits, "0123456789abcdef") == ""
+}
+
+// check refuses, unsent, what cannot be a session here.
+func (t *Transport) check(ref transport.Ref) error {
+	if err := ref.Check(); err != nil {
+		return err
+	}
+	if t.cfg.Tag == "" && !isInstanceID(ref.SessionID) {
+		return invalid(fmt.Sprintf("session id %q is not an instance's (i- and 17 digits), and no tag is set to find instances by", ref.SessionID))
+	}
+	return nil
+}
+
+// found is the instance that a ref names, or why there is none.
+type found struct {
+	types.Instance
+	err error
+}
+
+func (f found) id() string { return aws.ToString(f.InstanceId) }
+
+// find describes the instances of refs, one for each in order: those named by id
+// in one call, those named by tag in one for each 200. The error is a call's.
+func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, time.Time, error) {
+	ids, names := map[string]bool{}, map[string]bool{}
+	out := make([]found, len(refs))
+	for i, ref := range refs {
+		switch {
+		case t.check(ref) != nil:
+			out[i].err = t.check(ref)
+		case isInstanceID(ref.SessionID):
+			ids[ref.SessionID] = true
+		default:
+			names[ref.SessionID] = true
+		}
+	}
+	byID, missing, idDate, err := t.describeIDs(ctx, slices.Sorted(maps.Keys(ids)))
+	if err != nil {
+		return nil, idDate, err
+	}
+	byName, nameDate, err := t.describeNames(ctx, slices.Sorted(maps.Keys(names)))
+	if err != nil {
+		return nil, nameDate, err
+	}
+	date := idDate
+	if date.IsZero() {
+		date = nameDate
+	}
+	for i, ref := range refs {
+		if out[i].err != nil {
+			continue
+		}
+		if ids[ref.SessionID] {
+			in, ok := byID[ref.SessionID]
+			if out[i].Instance = in; !ok {
+				out[i].err = missing
+			}
+			continue
+		}
+		out[i].Instance, out[i].err = t.only(ref.SessionID, byName[ref.SessionID], date)
+	}
+	return out, date, nil
+}
+
+// describeIDs describes instances by id. A call by ids is refused as a whole
+// for one that EC2 does not know; then it asks again by a filter, which leaves
+// such ids out, but takes fewer. missing is the error of those left out.
+func (t *Transport) describeIDs(ctx context.Context, ids []string) (all map[string]types.Instance, missing error, date time.Time, err error) {
+	all = map[string]types.Instance{}
+	add := func(in *ec2.DescribeInstancesInput) error {
+		got, at, err := t.describe(ctx, in)
+		for _, one := range got {
+			all[aws.ToString(one.InstanceId)] = one
+		}
+		if date = at; err == nil {
+			missing = notFound("EC2 knows no such instance in this account and region", date)
+		}
+		return err
+	}
+	for part := range slices.Chunk(ids, maxDescribe) {
+		switch err := add(&ec2.DescribeInstancesInput{InstanceIds: part}); {
+		case err == nil:
+			continue
+		case !unknownID(err):
+			return nil, nil, date, err
+		case len(part) == 1:
+			missing = err
+			continue
+		}
+		for some := range slices.Chunk(part, maxFilter) {
+			if err := add(&ec2.DescribeInstancesInput{Filters: []types.Filter{{Name: aws.String("instance-id"), Values: some}}}); err != nil {
+				return nil, nil, date, err
+			}
+		}
+	}
+	return all, missing, date, nil
+}
+
+func unknownID(err error) bool {
+	var e *transport.Error
+	return errors.As(err, &e) && strings.HasPrefix(e.Code, "InvalidInstanceID")
+}
+
+func notFound(message string, date time.Time) error {
+	return &transport.Error{Kind: transport.NotFound, Code: "InvalidInstanceID.NotFound", Message: message, Date: date}
+}
+
+// describeNames describes instances by the value of the tag that names them.
+func (t *Transport) describeNames(ctx context.Context, names []string) (all map[string][]types.Instance, date time.Time, err error) {
+	all = map[string][]types.Instance{}
+	for part := range slices.Chunk(names, maxFilter) {
+		values := make([]string, len(part))
+		for i, name := range part {
+			values[i] = literal(name)
+		}
+		var got []types.Instance
+		filters := append(t.tagFilters(), types.Filter{Name: aws.String("tag:" + t.cfg.Tag), Values: values})
+		if got, date, err = t.describe(ctx, &ec2.DescribeInstancesInput{Filters: filters}); err != nil {
+			return nil, date, err
+		}
+		for _, in := range got {
+			name := tagOf(in, t.cfg.Tag)
+			all[name] = append(all[name], in)
+		}
+	}
+	return all, date, nil
+}
+
+// only is the one instance that a name stands for. One that is terminated keeps
+// its tags for a while, and gives way to its successor.
+func (t *Transport) only(name string, all []types.Instance, date time.Time) (types.Instance, error) {
+	live := slices.DeleteFunc(slices.Clone(all), over)
+	switch {
+	case len(all) == 0:
+		return types.Instance{}, notFound(fmt.Sprintf("no instance in this account and region has the tag %s=%s", t.cfg.Tag, name), date)
+	case len(live) == 1:
+		return live[0], nil
+	case len(live) == 0:
+		return slices.MaxFunc(all, func(a, b types.Instance) int {
+			return aws.ToTime(a.LaunchTime).Compare(aws.ToTime(b.LaunchTime))
+		}), nil
+	}
+	ids := make([]string, len(live))
+	for i, in := range live {
+		ids[i] = aws.ToString(in.InstanceId)
+	}
+	slices.Sort(ids)
+	return types.Instance{}, &transport.Error{
+		Kind: transport.Invalid, NotSent: true, Code: "AmbiguousTag", Date: date,
+		Message: fmt.Sprintf("%d instances have the tag %s=%s: %s", len(ids), t.cfg.Tag, name, clean(strings.Join(ids, ", "), 256)),
+		Context: map[string]string{"instances": strings.Join(ids, ",")},
+	}
+}
+
+// tagFilters are those of the Config, in an order of their own.
+func (t *Transport) tagFilters() []types.Filter {
+	var filters []types.Filter
+	for _, key := range slices.Sorted(maps.Keys(t.cfg.Tags)) {
+		if value := t.cfg.Tags[key]; value != "" {
+			filters = append(filters, types.Filter{Name: aws.String("tag:" + key), Values: []string{literal(value)}})
+			continue
+		}
+		filters = append(filters, types.Filter{Name: aws.String("tag-key"), Values: []string{literal(key)}})
+	}
+	return filters
+}
+
+// literal is a filter's value without wildcards.
+func literal(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`).Replace(s)
+}
+
+func tagOf(in types.Instance, key string) string {
+	for _, tag := range in.Tags {
+		if aws.ToString(tag.Key) == key {
+			return aws.ToString(tag.Value)
+		}
+	}
+	return ""
+}
+
+// describe reads all pages of an answer, and learns what it can for later
+// starts.
+func (t *Transport) describe(ctx context.Context, in *ec2.DescribeInstancesInput) ([]types.Instance, time.Time, error) {
+	var all []types.Instance
+	for {
+		got, date, err := t.describePage(ctx, in)
+		if err != nil {
+			return nil, date, err
+		}
+		all = append(all, instances(got)...)
+		if in.NextToken = got.NextToken; aws.ToString(in.NextToken) == "" {
+			return all, date, nil
+		}
+	}
+}
+
+func (t *Transport) describePage(ctx context.Context, in *ec2.DescribeInstancesInput) (*ec2.DescribeInstancesOutput, time.Time, error) {
+	got, date, err := invoke(ctx, t, "DescribeInstances", t.client.DescribeInstances, in)
+	if err == nil {
+		t.pools.learn(instances(got))
+	}
+	return got, date, err
+}
+
+func instances(out *ec2.DescribeInstancesOutput) []types.Instance {
+	var all []types.Instance
+	for _, r := range out.Reservations {
+		all = append(all, r.Instances...)
+	}
+	return all
+}

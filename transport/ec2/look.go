@@ -1,0 +1,207 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// Get looks at a session: its instance, and, while that runs, what else the
+// Config demands of a READY one.
+func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	results, err := t.BatchGet(ctx, []transport.Ref{ref})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return results[0].Session, results[0].Err
+}
+
+// BatchGet looks at up to 1,000 sessions: by one call for those that are named
+// by instance id, by one for each 200 that are named by tag. If an id is not
+// known it takes one more call for each 200.
+func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	all, date, err := t.find(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	return t.results(ctx, refs, all, date), nil
+}
+
+// List returns a page of up to 1,000 instances that have the Config's tags. Only
+// the owner and the creator of a session are not known here: a filter by them
+// finds nothing. With SessionIDs all of those that there are make one page.
+func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
+	if err := transport.CheckID("studio id", in.StudioID); err != nil {
+		return transport.ListOutput{}, err
+	}
+	var refs []transport.Ref
+	var all []found
+	var date time.Time
+	var out transport.ListOutput
+	var err error
+	switch {
+	case in.CreatedBy != "" || in.OwnedBy != "":
+		return out, nil
+	case len(in.SessionIDs) > 0:
+		for _, id := range in.SessionIDs {
+			refs = append(refs, transport.Ref{StudioID: in.StudioID, SessionID: id})
+		}
+		all, date, err = t.find(ctx, refs)
+	default:
+		all, out.NextToken, date, err = t.page(ctx, in.NextToken)
+		refs = t.refs(in.StudioID, all)
+	}
+	if err != nil {
+		return transport.ListOutput{}, err
+	}
+	for _, r := range t.results(ctx, refs, all, date) {
+		if r.Err == nil {
+			out.Sessions = append(out.Sessions, r.Session)
+		}
+	}
+	return out, nil
+}
+
+func (t *Transport) page(ctx context.Context, token string) ([]found, string, time.Time, error) {
+	in := &ec2.DescribeInstancesInput{Filters: t.tagFilters(), MaxResults: aws.Int32(maxDescribe)}
+	if token != "" {
+		in.NextToken = aws.String(token)
+	}
+	got, date, err := t.describePage(ctx, in)
+	if err != nil {
+		return nil, "", date, err
+	}
+	var all []found
+	for _, one := range instances(got) {
+		all = append(all, found{Instance: one})
+	}
+	return all, aws.ToString(got.NextToken), date, nil
+}
+
+// refs names instances as sessions: by the tag where it stands for one of them
+// alone, as far as this page shows, else by id.
+func (t *Transport) refs(studio string, all []found) []transport.Ref {
+	live := map[string]int{}
+	for _, f := range all {
+		if !over(f.Instance) {
+			live[tagOf(f.Instance, t.cfg.Tag)]++
+		}
+	}
+	refs := make([]transport.Ref, len(all))
+	for i, f := range all {
+		refs[i] = transport.Ref{StudioID: studio, SessionID: f.id()}
+		name := tagOf(f.Instance, t.cfg.Tag)
+		if t.cfg.Tag == "" || over(f.Instance) || live[name] != 1 || isInstanceID(name) {
+			continue
+		}
+		if named := (transport.Ref{StudioID: studio, SessionID: name}); named.Check() == nil {
+			refs[i] = named
+		}
+	}
+	return refs
+}
+
+// running is a session whose instance runs, and its place among the results.
+type running struct {
+	at       int
+	id, host string
+}
+
+// results makes sessions of instances, and finds out which of those that run
+// are READY.
+func (t *Transport) results(ctx context.Context, refs []transport.Ref, all []found, date time.Time) []transport.Result {
+	out := make([]transport.Result, len(refs))
+	var up []running
+	for i, f := range all {
+		if f.err != nil {
+			out[i].Err = f.err
+			continue
+		}
+		out[i].Session = t.session(refs[i], f.Instance, date)
+		if runs(f.Instance) {
+			out[i].Session.State = fsm.Ready
+			up = append(up, running{at: i, id: f.id(), host: t.probed(f.Instance)})
+		}
+	}
+	if t.cfg.StatusChecks {
+		t.statusChecks(ctx, up, out)
+	}
+	if t.cfg.Probe != (probe.Probe{}) {
+		t.probeAll(ctx, up, out)
+	}
+	return out
+}
+
+// StatusChecking is the StatusCode of a session whose instance runs, but has not
+// passed its status checks.
+const StatusChecking = "STATUS_CHECKS_NOT_OK"
+
+// statusChecks takes those back that have not passed both checks.
+func (t *Transport) statusChecks(ctx context.Context, up []running, out []transport.Result) {
+	for part := range slices.Chunk(up, maxStatus) {
+		ids := make([]string, len(part))
+		for i, r := range part {
+			ids[i] = r.id
+		}
+		slices.Sort(ids)
+		got, _, err := invoke(ctx, t, "DescribeInstanceStatus", t.client.DescribeInstanceStatus,
+			&ec2.DescribeInstanceStatusInput{InstanceIds: slices.Compact(ids)})
+		checks := map[string]types.InstanceStatus{}
+		if err == nil {
+			for _, s := range got.InstanceStatuses {
+				checks[aws.ToString(s.InstanceId)] = s
+			}
+		}
+		for _, r := range part {
+			s := &out[r.at].Session
+			switch system, instance := summary(checks[r.id].SystemStatus), summary(checks[r.id].InstanceStatus); {
+			case err != nil:
+				out[r.at] = transport.Result{Err: err}
+			case system != types.SummaryStatusOk || instance != types.SummaryStatusOk:
+				s.State, s.StatusCode = fsm.StartInProgress, StatusChecking
+				s.StatusMessage = fmt.Sprintf("running, but not all status checks are ok: system %s, instance %s", system, instance)
+			}
+		}
+	}
+}
+
+func summary(s *types.InstanceStatusSummary) types.SummaryStatus {
+	if s == nil || s.Status == "" {
+		return "unknown"
+	}
+	return s.Status
+}
+
+// maxProbes is how many ports are probed at once: a thousand that do not answer
+// take four times as long as one.
+const maxProbes = 256
+
+// probeAll asks the port of each that is READY as far as EC2 can tell.
+func (t *Transport) probeAll(ctx context.Context, up []running, out []transport.Result) {
+	var wg sync.WaitGroup
+	free := make(chan struct{}, maxProbes)
+	for _, r := range up {
+		if out[r.at].Err != nil || out[r.at].Session.State != fsm.Ready {
+			continue
+		}
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			out[r.at].Session, out[r.at].Err = t.cfg.Probe.Settle(ctx, out[r.at].Session, r.host)
+		})
+	}
+	wg.Wait()
+}

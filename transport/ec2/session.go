@@ -1,0 +1,164 @@
+package ec2
+
+import (
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// states are an instance's, but for running: whether that is READY is asked
+// for elsewhere.
+var states = map[types.InstanceStateName]fsm.State{
+	types.InstanceStateNamePending:      fsm.StartInProgress,
+	types.InstanceStateNameRunning:      fsm.StartInProgress,
+	types.InstanceStateNameStopping:     fsm.StopInProgress,
+	types.InstanceStateNameStopped:      fsm.Stopped,
+	types.InstanceStateNameShuttingDown: fsm.DeleteInProgress,
+	types.InstanceStateNameTerminated:   fsm.Deleted,
+}
+
+// stateOf is the session's state for an instance's. One that is not known is
+// kept as read.
+func stateOf(s *types.InstanceState) fsm.State {
+	if s == nil || s.Name == "" {
+		return "UNKNOWN"
+	}
+	if state, ok := states[s.Name]; ok {
+		return state
+	}
+	return fsm.State(clean(strings.ToUpper(string(s.Name)), 64))
+}
+
+func runs(in types.Instance) bool {
+	return in.State != nil && in.State.Name == types.InstanceStateNameRunning
+}
+
+// over reports that an instance is gone for good: it keeps its id and tags for
+// an hour or so.
+func over(in types.Instance) bool {
+	s := stateOf(in.State)
+	return s == fsm.Deleted || s == fsm.DeleteInProgress
+}
+
+// session is an instance as a session. LaunchTime is when it was last started,
+// also of an instance that is stopped.
+func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time) transport.Session {
+	s := transport.Session{
+		Ref:              ref,
+		State:            stateOf(in.State),
+		EC2InstanceType:  string(in.InstanceType),
+		StreamingImageID: aws.ToString(in.ImageId),
+		Tags:             make(map[string]string, len(in.Tags)),
+		StartedAt:        aws.ToTime(in.LaunchTime).UTC(),
+		Date:             date,
+	}
+	for _, tag := range in.Tags {
+		s.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	s.UpdatedAt = s.StartedAt
+	reason := aws.ToString(in.StateTransitionReason)
+	if at := transitionAt(reason); at.After(s.UpdatedAt) {
+		s.UpdatedAt = at
+		if s.State == fsm.Stopped || s.State == fsm.StopInProgress {
+			s.StoppedAt = at
+		}
+	}
+	s.StatusCode, s.StatusMessage = status(in.StateReason, reason)
+	if s.State == fsm.StartInProgress { // a stopped instance is not where its addresses lead
+		s.Endpoints = t.endpoints(in)
+	}
+	return s
+}
+
+// status is why an instance is in its state, as "Server.InsufficientInstanceCapacity"
+// of one that stopped again while it was pending.
+func status(r *types.StateReason, transition string) (code, message string) {
+	message = clean(transition, 512)
+	if r == nil {
+		return "", message
+	}
+	code = clean(aws.ToString(r.Code), 128)
+	detail := clean(aws.ToString(r.Message), 512)
+	switch {
+	case message == "" || strings.Contains(detail, message):
+		return code, detail
+	case detail == "" || strings.Contains(message, detail):
+		return code, message
+	}
+	return code, detail + "; " + message
+}
+
+var transitionTime = regexp.MustCompile(`\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)`)
+
+// transitionAt is the time in "User initiated (2026-11-23 10:00:00 GMT)": EC2
+// says nowhere else when an instance was stopped.
+func transitionAt(reason string) time.Time {
+	m := transitionTime.FindStringSubmatch(reason)
+	if m == nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.DateTime, m[1])
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+// hosts are an instance's addresses, the one to be probed first.
+func (t *Transport) hosts(in types.Instance) []string {
+	private, public := aws.ToString(in.PrivateIpAddress), aws.ToString(in.PublicIpAddress)
+	all := []string{private, public}
+	if t.cfg.Public {
+		all = []string{public, private}
+	}
+	hosts := make([]string, 0, 3)
+	for _, host := range append(all, aws.ToString(in.Ipv6Address)) {
+		if host != "" {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// probed is the address to be probed, or "" where there is none of the kind
+// that is asked for: another would answer another question.
+func (t *Transport) probed(in types.Instance) string {
+	if t.cfg.Public {
+		return aws.ToString(in.PublicIpAddress)
+	}
+	if private := aws.ToString(in.PrivateIpAddress); private != "" {
+		return private
+	}
+	return aws.ToString(in.Ipv6Address)
+}
+
+// endpoints are where the probe's service is to be had, or, without a probe,
+// just the addresses.
+func (t *Transport) endpoints(in types.Instance) []transport.Endpoint {
+	var out []transport.Endpoint
+	for _, host := range t.hosts(in) {
+		e := transport.Endpoint{Name: addressName(in, host), Host: host}
+		if t.cfg.Probe != (probe.Probe{}) {
+			e = t.cfg.Probe.Endpoint(host)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func addressName(in types.Instance, host string) string {
+	switch host {
+	case aws.ToString(in.PrivateIpAddress):
+		return "private"
+	case aws.ToString(in.PublicIpAddress):
+		return "public"
+	}
+	return "ipv6"
+}

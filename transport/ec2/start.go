@@ -1,0 +1,207 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// Start starts a session's instance by one StartInstances. Starting one that is
+// pending or running does nothing. The token is not sent: EC2 takes none.
+func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	results, err := t.BatchStart(ctx, []transport.StartInput{in})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return results[0].Session, results[0].Err
+}
+
+// BatchStart starts instances by one call for each zone and instance type among
+// them, as they were last described. EC2 starts all of a call or none: where
+// one spoils it, the others are sent again without that one, which costs one
+// more call if EC2 names it, and else at most ten among five hundred. A member
+// that was not asked for because a call before it failed is NotSent.
+func (t *Transport) BatchStart(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
+	out := make([]transport.Result, len(ins))
+	at, ids := t.targets(ctx, ins, out)
+	var wg sync.WaitGroup
+	free := make(chan struct{}, maxPools)
+	for _, pool := range t.byPool(ctx, ids) {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			t.startPool(ctx, pool, func(id string, r transport.Result) {
+				for _, i := range at[id] {
+					out[i] = r
+					out[i].Session.Ref = ins[i].Ref
+				}
+			})
+		})
+	}
+	wg.Wait()
+	return out, nil
+}
+
+// maxPools is for how many pools a BatchStart has calls under way at once.
+const maxPools = 4
+
+// targets finds the instances that inputs mean: for each id which inputs, and
+// the ids in their order. Inputs that mean none have their error in out.
+func (t *Transport) targets(ctx context.Context, ins []transport.StartInput, out []transport.Result) (at map[string][]int, ids []string) {
+	at = map[string][]int{}
+	add := func(i int, id string) {
+		if at[id] == nil {
+			ids = append(ids, id)
+		}
+		at[id] = append(at[id], i)
+	}
+	var byTag []int
+	var refs []transport.Ref
+	for i, in := range ins {
+		err := t.check(in.Ref)
+		if err == nil {
+			err = transport.CheckToken(in.ClientToken)
+		}
+		switch {
+		case err != nil:
+			out[i].Err = err
+		case isInstanceID(in.SessionID):
+			add(i, in.SessionID)
+		default:
+			byTag, refs = append(byTag, i), append(refs, in.Ref)
+		}
+	}
+	if len(refs) == 0 {
+		return at, ids
+	}
+	all, _, err := t.find(ctx, refs)
+	for n, i := range byTag {
+		switch {
+		case err != nil:
+			out[i].Err = unstarted(err)
+		case all[n].err != nil:
+			out[i].Err = unstarted(all[n].err)
+		default:
+			add(i, all[n].id())
+		}
+	}
+	return at, ids
+}
+
+// unstarted is the error of a start that was given up when its instance was
+// looked up: EC2 got nothing of the start.
+func unstarted(err error) error {
+	e := *transport.Classify(err).(*transport.Error)
+	e.NotSent = true
+	return &e
+}
+
+// startPool starts ids, and tells the result of each, once.
+func (t *Transport) startPool(ctx context.Context, ids []string, tell func(string, transport.Result)) {
+	b := batch{
+		send: func(ids []string) error {
+			got, err := t.startInstances(ctx, ids)
+			for id, s := range got {
+				tell(id, s)
+			}
+			return err
+		},
+		fail: func(ids []string, err error) {
+			for _, id := range ids {
+				tell(id, transport.Result{Err: err})
+			}
+		},
+	}
+	b.start(ids)
+}
+
+// startInstances makes one call, and returns a result for each id unless it
+// fails.
+func (t *Transport) startInstances(ctx context.Context, ids []string) (map[string]transport.Result, error) {
+	got, date, err := invoke(ctx, t, "StartInstances", t.client.StartInstances, &ec2.StartInstancesInput{InstanceIds: ids})
+	if err != nil {
+		return nil, err
+	}
+	return t.changes("StartInstances", ids, got.StartingInstances, date), nil
+}
+
+// changes makes results of what a call says of each instance.
+func (t *Transport) changes(action string, ids []string, changes []types.InstanceStateChange, date time.Time) map[string]transport.Result {
+	out := make(map[string]transport.Result, len(ids))
+	for _, c := range changes {
+		state := stateOf(c.CurrentState)
+		if simple := !t.cfg.StatusChecks && t.cfg.Probe == (probe.Probe{}); simple && c.CurrentState != nil &&
+			c.CurrentState.Name == types.InstanceStateNameRunning {
+			state = fsm.Ready
+		}
+		out[aws.ToString(c.InstanceId)] = transport.Result{Session: transport.Session{State: state, Date: date}}
+	}
+	for _, id := range ids {
+		if _, ok := out[id]; !ok {
+			out[id] = transport.Result{Err: &transport.Error{Message: fmt.Sprintf("the answer to %s leaves %s out", action, id), Date: date}}
+		}
+	}
+	return out
+}
+
+// Stop stops a session's instance by one StopInstances. Stopping one that is
+// stopped does nothing. The token and the VolumeRetentionMode are not used: an
+// instance keeps its volumes.
+func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
+	all, _, err := []found{{}}, time.Time{}, t.check(in.Ref)
+	id := in.SessionID
+	if err == nil && !isInstanceID(id) {
+		if all, _, err = t.find(ctx, []transport.Ref{in.Ref}); err == nil {
+			err, id = all[0].err, all[0].id()
+		}
+		if err != nil {
+			err = unstarted(err)
+		}
+	}
+	if err != nil {
+		return transport.Session{}, err
+	}
+	got, date, err := invoke(ctx, t, "StopInstances", t.client.StopInstances, &ec2.StopInstancesInput{InstanceIds: []string{id}})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	r := t.changes("StopInstances", []string{id}, got.StoppingInstances, date)[id]
+	r.Session.Ref = in.Ref
+	return r.Session, r.Err
+}
+
+// byPool sorts ids by the pool that they draw on, so that a call fails for want
+// of capacity only where all of it does. Those whose pool is not known share a
+// call, or several: one of them may not exist.
+func (t *Transport) byPool(ctx context.Context, ids []string) [][]string {
+	if len(ids) > 1 {
+		if unknown := t.pools.unknown(ids); len(unknown) > 1 {
+			// Without an answer they all share a call: worse, and not wrong.
+			_, _, _, _ = t.describeIDs(ctx, unknown)
+		}
+	}
+	groups := map[string][]string{}
+	var order []string
+	for _, id := range ids {
+		pool := t.pools.of(id)
+		if groups[pool] == nil {
+			order = append(order, pool)
+		}
+		groups[pool] = append(groups[pool], id)
+	}
+	var out [][]string
+	for _, pool := range order {
+		out = slices.AppendSeq(out, slices.Chunk(groups[pool], maxStarts))
+	}
+	return out
+}

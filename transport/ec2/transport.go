@@ -1,0 +1,137 @@
+package ec2
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+)
+
+// Config says what a session is and when it is READY. The zero value works: a
+// session is an instance by its id, and READY when it runs.
+type Config struct {
+	// StatusChecks calls an instance READY only when both of its status checks
+	// are ok: minutes later, and one more call for each hundred that run.
+	StatusChecks bool
+	// Probe calls an instance READY only when this port of it answers, from
+	// this computer. Defaults to no probe.
+	Probe probe.Probe
+	// Public probes the public address, and names it before the private one.
+	// Defaults to the private address, or the IPv6 one where there is no other.
+	Public bool
+
+	// Tag is the key of the tag by whose value sessions are named, "Name"
+	// say. A session id that is an instance's id is that instance, with or
+	// without it. Defaults to none: sessions are named by instance id alone.
+	Tag string
+	// Tags must all be on an instance, with these values, for it to be listed
+	// or found by its name. An empty value stands for any. Defaults to none.
+	Tags map[string]string
+
+	// StaleFor is how long answers may show the past; see [transport.Traits].
+	// Defaults to [transport.DefaultStaleFor].
+	StaleFor time.Duration
+}
+
+func (c Config) check() error {
+	if err := c.Probe.Valid(); err != nil {
+		return fmt.Errorf("ec2: Config.Probe: %w", err)
+	}
+	if c.StaleFor < 0 {
+		return fmt.Errorf("ec2: Config.StaleFor is %v: it must not be negative", c.StaleFor)
+	}
+	for key := range c.Tags {
+		if key == "" {
+			return errors.New("ec2: Config.Tags has an empty key")
+		}
+	}
+	return nil
+}
+
+// How much goes into one call.
+const (
+	maxStarts   = 500  // ids of a StartInstances
+	maxDescribe = 1000 // ids of a DescribeInstances
+	maxFilter   = 200  // values of a filter: EC2's limit
+	maxStatus   = 100  // ids of a DescribeInstanceStatus: EC2's limit
+)
+
+// Transport starts, stops and looks at the instances of one account and region.
+// It is a [transport.BatchStarter], a [transport.BatchGetter], a
+// [transport.Lister] and a [transport.Describer], and safe for concurrent use.
+// Its errors are all *transport.Error; where EC2 answered with one, errors.As
+// finds a smithy.APIError in the chain as well.
+type Transport struct {
+	client *ec2.Client
+	http   aws.HTTPClient
+	cfg    Config
+	pools  pools
+}
+
+var (
+	_ transport.Transport    = (*Transport)(nil)
+	_ transport.BatchStarter = (*Transport)(nil)
+	_ transport.BatchGetter  = (*Transport)(nil)
+	_ transport.Lister       = (*Transport)(nil)
+	_ transport.Describer    = (*Transport)(nil)
+)
+
+// NewFromConfig is [New] with a client made of cfg, as by ec2.NewFromConfig.
+func NewFromConfig(cfg aws.Config, config Config) (*Transport, error) {
+	return New(ec2.NewFromConfig(cfg), config)
+}
+
+// New makes a Transport of an EC2 client. The client's Retryer is not used: a
+// call sends once. It fails if config has a bad value, and if the client has no
+// region or no credentials.
+func New(client *ec2.Client, config Config) (*Transport, error) {
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	o := client.Options()
+	switch {
+	case o.Region == "":
+		return nil, errors.New("ec2: the client has no region")
+	case o.Credentials == nil:
+		return nil, errors.New("ec2: the client has no credentials")
+	}
+	config.Tag = strings.TrimSpace(config.Tag)
+	config.Tags = maps.Clone(config.Tags)
+	return &Transport{client: client, http: straight(o.HTTPClient), cfg: config}, nil
+}
+
+// straight makes a client that follows no redirect of one that might: a
+// redirect is never EC2's answer. A client of a type not known here is left as
+// it is.
+func straight(h aws.HTTPClient) aws.HTTPClient {
+	if b, ok := h.(*awshttp.BuildableClient); ok {
+		h = b.Freeze()
+	}
+	known, ok := h.(*http.Client)
+	if !ok {
+		return h
+	}
+	own := *known
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+// Traits are the same for every session: starting what runs does nothing,
+// batches of up to 1,000 looks and 500 starts.
+func (t *Transport) Traits(transport.Ref) transport.Traits {
+	return transport.Traits{
+		Repeat:    transport.ByState,
+		StaleFor:  t.cfg.StaleFor,
+		MaxBatch:  maxDescribe,
+		MaxStarts: maxStarts,
+	}
+}
