@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -64,19 +65,30 @@ func Offline(err error) bool {
 	if errors.As(err, &dns) {
 		return !dns.IsNotFound
 	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		switch errno {
-		case syscall.ENETUNREACH, syscall.ENETDOWN, wsaNetUnreach, wsaNetDown:
-			return true
-		}
-	}
-	return false
+	return isAny(err, syscall.ENETUNREACH, syscall.ENETDOWN, wsaNetUnreach, wsaNetDown)
+}
+
+// Silent reports whether a check failed because nothing at all came back: the
+// machine is off, or cut off. Any other answer, a refusal above all, is a sign that
+// it runs, and that only its port does not answer as it should.
+func Silent(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns) || errors.Is(err, context.DeadlineExceeded) ||
+		isAny(err, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, wsaTimedOut, wsaHostDown, wsaHostUnreach) ||
+		Offline(err)
 }
 
 // Windows reports these for sockets, and not syscall's portable ones. No other
 // system has errors of these numbers.
 const (
-	wsaNetDown    = syscall.Errno(10050)
-	wsaNetUnreach = syscall.Errno(10051)
+	wsaNetDown     = syscall.Errno(10050)
+	wsaNetUnreach  = syscall.Errno(10051)
+	wsaTimedOut    = syscall.Errno(10060)
+	wsaHostDown    = syscall.Errno(10064)
+	wsaHostUnreach = syscall.Errno(10065)
 )
+
+func isAny(err error, codes ...syscall.Errno) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && slices.Contains(codes, errno)
+}

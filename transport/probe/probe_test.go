@@ -193,27 +193,31 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-func TestOffline(t *testing.T) {
+func TestOfflineAndSilent(t *testing.T) {
 	t.Parallel()
 	dial := func(err error) error {
 		return &probe.Error{Err: &net.OpError{Op: "dial", Net: "tcp", Err: err}}
 	}
 	for name, test := range map[string]struct {
-		err  error
-		want bool
+		err             error
+		offline, silent bool
 	}{
-		"no route anywhere":           {dial(syscall.ENETUNREACH), true},
-		"interface down":              {dial(syscall.ENETDOWN), true},
-		"no route, as Windows says":   {dial(syscall.Errno(10051)), true},
-		"name servers silent":         {dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), true},
-		"name not known":              {dial(&net.DNSError{Err: "no such host", IsNotFound: true}), false},
-		"neighbour silent":            {dial(syscall.EHOSTUNREACH), false},
-		"refused":                     {dial(syscall.ECONNREFUSED), false},
-		"no error":                    {nil, false},
-		"time is up, of the caller's": {dial(context.DeadlineExceeded), false},
+		"no route anywhere":         {dial(syscall.ENETUNREACH), true, true},
+		"interface down":            {dial(syscall.ENETDOWN), true, true},
+		"no route, as Windows says": {dial(syscall.Errno(10051)), true, true},
+		"name servers silent":       {dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), true, true},
+		"name not known":            {dial(&net.DNSError{Err: "no such host", IsNotFound: true}), false, true},
+		"neighbour silent":          {dial(syscall.EHOSTUNREACH), false, true},
+		"silent, as Windows says":   {dial(syscall.Errno(10060)), false, true},
+		"nobody in time":            {dial(context.DeadlineExceeded), false, true},
+		"refused":                   {dial(syscall.ECONNREFUSED), false, false},
+		"refused, as Windows says":  {dial(syscall.Errno(10061)), false, false},
+		"cut":                       {dial(syscall.ECONNRESET), false, false},
+		"hung up":                   {dial(io.EOF), false, false},
+		"no error":                  {nil, false, false},
 	} {
-		if got := probe.Offline(test.err); got != test.want {
-			t.Errorf("%s: %v", name, got)
+		if offline, silent := probe.Offline(test.err), probe.Silent(test.err); offline != test.offline || silent != test.silent {
+			t.Errorf("%s: offline %v, silent %v", name, offline, silent)
 		}
 	}
 }
