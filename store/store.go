@@ -27,7 +27,9 @@ type Store interface {
 	// Claim takes operations whose time has come and that nobody holds.
 	Claim(ctx context.Context, r ClaimRequest) (Claimed, error)
 	// Release puts claimed operations back, due at their DueAt. Nothing is
-	// written: after a restart they are due as their records say.
+	// written: after a restart they are due as their records say. One that was
+	// sent is overdue no sooner than [OverdueAgain] after that DueAt: first it
+	// is looked at in its turn.
 	Release(ctx context.Context, ops []Operation) error
 	// Due waits until the earliest due time of some lane, or the earliest
 	// deadline, has changed since seen, and returns what changed. Seen 0 returns
@@ -71,12 +73,16 @@ type Store interface {
 	Close() error
 }
 
+// OverdueAgain is how long a released operation that was sent is kept from
+// being overdue.
+const OverdueAgain = 10 * time.Minute
+
 // Change is an operation as it shall be; its Version is the one it was read
-// with. Event, if any, is appended to the feed in the same commit; its Seq and
-// Cursor are the store's to set.
+// with. Events are appended to the feed in the same commit, in order; their Seq
+// and Cursor are the store's to set.
 type Change struct {
 	Operation Operation
-	Event     *Event
+	Events    []Event
 	Release   bool // the claim ends with it
 }
 

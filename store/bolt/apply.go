@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rouse-dev/rouse/store"
@@ -12,7 +13,7 @@ type changed struct {
 	key     rowID
 	op      store.Operation // with the version that it gets
 	record  []byte
-	event   []byte // nil: none
+	events  [][]byte
 	release bool
 }
 
@@ -59,8 +60,9 @@ func toChange(c store.Change) (changed, error) {
 	if out.record, err = encodeOperation(key, &out.op); err != nil {
 		return changed{}, err
 	}
-	if c.Event != nil {
-		out.event, err = encodeEvent(c.Event)
+	for i := range c.Events {
+		text, encErr := encodeEvent(&c.Events[i])
+		out.events, err = append(out.events, text), errors.Join(err, encErr)
 	}
 	return out, err
 }
@@ -98,8 +100,10 @@ func (b *batch) change(c *changed) (refused, err error) {
 			return nil, fmt.Errorf("bolt: session %s: %w", c.op.Ref, err)
 		}
 	}
-	if c.event == nil {
-		return nil, nil
+	for _, text := range c.events {
+		if err := b.putEvent(text); err != nil {
+			return nil, err
+		}
 	}
-	return nil, b.putEvent(c.event)
+	return nil, nil
 }

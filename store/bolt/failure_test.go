@@ -61,8 +61,8 @@ func script(t *testing.T, s *Store) (acked map[string]fsm.Phase, open string, er
 		}
 		o := rs[0].Operation
 		o.Phase, o.FinishedAt = fsm.Failed, testTime()
-		ev := &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, At: testTime()}
-		if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Event: ev}}); err != nil {
+		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, At: testTime()}
+		if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil {
 			return acked, session, err
 		}
 		acked[session] = fsm.Failed

@@ -44,8 +44,8 @@ func writeGolden(t *testing.T) {
 	}
 	o := rs[1].Operation
 	o.Phase, o.Reason, o.FinishedAt = fsm.Failed, store.Timeout, testTime()
-	ev := &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, Session: fsm.Ready, Reason: store.Timeout, By: "mo", At: testTime()}
-	if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Event: ev}}); err != nil {
+	ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, Session: fsm.Ready, Reason: store.Timeout, By: "mo", At: testTime()}
+	if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.SetPaused(t.Context(), "lane", true, "mo", testTime()); err != nil {

@@ -165,6 +165,9 @@ func (x *index) release(n uint32, due int64, waits bool) {
 		return
 	}
 	r.due = due
+	if r.has(rowTried) {
+		r.deadline = max(r.deadline, due+int64(store.OverdueAgain))
+	}
 	r.set(rowClaimed|rowTouched, false)
 	r.set(rowWaits, waits)
 	x.queue(n)

@@ -72,8 +72,8 @@ func child(path string, out io.Writer) error {
 				}
 				o = rs[0].Operation
 				o.Phase, o.FinishedAt = fsm.Succeeded, testTime()
-				ev := &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: o.Phase, At: testTime()}
-				if _, err := s.Apply(ctx, []store.Change{{Operation: o, Event: ev}}); err != nil {
+				ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: o.Phase, At: testTime()}
+				if _, err := s.Apply(ctx, []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil {
 					errs <- err
 					return
 				}

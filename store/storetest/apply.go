@@ -62,7 +62,7 @@ func applyFenced(e *env) {
 	for _, version := range []uint64{0, o.Version, newer.Version + 1} {
 		stale := newer
 		stale.Version, stale.LastError = version, "stale"
-		errs, err := e.Apply(e.ctx, []store.Change{{Operation: stale, Event: &store.Event{Operation: o.ID, Ref: o.Ref}, Release: true}})
+		errs, err := e.Apply(e.ctx, []store.Change{{Operation: stale, Events: []store.Event{{Operation: o.ID, Ref: o.Ref}}, Release: true}})
 		if err != nil || len(errs) != 1 || !errors.Is(errs[0], store.ErrFenced) {
 			e.Errorf("version %d of %d: %v, %v, want ErrFenced", version, newer.Version, errs, err)
 		}
@@ -80,7 +80,7 @@ func applyBatch(e *env) {
 	changes := make([]store.Change, 3)
 	for i, o := range ops {
 		o.LastError = "x"
-		changes[i] = store.Change{Operation: o, Event: &store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, At: e.now}}
+		changes[i] = store.Change{Operation: o, Events: []store.Event{{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, At: e.now}}}
 	}
 	changes[1].Operation.Version = 7
 	errs, err := e.Apply(e.ctx, changes)
@@ -121,13 +121,13 @@ func applyInTurn(e *env) {
 }
 
 func applyNotFound(e *env) {
-	errs, err := e.Apply(e.ctx, []store.Change{{Operation: e.op("s", "1"), Event: &store.Event{}}})
+	errs, err := e.Apply(e.ctx, []store.Change{{Operation: e.op("s", "1"), Events: []store.Event{{}}}})
 	if len(errs) == 1 && err == nil && errors.Is(errs[0], store.ErrNotFound) {
 		return
 	}
 	// An event of no operation may be refused as such, before anything else.
 	o := e.op("s", "1")
-	errs, err = e.Apply(e.ctx, []store.Change{{Operation: o, Event: &store.Event{Operation: o.ID, Ref: o.Ref}}})
+	errs, err = e.Apply(e.ctx, []store.Change{{Operation: o, Events: []store.Event{{Operation: o.ID, Ref: o.Ref}}}})
 	if err != nil || len(errs) != 1 || !errors.Is(errs[0], store.ErrNotFound) {
 		e.Errorf("%v, %v, want ErrNotFound", errs, err)
 	}

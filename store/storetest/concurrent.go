@@ -138,8 +138,8 @@ func follower(e *env) {
 				o = rs[0].Operation
 				from := o.Phase
 				o.Phase, o.FinishedAt = fsm.Succeeded, e.now
-				ev := &store.Event{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: e.now}
-				if errs, err := e.Apply(e.ctx, []store.Change{{Operation: o, Event: ev}}); err != nil || errs[0] != nil {
+				ev := store.Event{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: e.now}
+				if errs, err := e.Apply(e.ctx, []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil || errs[0] != nil {
 					e.Errorf("Apply: %v, %v", errs, err)
 				}
 			}

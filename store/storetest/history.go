@@ -110,7 +110,10 @@ func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 	}
 	c := store.Change{Operation: o, Release: h.draw(t, "release", 2) == 0}
 	if o.Phase != from || h.draw(t, "fact", 4) == 0 {
-		c.Event = &store.Event{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: h.e.now}
+		c.Events = []store.Event{{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: h.e.now}}
+	}
+	if h.draw(t, "second", 4) == 0 {
+		c.Events = append(c.Events, store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Reason: store.LateReady, At: h.e.now})
 	}
 	return c
 }

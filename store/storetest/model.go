@@ -21,10 +21,11 @@ type model struct {
 
 // record is an operation, and what memory alone knows of it.
 type record struct {
-	op    store.Operation
-	due   time.Time // as put off by Release or Pull
-	waits bool      // due because of its not-before
-	held  bool
+	op       store.Operation
+	due      time.Time // as put off by Release or Pull
+	deadline time.Time // as put off by Release
+	waits    bool      // due because of its not-before
+	held     bool
 }
 
 func newModel() *model {
@@ -52,7 +53,7 @@ func (m *model) find(fits func(o *store.Operation) bool) *store.Operation {
 
 // fresh forgets what only memory knew.
 func (r *record) fresh() {
-	r.due = r.op.DueAt
+	r.due, r.deadline = r.op.DueAt, r.op.Deadline()
 	r.waits = waits(&r.op)
 }
 
@@ -99,8 +100,8 @@ func (m *model) apply(c store.Change) error {
 	if ended {
 		m.last[r.op.Ref] = r.op.ID
 	}
-	if c.Event != nil {
-		m.append(*c.Event)
+	for _, ev := range c.Events {
+		m.append(ev)
 	}
 	return nil
 }
@@ -113,6 +114,9 @@ func (m *model) release(o store.Operation) {
 	r.held = false
 	if o.Version == r.op.Version {
 		r.due, r.waits = o.DueAt, waits(&o)
+	}
+	if again := r.due.Add(store.OverdueAgain); r.op.Sent != store.SentNo && again.After(r.deadline) {
+		r.deadline = again
 	}
 }
 
@@ -141,12 +145,12 @@ func (m *model) free(key func(r *record) time.Time) []*record {
 	return out
 }
 
-func deadlineOf(r *record) time.Time { return r.op.Deadline() }
+func deadlineOf(r *record) time.Time { return r.deadline }
 func dueOf(r *record) time.Time      { return r.due }
 
 func (m *model) claim(q store.ClaimRequest) (c store.Claimed) {
 	for _, r := range m.free(deadlineOf) {
-		if len(c.Overdue) < q.Overdue && !r.op.Deadline().After(q.Now) {
+		if len(c.Overdue) < q.Overdue && !r.deadline.After(q.Now) {
 			r.held = true
 			c.Overdue = append(c.Overdue, r.op)
 		}
@@ -175,7 +179,7 @@ func (m *model) claim(q store.ClaimRequest) (c store.Claimed) {
 		c.Lanes = append(c.Lanes, m.dues(l.Lane))
 	}
 	if rest := m.free(deadlineOf); len(rest) > 0 {
-		c.Deadline = rest[0].op.Deadline()
+		c.Deadline = rest[0].deadline
 	}
 	return c
 }

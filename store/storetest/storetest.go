@@ -191,7 +191,11 @@ func (e *env) offer(ops ...store.Operation) []store.Enqueued {
 // version that it has now.
 func (e *env) apply(o store.Operation, event *store.Event, release bool) store.Operation {
 	e.Helper()
-	errs, err := e.Apply(e.ctx, []store.Change{{Operation: o, Event: event, Release: release}})
+	c := store.Change{Operation: o, Release: release}
+	if event != nil {
+		c.Events = []store.Event{*event}
+	}
+	errs, err := e.Apply(e.ctx, []store.Change{c})
 	if err != nil || len(errs) != 1 || errs[0] != nil {
 		e.Fatalf("Apply %s: %v, %v", o.ID, errs, err)
 	}
