@@ -28,7 +28,8 @@
 //
 //   - Start: a STOPPED session becomes READY by one start, whose answer shows
 //     the session asked for; repeats have no second effect where the traits say
-//     so, in sequence and concurrently, and after a lost answer.
+//     so, in sequence and concurrently, and after a lost answer. BatchStart does
+//     for each member what Start does, in whatever company.
 //   - Refusals: refs and tokens that are not valid are Invalid and not sent; a
 //     session that does not exist is NotFound; errors are *transport.Error, of a
 //     known kind, and hold no credential.

@@ -2,6 +2,7 @@ package transporttest
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
@@ -37,7 +38,7 @@ func (s *suite) contextEnds() {
 			s.Errorf("%s without an answer: no error", name)
 			continue
 		}
-		if e := s.checked(err); e.Kind.Protocol() || (e.NotSent && name == "Start") {
+		if e := s.checked(err); e.Kind.Protocol() || (e.NotSent && strings.HasSuffix(name, "Start")) {
 			s.Errorf("%s without an answer: %v, want an unknown outcome", name, err)
 		}
 	}
@@ -58,6 +59,15 @@ func (s *suite) calls(ref transport.Ref) map[string]func(context.Context) error 
 	if b, ok := s.Transport.(transport.BatchGetter); ok {
 		calls["BatchGet"] = func(ctx context.Context) error {
 			results, err := b.BatchGet(ctx, []transport.Ref{ref})
+			if err == nil && len(results) == 1 {
+				err = results[0].Err
+			}
+			return err
+		}
+	}
+	if b, ok := s.Transport.(transport.BatchStarter); ok && s.traitsOf(ref).MaxStarts > 0 {
+		calls["BatchStart"] = func(ctx context.Context) error {
+			results, err := b.BatchStart(ctx, []transport.StartInput{{Ref: ref, ClientToken: "transporttest-context"}})
 			if err == nil && len(results) == 1 {
 				err = results[0].Err
 			}
@@ -108,8 +118,8 @@ func (s *suite) offline() {
 		if e.Kind != transport.Unreachable && e.Kind != transport.Unknown {
 			s.Errorf("%s offline: %v, want unreachable", name, err)
 		}
-		if name == "Start" {
-			notSent = e.NotSent
+		if strings.HasSuffix(name, "Start") {
+			notSent = notSent && e.NotSent
 		}
 	}
 	s.Offline(false)

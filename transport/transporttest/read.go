@@ -66,7 +66,7 @@ func (s *suite) traits() {
 	if err := transport.CheckID("lane", want.Lane); err != nil {
 		s.Errorf("Traits: %v", err)
 	}
-	if want.TokenMemory < 0 || want.StaleFor < 0 || want.MaxBatch < 0 {
+	if want.TokenMemory < 0 || want.StaleFor < 0 || want.MaxBatch < 0 || want.MaxStarts < 0 {
 		s.Errorf("Traits %+v: a negative value", want)
 	}
 	if want.Repeat > transport.ByState {

@@ -66,6 +66,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"Traits", (*suite).traits},
 		{"BatchOrder", (*suite).batchOrder},
 		{"BatchEdges", (*suite).batchEdges},
+		{"BatchStarts", (*suite).batchStarts},
+		{"BatchStartEdges", (*suite).batchStartEdges},
 		{"List", (*suite).list},
 		{"ListInvalid", (*suite).listInvalid},
 		{"ContextCancelled", (*suite).contextCancelled},

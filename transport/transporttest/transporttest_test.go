@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -29,6 +30,7 @@ type wrap struct {
 	start func(context.Context, transport.StartInput) (transport.Session, error)
 	get   func(context.Context, transport.Ref) (transport.Session, error)
 	batch func(context.Context, []transport.Ref) ([]transport.Result, error)
+	many  func(context.Context, []transport.StartInput) ([]transport.Result, error)
 	list  func(context.Context, transport.ListInput) (transport.ListOutput, error)
 	tr    func(transport.Ref) transport.Traits
 }
@@ -43,6 +45,21 @@ func (w wrap) Get(ctx context.Context, ref transport.Ref) (transport.Session, er
 
 func (w wrap) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 	return w.batch(ctx, refs)
+}
+
+func (w wrap) BatchStart(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
+	return w.many(ctx, ins)
+}
+
+// oneByOne is a BatchStart of a provider that has none.
+func oneByOne(s *studio.Studio) func(context.Context, []transport.StartInput) ([]transport.Result, error) {
+	return func(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
+		out := make([]transport.Result, len(ins))
+		for i, in := range ins {
+			out[i].Session, out[i].Err = s.Start(ctx, in)
+		}
+		return out, nil
+	}
 }
 
 func (w wrap) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
@@ -176,6 +193,44 @@ func faults() map[string]broken {
 				return s.BatchGet(ctx, refs)
 			}
 		}},
+		"starts none for one": {"BatchStarts", func(s *studio.Studio, w *wrap) {
+			w.many = func(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
+				for _, in := range ins {
+					if _, err := s.Get(ctx, in.Ref); err != nil {
+						return slices.Repeat([]transport.Result{{Err: err}}, len(ins)), nil
+					}
+				}
+				return oneByOne(s)(ctx, ins)
+			}
+		}},
+		"starts some twice": {"BatchStarts", func(s *studio.Studio, w *wrap) {
+			w.many = func(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
+				out, err := oneByOne(s)(ctx, ins)
+				for _, in := range ins {
+					if out[0].Err == nil && in.Ref == out[0].Session.Ref {
+						s.Put(transport.Session{Ref: in.Ref, State: fsm.Stopped})
+						in.ClientToken = "again"
+						_, _ = s.Start(ctx, in)
+					}
+				}
+				return out, err
+			}
+		}},
+		"a batch of starts in another order": {"BatchStarts", func(s *studio.Studio, w *wrap) {
+			w.many = func(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
+				out, err := oneByOne(s)(ctx, ins)
+				slices.Reverse(out)
+				return out, err
+			}
+		}},
+		"a start of nothing fails": {"BatchStartEdges", func(s *studio.Studio, w *wrap) {
+			w.many = func(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
+				if len(ins) == 0 {
+					return nil, &transport.Error{Kind: transport.Invalid}
+				}
+				return oneByOne(s)(ctx, ins)
+			}
+		}},
 		"a list that repeats": {"List", func(s *studio.Studio, w *wrap) {
 			w.list = func(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
 				out, err := s.List(ctx, in)
@@ -241,7 +296,12 @@ func TestBroken(t *testing.T) {
 			}
 			return studio.Fault{Lost: lose.CompareAndSwap(true, false)}
 		}})
-		w := &wrap{Studio: s, start: s.Start, get: s.Get, batch: s.BatchGet, list: s.List, tr: s.Traits}
+		w := &wrap{Studio: s, start: s.Start, get: s.Get, batch: s.BatchGet, many: oneByOne(s), list: s.List}
+		w.tr = func(ref transport.Ref) transport.Traits {
+			tr := s.Traits(ref)
+			tr.MaxStarts = 10
+			return tr
+		}
 		fault.fault(s, w)
 		n := 0
 		return transporttest.Subject{

@@ -1,0 +1,99 @@
+package transporttest
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// batchStarter is the transport's BatchStart; without one the test is skipped.
+func (s *suite) batchStarter(ref transport.Ref) transport.BatchStarter {
+	s.Helper()
+	b, ok := s.Transport.(transport.BatchStarter)
+	s.need(ok, "BatchStarter")
+	s.need(s.traitsOf(ref).MaxStarts > 0, "MaxStarts")
+	return b
+}
+
+// batchStart starts refs by one call, each with its own token, and returns what
+// came of each.
+func (s *suite) batchStart(b transport.BatchStarter, refs []transport.Ref) []transport.Result {
+	s.Helper()
+	ins := make([]transport.StartInput, len(refs))
+	for i, ref := range refs {
+		ins[i] = transport.StartInput{Ref: ref, ClientToken: s.token()}
+	}
+	results, err := b.BatchStart(s.Context(), ins)
+	if err != nil {
+		s.Fatalf("BatchStart: %v", s.checked(err))
+	}
+	if len(results) != len(refs) {
+		s.Fatalf("BatchStart of %d inputs has %d results", len(refs), len(results))
+	}
+	return results
+}
+
+// batchStarts: those that can be started are, once each, in whatever company.
+func (s *suite) batchStarts() {
+	refs := []transport.Ref{s.Stopped(), s.Stopped(), s.Stopped(), s.Stopped()}
+	b := s.batchStarter(refs[0])
+	refs = refs[:min(len(refs), s.traitsOf(refs[0]).MaxStarts)]
+	bad := transport.Ref{StudioID: refs[0].StudioID, SessionID: "no session"}
+	all := slices.Clone(refs)
+	if s.traitsOf(refs[0]).MaxStarts >= len(refs)+2 {
+		all = slices.Insert(all, 1, bad)
+		if s.Missing != (transport.Ref{}) {
+			all = slices.Insert(all, 3, s.Missing)
+		}
+	}
+	for i, r := range s.batchStart(b, all) {
+		switch what := fmt.Sprintf("BatchStart's member %d, %q", i, all[i]); {
+		case all[i] == bad:
+			s.wantUnsent(what, r.Err)
+		case all[i] == s.Missing:
+			s.wantKind(what, r.Err, transport.NotFound)
+		case r.Err != nil:
+			s.Errorf("%s: %v", what, s.checked(r.Err))
+		default:
+			s.isOf(r.Session, all[i])
+			if err := fsm.Observe(fsm.Stopped, r.Session.State); err != nil {
+				s.Errorf("%s: the answer shows a state that does not follow: %v", what, err)
+			}
+		}
+	}
+	for _, ref := range refs {
+		s.await(ref, fsm.Ready)
+		s.wantStarts(ref, 1)
+	}
+}
+
+// batchStartEdges: none; one; a token that is bad for one member alone; and, by
+// state, a member that runs already.
+func (s *suite) batchStartEdges() {
+	first, second := s.Stopped(), s.Stopped()
+	b := s.batchStarter(first)
+	if results := s.batchStart(b, nil); len(results) != 0 {
+		s.Errorf("BatchStart of nothing has %d results", len(results))
+	}
+	if r := s.batchStart(b, []transport.Ref{first})[0]; r.Err != nil {
+		s.Fatalf("BatchStart of one: %v", s.checked(r.Err))
+	}
+	s.await(first, fsm.Ready)
+	if s.traitsOf(first).MaxStarts < 2 {
+		return
+	}
+	results, err := b.BatchStart(s.Context(), []transport.StartInput{
+		{Ref: second, ClientToken: "not a token"}, {Ref: first, ClientToken: s.token()},
+	})
+	if err != nil || len(results) != 2 {
+		s.Fatalf("BatchStart with a bad token: %d results, %v", len(results), err)
+	}
+	s.wantUnsent("BatchStart's member with a bad token", results[0].Err)
+	if r := results[1]; r.Err != nil && s.traitsOf(first).Repeat == transport.ByState {
+		s.Errorf("ByState: BatchStart of a READY session: %v", s.checked(r.Err))
+	}
+	s.wantStarts(first, 1)
+	s.wantStarts(second, 0)
+}
