@@ -1,0 +1,27 @@
+package wol
+
+import (
+	"bytes"
+	"context"
+	"net"
+)
+
+// packet is a magic packet: six bytes of ones, sixteen times the address, and
+// the password if there is one.
+func packet(mac net.HardwareAddr, password []byte) []byte {
+	p := bytes.Repeat([]byte{0xff}, 6)
+	p = append(p, bytes.Repeat(mac, 16)...)
+	return append(p, password...)
+}
+
+// send sends one datagram. An error means that it did not leave this computer;
+// no error does not mean that it arrived.
+func send(ctx context.Context, p []byte, address string) error {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", address) // allows broadcasts by itself
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // a datagram that was written has been sent
+	_, err = conn.Write(p)
+	return err
+}

@@ -1,0 +1,215 @@
+package wol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/exec"
+	"github.com/rouse-dev/rouse/transport/probe"
+)
+
+// DefaultBoot is what a zero [Config].Boot means.
+const DefaultBoot = 5 * time.Minute
+
+// StatusCodes of a session that was woken.
+const (
+	Woken    = "WOKEN"     // START_IN_PROGRESS: there is time left to boot
+	NoAnswer = "NO_ANSWER" // START_FAILED: there is none
+)
+
+// Config is which machines there are. Find is required.
+type Config struct {
+	// Find gives the machine of a session; false says that there is none. It
+	// does no I/O, and is called concurrently. [Shelf] has one.
+	Find func(transport.Ref) (Machine, bool)
+	// Boot is how long a machine may be silent after it was woken, before its
+	// start counts as failed. Defaults to DefaultBoot.
+	Boot time.Duration
+	// Stop is a command that stops a machine: a program and its arguments, as
+	// in exec.Config, where {studio} and {session} stand for the ids. Nothing
+	// but a command can: there is no packet that puts a machine to sleep.
+	// Defaults to none; sessions are then not stopped from here.
+	Stop []string
+}
+
+// Transport wakes machines by magic packets. Make it by [New]. It needs no Close.
+type Transport struct {
+	config Config
+	stop   *exec.Transport // nil: no command
+
+	// mu guards woken and what it holds. It is never held across I/O.
+	mu    sync.Mutex
+	woken map[transport.Ref]*wake
+}
+
+// New makes a Transport of c. An error names the field that cannot be. What Find
+// returns is checked when it is used, and by [Machine.Check].
+func New(c Config) (*Transport, error) {
+	switch {
+	case c.Find == nil:
+		return nil, errors.New("wol: Find is required: it says which machine is whose")
+	case c.Boot < 0:
+		return nil, fmt.Errorf("wol: boot time %v is negative", c.Boot)
+	case c.Boot == 0:
+		c.Boot = DefaultBoot
+	}
+	t := &Transport{config: c, woken: map[transport.Ref]*wake{}}
+	if len(c.Stop) > 0 {
+		argv := slices.Clone(c.Stop)
+		var err error
+		// The others are required there, and not called from here.
+		if t.stop, err = exec.New(exec.Config{Start: argv, Status: argv, Stop: argv}); err != nil {
+			return nil, fmt.Errorf("wol: stop: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// Traits: a packet to a machine that runs does nothing, and for as long as a
+// machine boots it looks as it did before.
+func (t *Transport) Traits(transport.Ref) transport.Traits {
+	return transport.Traits{Repeat: transport.ByState, StaleFor: t.config.Boot}
+}
+
+// Start sends one magic packet and says START_IN_PROGRESS. That the packet was
+// heard is seen by Get alone, which sends it again for as long as the machine is
+// silent. An error, Unreachable and not sent, is that this computer could not
+// send it.
+func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	m, err := t.find(in.Ref)
+	if err != nil {
+		return transport.Session{}, err
+	}
+	if err := transport.CheckToken(in.ClientToken); err != nil {
+		return transport.Session{}, err
+	}
+	if err := ctx.Err(); err != nil { // a datagram would not wait for it
+		return transport.Session{}, notSent(transport.Unknown, in.Ref, err)
+	}
+	if err := send(ctx, m.packet, m.address); err != nil {
+		return transport.Session{}, notSent(transport.Unreachable, in.Ref, err)
+	}
+	w := begin(now())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.woken[in.Ref] = w
+	return transport.Session{
+		Ref: in.Ref, State: fsm.StartInProgress, StatusCode: Woken, StatusMessage: w.String(),
+		Endpoints: []transport.Endpoint{m.probe.Endpoint(m.host)},
+	}, nil
+}
+
+// Get probes the machine. One that answers is READY; one whose port refuses
+// runs, and is START_IN_PROGRESS. A silent one is START_IN_PROGRESS for as long
+// after a Start as it may boot, and START_FAILED from then until it answers or
+// is started again; without a Start it is STOPPED. Unreachable is that this
+// computer has no network to ask by.
+func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	m, err := t.find(ref)
+	if err != nil {
+		return transport.Session{}, err
+	}
+	err = m.probe.Check(ctx, m.host)
+	s := transport.Session{Ref: ref, State: fsm.Ready, Endpoints: []transport.Endpoint{m.probe.Endpoint(m.host)}}
+	switch {
+	case err == nil:
+		t.forget(ref)
+		return s, nil
+	case ctx.Err() != nil:
+		return transport.Session{}, &transport.Error{Err: fmt.Errorf("looking at %s: %w", ref, ctx.Err())}
+	case probe.Offline(err):
+		return transport.Session{}, &transport.Error{Kind: transport.Unreachable, NotSent: true, Err: err}
+	case !probe.Silent(err):
+		t.noteRunning(ref)
+		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, probe.Unanswered, "running, but "+err.Error()
+		return s, nil
+	}
+	var again bool
+	s.State, s.StatusCode, s.StatusMessage, again = t.silent(ref, now())
+	s.StatusMessage += err.Error()
+	if again {
+		if err := send(ctx, m.packet, m.address); err != nil {
+			s.StatusMessage += "; and the last packet could not be sent: " + err.Error()
+		}
+	}
+	return s, nil
+}
+
+// silent says what a machine that does not answer is, and whether another packet
+// shall be sent.
+func (t *Transport) silent(ref transport.Ref, now time.Time) (state fsm.State, code, message string, again bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := t.woken[ref]
+	switch {
+	case w == nil:
+		return fsm.Stopped, "", "", false
+	case now.Sub(w.at) < t.config.Boot:
+		again = w.repeat(now)
+		return fsm.StartInProgress, Woken, w.String() + "; ", again
+	}
+	return fsm.StartFailed, NoAnswer, fmt.Sprintf("%s, and silent for %v; ", w, t.config.Boot), false
+}
+
+// noteRunning keeps a machine that was seen running, and is switched off before
+// it was READY, from being woken again.
+func (t *Transport) noteRunning(ref transport.Ref) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if w := t.woken[ref]; w != nil {
+		w.runs = true
+	}
+}
+
+func (t *Transport) forget(ref transport.Ref) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.woken, ref)
+}
+
+// Stop runs the Stop command, as exec's Transport does: its exit statuses and
+// its line count here too. Without one it is Invalid, and nothing is done.
+func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
+	if _, err := t.find(in.Ref); err != nil {
+		return transport.Session{}, err
+	}
+	if t.stop == nil {
+		return transport.Session{}, &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
+			Message: fmt.Sprintf("%s cannot be stopped from here: Wake-on-LAN only wakes, and no stop command is set", in.Ref)}
+	}
+	s, err := t.stop.Stop(ctx, in)
+	if err == nil {
+		t.forget(in.Ref) // it is not woken again by a look
+	}
+	return s, err
+}
+
+func (t *Transport) find(ref transport.Ref) (target, error) {
+	if err := ref.Check(); err != nil {
+		return target{}, err
+	}
+	m, ok := t.config.Find(ref)
+	if !ok {
+		return target{}, &transport.Error{Kind: transport.NotFound, NotSent: true, Code: "ResourceNotFoundException",
+			Message: fmt.Sprintf("no machine is known as %s", ref)}
+	}
+	found, err := m.target(ref)
+	if err != nil {
+		return target{}, &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
+			Message: fmt.Sprintf("the machine of %s: %v", ref, err)}
+	}
+	return found, nil
+}
+
+func notSent(kind transport.Kind, ref transport.Ref, err error) error {
+	return &transport.Error{Kind: kind, NotSent: true, Err: fmt.Errorf("waking %s: %w", ref, err)}
+}
+
+// now is the wall clock, which goes on while this computer sleeps.
+func now() time.Time { return time.Now().Round(0) }

@@ -1,0 +1,397 @@
+package wol_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+	"github.com/rouse-dev/rouse/transport/transporttest"
+	"github.com/rouse-dev/rouse/transport/wol"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	mac      = "52:54:00:12:34:56"
+	password = "de:ad:be:ef:00:01"
+)
+
+var ref = transport.Ref{StudioID: "lab", SessionID: "ws-1"}
+
+// machine is a network card that listens for packets, and an SSH server that is
+// silent until one has come.
+type machine struct {
+	card  net.PacketConn
+	ssh   net.Listener
+	magic []byte // what wakes it
+
+	mu      sync.Mutex
+	on      bool
+	starts  int
+	packets int
+	deaf    int // to so many packets yet to come
+}
+
+// newMachine is one whose card is at an address of loopback.
+func newMachine(t *testing.T, at, password string) *machine {
+	t.Helper()
+	card, err := net.ListenPacket("udp4", net.JoinHostPort(at, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ssh, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = card.Close(), ssh.Close() })
+	address, err := net.ParseMAC(mac)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, _ := net.ParseMAC(password) // none if it is empty
+	m := &machine{card: card, ssh: ssh}
+	m.magic = append(append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(address, 16)...), secure...)
+	go m.listen()
+	go m.serve()
+	return m
+}
+
+func (m *machine) listen() {
+	buf := make([]byte, 2000)
+	for {
+		n, _, err := m.card.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		m.mu.Lock()
+		m.packets++
+		switch {
+		case !bytes.Equal(buf[:n], m.magic):
+		case m.deaf > 0:
+			m.deaf--
+		case !m.on:
+			m.on = true
+			m.starts++
+		}
+		m.mu.Unlock()
+	}
+}
+
+func (m *machine) serve() {
+	for {
+		c, err := m.ssh.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer func() { _ = c.Close() }()
+			if m.set(func() {}).on {
+				_, _ = io.WriteString(c, "SSH-2.0-rouse\r\n")
+			}
+			_, _ = io.Copy(io.Discard, c)
+		}()
+	}
+}
+
+type counts struct {
+	on              bool
+	starts, packets int
+}
+
+func (m *machine) set(change func()) counts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change()
+	return counts{m.on, m.starts, m.packets}
+}
+
+func (m *machine) config(password string) wol.Machine {
+	return wol.Machine{
+		MAC: mac, Address: m.card.LocalAddr().String(), Password: password, Host: "127.0.0.1",
+		Probe: probe.Probe{Kind: probe.SSH, Port: m.ssh.Addr().(*net.TCPAddr).Port, Timeout: 50 * time.Millisecond},
+	}
+}
+
+func open(t *testing.T, c wol.Config) *wol.Transport {
+	t.Helper()
+	w, err := wol.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestTransport(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ at, password string }{
+		"unicast":   {"127.0.0.1", ""},
+		"broadcast": {"127.255.255.255", ""},
+		"password":  {"127.0.0.1", password},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			transporttest.Run(t, func(t *testing.T) transporttest.Subject {
+				var mu sync.Mutex // the driver looks while the suite adds
+				shelf, machines := wol.Shelf{}, map[transport.Ref]*machine{}
+				return transporttest.Subject{
+					Transport: open(t, wol.Config{Find: func(r transport.Ref) (wol.Machine, bool) {
+						mu.Lock()
+						defer mu.Unlock()
+						return shelf.Find(r)
+					}}),
+					Stopped: func() transport.Ref {
+						mu.Lock()
+						defer mu.Unlock()
+						ref := transport.Ref{StudioID: "lab", SessionID: fmt.Sprint("ws-", len(shelf))}
+						machines[ref] = newMachine(t, test.at, test.password)
+						shelf[ref.SessionID] = machines[ref].config(test.password)
+						return ref
+					},
+					Missing: transport.Ref{StudioID: "lab", SessionID: "missing"},
+					Starts:  func(ref transport.Ref) int { return machines[ref].set(func() {}).starts },
+					Secret:  password,
+				}
+			})
+		})
+	}
+}
+
+func start(t *testing.T, w *wol.Transport) (transport.Session, error) {
+	t.Helper()
+	return w.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
+}
+
+// look looks until the state is another than from.
+func look(t *testing.T, w *wol.Transport, from fsm.State) transport.Session {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for time.Now().Before(deadline) {
+		got, err := w.Get(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.State != from {
+			return got
+		}
+	}
+	t.Fatalf("it is still %s", from)
+	return transport.Session{}
+}
+
+// TestLostPacket: the first is not heard, and a look sends another.
+func TestLostPacket(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "127.0.0.1", "")
+	m.set(func() { m.deaf = 1 })
+	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find})
+	got, err := start(t, w)
+	if err != nil || got.State != fsm.StartInProgress || got.StatusCode != wol.Woken {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got = look(t, w, fsm.StartInProgress); got.State != fsm.Ready {
+		t.Errorf("%+v", got)
+	}
+	if n := m.set(func() {}); n.packets != 2 || n.starts != 1 {
+		t.Errorf("%+v, want two packets and one start", n)
+	}
+}
+
+func TestNeverAnswers(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "127.0.0.1", "")
+	m.set(func() { m.deaf = 1000 })
+	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find, Boot: 150 * time.Millisecond})
+	if got := look(t, w, ""); got.State != fsm.Stopped || !strings.Contains(got.StatusMessage, "(ssh) of 127.0.0.1 does not answer") {
+		t.Errorf("before it was woken: %+v", got)
+	}
+	if n := m.set(func() {}); n.packets != 0 {
+		t.Errorf("a look alone sent %d packets", n.packets)
+	}
+	if _, err := start(t, w); err != nil {
+		t.Fatal(err)
+	}
+	got := look(t, w, "")
+	if got.State != fsm.StartInProgress || !strings.Contains(got.StatusMessage, "by 1 magic packets; port ") {
+		t.Errorf("after it was woken: %+v", got)
+	}
+	got = look(t, w, fsm.StartInProgress)
+	if got.State != fsm.StartFailed || got.StatusCode != wol.NoAnswer || !strings.Contains(got.StatusMessage, "silent for 150ms; port ") {
+		t.Errorf("after its time: %+v", got)
+	}
+	if _, err := start(t, w); err != nil { // another try
+		t.Fatal(err)
+	}
+	if got = look(t, w, ""); got.State != fsm.StartInProgress {
+		t.Errorf("woken again: %+v", got)
+	}
+	m.set(func() { m.on = true }) // by hand, and late
+	if got = look(t, w, fsm.StartInProgress); got.State == fsm.StartFailed {
+		got = look(t, w, fsm.StartFailed)
+	}
+	if got.State != fsm.Ready {
+		t.Errorf("switched on by hand: %+v", got)
+	}
+	m.set(func() { m.on = false })
+	if got = look(t, w, fsm.Ready); got.State != fsm.Stopped {
+		t.Errorf("switched off: %+v", got)
+	}
+}
+
+// TestWrongPassword: the card hears packets, and none of them is its own.
+func TestWrongPassword(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "127.0.0.1", password)
+	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find, Boot: 100 * time.Millisecond})
+	if _, err := start(t, w); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(t, w, fsm.StartInProgress); got.State != fsm.StartFailed {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestRunningButSilentPort: a machine that refuses is no machine that is off,
+// and is sent nothing more.
+func TestRunningButSilentPort(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "127.0.0.1", "")
+	_ = m.ssh.Close()
+	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find})
+	for range 2 {
+		got := look(t, w, "")
+		if got.State != fsm.StartInProgress || got.StatusCode != probe.Unanswered || !strings.HasPrefix(got.StatusMessage, "running, but port ") {
+			t.Errorf("%+v", got)
+		}
+		if _, err := start(t, w); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestStop(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "127.0.0.1", "")
+	shelf := wol.Shelf{ref.SessionID: m.config("")}
+	in := transport.StopInput{Ref: ref, ClientToken: "evening"}
+	_, err := open(t, wol.Config{Find: shelf.Find}).Stop(t.Context(), in)
+	wantError(t, "no command", err, transport.Invalid, "Wake-on-LAN only wakes, and no stop command is set")
+
+	// The Go tool is there wherever a test runs, and its arguments are looked at.
+	w := open(t, wol.Config{Find: shelf.Find, Stop: []string{"go", "tool", "-n", "{session}"}})
+	_, err = w.Stop(t.Context(), in)
+	wantError(t, "a command that fails", err, transport.Unknown, "ws-1")
+
+	w = open(t, wol.Config{Find: shelf.Find, Stop: []string{"go", "version"}})
+	m.set(func() { m.deaf = 1000 })
+	if _, err := start(t, w); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Stop(t.Context(), in)
+	if err != nil || got.State != fsm.StopInProgress || got.Ref != ref {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got := look(t, w, ""); got.State != fsm.Stopped {
+		t.Errorf("after the stop: %+v", got)
+	}
+	_, err = w.Stop(t.Context(), transport.StopInput{Ref: transport.Ref{StudioID: "lab", SessionID: "missing"}, ClientToken: "evening"})
+	wantError(t, "nobody's machine", err, transport.NotFound, "lab/missing")
+}
+
+func wantError(t *testing.T, what string, err error, kind transport.Kind, text string) {
+	t.Helper()
+	var e *transport.Error
+	if !errors.As(err, &e) || e.Kind != kind || !strings.Contains(err.Error(), text) {
+		t.Errorf("%s: %v, want %v and %q", what, err, kind, text)
+	}
+}
+
+func TestMachineCheck(t *testing.T) {
+	t.Parallel()
+	ssh := probe.Probe{Kind: probe.SSH, Port: 22}
+	for _, good := range []wol.Machine{
+		{MAC: mac, Probe: ssh},
+		{MAC: "52-54-00-12-34-56", Address: "10.0.0.255", Probe: ssh},
+		{MAC: "5254.0012.3456", Address: "10.0.0.255:7", Password: password, Host: "ws", Probe: ssh},
+		{MAC: mac, Address: "fe80::1%eth0", Probe: ssh},
+		{MAC: mac, Address: "[ff02::1]:9", Probe: ssh},
+	} {
+		if err := good.Check(); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
+	}
+	for want, bad := range map[string]wol.Machine{
+		`MAC "": want six bytes`:                  {Probe: ssh},
+		`MAC "ws-1": want six`:                    {MAC: "ws-1", Probe: ssh},
+		`MAC "02:00:5e:10:00:00:00:01": want six`: {MAC: "02:00:5e:10:00:00:00:01", Probe: ssh},
+		"the SecureOn password: want six bytes":   {MAC: mac, Password: "hunter2", Probe: ssh},
+		`address "10.0.0.255:0": want a host`:     {MAC: mac, Address: "10.0.0.255:0", Probe: ssh},
+		`address ":9": want a host`:               {MAC: mac, Address: ":9", Probe: ssh},
+		"a probe is required":                     {MAC: mac},
+		"probe: port 0: want 1 to 65535":          {MAC: mac, Probe: probe.Probe{Kind: probe.TCP}},
+	} {
+		err := bad.Check()
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%v, want %q", err, want)
+		}
+		w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: bad}.Find})
+		_, err = start(t, w)
+		wantError(t, "Start", err, transport.Invalid, "the machine of lab/ws-1: ")
+		_, err = w.Get(t.Context(), ref)
+		wantError(t, "Get", err, transport.Invalid, want)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	find := wol.Shelf{}.Find
+	for want, c := range map[string]wol.Config{
+		"Find is required":               {},
+		"boot time -1s is negative":      {Find: find, Boot: -time.Second},
+		"wol: stop: exec: start command": {Find: find, Stop: []string{"ssh", "{host}"}},
+	} {
+		if w, err := wol.New(c); w != nil || err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func TestTraits(t *testing.T) {
+	t.Parallel()
+	w := open(t, wol.Config{Find: wol.Shelf{}.Find})
+	if got, want := w.Traits(ref), (transport.Traits{Repeat: transport.ByState, StaleFor: wol.DefaultBoot}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func Example() {
+	t, err := wol.New(wol.Config{
+		Find: wol.Shelf{"node-01": {
+			MAC: "52:54:00:12:34:56", Address: "127.0.0.1", Host: "127.0.0.1",
+			Probe: probe.Probe{Kind: probe.SSH, Port: 1},
+		}}.Find,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	node := transport.Ref{StudioID: "shelf", SessionID: "node-01"}
+	session, err := t.Start(context.Background(), transport.StartInput{Ref: node, ClientToken: "monday"})
+	fmt.Println(session.State, session.StatusCode, err)
+	session, err = t.Get(context.Background(), node)
+	fmt.Println(session.State, session.StatusMessage, err)
+	// Output:
+	// START_IN_PROGRESS WOKEN <nil>
+	// START_IN_PROGRESS running, but port 1 (ssh) of 127.0.0.1 does not answer from this computer: connection refused <nil>
+}
