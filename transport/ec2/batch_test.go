@@ -1,0 +1,188 @@
+package ec2
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/smithy-go"
+)
+
+// farm stands for EC2: it starts all of a call or none.
+type farm struct {
+	t      *testing.T
+	bad    map[string]bool
+	naming bool // its refusals name those that are to blame
+	breaks map[int]error
+	calls  int
+	told   map[string][]error // by id; nil: started
+}
+
+func refused(kind transport.Kind, message string) error {
+	return &transport.Error{Kind: kind, Err: &smithy.GenericAPIError{Code: "IncorrectInstanceState", Message: message}}
+}
+
+func (f *farm) batch() batch {
+	f.told = map[string][]error{}
+	return batch{
+		send: func(ids []string) error {
+			f.calls++
+			if err := f.breaks[f.calls]; err != nil {
+				return err
+			}
+			bad := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !f.bad[id] })
+			if len(bad) > 0 {
+				if !f.naming {
+					bad = nil
+				}
+				return refused(transport.Conflict, fmt.Sprintf("The instances '%s' are not in a state from which they can be started.", strings.Join(bad, ", ")))
+			}
+			f.tell(ids, nil)
+			return nil
+		},
+		fail: f.tell,
+	}
+}
+
+func (f *farm) tell(ids []string, err error) {
+	for _, id := range ids {
+		f.told[id] = append(f.told[id], err)
+	}
+}
+
+// check: each of ids was told of once; the bad ones by a refusal, and the others
+// as started unless a call broke.
+func (f *farm) check(ids []string) {
+	f.t.Helper()
+	for _, id := range ids {
+		told := f.told[id]
+		switch {
+		case len(told) != 1:
+			f.t.Fatalf("%s has %d results: %v", id, len(told), told)
+		case f.bad[id] && told[0] == nil:
+			f.t.Errorf("%s is bad and was started", id)
+		case !f.bad[id] && told[0] != nil && len(f.breaks) == 0:
+			f.t.Errorf("%s is good and failed: %v", id, told[0])
+		}
+	}
+	if len(f.told) != len(ids) {
+		f.t.Errorf("results for %d of %d", len(f.told), len(ids))
+	}
+}
+
+func fleet(n int) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("i-%017x", i)
+	}
+	return ids
+}
+
+// TestOneSpoils: wherever the bad one stands among five hundred, it costs at most
+// ten more calls than one, and one more if EC2 names it.
+func TestOneSpoils(t *testing.T) {
+	t.Parallel()
+	ids := fleet(500)
+	for _, naming := range []bool{false, true} {
+		most := 0
+		for _, bad := range ids {
+			f := &farm{t: t, bad: map[string]bool{bad: true}, naming: naming}
+			f.batch().start(ids)
+			f.check(ids)
+			most = max(most, f.calls)
+		}
+		want := 11
+		if naming {
+			want = 2
+		}
+		if most != want {
+			t.Errorf("naming %v: one bad among 500 costs up to %d calls, want %d", naming, most, want)
+		}
+	}
+}
+
+// TestManySpoil: any number of bad ones, anywhere.
+func TestManySpoil(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for range 300 {
+		ids := fleet(rnd.IntN(200))
+		f := &farm{t: t, bad: map[string]bool{}, naming: rnd.IntN(2) == 0}
+		for range rnd.IntN(len(ids) + 1) {
+			f.bad[ids[rnd.IntN(len(ids))]] = true
+		}
+		f.batch().start(ids)
+		f.check(ids)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// TestCallsBreak: whatever ends a call in the middle of a search, no member is
+// forgotten, and none that may have been started is called not sent.
+func TestCallsBreak(t *testing.T) {
+	t.Parallel()
+	ids := fleet(64)
+	throttled := &transport.Error{Kind: transport.Throttled}
+	cut := &transport.Error{Message: "cut"}
+	for at := 1; at <= 6; at++ {
+		for _, broke := range []*transport.Error{throttled, cut} {
+			f := &farm{t: t, bad: map[string]bool{ids[40]: true}, breaks: map[int]error{at: broke}}
+			f.batch().start(ids)
+			f.check(ids)
+			for _, id := range ids {
+				var e *transport.Error
+				switch err := f.told[id][0]; {
+				case err == nil:
+				case !errors.As(err, &e):
+					t.Errorf("break at call %d: %s: %v", at, id, err)
+				case broke == throttled && e.Kind != transport.Throttled && !f.bad[id]:
+					t.Errorf("break at call %d: %s: %v, want throttled", at, id, err)
+				case broke == cut && e.NotSent:
+					t.Errorf("break at call %d: %s is called not sent after a conflict, whose outcome is open: %v", at, id, err)
+				}
+			}
+		}
+	}
+	// After a refusal it is certain that nothing happened.
+	if err := unasked(cut, refused(transport.NotFound, "")); !err.(*transport.Error).NotSent {
+		t.Errorf("%v is not called not sent", err)
+	}
+}
+
+func TestNamed(t *testing.T) {
+	t.Parallel()
+	ids := []string{"i-0000000000000000a", "i-0000000000000000b", "i-00000000"}
+	for message, want := range map[string]int{
+		"The instance ID 'i-0000000000000000a' does not exist":                      1,
+		"The instance IDs 'i-0000000000000000a, i-0000000000000000b' do not exist":  2,
+		"The instance ID 'i-0000000000000000c' does not exist":                      0,
+		"The instance 'i-00000000' is not in a state from which it can be started.": 1,
+		"": 0,
+	} {
+		if got := named(ids, refused(transport.NotFound, message)); len(got) != want {
+			t.Errorf("%q names %v", message, got)
+		}
+	}
+	denial := "User: arn:aws:sts::123456789012:assumed-role/host/i-0000000000000000a is not authorized to perform: " +
+		"ec2:StartInstances on resource: arn:aws:ec2:us-west-2:123456789012:instance/i-0000000000000000b because"
+	if got := named(ids, refused(transport.AccessDenied, denial)); len(got) != 1 || got[0] != ids[1] {
+		t.Errorf("a denial names %v, want %s alone", got, ids[1])
+	}
+}
+
+func TestPools(t *testing.T) {
+	t.Parallel()
+	var p pools
+	if got := p.unknown([]string{"i-1"}); len(got) != 1 || p.of("i-1") != "" {
+		t.Errorf("the zero value knows %q", p.of("i-1"))
+	}
+}

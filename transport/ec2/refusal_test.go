@@ -1,0 +1,243 @@
+package ec2_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/ec2"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+)
+
+const one = "i-0123456789abcdef0"
+
+func start(id string) transport.StartInput {
+	return transport.StartInput{Ref: ref(id), ClientToken: "token"}
+}
+
+// TestErrors: what each of EC2's errors means, by one request each.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for code, test := range map[string]struct {
+		status int
+		kind   transport.Kind
+	}{
+		"InsufficientInstanceCapacity":        {500, transport.Capacity},
+		"InsufficientHostCapacity":            {500, transport.Capacity},
+		"Server.InsufficientInstanceCapacity": {500, transport.Capacity},
+		"InstanceLimitExceeded":               {400, transport.QuotaExceeded},
+		"VcpuLimitExceeded":                   {400, transport.QuotaExceeded},
+		"RequestLimitExceeded":                {503, transport.Throttled},
+		"Throttling":                          {400, transport.Throttled},
+		"ThrottlingException":                 {400, transport.Throttled},
+		"SomethingElse":                       {429, transport.Throttled},
+		"IncorrectInstanceState":              {400, transport.Conflict},
+		"UnauthorizedOperation":               {403, transport.AccessDenied},
+		"OptInRequired":                       {401, transport.AccessDenied},
+		"AuthFailure":                         {401, transport.Credentials},
+		"ExpiredToken":                        {400, transport.Credentials},
+		"ExpiredTokenException":               {400, transport.Credentials},
+		"RequestExpired":                      {400, transport.Credentials},
+		"SignatureDoesNotMatch":               {403, transport.Credentials},
+		"InvalidInstanceID.NotFound":          {400, transport.NotFound},
+		"InvalidInstanceID.Malformed":         {400, transport.Invalid},
+		"InvalidParameterValue":               {400, transport.Invalid},
+		"UnsupportedOperation":                {400, transport.Invalid},
+		"InternalError":                       {500, transport.Internal},
+		"Unavailable":                         {503, transport.Internal},
+		"Unknown4":                            {403, transport.AccessDenied},
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t, always(test.status, failing(code, "said &#x9b;31m&#x202e;by EC2")))
+			_, err := s.open(ec2.Config{}).Start(t.Context(), start(one))
+			var e *transport.Error
+			if !errors.As(err, &e) || e.Kind != test.kind || e.NotSent || e.HTTPStatusCode != test.status || e.Code != code {
+				t.Fatalf("%+v, want %v", err, test.kind)
+			}
+			if e.RequestID != "req-1" || e.RetryAfter != 7*time.Second || !e.Date.Equal(time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)) {
+				t.Errorf("request id %q, retry after %v, date %v", e.RequestID, e.RetryAfter, e.Date)
+			}
+			if strings.ContainsAny(err.Error(), "\u009b\u202e") || strings.Contains(err.Error(), secret) {
+				t.Errorf("%q is not fit to be printed", err)
+			}
+			var api smithy.APIError
+			if !errors.As(err, &api) || api.ErrorCode() != code {
+				t.Errorf("no smithy.APIError in %v", err)
+			}
+			if n := len(s.requests()); n != 1 {
+				t.Errorf("%d requests, want 1", n)
+			}
+		})
+	}
+}
+
+// TestDenial: the encoded message is kept for who can decode it, and is not in
+// the text.
+func TestDenial(t *testing.T) {
+	t.Parallel()
+	blob := strings.Repeat("abcdefgh-IJ_", 150)
+	s := newScript(t, always(403, failing("UnauthorizedOperation",
+		"You are not authorized to perform this operation. Encoded authorization failure message: "+blob)))
+	_, err := s.open(ec2.Config{}).Start(t.Context(), start(one))
+	var e *transport.Error
+	if !errors.As(err, &e) || e.Context[ec2.EncodedMessage] != blob || e.Message != "You are not authorized to perform this operation." {
+		t.Errorf("%+v with context %v", err, e.Context)
+	}
+	if strings.Contains(err.Error(), "abcdefgh") {
+		t.Errorf("%v holds the encoded message", err)
+	}
+}
+
+// TestNotEC2: what others answer in its place is no verdict, and not a list of no
+// instances.
+func TestNotEC2(t *testing.T) {
+	t.Parallel()
+	page := "<html><head><title>Welcome to the airport</title></head><body></body></html>"
+	for name, test := range map[string]struct {
+		status int
+		body   string
+	}{
+		"a portal":       {200, page},
+		"a redirect":     {302, page},
+		"a proxy's 403":  {403, page},
+		"a proxy's 407":  {407, page},
+		"a gateway":      {502, page},
+		"nothing":        {200, ""},
+		"JSON":           {200, `{"ok": true}`},
+		"another action": {200, "<RunInstancesResponse></RunInstancesResponse>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t, always(test.status, test.body))
+			tr := s.open(ec2.Config{})
+			_, startErr := tr.Start(t.Context(), start(one))
+			_, getErr := tr.Get(t.Context(), ref(one))
+			for _, err := range []error{startErr, getErr} {
+				var e *transport.Error
+				if !errors.As(err, &e) || e.Kind != transport.Unreachable || e.NotSent || e.HTTPStatusCode != test.status {
+					t.Errorf("%+v, want unreachable by HTTP %d, and perhaps sent", err, test.status)
+				}
+			}
+			if n := len(s.requests()); n != 2 {
+				t.Errorf("%d requests for two calls", n)
+			}
+		})
+	}
+}
+
+// TestCutShort: an answer that ends too soon leaves the outcome open.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"in the middle":  `<StartInstancesResponse><instancesSet><item><instanceId>i-01`,
+		"without a list": `<StartInstancesResponse></StartInstancesResponse>`,
+	} {
+		_, err := newScript(t, always(200, body)).open(ec2.Config{}).Start(t.Context(), start(one))
+		var e *transport.Error
+		if !errors.As(err, &e) || e.Kind != transport.Unknown || e.NotSent {
+			t.Errorf("%s: %+v, want an unknown outcome", name, err)
+		}
+	}
+}
+
+// TestNoCredentials: without them nothing is sent, and a source of credentials
+// that is not reached is the network's fault.
+func TestNoCredentials(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		err  error
+		kind transport.Kind
+	}{
+		"expired": {errors.New("the SSO session has expired"), transport.Credentials},
+		"offline": {fmt.Errorf("refresh: %w", &net.DNSError{Err: "no such host", Name: "sso.test", IsNotFound: true}), transport.Unreachable},
+	} {
+		s := newScript(t, always(500, ""))
+		cfg := s.config()
+		cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, test.err })
+		tr, err := ec2.NewFromConfig(cfg, ec2.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tr.Start(t.Context(), start(one))
+		var e *transport.Error
+		if !errors.As(err, &e) || e.Kind != test.kind || !e.NotSent || len(s.requests()) != 0 {
+			t.Errorf("%s: %+v after %d requests, want %v, not sent", name, err, len(s.requests()), test.kind)
+		}
+	}
+}
+
+func TestNothingListens(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	tr, err := ec2.NewFromConfig(aws.Config{
+		Region: "us-west-2", BaseEndpoint: aws.String("http://" + l.Addr().String()), Credentials: keys(secret),
+	}, ec2.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tr.Start(t.Context(), start(one))
+	var e *transport.Error
+	if !errors.As(err, &e) || e.Kind != transport.Unreachable || !e.NotSent {
+		t.Errorf("%+v, want unreachable, not sent", err)
+	}
+	if _, err = tr.Start(ended(), start(one)); !errors.As(err, &e) || e.Kind != transport.Unknown || !e.NotSent {
+		t.Errorf("with an ended context: %+v", err)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	good := aws.Config{Region: "us-west-2", Credentials: keys(secret)}
+	for want, test := range map[string]struct {
+		aws aws.Config
+		cfg ec2.Config
+	}{
+		"no region":               {aws.Config{Credentials: keys(secret)}, ec2.Config{}},
+		"no credentials":          {aws.Config{Region: "us-west-2"}, ec2.Config{}},
+		"Config.StaleFor is -1s":  {good, ec2.Config{StaleFor: -time.Second}},
+		"Config.Tags has an empt": {good, ec2.Config{Tags: map[string]string{"": "x"}}},
+	} {
+		if _, err := ec2.NewFromConfig(test.aws, test.cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	bad := ec2.Config{}
+	bad.Probe.Port = 22
+	if _, err := ec2.NewFromConfig(good, bad); err == nil || !strings.Contains(err.Error(), "Config.Probe") {
+		t.Errorf("a port without a kind: %v", err)
+	}
+}
+
+// TestUnsent: what cannot be an instance is not asked for.
+func TestUnsent(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, always(http.StatusOK, ""))
+	tr := s.open(ec2.Config{})
+	for _, id := range []string{"ws-042", "i-0123", "i-0123456789ABCDEF0", "i-0123456789abcdeg0", "mi-0123456789abcdef0", one + " ", " " + one} {
+		_, startErr := tr.Start(t.Context(), start(id))
+		_, getErr := tr.Get(t.Context(), ref(id))
+		_, stopErr := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)})
+		for _, err := range []error{startErr, getErr, stopErr} {
+			var e *transport.Error
+			if !errors.As(err, &e) || e.Kind != transport.Invalid || !e.NotSent {
+				t.Errorf("%q: %v, want invalid, not sent", id, err)
+			}
+		}
+	}
+	if n := len(s.requests()); n != 0 {
+		t.Errorf("%d requests", n)
+	}
+}
