@@ -1,0 +1,232 @@
+package wol_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+	"github.com/rouse-dev/rouse/transport/transporttest"
+	"github.com/rouse-dev/rouse/transport/wol"
+)
+
+// The tests below run between two network namespaces joined by a cable, a real
+// Ethernet: this computer in one, and in the other a card without an address,
+// as that of a machine that is off. The test binary runs itself in each.
+const (
+	role   = "ROUSE_WOL_ROLE"   // of a process: "machines" or "waker"
+	folder = "ROUSE_WOL_FOLDER" // where the machines count their starts
+	subnet = "10.77.0."
+)
+
+func TestNamespaces(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		skip(t, "network namespaces need root")
+	}
+	if _, err := exec.LookPath("ip"); err != nil {
+		skip(t, "no ip command: apt-get install iproute2")
+	}
+	here, there := fmt.Sprintf("rouse-here-%d", os.Getpid()), fmt.Sprintf("rouse-there-%d", os.Getpid())
+	for _, ns := range []string{here, there} {
+		if out, err := exec.CommandContext(t.Context(), "ip", "netns", "add", ns).CombinedOutput(); err != nil {
+			skip(t, fmt.Sprintf("no network namespaces here: %v: %s", err, out))
+		}
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", ns).Run() })
+	}
+	for _, args := range []string{
+		"link add rousehere netns " + here + " type veth peer name rousethere netns " + there,
+		"-n " + here + " addr add " + subnet + "1/24 brd + dev rousehere",
+		"-n " + here + " link set lo up",
+		"-n " + here + " link set rousehere up",
+		"-n " + there + " link set rousethere up",
+	} {
+		if out, err := exec.CommandContext(t.Context(), "ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+			t.Fatalf("ip %s: %v: %s", args, err, out)
+		}
+	}
+	dir := t.TempDir()
+	machines := inNamespace(t, there, "machines", dir)
+	said, err := machines.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := machines.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = machines.Process.Kill(), machines.Wait() }()
+	for out := bufio.NewScanner(said); out.Text() != "listening"; {
+		if !out.Scan() {
+			t.Fatal("the machines did not begin to listen")
+		}
+	}
+	out, err := inNamespace(t, here, "waker", dir).CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestInNamespace/waker/StartMakesReady")) {
+		t.Errorf("the waker: %v\n%s", err, out)
+	}
+}
+
+// skip skips, but not where everything that can be installed shall run.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+func inNamespace(t *testing.T, ns, as, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "ip", "netns", "exec", ns, os.Args[0], "-test.run=^TestInNamespace$", "-test.v")
+	cmd.Env = append(os.Environ(), role+"="+as, folder+"="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// TestInNamespace is what the processes of TestNamespaces run.
+func TestInNamespace(t *testing.T) {
+	switch os.Getenv(role) {
+	case "machines":
+		machines(t)
+	case "waker":
+		t.Run("waker", func(t *testing.T) { transporttest.Run(t, waker) })
+		t.Run("raw", wakeByAddressOfNobody)
+		t.Run("offline", offline)
+	default:
+		t.Skip("run by TestNamespaces")
+	}
+}
+
+// machineAt is the n-th: its card's address, and the one it has once it runs.
+func machineAt(n int) wol.Machine {
+	return wol.Machine{
+		MAC: fmt.Sprintf("02:00:00:00:00:%02x", n), Address: subnet + "255", Host: subnet + strconv.Itoa(n),
+		Probe: probe.Probe{Kind: probe.SSH, Port: 22, Timeout: 100 * time.Millisecond},
+	}
+}
+
+func find(ref transport.Ref) (wol.Machine, bool) {
+	n, err := strconv.Atoi(ref.SessionID)
+	return machineAt(n), err == nil
+}
+
+var nextMachine = 1 // 1 is this computer's own address
+
+func waker(t *testing.T) transporttest.Subject {
+	return transporttest.Subject{
+		Transport: open(t, wol.Config{Find: find}),
+		Stopped: func() transport.Ref {
+			nextMachine++
+			return transport.Ref{StudioID: "lab", SessionID: strconv.Itoa(nextMachine)}
+		},
+		Missing: transport.Ref{StudioID: "lab", SessionID: "missing"},
+		Starts: func(ref transport.Ref) int {
+			text, _ := os.ReadFile(filepath.Join(os.Getenv(folder), ref.SessionID))
+			return len(text)
+		},
+		Offline: func(off bool) {
+			state := "up"
+			if off {
+				state = "down"
+			}
+			if out, err := exec.Command("ip", "link", "set", "rousehere", state).CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		},
+	}
+}
+
+// wakeByAddressOfNobody: a machine that is off has no address, so a packet to it
+// alone has nowhere to go, and it stays off. The status says what was tried.
+func wakeByAddressOfNobody(t *testing.T) {
+	w := open(t, wol.Config{Boot: 300 * time.Millisecond, Find: func(transport.Ref) (wol.Machine, bool) {
+		m := machineAt(200)
+		m.Address = m.Host
+		return m, true
+	}})
+	if _, err := start(t, w); err != nil {
+		t.Fatal(err)
+	}
+	if got := look(t, w, fsm.StartInProgress); got.State != fsm.StartFailed || !strings.Contains(got.StatusMessage, "port 22 (ssh) of 10.77.0.200") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// offline: without a network this computer can neither wake nor look, and says
+// that of itself, not of the machine.
+func offline(t *testing.T) {
+	if out, err := exec.Command("ip", "link", "set", "rousehere", "down").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	w := open(t, wol.Config{Find: func(transport.Ref) (wol.Machine, bool) { return machineAt(201), true }})
+	_, err := start(t, w)
+	wantError(t, "Start", err, transport.Unreachable, "waking lab/ws-1")
+	_, err = w.Get(t.Context(), ref)
+	wantError(t, "Get", err, transport.Unreachable, "network is unreachable")
+}
+
+// machines are all cards of the cable's other end. One that hears its magic
+// packet counts a start, and takes its address: from then on it runs.
+func machines(t *testing.T) {
+	ssh, err := net.Listen("tcp4", ":22")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := ssh.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, "SSH-2.0-rouse\r\n")
+			_ = c.Close()
+		}
+	}()
+	const all = 0x0300 // ETH_P_ALL, in the order of the network
+	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("listening")
+	frame, on := make([]byte, 2000), map[int]bool{}
+	for {
+		size, _, err := syscall.Recvfrom(fd, frame, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 2; n < 200; n++ {
+			mac, _ := net.ParseMAC(machineAt(n).MAC)
+			magic := append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(mac, 16)...)
+			if !on[n] && bytes.Contains(frame[:size], magic) {
+				on[n] = true
+				switchOn(t, n)
+			}
+		}
+	}
+}
+
+func switchOn(t *testing.T, n int) {
+	f, err := os.OpenFile(filepath.Join(os.Getenv(folder), strconv.Itoa(n)), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if _, err := f.WriteString("x"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("ip", "addr", "add", machineAt(n).Host+"/24", "dev", "rousethere").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
