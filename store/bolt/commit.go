@@ -48,6 +48,9 @@ const (
 	// maxRequest is how many records a caller puts into one request: a longer
 	// call takes several.
 	maxRequest = 2048
+	// fill is how full a page is left. Records grow a little while they are
+	// active.
+	fill = 0.9
 )
 
 // commit hands write to the committer and waits until it is durable.
@@ -239,6 +242,9 @@ func (s *Store) newBatch(tx *bbolt.Tx) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Keys come in order, so a page that is full stays so; bbolt would leave
+	// half of each free for keys that never come.
+	bs.ops.FillPercent, bs.events.FillPercent = fill, fill
 	// Nobody else changes these, so that mu is needed for the race detector
 	// only; reads of the index by find need it in earnest.
 	s.mu.Lock()
