@@ -72,6 +72,10 @@ const maxAnswer = 64 << 20
 
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
+	req, err := whole(req)
+	if err != nil {
+		return nil, err
+	}
 	c.entered = true
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GetConn: func(string) { c.dialed.Store(true) },
@@ -93,6 +97,23 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = answer{body, resp.Body}
 	return resp, nil
+}
+
+// whole is a copy of a request with a body of its own. The SDK closes its body as
+// soon as the answer begins; where that is quick, net/http may not have seen the
+// body's end yet, and then cuts the connection in the middle of the answer.
+func whole(req *http.Request) (*http.Request, error) {
+	if req.Body == nil {
+		return req, nil
+	}
+	text, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	own := req.WithContext(req.Context())
+	own.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+	own.Body, err = own.GetBody()
+	return own, err
 }
 
 type answer struct {

@@ -64,11 +64,12 @@ func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time
 	}
 	s.UpdatedAt = s.StartedAt
 	reason := aws.ToString(in.StateTransitionReason)
-	if at := transitionAt(reason); at.After(s.UpdatedAt) {
+	at := transitionAt(reason)
+	if at.After(s.UpdatedAt) {
 		s.UpdatedAt = at
-		if s.State == fsm.Stopped || s.State == fsm.StopInProgress {
-			s.StoppedAt = at
-		}
+	}
+	if s.State == fsm.Stopped || s.State == fsm.StopInProgress {
+		s.StoppedAt = at
 	}
 	s.StatusCode, s.StatusMessage = status(in.StateReason, reason)
 	if s.State == fsm.StartInProgress { // a stopped instance is not where its addresses lead

@@ -1,0 +1,374 @@
+package ec2_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/ec2"
+	"github.com/rouse-dev/rouse/transport/probe"
+)
+
+// TestStates: each state of an instance, with EC2's reason for it.
+func TestStates(t *testing.T) {
+	t.Parallel()
+	stopped := time.Date(2026, 11, 22, 18, 30, 5, 0, time.UTC)
+	for name, test := range map[string]struct {
+		more    string
+		want    fsm.State
+		code    string
+		message string
+		stopped time.Time
+		places  int
+	}{
+		"pending":  {more: `<stateReason><code>pending</code><message>pending</message></stateReason>`, want: fsm.StartInProgress, code: "pending", message: "pending", places: 2},
+		"running":  {want: fsm.Ready, places: 2},
+		"stopping": {want: fsm.StopInProgress},
+		"stopped": {
+			more: `<reason>User initiated (2026-11-22 18:30:05 GMT)</reason><stateReason><code>Client.UserInitiatedShutdown</code>` +
+				`<message>Client.UserInitiatedShutdown: User initiated shutdown</message></stateReason>`,
+			want: fsm.Stopped, code: "Client.UserInitiatedShutdown", stopped: stopped,
+			message: "Client.UserInitiatedShutdown: User initiated shutdown; User initiated (2026-11-22 18:30:05 GMT)",
+		},
+		"stopped while pending": {
+			more: `<reason>Server.InsufficientInstanceCapacity</reason><stateReason><code>Server.InsufficientInstanceCapacity</code>` +
+				`<message>Server.InsufficientInstanceCapacity: no g5.xlarge in us-west-2a</message></stateReason>`,
+			want: fsm.Stopped, code: "Server.InsufficientInstanceCapacity",
+			message: "Server.InsufficientInstanceCapacity: no g5.xlarge in us-west-2a",
+		},
+		"shutting-down": {want: fsm.DeleteInProgress},
+		"terminated":    {want: fsm.Deleted},
+		"dozing":        {want: "DOZING"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			state, _, _ := strings.Cut(name, " ")
+			s := newScript(t, func(url.Values) (int, string) {
+				return described(item(one, state, test.more+tag("shot", "010")+`<privateIpAddress>10.0.0.3</privateIpAddress><ipAddress>198.51.100.3</ipAddress>`))
+			})
+			got, err := s.open(ec2.Config{}).Get(t.Context(), ref(one))
+			if err != nil || got.State != test.want || got.StatusCode != test.code || got.StatusMessage != test.message || !got.StoppedAt.Equal(test.stopped) {
+				t.Errorf("%+v, %v", got, err)
+			}
+			updated := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+			if !got.StartedAt.Equal(updated) {
+				t.Errorf("started at %v", got.StartedAt)
+			}
+			if test.stopped.After(updated) {
+				updated = test.stopped
+			}
+			if !got.UpdatedAt.Equal(updated) || got.EC2InstanceType != "g5.xlarge" || got.Tags["shot"] != "010" || got.Date.IsZero() {
+				t.Errorf("%+v", got)
+			}
+			if len(got.Endpoints) != test.places || test.places > 0 && (got.Endpoints[0].Name != "private" || got.Endpoints[1].Host != "198.51.100.3") {
+				t.Errorf("endpoints %v", got.Endpoints)
+			}
+		})
+	}
+}
+
+// TestProbe: a machine that runs, but whose port does not answer from here, is
+// told apart from one that does not run.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "SSH-2.0-test\r\n")
+			_ = conn.Close()
+		}
+	}()
+	port := l.Addr().(*net.TCPAddr).Port
+	tr := c.open(ec2.Config{Probe: probe.Probe{Kind: probe.SSH, Port: port}})
+	up, off := c.running(1, nil)[0], c.stopped(1, nil)[0]
+	get := func(id string) transport.Session {
+		t.Helper()
+		got, err := tr.Get(t.Context(), ref(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := get(up); got.State != fsm.Ready || len(got.Endpoints) == 0 || got.Endpoints[0].Name != "ssh" || got.Endpoints[0].Host != "127.0.0.1" || got.Endpoints[0].Port != port {
+		t.Errorf("its port answers: %+v", got)
+	}
+	_ = l.Close()
+	want := fmt.Sprintf("running, but port %d (ssh) of 127.0.0.1 does not answer from this computer", port)
+	if got := get(up); got.State != fsm.StartInProgress || got.StatusCode != probe.Unanswered || !strings.Contains(got.StatusMessage, want) {
+		t.Errorf("its port is closed: %+v", got)
+	}
+	if got := get(off); got.State != fsm.Stopped || strings.Contains(got.StatusMessage, "running") {
+		t.Errorf("it does not run: %+v", got)
+	}
+	started, err := tr.Start(t.Context(), start(up))
+	if err != nil || started.State == fsm.Ready {
+		t.Errorf("the start of one that runs: %+v, %v; only the probe says READY", started, err)
+	}
+}
+
+// TestPublic: the address that is asked for is the one that is probed.
+func TestPublic(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, func(url.Values) (int, string) {
+		return described(item(one, "running", `<privateIpAddress>127.0.0.1</privateIpAddress>`))
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	p := probe.Probe{Kind: probe.TCP, Port: l.Addr().(*net.TCPAddr).Port}
+	got, err := s.open(ec2.Config{Probe: p}).Get(t.Context(), ref(one))
+	if err != nil || got.State != fsm.Ready {
+		t.Errorf("by its private address: %+v, %v", got, err)
+	}
+	got, err = s.open(ec2.Config{Probe: p, Public: true}).Get(t.Context(), ref(one))
+	if err != nil || got.State != fsm.StartInProgress || !strings.Contains(got.StatusMessage, "no address") {
+		t.Errorf("without a public address: %+v, %v", got, err)
+	}
+}
+
+func TestStatusChecks(t *testing.T) {
+	t.Parallel()
+	ids := make([]string, 150)
+	items := make([]string, len(ids))
+	for i := range ids {
+		ids[i] = fmt.Sprintf("i-%017x", i)
+		items[i] = item(ids[i], "running", "")
+	}
+	system := map[string]string{ids[0]: "initializing", ids[1]: "impaired", ids[2]: ""}
+	s := newScript(t, func(form url.Values) (int, string) {
+		if form.Get("Action") == "DescribeInstances" {
+			return described(items...)
+		}
+		var b strings.Builder
+		for _, id := range listOf(form, "InstanceId") {
+			status, ok := system[id]
+			if !ok {
+				status = "ok"
+			}
+			if status != "" {
+				fmt.Fprintf(&b, `<item><instanceId>%s</instanceId><systemStatus><status>%s</status></systemStatus><instanceStatus><status>ok</status></instanceStatus></item>`, id, status)
+			}
+		}
+		return http.StatusOK, "<DescribeInstanceStatusResponse><instanceStatusSet>" + b.String() + "</instanceStatusSet></DescribeInstanceStatusResponse>"
+	})
+	refs := make([]transport.Ref, len(ids))
+	for i, id := range ids {
+		refs[i] = ref(id)
+	}
+	results, err := s.open(ec2.Config{StatusChecks: true}).BatchGet(t.Context(), refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range results {
+		switch want, bad := system[ids[i]]; {
+		case r.Err != nil:
+			t.Error(r.Err)
+		case !bad && r.Session.State != fsm.Ready:
+			t.Errorf("%s with both checks ok: %+v", ids[i], r.Session)
+		case bad && (r.Session.State != fsm.StartInProgress || r.Session.StatusCode != ec2.StatusChecking || !strings.Contains(r.Session.StatusMessage, "system "+want)):
+			t.Errorf("%s with %q: %+v", ids[i], want, r.Session)
+		}
+	}
+	if n := len(s.requests()); n != 3 {
+		t.Errorf("%d requests for 150 instances, want one for all and two for a hundred each", n)
+	}
+}
+
+// TestStatusChecksFail: without an answer nobody knows whether it is READY.
+func TestStatusChecksFail(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, func(form url.Values) (int, string) {
+		if form.Get("Action") == "DescribeInstances" {
+			return described(item(one, "running", ""))
+		}
+		return 503, failing("RequestLimitExceeded", "slow down")
+	})
+	if got, err := s.open(ec2.Config{StatusChecks: true}).Get(t.Context(), ref(one)); !errors.Is(err, transport.Throttled) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// strict is an EC2 that refuses a call by ids as a whole for one that it does
+// not know, and leaves such ids out of a call by filter.
+func strict(t *testing.T, known []string, most int) *script {
+	return newScript(t, func(form url.Values) (int, string) {
+		ids := listOf(form, "InstanceId")
+		values := listOf(form, "Filter.1.Value")
+		if len(values) > 200 {
+			return 400, failing("FilterLimitExceeded", "too many values")
+		}
+		if len(ids) > most {
+			t.Errorf("%d ids in a call", len(ids))
+		}
+		var items []string
+		for _, id := range append(ids, values...) {
+			if slices.Contains(known, id) {
+				items = append(items, item(id, "stopped", ""))
+			} else if len(ids) > 0 {
+				return 400, failing("InvalidInstanceID.NotFound", "The instance ID '"+id+"' does not exist")
+			}
+		}
+		return described(items...)
+	})
+}
+
+func TestBatchGetCalls(t *testing.T) {
+	t.Parallel()
+	known := make([]string, 1000)
+	refs := make([]transport.Ref, len(known))
+	for i := range known {
+		known[i] = fmt.Sprintf("i-%017x", i)
+		refs[i] = ref(known[i])
+	}
+	s := strict(t, known, 1000)
+	if results, err := s.open(ec2.Config{}).BatchGet(t.Context(), refs); err != nil || len(results) != 1000 || results[999].Session.State != fsm.Stopped {
+		t.Fatalf("%d results, %v", len(results), err)
+	}
+	if n := len(s.requests()); n != 1 {
+		t.Errorf("a thousand instances took %d calls", n)
+	}
+	refs[500] = ref(one)
+	s = strict(t, known, 1000)
+	results, err := s.open(ec2.Config{}).BatchGet(t.Context(), refs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range results {
+		if i == 500 != errors.Is(r.Err, transport.NotFound) || i != 500 && r.Session.State != fsm.Stopped {
+			t.Errorf("result %d: %+v", i, r)
+		}
+	}
+	if n := len(s.requests()); n != 6 {
+		t.Errorf("a thousand instances, one of them not known, took %d calls, want 6", n)
+	}
+}
+
+// TestNames: what a name stands for.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	const a, b = "i-0000000000000000a", "i-0000000000000000b"
+	for name, test := range map[string]struct {
+		items []string
+		want  string // the state, or the error
+	}{
+		"one":                          {[]string{item(a, "stopped", tag("Name", "ws-042"))}, "STOPPED"},
+		"none":                         {nil, "not found: InvalidInstanceID.NotFound: no instance in this account and region has the tag Name=ws-042"},
+		"of another case":              {[]string{item(a, "stopped", tag("Name", "WS-042"))}, "not found"},
+		"two":                          {[]string{item(b, "stopped", tag("Name", "ws-042")), item(a, "running", tag("Name", "ws-042"))}, "2 instances have the tag Name=ws-042: " + a + ", " + b},
+		"a terminated one's successor": {[]string{item(a, "terminated", tag("Name", "ws-042")), item(b, "stopped", tag("Name", "ws-042"))}, "STOPPED"},
+		"two that are terminated":      {[]string{item(a, "terminated", tag("Name", "ws-042")), item(b, "terminated", tag("Name", "ws-042"))}, "DELETED"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScript(t, func(form url.Values) (int, string) {
+				if form.Get("Action") != "DescribeInstances" {
+					return http.StatusOK, "<StartInstancesResponse/>"
+				}
+				return described(test.items...)
+			})
+			tr := s.open(ec2.Config{Tag: " Name ", Tags: map[string]string{"fleet": "artists", "gpu": ""}})
+			got, err := tr.Get(t.Context(), ref("ws-042"))
+			if err != nil {
+				got.State = fsm.State(err.Error())
+			}
+			if !strings.Contains(string(got.State), test.want) {
+				t.Errorf("%+v, %v; want %s", got, err, test.want)
+			}
+			form := s.requests()[0]
+			if form.Get("Filter.1.Name") != "tag:fleet" || form.Get("Filter.2.Name") != "tag-key" || form.Get("Filter.2.Value.1") != "gpu" ||
+				form.Get("Filter.3.Name") != "tag:Name" || form.Get("Filter.3.Value.1") != "ws-042" {
+				t.Errorf("asked by %v", form)
+			}
+			if err == nil {
+				return
+			}
+			_, err = tr.Start(t.Context(), start("ws-042"))
+			var e *transport.Error
+			if !errors.As(err, &e) || !e.NotSent || len(s.requests()) != 2 {
+				t.Errorf("Start: %+v after %d requests, want not sent", err, len(s.requests()))
+			}
+		})
+	}
+}
+
+// TestWildcards: a filter's wildcards in a name mean themselves.
+func TestWildcards(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, func(url.Values) (int, string) { return described() })
+	_, err := s.open(ec2.Config{Tag: "Name"}).Get(t.Context(), ref("ws-*?"))
+	if got := s.requests()[0].Get("Filter.1.Value.1"); !errors.Is(err, transport.NotFound) || got != `ws-\*\?` {
+		t.Errorf("%v, asked for %q", err, got)
+	}
+}
+
+// TestListNames: a name is shown only where it stands for one instance.
+func TestListNames(t *testing.T) {
+	t.Parallel()
+	ids := []string{"i-0000000000000000a", "i-0000000000000000b", "i-0000000000000000c", "i-0000000000000000d", "i-0000000000000000e", "i-0000000000000000f"}
+	s := newScript(t, func(url.Values) (int, string) {
+		return described(
+			item(ids[0], "running", tag("Name", "ws-1")),
+			item(ids[1], "stopped", tag("Name", "ws-2")), item(ids[2], "stopped", tag("Name", "ws-2")),
+			item(ids[3], "terminated", tag("Name", "ws-1")),
+			item(ids[4], "stopped", tag("Name", "a name / with spaces")),
+			item(ids[5], "stopped", ""),
+		)
+	})
+	out, err := s.open(ec2.Config{Tag: "Name", Tags: map[string]string{"fleet": "artists"}}).List(t.Context(), transport.ListInput{StudioID: studio})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, session := range out.Sessions {
+		got = append(got, session.SessionID)
+	}
+	if want := append([]string{"ws-1"}, ids[1:]...); !slices.Equal(got, want) {
+		t.Errorf("listed as %v, want %v", got, want)
+	}
+	if form := s.requests()[0]; form.Get("Filter.1.Name") != "tag:fleet" || form.Get("MaxResults") != "1000" {
+		t.Errorf("asked by %v", form)
+	}
+	owned, err := s.open(ec2.Config{}).List(t.Context(), transport.ListInput{StudioID: studio, OwnedBy: "somebody"})
+	if err != nil || len(owned.Sessions) != 0 {
+		t.Errorf("owned by somebody: %v, %v", owned, err)
+	}
+}
+
+func TestStop(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	tr := c.open(ec2.Config{Tag: "Name"})
+	c.running(1, map[string]string{"Name": "ws-stop"})
+	for range 2 { // stopping what is stopped does nothing
+		got, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref("ws-stop")})
+		if err != nil || got.Ref != ref("ws-stop") || got.State != fsm.StopInProgress && got.State != fsm.Stopped {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	if got, err := tr.Get(t.Context(), ref("ws-stop")); err != nil || got.State != fsm.Stopped || got.StoppedAt.IsZero() {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref("ws-none")})
+	if !errors.Is(err, transport.NotFound) {
+		t.Errorf("%v", err)
+	}
+}
