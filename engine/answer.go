@@ -21,7 +21,8 @@ const (
 type row uint8
 
 const (
-	booting row = iota // START_IN_PROGRESS
+	none    row = iota // no answer: a ruling of its own
+	booting            // START_IN_PROGRESS
 	ready
 	stopped
 	broken  // START_FAILED, CREATE_FAILED, STOP_FAILED, DELETE_*
@@ -67,6 +68,7 @@ type answer struct {
 	err       error
 	kind      transport.Kind
 	notSent   bool
+	member    bool      // of a batch, and the lane was told of another member
 	date      time.Time // the provider's clock
 	began, at time.Time // on the wall clock: the call, the answer
 	beganMono time.Time
@@ -125,3 +127,22 @@ func rowOfKind(k transport.Kind) row {
 
 // protocol reports that the service itself answered.
 func (a *answer) protocol() bool { return a.err == nil || a.kind.Protocol() }
+
+// telling reports that the answer says how the session is, or that looks at it
+// are refused: another look would say the same.
+func (a *answer) telling() bool {
+	return a.err == nil || a.row == conflict || a.row == denied || a.row == refused
+}
+
+// weight ranks the answers of a batch by what they tell of the lane.
+func (a *answer) weight() int {
+	switch {
+	case a.row == throttled:
+		return 3
+	case a.row == credentials:
+		return 1
+	case a.protocol():
+		return 2
+	}
+	return 0
+}

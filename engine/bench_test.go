@@ -237,6 +237,9 @@ func (b *bench) checkFeed() {
 		if ev.From != was && ev.From != ev.To {
 			b.Errorf("event %d: %s from %s, but it was %s", ev.Seq, ev.Operation, ev.From, was)
 		}
+		if ev.From == ev.To && ev.To != was {
+			b.Errorf("event %d: a fact of %s says %s, but it was %s", ev.Seq, ev.Operation, ev.To, was)
+		}
 		if was != "" && (was.Ended() && ev.To != was || fsm.Advance(was, ev.To) != nil) {
 			b.Errorf("event %d: %s went from %s to %s", ev.Seq, ev.Operation, was, ev.To)
 		}

@@ -9,20 +9,21 @@ type clock struct {
 	known  bool
 }
 
-// heard takes the date of an answer. It has whole seconds, and was set at some
-// instant of the call.
-func (c *clock) heard(a answer) {
+// measure takes the date of an answer, and reports whether it could. A date has
+// whole seconds, and was set at some instant of the call.
+func (c *clock) measure(a answer) bool {
 	if a.date.IsZero() {
-		return
+		return false
 	}
 	round := a.at.Sub(a.began)
 	if round < 0 || round > time.Minute { // the wall clock jumped, or the call hung
-		return
+		return false
 	}
 	middle := a.began.Add(round / 2)
 	c.offset = a.date.Add(time.Second / 2).Sub(middle)
 	c.error = round/2 + time.Second/2
 	c.known = true
+	return true
 }
 
 const (
@@ -63,9 +64,10 @@ func (w *watch) jumped(wall, mono time.Time) time.Duration {
 	return 0
 }
 
-// heard takes a provider's clock: one that agrees with ours confirms it.
-func (w *watch) heard(c clock) {
-	if c.known && c.offset < agrees && c.offset > -agrees {
+// confirm takes a provider's clock, just measured: one that agrees with ours
+// confirms it.
+func (w *watch) confirm(c clock) {
+	if c.offset < agrees && c.offset > -agrees {
 		w.doubtSince = time.Time{}
 	}
 }

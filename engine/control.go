@@ -51,11 +51,15 @@ func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, er
 			out = Accepted
 			return nil
 		}
-		op.CancelBy, op.CancelAt = by, now
 		if op.Sent == store.SentUnknown {
 			out = PerhapsSent
+			if op.CancelAt.IsZero() {
+				op.CancelBy, op.CancelAt = by, now
+				op.DueAt = later(now, op.LastSentAt.Add(e.cfg.Timeout))
+			}
 			return nil
 		}
+		op.CancelBy, op.CancelAt = by, now
 		out = NeverSent
 		ev := &store.Event{Operation: op.ID, Ref: op.Ref, From: op.Phase, To: fsm.Canceled, Reason: store.Withdrawn, By: by, At: now}
 		op.Phase, op.Reason, op.FinishedAt = fsm.Canceled, store.Withdrawn, now
@@ -73,8 +77,11 @@ func (e *Engine) RetryNow(ctx context.Context, id ID) error {
 		if op.Active() {
 			lane = op.Lane
 			op.DueAt, op.Interval = now, 0
-			if op.NotBefore.After(now) && op.Sent == store.SentNo {
-				op.DueAt = op.NotBefore
+			switch op.Sent {
+			case store.SentNo:
+				op.DueAt = later(now, op.NotBefore)
+			case store.SentUnknown: // the request may still be under way
+				op.DueAt = later(now, op.LastSentAt.Add(e.cfg.Timeout))
 			}
 		}
 		return nil
@@ -103,7 +110,11 @@ func (e *Engine) change(ctx context.Context, id ID, f func(op *Operation, now ti
 		if ev == nil && op.DueAt.Equal(was.DueAt) && op.CancelAt.Equal(was.CancelAt) && op.Interval == was.Interval {
 			return nil
 		}
-		errs, err := e.store.Apply(ctx, []store.Change{{Operation: op, Event: ev}})
+		c := store.Change{Operation: op}
+		if ev != nil {
+			c.Events = []store.Event{*ev}
+		}
+		errs, err := e.store.Apply(ctx, []store.Change{c})
 		switch {
 		case err != nil:
 			return e.storeError(err)
@@ -117,8 +128,9 @@ func (e *Engine) change(ctx context.Context, id ID, f func(op *Operation, now ti
 }
 
 // Retry asks again for what an ended operation asked for: a new operation with
-// its session and labels, as Start does. The error is Start's, or ErrNotEnded.
-func (e *Engine) Retry(ctx context.Context, id ID) (Receipt, error) {
+// its session, labels and reason, as Start does; by says who asks. The error is
+// Start's, or ErrNotEnded.
+func (e *Engine) Retry(ctx context.Context, id ID, by string) (Receipt, error) {
 	op, err := e.Get(ctx, id)
 	if err != nil {
 		return Receipt{}, err
@@ -126,7 +138,7 @@ func (e *Engine) Retry(ctx context.Context, id ID) (Receipt, error) {
 	if op.Active() {
 		return Receipt{Operation: op}, fmt.Errorf("%w: %s is %s", ErrNotEnded, id, op.Phase)
 	}
-	return e.Start(ctx, Request{Ref: op.Ref, Labels: op.Labels, RequestedBy: op.RequestedBy, Why: op.Why, retryOf: op.ID})
+	return e.Start(ctx, Request{Ref: op.Ref, Labels: op.Labels, RequestedBy: by, Why: op.Why, retryOf: op.ID})
 }
 
 // Nudge says that the network may be back: closed lanes are probed at once. A
@@ -139,7 +151,8 @@ func (e *Engine) Nudge() {
 }
 
 // Pause stops the sends of a lane, also after a restart, until Resume; by says
-// who, for people. Looks go on. A lane is by default the studio's id.
+// who, for people. Looks go on, and so do the few sends that were about to begin.
+// A lane is by default the studio's id.
 func (e *Engine) Pause(ctx context.Context, lane, by string) error {
 	return e.setPaused(ctx, lane, true, by)
 }
@@ -161,6 +174,8 @@ func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by str
 			return fmt.Errorf("engine: %w", err)
 		}
 	}
+	e.pausing.Lock() // so that the store and the Run hear it in the same order
+	defer e.pausing.Unlock()
 	now := e.now()
 	if err := e.store.SetPaused(ctx, lane, paused, by, now); err != nil {
 		return e.storeError(err)
@@ -168,10 +183,12 @@ func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by str
 	if r := e.current(); r != nil {
 		r.mu.Lock()
 		s := r.stored[lane]
-		s.Name, s.Paused, s.PausedBy, s.PausedAt = lane, paused, by, now
-		r.stored[lane] = s
+		if s == nil {
+			s = &store.Lane{Name: lane}
+			r.stored[lane] = s
+		}
+		s.Paused, s.PausedBy, s.PausedAt = paused, by, now
 		if l := r.lanes[lane]; l != nil {
-			l.stored = s
 			r.ready.put(l, now)
 		}
 		r.mu.Unlock()

@@ -113,11 +113,11 @@ func TestTokensAndJoins(t *testing.T) {
 			t.Errorf("an expiry in the past: %v, want ErrExpired", err)
 		}
 		b.want(first.Operation.ID, fsm.Succeeded, "", 1)
-		again, err := b.Retry(b.Context(), first.Operation.ID)
-		if err != nil || !again.Created || again.Operation.RetryOf != first.Operation.ID {
+		again, err := b.Retry(b.Context(), first.Operation.ID, "ann")
+		if err != nil || !again.Created || again.Operation.RetryOf != first.Operation.ID || again.Operation.RequestedBy != "ann" {
 			t.Errorf("Retry = %+v, %v", again, err)
 		}
-		if _, err := b.Retry(b.Context(), again.Operation.ID); !errors.Is(err, ErrNotEnded) {
+		if _, err := b.Retry(b.Context(), again.Operation.ID, "ann"); !errors.Is(err, ErrNotEnded) {
 			t.Errorf("Retry of an active one: %v, want ErrNotEnded", err)
 		}
 	})

@@ -19,7 +19,7 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 		if len(req.Lanes) == 0 && req.Overdue == 0 {
 			break
 		}
-		merges := r.mergesOf(req.Lanes)
+		known := r.known(req.Lanes)
 		got, err := r.e.store.Claim(ctx, req)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -27,7 +27,7 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 			}
 			return 0
 		}
-		r.assign(req, got, merges)
+		r.assign(req, got, known)
 	}
 	r.lookLate()
 	r.housekeep()
@@ -51,7 +51,7 @@ func (r *run) plan() store.ClaimRequest {
 		r.fullAt = time.Time{}
 	}
 	if ok, _ := r.watch.believed(mono); ok && isDue(r.deadline, now) {
-		req.Overdue = maxRooms
+		req.Overdue = min(maxRooms, maxInFlight-r.inFlight)
 	}
 	for len(r.ready) > 0 && len(req.Lanes) < maxRooms && r.inFlight < maxInFlight {
 		l := r.ready[0]
@@ -74,25 +74,27 @@ func (r *run) plan() store.ClaimRequest {
 	return req
 }
 
-func (r *run) mergesOf(rooms []store.Room) []uint64 {
+// known is how much Due had told when a claim began: of each lane, and at last
+// of all.
+func (r *run) known(rooms []store.Room) []uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := make([]uint64, len(rooms))
+	out := make([]uint64, len(rooms), len(rooms)+1)
 	for i, room := range rooms {
 		out[i] = r.lanes[room.Lane].merges
 	}
-	return out
+	return append(out, r.dues)
 }
 
 // assign gives what was claimed to workers, and takes over what remains. If the
 // store has told more of a lane since the claim began, the earlier of the two
 // counts: a claim for nothing is harmless, a missed one is not.
-func (r *run) assign(req store.ClaimRequest, got store.Claimed, merges []uint64) {
+func (r *run) assign(req store.ClaimRequest, got store.Claimed, known []uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, due := range got.Lanes {
 		l := r.lanes[req.Lanes[i].Lane]
-		if l.merges == merges[i] {
+		if l.merges == known[i] {
 			l.due = due
 		} else {
 			l.due.Send, l.due.Look = earliest(l.due.Send, due.Send), earliest(l.due.Look, due.Look)
@@ -100,7 +102,11 @@ func (r *run) assign(req store.ClaimRequest, got store.Claimed, merges []uint64)
 		r.ready.put(l, r.e.now())
 	}
 	if req.Overdue > 0 {
-		r.deadline = got.Deadline
+		if r.dues == known[len(known)-1] {
+			r.deadline = got.Deadline
+		} else {
+			r.deadline = earliest(r.deadline, got.Deadline)
+		}
 		for _, op := range got.Overdue {
 			r.spawn(r.lane(op.Lane), func(l *lane) { r.overdue(l, op) })
 		}
@@ -188,7 +194,10 @@ func (r *run) noticeJump(ctx context.Context) {
 	now := r.e.now()
 	jump := r.watch.jumped(now, time.Now())
 	if jump != 0 {
+		r.steady = later(now, now.Add(-jump)) // what lies before it may be of either clock
+		r.began = r.began.Add(jump)
 		for _, l := range r.lanes {
+			l.shift(jump)
 			r.prompt(l, now)
 			r.ready.put(l, now)
 		}
@@ -203,9 +212,10 @@ func (r *run) noticeJump(ctx context.Context) {
 	}
 }
 
-// pull makes due what a clock that was ahead has put off beyond any backoff.
+// pull makes due soon what a clock that was ahead has put off. What waits for
+// long by its backoff goes earlier for once.
 func (r *run) pull(ctx context.Context) {
-	if err := r.e.store.Pull(ctx, r.e.now().Add(longest)); err != nil && ctx.Err() == nil {
+	if err := r.e.store.Pull(ctx, r.e.now().Add(quick.most)); err != nil && ctx.Err() == nil {
 		r.fail(err)
 	}
 }
@@ -224,10 +234,12 @@ func (r *run) housekeep() {
 	if mono.Sub(r.swept) > sweepEvery {
 		r.swept = mono
 		for name, l := range r.lanes {
-			if l.idle() && l.block == nil {
+			idle := l.idle() && l.block == nil
+			if idle && l.quiet {
 				r.ready.remove(l)
 				delete(r.lanes, name)
 			}
+			l.quiet = idle
 		}
 	}
 	if mono.Sub(r.pruned) > pruneEvery {

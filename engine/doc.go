@@ -64,9 +64,11 @@
 // neither sent nor ended until a provider's date confirms the clock, or ten
 // minutes have passed.
 //
-// The budget of a boot counts the time in which somebody could look: it stands
-// still while the lane is closed, and while no Run goes on. (Counting that time
-// would end boots that nobody saw fail.) Polls follow backoff's schedule counted
+// The budget of a boot counts the time in which this Run could look: it stands
+// still while the lane is closed, and what passed before Run began does not
+// count. (Counting that time would end boots that nobody saw fail, and keeping
+// account of it would write at every poll.) A day past the budget of the clock on
+// the wall it ends all the same. Polls follow backoff's schedule counted
 // from acceptance, which a restart resumes without anything having been stored.
 //
 // # Goroutines

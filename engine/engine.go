@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// The types that a host meets, so that it imports one package.
+// The types that a host meets most.
 type (
 	ID        = store.ID
 	Operation = store.Operation
@@ -51,8 +51,11 @@ type Engine struct {
 	run    *run
 	closed bool
 
-	life context.Context // ends at Close
-	die  context.CancelFunc
+	pausing sync.Mutex      // orders Pause and Resume; held across the store's call
+	life    context.Context // ends at Close
+	die     context.CancelFunc
+	dead    chan struct{} // closed when Close is done
+	deadErr error         // what it returned
 }
 
 // Open opens the embedded store at path, or makes it there, and returns an
@@ -84,6 +87,7 @@ func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
 	e := &Engine{
 		store: s, transport: t, cfg: c, log: c.Logger, wall: time.Now,
 	}
+	e.dead = make(chan struct{})
 	e.life, e.die = context.WithCancel(context.Background())
 	e.herald = newHerald(s)
 	return e, nil
@@ -121,12 +125,13 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // Close ends Run and waits for it, wakes waiters with ErrClosed, and closes the
 // store if Open made it. Operations stay where they are, for the next Open. A
-// second Close does nothing.
+// second Close waits for the first and returns what it did.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
-		return nil
+		<-e.dead
+		return e.deadErr
 	}
 	e.closed = true
 	r := e.run
@@ -138,9 +143,10 @@ func (e *Engine) Close() error {
 	}
 	e.herald.close()
 	if e.owned {
-		return e.store.Close()
+		e.deadErr = e.store.Close()
 	}
-	return nil
+	close(e.dead)
+	return e.deadErr
 }
 
 // current is the Run that goes on, or nil.

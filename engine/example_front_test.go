@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 	"github.com/rouse-dev/rouse/transport/studio"
@@ -25,6 +27,9 @@ type front struct {
 
 func (f front) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	r, err := f.engine.Start(ctx, engine.Request{Ref: in.Ref, ClientToken: in.ClientToken})
+	if errors.Is(err, store.ErrActive) {
+		return transport.Session{}, &transport.Error{Kind: transport.Conflict, Code: "ConflictException", Message: err.Error(), Err: err}
+	}
 	if err != nil {
 		return transport.Session{}, err
 	}

@@ -87,6 +87,7 @@ type scene struct {
 	block   *block
 	floor   time.Time
 	slow    bool
+	next    time.Time // when it is due
 }
 
 func (e *Engine) look(op Operation) scene {
@@ -103,9 +104,14 @@ func (e *Engine) look(op Operation) scene {
 		s.full = max(time.Millisecond, fullPause-mono.Sub(r.fullAt))
 	}
 	_, s.doubt = r.watch.believed(mono)
-	s.lane = r.stored[op.Lane]
+	s.next = op.DueAt
+	if due := r.seen[op.ID].due; due.After(s.next) {
+		s.next = due
+	}
+	if known := r.stored[op.Lane]; known != nil {
+		s.lane = *known
+	}
 	if l := r.lanes[op.Lane]; l != nil {
-		s.lane = l.stored
 		s.floor = l.floor(s.now)
 		s.slow = !l.pace.ramping && l.pace.wait(mono) > 0
 		if l.block != nil {
@@ -191,10 +197,10 @@ func nowBooting(o *Operation, s scene) *wait {
 
 // backingOff applies where the last answer said to wait.
 func backingOff(o *Operation, s scene) *wait {
-	if o.LastError == "" || !o.DueAt.After(s.now) {
+	if o.LastError == "" || !s.next.After(s.now) {
 		return nil
 	}
-	w := &wait{Backoff, o.LastErrorAt, o.DueAt, "its next attempt"}
+	w := &wait{Backoff, o.LastErrorAt, s.next, "its next attempt"}
 	switch o.LastKind {
 	case transport.QuotaExceeded:
 		w.reason, w.unblock = Quota, "another session being stopped, or a higher quota"
@@ -212,7 +218,7 @@ func nowLooking(o *Operation, s scene) *wait {
 	if o.Sent != store.SentUnknown {
 		return nil
 	}
-	return &wait{Looking, o.LastSentAt, later(o.DueAt, s.now), "a look at the session"}
+	return &wait{Looking, o.LastSentAt, later(s.next, s.now), "a look at the session"}
 }
 
 func slowed(o *Operation, s scene) *wait {

@@ -18,8 +18,10 @@ type judge struct {
 	traits transport.Traits
 	clock  clock
 	blind  time.Duration // for how long since AcceptedAt nobody could look
-	seen   sighting
-	final  bool // the deadline has passed: what is not decided by this look never is
+	was    sighting      // as it was before this answer
+	seen   sighting      // and as it is with it
+	sentAt time.Time     // this send; startCall only
+	steady bool          // our clock has not jumped since the first send
 	cfg    *Config
 
 	op     store.Operation // the record as it is; then, as it shall be
@@ -36,14 +38,16 @@ type ruling func(*judge)
 // sighting counts the looks at one operation that decided nothing. It lives in
 // memory: a restart counts anew.
 type sighting struct {
-	looks int       // in a row, for their backoff
-	doubt int       // that may have shown the past
-	from  time.Time // the first of those
+	looks int       // for their backoff
+	doubt int       // of those, that may have shown the past
+	from  time.Time // the first
+	due   time.Time // the next, which is not in the record
 }
 
 // decide rules on op, the record as it is now.
 func (j *judge) decide() {
 	j.from, j.event, j.fact, j.write, j.resend = j.op.Phase, nil, nil, false, false
+	j.seen = j.was
 	switch {
 	case j.op.Phase.Ended():
 		j.afterEnd()
@@ -51,15 +55,44 @@ func (j *judge) decide() {
 	case j.rule != nil:
 		j.rule(j)
 		return
-	case j.a.call == startCall && j.op.Sent == store.SentAccepted:
+	case j.a.call != pollCall && j.op.Sent == store.SentAccepted:
 		return // it is stored already: the commit's outcome was unknown
+	case j.a.call == startCall && !j.op.LastSentAt.Equal(j.sentAt):
+		return // likewise, and somebody has sent it again since
 	}
+	j.clockSetBack()
 	answers[j.a.row][j.a.call](j)
 	j.note()
-	if j.op.Phase == fsm.Queued && j.op.Sent == store.SentNo && !j.op.CancelAt.IsZero() {
+	switch {
+	case j.op.Phase.Ended() || j.resend:
+	case j.op.Sent == store.SentNo && !j.op.CancelAt.IsZero():
 		j.end(fsm.Canceled, store.Withdrawn) // it was never sent, after all
+	case j.op.Sent != store.SentNo && !j.a.at.Before(j.op.Deadline()):
+		j.pastDeadline()
 	}
-	if j.final && !j.op.Phase.Ended() {
+	if most := j.a.at.Add(longest); j.op.DueAt.After(most) { // a time of a clock that was ahead
+		j.op.DueAt = most
+	}
+	j.seen.due = j.op.DueAt
+}
+
+// clockSetBack begins the budget anew where the operation was accepted in what
+// is now the future.
+func (j *judge) clockSetBack() {
+	if j.op.Sent == store.SentAccepted && j.op.AcceptedAt.After(j.a.at) {
+		j.op.AcceptedAt = j.a.at
+		j.op.ReadyBy = j.a.at.Add(j.cfg.Budget)
+		j.write = true
+	}
+}
+
+// pastDeadline ends what this answer has left open, a day past its time, if it
+// tells that more of them would not help, or after ten minutes of such answers.
+func (j *judge) pastDeadline() {
+	if j.seen.from.IsZero() {
+		j.seen.from = j.a.at
+	}
+	if j.a.telling() || j.a.at.Sub(j.seen.from) >= believeAfter {
 		j.giveUp()
 	}
 }
@@ -67,9 +100,11 @@ func (j *judge) decide() {
 // change is what is to be stored. The claim ends with it, unless the operation
 // is about to be sent again.
 func (j *judge) change() store.Change {
-	c := store.Change{Operation: j.op, Event: j.event, Release: !j.resend}
-	if c.Event == nil {
-		c.Event = j.fact
+	c := store.Change{Operation: j.op, Release: !j.resend}
+	for _, ev := range []*store.Event{j.fact, j.event} {
+		if ev != nil {
+			c.Events = append(c.Events, *ev)
+		}
 	}
 	return c
 }
@@ -82,8 +117,8 @@ func (j *judge) note() {
 		return
 	}
 	if fsm.Observe(j.op.Session, s) != nil {
-		j.fact = j.tell(j.op.Phase, store.UnexpectedState)
-		j.fact.From = j.fact.To
+		j.fact = j.tell(j.from, store.UnexpectedState)
+		j.fact.From = j.from // it comes before what follows from it
 	}
 	j.op.Session = s
 	j.write = true

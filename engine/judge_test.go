@@ -54,7 +54,7 @@ func startJudge() *judge {
 	op.Sent, op.SentAt, op.LastSentAt, op.Attempts = store.SentUnknown, epoch, epoch, 1
 	cfg := Config{}.withDefaults()
 	return &judge{
-		before: before, op: op, cfg: &cfg,
+		before: before, op: op, cfg: &cfg, steady: true, sentAt: op.LastSentAt,
 		traits: transport.Traits{Repeat: transport.ByToken, TokenMemory: time.Hour, StaleFor: 30 * time.Second},
 		a:      answer{call: startCall, began: epoch, at: epoch.Add(time.Second)},
 	}
@@ -67,7 +67,7 @@ func lookJudge() *judge {
 	j.a.call = lookCall
 	j.a.began = epoch.Add(30 * time.Minute)
 	j.a.at = j.a.began
-	j.seen.doubt = 1
+	j.was = sighting{doubt: 1, from: epoch}
 	return j
 }
 
@@ -138,9 +138,9 @@ func TestAnswers(t *testing.T) {
 		{kind: transport.Unknown, want: answers{lookAfter, noted, pollNoted}},
 		{kind: transport.QuotaExceeded, want: answers{shortage, noted, pollNoted}},
 		{kind: transport.Capacity, want: answers{shortage, noted, pollNoted}},
-		{kind: transport.AccessDenied, want: answers{failed(store.AccessDenied, store.SentUnknown), resend, slowly}},
-		{kind: transport.NotFound, want: answers{failed(store.NotFound, store.SentUnknown), resend, failed(store.NotFound, store.SentAccepted)}},
-		{kind: transport.Invalid, want: answers{failed(store.Invalid, store.SentUnknown), resend, failed(store.Invalid, store.SentAccepted)}},
+		{kind: transport.AccessDenied, want: answers{failed(store.AccessDenied, store.SentNo), resend, slowly}},
+		{kind: transport.NotFound, want: answers{failed(store.NotFound, store.SentNo), resend, failed(store.NotFound, store.SentAccepted)}},
+		{kind: transport.Invalid, want: answers{failed(store.Invalid, store.SentNo), resend, failed(store.Invalid, store.SentAccepted)}},
 		{kind: transport.Credentials, want: answers{unsent, lane, pollLane}},
 		{kind: transport.Unreachable, want: answers{lookAfter, lane, pollLane}}, // a portal's page: something may have passed
 	} {
@@ -262,7 +262,7 @@ func TestStaleReads(t *testing.T) {
 			t.Run(bad.name+"/"+from.name, func(t *testing.T) {
 				t.Parallel()
 				j := from.make()
-				j.seen = sighting{}
+				j.was = sighting{}
 				j.clock.known = true
 				j.traits.Repeat = transport.Never // so that a look's NotFound decides nothing
 				sent := j.op.LastSentAt
@@ -271,6 +271,7 @@ func TestStaleReads(t *testing.T) {
 					j.a.at = sent.Add(after)
 					bad.tell(j, updated)
 					j.decide()
+					j.was = j.seen
 				}
 				see(time.Second, time.Time{})
 				if decided() {
@@ -291,9 +292,9 @@ func TestStaleReads(t *testing.T) {
 					return // it has no updatedAt
 				}
 				j = from.make()
-				j.seen = sighting{}
+				j.was = sighting{}
 				j.clock.known = true
-				see(time.Second, sent.Add(2*time.Second))
+				see(20*time.Second, sent.Add(2*time.Second)) // within the grace, beyond the time-out
 				if !decided() {
 					t.Error("an updatedAt later than the send was not believed")
 				}

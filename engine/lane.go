@@ -13,7 +13,7 @@ import (
 type lane struct {
 	name   string
 	cfg    LaneConfig
-	stored store.Lane // paused, Retry-After
+	stored *store.Lane // paused, Retry-After; shared with run.stored
 	pace   *pace
 
 	due    store.LaneDue // of the operations that nobody holds; zero: none
@@ -28,8 +28,9 @@ type lane struct {
 	silent           int    // time-outs and cut connections in a row
 	clock            clock
 
-	next time.Time // when the dispatcher looks at it again
-	at   int       // its place in run.ready; -1: not in it
+	quiet bool      // it was idle when the dispatcher swept last
+	next  time.Time // when the dispatcher looks at it again
+	at    int       // its place in run.ready; -1: not in it
 }
 
 // block closes a lane: nothing but probes goes out, one at a time.
@@ -86,8 +87,7 @@ func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
 	return r, time.Time{}
 }
 
-// share splits free calls: looks first, but while sends wait at most half, so
-// that neither starves the other, whatever hangs.
+// share splits free calls: looks first, but while sends wait at most half.
 func (l *lane) share(free int, sends, looks bool) (s, k int) {
 	switch {
 	case !sends:
@@ -143,7 +143,6 @@ func (l *lane) floor(now time.Time) time.Time {
 // heard is told of each answer, and keeps breaker and pace. It returns a
 // Retry-After to be stored, if any.
 func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
-	l.clock.heard(a)
 	switch {
 	case a.row == unreachable:
 		l.shut(Offline, a, now)
@@ -162,14 +161,14 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 	if l.block != nil {
 		l.reopen(now, mono)
 	}
-	if a.row != throttled {
+	if a.row == throttled {
+		l.pace.throttled(mono, a.beganMono)
+	} else {
 		l.pace.answered(mono)
-		return time.Time{}
 	}
-	l.pace.throttled(mono, a.beganMono)
 	var te *transport.Error
 	if errors.As(a.err, &te) && te.RetryAfter > 0 {
-		return now.Add(min(te.RetryAfter, maxRetryAfter))
+		return now.Add(te.RetryAfter)
 	}
 	return time.Time{}
 }
@@ -180,7 +179,7 @@ func (l *lane) shut(why Waiting, a answer, now time.Time) {
 		l.block = &block{since: now}
 	}
 	b := l.block
-	if a.probe || b.wait == 0 { // other calls that were in flight do not add up
+	if a.probe || b.wait == 0 && !b.probing { // other calls that were in flight do not add up
 		b.wait = probe.next(b.wait)
 		b.probeAt = now.Add(jitter(b.wait))
 		b.probing = false
@@ -217,6 +216,17 @@ func (l *lane) blind(from, now time.Time) time.Duration {
 		}
 	}
 	return sum
+}
+
+// shift moves what was noted on the wall clock along with a jump of it.
+func (l *lane) shift(jump time.Duration) {
+	l.clock = clock{}
+	for i := range l.outages {
+		l.outages[i].from, l.outages[i].to = l.outages[i].from.Add(jump), l.outages[i].to.Add(jump)
+	}
+	if l.block != nil {
+		l.block.since = l.block.since.Add(jump)
+	}
 }
 
 // idle reports that nothing need be remembered of the lane.

@@ -45,9 +45,9 @@ func (r *run) lookLate() {
 		if k.until.Before(now) {
 			continue
 		}
-		if l := r.lane(k.op.Lane); !k.next.After(now) {
+		if !k.next.After(now) {
 			k.next = now.Add(jitter(lateEvery))
-			if l.block == nil && l.pace.free(mono) > 0 && r.inFlight < maxInFlight {
+			if l := r.lane(k.op.Lane); l.block == nil && l.pace.free(mono) > 0 && r.inFlight < maxInFlight {
 				l.pace.take(mono)
 				l.looking++
 				op := k.op
@@ -63,7 +63,8 @@ func (r *run) lookLate() {
 func (r *run) lateLook(l *lane, op store.Operation) {
 	defer r.finished(&l.looking)
 	a := r.get(l, op, false)
-	if a.row == booting || a.err != nil {
+	latest, err := r.e.store.BySession(r.calls, op.Ref)
+	if a.row == booting || a.err != nil || err != nil {
 		return
 	}
 	r.mu.Lock()
@@ -74,7 +75,9 @@ func (r *run) lateLook(l *lane, op store.Operation) {
 		}
 	}
 	r.mu.Unlock()
-	r.settle(l, r.judge(l, op, a))
+	if latest.ID == op.ID { // else it is that operation's doing
+		r.settle(l, r.judge(l, op, a))
+	}
 }
 
 // nextLate is when the next of them is to be looked at; zero: there is none. mu

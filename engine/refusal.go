@@ -10,12 +10,22 @@ import (
 // unsend puts back what stood before this send, which had no effect.
 func (j *judge) unsend() {
 	b := j.before
-	j.op.Sent, j.op.SentAt, j.op.LastSentAt, j.op.StartedSeen = b.Sent, b.SentAt, b.LastSentAt, b.StartedSeen
+	j.unmark()
 	j.op.DueAt = b.DueAt
+	if j.a.member { // the lane does not know, and would send it again at once
+		j.backOff(quick)
+	}
 	if j.a.row != throttled && j.a.row != shortage { // offline and credentials cost nothing
 		j.op.Attempts = b.Attempts
 	}
 	j.write = true
+}
+
+// unmark makes the operation as sent as it was before this send.
+func (j *judge) unmark() {
+	b := j.before
+	j.op.Sent, j.op.SentAt, j.op.LastSentAt = b.Sent, b.SentAt, b.LastSentAt
+	j.op.SentTheirs, j.op.StartedSeen = b.SentTheirs, b.StartedSeen
 }
 
 // notReached: the lane is offline. Only where not a byte was written is the
@@ -88,11 +98,21 @@ func (j *judge) putOff(p pause) {
 		}
 	}
 	j.seen.looks++
+	if j.seen.from.IsZero() {
+		j.seen.from = j.a.at
+	}
 	j.op.DueAt = j.a.at.Add(jitter(wait))
 }
 
-// again leaves the operation as it is and due: its lane decides when.
-func (j *judge) again() { j.op.DueAt = j.a.at }
+// again leaves the operation as it is and due: its lane decides when, if it was
+// told.
+func (j *judge) again() {
+	if j.a.member {
+		j.putOff(quick)
+		return
+	}
+	j.op.DueAt = j.a.at
+}
 
 func (j *judge) retryPoll() {
 	j.op.DueAt = j.nextPoll()
@@ -111,13 +131,22 @@ func (j *judge) blindLook() {
 		return
 	}
 	if j.remembered() && j.op.CancelAt.IsZero() && j.a.at.Before(j.op.ExpiresAt) {
-		j.resend = true
+		j.clear()
 		return
 	}
 	j.retrySlowly()
 }
 
-func (j *judge) fail() { j.failed(reasonOf(j.a.kind), reasonText(j.a)) }
+func (j *judge) fail() {
+	text := reasonText(j.a)
+	if j.a.call == startCall {
+		j.unmark()
+		if j.op.Sent != store.SentNo {
+			text += "; an earlier send may have started it"
+		}
+	}
+	j.failed(reasonOf(j.a.kind), text)
+}
 
 func (j *judge) failRefused() {
 	if !j.doubtful() {

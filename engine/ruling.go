@@ -35,8 +35,8 @@ func (j *judge) forgive() {
 }
 
 func (j *judge) keepPolling() {
-	waited := j.a.at.Sub(j.op.ReadyBy) - j.blind
-	if waited >= 0 {
+	j.seen = sighting{}
+	if waited := j.a.at.Sub(j.op.ReadyBy) - j.blind; waited >= 0 {
 		text := fmt.Sprintf("not READY within %v of the accepted start: the session is %s", j.cfg.Budget, j.a.session.State)
 		if m := j.a.session.StatusMessage; m != "" {
 			text += ": " + clean(m)
@@ -53,7 +53,7 @@ func (j *judge) keepPolling() {
 // to the next whole tick, so that the sessions which boot together are polled
 // together.
 func (j *judge) nextPoll() time.Time {
-	elapsed := j.a.at.Sub(j.op.AcceptedAt)
+	elapsed := max(0, j.a.at.Sub(j.op.AcceptedAt))
 	wait := poll.after(elapsed)
 	if j.traits.MaxBatch <= 1 {
 		return j.a.at.Add(jitter(wait))
@@ -93,16 +93,15 @@ func (j *judge) startedAtRule() {
 		return
 	}
 	started := j.a.session.StartedAt
-	margin := max(2*time.Second, 2*j.clock.error)
-	sent := j.op.SentAt.Add(j.clock.offset)
+	sent, margin, sure := j.sentOnTheirClock()
 	switch {
 	case !j.op.StartedSeen.IsZero() && started.Equal(j.op.StartedSeen):
 		j.clear()
 	case !j.op.StartedSeen.IsZero() && !started.IsZero():
 		j.returnedSince()
-	case !started.IsZero() && j.clock.known && started.After(sent.Add(margin)):
+	case sure && !started.IsZero() && started.After(sent.Add(margin)):
 		j.returnedSince()
-	case !started.IsZero() && j.clock.known && started.Before(sent.Add(-margin)):
+	case sure && !started.IsZero() && started.Before(sent.Add(-margin)):
 		j.clear()
 	case j.remembered():
 		j.clear()
@@ -111,26 +110,65 @@ func (j *judge) startedAtRule() {
 	}
 }
 
+// clockMargin is by how much a startedAt must differ from a send to say that it
+// is earlier or later.
+const clockMargin = 2 * time.Second
+
+// sentOnTheirClock is the first send on the provider's clock, if that is known:
+// as it was noted with the send, or by ours, if that has not jumped since.
+func (j *judge) sentOnTheirClock() (sent time.Time, margin time.Duration, sure bool) {
+	if !j.op.SentTheirs.IsZero() {
+		return j.op.SentTheirs, clockMargin, true
+	}
+	return j.op.SentAt.Add(j.clock.offset), max(clockMargin, 2*j.clock.error), j.clock.known && j.steady
+}
+
 func (j *judge) returnedSince() {
 	j.failed(store.ReturnedToStopped, "the session was started, and has been stopped since")
 }
 
-// clear lets the operation be sent again, unless it is not wanted any more.
+// clear lets the operation be sent again, unless it is not wanted any more, or
+// the last send may be under way yet.
 func (j *judge) clear() {
-	switch {
+	switch over := j.lastSent().Add(j.cfg.Timeout); {
+	case j.a.at.Before(over):
+		j.op.DueAt = over
 	case !j.op.CancelAt.IsZero():
 		j.end(fsm.Canceled, store.Withdrawn)
 	case !j.a.at.Before(j.op.ExpiresAt):
 		j.end(fsm.Expired, store.TooLate)
 	default:
-		j.op.StartedSeen = j.a.session.StartedAt
+		if j.a.err == nil {
+			j.op.StartedSeen = j.a.session.StartedAt
+		}
 		j.resend = true
 	}
 }
 
+// lastSent is the latest send, or, where that lies in the future because the
+// clock was set back, the first look since.
+func (j *judge) lastSent() time.Time {
+	if sent := j.op.LastSentAt; !sent.After(j.a.at) {
+		return sent
+	}
+	if j.seen.from.IsZero() {
+		return j.a.at
+	}
+	return j.seen.from
+}
+
 // remembered reports that the provider still knows the token of the first send.
+// Where our clock has jumped since, only the provider's own tells how long ago
+// that was.
 func (j *judge) remembered() bool {
-	return j.traits.Repeat == transport.ByToken && j.a.at.Before(j.op.SentAt.Add(j.traits.TokenMemory))
+	sent, now := j.op.SentAt, j.a.at
+	if !j.steady || sent.After(now) {
+		if j.op.SentTheirs.IsZero() || !j.clock.known {
+			return false
+		}
+		sent, now = j.op.SentTheirs, now.Add(j.clock.offset)
+	}
+	return j.traits.Repeat == transport.ByToken && now.Before(sent.Add(j.traits.TokenMemory))
 }
 
 // doubtful reports that the answer may show the past, and arranges another
@@ -138,15 +176,15 @@ func (j *judge) remembered() bool {
 // was seen again once reads cannot show the past any more.
 func (j *judge) doubtful() bool {
 	updated := j.a.session.UpdatedAt
-	if j.clock.known && updated.After(j.op.LastSentAt.Add(j.clock.offset+j.clock.error)) {
+	if j.clock.known && j.steady && updated.After(j.op.LastSentAt.Add(j.clock.offset+j.clock.error)) {
 		return false
 	}
-	if j.seen.doubt == 0 {
+	if j.seen.from.IsZero() {
 		j.seen.from = j.a.at
 	}
 	j.seen.doubt++
-	settled := j.op.LastSentAt.Add(j.traits.StaleFor)
-	if (j.seen.doubt > 1 || j.final) && !j.a.at.Before(settled) {
+	settled := j.lastSent().Add(j.traits.StaleFor)
+	if j.seen.doubt > 1 && !j.a.at.Before(settled) {
 		return false
 	}
 	j.op.DueAt = j.a.at.Add(min(j.traits.StaleFor, quick.first))
@@ -168,7 +206,7 @@ func (j *judge) expire() {
 // giveUp ends an operation that is past its deadline.
 func (j *judge) giveUp() {
 	switch {
-	case j.a.at.Before(j.op.Deadline()): // a join or an answer has moved it
+	case j.op.Sent == store.SentNo || j.a.at.Before(j.op.Deadline()): // a join has moved it
 	case j.a.err == nil && j.a.session.State != "":
 		j.failed(store.Timeout, "not READY a day after its time: the session is "+string(j.a.session.State))
 	default:

@@ -16,6 +16,7 @@ type run struct {
 	stop  context.CancelFunc // ends the dispatcher
 	ended chan struct{}      // closed when Run has returned
 	wake  chan struct{}      // holds one: the dispatcher has something to do
+	over  context.Context    // ends with the dispatcher: nothing new begins
 	calls context.Context    // workers' calls; ends when the drain is over
 	cut   context.CancelFunc
 	work  sync.WaitGroup // the workers
@@ -24,11 +25,13 @@ type run struct {
 	// across a call of the store or the transport.
 	mu       sync.Mutex
 	lanes    map[string]*lane
-	stored   map[string]store.Lane // what is stored of lanes
-	ready    laneHeap              // lanes by when to look at them next
-	deadline time.Time             // the earliest; zero: none
+	stored   map[string]*store.Lane // what is stored of lanes
+	ready    laneHeap               // lanes by when to look at them next
+	deadline time.Time              // the earliest; zero: none
+	dues     uint64                 // counts what Due said: see assign
 	watch    watch
 	began    time.Time // on the wall clock
+	steady   time.Time // on the wall clock: it has not jumped since; zero: not in this Run
 	inFlight int
 	seen     map[ID]sighting
 	fullAt   time.Time // when the store last had no space; zero: it has
@@ -46,17 +49,19 @@ const fullPause = 10 * time.Second
 
 func newRun(e *Engine, stop context.CancelFunc) *run {
 	calls, cut := context.WithCancel(context.Background())
+	now := e.now()
 	return &run{
 		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		calls: calls, cut: cut,
-		lanes: map[string]*lane{}, stored: map[string]store.Lane{}, seen: map[ID]sighting{},
-		began: e.now(), watch: newWatch(e.now(), time.Now()),
+		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]sighting{},
+		began: now, watch: newWatch(now, time.Now()),
 	}
 }
 
 // loop dispatches until ctx ends, and then drains.
 func (r *run) loop(ctx context.Context) error {
 	defer r.cut()
+	r.over = ctx
 	if err := r.load(ctx); err != nil {
 		return r.verdict(ctx, err)
 	}
@@ -109,7 +114,9 @@ func (r *run) load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range lanes {
-		r.stored[l.Name] = l
+		if r.stored[l.Name] == nil { // else a Pause came first
+			r.stored[l.Name] = &l
+		}
 	}
 	return nil
 }
@@ -136,6 +143,7 @@ func (r *run) merge(d store.Dues) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.deadline = d.Deadline
+	r.dues++
 	for _, due := range d.Lanes {
 		l := r.lane(due.Lane)
 		l.due = due
@@ -149,8 +157,10 @@ func (r *run) lane(name string) *lane {
 	l := r.lanes[name]
 	if l == nil {
 		cfg := r.e.cfg.Lane(name).withDefaults()
+		if r.stored[name] == nil {
+			r.stored[name] = &store.Lane{Name: name}
+		}
 		l = &lane{name: name, cfg: cfg, pace: newPace(cfg.Rate, time.Now()), stored: r.stored[name], at: -1}
-		l.stored.Name = name
 		r.lanes[name] = l
 	}
 	return l

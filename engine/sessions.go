@@ -55,6 +55,9 @@ func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID stri
 		done()
 		if err != nil {
 			var te *transport.Error
+			if errors.Is(err, errors.ErrUnsupported) {
+				return false, nil
+			}
 			away := !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.Credentials
 			if page == 0 && away && ctx.Err() == nil {
 				return false, nil

@@ -21,7 +21,8 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 		from = r.began
 	}
 	return &judge{
-		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, seen: r.seen[op.ID],
+		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
+		steady: !op.SentAt.Before(r.steady),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at),
 	}
@@ -30,8 +31,9 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 // settle decides, commits all that was decided at once, and lets the operations
 // go; what a look has cleared is sent again. What somebody else changed
 // meanwhile is read and decided again. While the store has no space it tries
-// on, until the drain is over: then the record, which says that a send may have
-// happened, makes the next Run look.
+// on, until the drain is over: then the operations are released as they stand,
+// and the record, which says that a send may have happened, makes the next Run
+// look.
 func (r *run) settle(l *lane, judges ...*judge) {
 	for _, j := range judges {
 		j.decide()
@@ -43,6 +45,7 @@ func (r *run) settle(l *lane, judges ...*judge) {
 		if err != nil {
 			wait = quick.next(wait)
 			if r.trouble(err); r.failure() != nil || !r.sleep(wait) {
+				r.letGo(c.again, cleared)
 				return
 			}
 		}
@@ -51,6 +54,15 @@ func (r *run) settle(l *lane, judges ...*judge) {
 	for _, op := range cleared {
 		r.resend(l, op)
 	}
+}
+
+// letGo ends the claims of what could not be stored.
+func (r *run) letGo(judges []*judge, cleared []store.Operation) {
+	ops := cleared
+	for _, j := range judges {
+		ops = append(ops, j.op)
+	}
+	r.release(ops...)
 }
 
 // committed is what one commit leaves to be done.
@@ -62,7 +74,7 @@ type committed struct {
 // commit applies what is to be written and releases the rest.
 func (r *run) commit(judges []*judge) (c committed, err error) {
 	var changes []store.Change
-	var writes []*judge // one for each of the first changes
+	var writes []*judge // one for each change
 	var back []store.Operation
 	for _, j := range judges {
 		switch {
@@ -82,13 +94,6 @@ func (r *run) commit(judges []*judge) (c committed, err error) {
 	}
 	if len(writes) == 0 {
 		return c, nil
-	}
-	for _, j := range writes {
-		if j.event != nil && j.fact != nil { // two lines in the feed: the second is a change of its own
-			op := j.op
-			op.Version++
-			changes = append(changes, store.Change{Operation: op, Event: j.fact})
-		}
 	}
 	errs, err := r.e.store.Apply(context.Background(), changes) // what is known is stored: no context cuts that off
 	if err != nil {
@@ -122,6 +127,7 @@ func (r *run) reread(judges []*judge) []*judge {
 			if !errors.Is(err, store.ErrNotFound) {
 				r.trouble(err)
 			}
+			r.release(j.op)
 			continue
 		}
 		j.op = op
@@ -136,19 +142,20 @@ func (r *run) reread(judges []*judge) []*judge {
 func (r *run) recall(j *judge) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if j.resend || j.event != nil || j.seen == (sighting{}) {
+	if j.resend || j.event != nil || j.seen.from.IsZero() {
 		delete(r.seen, j.op.ID)
 	} else {
 		r.seen[j.op.ID] = j.seen
 	}
 }
 
-// resend sends again what a look has cleared; the claim is still ours.
+// resend sends again what a look has cleared; the claim is still ours. If its
+// turn does not come while that look is fresh, it needs another.
 func (r *run) resend(l *lane, op store.Operation) {
-	for {
+	for looked := time.Now(); ; {
 		now, mono := r.e.now(), time.Now()
 		r.mu.Lock()
-		closed := l.block != nil || r.calls.Err() != nil
+		closed := l.block != nil || r.over.Err() != nil || mono.Sub(looked) > r.e.cfg.Timeout
 		paused := l.stored.Paused
 		wait := max(l.pace.wait(mono), l.floor(now).Sub(now))
 		if !closed && !paused && wait <= 0 {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -19,16 +20,18 @@ import (
 // been.
 type subject struct {
 	*Engine
-	path   string
-	asked  atomic.Int64 // for sessions, so far
-	ops    int          // that the file must hold at the end
-	events int
+	path  string
+	asked atomic.Int64 // for sessions, so far
 }
 
 func newSubject(b *testing.B, c Config) *subject {
+	return newSubjectOf(b, studio.New(studio.Config{Any: true}), c)
+}
+
+func newSubjectOf(b *testing.B, t transport.Transport, c Config) *subject {
 	b.Helper()
 	s := &subject{path: filepath.Join(b.TempDir(), "rouse.db")}
-	e, err := Open(s.path, studio.New(studio.Config{Any: true}), c)
+	e, err := Open(s.path, t, c)
 	if err != nil {
 		b.Fatal(err)
 	}

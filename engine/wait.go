@@ -123,8 +123,10 @@ type herald struct {
 	mu   sync.Mutex
 	subs map[ID]map[*subscription]struct{}
 	stop context.CancelFunc // of the follower; nil: there is none
-	done chan struct{}      // closed when the follower has gone
+	done chan struct{}      // closed when the newest follower has gone
 	up   chan struct{}      // closed when it knows where it begins
+
+	work sync.WaitGroup // the followers: one, and others that are about to end
 }
 
 func newHerald(s store.Store) *herald {
@@ -169,13 +171,18 @@ func (h *herald) subscribe(ctx context.Context, id ID) (*subscription, error) {
 		var follow context.Context
 		follow, h.stop = context.WithCancel(context.Background())
 		h.done, h.up = make(chan struct{}), make(chan struct{})
-		go h.follow(follow, h.done, h.up)
+		done, up := h.done, h.up
+		h.work.Go(func() { h.follow(follow, done, up) })
 	}
 	up := h.up
 	h.mu.Unlock()
 	select {
 	case <-up:
-		return s, s.failure()
+		if err := s.failure(); err != nil {
+			s.cancel()
+			return nil, err
+		}
+		return s, nil
 	case <-ctx.Done():
 		s.cancel()
 		return nil, ctx.Err()
@@ -204,19 +211,16 @@ func (h *herald) close() {
 		h.stop()
 		h.stop = nil
 	}
-	done := h.done
 	h.mu.Unlock()
-	if done != nil {
-		<-done
-	}
+	h.work.Wait()
 }
 
 // follow is the herald's goroutine.
 func (h *herald) follow(ctx context.Context, done, up chan struct{}) {
 	defer close(done)
 	at, err := h.store.Head(ctx)
-	if err != nil {
-		h.tellAll(err)
+	if err != nil && ctx.Err() == nil {
+		h.fail(err, done)
 	}
 	close(up)
 	for err == nil {
@@ -236,8 +240,18 @@ func (h *herald) follow(ctx context.Context, done, up chan struct{}) {
 		}
 	}
 	if ctx.Err() == nil {
-		h.tellAll(err)
+		h.fail(err, done)
 	}
+}
+
+// fail ends a follower by an error, and lets the next waiter begin another.
+func (h *herald) fail(err error, done chan struct{}) {
+	h.mu.Lock()
+	if h.done == done {
+		h.stop = nil
+	}
+	h.mu.Unlock()
+	h.tellAll(err)
 }
 
 func (h *herald) tell(id ID) {

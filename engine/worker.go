@@ -38,7 +38,11 @@ func (r *run) fresh(l *lane, op store.Operation) bool {
 	case now.Before(op.ExpiresAt):
 		return true
 	case left > 0:
-		op.DueAt = now.Add(left)
+		if a := r.get(l, op, false); a.err == nil && r.doubt() == 0 { // its date has settled it
+			op.DueAt = now
+			break
+		}
+		op.DueAt = now.Add(min(left, longestNap))
 	case op.Sent == store.SentNo:
 		r.rule(l, op, (*judge).expire)
 		return false
@@ -74,10 +78,16 @@ type marked struct{ op, before store.Operation }
 func (r *run) mark(l *lane, ops []store.Operation) {
 	changes := make([]store.Change, len(ops))
 	now := r.e.now()
+	r.mu.Lock()
+	theirs := l.clock
+	r.mu.Unlock()
 	for i, op := range ops {
 		op.LastSentAt = now
 		if op.SentAt.IsZero() {
 			op.SentAt = now
+			if theirs.known {
+				op.SentTheirs = now.Add(theirs.offset)
+			}
 		}
 		op.Sent = store.SentUnknown
 		op.Attempts++
@@ -99,7 +109,7 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		case errs[i] != nil: // a cancel or a join came first: the next claim sees it
 			r.release(before)
 		case !now.Before(op.ExpiresAt): // the commit took its time
-			j := r.judge(l, op, answer{call: startCall, row: unreachable, began: now, at: now})
+			j := r.judge(l, op, answer{call: startCall, began: now, at: now})
 			j.before, j.rule = before, (*judge).expireMarked
 			r.settle(l, j)
 		default:
@@ -134,7 +144,7 @@ func (r *run) call(l *lane, sends []marked) {
 	judges := make([]*judge, len(sends))
 	for i, s := range sends {
 		judges[i] = r.judge(l, s.op, answers[i])
-		judges[i].before = s.before
+		judges[i].before, judges[i].sentAt = s.before, s.op.LastSentAt
 	}
 	r.settle(l, judges...)
 }
@@ -151,11 +161,12 @@ func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
 	r.mu.Lock()
 	was := l.block
 	until := l.heard(*a, a.at, mono)
-	r.watch.heard(l.clock)
+	if l.clock.measure(*a) {
+		r.watch.confirm(l.clock)
+	}
 	now := l.block
-	if until.After(l.stored.RetryAfter) {
+	if until.After(l.floor(a.at)) {
 		l.stored.RetryAfter, l.stored.RetryAfterHeard = until, a.at
-		r.stored[l.name] = l.stored
 	} else {
 		until = time.Time{}
 	}
@@ -167,7 +178,7 @@ func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
 		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.at.Sub(was.since))
 	}
 	if !until.IsZero() {
-		if err := r.e.store.SetRetryAfter(r.calls, l.name, until, a.at); err != nil {
+		if err := r.e.store.SetRetryAfter(context.Background(), l.name, until, a.at); err != nil {
 			r.trouble(err)
 		}
 	}
@@ -237,9 +248,12 @@ func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.R
 		answers[i].call = calls[i]
 		answers[i].at = r.e.now()
 		answers[i].read(results[i].Session, results[i].Err)
-		if answers[i].protocol() && !answers[voice].protocol() {
+		if answers[i].weight() > answers[voice].weight() {
 			voice = i
 		}
+	}
+	for i := range answers {
+		answers[i].member = i != voice && err == nil && answers[i].row != answers[voice].row
 	}
 	r.heard(l, &answers[voice], results[voice].Session, results[voice].Err)
 	return answers
@@ -259,27 +273,22 @@ func (r *run) probe(l *lane, op store.Operation) {
 }
 
 // overdue ends what has passed its deadline: as EXPIRED if it was never sent,
-// else as unobservable, but not without a last look where the lane is open.
+// as unobservable if its lane has been closed for ten minutes. Else it is looked
+// at in its turn, and that decides.
 func (r *run) overdue(l *lane, op store.Operation) {
-	if op.Sent == store.SentNo {
-		r.rule(l, op, (*judge).expire)
-		return
-	}
+	now := r.e.now()
 	r.mu.Lock()
-	closed := l.block
-	if closed == nil {
-		l.pace.take(time.Now())
-		l.looking++
-		defer r.finished(&l.looking)
-	}
+	closed := l.block != nil && now.Sub(l.block.since) >= believeAfter
 	r.mu.Unlock()
-	if closed == nil {
-		j := r.judge(l, op, r.get(l, op, false))
-		j.final = true
-		r.settle(l, j)
-		return
+	switch {
+	case op.Sent == store.SentNo:
+		r.rule(l, op, (*judge).expire)
+	case closed:
+		r.rule(l, op, (*judge).giveUp)
+	default:
+		op.DueAt = now
+		r.release(op)
 	}
-	r.rule(l, op, (*judge).giveUp)
 }
 
 // finished ends a call's place in its lane.

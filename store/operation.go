@@ -44,6 +44,7 @@ type Operation struct {
 	CreatedAt  time.Time
 	SentAt     time.Time // the first send, and
 	LastSentAt time.Time // the latest one, whose outcome Sent tells
+	SentTheirs time.Time // the first send on the provider's clock; zero: that was not known
 	AcceptedAt time.Time // the provider confirmed the start
 	ReadyBy    time.Time // the budget: AcceptedAt and what a boot may take
 	FinishedAt time.Time

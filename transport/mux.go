@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +79,8 @@ func (m *Mux) Get(ctx context.Context, ref Ref) (Session, error) {
 	return t.Get(ctx, ref)
 }
 
-// List lists by the studio's transport; Invalid if that cannot list.
+// List lists by the studio's transport; if that cannot list, the error is
+// errors.ErrUnsupported too.
 func (m *Mux) List(ctx context.Context, in ListInput) (ListOutput, error) {
 	t, err := m.route(in.StudioID)
 	if err != nil {
@@ -86,7 +88,8 @@ func (m *Mux) List(ctx context.Context, in ListInput) (ListOutput, error) {
 	}
 	l, ok := t.(Lister)
 	if !ok {
-		return ListOutput{}, invalid("the transport of studio %q cannot list", in.StudioID)
+		return ListOutput{}, &Error{Kind: Invalid, NotSent: true, Err: errors.ErrUnsupported,
+			Message: fmt.Sprintf("the transport of studio %q cannot list", in.StudioID)}
 	}
 	return l.List(ctx, in)
 }

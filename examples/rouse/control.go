@@ -139,7 +139,7 @@ func (t *tool) retry(ctx context.Context, d *desk, o engine.Operation) error {
 		t.screen.say("operation %s of %s is due now", o.ID, name)
 		return nil
 	}
-	r, err := d.engine.Retry(ctx, o.ID)
+	r, err := d.engine.Retry(ctx, o.ID, userName())
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,7 @@ type body struct {
 	AcceptedAt  int64             `cbor:"23,keyasint,omitempty"`
 	ReadyBy     int64             `cbor:"24,keyasint,omitempty"`
 	StartedSeen int64             `cbor:"25,keyasint,omitempty"`
+	SentTheirs  int64             `cbor:"26,keyasint,omitempty"`
 }
 
 // decoder takes text as it was given: a provider's message need not be UTF-8,
@@ -113,7 +114,7 @@ func fromNanos(n int64) time.Time {
 func normal(o store.Operation) store.Operation {
 	for _, t := range []*time.Time{
 		&o.CancelAt, &o.LastErrorAt, &o.NotBefore, &o.DueAt, &o.ExpiresAt, &o.CreatedAt, &o.SentAt,
-		&o.LastSentAt, &o.AcceptedAt, &o.ReadyBy, &o.FinishedAt, &o.StartedSeen,
+		&o.LastSentAt, &o.AcceptedAt, &o.ReadyBy, &o.FinishedAt, &o.StartedSeen, &o.SentTheirs,
 	} {
 		*t = fromNanos(nanos(*t))
 	}
@@ -206,7 +207,7 @@ func bodyOf(o *store.Operation) body {
 		Attempts: o.Attempts, Interval: int64(o.Interval), NotBefore: nanos(o.NotBefore),
 		ExpiresAt: nanos(o.ExpiresAt), CreatedAt: nanos(o.CreatedAt), SentAt: nanos(o.SentAt),
 		LastSentAt: nanos(o.LastSentAt), AcceptedAt: nanos(o.AcceptedAt), ReadyBy: nanos(o.ReadyBy),
-		StartedSeen: nanos(o.StartedSeen),
+		StartedSeen: nanos(o.StartedSeen), SentTheirs: nanos(o.SentTheirs),
 	}
 }
 
@@ -269,7 +270,7 @@ func operationOf(id store.ID, h head, b body) store.Operation {
 		Attempts: b.Attempts, Interval: time.Duration(b.Interval), NotBefore: fromNanos(b.NotBefore),
 		DueAt: fromNanos(h.due), ExpiresAt: fromNanos(b.ExpiresAt), CreatedAt: fromNanos(b.CreatedAt),
 		SentAt: fromNanos(b.SentAt), LastSentAt: fromNanos(b.LastSentAt), AcceptedAt: fromNanos(b.AcceptedAt),
-		ReadyBy: fromNanos(b.ReadyBy), FinishedAt: fromNanos(h.finished), StartedSeen: fromNanos(b.StartedSeen),
+		ReadyBy: fromNanos(b.ReadyBy), FinishedAt: fromNanos(h.finished), StartedSeen: fromNanos(b.StartedSeen), SentTheirs: fromNanos(b.SentTheirs),
 		Version: h.version,
 	}
 }

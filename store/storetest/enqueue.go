@@ -154,6 +154,7 @@ func full(e *env) store.Operation {
 	o.NotBefore, o.DueAt, o.ExpiresAt = at(3), at(4), at(5)
 	o.SentAt, o.LastSentAt, o.AcceptedAt, o.ReadyBy = at(6), at(7), at(8), at(9)
 	o.StartedSeen = at(11)
+	o.SentTheirs = at(12)
 	return o
 }
 

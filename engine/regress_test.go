@@ -1,0 +1,386 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// Interleavings and clocks that once led astray; each test failed before it was
+// mended.
+
+// TestStaleOffsetConfirmsNothing: a failed probe does not confirm a clock that
+// has jumped since the provider's was last heard.
+func TestStaleOffsetConfirmsNothing(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.goRun()
+		b.all([]ID{b.start("ws-0")})
+		b.studio.SetOffline(true)
+		id := b.start("ws-1")
+		b.after(5 * time.Minute)
+		b.skew.Store(int64(30 * 24 * time.Hour))
+		b.after(2 * time.Minute)
+		b.want(id, fsm.Queued, "", 0)
+	})
+}
+
+// TestClockSetBackInBoot: the clock was ahead when the start was accepted.
+func TestClockSetBackInBoot(t *testing.T) {
+	for _, back := range []time.Duration{3 * time.Hour, 365 * 24 * time.Hour} {
+		t.Run(back.String(), func(t *testing.T) {
+			scenario(t, studio.Config{Boot: 25 * time.Minute}, Config{}, func(b *bench) {
+				b.skew.Store(int64(back))
+				b.goRun()
+				id := b.start("ws-1")
+				b.after(30 * time.Second)
+				b.skew.Store(0)
+				b.after(30 * time.Minute)
+				b.want(id, fsm.Succeeded, "", 1)
+			})
+		})
+	}
+}
+
+// TestClockSetBackBeforeLook: and when an answer was lost.
+func TestClockSetBackBeforeLook(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 && c.Ref.SessionID == "ws-1" {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(30 * 24 * time.Hour))
+		b.goRun()
+		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		b.skew.Store(0)
+		b.after(2 * time.Hour)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestClockSetRightBetweenSendAndLook: the session was started and stopped by
+// hand while the clock was fast; by the right clock its startedAt looks earlier
+// than the send.
+func TestClockSetRightBetweenSendAndLook(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(20 * time.Minute))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.skew.Store(0)
+		b.after(6 * time.Hour)
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}
+
+// TestBudgetAfterClockSetBack: Run began while the clock was ahead.
+func TestBudgetAfterClockSetBack(t *testing.T) {
+	scenario(t, studio.Config{Boot: 1000 * time.Hour}, Config{}, func(b *bench) {
+		b.skew.Store(int64(30 * 24 * time.Hour))
+		b.goRun()
+		b.after(time.Minute)
+		b.skew.Store(0)
+		b.after(time.Minute)
+		id := b.start("ws-1")
+		b.after(time.Hour)
+		b.want(id, fsm.Failed, store.Timeout, 1)
+	})
+}
+
+// TestRetryAfterAfterWrongClock: a stored Retry-After of a clock that was ahead
+// does not hide a new one.
+func TestRetryAfterAfterWrongClock(t *testing.T) {
+	var n atomic.Int64
+	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
+		if n.Add(1) <= 2 {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(24 * time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(time.Second)
+		b.skew.Store(0)
+		b.after(5 * time.Minute)
+		b.wantWaiting(id, Throttled)
+		if n := b.wire.starts.Load(); n != 2 {
+			t.Errorf("%d starts within minutes of a Retry-After of ten", n)
+		}
+	})
+}
+
+// TestManyOverdue: a host that was off for a weekend with 300 sessions booting
+// looks at them at its lane's pace, and does not give up those that run.
+func TestManyOverdue(t *testing.T) {
+	cfg := studio.Config{Boot: 30 * time.Minute, Latency: 100 * time.Millisecond, Throttle: 20}
+	scenario(t, cfg, Config{Lane: func(string) LaneConfig { return LaneConfig{Rate: 15} }}, func(b *bench) {
+		ids := b.startMany("studio", 300)
+		b.goRun()
+		b.after(3 * time.Minute)
+		b.end()
+		b.after(72 * time.Hour)
+		calls := b.wire.looks.Load()
+		b.goRun()
+		b.after(time.Second)
+		if n := b.wire.looks.Load() - calls; n > 15 {
+			t.Errorf("%d looks in the first second, with 15 a second allowed", n)
+		}
+		b.after(10 * time.Minute)
+		for _, id := range ids {
+			b.want(id, fsm.Succeeded, "", 1)
+		}
+	})
+}
+
+// stale shows a deleted session once, then takes its time.
+type stale struct{ gets atomic.Int64 }
+
+func (s *stale) Start(_ context.Context, in transport.StartInput) (transport.Session, error) {
+	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
+}
+
+func (s *stale) Get(_ context.Context, ref Ref) (transport.Session, error) {
+	if s.gets.Add(1) == 1 {
+		return transport.Session{Ref: ref, State: fsm.Deleted}, nil
+	}
+	time.Sleep(5 * time.Second)
+	return transport.Session{Ref: ref, State: fsm.Ready}, nil
+}
+
+// TestEndAndFactAreFencedTogether: somebody changes the operation while an
+// answer that brings both an end and a fact is on its way.
+func TestEndAndFactAreFencedTogether(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		s := &stale{}
+		b.close()
+		b.open(s)
+		b.goRun()
+		id := b.start("ws-1")
+		for s.gets.Load() < 2 {
+			b.after(100 * time.Millisecond)
+		}
+		if err := b.RetryNow(b.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		b.after(time.Minute)
+		var got []string
+		for ev := range b.Events(b.Context(), "") {
+			got = append(got, string(ev.To)+" "+string(ev.Reason))
+		}
+		want := []string{"QUEUED ", "STARTING ", "STARTING unexpected_state", "STARTING unexpected_state", "SUCCEEDED "}
+		if len(got) < 4 || got[len(got)-1] != "SUCCEEDED " {
+			t.Errorf("the feed says %q, want about %q", got, want)
+		}
+	})
+}
+
+// faulty is a store whose Apply fails as told.
+type faulty struct {
+	store.Store
+	keep atomic.Bool // the next one that starts an operation is kept, and unknown
+	full atomic.Bool
+}
+
+func (f *faulty) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+	if f.full.Load() {
+		return nil, store.ErrFull
+	}
+	for _, c := range cs {
+		for _, ev := range c.Events {
+			if ev.To == fsm.Starting && f.keep.CompareAndSwap(true, false) {
+				_, _ = f.Store.Apply(ctx, cs)
+				return nil, store.ErrUnknown
+			}
+		}
+	}
+	return f.Store.Apply(ctx, cs)
+}
+
+// onFaulty puts the bench on a store that can fail.
+func onFaulty(b *bench) *faulty {
+	b.close()
+	s, err := bolt.Open(b.path, bolt.Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := &faulty{Store: s}
+	if b.Engine, err = New(f, &b.wire, b.cfg); err != nil {
+		b.Fatal(err)
+	}
+	b.owned = true
+	b.wall = func() time.Time { return time.Now().Add(time.Duration(b.skew.Load())) }
+	return f
+}
+
+// TestKeptCommitOfUnknownOutcome: what was stored is not stored again.
+func TestKeptCommitOfUnknownOutcome(t *testing.T) {
+	for name, lose := range map[string]bool{"start": false, "look": true} {
+		t.Run(name, func(t *testing.T) {
+			cfg := studio.Config{Boot: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+				return studio.Fault{Lost: lose && c.Action == studio.Start}
+			}}
+			scenario(t, cfg, Config{}, func(b *bench) {
+				f := onFaulty(b)
+				f.keep.Store(true)
+				id := b.start("ws-1")
+				b.goRun()
+				b.after(10 * time.Minute)
+				b.want(id, fsm.Succeeded, "", 1)
+				n := 0
+				for ev := range b.Events(b.Context(), "") {
+					if ev.To == fsm.Starting {
+						n++
+					}
+				}
+				if n != 1 || f.keep.Load() {
+					t.Errorf("%d events say STARTING, want one", n)
+				}
+			})
+		})
+	}
+}
+
+// TestFullWhileDraining: the store has no space when Run ends; the same engine
+// runs again when it has.
+func TestFullWhileDraining(t *testing.T) {
+	scenario(t, studio.Config{Latency: 2 * time.Second}, Config{}, func(b *bench) {
+		f := onFaulty(b)
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(time.Second)
+		f.full.Store(true)
+		b.after(3 * time.Second)
+		b.wantWaiting(id, StoreFull)
+		b.end()
+		f.full.Store(false)
+		b.goRun()
+		b.after(10 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestNoSecondSendWithinTheTimeout: whatever made the look come early.
+func TestNoSecondSendWithinTheTimeout(t *testing.T) {
+	t.Parallel()
+	j := lookJudge()
+	j.traits = transport.Traits{Repeat: transport.ByState, StaleFor: time.Second}
+	j.clock = clock{known: true, error: time.Second / 2}
+	j.a.at = epoch.Add(1500 * time.Millisecond)
+	j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
+	j.decide()
+	if want := j.op.LastSentAt.Add(j.cfg.Timeout); j.resend || !j.op.DueAt.Equal(want) {
+		t.Errorf("resend %v %v after the first send; want another look at %v", j.resend, j.a.at.Sub(j.op.LastSentAt), want)
+	}
+}
+
+// slowHead lets a waiter leave while the herald begins.
+type slowHead struct{ store.Store }
+
+func (s slowHead) Head(ctx context.Context) (store.Cursor, error) {
+	select {
+	case <-time.After(10 * time.Millisecond):
+		return s.Store.Head(ctx)
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// TestWaitIsNotToldOfAnothersContext: one waiter leaves as another comes.
+func TestWaitIsNotToldOfAnothersContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := bolt.Open(t.TempDir()+"/rouse.db", bolt.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		e, err := New(slowHead{s}, studio.New(studio.Config{Any: true}), Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		r, err := e.Start(t.Context(), Request{Ref: Ref{StudioID: "a", SessionID: "b"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone, leave := context.WithCancel(t.Context())
+		go e.Wait(gone, r.Operation.ID)
+		time.Sleep(time.Millisecond)
+		leave()
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		if _, err = e.Wait(ctx, r.Operation.ID); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait = %v, want its own context's end", err)
+		}
+		e.herald.mu.Lock()
+		defer e.herald.mu.Unlock()
+		if n := len(e.herald.subs); n != 0 {
+			t.Errorf("%d subscriptions are left", n)
+		}
+	})
+}
+
+// TestExplainNextOfSlowLook: looks that are far apart are said to be.
+func TestExplainNextOfSlowLook(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start {
+			return studio.Fault{Lost: true}
+		}
+		return studio.Fault{Err: &transport.Error{Kind: transport.Conflict}}
+	}}, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(10 * time.Minute)
+		x := b.wantWaiting(id, Conflict)
+		said := x.Next
+		looks := b.wire.looks.Load()
+		b.after(said.Sub(b.now()) - time.Second)
+		if b.wire.looks.Load() != looks {
+			t.Error("it was looked at before the time that was said")
+		}
+		b.after(3 * time.Second)
+		if b.wire.looks.Load() == looks {
+			t.Error("it was not looked at when that was said")
+		}
+	})
+}
+
+// TestSessionsOfOneThatCannotList: what operations know must do, behind a Mux
+// too.
+func TestSessionsOfOneThatCannotList(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		var m transport.Mux
+		m.Handle("*", &stale{})
+		b.close()
+		b.open(&m)
+		b.start("ws-1")
+		n := 0
+		for k, err := range b.Sessions(b.Context(), "studio") {
+			if n++; err != nil || k.Live || k.Session.SessionID != "ws-1" {
+				t.Errorf("%+v, %v; want what is known", k, err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d sessions, want one", n)
+		}
+	})
+}

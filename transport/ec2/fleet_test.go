@@ -1,0 +1,72 @@
+package ec2_test
+
+import (
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport/ec2"
+)
+
+// look is a DescribeInstances that the proxy saw.
+type look struct {
+	at time.Duration
+	n  int
+}
+
+// TestFleet: five hundred instances of one type and zone, and one that does not
+// exist, through an engine: a handful of starts, one look a round, and the one
+// fails alone.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	ids := c.stopped(500, nil)
+	c.boot = 4 * time.Second
+	began := time.Now()
+	var mu sync.Mutex
+	var looks []look
+	starts := 0
+	c.fault = func(r request) *fault {
+		mu.Lock()
+		defer mu.Unlock()
+		switch r.action {
+		case "DescribeInstances":
+			looks = append(looks, look{time.Since(began), len(r.ids)})
+		case "StartInstances":
+			starts++
+		}
+		return nil
+	}
+	e, err := engine.Open(filepath.Join(t.TempDir(), "rouse.db"), c.open(ec2.Config{StaleFor: time.Millisecond}), engine.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	requests := make([]engine.Request, 0, 501)
+	for _, id := range append(ids, one) {
+		requests = append(requests, engine.Request{Ref: ref(id)})
+	}
+	receipts, err := e.StartAll(t.Context(), requests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go e.Run(t.Context())
+	for i, r := range receipts {
+		op, err := e.Wait(t.Context(), r.Operation.ID)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case i == 500 && (op.Phase != fsm.Failed || op.Reason != store.NotFound):
+			t.Errorf("the one that does not exist: %s (%s) %s", op.Phase, op.Reason, op.LastError)
+		case i < 500 && (op.Phase != fsm.Succeeded || c.effects(ids[i]) != 1):
+			t.Errorf("%s: %s (%s) %s, started %d times", ids[i], op.Phase, op.Reason, op.LastError, c.effects(ids[i]))
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	t.Logf("%d starts, looks %v, in %v", starts, looks, time.Since(began))
+}
