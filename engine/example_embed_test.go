@@ -21,14 +21,18 @@ func Example_embed() {
 		log.Fatal(err)
 	}
 	defer e.Close() // waits for Run
-	go e.Run(ctx)   // carries out whatever the file holds, from now or before a crash
-	for _, ws := range []string{"ws-041", "ws-042"} {
-		ref := engine.Ref{StudioID: "comp", SessionID: ws}
-		r, err := e.Start(ctx, engine.Request{Ref: ref, ClientToken: "2026-11-23-" + ws})
-		if err != nil {
-			log.Fatal(err)
+	go e.Run(ctx)   // carries out whatever the file holds, also from before a crash
+	receipts, err := e.StartAll(ctx, []engine.Request{
+		{Ref: engine.Ref{StudioID: "comp", SessionID: "ws-041"}, ClientToken: "monday-ws-041"},
+		{Ref: engine.Ref{StudioID: "comp", SessionID: "ws-042"}, ClientToken: "monday-ws-042"},
+	}) // all of it is on disk now; the same tokens again start nothing new
+	if err != nil {
+		log.Panic(err)
+	}
+	for _, r := range receipts {
+		if r.Err == nil {
+			_, r.Err = e.Wait(ctx, r.Operation.ID) // nil only if the session is READY
 		}
-		op, err := e.Wait(ctx, r.Operation.ID) // nil only if the session is READY
-		log.Println(op.Ref, op.Phase, err)
+		log.Println(r.Operation.Ref, r.Err)
 	}
 }

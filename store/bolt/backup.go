@@ -159,6 +159,7 @@ func (b buckets) doubtSends() error {
 			continue
 		}
 		o.Sent = store.SentUnknown
+		o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // no sooner than that
 		o.Version++
 		record, err := encodeOperation(rowID(k), &o)
 		if err != nil {
