@@ -126,6 +126,7 @@ func (r *raw) run() {
 
 func (r *raw) write(tx *bbolt.Tx, ws []*rawWrite) error {
 	ops, events, ended := tx.Bucket([]byte("o")), tx.Bucket([]byte("e")), tx.Bucket([]byte("t"))
+	ops.FillPercent, events.FillPercent = 0.9, 0.9 // keys come in order
 	for _, w := range ws {
 		key := rawKey(w.op)
 		if err := ops.Put(key, make([]byte, r.sizes.op)); err != nil {
