@@ -15,13 +15,13 @@ import (
 
 // The types that a host meets most.
 type (
-	ID        = store.ID
-	Operation = store.Operation
-	Event     = store.Event
-	Cursor    = store.Cursor
-	Receipt   = store.Enqueued
-	Filter    = store.Filter
-	Ref       = transport.Ref
+	ID        = store.ID        // names an operation
+	Operation = store.Operation // a request and all that is known of it
+	Event     = store.Event     // a line of the feed
+	Cursor    = store.Cursor    // a place in the feed
+	Receipt   = store.Enqueued  // what became of a request: the operation, and whether it is new
+	Filter    = store.Filter    // narrows List
+	Ref       = transport.Ref   // names a session
 )
 
 var (

@@ -31,7 +31,7 @@ func Example_embed() {
 	}
 	for _, r := range receipts {
 		if r.Err == nil {
-			_, r.Err = e.Wait(ctx, r.Operation.ID) // nil only if the session is READY
+			_, r.Err = e.Wait(ctx, r.Operation.ID) // nil only if it became READY
 		}
 		log.Println(r.Operation.Ref, r.Err)
 	}

@@ -232,26 +232,42 @@ func queued(o *Operation, s scene) *wait {
 	return &wait{Queued, later(o.CreatedAt, o.NotBefore), s.now, "its turn in lane " + o.Lane}
 }
 
-// sentence is the explanation for a person.
+// heads begin the sentence of each reason.
+var heads = map[Waiting]string{
+	NotRunning: "nothing runs this store",
+	Scheduled:  "waits for its not-before",
+	ClockHeld:  "it looks expired, but this machine's clock is not confirmed",
+	StoreFull:  "the store is out of space",
+	Offline:    "the provider cannot be reached", Credentials: "the provider refuses the credentials",
+	Paused: "its lane is paused", Throttled: "the provider throttles its lane",
+	Quota: "the account's quota is used up", Capacity: "the provider has no capacity",
+	Conflict: "the provider says that another operation is under way; looking how the session is",
+	Backoff:  "waits after an error",
+	Looking:  "a start may have been sent; looking before it is sent again",
+	Booting:  "started; the session boots", Queued: "waits for its turn",
+}
+
+// sentence is the explanation for a person, as "the provider cannot be reached,
+// for 2m0s: …; next try in 8s, or with …".
 func (x *Explanation) sentence(now time.Time) string {
-	head := map[Waiting]string{
-		NotRunning: "nothing runs this store", Scheduled: "scheduled for later",
-		ClockHeld: "it looks expired, but this machine's clock is not confirmed", StoreFull: "the store is out of space",
-		Offline: "the provider cannot be reached", Credentials: "the provider refuses the credentials",
-		Paused: "the lane is paused", Throttled: "the provider throttles the lane",
-		Quota: "the account's quota is used up", Capacity: "the provider has no capacity",
-		Conflict: "another operation is in progress on the session", Backoff: "waiting after an error",
-		Looking: "a start may have been sent; looking before sending again", Booting: "started; the session boots",
-		Queued: "waiting for its turn",
-	}[x.Reason]
-	text := head + " since " + x.Since.Format(time.RFC3339)
+	text := heads[x.Reason]
+	if x.Reason == Scheduled {
+		return text + fmt.Sprintf(", %s (in %v)", x.Next.Format(time.RFC3339), x.Next.Sub(now).Round(time.Second))
+	}
+	if since := now.Sub(x.Since).Round(time.Second); since > 0 {
+		text += fmt.Sprintf(", for %v", since)
+	}
 	if x.Operation.LastError != "" {
 		text += ": " + x.Operation.LastError
 	}
-	if !x.Next.IsZero() {
-		text += fmt.Sprintf("; next step in %v", max(0, x.Next.Sub(now)).Round(time.Second))
+	switch wait := x.Next.Sub(now).Round(time.Second); {
+	case x.Next.IsZero():
+		return text + "; waits for " + x.Unblock
+	case wait <= 0:
+		return text + "; next step now; waits for " + x.Unblock
+	default:
+		return text + fmt.Sprintf("; next step in %v; waits for %s", wait, x.Unblock)
 	}
-	return text + "; unblocked by " + x.Unblock
 }
 
 func endText(o Operation) string {

@@ -14,7 +14,7 @@ import (
 // Known is a session as it is known.
 type Known struct {
 	Session transport.Session
-	SeenAt  time.Time // when it was seen so
+	SeenAt  time.Time // when it was seen so, as far as that is recorded; zero: nobody has
 	Live    bool      // the provider says so now; else it is what operations saw last
 }
 
@@ -90,6 +90,9 @@ func (e *Engine) listKnown(ctx context.Context, studioID string, yield func(Know
 		}
 		seen[op.Ref.SessionID] = true
 		at := later(later(op.LastSentAt, op.AcceptedAt), op.FinishedAt)
+		if op.Session == "" {
+			at = time.Time{}
+		}
 		if !yield(Known{Session: transport.Session{Ref: op.Ref, State: op.Session}, SeenAt: at}, nil) {
 			return
 		}
