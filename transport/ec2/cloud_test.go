@@ -326,7 +326,9 @@ func (c *cloud) forward(r *http.Request, body []byte, req request) (*http.Respon
 
 var (
 	change  = regexp.MustCompile(`<instanceId>(i-[0-9a-f]+)</instanceId><currentState>.*?</currentState><previousState><code>80</code>`)
-	describ = regexp.MustCompile(`<instanceId>(i-[0-9a-f]+)</instanceId>(<imageId>[^<]*</imageId>)<instanceState><code>16</code><name>running</name>`)
+	state   = regexp.MustCompile(`(?s)<instanceId>(i-[0-9a-f]+)</instanceId>.*?<launchTime>[^<]*`)
+	running = regexp.MustCompile(`<instanceState><code>16</code><name>running</name>`)
+	launch  = regexp.MustCompile(`<launchTime>[^<]*`)
 	address = regexp.MustCompile(`<privateIpAddress>[^<]*`)
 )
 
@@ -341,24 +343,27 @@ func (c *cloud) count(answer []byte) {
 }
 
 // age makes an answer show instances as pending, or as they were, for a while
-// after their start; and puts them all on this computer.
+// after their start, and as launched by it, else long ago; and puts them all on
+// this computer.
 func (c *cloud) age(answer []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	answer = address.ReplaceAll(answer, []byte(`<privateIpAddress>127.0.0.1`))
-	return describ.ReplaceAllFunc(answer, func(all []byte) []byte {
-		m := describ.FindSubmatch(all)
-		began, ok := c.started[string(m[1])]
-		state := ""
+	return state.ReplaceAllFunc(answer, func(one []byte) []byte {
+		began, ok := c.started[string(state.FindSubmatch(one)[1])]
+		launched := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		now := "<code>16</code><name>running</name>"
 		switch since := time.Since(began); {
 		case ok && since < c.stale:
-			state = "<code>80</code><name>stopped</name>"
+			now = "<code>80</code><name>stopped</name>"
 		case ok && since < c.boot:
-			state = "<code>0</code><name>pending</name>"
-		default:
-			return all
+			now = "<code>0</code><name>pending</name>"
+			launched = began
+		case ok:
+			launched = began
 		}
-		return fmt.Appendf(nil, "<instanceId>%s</instanceId>%s<instanceState>%s", m[1], m[2], state)
+		one = running.ReplaceAll(one, []byte("<instanceState>"+now))
+		return launch.ReplaceAll(one, []byte("<launchTime>"+launched.UTC().Format("2006-01-02T15:04:05.000Z")))
 	})
 }
 
