@@ -1,28 +1,25 @@
 package bolt
 
 import (
-	"context"
-	"encoding/binary"
 	"fmt"
 	"runtime"
-	"sync"
+	"slices"
 	"testing"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
-
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 )
 
-// pending fills a store with n operations of 100 lanes.
-func pending(t testing.TB, path string, n int) {
+// pending fills a store with n operations of so many lanes.
+func pending(t testing.TB, path string, n, lanes int) {
 	t.Helper()
 	s := openTest(t, path, Config{noSync: true})
 	for first := 0; first < n; first += 10_000 {
 		ops := make([]store.Operation, min(10_000, n-first))
 		for i := range ops {
 			ops[i] = testOp(numbered(first + i))
-			ops[i].Ref.StudioID = fmt.Sprint("studio-", i%100)
+			ops[i].Ref.StudioID = fmt.Sprint("studio-", i%lanes)
 			ops[i].Lane = ops[i].Ref.StudioID
 		}
 		if _, err := s.Enqueue(t.Context(), ops); err != nil {
@@ -46,7 +43,7 @@ func heapBytes() uint64 {
 func TestMemory(t *testing.T) { // not parallel: it measures the heap
 	const n = 100_000
 	path := testPath(t)
-	pending(t, path, n)
+	pending(t, path, n, 100)
 	before := heapBytes()
 	s := openTest(t, path, Config{noSync: true})
 	if each := float64(heapBytes()-before) / n; each > 70 {
@@ -55,111 +52,155 @@ func TestMemory(t *testing.T) { // not parallel: it measures the heap
 	runtime.KeepAlive(s)
 }
 
-func BenchmarkOpen(b *testing.B) {
-	for _, n := range []int{100_000, 1_000_000} {
-		b.Run(fmt.Sprint("pending=", n), func(b *testing.B) {
-			path := testPath(b)
-			pending(b, path, n)
-			before := heapBytes()
-			var s *Store
-			for b.Loop() {
-				s = openTest(b, path, Config{})
-				b.StopTimer()
-				b.ReportMetric(float64(heapBytes()-before)/float64(n), "heap-B/pending")
-				b.ReportMetric(float64(heapBytes()-before)/(1<<20), "heap-MiB")
-				if err := s.Close(); err != nil {
-					b.Fatal(err)
-				}
-				b.StartTimer()
-			}
-		})
-	}
-}
-
-// BenchmarkClaim claims and releases ten of one lane: the backlog of the others
-// must not matter.
+// BenchmarkClaim claims one operation of one lane and puts it back, by turns
+// beside nothing else and beside a million pending of 9,999 lanes, all due, that
+// are not asked for.
 func BenchmarkClaim(b *testing.B) {
-	for _, n := range []int{1_000, 100_000} {
-		b.Run(fmt.Sprint("pending=", n), func(b *testing.B) {
-			path := testPath(b)
-			pending(b, path, n)
-			s := openTest(b, path, Config{noSync: true})
-			q := store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "studio-7", Sends: 10}}}
-			for b.Loop() {
-				c, err := s.Claim(b.Context(), q)
-				if err != nil || len(c.Operations) != 10 {
-					b.Fatal(len(c.Operations), err)
-				}
-				if err := s.Release(b.Context(), c.Operations); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+	alone, beside := claimer(b, 1), claimer(b, 1_000_000)
+	var few, many []time.Duration
+	for b.Loop() {
+		few = append(few, alone())
+		many = append(many, beside())
 	}
+	slices.Sort(few)
+	slices.Sort(many)
+	b.ReportMetric(float64(many[len(many)/2].Nanoseconds())/1e3, "µs-claim")
+	b.ReportMetric(float64(few[len(few)/2].Nanoseconds())/1e3, "µs-alone")
 }
 
-// BenchmarkEnqueue measures starts a second from many callers, and beside it
-// what a bare bbolt loop does with the same bytes and the same batches: x-raw is
-// how many times as long ours takes.
-func BenchmarkEnqueue(b *testing.B) {
-	for _, callers := range []int{1, 64, 1024} {
-		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
-			s := openTest(b, testPath(b), Config{})
-			commits := 0
-			s.committed = func(error) { commits++ }
-			ops := make([]store.Operation, b.N)
-			for i := range ops {
-				ops[i] = testOp(numbered(i))
-			}
-			b.ResetTimer()
-			var wg sync.WaitGroup
-			for c := range callers {
-				wg.Go(func() {
-					for i := c; i < b.N; i += callers {
-						if _, err := s.Enqueue(context.Background(), ops[i:i+1]); err != nil {
-							b.Error(err)
-							return
-						}
-					}
-				})
-			}
-			wg.Wait()
-			b.StopTimer()
-			ours := b.Elapsed()
-			b.ReportMetric(float64(b.N)/ours.Seconds(), "starts/s")
-			b.ReportMetric(float64(ours)/float64(raw(b, b.N, max(1, b.N/max(1, commits)))), "x-raw")
-		})
-	}
-}
-
-// raw puts n pairs of records, batch a commit, into a bare bbolt file.
-func raw(b *testing.B, n, batch int) time.Duration {
+// claimer returns what claims one of so many operations, and says how long that
+// took.
+func claimer(b *testing.B, n int) func() time.Duration {
 	b.Helper()
-	db, err := bbolt.Open(testPath(b), 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, InitialMmapSize: 1 << 30})
+	path := testPath(b)
+	pending(b, path, n, min(n, 10_000))
+	s := openTest(b, path, Config{noSync: true})
+	q := store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "studio-0", Sends: 1}}}
+	return func() time.Duration {
+		begun := time.Now()
+		c, err := s.Claim(b.Context(), q)
+		took := time.Since(begun)
+		if err != nil || len(c.Operations) != 1 {
+			b.Fatal(len(c.Operations), err)
+		}
+		if err := s.Release(b.Context(), c.Operations); err != nil {
+			b.Fatal(err)
+		}
+		return took
+	}
+}
+
+// BenchmarkMonth lets thirty days of operations begin and end, and prunes each
+// evening to the newest hundredth: x-day is the file's size at the end beside its
+// size at the end of the first day, and x-live the size after the next Open beside
+// the bytes of the keys and values that are left.
+func BenchmarkMonth(b *testing.B) {
+	for _, n := range []int{300_000, 10_000_000} {
+		b.Run(fmt.Sprint("operations=", n), func(b *testing.B) {
+			for b.Loop() {
+				month(b, n)
+			}
+		})
+	}
+}
+
+func month(b *testing.B, n int) {
+	const days = 30
+	path, live := testPath(b), n/100
+	s := openTest(b, path, Config{noSync: true})
+	var sizes []int64
+	for day := range days {
+		for first := day * n / days; first < (day+1)*n/days; first += 10_000 {
+			lifeOf(b, s, first, min(10_000, (day+1)*n/days-first))
+		}
+		sizes = append(sizes, sizeOf(b, s))
+		keep := store.Keep{EndedSince: numberedTime((day+1)*n/days - live), Events: live}
+		if _, err := s.Prune(b.Context(), keep); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(sizes[days-1])/float64(sizes[0]), "x-day")
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	s = openTest(b, path, Config{noSync: true})
+	r, err := s.Check(b.Context())
+	if err != nil || len(r.Problems) > 0 || r.Operations != live || r.Events != live {
+		b.Fatalf("%+v, %v", r, err)
+	}
+	compacted := sizeOf(b, s)
+	b.ReportMetric(float64(compacted)/float64(payload(b, s)), "x-live")
+	b.ReportMetric(float64(sizes[days-1])/(1<<20), "MiB-day")
+	b.ReportMetric(float64(compacted)/(1<<20), "MiB-live")
+}
+
+// numberedTime is when the operation i of lifeOf ends.
+func numberedTime(i int) time.Time { return testTime().Add(time.Duration(i) * time.Second) }
+
+// lifeOf takes n operations from their beginning to their end.
+func lifeOf(b *testing.B, s *Store, first, n int) {
+	b.Helper()
+	ops := make([]store.Operation, n)
+	for i := range ops {
+		ops[i] = testOp(numbered(first + i))
+	}
+	got, err := s.Enqueue(b.Context(), ops)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = db.Close() }()
-	value := make([]byte, 130)
-	begun := time.Now()
-	for first := 0; first < n; first += batch {
-		err := db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range []string{"operations", "events"} {
-				bkt, err := tx.CreateBucketIfNotExists([]byte(name))
-				if err != nil {
-					return err
-				}
-				for i := first; i < min(n, first+batch); i++ {
-					if err := bkt.Put(binary.BigEndian.AppendUint64(nil, uint64(i)), value); err != nil { //nolint:gosec // small
-						return err
-					}
-				}
+	for _, to := range []fsm.Phase{fsm.Starting, fsm.Succeeded} {
+		changes := make([]store.Change, n)
+		for i := range got {
+			o := &got[i].Operation
+			from := o.Phase
+			o.Phase, o.Session, o.Sent = to, fsm.StartInProgress, store.SentAccepted
+			o.SentAt, o.LastSentAt, o.AcceptedAt = testTime(), testTime(), testTime()
+			if to.Ended() {
+				o.FinishedAt, o.Session = numberedTime(first+i), fsm.Ready
 			}
-			return nil
-		})
+			changes[i] = store.Change{Operation: *o, Events: []store.Event{
+				{Operation: o.ID, Ref: o.Ref, From: from, To: to, Session: o.Session, At: testTime()},
+			}}
+		}
+		errs, err := s.Apply(b.Context(), changes)
+		for i := range changes {
+			if err == nil {
+				err = errs[i]
+			}
+			got[i].Operation.Version++
+		}
 		if err != nil {
 			b.Fatal(err)
 		}
 	}
-	return time.Since(begun)
+}
+
+// payload is how many bytes of keys and values a store holds.
+func payload(b *testing.B, s *Store) (sum int) {
+	b.Helper()
+	err := s.view(b.Context(), func(bs buckets) error {
+		for _, name := range bucketNames() {
+			err := bs.tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
+				sum += len(k) + len(v)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return sum
+}
+
+func sizeOf(b *testing.B, s *Store) int64 {
+	b.Helper()
+	st, err := s.Stats(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return st.Bytes
 }
