@@ -61,6 +61,24 @@ func CheckToken(token string) error {
 	return nil
 }
 
+// Check returns an *Error of kind Invalid if in has no valid Ref or token, as
+// [Ref.Check] and [CheckToken] say. Every driver's Start begins with it.
+func (in StartInput) Check() error { return check(in.Ref, in.ClientToken) }
+
+// Check is [StartInput.Check] for a stop. A driver that has no use for the token
+// checks in.Ref alone.
+func (in StopInput) Check() error { return check(in.Ref, in.ClientToken) }
+
+// Check is [StartInput.Check] for a deletion.
+func (in DeleteInput) Check() error { return check(in.Ref, in.ClientToken) }
+
+func check(ref Ref, token string) error {
+	if err := ref.Check(); err != nil {
+		return err
+	}
+	return CheckToken(token)
+}
+
 func printable(c rune) bool { return c > ' ' && c < 0x7f }
 
 func invalid(format string, args ...any) error {

@@ -45,6 +45,30 @@ func TestCheckToken(t *testing.T) {
 	}
 }
 
+// TestInputChecks: an input embeds a Ref, and its Check must not be the Ref's.
+func TestInputChecks(t *testing.T) {
+	t.Parallel()
+	good, bad := transport.Ref{StudioID: "lab", SessionID: "ws-1"}, transport.Ref{StudioID: "lab", SessionID: "a/b"}
+	for name, check := range map[string]func(transport.Ref, string) error{
+		"start": func(r transport.Ref, token string) error {
+			return transport.StartInput{Ref: r, ClientToken: token}.Check()
+		},
+		"stop": func(r transport.Ref, token string) error {
+			return transport.StopInput{Ref: r, ClientToken: token}.Check()
+		},
+		"delete": func(r transport.Ref, token string) error {
+			return transport.DeleteInput{Ref: r, ClientToken: token}.Check()
+		},
+	} {
+		if err := check(good, "monday"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		wantInvalid(t, name+", bad ref", check(bad, "monday"), "session id")
+		wantInvalid(t, name+", no token", check(good, ""), "client token")
+		wantInvalid(t, name+", bad token", check(good, "a b"), "client token")
+	}
+}
+
 // TestErrorsOfValuesAreSafeToPrint: hostile values must not reach a terminal or
 // a log as they are, nor fill it.
 func TestErrorsOfValuesAreSafeToPrint(t *testing.T) {

@@ -12,9 +12,10 @@ import (
 type Transport interface {
 	// Start asks for in.Ref to leave STOPPED. It is idempotent by
 	// in.ClientToken where the provider's [Traits] say so: a second call with
-	// the same token starts nothing and returns the session as it is. An
-	// *Error says by its Kind whether the outcome is known; an error that is
-	// none means that it is not, and the engine looks before it asks again.
+	// the same token starts nothing and returns the session as it is. Every
+	// error is an [*Error], whose Kind says whether the outcome is known; where
+	// it is not, the engine looks before it asks again. (An error that is none
+	// counts as [Unknown].) With a ctx that has ended it starts nothing.
 	Start(ctx context.Context, in StartInput) (Session, error)
 
 	// Get returns the session as the provider shows it, which may be the past
@@ -115,7 +116,9 @@ type Result struct {
 }
 
 // Session is a streaming session as its provider shows it: the resource of the
-// wire, and what only other providers have. A zero field is unknown.
+// wire, and what only other providers have. A zero field is unknown. An answer
+// has at least the Ref that was asked for and a State; all times are in UTC; its
+// maps and slices are the caller's.
 type Session struct {
 	Ref
 	State         fsm.State // as read; it may be none of the known
