@@ -1,0 +1,86 @@
+package transport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// power is what the maker's library for a rack of machines can do.
+type power interface {
+	On(ctx context.Context, machine string) error                      // does nothing if it is on
+	Since(ctx context.Context, machine string) (on time.Time, _ error) // zero: it is off
+}
+
+var errNoMachine = errors.New("no such machine")
+
+// rack is a whole driver: the sessions of a studio are the machines of a rack.
+type rack struct{ power power }
+
+// Traits says that starting what runs does nothing.
+func (rack) Traits(transport.Ref) transport.Traits {
+	return transport.Traits{Repeat: transport.ByState}
+}
+
+func (r rack) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	if err := in.Check(); err != nil { // the ref and the token
+		return transport.Session{}, err
+	}
+	if err := ctx.Err(); err != nil { // whatever the library does: no effect
+		return transport.Session{}, failed(err)
+	}
+	if err := r.power.On(ctx, in.SessionID); err != nil { // once: no retry
+		return transport.Session{}, failed(err)
+	}
+	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
+}
+
+func (r rack) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	if err := ref.Check(); err != nil {
+		return transport.Session{}, err
+	}
+	on, err := r.power.Since(ctx, ref.SessionID)
+	switch {
+	case err != nil:
+		return transport.Session{}, failed(err)
+	case on.IsZero():
+		return transport.Session{Ref: ref, State: fsm.Stopped}, nil
+	}
+	return transport.Session{Ref: ref, State: fsm.Ready, StartedAt: on.UTC()}, nil
+}
+
+// failed gives the provider's refusals their kind, and leaves the rest, such as
+// time-outs and cut connections, to Classify.
+func failed(err error) error {
+	if errors.Is(err, errNoMachine) {
+		return &transport.Error{Kind: transport.NotFound, Err: err}
+	}
+	return transport.Classify(err)
+}
+
+// A driver for machines that a library switches on. The type rack is all of it;
+// it passes the suite of package transporttest.
+func Example() {
+	ctx := context.Background()
+	t := rack{power: newShelf("ws-1")}
+	ref := transport.Ref{StudioID: "lab", SessionID: "ws-1"}
+
+	session, err := t.Get(ctx, ref)
+	fmt.Println(session.State, err)
+	session, err = t.Start(ctx, transport.StartInput{Ref: ref, ClientToken: "monday"})
+	fmt.Println(session.State, err)
+	session, err = t.Get(ctx, ref)
+	fmt.Println(session.State, err)
+
+	_, err = t.Start(ctx, transport.StartInput{Ref: ref})
+	fmt.Println(err)
+	// Output:
+	// STOPPED <nil>
+	// START_IN_PROGRESS <nil>
+	// READY <nil>
+	// invalid: ValidationException: client token "" has 0 characters: 1 to 64 are allowed
+}
