@@ -12,8 +12,8 @@ import (
 func (s *suite) batchStarter(ref transport.Ref) transport.BatchStarter {
 	s.Helper()
 	b, ok := s.Transport.(transport.BatchStarter)
-	s.need(ok, "BatchStarter")
-	s.need(s.traitsOf(ref).MaxStarts > 0, "MaxStarts")
+	s.need(ok, "the transport has no BatchStart: implement transport.BatchStarter to have it tested")
+	s.need(s.traitsOf(ref).MaxStarts > 0, "Traits.MaxStarts is 0: BatchStart is never called")
 	return b
 }
 
@@ -51,7 +51,7 @@ func (s *suite) batchStarts() {
 	for i, r := range s.batchStart(b, all) {
 		switch what := fmt.Sprintf("BatchStart's member %d, %q", i, all[i]); {
 		case all[i] == bad:
-			s.wantUnsent(what, r.Err)
+			s.wantUnsent(what, "each member's Check()", map[string]error{"session id, space": r.Err})
 		case all[i] == s.Missing:
 			s.wantKind(what, r.Err, transport.NotFound)
 		case r.Err != nil:
@@ -90,7 +90,7 @@ func (s *suite) batchStartEdges() {
 	if err != nil || len(results) != 2 {
 		s.Fatalf("BatchStart with a bad token: %d results, %v", len(results), err)
 	}
-	s.wantUnsent("BatchStart's member with a bad token", results[0].Err)
+	s.wantUnsent("BatchStart's first member", "each member's Check()", map[string]error{"token, space": results[0].Err})
 	if r := results[1]; r.Err != nil && s.traitsOf(first).Repeat == transport.ByState {
 		s.Errorf("ByState: BatchStart of a READY session: %v", s.checked(r.Err))
 	}

@@ -21,8 +21,9 @@
 // Only Transport and Stopped are required. The suite asks for capabilities,
 // never for names: interfaces by type assertion, the rest by which fields of
 // [Subject] are set. A test whose capability is absent is skipped and says
-// which. The more a Subject can do, the more is proven; a driver that claims
-// ByToken or ByState and counts no Starts has not shown it.
+// what would have it run. The more a Subject can do, the more is proven; a driver
+// that claims ByToken or ByState and counts no Starts has not shown it, and one
+// without a transport.Describer claims nothing of repeats.
 //
 // # What is tested
 //
@@ -30,14 +31,16 @@
 //     the session asked for; repeats have no second effect where the traits say
 //     so, in sequence and concurrently, and after a lost answer. BatchStart does
 //     for each member what Start does, in whatever company.
-//   - Refusals: refs and tokens that are not valid are Invalid and not sent; a
-//     session that does not exist is NotFound; errors are *transport.Error, of a
-//     known kind, and hold no credential.
+//   - Refusals: refs and tokens that are not valid are Invalid and not sent, as by
+//     in.Check() and ref.Check(); a session that does not exist is NotFound;
+//     errors are *transport.Error, by transport.Classify where the provider gave
+//     no verdict, of a known kind, and hold no credential.
 //   - Reads: Get changes nothing; BatchGet answers in order and length, with
 //     duplicates and with sessions that do not exist; List shows each session
 //     once; what is returned shares nothing with later answers.
-//   - Contexts: a call ends when its context does, and a cancelled one has no
-//     effect.
+//   - Answers: the session that was asked for, with a State, and times in UTC.
+//   - Contexts: a call ends when its context does, and with one that is cancelled
+//     already it fails and has no effect.
 //   - Networks: NotSent is claimed only where nothing was done.
 //   - Traits: the same at all times, and fitting what the transport can do.
 //   - Provider: create, stop, start and delete, and their tokens.

@@ -16,7 +16,7 @@ func (s *suite) contextCancelled() {
 	for name, call := range s.calls(ref) {
 		err := s.within(ctx, name, call)
 		if err == nil {
-			s.Errorf("%s with a cancelled context: no error", name)
+			s.Errorf("%s with a cancelled context: no error; where ctx.Err() is not nil, return transport.Classify(ctx.Err()) at once", name)
 			continue
 		}
 		if e := s.checked(err); e.Kind.Protocol() {
@@ -27,7 +27,7 @@ func (s *suite) contextCancelled() {
 }
 
 func (s *suite) contextEnds() {
-	s.need(s.Hang != nil, "Hang")
+	s.need(s.Hang != nil, "Subject.Hang is not set")
 	ref := s.Stopped()
 	s.Hang()
 	for name, call := range s.calls(ref) {
@@ -35,7 +35,7 @@ func (s *suite) contextEnds() {
 		err := s.within(ctx, name, call)
 		cancel()
 		if err == nil {
-			s.Errorf("%s without an answer: no error", name)
+			s.Errorf("%s without an answer: no error, want transport.Classify(ctx.Err())", name)
 			continue
 		}
 		if e := s.checked(err); e.Kind.Protocol() || (e.NotSent && strings.HasSuffix(name, "Start")) {
@@ -84,7 +84,7 @@ func (s *suite) calls(ref transport.Ref) map[string]func(context.Context) error 
 }
 
 func (s *suite) lostAnswer() {
-	s.need(s.LoseAnswer != nil, "LoseAnswer")
+	s.need(s.LoseAnswer != nil, "Subject.LoseAnswer is not set")
 	ref, token := s.Stopped(), s.token()
 	in := transport.StartInput{Ref: ref, ClientToken: token}
 	s.LoseAnswer()
@@ -104,7 +104,7 @@ func (s *suite) lostAnswer() {
 }
 
 func (s *suite) offline() {
-	s.need(s.Offline != nil, "Offline")
+	s.need(s.Offline != nil, "Subject.Offline is not set")
 	ref := s.Stopped()
 	s.Offline(true)
 	notSent := true

@@ -11,7 +11,7 @@ import (
 func (s *suite) provider() transport.Provider {
 	s.Helper()
 	p, ok := s.Transport.(transport.Provider)
-	s.need(ok, "Provider")
+	s.need(ok, noProvider)
 	return p
 }
 

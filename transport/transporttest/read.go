@@ -97,8 +97,8 @@ func (s *suite) traits() {
 func (s *suite) batcher(ref transport.Ref) transport.BatchGetter {
 	s.Helper()
 	b, ok := s.Transport.(transport.BatchGetter)
-	s.need(ok, "BatchGetter")
-	s.need(s.traitsOf(ref).MaxBatch > 0, "MaxBatch")
+	s.need(ok, "the transport has no BatchGet: implement transport.BatchGetter to have it tested")
+	s.need(s.traitsOf(ref).MaxBatch > 0, "Traits.MaxBatch is 0: BatchGet is never called")
 	return b
 }
 
@@ -182,7 +182,7 @@ func (s *suite) pages(l transport.Lister, in transport.ListInput) map[transport.
 
 func (s *suite) list() {
 	l, ok := s.Transport.(transport.Lister)
-	s.need(ok, "Lister")
+	s.need(ok, noLister)
 	refs := []transport.Ref{s.Stopped(), s.Stopped(), s.Stopped()}
 	all := s.pages(l, transport.ListInput{StudioID: refs[0].StudioID})
 	for _, ref := range refs {
@@ -205,12 +205,12 @@ func (s *suite) list() {
 
 func (s *suite) listInvalid() {
 	l, ok := s.Transport.(transport.Lister)
-	s.need(ok, "Lister")
-	ref := s.Stopped()
+	s.need(ok, noLister)
+	ref, lists := s.Stopped(), map[string]error{}
 	for name, bad := range badIDs() {
-		_, err := l.List(s.Context(), transport.ListInput{StudioID: bad})
-		s.wantUnsent("List of a bad studio id, "+name, err)
+		_, lists[name] = l.List(s.Context(), transport.ListInput{StudioID: bad})
 	}
+	s.wantUnsent("List of a bad studio id", `transport.CheckID("studio id", in.StudioID)`, lists)
 	_, err := l.List(s.Context(), transport.ListInput{StudioID: ref.StudioID, NextToken: "no token of a page"})
 	if e := s.checked(err); e != nil && !errors.Is(err, transport.Invalid) {
 		s.Errorf("List with a token of no page: %v, want invalid or a page", err)

@@ -21,7 +21,7 @@ func (s *suite) startMakesReady() {
 
 func (s *suite) startRepeatedByToken() {
 	ref, token := s.Stopped(), s.token()
-	s.need(s.traitsOf(ref).Repeat == transport.ByToken, "Repeat: ByToken")
+	s.needByToken(ref)
 	s.start(ref, token)
 	s.start(ref, token)
 	s.await(ref, fsm.Ready)
@@ -35,8 +35,8 @@ func (s *suite) startRepeatedByToken() {
 // start the session twice.
 func (s *suite) startOfRunning() {
 	ref := s.Stopped()
+	s.needRepeat(ref)
 	repeat := s.traitsOf(ref).Repeat
-	s.need(repeat != transport.Never, "Repeat")
 	s.start(ref, s.token())
 	s.await(ref, fsm.Ready)
 	got, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: s.token()})
@@ -55,7 +55,7 @@ func (s *suite) startOfRunning() {
 // startConcurrently is also for the race detector.
 func (s *suite) startConcurrently() {
 	ref, token := s.Stopped(), s.token()
-	s.need(s.traitsOf(ref).Repeat != transport.Never, "Repeat")
+	s.needRepeat(ref)
 	errs := make(chan error, 16)
 	var wg sync.WaitGroup
 	for range cap(errs) / 2 {
@@ -84,7 +84,7 @@ func (s *suite) startConcurrently() {
 // but no answer that belongs to the other session.
 func (s *suite) startTokenOfAnother() {
 	first, second, token := s.Stopped(), s.Stopped(), s.token()
-	s.need(s.traitsOf(first).Repeat == transport.ByToken, "Repeat: ByToken")
+	s.needByToken(first)
 	s.start(first, token)
 	got, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: second, ClientToken: token})
 	if err != nil {
@@ -109,35 +109,37 @@ func badIDs() map[string]string {
 
 func (s *suite) invalidRefs() {
 	good := s.Stopped()
+	starts, gets := map[string]error{}, map[string]error{}
 	for name, bad := range badIDs() {
-		for _, ref := range []transport.Ref{
-			{StudioID: bad, SessionID: good.SessionID},
-			{StudioID: good.StudioID, SessionID: bad},
+		for part, ref := range map[string]transport.Ref{
+			"studio id":  {StudioID: bad, SessionID: good.SessionID},
+			"session id": {StudioID: good.StudioID, SessionID: bad},
 		} {
-			_, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: s.token()})
-			s.wantUnsent("Start with a bad id, "+name, err)
-			_, err = s.Transport.Get(s.Context(), ref)
-			s.wantUnsent("Get with a bad id, "+name, err)
+			what := part + ", " + name
+			_, starts[what] = s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: s.token()})
+			_, gets[what] = s.Transport.Get(s.Context(), ref)
 		}
 	}
+	s.wantUnsent("Start with a bad ref", "in.Check()", starts)
+	s.wantUnsent("Get with a bad ref", "ref.Check()", gets)
 	s.wantStarts(good, 0)
 }
 
 func (s *suite) invalidTokens() {
-	ref := s.Stopped()
+	ref, starts := s.Stopped(), map[string]error{}
 	for name, token := range map[string]string{
 		"empty": "", "too long": strings.Repeat("x", transport.MaxToken+1), "newline": "a\nb", "space": "a b",
 		"unicode": "é", "NUL": "a\x00",
 	} {
-		_, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: token})
-		s.wantUnsent("Start with a bad token, "+name, err)
+		_, starts[name] = s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: token})
 	}
+	s.wantUnsent("Start with a bad token", "in.Check()", starts)
 	s.wantStarts(ref, 0)
 	s.start(ref, strings.Repeat("x", transport.MaxToken)) // as long as it may be
 }
 
 func (s *suite) missing() {
-	s.need(s.Missing != transport.Ref{}, "Missing")
+	s.need(s.Missing != transport.Ref{}, "Subject.Missing is not set")
 	_, err := s.Transport.Get(s.Context(), s.Missing)
 	s.wantKind("Get of a missing session", err, transport.NotFound)
 	_, err = s.Transport.Start(s.Context(), transport.StartInput{Ref: s.Missing, ClientToken: s.token()})

@@ -104,12 +104,33 @@ func (s *suite) token() string {
 	return fmt.Sprintf("transporttest-%s-%d-%d", s.Name()[strings.LastIndex(s.Name(), "/")+1:], time.Now().UnixNano(), s.tokens)
 }
 
-// need skips the test without a capability.
-func (s *suite) need(have bool, capability string) {
+// need skips the test without a capability; lack says what is missing, and what
+// would have it tested.
+func (s *suite) need(have bool, lack string) {
 	s.Helper()
 	if !have {
-		s.Skipf("this transport's Subject has no %s", capability)
+		s.Skip(lack)
 	}
+}
+
+// What a transport lacks, for the tests that share a need.
+const (
+	noLister   = "the transport has no List: implement transport.Lister to have it tested"
+	noProvider = "the transport is no transport.Provider: it has not all of List, Stop, Create, Delete"
+)
+
+// needByToken skips the test of a transport that does not claim ByToken.
+func (s *suite) needByToken(ref transport.Ref) {
+	s.Helper()
+	s.needRepeat(ref)
+	s.need(s.traitsOf(ref).Repeat == transport.ByToken, "Traits.Repeat is ByState: this is a test of ByToken")
+}
+
+// needRepeat skips the test of a transport that claims nothing of repeats.
+func (s *suite) needRepeat(ref transport.Ref) {
+	s.Helper()
+	s.need(s.traitsOf(ref).Repeat != transport.Never,
+		"Traits.Repeat is Never: implement transport.Describer to claim ByToken or ByState")
 }
 
 // start starts ref and fails the test if that is refused.
@@ -143,81 +164,6 @@ func (s *suite) await(ref transport.Ref, want fsm.State) transport.Session {
 		}
 		time.Sleep(poll)
 	}
-}
-
-// wantStarts compares the provider's count, where there is one.
-func (s *suite) wantStarts(ref transport.Ref, want int) {
-	s.Helper()
-	if s.Starts == nil {
-		return
-	}
-	if got := s.Starts(ref); got != want {
-		s.Errorf("%s was started %d times, want %d", ref, got, want)
-	}
-}
-
-// isOf checks what every answer owes.
-func (s *suite) isOf(got transport.Session, ref transport.Ref) {
-	s.Helper()
-	if got.Ref != ref {
-		s.Errorf("asked for %s, the answer is of %s", ref, got.Ref)
-	}
-	if got.State == "" {
-		s.Errorf("the answer for %s has no state", ref)
-	}
-	for name, at := range map[string]time.Time{
-		"CreatedAt": got.CreatedAt, "StartedAt": got.StartedAt, "StopAt": got.StopAt, "StoppedAt": got.StoppedAt,
-		"TerminateAt": got.TerminateAt, "UpdatedAt": got.UpdatedAt, "Date": got.Date,
-	} {
-		if at.Location() != time.UTC {
-			s.Errorf("%s of %s is in %v, want UTC", name, ref, at.Location())
-		}
-	}
-}
-
-// wantKind checks that err is an *Error of a kind.
-func (s *suite) wantKind(what string, err error, want transport.Kind) {
-	s.Helper()
-	if err == nil {
-		s.Fatalf("%s: no error, want %v", what, want)
-	}
-	if e := s.checked(err); e.Kind != want || !errors.Is(err, want) {
-		s.Errorf("%s: %v, want kind %v", what, err, want)
-	}
-}
-
-// wantUnsent checks that a call with bad input was refused before it was sent.
-func (s *suite) wantUnsent(what string, err error) {
-	s.Helper()
-	s.wantKind(what, err, transport.Invalid)
-	if e := s.checked(err); !e.NotSent {
-		s.Errorf("%s: %v was sent", what, err)
-	}
-}
-
-// checked checks what every error owes: it is an *Error of a known kind, and
-// keeps the secret in every way to print it.
-func (s *suite) checked(err error) *transport.Error {
-	s.Helper()
-	if err == nil {
-		return nil
-	}
-	if s.Secret != "" {
-		if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, s.Secret) {
-			s.Error("an error's text holds the credentials")
-		}
-	}
-	var e *transport.Error
-	if !errors.As(err, &e) {
-		s.Fatalf("error %v (%T) is not an *transport.Error", err, err)
-	}
-	if strings.HasPrefix(e.Kind.Error(), "kind ") {
-		s.Errorf("error %v has a kind that the port does not have", err)
-	}
-	if e.RetryAfter < 0 {
-		s.Errorf("error %v has a negative RetryAfter: %v", err, e.RetryAfter)
-	}
-	return e
 }
 
 // within runs call and fails the test if it goes on beyond the patience.

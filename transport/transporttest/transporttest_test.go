@@ -277,6 +277,18 @@ func faults() map[string]broken {
 	}
 }
 
+// mends is what the suite must say of a fault, besides that it is there: the
+// mend that the author of a driver would else have to guess.
+func mends() map[string]string {
+	return map[string]string{
+		"local time":             "at.UTC()",
+		"sends bad ids":          "call ref.Check() first",
+		"takes any token":        "call in.Check() first",
+		"error without kind":     "return transport.Classify(err)",
+		"works though cancelled": "transport.Classify(ctx.Err())",
+	}
+}
+
 // TestBroken runs the suite on the transport that the environment names: by
 // itself, on the one without a fault.
 func TestBroken(t *testing.T) {
@@ -341,6 +353,12 @@ func TestSuiteSeesFaults(t *testing.T) {
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBroken/"+fault.seenBy) {
 				t.Errorf("%s does not see it: %v\n%s", fault.seenBy, err, out)
 			}
+			if !strings.Contains(string(out), mends()[name]) {
+				t.Errorf("%s does not say %q:\n%s", fault.seenBy, mends()[name], out)
+			}
+			if lines := strings.Count(string(out), "\n"); lines > 12 {
+				t.Errorf("%s says it in %d lines:\n%s", fault.seenBy, lines, out)
+			}
 		})
 	}
 }
@@ -362,4 +380,26 @@ func TestBareTransport(t *testing.T) {
 			},
 		}
 	})
+}
+
+// TestSkipsSayWhatIsMissing: a test that is skipped says what would have it run.
+func TestSkipsSayWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), self, "-test.v", "-test.run=^TestBareTransport$").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"Traits.Repeat is Never: implement transport.Describer to claim ByToken",
+		"implement transport.BatchGetter", "implement transport.BatchStarter", "implement transport.Lister",
+		"Subject.Missing is not set", "Subject.Hang is not set", "Subject.LoseAnswer is not set", "Subject.Offline is not set",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no test is skipped with %q:\n%s", want, out)
+		}
+	}
 }
