@@ -43,9 +43,11 @@
 // are skipped. A start whose answer was lost, and whose session is STOPPED when
 // the engine looks, is sent again only if Session.StartedAt shows that it had no
 // effect; else the operation ends FAILED, as ambiguous. With [ByToken], and a
-// TokenMemory, it is sent again with the same token. StaleFor is 30 seconds: so
-// long after a start the engine doubts a look that shows STOPPED. A session is
-// looked at, and started, by a call of its own.
+// TokenMemory, it is sent again with the same token. ([ByState] does not change
+// this: the session may have been started, and stopped since. Have Get fill in
+// StartedAt, of a STOPPED session too, where the provider knows it.) StaleFor is
+// 30 seconds: so long after a start the engine doubts a look that shows STOPPED.
+// A session is looked at, and started, by a call of its own.
 //
 // # Concurrency
 //
