@@ -59,11 +59,19 @@ const enqueueChunk = 4096
 // store.ErrUnknown, or when ctx ends first, it may have been accepted: call
 // again with the same token. ctx bounds the waiting only, never the operation.
 func (e *Engine) Start(ctx context.Context, r Request) (Receipt, error) {
-	receipts, err := e.StartAll(ctx, []Request{r})
+	if err := e.open(); err != nil {
+		return Receipt{}, err
+	}
+	op, err := e.operation(r)
+	if err != nil {
+		err = fmt.Errorf("engine: start %s: %w", r.Ref, err)
+		return Receipt{Err: err}, err
+	}
+	got, err := e.enqueue(ctx, []store.Operation{op})
 	if err != nil {
 		return Receipt{}, err
 	}
-	return receipts[0], receipts[0].Err
+	return got[0], got[0].Err
 }
 
 // StartAll is Start for many, in few commits. Each Receipt has its own Err. The
@@ -80,18 +88,12 @@ func (e *Engine) StartAll(ctx context.Context, rs []Request) ([]Receipt, error) 
 		if len(ops) == 0 {
 			return nil
 		}
-		got, err := e.store.Enqueue(ctx, ops)
-		if err != nil {
-			return e.storeError(err)
-		}
+		got, err := e.enqueue(ctx, ops)
 		for i, g := range got {
 			receipts[at[i]] = g
-			if g.Created {
-				e.logChange(g.Operation, "")
-			}
 		}
 		ops, at = ops[:0], at[:0]
-		return nil
+		return err
 	}
 	for i, r := range rs {
 		op, err := e.operation(r)
@@ -107,6 +109,19 @@ func (e *Engine) StartAll(ctx context.Context, rs []Request) ([]Receipt, error) 
 		}
 	}
 	return receipts, flush()
+}
+
+func (e *Engine) enqueue(ctx context.Context, ops []store.Operation) ([]Receipt, error) {
+	got, err := e.store.Enqueue(ctx, ops)
+	if err != nil {
+		return nil, e.storeError(err)
+	}
+	for _, g := range got {
+		if g.Created {
+			e.logChange(g.Operation, "")
+		}
+	}
+	return got, nil
 }
 
 // operation makes the record of a request.

@@ -12,6 +12,7 @@ import (
 type changed struct {
 	key     rowID
 	op      store.Operation // with the version that it gets
+	head    head
 	record  []byte
 	events  [][]byte
 	release bool
@@ -57,7 +58,7 @@ func toChange(c store.Change) (changed, error) {
 	out := changed{key: key, op: normal(c.Operation), release: c.Release}
 	out.op.Version++
 	var err error
-	if out.record, err = encodeOperation(key, &out.op); err != nil {
+	if out.head, out.record, err = encodeOperation(key, &out.op); err != nil {
 		return changed{}, err
 	}
 	for i := range c.Events {
@@ -85,13 +86,13 @@ func (b *batch) change(c *changed) (refused, err error) {
 	if was.version+1 != c.op.Version {
 		return store.ErrFenced, nil
 	}
-	if was.lane != c.op.Lane || was.session != sessionHash(c.op.Ref) {
+	if was.lane != c.op.Lane || was.session != c.head.session {
 		return nil, fmt.Errorf("bolt: operation %s: its session and its lane cannot change", c.op.ID)
 	}
 	if was.phase.Ended() && c.op.Active() {
 		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.phase, c.op.Phase)
 	}
-	if err := b.putOperation(c.key, &c.op, c.record, was.phase, c.release); err != nil {
+	if err := b.putOperation(c.key, c.head, c.record, was.phase, c.release); err != nil {
 		return nil, err
 	}
 	if !was.phase.Ended() && !c.op.Active() {

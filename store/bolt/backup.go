@@ -161,7 +161,7 @@ func (b buckets) doubtSends() error {
 		o.Sent = store.SentUnknown
 		o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // no sooner than that
 		o.Version++
-		record, err := encodeOperation(rowID(k), &o)
+		_, record, err := encodeOperation(rowID(k), &o)
 		if err != nil {
 			return err
 		}

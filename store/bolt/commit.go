@@ -10,7 +10,6 @@ import (
 	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/fsm"
-	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -167,14 +166,13 @@ func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
 			return err
 		}
 		defer s.finish(tx)
-		if b, err = s.newBatch(tx); err != nil {
-			return err
-		}
 		size := 0
 		for _, r := range rs {
 			size += r.size
 		}
-		b.changes = make([]change, 0, size)
+		if b, err = s.newBatch(tx, size); err != nil {
+			return err
+		}
 		for i, r := range rs {
 			if err := r.write(b); err != nil {
 				bad = i
@@ -237,7 +235,8 @@ type batch struct {
 	changes []change
 }
 
-func (s *Store) newBatch(tx *bbolt.Tx) (*batch, error) {
+// newBatch is for about size records.
+func (s *Store) newBatch(tx *bbolt.Tx, size int) (*batch, error) {
 	bs, err := in(tx)
 	if err != nil {
 		return nil, err
@@ -251,7 +250,7 @@ func (s *Store) newBatch(tx *bbolt.Tx) (*batch, error) {
 	defer s.mu.Unlock()
 	return &batch{
 		buckets: bs, s: s, id: tx.ID(), seq: s.seq, link: s.link, pruned: s.pruned,
-		created: map[transport.Ref]rowID{},
+		created: map[transport.Ref]rowID{}, changes: make([]change, 0, size),
 	}, nil
 }
 
@@ -285,11 +284,11 @@ func (c change) apply(s *Store) {
 }
 
 // putOperation stores a record and notes what it changes.
-func (b *batch) putOperation(key rowID, o *store.Operation, record []byte, before fsm.Phase, release bool) error {
+func (b *batch) putOperation(key rowID, h head, record []byte, before fsm.Phase, release bool) error {
 	if err := b.ops.Put(key[:], record); err != nil {
-		return fmt.Errorf("bolt: operation %s: %w", o.ID, err)
+		return fmt.Errorf("bolt: operation %s: %w", key.id(), err)
 	}
-	b.changes = append(b.changes, change{id: key, before: before, after: o.Phase, head: headOf(o), release: release})
+	b.changes = append(b.changes, change{id: key, before: before, after: h.phase, head: h, release: release})
 	return nil
 }
 

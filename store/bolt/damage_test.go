@@ -144,7 +144,7 @@ func TestCheckSees(t *testing.T) {
 			o := ops[1]
 			o.Ref = ops[0].Ref
 			key, _ := parseID(o.ID)
-			record, err := encodeOperation(key, &o)
+			_, record, err := encodeOperation(key, &o)
 			if err != nil {
 				return err
 			}

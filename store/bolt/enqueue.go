@@ -13,6 +13,7 @@ import (
 type wanted struct {
 	key    rowID
 	op     *store.Operation // as it is stored if it is created
+	head   head
 	record []byte
 	event  []byte
 	other  *store.Enqueued // what came of it instead; nil: it was created
@@ -72,7 +73,7 @@ func want(o *store.Operation) (wanted, error) {
 	o.Version = 1
 	w := wanted{key: key, op: o}
 	var err error
-	if w.record, err = encodeOperation(key, o); err != nil {
+	if w.head, w.record, err = encodeOperation(key, o); err != nil {
 		return wanted{}, err
 	}
 	e := store.Created(*o)
@@ -86,17 +87,27 @@ func (b *batch) enqueue(w *wanted) error {
 	w.other = nil
 	want := *w.op
 	want.Version = 0 // of what is not stored
-	byToken, err := b.byToken(want.ClientToken)
+	taken := b.ops.Get(w.key[:]) != nil
+	var byToken *store.Operation
+	var err error
+	if !taken && want.ClientToken == string(want.ID) {
+		byToken, err = b.byRow(want.ClientToken) // nothing has it as its id
+	} else {
+		byToken, err = b.byToken(want.ClientToken)
+	}
 	if err != nil { // what its holder says cannot be read: this item alone
 		w.other = &store.Enqueued{Operation: want, Err: b.s.named(err)}
 		return nil
 	}
-	active, err := b.activeOf(want.Ref)
+	active, err := b.activeOf(want.Ref, w.head.session)
 	if err != nil {
 		return err
 	}
 	out, verdict := store.Decide(want, byToken, active)
-	if verdict == store.Create {
+	switch {
+	case verdict == store.Create && taken:
+		return fmt.Errorf("bolt: operation id %s is taken", want.ID)
+	case verdict == store.Create:
 		return b.create(w)
 	}
 	other := out // only now does it need a place of its own
@@ -105,24 +116,21 @@ func (b *batch) enqueue(w *wanted) error {
 		return nil
 	}
 	key, _ := parseID(other.Operation.ID)
-	record, err := encodeOperation(key, &other.Operation)
+	h, record, err := encodeOperation(key, &other.Operation)
 	if err != nil {
 		return err
 	}
-	return b.putOperation(key, &other.Operation, record, other.Operation.Phase, false)
+	return b.putOperation(key, h, record, h.phase, false)
 }
 
 func (b *batch) create(w *wanted) error {
-	if b.ops.Get(w.key[:]) != nil {
-		return fmt.Errorf("bolt: operation id %s is taken", w.op.ID)
-	}
 	if w.op.ClientToken != string(w.op.ID) {
 		token := []byte(w.op.ClientToken)
 		if err := b.tokens.Put(token, seal(token, append([]byte(nil), w.key[:]...))); err != nil {
 			return fmt.Errorf("bolt: client token of operation %s: %w", w.op.ID, err)
 		}
 	}
-	if err := b.putOperation(w.key, w.op, w.record, "", false); err != nil {
+	if err := b.putOperation(w.key, w.head, w.record, "", false); err != nil {
 		return err
 	}
 	if w.op.Active() {
@@ -133,13 +141,13 @@ func (b *batch) create(w *wanted) error {
 
 // activeOf is the active operation of a session as this transaction sees it, or
 // nil.
-func (b *batch) activeOf(ref transport.Ref) (*store.Operation, error) {
+func (b *batch) activeOf(ref transport.Ref, session uint32) (*store.Operation, error) {
 	if key, ok := b.created[ref]; ok {
 		if o, err := b.operation(key); err != nil || o.Active() {
 			return &o, err
 		}
 	}
-	among := b.s.candidates(ref)
+	among := b.s.candidates(session)
 	if len(among) == 0 {
 		return nil, nil
 	}
@@ -150,12 +158,13 @@ func (b *batch) activeOf(ref transport.Ref) (*store.Operation, error) {
 	return &o, err
 }
 
-// candidates lists the operations that may be a session's active one.
-func (s *Store) candidates(ref transport.Ref) []rowID {
+// candidates lists the operations that may be the active one of the session with
+// this hash.
+func (s *Store) candidates(session uint32) []rowID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var keys []rowID
-	s.index.candidates(sessionHash(ref), func(n uint32) bool {
+	s.index.candidates(session, func(n uint32) bool {
 		keys = append(keys, s.index.rows.at(int(n)).id)
 		return true
 	})

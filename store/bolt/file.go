@@ -49,7 +49,8 @@ func removeLeftovers(path string) {
 		return
 	}
 	for _, e := range old {
-		if strings.HasPrefix(e.Name(), filepath.Base(path)+tempInfix) {
+		made, ok := strings.CutPrefix(e.Name(), filepath.Base(path)+tempInfix)
+		if ok && strings.Trim(made, "0123456789") == "" { // as os.CreateTemp names them
 			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
 		}
 	}

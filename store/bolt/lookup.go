@@ -22,7 +22,7 @@ func (s *Store) Operation(ctx context.Context, id store.ID) (store.Operation, er
 // BySession implements store.Store.
 func (s *Store) BySession(ctx context.Context, ref transport.Ref) (store.Operation, error) {
 	return s.lookup(ctx, func(b buckets) (store.Operation, error) {
-		o, err := b.activeAmong(s.candidates(ref), ref)
+		o, err := b.activeAmong(s.candidates(sessionHash(ref)), ref)
 		if !errors.Is(err, store.ErrNotFound) {
 			return o, err
 		}
@@ -87,12 +87,28 @@ func (b buckets) pointed(bucket string, key, sealed []byte) (store.Operation, er
 // byToken is the operation that holds a token, or nil. An operation's id is its
 // own token where the caller brought none, and needs no row.
 func (b buckets) byToken(token string) (*store.Operation, error) {
-	if key, ok := parseID(store.ID(token)); ok && b.ops.Get(key[:]) != nil {
-		o, err := b.operation(key)
-		if err != nil || o.ClientToken == token {
-			return &o, err
-		}
+	o, err := b.byID(token)
+	if o == nil && err == nil {
+		o, err = b.byRow(token)
 	}
+	return o, err
+}
+
+// byID is byToken for a token that is the operation's id.
+func (b buckets) byID(token string) (*store.Operation, error) {
+	key, ok := parseID(store.ID(token))
+	if !ok || b.ops.Get(key[:]) == nil {
+		return nil, nil
+	}
+	o, err := b.operation(key)
+	if err == nil && o.ClientToken != token {
+		return nil, nil
+	}
+	return &o, err
+}
+
+// byRow is byToken for a token that the caller brought.
+func (b buckets) byRow(token string) (*store.Operation, error) {
 	row := []byte(token)
 	id := b.tokens.Get(row)
 	if id == nil { // also for the empty token, which nobody has

@@ -82,7 +82,10 @@ func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64
 		}
 		return nil
 	})
-	return gone, err
+	if err != nil {
+		return 0, err // ctx may have ended first: the committer counts on
+	}
+	return gone, nil
 }
 
 func (b *batch) removeOperation(key rowID, o *store.Operation) error {
@@ -133,9 +136,11 @@ func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 			b.pruned = until
 			return b.putPruned(until, at)
 		})
-		gone += n
-		if err != nil || n < pruneSize {
-			return gone, err
+		if err != nil {
+			return gone, err // n is the committer's yet, if ctx ended first
+		}
+		if gone += n; n < pruneSize {
+			return gone, nil
 		}
 	}
 }

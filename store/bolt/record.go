@@ -163,20 +163,20 @@ func headOf(o *store.Operation) head {
 	}
 }
 
-// encodeOperation returns the record of o for its key. It fails only for what
-// no record can hold.
-func encodeOperation(key rowID, o *store.Operation) ([]byte, error) {
+// encodeOperation returns the record of o for its key, and its head. It fails
+// only for what no record can hold.
+func encodeOperation(key rowID, o *store.Operation) (head, []byte, error) {
 	h := headOf(o)
 	code, ok := phaseCode(h.phase)
 	if !ok || code == 0 {
-		return nil, fmt.Errorf("bolt: operation %s: phase %q is not known", o.ID, o.Phase)
+		return h, nil, fmt.Errorf("bolt: operation %s: phase %q is not known", o.ID, o.Phase)
 	}
 	if len(h.lane) > math.MaxUint16 {
-		return nil, fmt.Errorf("bolt: operation %s: lane %.40q… has %d bytes", o.ID, h.lane, len(h.lane))
+		return h, nil, fmt.Errorf("bolt: operation %s: lane %.40q… has %d bytes", o.ID, h.lane, len(h.lane))
 	}
 	text, err := cbor.Marshal(bodyOf(o))
 	if err != nil {
-		return nil, fmt.Errorf("bolt: operation %s: %w", o.ID, err)
+		return h, nil, fmt.Errorf("bolt: operation %s: %w", o.ID, err)
 	}
 	flags := uint8(h.sent) & 3
 	if h.waits {
@@ -191,7 +191,7 @@ func encodeOperation(key rowID, o *store.Operation) ([]byte, error) {
 	v = binary.BigEndian.AppendUint64(v, h.version)
 	v = binary.BigEndian.AppendUint64(v, uint64(h.finished)) //nolint:gosec // bits
 	v = append(v, h.lane...)
-	return seal(key[:], append(v, text...)), nil
+	return h, seal(key[:], append(v, text...)), nil
 }
 
 func bodyOf(o *store.Operation) body {
