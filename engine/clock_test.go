@@ -88,6 +88,24 @@ func TestSleep(t *testing.T) {
 	})
 }
 
+// TestSleepInBoot: the laptop sleeps while the session boots, and it boots for a
+// while yet when the laptop wakes. The budget counts the time awake.
+func TestSleepInBoot(t *testing.T) {
+	scenario(t, studio.Config{Boot: 20 * time.Minute}, Config{}, func(b *bench) {
+		b.goRun()
+		b.after(10 * time.Minute)
+		id := b.start("ws-1")
+		b.after(time.Minute)
+		b.skew.Store(int64(2 * time.Hour))
+		b.after(25 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+		late := b.start("ws-2", func(r *Request) { r.StudioID = "other" })
+		b.studio.Put(transport.Session{Ref: b.op(late).Ref, State: fsm.StartInProgress})
+		b.after(35 * time.Minute)
+		b.want(late, fsm.Failed, store.Timeout, 0)
+	})
+}
+
 // TestClockSetBack: due times that lie far ahead by a wrong clock are pulled
 // in, a not-before is not.
 func TestClockSetBack(t *testing.T) {

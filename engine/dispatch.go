@@ -195,9 +195,16 @@ func (r *run) noticeJump(ctx context.Context) {
 	jump := r.watch.jumped(now, time.Now())
 	if jump != 0 {
 		r.steady = later(now, now.Add(-jump)) // what lies before it may be of either clock
-		r.began = r.began.Add(jump)
+		if jump > 0 {
+			r.naps = noted(r.naps, span{now.Add(-jump), now}) // nobody looked while we slept
+		} else {
+			r.began = r.began.Add(jump)
+		}
 		for _, l := range r.lanes {
-			l.shift(jump)
+			l.clock = clock{}
+			if jump < 0 {
+				l.setBack(jump)
+			}
 			r.prompt(l, now)
 			r.ready.put(l, now)
 		}

@@ -35,8 +35,8 @@
 //  4. Offline, starts wait: no attempt is charged, nothing is written, and one
 //     probe at a time looks whether the lane's provider is back.
 //  5. What could not be sent before its expiry ends EXPIRED and is never sent.
-//  6. Memory is bounded: what is in flight, and at most 64 bytes for each
-//     pending operation. No operation has a goroutine, a timer or a state
+//  6. Memory is bounded: what is in flight, about 64 bytes for each pending
+//     operation, and a few hundred for each active lane. No operation has a goroutine, a timer or a state
 //     machine of its own.
 //  7. Credentials never reach the store, the feed or the log.
 //  8. Explain says of any operation why it waits, since when, what comes next,

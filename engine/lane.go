@@ -189,16 +189,22 @@ func (l *lane) shut(why Waiting, a answer, now time.Time) {
 
 // reopen lets the lane go on, slowly at first.
 func (l *lane) reopen(now, mono time.Time) {
-	l.outages = append(l.outages, span{l.block.since, now})
-	if len(l.outages) > maxOutages { // the two oldest become one, which is lenient
-		l.outages[1].from = l.outages[0].from
-		l.outages = l.outages[1:]
-	}
+	l.outages = noted(l.outages, span{l.block.since, now})
 	l.block = nil
 	l.pace.restart(mono)
 }
 
-const maxOutages = 64
+// noted adds a span to those that are kept. When there are many, the two oldest
+// become one, which is lenient.
+func noted(spans []span, s span) []span {
+	const most = 64
+	spans = append(spans, s)
+	if len(spans) > most {
+		spans[1].from = spans[0].from
+		spans = spans[1:]
+	}
+	return spans
+}
 
 // blind is for how long since from nobody could look through this lane.
 func (l *lane) blind(from, now time.Time) time.Duration {
@@ -206,7 +212,11 @@ func (l *lane) blind(from, now time.Time) time.Duration {
 	if l.block != nil {
 		spans = append(spans[:len(spans):len(spans)], span{l.block.since, now})
 	}
-	var sum time.Duration
+	return since(spans, from)
+}
+
+// since is how much of spans lies after from.
+func since(spans []span, from time.Time) (sum time.Duration) {
 	for _, s := range spans {
 		if s.from.Before(from) {
 			s.from = from
@@ -218,9 +228,8 @@ func (l *lane) blind(from, now time.Time) time.Duration {
 	return sum
 }
 
-// shift moves what was noted on the wall clock along with a jump of it.
-func (l *lane) shift(jump time.Duration) {
-	l.clock = clock{}
+// setBack moves what was noted on the wall clock along with a jump back.
+func (l *lane) setBack(jump time.Duration) {
 	for i := range l.outages {
 		l.outages[i].from, l.outages[i].to = l.outages[i].from.Add(jump), l.outages[i].to.Add(jump)
 	}

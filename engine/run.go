@@ -31,6 +31,7 @@ type run struct {
 	dues     uint64                 // counts what Due said: see assign
 	watch    watch
 	began    time.Time // on the wall clock
+	naps     []span    // by which the wall clock went ahead of the monotonic one
 	steady   time.Time // on the wall clock: it has not jumped since; zero: not in this Run
 	inFlight int
 	seen     map[ID]sighting

@@ -24,7 +24,7 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
 		steady: !op.SentAt.Before(r.steady),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
-		blind:  idle + l.blind(from, a.at),
+		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
 	}
 }
 

@@ -224,11 +224,10 @@ func (h *herald) follow(ctx context.Context, done, up chan struct{}) {
 	}
 	close(up)
 	for err == nil {
-		if err = h.store.Await(ctx, at); err != nil {
-			break
-		}
 		var page []store.Event
-		page, err = h.store.Events(ctx, at, eventPage)
+		if err = h.store.Await(ctx, at); err == nil {
+			page, err = h.store.Events(ctx, at, eventPage)
+		}
 		var gap *store.CursorError
 		if errors.As(err, &gap) { // it fell behind the pruning: everybody looks for himself
 			h.tellAll(nil)
