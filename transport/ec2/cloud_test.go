@@ -96,7 +96,7 @@ type cloud struct {
 	t      *testing.T
 	moto   string
 	url    string
-	region string
+	region string         // shared with other tests: moto has no more than there are
 	direct *awsec2.Client // past the proxy
 
 	// boot is for how long a started instance is shown as pending. stale is
@@ -105,9 +105,8 @@ type cloud struct {
 	// fault is asked at each call.
 	fault func(request) *fault
 
-	serial  sync.Mutex // moto takes one start at a time: it has no locks
-	mu      sync.Mutex // guards what follows
-	calls   map[string]int
+	serial  sync.Mutex     // moto takes one start at a time: it has no locks
+	mu      sync.Mutex     // guards what follows
 	starts  map[string]int // that had an effect, by instance
 	started map[string]time.Time
 
@@ -117,7 +116,7 @@ type cloud struct {
 	done    chan struct{}
 }
 
-var regions atomic.Int64
+var regions, named atomic.Int64
 
 // newCloud is an empty region, or skips the test where moto is not installed.
 func newCloud(t *testing.T) *cloud {
@@ -133,7 +132,7 @@ func newCloud(t *testing.T) *cloud {
 		"eu-north-1", "ap-south-1", "ap-northeast-1", "ap-northeast-2", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "sa-east-1"}
 	c := &cloud{
 		t: t, moto: m.url, region: all[int(regions.Add(1)-1)%len(all)],
-		calls: map[string]int{}, starts: map[string]int{}, started: map[string]time.Time{}, done: make(chan struct{}),
+		starts: map[string]int{}, started: map[string]time.Time{}, done: make(chan struct{}),
 	}
 	proxy := httptest.NewServer(c)
 	c.url = proxy.URL
@@ -145,6 +144,9 @@ func newCloud(t *testing.T) *cloud {
 	c.direct = awsec2.NewFromConfig(c.config(c.moto))
 	return c
 }
+
+// name is one that no instance of any test has.
+func (c *cloud) name() string { return fmt.Sprintf("ws-%d", named.Add(1)) }
 
 const secret = "planted-secret"
 
@@ -225,12 +227,6 @@ func (c *cloud) running(n int, tags map[string]string) []string {
 	return ids
 }
 
-func (c *cloud) called(action string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.calls[action]
-}
-
 // effects is how often an instance was really started.
 func (c *cloud) effects(id string) int {
 	c.mu.Lock()
@@ -246,9 +242,6 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	for n := 1; form.Has(fmt.Sprintf("InstanceId.%d", n)); n++ {
 		req.ids = append(req.ids, form.Get(fmt.Sprintf("InstanceId.%d", n)))
 	}
-	c.mu.Lock()
-	c.calls[req.action]++
-	c.mu.Unlock()
 	f := &fault{}
 	if c.fault != nil {
 		if own := c.fault(req); own != nil {

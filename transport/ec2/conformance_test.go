@@ -1,7 +1,6 @@
 package ec2_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -38,7 +37,7 @@ func TestTransport(t *testing.T) {
 							ids[r] = r.SessionID
 							return r
 						}
-						r := ref(fmt.Sprintf("ws-%d-%d", time.Now().UnixNano(), len(ids)))
+						r := ref(c.name())
 						ids[r] = c.stopped(1, map[string]string{"Name": r.SessionID})[0]
 						return r
 					},

@@ -357,14 +357,15 @@ func TestStop(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	tr := c.open(ec2.Config{Tag: "Name"})
-	c.running(1, map[string]string{"Name": "ws-stop"})
+	name := c.name()
+	c.running(1, map[string]string{"Name": name})
 	for range 2 { // stopping what is stopped does nothing
-		got, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref("ws-stop")})
-		if err != nil || got.Ref != ref("ws-stop") || got.State != fsm.StopInProgress && got.State != fsm.Stopped {
+		got, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(name)})
+		if err != nil || got.Ref != ref(name) || got.State != fsm.StopInProgress && got.State != fsm.Stopped {
 			t.Fatalf("%+v, %v", got, err)
 		}
 	}
-	if got, err := tr.Get(t.Context(), ref("ws-stop")); err != nil || got.State != fsm.Stopped || got.StoppedAt.IsZero() {
+	if got, err := tr.Get(t.Context(), ref(name)); err != nil || got.State != fsm.Stopped || got.StoppedAt.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}
 	_, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref("ws-none")})

@@ -2,8 +2,11 @@ package ec2_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
@@ -19,6 +22,11 @@ func TestMain(m *testing.M) {
 		if s, err := moto(); err == nil {
 			s.stop()
 		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
 	}
 	os.Exit(code)
 }

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -98,12 +99,16 @@ func (t *Transport) targets(ctx context.Context, ins []transport.StartInput, out
 	return at, ids
 }
 
-// unstarted is the error of a start that was given up when its instance was
-// looked up: EC2 got nothing of the start.
+// unstarted is the error of a start or stop that was given up when its instance
+// was looked up: EC2 got nothing of it.
 func unstarted(err error) error {
-	e := *transport.Classify(err).(*transport.Error)
-	e.NotSent = true
-	return &e
+	var e *transport.Error
+	if !errors.As(transport.Classify(err), &e) {
+		return err
+	}
+	out := *e
+	out.NotSent = true
+	return &out
 }
 
 // startPool starts ids, and tells the result of each, once.
@@ -158,18 +163,9 @@ func (t *Transport) changes(action string, ids []string, changes []types.Instanc
 // stopped does nothing. The token and the VolumeRetentionMode are not used: an
 // instance keeps its volumes.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
-	all, _, err := []found{{}}, time.Time{}, t.check(in.Ref)
-	id := in.SessionID
-	if err == nil && !isInstanceID(id) {
-		if all, _, err = t.find(ctx, []transport.Ref{in.Ref}); err == nil {
-			err, id = all[0].err, all[0].id()
-		}
-		if err != nil {
-			err = unstarted(err)
-		}
-	}
+	id, err := t.target(ctx, in.Ref)
 	if err != nil {
-		return transport.Session{}, err
+		return transport.Session{}, unstarted(err)
 	}
 	got, date, err := invoke(ctx, t, "StopInstances", t.client.StopInstances, &ec2.StopInstancesInput{InstanceIds: []string{id}})
 	if err != nil {
@@ -178,6 +174,18 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 	r := t.changes("StopInstances", []string{id}, got.StoppingInstances, date)[id]
 	r.Session.Ref = in.Ref
 	return r.Session, r.Err
+}
+
+// target is the id of the instance that ref means. It asks EC2 for names alone.
+func (t *Transport) target(ctx context.Context, ref transport.Ref) (string, error) {
+	if err := t.check(ref); err != nil || isInstanceID(ref.SessionID) {
+		return ref.SessionID, err
+	}
+	all, _, err := t.find(ctx, []transport.Ref{ref})
+	if err != nil {
+		return "", err
+	}
+	return all[0].id(), all[0].err
 }
 
 // byPool sorts ids by the pool that they draw on, so that a call fails for want
