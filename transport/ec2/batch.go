@@ -18,6 +18,7 @@ type batch struct {
 
 // start starts ids but for those that cannot be.
 func (b batch) start(ids []string) {
+	hopeless := false // a search found none that could be started
 	for len(ids) > 0 {
 		err := b.send(ids)
 		switch {
@@ -28,12 +29,16 @@ func (b batch) start(ids []string) {
 			return
 		}
 		bad := named(ids, err)
-		if len(bad) == 0 {
-			ids = b.search(ids, err)
-			continue
+		switch {
+		case len(bad) > 0:
+			b.fail(bad, err)
+			ids = without(ids, bad)
+		case hopeless:
+			b.oneByOne(ids, err)
+			return
+		default:
+			ids, hopeless = b.search(ids, err)
 		}
-		b.fail(bad, err)
-		ids = without(ids, bad)
 	}
 }
 
@@ -42,22 +47,39 @@ func (b batch) start(ids []string) {
 // holds a culprit, and the other half is put aside as good until proven
 // otherwise; a half that starts leaves the culprit in the other. So it takes one
 // call for each halving: nine for five hundred, and one for what was put aside.
-func (b batch) search(ids []string, err error) (aside []string) {
+func (b batch) search(ids []string, err error) (aside []string, hopeless bool) {
+	hopeless = true
 	for len(ids) > 1 {
 		half, other := ids[:len(ids)/2], ids[len(ids)/2:]
 		switch e := b.send(half); {
 		case e == nil:
-			ids = other
+			ids, hopeless = other, false
 		case spoiled(e):
 			ids, aside, err = half, append(aside, other...), e
 		default:
 			b.fail(half, e)
 			b.fail(append(aside, other...), unasked(e, err))
-			return nil
+			return nil, false
 		}
 	}
 	b.fail(ids, err)
-	return aside
+	return aside, hopeless
+}
+
+// oneByOne is for ids that are probably all bad, as where the host may start
+// nothing at all: to search for each would take longer than to ask for each.
+func (b batch) oneByOne(ids []string, err error) {
+	for i, id := range ids {
+		e := b.send(ids[i : i+1])
+		if e == nil {
+			continue
+		}
+		b.fail([]string{id}, e)
+		if !spoiled(e) {
+			b.fail(ids[i+1:], unasked(e, err))
+			return
+		}
+	}
 }
 
 // spoiled reports that a call may have been refused because of a single member.

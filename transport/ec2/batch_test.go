@@ -126,6 +126,28 @@ func TestManySpoil(t *testing.T) {
 	}
 }
 
+// TestAllSpoil: where nothing can be started, it costs little more than to ask
+// for each.
+func TestAllSpoil(t *testing.T) {
+	t.Parallel()
+	ids := fleet(500)
+	f := &farm{t: t, bad: map[string]bool{}}
+	for _, id := range ids {
+		f.bad[id] = true
+	}
+	f.batch().start(ids)
+	f.check(ids)
+	if f.calls > len(ids)+12 {
+		t.Errorf("%d calls for %d that are all bad", f.calls, len(ids))
+	}
+	f.calls, f.breaks = 0, map[int]error{100: &transport.Error{Kind: transport.Throttled}}
+	f.batch().start(ids)
+	f.check(ids)
+	if f.calls != 100 {
+		t.Errorf("%d calls, though the hundredth was throttled", f.calls)
+	}
+}
+
 // TestCallsBreak: whatever ends a call in the middle of a search, no member is
 // forgotten, and none that may have been started is called not sent.
 func TestCallsBreak(t *testing.T) {
