@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +85,51 @@ func used(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// written is how many bytes this process has handed to the disk so far.
+func written(b *testing.B) float64 {
+	b.Helper()
+	text, err := os.ReadFile("/proc/self/io")
+	if err != nil {
+		b.Skip(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if n, ok := strings.CutPrefix(line, "write_bytes: "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(n), 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return v
+		}
+	}
+	b.Skip("/proc/self/io does not count writes")
+	return 0
+}
+
+// BenchmarkWritten counts the bytes that a start writes, and those of the
+// baseline.
+func BenchmarkWritten(b *testing.B) {
+	for _, callers := range []int{1, 64, 1024} {
+		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
+			s, base := newSubject(b, Config{}), newRaw(b, sizesOfStarts(b))
+			round := min(300*callers, 20_000)
+			var ours, theirs []float64
+			for b.Loop() {
+				was := written(b)
+				crowd(b, callers, round, s.start)
+				is := written(b)
+				crowd(b, callers, round, func() error { _, err := base.start(); return err })
+				ours = append(ours, (is-was)/float64(round))
+				theirs = append(theirs, (written(b)-is)/float64(round))
+			}
+			n := round * len(ours)
+			s.check(b, n, n)
+			base.check(b, n, n)
+			b.ReportMetric(median(ours), "B-written/start")
+			b.ReportMetric(median(theirs), "B-raw/start")
+		})
+	}
 }
 
 // hung is a provider that never answers, and tells of each start that arrives.
