@@ -3,13 +3,16 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -84,31 +87,50 @@ func (s *Store) commit(ctx context.Context, size int, write func(b *batch) error
 func (s *Store) run() {
 	defer close(s.queue.done)
 	debug.SetPanicOnFault(true)
+	grouped := false
 	for {
 		select {
 		case <-s.queue.quit:
-			answer(s.take(), s.shutBy())
+			answer(s.take(false), s.shutBy())
 			return
 		case <-s.queue.wake:
 		}
-		for rs := s.take(); len(rs) > 0; rs = s.take() {
-			if err := s.shutBy(); err != nil {
+		for rs := s.take(grouped); len(rs) > 0; rs = s.take(grouped) {
+			if err := s.stillThere(); err != nil {
 				answer(rs, err)
 				continue
 			}
 			s.commitAll(rs)
+			grouped = len(rs) > 1
 		}
 	}
 }
 
-// take removes from the queue what one commit can hold. It gives way to callers
-// that are about to come as long as any does.
-func (s *Store) take() []*request {
+// stillThere is why the store is shut, and shuts it if its file was removed or
+// replaced: a commit into a file that nobody can open again is none.
+func (s *Store) stillThere() error {
+	if err := s.shutBy(); err != nil {
+		return err
+	}
+	if now, err := os.Stat(s.path); err != nil || !os.SameFile(now, s.file) {
+		s.shut(fmt.Errorf("%w: %s was removed or replaced while it was open", store.ErrFailed, s.path))
+	}
+	return s.shutBy()
+}
+
+// giveWay bounds how long the committer lets others run before it commits: on a
+// busy host they would never end.
+const giveWay = 300 * time.Microsecond
+
+// take removes from the queue what one commit can hold. If the last commit was
+// for many it gives way to callers that are about to come, as long as any does.
+func (s *Store) take(grouped bool) []*request {
 	q := &s.queue
+	began := time.Now()
 	for seen := -1; ; {
 		q.mu.Lock()
 		n := len(q.waiting)
-		if n == seen || n >= maxCommit {
+		if !grouped || n == seen || n >= maxCommit || seen >= 0 && time.Since(began) > giveWay {
 			break // with the lock held
 		}
 		q.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -70,6 +71,7 @@ type Store struct {
 	stopped chan struct{}
 
 	queue     queue
+	file      os.FileInfo // the file that is open
 	stuck     bool        // the committer's, until it ends: bbolt did not let go of its lock
 	committed func(error) // tests: called between a commit and its verdict
 
