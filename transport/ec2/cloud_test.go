@@ -43,7 +43,7 @@ var moto = sync.OnceValues(func() (*server, error) {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	_ = l.Close()
-	cmd := exec.Command("/bin/sh", "-c", `"$0" -H 127.0.0.1 -p "$1" >/dev/null 2>&1 </dev/null & cat >/dev/null; kill $!`, path, strconv.Itoa(port))
+	cmd := exec.Command("/bin/sh", "-c", `"$0" -H 127.0.0.1 -p "$1" >/dev/null 2>&1 </dev/null & cat >/dev/null; kill $!; wait`, path, strconv.Itoa(port))
 	s := &server{cmd: cmd, url: fmt.Sprintf("http://127.0.0.1:%d", port)}
 	if s.end, err = cmd.StdinPipe(); err != nil {
 		return nil, err

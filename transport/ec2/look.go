@@ -40,8 +40,8 @@ func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]trans
 	return t.results(ctx, refs, all, date), nil
 }
 
-// List returns a page of up to 1,000 instances that have the Config's tags. Only
-// the owner and the creator of a session are not known here: a filter by them
+// List returns a page of up to 1,000 instances that have the Config's tags. The
+// owner and the creator of a session are not known here: a filter by them
 // finds nothing. With SessionIDs all of those that there are make one page.
 func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
 	if err := transport.CheckID("studio id", in.StudioID); err != nil {
