@@ -72,18 +72,16 @@ func TestFleet(t *testing.T) {
 		t.Errorf("%d calls started 500 instances", starts)
 	}
 	// One look at all of them, refused for the one, and again by 200 each, came
-	// before the start. From then on a round is one look.
+	// before the start. From then on the schedule has a round a second at first,
+	// and longer ones later, for the one that was sent first and for the others.
 	rounds := 0
 	for _, l := range looks {
-		switch {
-		case l.n > 1 && l.n < 499:
-			t.Errorf("a look at %d: a round was not one call", l.n)
-		case l.n == 499:
+		if l.n > 1 && l.n < 500 {
 			rounds++
 		}
 	}
 	if most := int(time.Since(began)/time.Second) + 1; rounds == 0 || rounds > most || len(looks) > 5+2*most {
-		t.Errorf("%d rounds and %d looks in %v", rounds, len(looks), time.Since(began))
+		t.Errorf("%d rounds and %d looks in %v: %v", rounds, len(looks), time.Since(began), looks)
 	}
 	t.Logf("%d calls to StartInstances, %d looks, %d of them rounds, in %v", starts, len(looks), rounds, time.Since(began))
 }
