@@ -73,6 +73,8 @@ func (s *Store) commit(ctx context.Context, size int, write func(b *batch) error
 		return r.err
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-s.wedged:
+		return s.shutBy()
 	case <-s.queue.done: // the committer's last look may have been before ours
 		select {
 		case <-r.done:
@@ -182,8 +184,15 @@ func (s *Store) commitAll(rs []*request) {
 // them went wrong it says which, and nothing is committed.
 func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
 	bad = -1
+	begun := false
+	defer func() {
+		if err != nil && !begun {
+			s.wedge(s.named(err))
+		}
+	}()
 	err = guard(s.path, func() error {
 		tx, err := s.db.Begin(true)
+		begun = true
 		if err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func Open(path string, c Config) (*Store, error) {
 	s := &Store{
 		path: path, config: c, lock: lock, index: newIndex(), counts: map[fsm.Phase]int{},
 		rotten: map[string]bool{}, verdict: make(chan struct{}), due: make(chan struct{}),
-		stopped: make(chan struct{}), queue: newQueue(),
+		stopped: make(chan struct{}), wedged: make(chan struct{}), queue: newQueue(),
 	}
 	if err := s.start(exists); err != nil {
 		if s.db != nil {

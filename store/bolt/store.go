@@ -75,6 +75,9 @@ type Store struct {
 	stuck     bool        // the committer's, until it ends: bbolt did not let go of its lock
 	committed func(error) // tests: called between a commit and its verdict
 
+	wedged  chan struct{} // closed when bbolt's locks will never be let go
+	wedging sync.Once
+
 	closing  sync.Once
 	closeErr error
 }
@@ -87,7 +90,16 @@ func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.shut(store.ErrClosed)
 		close(s.queue.quit)
-		<-s.queue.done
+		select {
+		case <-s.queue.done:
+		case <-s.wedged:
+		}
+		select {
+		case <-s.wedged:
+			unlock(s.lock)
+			return
+		default:
+		}
 		s.handle.Lock()
 		defer s.handle.Unlock()
 		if s.db != nil && !s.stuck {

@@ -45,8 +45,10 @@ func (s *Store) viewOnce(synced int, fn func(b buckets) error) (newer bool, err 
 		}
 		return false, fmt.Errorf("%w: %s", store.ErrFailed, s.path) // and is about to say why
 	}
+	begun := false
 	err = guard(s.path, func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
+			begun = true
 			if tx.ID() > synced {
 				newer = true
 				return nil
@@ -58,7 +60,18 @@ func (s *Store) viewOnce(synced int, fn func(b buckets) error) (newer bool, err 
 			return fn(b)
 		})
 	})
-	return newer, s.named(err)
+	if err = s.named(err); err != nil && !begun {
+		s.wedge(err)
+	}
+	return newer, err
+}
+
+// wedge shuts the store after a fault in the middle of bbolt's own beginning of
+// a transaction: its locks stay held, and whoever asks for them waits for ever.
+// So nobody does, and Close leaves the file as it is.
+func (s *Store) wedge(err error) {
+	s.shut(fmt.Errorf("%w: %w", store.ErrFailed, err))
+	s.wedging.Do(func() { close(s.wedged) })
 }
 
 // named puts the file's name into a *CorruptError that lacks it.

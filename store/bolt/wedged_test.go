@@ -1,0 +1,64 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestTruncatedWhileOpen: somebody cuts the file off beneath a running store.
+// Pages fault, some of them while bbolt holds its own locks; every call ends
+// with an error, and Close ends.
+func TestTruncatedWhileOpen(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("a mapped file cannot be cut off there")
+	}
+	path := t.TempDir() + "/rouse.db"
+	s, err := Open(path, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := put(t, s, "a")
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	calls := map[string]func(ctx context.Context) error{
+		"Operation": func(ctx context.Context) error { _, err := s.Operation(ctx, o.ID); return err },
+		"Events":    func(ctx context.Context) error { _, err := s.Events(ctx, "", 9); return err },
+		"Enqueue": func(ctx context.Context) error {
+			_, err := s.Enqueue(ctx, []store.Operation{testOp("b")})
+			return err
+		},
+		"Operation again": func(ctx context.Context) error { _, err := s.Operation(ctx, o.ID); return err },
+	}
+	for _, name := range []string{"Operation", "Events", "Enqueue", "Operation again"} {
+		ends(t, name, func() {
+			if err := calls[name](t.Context()); err == nil {
+				t.Errorf("%s of a file that was cut off: no error", name)
+			}
+		})
+	}
+	ends(t, "Close", func() {
+		if err := s.Close(); errors.Is(err, store.ErrClosed) {
+			t.Errorf("Close = %v", err)
+		}
+	})
+}
+
+// ends fails if f hangs: it waits for a real disk.
+func ends(t *testing.T, name string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { defer close(done); f() }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%s hangs", name)
+	}
+}
