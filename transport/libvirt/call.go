@@ -1,0 +1,102 @@
+package libvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/digitalocean/go-libvirt"
+)
+
+// call opens a connection, lets use speak over it and closes it again. The
+// client library knows no context: what ends a call in time is that its
+// connection is closed, and a connection that was shared would take the calls of
+// others with it. On a socket it costs less than a millisecond.
+func (t *Transport) call(ctx context.Context, ref transport.Ref, use func(*libvirt.Libvirt) error) error {
+	conn, err := t.config.Dial(ctx)
+	if err != nil {
+		return unreachable(ctx, ref, err)
+	}
+	watched := &framed{Conn: conn}
+	defer func() { _ = conn.Close() }() // all answers are in
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	l := libvirt.NewWithDialer(dialed{watched})
+	err = l.ConnectToURI(libvirt.ConnectURI(t.config.URI))
+	if err != nil && watched.why() != nil {
+		err = watched.why()
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return interrupted(ref, ctx.Err())
+	case err != nil:
+		return refusedConnection(ctx, ref, err)
+	}
+	err = use(l)
+	var verdict libvirt.Error
+	var ours *transport.Error
+	switch {
+	case err == nil, errors.As(err, &ours):
+		return err
+	case ctx.Err() != nil:
+		return interrupted(ref, ctx.Err())
+	case errors.As(err, &verdict):
+		return refusal(ref, verdict)
+	}
+	return interrupted(ref, err)
+}
+
+// dialed is a connection that was made already.
+type dialed struct{ net.Conn }
+
+func (d dialed) Dial() (net.Conn, error) { return d.Conn, nil }
+
+// unreachable is a daemon that nothing was said to.
+func unreachable(ctx context.Context, ref transport.Ref, err error) error {
+	kind := transport.Unreachable
+	if ctx.Err() != nil {
+		kind = transport.Unknown
+	}
+	return &transport.Error{Kind: kind, NotSent: true, Err: fmt.Errorf("connecting to the libvirt of %s: %w", ref, err)}
+}
+
+// refusedConnection is a daemon that was reached, and with which no request was
+// exchanged but those that open a connection.
+func refusedConnection(ctx context.Context, ref transport.Ref, err error) error {
+	var verdict libvirt.Error
+	if errors.As(err, &verdict) {
+		if kind := kindOf(verdict); kind == transport.Credentials || kind == transport.AccessDenied {
+			return refusal(ref, verdict)
+		}
+	}
+	return unreachable(ctx, ref, err)
+}
+
+// interrupted is a call whose end nobody saw.
+func interrupted(ref transport.Ref, err error) error {
+	return &transport.Error{Err: fmt.Errorf("speaking to the libvirt of %s: %w", ref, err)}
+}
+
+func refusal(ref transport.Ref, e libvirt.Error) error {
+	return &transport.Error{Kind: kindOf(e), Code: code(e), Message: fmt.Sprintf("%s: %s", ref, e.Message), Err: e}
+}
+
+func code(e libvirt.Error) string { return fmt.Sprintf("VIR_ERR_%d", e.Code) }
+
+// kindOf says what an error means wherever it comes from. What it means to a
+// start is for the domain's state to say.
+func kindOf(e libvirt.Error) transport.Kind {
+	switch libvirt.ErrorNumber(e.Code) {
+	case libvirt.ErrNoDomain:
+		return transport.NotFound
+	case libvirt.ErrAuthFailed, libvirt.ErrAuthCancelled, libvirt.ErrAuthUnavailable:
+		return transport.Credentials
+	case libvirt.ErrAccessDenied, libvirt.ErrOperationDenied:
+		return transport.AccessDenied
+	case libvirt.ErrOperationTimeout, libvirt.ErrResourceBusy:
+		return transport.Conflict
+	}
+	return transport.Internal
+}

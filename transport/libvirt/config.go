@@ -1,0 +1,94 @@
+package libvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rouse-dev/rouse/transport/probe"
+)
+
+// Config is which hypervisor is spoken to, and how. The zero value is
+// qemu:///system of this computer, without a probe.
+type Config struct {
+	// URI is the connection as libvirt knows it, on the computer of the daemon:
+	// a driver and a path, without a host. Defaults to "qemu:///system".
+	URI string
+	// Socket is the path of the daemon's socket on this computer. Defaults to
+	// where the daemon of URI listens: /var/run/libvirt, or, for a path of
+	// /session, the libvirt folder of XDG_RUNTIME_DIR.
+	Socket string
+	// Dial connects to a daemon elsewhere, through SSH or TLS, in place of a
+	// socket; its connection is closed after each call. It is called concurrently,
+	// and ends when its context does. Defaults to nil: the socket.
+	Dial func(context.Context) (net.Conn, error)
+	// Probe must answer, from this computer, before a running domain is READY.
+	// Defaults to none: a domain that runs is READY, though its system has only
+	// begun to boot.
+	Probe probe.Probe
+	// Host is what Probe asks; {studio} and {session} stand for the ids.
+	// Defaults to "{session}".
+	Host string
+}
+
+// complete checks c and fills in its defaults.
+func (c Config) complete() (Config, error) {
+	if c.URI == "" {
+		c.URI = "qemu:///system"
+	}
+	if c.Host == "" {
+		c.Host = "{session}"
+	}
+	u, err := url.Parse(c.URI)
+	switch {
+	case err != nil:
+		return c, errors.New("libvirt: the URI cannot be read: want a driver and a path, as qemu:///system")
+	case strings.Contains(u.Scheme, "+") || u.Host != "" || u.User != nil:
+		// Not quoted, here and above: it may hold a password.
+		return c, errors.New("libvirt: the URI names a host or a way to it: give it as the daemon's own computer knows it, and Dial")
+	case u.Scheme == "" || u.Path == "":
+		return c, fmt.Errorf("libvirt: URI %.100q: want a driver and a path, as qemu:///system", c.URI)
+	case c.Socket != "" && c.Dial != nil:
+		return c, errors.New("libvirt: both Socket and Dial are set: want one")
+	}
+	if err := c.Probe.Valid(); err != nil {
+		return c, fmt.Errorf("libvirt: %w", err)
+	}
+	switch {
+	case c.Dial != nil:
+	case c.Socket != "":
+		c.Dial = dialer(c.Socket)
+	default:
+		c.Dial = dialer(socketsOf(u)...)
+	}
+	return c, nil
+}
+
+// socketsOf is where a daemon for a URI may listen: the one for all drivers, or,
+// where they are apart, the driver's own.
+func socketsOf(u *url.URL) []string {
+	dir := "/var/run/libvirt"
+	if u.Path == "/session" {
+		dir = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "libvirt")
+	}
+	return []string{filepath.Join(dir, "libvirt-sock"), filepath.Join(dir, "virt"+u.Scheme+"d-sock")}
+}
+
+// dialer connects to the first of the sockets that is there.
+func dialer(sockets ...string) func(context.Context) (net.Conn, error) {
+	return func(ctx context.Context) (conn net.Conn, err error) {
+		for _, socket := range sockets {
+			conn, err = (&net.Dialer{}).DialContext(ctx, "unix", socket)
+			if !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+		}
+		return conn, err
+	}
+}

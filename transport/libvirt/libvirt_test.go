@@ -1,0 +1,102 @@
+package libvirt_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/libvirt"
+	"github.com/rouse-dev/rouse/transport/probe"
+)
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	dial := func(context.Context) (net.Conn, error) { return nil, errors.New("not dialed") }
+	for want, c := range map[string]libvirt.Config{
+		"the URI cannot be read":              {URI: "qemu://user:hunter2@[::1/system"},
+		"names a host or a way to it":         {URI: "qemu://user:hunter2@host/system"},
+		"as the daemon's own computer knows":  {URI: "qemu+ssh:///system?keyfile=hunter2"},
+		`URI "qemu": want a driver`:           {URI: "qemu"},
+		"both Socket and Dial are set":        {Socket: "/run/x", Dial: dial},
+		"libvirt: probe: port 0: want 1 to 6": {Probe: probe.Probe{Kind: probe.SSH}},
+	} {
+		l, err := libvirt.New(c)
+		if l != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func TestTraits(t *testing.T) {
+	t.Parallel()
+	l, err := libvirt.New(libvirt.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Traits(transport.Ref{}); got != (transport.Traits{Repeat: transport.ByState}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestForeign: what else may answer on a socket neither makes this process
+// allocate what it says nor end it.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	for name, says := range map[string]string{
+		"HTTP":         "HTTP/1.1 400 Bad Request\r\n\r\n",
+		"SSH":          "SSH-2.0-OpenSSH_9.2\r\n",
+		"length of 0":  "\x00\x00\x00\x00",
+		"length of 27": "\x00\x00\x00\x1b",
+		"32 MiB and 1": "\x02\x00\x00\x01",
+		"hangs up":     "",
+		"cut":          "\x00\x00\x00\x20\x20\x00",
+		"empty answer": "\x00\x00\x00\x1c\x20\x00\x80\x86\x00\x00\x00\x01\x00\x00\x00\x42\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := libvirt.New(libvirt.Config{Dial: func(context.Context) (net.Conn, error) {
+				here, there := net.Pipe()
+				go func() {
+					_, _ = there.Read(make([]byte, 1)) // the first byte of a request
+					go func() { _, _ = io.Copy(io.Discard, there) }()
+					_, _ = io.WriteString(there, says)
+					_ = there.Close()
+				}()
+				return here, nil
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = l.Start(t.Context(), transport.StartInput{Ref: transport.Ref{StudioID: "lab", SessionID: "ws-1"}, ClientToken: "monday"})
+			var e *transport.Error
+			if !errors.As(err, &e) || e.Kind != transport.Unreachable || !e.NotSent {
+				t.Errorf("%+v, want unreachable and not sent", err)
+			}
+			if says != "" && len(says) != 6 && len(says) != 28 && !strings.Contains(err.Error(), "does not speak libvirt's protocol") {
+				t.Errorf("%v does not say what is wrong", err)
+			}
+		})
+	}
+}
+
+func Example() {
+	t, err := libvirt.New(libvirt.Config{
+		URI:    "qemu:///session",
+		Socket: filepath.Join("no", "such", "socket"),
+		Probe:  probe.Probe{Kind: probe.SSH, Port: 22},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = t.Get(context.Background(), transport.Ref{StudioID: "lab", SessionID: "ws-042"})
+	fmt.Println(err)
+	// Output:
+	// unreachable: connecting to the libvirt of lab/ws-042: dial unix no/such/socket: connect: no such file or directory
+}

@@ -1,0 +1,70 @@
+package libvirt
+
+import (
+	"fmt"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/digitalocean/go-libvirt"
+)
+
+// domain is one domain as a call has found it.
+type domain struct {
+	libvirt.Domain
+	state libvirt.DomainState
+}
+
+// find looks a domain up, by its UUID if the session's id is written as one,
+// else by its name.
+func find(l *libvirt.Libvirt, session string) (domain, error) {
+	var (
+		d   domain
+		err error
+	)
+	if id, ok := parseUUID(session); ok {
+		d.Domain, err = l.DomainLookupByUUID(id)
+	} else {
+		d.Domain, err = l.DomainLookupByName(session)
+	}
+	if err != nil {
+		return d, err
+	}
+	return d, d.look(l)
+}
+
+// look reads the state anew.
+func (d *domain) look(l *libvirt.Libvirt) error {
+	state, _, err := l.DomainGetState(d.Domain, 0)
+	d.state = libvirt.DomainState(state)
+	return err
+}
+
+// active reports whether there is something that runs, if only to its end.
+func (d *domain) active() bool {
+	return d.state != libvirt.DomainShutoff && d.state != libvirt.DomainCrashed
+}
+
+// session is the domain as a session. READY means no more than that it runs.
+func (d *domain) session(ref transport.Ref) transport.Session {
+	s := transport.Session{Ref: ref}
+	switch d.state {
+	case libvirt.DomainRunning, libvirt.DomainBlocked:
+		s.State = fsm.Ready
+	case libvirt.DomainPaused:
+		s.State, s.StatusCode = fsm.StartInProgress, "PAUSED"
+		s.StatusMessage = "the domain is there, and paused; where nobody else does, virsh resume lets it go on"
+	case libvirt.DomainShutdown:
+		s.State = fsm.StopInProgress
+	case libvirt.DomainShutoff:
+		s.State = fsm.Stopped
+	case libvirt.DomainCrashed:
+		s.State, s.StatusCode, s.StatusMessage = fsm.StartFailed, "CRASHED", "the domain has crashed, and is kept as it was"
+	case libvirt.DomainPmsuspended:
+		s.State, s.StatusCode = fsm.StartInProgress, "SUSPENDED"
+		s.StatusMessage = "the guest has suspended itself; virsh dompmwakeup wakes it"
+	default:
+		s.State = fsm.State(fmt.Sprintf("LIBVIRT_STATE_%d", d.state)) // as new as it is to us
+	}
+	return s
+}

@@ -1,0 +1,157 @@
+package libvirt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/digitalocean/go-libvirt"
+	"github.com/google/uuid"
+)
+
+// Transport starts, looks at and stops the domains of one libvirt daemon. Make
+// it by [New]. It keeps no connection, and needs no Close.
+type Transport struct{ config Config }
+
+// New makes a Transport of c. An error names the field that cannot be; whether
+// the daemon is there is seen when it is called.
+func New(c Config) (*Transport, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	return &Transport{config: c}, nil
+}
+
+// Traits: libvirt starts no domain that runs.
+func (t *Transport) Traits(transport.Ref) transport.Traits {
+	return transport.Traits{Repeat: transport.ByState}
+}
+
+// Start starts the domain, unless it is there already, which its state says and no
+// error does. The answer is START_IN_PROGRESS where Get would ask the probe
+// first. A domain that libvirt could not start is START_FAILED, with libvirt's
+// own error; a want of memory is Capacity, and a domain that is being shut
+// down a Conflict.
+func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	if err := check(in.Ref, in.ClientToken); err != nil {
+		return transport.Session{}, err
+	}
+	var s transport.Session
+	err := t.call(ctx, in.Ref, func(l *libvirt.Libvirt) error {
+		d, err := find(l, in.SessionID)
+		if err != nil {
+			return err
+		}
+		s, err = start(l, d, in.Ref)
+		return err
+	})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	if s.State == fsm.Ready && t.config.Probe.Kind != 0 {
+		s.State = fsm.StartInProgress // Get asks
+	}
+	return s, nil
+}
+
+func start(l *libvirt.Libvirt, d domain, ref transport.Ref) (transport.Session, error) {
+	var failed error
+	if !d.active() {
+		failed = l.DomainCreate(d.Domain)
+		if err := d.look(l); err != nil {
+			return transport.Session{}, unclear(ref, failed, err)
+		}
+	}
+	if d.state == libvirt.DomainShutdown {
+		return transport.Session{}, &transport.Error{Kind: transport.Conflict,
+			Message: fmt.Sprintf("%s is being shut down", ref)}
+	}
+	if failed == nil || d.active() {
+		return d.session(ref), nil // by us, or by somebody else meanwhile
+	}
+	var verdict libvirt.Error
+	if !errors.As(failed, &verdict) {
+		return transport.Session{}, failed
+	}
+	return refusedStart(ref, verdict)
+}
+
+// unclear is a start after which the domain could not be looked at.
+func unclear(ref transport.Ref, failed, err error) error {
+	return &transport.Error{Err: fmt.Errorf("looking at %s after its start: %w", ref, errors.Join(failed, err))}
+}
+
+// refusedStart is a start that failed, of a domain that was seen not to run after it.
+func refusedStart(ref transport.Ref, e libvirt.Error) (transport.Session, error) {
+	switch {
+	case kindOf(e) != transport.Internal:
+		return transport.Session{}, refusal(ref, e)
+	case libvirt.ErrorNumber(e.Code) == libvirt.ErrNoMemory, strings.Contains(e.Message, "Cannot allocate memory"):
+		return transport.Session{}, &transport.Error{Kind: transport.Capacity, Code: code(e), Message: e.Message, Err: e}
+	}
+	return transport.Session{Ref: ref, State: fsm.StartFailed, StatusCode: code(e), StatusMessage: e.Message}, nil
+}
+
+// Get reads the domain's state, and asks the probe where it runs.
+func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	if err := ref.Check(); err != nil {
+		return transport.Session{}, err
+	}
+	var s transport.Session
+	err := t.call(ctx, ref, func(l *libvirt.Libvirt) error {
+		d, err := find(l, ref.SessionID)
+		s = d.session(ref)
+		return err
+	})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	if s.State != fsm.Ready {
+		return s, nil
+	}
+	return t.config.Probe.Settle(ctx, s, t.host(ref))
+}
+
+// Stop asks the guest to shut down, as its power button would. It may take its
+// time, or take no notice. A domain that does not run is a Conflict.
+func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
+	if err := check(in.Ref, in.ClientToken); err != nil {
+		return transport.Session{}, err
+	}
+	err := t.call(ctx, in.Ref, func(l *libvirt.Libvirt) error {
+		d, err := find(l, in.SessionID)
+		switch {
+		case err != nil:
+			return err
+		case !d.active():
+			return &transport.Error{Kind: transport.Conflict, Message: fmt.Sprintf("%s does not run", in.Ref)}
+		}
+		return l.DomainShutdown(d.Domain)
+	})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return transport.Session{Ref: in.Ref, State: fsm.StopInProgress}, nil
+}
+
+func (t *Transport) host(ref transport.Ref) string {
+	return strings.NewReplacer("{studio}", ref.StudioID, "{session}", ref.SessionID).Replace(t.config.Host)
+}
+
+func check(ref transport.Ref, token string) error {
+	if err := ref.Check(); err != nil {
+		return err
+	}
+	return transport.CheckToken(token)
+}
+
+// parseUUID reads the one form that libvirt prints.
+func parseUUID(text string) (libvirt.UUID, bool) {
+	id, err := uuid.Parse(text)
+	return libvirt.UUID(id), err == nil && len(text) == 36
+}
