@@ -124,7 +124,11 @@ func (j *judge) sentOnTheirClock() (sent time.Time, margin time.Duration, sure b
 }
 
 func (j *judge) returnedSince() {
-	j.failed(store.ReturnedToStopped, "the session was started, and has been stopped since")
+	text := "the session was started, and has been stopped since"
+	if m := j.a.session.StatusMessage; m != "" {
+		text += ": " + clean(m)
+	}
+	j.failed(store.ReturnedToStopped, text)
 }
 
 // clear lets the operation be sent again, unless it is not wanted any more, or

@@ -155,7 +155,9 @@ func (r *run) begin(c call) answer {
 
 // heard completes an answer and tells the lane.
 func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
-	a.at = r.e.now()
+	if a.at.IsZero() {
+		a.at = r.e.now()
+	}
 	a.read(s, err)
 	mono := time.Now()
 	r.mu.Lock()
@@ -243,10 +245,10 @@ func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.R
 	}
 	answers := make([]answer, n)
 	voice := 0
+	whole.at = r.e.now() // of all, so that what was looked at together stays together
 	for i := range answers {
 		answers[i] = whole
 		answers[i].call = calls[i]
-		answers[i].at = r.e.now()
 		answers[i].read(results[i].Session, results[i].Err)
 		if answers[i].weight() > answers[voice].weight() {
 			voice = i

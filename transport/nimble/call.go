@@ -1,6 +1,7 @@
 package nimble
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -120,7 +121,11 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 		GetConn: func(string) { c.dialed.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
 	})
-	resp, err := c.client.http.Do(req.WithContext(ctx))
+	req, err := ownBody(req.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.client.http.Do(req)
 	if err == nil && resp.Request != nil && resp.Request.Response != nil {
 		_ = resp.Body.Close()
 		return nil, &transport.Error{Kind: transport.Unreachable, HTTPStatusCode: resp.Request.Response.StatusCode,
@@ -130,6 +135,22 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 		resp.Body = limited{io.LimitReader(resp.Body, maxAnswer+1), resp.Body}
 	}
 	return resp, err
+}
+
+// ownBody gives a copy of a request a body that nobody else closes. The SDK closes
+// its own as soon as the answer begins, and if net/http has not seen its end by
+// then it cuts the connection in the middle of the answer.
+func ownBody(req *http.Request) (*http.Request, error) {
+	if req.Body == nil {
+		return req, nil
+	}
+	text, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+	req.Body, err = req.GetBody()
+	return req, err
 }
 
 // limited is the beginning of a body, whoever reads it. It is counted after
