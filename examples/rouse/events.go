@@ -21,11 +21,13 @@ func (t *tool) eventsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "events",
 		Short: "Print what has happened, in order",
-		Long: `Events prints the feed: each change of an operation, in order and without a gap.
+		Long: `Events prints the feed: each change of an operation, in order and without a
+gap.
 
-With --after it goes on behind an event, named by its number or, which also shows
-that it is the same feed, by its cursor (see --json). If events were lost between,
-because they were pruned or a backup was restored, it says so and prints none.
+With --after it goes on behind an event, named by its number or, which also
+shows that it is the same feed, by its cursor (see --json). If events were lost
+between, because they were pruned or a backup was restored, it says so and
+prints none.
 
 With --follow it goes on as events come, until Ctrl-C. It looks about once a
 second, and holds the database only while it looks; events of a running "rouse
@@ -87,7 +89,7 @@ func (t *tool) events(ctx context.Context, d *desk, p *place) error {
 		}
 		p.exact = false
 	}
-	feed := &feedPrinter{tool: t, at: p.cursor, seq: p.seq, all: true}
+	feed := &feedPrinter{tool: t, at: p.cursor, seq: p.seq, all: true, pages: true}
 	err := feed.follow(d.engine.Events(ctx, p.cursor))
 	p.cursor, p.seq = feed.at, feed.seq
 	return err
@@ -123,10 +125,14 @@ type feedPrinter struct {
 	seq  uint64            // events up to it are not printed
 	all  bool              // on a terminal too; else only ends are printed there
 	ends map[fsm.Phase]int // counts them; nil: it does not
+
+	pages bool // those of a page are aligned with each other, and printed together
+	page  [][]string
 }
 
 func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 	s := f.tool.screen
+	defer f.turn()
 	for ev, err := range events {
 		if err != nil {
 			return err
@@ -143,10 +149,19 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 		case f.tool.json:
 			s.record(eventRecordOf(ev))
 		case f.all || ev.To.Ended() || s.width(s.out) == 0:
-			s.table(eventRows([]engine.Event{ev}, true))
+			f.page = append(f.page, eventRows([]engine.Event{ev}, true)...)
+			if !f.pages || len(f.page) >= tablePage {
+				f.turn()
+			}
 		}
 	}
 	return nil
+}
+
+// turn prints the page, and begins another.
+func (f *feedPrinter) turn() {
+	f.tool.screen.table(f.page)
+	f.page = nil
 }
 
 // eventRows are events for a person; with says whose they are.

@@ -29,6 +29,9 @@ type usageError struct{ err error }
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// errHelped: the help was printed in place of what was not asked for.
+var errHelped = errors.New("no command is given")
+
 func usagef(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
@@ -41,8 +44,11 @@ func (t *tool) report(c *cobra.Command, err error) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.Is(err, errHelped):
+		return exitUsage
 	case errors.As(err, &held):
 		t.screen.complain("%s", heldText(held))
+		t.screen.note("a \"rouse run --until-idle\" from a timer, in place of a \"rouse run\" that goes on, leaves the file free in between")
 		return exitHeld
 	case errors.As(err, &usage), invalid(err) != "":
 		t.screen.complain("%s", plain(err))
@@ -87,6 +93,10 @@ func plain(err error) string {
 	var damaged *bolt.CorruptError
 	if errors.As(err, &damaged) {
 		text = strings.Replace(text, fmt.Sprintf(": run: rouse check --db %q", damaged.Path), "", 1)
+	}
+	var provider *transport.Error
+	if errors.As(err, &provider) {
+		text = strings.Replace(text, provider.Error(), worded(provider.Error()), 1)
 	}
 	for _, prefix := range []string{"engine: ", "store: ", "bolt: "} {
 		text = strings.ReplaceAll(strings.TrimPrefix(text, prefix), ": "+prefix, ": ")

@@ -147,8 +147,8 @@ func (t *tool) sessionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sessions STUDIO",
 		Short: "List a studio's sessions, as the provider knows them",
-		Long: `Sessions lists a studio's sessions as the provider lists them. Where it cannot be
-reached, it lists those that were asked for here, as they were last seen.`,
+		Long: `Sessions lists a studio's sessions as the provider lists them. Where it cannot
+be reached, it lists those that were asked for here, as they were last seen.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := transport.CheckID("studio id", args[0]); err != nil {
@@ -198,7 +198,7 @@ func sessionRow(k engine.Known, now time.Time) []string {
 	}
 	if !k.Live {
 		seen = "-"
-		if !k.SeenAt.IsZero() {
+		if k.Session.State != "" && !k.SeenAt.IsZero() {
 			seen = fmt.Sprintf("%s ago", span(now.Sub(k.SeenAt)))
 		}
 	}

@@ -16,10 +16,10 @@ import (
 
 // database is where the database is, as --db, ROUSE_DB and the system say.
 type database struct {
-	path      string // of --db
-	mustExist bool   // the command makes no sense on a new one
-	local     string // where every user may make a folder that outlives a restart
-	openFile  func(path string, c bolt.Config) (*bolt.Store, error)
+	path     string // of --db
+	mayMake  bool   // the command makes one where there is none
+	local    string // where every user may make a folder that outlives a restart
+	openFile func(path string, c bolt.Config) (*bolt.Store, error)
 }
 
 func (d *database) flags(f *pflag.FlagSet) {
@@ -53,17 +53,19 @@ func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, 
 	}
 	folder := privateFolder(d.local)
 	local := filepath.Join(folder, "rouse.db")
-	if d.mustExist && !exists(path) && exists(local) {
-		path = local
-	}
-	s, path, err := d.openAt(path, c, note)
-	if !errors.Is(err, bolt.ErrNetworkFS) {
-		return s, path, err
+	var elsewhere error
+	if d.mayMake || exists(path) || !exists(local) {
+		var s *bolt.Store
+		s, path, err = d.openAt(path, c, note)
+		if !errors.Is(err, bolt.ErrNetworkFS) {
+			return s, path, err
+		}
+		elsewhere = err
 	}
 	// Studio homes lie on file servers, whose locks and syncs bolt does not
 	// trust. A folder of this machine is safe, but of this machine only.
 	if perr := makePrivate(folder); perr != nil {
-		return nil, "", errors.Join(err, perr)
+		return nil, "", errors.Join(elsewhere, perr)
 	}
 	note("your state folder is on a network file system: using %s, which only this machine sees", local)
 	return d.openAt(local, c, note)
@@ -74,8 +76,8 @@ func (d *database) openAt(path string, c bolt.Config, note func(string, ...any))
 		path = abs
 	}
 	isNew := !exists(path)
-	if isNew && d.mustExist {
-		return nil, path, fmt.Errorf("there is no database at %s", path)
+	if isNew && !d.mayMake {
+		return nil, path, fmt.Errorf("there is no database at %s: \"rouse start\" and \"rouse run\" make one", path)
 	}
 	s, err := d.openFile(path, c)
 	if err == nil && isNew {

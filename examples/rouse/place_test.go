@@ -91,7 +91,7 @@ func TestNetworkHome(t *testing.T) {
 	if status, text := rouse("check"); status != 0 || !strings.Contains(text, "1 operations") {
 		t.Errorf("status %d: %s", status, text)
 	}
-	status, text := rouse("--db", filepath.Join(home, "my.db"), "ls")
+	status, text := rouse("--db", filepath.Join(home, "my.db"), "start", "lab", "ws-1")
 	if status != 1 || !strings.Contains(text, "choose a file on a disk of this machine") {
 		t.Errorf("with --db: status %d: %s", status, text)
 	}

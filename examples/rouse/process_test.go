@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,7 +107,8 @@ func TestHeld(t *testing.T) {
 	for _, args := range [][]string{{"start", "lab", "ws-2"}, {"ls"}, {"check"}, {"run"}} {
 		second := launch(t, env, args...)
 		second.exit(3)
-		if text := second.errOut.String(); !strings.Contains(text, "is held by rouse (pid ") || !strings.Contains(text, "stop it") {
+		if text := second.errOut.String(); !strings.Contains(text, "is held by rouse (pid ") || !strings.Contains(text, "stop it") ||
+			!strings.Contains(text, `"rouse run --until-idle" from a timer`) {
 			t.Errorf("rouse %q says %s", args, text)
 		}
 	}
@@ -115,42 +117,66 @@ func TestHeld(t *testing.T) {
 	launch(t, env, "start", "lab", "ws-2").exit(0)
 }
 
-// TestCredentials: what is wrong with credentials is a reason to wait, and no
-// failure; the secret is in no output and not in the file.
-func TestCredentials(t *testing.T) {
+// TestRefusedCredentials: what is wrong with credentials is a reason to wait, and
+// no failure; who waits for it is told, and not kept waiting. The secret is in no
+// output and not in the file.
+func TestRefusedCredentials(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string][]string{
-		"refused": {"AWS_SECRET_ACCESS_KEY=wrong-secret"},
-		"none":    {"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			provider, env := fixture(t, shortBoot)
-			if err := provider.up(); err != nil {
-				t.Fatal(err)
-			}
-			p := launch(t, append(env, change...), "start", "lab", "ws-1", "--wait")
-			p.until("credentials are missing or refused")
-			p.until("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile")
-			p.interrupt()
-			p.exit(1)
-			p = launch(t, env, "run", "--until-idle")
-			p.exit(0)
-			if !strings.Contains(p.errOut.String(), "1 SUCCEEDED; 0 active") {
-				t.Errorf("it says %s", p.errOut)
-			}
-			for _, e := range env {
-				path, ok := strings.CutPrefix(e, "ROUSE_DB=")
-				if !ok {
-					continue
-				}
-				file, err := os.ReadFile(path)
-				if err != nil || bytes.Contains(file, []byte(secret)) || bytes.Contains(file, []byte(keyID)) {
-					t.Errorf("%s holds credentials, or cannot be read: %v", path, err)
-				}
-			}
-		})
+	provider, env := fixture(t, shortBoot)
+	if err := provider.up(); err != nil {
+		t.Fatal(err)
 	}
+	wrong := append(slices.Clone(env), "AWS_SECRET_ACCESS_KEY=wrong-secret")
+	p := launch(t, wrong, "start", "lab", "ws-1", "--wait")
+	p.until("credentials are missing or refused")
+	p.exit(1)
+	if text := p.errOut.String(); !strings.Contains(text, refusedText+"; operation ") || !strings.Contains(text, "stays QUEUED") {
+		t.Errorf("start --wait says %s", text)
+	}
+	p = launch(t, wrong, "run", "--until-idle")
+	p.exit(1)
+	for _, want := range []string{
+		"rouse: lane lab waits: credentials are missing or refused",
+		"rouse: nothing ended; 1 active (1 held: the credentials are refused)",
+		"rouse: " + refusedText + "; 1 operation stays active",
+	} {
+		if !strings.Contains(p.errOut.String(), want) {
+			t.Errorf("run --until-idle says %s, and not %q", p.errOut, want)
+		}
+	}
+	if strings.Contains(p.errOut.String()+p.out.String(), "wrong-secret") {
+		t.Error("the output holds the secret")
+	}
+
+	p = launch(t, env, "run", "--until-idle")
+	p.exit(0)
+	if !strings.Contains(p.errOut.String(), "1 SUCCEEDED; 0 active") {
+		t.Errorf("it says %s", p.errOut)
+	}
+	for _, e := range env {
+		path, ok := strings.CutPrefix(e, "ROUSE_DB=")
+		if !ok {
+			continue
+		}
+		file, err := os.ReadFile(path)
+		if err != nil || bytes.Contains(file, []byte(secret)) || bytes.Contains(file, []byte(keyID)) {
+			t.Errorf("%s holds credentials, or cannot be read: %v", path, err)
+		}
+	}
+}
+
+// TestNoCredentials: where there are none, "run" waits for them and says so.
+func TestNoCredentials(t *testing.T) {
+	t.Parallel()
+	provider, env := fixture(t, shortBoot)
+	if err := provider.up(); err != nil {
+		t.Fatal(err)
+	}
+	launch(t, env, "start", "lab", "ws-1").exit(0)
+	p := launch(t, append(slices.Clone(env), "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="), "run")
+	p.until("no AWS credentials were found: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	p.interrupt()
+	p.exit(0)
 }
 
 // TestFollow: a follower sees what other processes do, and lets them.
@@ -186,7 +212,7 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 	defer func() { _ = full.Close() }()
 	var stderr bytes.Buffer
 	db := filepath.Join(t.TempDir(), "rouse.db")
-	if got := run(t.Context(), []string{"--db", db, "stats"}, full, &stderr); got != 1 {
+	if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1"}, full, &stderr); got != 1 {
 		t.Errorf("exit status %d, want 1; it says %s", got, &stderr)
 	}
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"net"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -19,6 +21,8 @@ const defaultRegion = "us-east-1"
 // provider is how the provider is reached, as flags and the SDK's settings say.
 type provider struct {
 	endpoint, region, profile string
+
+	credentials aws.CredentialsProvider // of client
 }
 
 func (p *provider) flags(f *pflag.FlagSet) {
@@ -60,10 +64,27 @@ func (p *provider) client(ctx context.Context) (*nimble.Client, error) {
 		return nil, usagef("no endpoint is set: give --endpoint URL, or set AWS_ENDPOINT_URL_NIMBLE (the service that AWS hosted has ended)")
 	}
 	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, usagef("endpoint %q is not an http or https URL", endpoint)
+		return nil, usagef("endpoint %q is not an http or https URL%s", endpoint, meantURL(endpoint))
 	}
 	cfg.BaseEndpoint = aws.String(endpoint)
+	p.credentials = cfg.Credentials
 	return nimble.NewFromConfig(cfg), nil
+}
+
+// meantURL asks back where only the scheme was left out.
+func meantURL(endpoint string) string {
+	if strings.Contains(endpoint, "://") {
+		return ""
+	}
+	scheme := "https://"
+	u, err := url.Parse(scheme + endpoint)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		scheme = "http://"
+	}
+	return ": did you mean " + scheme + endpoint + "?"
 }
 
 // endpointOf is what the SDK's settings say for this service, else for all.

@@ -11,37 +11,65 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
-	"github.com/rouse-dev/rouse/store"
 )
 
+// runFlags are the flags of "run".
+type runFlags struct {
+	untilIdle bool
+	atMost    time.Duration // 0: for ever
+}
+
 func (t *tool) runCommand() *cobra.Command {
-	var untilIdle bool
+	var r runFlags
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Carry out what is queued",
-		Long: `Run carries out what is queued, until it is interrupted (Ctrl-C, SIGTERM). It
-prints a line for each event; on a terminal, for each end, and a status line.
+		Long: `Run carries out what is queued, until it is interrupted. It prints a line for
+each event; on a terminal, for each end, and a status line.
 
-With --until-idle it ends when nothing is left to do now: no operation is active
-but starts whose not-before lies ahead, paused ones, and ones held because they
-look expired while this machine's clock is in doubt. That is exit status 0,
-whatever became of the operations: see the summary, or "rouse ls".`,
+With --until-idle it ends when nothing is left to do now: no operation is
+active but starts whose not-before lies ahead, paused ones, ones held because
+they look expired while this machine's clock is in doubt, and ones whose
+credentials the provider has refused for ten seconds. While the provider cannot
+be reached it waits: --for bounds that.
+
+Ctrl-C and SIGTERM end it cleanly: calls under way are finished or given up,
+what is known is on disk, and the next run goes on. A second Ctrl-C ends it at
+once, which loses nothing either.
+
+Exit status: 0 idle, or without --until-idle interrupted, whatever became of
+the operations: see the summary, or "rouse ls". 1 no credentials were found, or
+they were refused; the time of --for is up, and the message says what still
+waits and why; or --until-idle was interrupted. 2 wrong usage. 3 another
+process holds the database.`,
 		Example: `  rouse run
-  rouse run --until-idle --endpoint http://127.0.0.1:8080`,
+  rouse run --until-idle --for 10m --endpoint http://127.0.0.1:8080`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if c.Flags().Changed("for") {
+				if err := checkFor(r.atMost); err != nil {
+					return err
+				}
+			}
 			client, err := t.provider.client(c.Context())
 			if err != nil {
 				return err
 			}
-			return t.with(client, func(d *desk) error { return t.run(c.Context(), d, untilIdle) })
+			if r.untilIdle {
+				if err := t.provider.search(c.Context()); err != nil {
+					return err
+				}
+			}
+			t.db.mayMake = true
+			return t.with(client, func(d *desk) error { return t.run(c.Context(), d, r) })
 		},
 	}
-	c.Flags().BoolVar(&untilIdle, "until-idle", false, "end when nothing is left to do now")
+	c.Flags().BoolVar(&r.untilIdle, "until-idle", false, "end when nothing is left to do now")
+	c.Flags().DurationVar(&r.atMost, "for", 0, "end after this `DURATION` at the latest")
 	return c
 }
 
-func (t *tool) run(ctx context.Context, d *desk, untilIdle bool) error {
+func (t *tool) run(ctx context.Context, d *desk, r runFlags) error {
 	head, err := d.store.Head(ctx)
 	if err != nil {
 		return err
@@ -53,7 +81,7 @@ func (t *tool) run(ctx context.Context, d *desk, untilIdle bool) error {
 		ctx, stop := context.WithCancel(ctx)
 		go func() { followed <- feed.follow(d.engine.Follow(ctx, feed.at)) }()
 		var err error
-		rest, err = t.supervise(ctx, d, untilIdle)
+		rest, err = t.supervise(ctx, d, r)
 		stop()
 		return errors.Join(err, <-followed)
 	})
@@ -63,11 +91,11 @@ func (t *tool) run(ctx context.Context, d *desk, untilIdle bool) error {
 	if ferr := feed.follow(d.engine.Events(late, feed.at)); err == nil || errors.Is(err, context.Canceled) {
 		err = errors.Join(err, ferr)
 	}
-	return t.ran(late, d, feed, rest, untilIdle, err)
+	return t.ran(late, d, feed, rest, r, err)
 }
 
 // ran says what a run came to.
-func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idleness, untilIdle bool, err error) error {
+func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idleness, r runFlags, err error) error {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -77,8 +105,14 @@ func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idlenes
 	}
 	active := s.Operations[fsm.Queued] + s.Operations[fsm.Starting]
 	t.screen.note("%s", summary(feed.ends, active, rest))
-	if err != nil && untilIdle {
-		return fmt.Errorf("interrupted before all was done: %d operations stay active, and \"rouse run\" goes on with them", active)
+	stay := plural(active, "operation stays", "operations stay") + " active, and \"rouse run\" goes on"
+	switch {
+	case err != nil && r.untilIdle:
+		return fmt.Errorf("interrupted before all was done: %s", stay)
+	case err == nil && rest.late != "":
+		return fmt.Errorf("the time is up (--for %v), and still waiting are %s", r.atMost, rest.late)
+	case err == nil && rest.refused > 0:
+		return fmt.Errorf("%s; %s", refusedText, stay)
 	}
 	return nil
 }
@@ -101,18 +135,19 @@ func summary(ends map[fsm.Phase]int, active int, rest idleness) string {
 	return text
 }
 
-// supervise shows how the engine fares until ctx ends, or until it is idle.
-func (t *tool) supervise(ctx context.Context, d *desk, untilIdle bool) (idleness, error) {
+// supervise shows how the engine fares until ctx ends, until it is idle, or until
+// its time is up.
+func (t *tool) supervise(ctx context.Context, d *desk, r runFlags) (idleness, error) {
 	const every = 200 * time.Millisecond
-	nap, told := every, map[string]engine.Waiting{}
+	nap, told, up := every, map[string]toldLane{}, after(r.atMost)
 	for {
 		s, err := d.engine.Stats(ctx)
 		if err != nil {
 			return idleness{}, err
 		}
-		t.tell(s, told)
+		t.tell(ctx, s, told)
 		began := time.Now()
-		if untilIdle && s.Running {
+		if r.untilIdle && s.Running {
 			rest, idle, err := d.idle(ctx, s)
 			if err != nil || idle {
 				return rest, err
@@ -122,37 +157,53 @@ func (t *tool) supervise(ctx context.Context, d *desk, untilIdle bool) (idleness
 		select {
 		case <-ctx.Done():
 			return idleness{}, ctx.Err()
+		case <-up:
+			return d.late(ctx)
 		case <-time.After(nap):
 		}
 	}
 }
 
+// toldLane is what was printed last of a lane.
+type toldLane struct {
+	blocked engine.Waiting
+	at      time.Time
+}
+
 // tell shows the engine's state: as the status line, or, where there is no
-// terminal, a line when a lane is blocked and when it goes on.
-func (t *tool) tell(s engine.Stats, told map[string]engine.Waiting) {
+// terminal, a line when a lane is blocked, now and then while it is, and when it
+// goes on.
+func (t *tool) tell(ctx context.Context, s engine.Stats, told map[string]toldLane) {
 	now := time.Now()
 	for _, l := range s.Lanes {
 		was := told[l.Name]
-		told[l.Name] = l.Blocked
-		t.hint(l.Blocked)
+		if l.Blocked == was.blocked && (l.Blocked == "" || now.Sub(was.at) < again) {
+			continue
+		}
+		told[l.Name] = toldLane{l.Blocked, now}
+		t.hint(ctx, l.Blocked)
 		switch {
-		case t.screen.live() || l.Blocked == was:
+		case t.screen.live():
 		case l.Blocked == "":
 			t.screen.note("lane %s goes on", l.Name)
 		default:
-			t.screen.note("lane %s waits: %s", l.Name, reasonText(l.Blocked))
+			t.screen.note("lane %s waits: %s, for %s", l.Name, reasonText(l.Blocked), span(now.Sub(l.Since)))
 		}
 	}
 	t.screen.status("%s", statusLine(s, now))
 }
 
 // hint says, once, what only the user can do about a reason for waiting.
-func (t *tool) hint(r engine.Waiting) {
+func (t *tool) hint(ctx context.Context, r engine.Waiting) {
 	if r != engine.Credentials || t.hinted {
 		return
 	}
 	t.hinted = true
-	t.screen.note("the provider takes no call without valid credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile; also look at this machine's clock")
+	if err := t.provider.search(ctx); err != nil {
+		t.screen.note("%s", plain(err))
+		return
+	}
+	t.screen.note("%s", refusedText)
 }
 
 func statusLine(s engine.Stats, now time.Time) string {
@@ -192,56 +243,4 @@ func (d *desk) run(ctx context.Context, while func(ctx context.Context) error) e
 		return rerr // while's error is its echo
 	}
 	return err
-}
-
-// idleness counts what is active and has nothing to do now.
-type idleness struct{ scheduled, paused, held int }
-
-func (r idleness) String() string {
-	var parts []string
-	for _, p := range []struct {
-		n    int
-		what string
-	}{{r.scheduled, "scheduled for later"}, {r.paused, "paused"}, {r.held, "held: this machine's clock is in doubt"}} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// idle reports whether nothing is left to do now, and what is active even so.
-func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error) {
-	var rest idleness
-	if s.Operations[fsm.Queued]+s.Operations[fsm.Starting] == 0 {
-		return rest, true, nil
-	}
-	paused := map[string]bool{}
-	for _, l := range s.Lanes {
-		paused[l.Name] = l.Paused
-	}
-	now := time.Now()
-	for op, err := range d.engine.List(ctx, engine.Filter{Active: true}) {
-		switch {
-		case err != nil:
-			return rest, false, err
-		case op.Sent != store.SentNo:
-			return rest, false, nil
-		case op.NotBefore.After(now):
-			rest.scheduled++
-			continue
-		case paused[op.Lane] && op.ExpiresAt.After(now):
-			rest.paused++
-			continue
-		}
-		x, err := d.engine.Explain(ctx, op.ID)
-		if err != nil {
-			return rest, false, err
-		}
-		if x.Reason != engine.ClockHeld {
-			return rest, false, nil
-		}
-		rest.held++
-	}
-	return rest, true, nil
 }

@@ -177,6 +177,45 @@ func cut(line string, width int) string {
 	return line[:fits] + "…"
 }
 
+// paragraph prints a text behind a head. On a terminal it is broken between
+// words, and goes on below its beginning.
+func (s *screen) paragraph(head, text string) {
+	for _, line := range fold(clean(head), clean(text), s.width(s.out)) {
+		s.write(line + "\n")
+	}
+}
+
+// fold breaks a text between words; a word that is longer than a line stands
+// alone. Width 0: it does not.
+func fold(head, text string, width int) []string {
+	if width <= 0 || columns(head+text) <= width {
+		return []string{head + text}
+	}
+	indent := strings.Repeat(" ", columns(head))
+	var lines []string
+	line := head
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == head || line == indent:
+			line += word
+		case columns(line)+1+columns(word) > width:
+			lines = append(lines, line)
+			line = indent + word
+		default:
+			line += " " + word
+		}
+	}
+	return append(lines, line)
+}
+
+func columns(text string) int {
+	n := 0
+	for _, r := range text {
+		n += columnsOf(r)
+	}
+	return n
+}
+
 // columnsOf is at least as many columns as r takes on a terminal: from U+1100 on
 // it may be two.
 func columnsOf(r rune) int {

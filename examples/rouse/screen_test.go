@@ -165,3 +165,69 @@ func TestNarrowTerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestFold: a long text goes on below its beginning, and no word is cut.
+func TestFold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"one two three", 0, "head one two three"},
+		{"one two three", 18, "head one two three"},
+		{"one two three", 13, "head one two\n     three"},
+		{"one two three", 12, "head one two\n     three"},
+		{"one two three", 4, "head one\n     two\n     three"},
+		{"日本 日本", 10, "head 日本\n     日本"},
+		{"", 3, "head "},
+	} {
+		if got := strings.Join(fold("head ", c.text, c.width), "\n"); got != c.want {
+			t.Errorf("fold(%q, %d) = %q, want %q", c.text, c.width, got, c.want)
+		}
+	}
+}
+
+// TestShowOnTerminal: no line of "show" is cut by a terminal of 80 columns.
+func TestShowOnTerminal(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	why := strings.Repeat("the dailies of the day before ", 6)
+	if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1", "--reason", why}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	var out bytes.Buffer
+	tool := newTool(&out, io.Discard)
+	tool.screen.width = func(io.Writer) int { return 80 }
+	if got := tool.execute(t.Context(), []string{"show", "lab", "ws-1", "--db", db}); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 81 {
+			t.Errorf("a line of %d columns: %s", len(line)-1, line)
+		}
+	}
+	if text := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(text, strings.TrimSpace(why)) {
+		t.Errorf("it prints\n%s", &out)
+	}
+}
+
+// TestHelpFits: each page of the help fits a terminal of 80 columns.
+func TestHelpFits(t *testing.T) {
+	t.Parallel()
+	pages := [][]string{{"--help"}}
+	for _, c := range newTool(io.Discard, io.Discard).commands().Commands() {
+		pages = append(pages, []string{c.Name(), "--help"})
+	}
+	for _, args := range pages {
+		var out bytes.Buffer
+		if got := run(t.Context(), args, &out, io.Discard); got != 0 || out.Len() == 0 {
+			t.Fatalf("rouse %q: exit status %d", args, got)
+		}
+		for line := range strings.Lines(out.String()) {
+			if len(line) > 81 {
+				t.Errorf("rouse %q: a line of %d columns: %s", args, len(line)-1, line)
+			}
+		}
+	}
+}

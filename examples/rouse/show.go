@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,10 +19,10 @@ import (
 func (t *tool) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show OPERATION | STUDIO SESSION",
-		Short: "Show an operation: why it waits, what comes next, what has happened",
-		Long: `Show tells all of an operation: why it waits and since when, what comes next, what
-would unblock it, and its events. A session's is its active operation, else its
-latest.`,
+		Short: "Show an operation: why it waits, what comes next, its events",
+		Long: `Show tells all of an operation: why it waits and since when, what comes next,
+what would unblock it, and its events. A session's is its active operation,
+else its latest.`,
 		Args: words(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTarget(args); err != nil {
@@ -60,11 +61,22 @@ func (d *desk) target(ctx context.Context, args []string) (engine.Operation, err
 	}
 	ref := engine.Ref{StudioID: args[0], SessionID: args[1]}
 	o, err := d.engine.Find(ctx, ref)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return o, &neverAskedError{ref}
+	case err != nil:
 		return o, fmt.Errorf("session %s: %w", ref, err)
 	}
 	return o, nil
 }
+
+// neverAskedError: no operation is known for a session.
+type neverAskedError struct{ ref engine.Ref }
+
+func (e *neverAskedError) Error() string {
+	return fmt.Sprintf("nothing was ever asked for %s %s", e.ref.StudioID, e.ref.SessionID)
+}
+func (e *neverAskedError) Unwrap() error { return store.ErrNotFound }
 
 // recordOperation prints an operation as JSON.
 func (t *tool) recordOperation(ctx context.Context, d *desk, id engine.ID) error {
@@ -103,7 +115,7 @@ func (t *tool) show(ctx context.Context, d *desk, id engine.ID) error {
 	}
 	for _, f := range fields(x, time.Now()) {
 		if f.text != "" {
-			t.screen.say("%-12s %s", f.name, f.text)
+			t.screen.paragraph(fmt.Sprintf("%-12s ", f.name), f.text)
 		}
 	}
 	if len(events) > 0 {
@@ -131,7 +143,7 @@ func fields(x engine.Explanation, now time.Time) []field {
 			field{"next step", at(x.Next, now)},
 			field{"unblocked by", x.Unblock})
 	} else {
-		out = append(out, field{"ended", at(o.FinishedAt, now)}, field{"because", errorOf(o)})
+		out = append(out, field{"ended", at(o.FinishedAt, now)}, field{"because", failureText(o)})
 	}
 	return append(out,
 		field{"attempts", fmt.Sprint(o.Attempts)},
@@ -174,7 +186,7 @@ func errorText(o engine.Operation, now time.Time) string {
 	if o.LastError == "" {
 		return ""
 	}
-	return o.LastError + ", " + when(o.LastErrorAt, now)
+	return failureText(o) + ", " + when(o.LastErrorAt, now)
 }
 
 func askedText(o engine.Operation, now time.Time) string {
@@ -204,6 +216,9 @@ func tokenText(o engine.Operation) string {
 func expiryText(o engine.Operation, now time.Time) string {
 	if o.Phase.Ended() || o.Sent == store.SentAccepted {
 		return ""
+	}
+	if pastExpiry(o, now) {
+		return fmt.Sprintf("past its expiry, %s: the next \"rouse run\" ends it EXPIRED", when(o.ExpiresAt, now))
 	}
 	return when(o.ExpiresAt, now) + " if it was not sent by then"
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/user"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -21,6 +21,7 @@ type startFlags struct {
 	expire                time.Duration
 	labels                []string
 	wait                  bool
+	atMost                time.Duration // of wait; 0: for ever
 }
 
 func (t *tool) startCommand() *cobra.Command {
@@ -28,15 +29,17 @@ func (t *tool) startCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "start STUDIO SESSION",
 		Short: "Ask for a session to be started",
-		Long: `Start asks for a session to be started, and returns when the request is on disk;
-no network is needed. "rouse run" carries it out.
+		Long: `Start asks for a session to be started, and returns when the request is on
+disk; no network is needed. "rouse run" carries it out.
 
-If an operation is active for the session, the request joins it. With --token it
-is idempotent: the same token again joins the operation, or meets it after its
-end, and never starts the session a second time.
+If an operation is active for the session, the request joins it. With --token
+it is idempotent: the same token again joins the operation, or meets it after
+its end, and never starts the session a second time.
 
 With --wait it carries out what is queued, in this process, until this request
-has ended: exit status 0 if the session is READY.`,
+has ended: exit status 0 if the session is READY. It ends with 1 if nothing can
+come of waiting (there are no credentials, or the provider refuses them), and
+when the time of --for is up. Ctrl-C ends the wait; the request stays.`,
 		Example: `  rouse start lab ws-1 --reason dailies
   rouse start lab ws-1 --not-before 08:30 --label show=aurora
   rouse start lab ws-1 --wait`,
@@ -47,7 +50,8 @@ has ended: exit status 0 if the session is READY.`,
 				return err
 			}
 			t.expiry = s.expire
-			return t.start(c.Context(), r, s.wait)
+			t.db.mayMake = true
+			return t.start(c.Context(), r, s)
 		},
 	}
 	f := c.Flags()
@@ -57,6 +61,7 @@ has ended: exit status 0 if the session is READY.`,
 	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE` to find it by; may be repeated")
 	f.StringVar(&s.why, "reason", "", "`TEXT` for people: what it is for")
 	f.BoolVar(&s.wait, "wait", false, "carry it out now, and wait for its end")
+	f.DurationVar(&s.atMost, "for", 0, "with --wait: wait for this `DURATION` at most")
 	return c
 }
 
@@ -83,8 +88,23 @@ func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (en
 	if s.expire <= 0 {
 		return r, usagef("--expire %v: it must be longer than nothing", s.expire)
 	}
+	if c.Flags().Changed("for") {
+		if err := checkFor(s.atMost); err != nil {
+			return r, err
+		}
+		if !s.wait {
+			return r, usagef("--for goes with --wait")
+		}
+	}
 	r.Labels, err = labels(s.labels)
 	return r, err
+}
+
+func checkFor(d time.Duration) error {
+	if d <= 0 {
+		return usagef("--for %v: it must be longer than nothing", d)
+	}
+	return nil
 }
 
 // labels reads NAME=VALUE texts.
@@ -116,11 +136,14 @@ func userName() string {
 	return name[:min(len(name), 128)]
 }
 
-func (t *tool) start(ctx context.Context, r engine.Request, wait bool) error {
+func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error {
 	client := t.provider.offline()
-	if wait {
+	if s.wait {
 		var err error
-		if client, err = t.provider.client(ctx); err != nil {
+		if client, err = t.provider.client(ctx); err == nil {
+			err = t.provider.search(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("nothing was queued: %w", err)
 		}
 	}
@@ -129,8 +152,8 @@ func (t *tool) start(ctx context.Context, r engine.Request, wait bool) error {
 		if err != nil {
 			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
 		}
-		if wait {
-			return t.await(ctx, d, receipt.Operation)
+		if s.wait {
+			return t.await(ctx, d, receipt.Operation, s.atMost)
 		}
 		return t.started(ctx, d, receipt)
 	})
@@ -152,7 +175,7 @@ func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 	case o.Phase.Ended():
 		t.screen.say("nothing to do: this token's operation %s is over: %s", o.ID, endText(o))
 	case !r.Created:
-		t.screen.say("joined operation %s of %s (%s, asked for by %s)", o.ID, name, o.Phase, orSomebody(o.RequestedBy))
+		t.screen.say("%s", joinedText(o, time.Now()))
 	case o.NotBefore.After(time.Now()):
 		t.screen.say("queued %s as operation %s, not before %s", name, o.ID, clock(o.NotBefore, time.Now()))
 	default:
@@ -161,67 +184,15 @@ func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 	return nil
 }
 
-// await carries out what is queued until one operation has ended, and shows how
-// it fares.
-func (t *tool) await(ctx context.Context, d *desk, o engine.Operation) error {
-	err := d.run(ctx, func(ctx context.Context) error {
-		ended := make(chan error, 1)
-		go func() {
-			_, err := d.engine.Wait(ctx, o.ID)
-			ended <- err
-		}()
-		defer t.screen.status("")
-		return t.watch(ctx, d, o.ID, ended)
-	})
-	var end *engine.EndError
-	o, gerr := d.engine.Get(context.WithoutCancel(ctx), o.ID)
-	switch {
-	case err != nil && !errors.As(err, &end):
-		return interrupted(err, fmt.Sprintf("operation %s stays %s, and \"rouse run\" goes on with it", o.ID, o.Phase))
-	case gerr != nil:
-		return gerr
-	case t.json:
-		t.screen.record(recordOf(engine.Explanation{Operation: o}))
-	case err == nil:
-		t.screen.say("%s", endText(o))
-	}
-	if err != nil {
-		return errors.New(endText(o))
-	}
-	return nil
-}
-
-// watch shows how an operation fares until ended tells of its end.
-func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan error) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	last := ""
-	for {
-		x, err := d.explain(ctx, id)
-		t.hint(x.Reason)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			return err
-		case err != nil || x.Operation.Phase.Ended() || x.Reason == engine.NotRunning: // ends, or is about to begin
-		case t.screen.live():
-			t.screen.status("%s", progress(x, time.Now()))
-		case shortly(x) != last:
-			last = shortly(x)
-			t.screen.note("%s", progress(x, time.Now()))
+// joinedText says what stands after a join: see store.Decide.
+func joinedText(o engine.Operation, now time.Time) string {
+	text := fmt.Sprintf("joined operation %s of %s %s (%s, asked for by %s): ", o.ID, o.Ref.StudioID, o.Ref.SessionID, o.Phase, orSomebody(o.RequestedBy))
+	if o.Sent == store.SentNo {
+		text += "the earlier not-before and the later expiry of the two count ("
+		if o.NotBefore.After(now) {
+			text += "not before " + clock(o.NotBefore, now) + ", "
 		}
-		select {
-		case err := <-ended:
-			return err
-		case <-tick.C:
-		}
+		text += "expires " + clock(o.ExpiresAt, now) + "); "
 	}
-}
-
-// interrupted says what stands when Ctrl-C cut a wait short; another error is
-// left as it is.
-func interrupted(err error, stands string) error {
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("interrupted: %s", stands)
-	}
-	return err
+	return text + "its own labels and reason stand"
 }

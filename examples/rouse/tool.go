@@ -58,8 +58,12 @@ func (t *tool) commands() *cobra.Command {
 request on disk, with or without a network; "run" carries out what is queued,
 each start once. Flags may stand before or after the command.
 
+With --json, what was asked for is printed as JSON; errors and notes stay plain
+text, and go to standard error.
+
 Exit status: 0 done as asked, 1 it ended otherwise, 2 wrong usage, 3 another
 process holds the database.`,
+		Version:       version(),
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -74,7 +78,8 @@ process holds the database.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("no command is given")
+				c.SetOut(t.screen.err)
+				return errors.Join(errHelped, c.Help())
 			}
 			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
 				return usagef("unknown command %q: did you mean %q?", args[0], like[0])
@@ -82,6 +87,8 @@ process holds the database.`,
 			return usagef("unknown command %q", args[0])
 		},
 	}
+	root.SetVersionTemplate(versionText() + "\n")
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	f := root.PersistentFlags()
 	f.BoolVar(&t.json, "json", false, "print one JSON object a line")
 	t.db.flags(f)

@@ -12,9 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/rouse-dev/rouse/engine"
-	"github.com/rouse-dev/rouse/fsm"
 )
 
 // keep is how long ended operations are remembered.
@@ -34,96 +31,6 @@ func words(ns ...int) cobra.PositionalArgs {
 		}
 		return fmt.Errorf("%s takes %s, and got %d: %q", c.Name(), want, len(args), args)
 	}
-}
-
-// statsRecord is what "stats" prints with --json.
-type statsRecord struct {
-	Path        string            `json:"path"`
-	StoreID     string            `json:"storeId"`
-	Operations  map[fsm.Phase]int `json:"operations"`
-	FirstEvent  uint64            `json:"firstEvent"`
-	LastEvent   uint64            `json:"lastEvent"`
-	Bytes       int64             `json:"bytes"`
-	FreeBytes   int64             `json:"freeBytes"`
-	Quarantined int               `json:"quarantined"`
-	Lanes       []laneStatsRecord `json:"lanes,omitempty"`
-}
-
-type laneStatsRecord struct {
-	Lane       string    `json:"lane"`
-	Paused     bool      `json:"paused"`
-	PausedBy   string    `json:"pausedBy,omitempty"`
-	RetryAfter time.Time `json:"retryAfter,omitzero"`
-}
-
-func (t *tool) statsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "stats",
-		Short: "Count what is stored, and say where",
-		Args:  words(0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			return t.with(t.provider.offline(), func(d *desk) error { return t.stats(c.Context(), d) })
-		},
-	}
-}
-
-func (t *tool) stats(ctx context.Context, d *desk) error {
-	s, err := d.engine.Stats(ctx)
-	if err != nil {
-		return err
-	}
-	if t.json {
-		r := statsRecord{
-			Path: d.path, StoreID: s.StoreID, Operations: s.Operations, FirstEvent: s.First, LastEvent: s.Head,
-			Bytes: s.Bytes, FreeBytes: s.FreeBytes, Quarantined: s.Quarantined,
-		}
-		for _, l := range s.Lanes {
-			r.Lanes = append(r.Lanes, laneStatsRecord{Lane: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, RetryAfter: l.RetryAfter})
-		}
-		t.screen.record(r)
-		return nil
-	}
-	t.screen.say("%-12s %s (%s, %s of it free)", "database", d.path, size(s.Bytes), size(s.FreeBytes))
-	for _, p := range fsm.Phases() {
-		t.screen.say("%-12s %d", strings.ToLower(string(p)), s.Operations[p])
-	}
-	if s.First <= s.Head {
-		t.screen.say("%-12s %d to %d", "events", s.First, s.Head)
-	}
-	if s.Quarantined > 0 {
-		t.screen.say("%-12s %s: see \"rouse check\"", "damaged", plural(s.Quarantined, "record", "records"))
-	}
-	for _, l := range s.Lanes {
-		if text := laneText(l, time.Now()); text != "" {
-			t.screen.say("%-12s %s %s", "lane", l.Name, text)
-		}
-	}
-	return nil
-}
-
-func laneText(l engine.LaneStats, now time.Time) string {
-	var parts []string
-	if l.Paused {
-		parts = append(parts, "paused by "+orSomebody(l.PausedBy))
-	}
-	if l.RetryAfter.After(now) {
-		parts = append(parts, "no call before "+clock(l.RetryAfter, now)+", as the provider asked")
-	}
-	return strings.Join(parts, ", ")
-}
-
-// size is a number of bytes for a person.
-func size(n int64) string {
-	const unit = 1000
-	switch {
-	case n < unit:
-		return fmt.Sprintf("%d B", n)
-	case n < unit*unit:
-		return fmt.Sprintf("%.1f kB", float64(n)/unit)
-	case n < unit*unit*unit:
-		return fmt.Sprintf("%.1f MB", float64(n)/(unit*unit))
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/(unit*unit*unit))
 }
 
 // checkRecord is what "check" prints with --json.
@@ -146,18 +53,13 @@ func (t *tool) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Read every record of the database, and say what is damaged",
-		Long:  `Check reads every record and looks whether it is as it was written, and whether the records agree. The exit status is 1 if any is damaged.`,
-		Args:  words(0),
+		Long: `Check reads every record and looks whether it is as it was written, and whether
+the records agree. The exit status is 1 if any is damaged.`,
+		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return t.existing(func(d *desk) error { return t.check(c.Context(), d) })
+			return t.with(t.provider.offline(), func(d *desk) error { return t.check(c.Context(), d) })
 		},
 	}
-}
-
-// existing is with for commands that make no sense on a new database.
-func (t *tool) existing(do func(d *desk) error) error {
-	t.db.mustExist = true
-	return t.with(t.provider.offline(), do)
 }
 
 func (t *tool) check(ctx context.Context, d *desk) error {
@@ -187,10 +89,11 @@ func (t *tool) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a checked copy of the database to a new file",
-		Long: `Backup writes a copy of the database to a new file, and reads it to check it. To
-restore, put it in the database's place while nothing runs. What was queued in it
-may have been started since: it is looked at first, and where a look cannot tell
-it ends FAILED (ambiguous) rather than be started twice; "rouse retry" starts it.`,
+		Long: `Backup writes a copy of the database to a new file, and reads it to check it.
+To restore, put it in the database's place while nothing runs. What was queued
+in it may have been started since: it is looked at first, and where a look
+cannot tell it ends FAILED (ambiguous) rather than be started twice; "rouse
+retry" starts it.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if args[0] == "" {
@@ -200,9 +103,11 @@ it ends FAILED (ambiguous) rather than be started twice; "rouse retry" starts it
 			if err != nil {
 				return err
 			}
-			return t.existing(func(d *desk) error {
+			return t.with(t.provider.offline(), func(d *desk) error {
 				err := d.store.Backup(c.Context(), path)
 				switch {
+				case errors.Is(err, fs.ErrNotExist) && !exists(filepath.Dir(path)):
+					return fmt.Errorf("there is no folder %s", filepath.Dir(path))
 				case errors.Is(err, fs.ErrExist):
 					return fmt.Errorf("%s is there already: choose a new file", path)
 				case err != nil:
@@ -222,8 +127,8 @@ func (t *tool) pruneCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "prune",
 		Short: "Forget what ended long ago",
-		Long: fmt.Sprintf(`Prune forgets operations that ended more than %d days ago, with their tokens, and
-all but the newest million events. "rouse run" does it by itself.`, int(keep/(24*time.Hour))),
+		Long: fmt.Sprintf(`Prune forgets operations that ended more than %d days ago, with their tokens,
+and all but the newest million events. "rouse run" does it by itself.`, int(keep/(24*time.Hour))),
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return t.with(t.provider.offline(), func(d *desk) error {
@@ -248,16 +153,22 @@ func (t *tool) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  words(0),
 		RunE: func(*cobra.Command, []string) error {
-			version := "(devel)"
-			if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-				version = info.Main.Version
-			}
 			if t.json {
-				t.screen.record(map[string]string{"version": version, "go": runtime.Version()})
+				t.screen.record(map[string]string{"version": version(), "go": runtime.Version()})
 				return nil
 			}
-			t.screen.say("rouse %s (%s)", version, runtime.Version())
+			t.screen.say("%s", versionText())
 			return nil
 		},
 	}
 }
+
+// version is the module's, as the build recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func versionText() string { return fmt.Sprintf("rouse %s (%s)", version(), runtime.Version()) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -71,7 +72,13 @@ func moment(text string, now time.Time, back bool) (time.Time, error) {
 		}
 		return now.Add(d), nil
 	}
-	return time.Time{}, fmt.Errorf(`%q is no time: write 2006-01-02T15:04:05Z, 08:30 or 2h`, text)
+	if back {
+		return time.Time{}, fmt.Errorf("%q is no time: write 2006-01-02T15:04:05Z, 08:30, or 2h for two hours ago", text)
+	}
+	if _, err := time.ParseDuration(text); err == nil {
+		return time.Time{}, fmt.Errorf("%q lies in the past: write %s for that long from now", text, strings.Replace(text, "-", "+", 1))
+	}
+	return time.Time{}, fmt.Errorf("%q is no time: write 2006-01-02T15:04:05Z, 08:30, or +2h for two hours from now", text)
 }
 
 func timeOfDay(text string) bool {

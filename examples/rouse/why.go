@@ -87,17 +87,25 @@ func reasonText(r engine.Waiting) string {
 // shortly says in a few words how an operation is: why it waits, or its end.
 func shortly(x engine.Explanation) string {
 	o := x.Operation
-	if o.Phase.Ended() {
-		return errorOf(o)
+	switch {
+	case o.Phase.Ended():
+		return failureText(o)
+	case x.Reason != engine.ClockHeld && pastExpiry(o, time.Now()):
+		return `past its expiry: the next "rouse run" ends it EXPIRED`
 	}
 	text := reasonText(x.Reason)
 	if x.Reason == engine.Scheduled {
 		text = "not before " + clock(o.NotBefore, time.Now())
 	}
-	if o.LastError != "" {
-		text += ": " + o.LastError
+	if said := failureText(o); said != "" {
+		text += ": " + said
 	}
 	return text
+}
+
+// pastExpiry reports whether only a run is missing for an operation to expire.
+func pastExpiry(o engine.Operation, now time.Time) bool {
+	return o.Active() && o.Sent == store.SentNo && !o.ExpiresAt.After(now)
 }
 
 // progress says how an operation is that somebody waits for.
@@ -131,7 +139,7 @@ func endText(o engine.Operation) string {
 	case fsm.Canceled:
 		return fmt.Sprintf("the start of %s ended CANCELED by %s", name, orSomebody(o.CancelBy))
 	}
-	return fmt.Sprintf("the start of %s ended %s: %s", name, o.Phase, errorOf(o))
+	return fmt.Sprintf("the start of %s ended %s: %s", name, o.Phase, failureText(o))
 }
 
 func orSomebody(name string) string {

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+)
+
+// again is how often the same reason for waiting is printed where there is no
+// status line.
+const again = time.Minute
+
+// gaveUpError is why a wait ended before what was waited for.
+type gaveUpError struct{ why string }
+
+func (e *gaveUpError) Error() string { return e.why }
+
+// await carries out what is queued until one operation has ended, and shows how
+// it fares. It waits for atMost; 0: for ever.
+func (t *tool) await(ctx context.Context, d *desk, o engine.Operation, atMost time.Duration) error {
+	err := d.run(ctx, func(ctx context.Context) error {
+		ended := make(chan error, 1)
+		go func() {
+			_, err := d.engine.Wait(ctx, o.ID)
+			ended <- err
+		}()
+		defer t.screen.status("")
+		return t.watch(ctx, d, o.ID, ended, atMost)
+	})
+	var end *engine.EndError
+	o, gerr := d.engine.Get(context.WithoutCancel(ctx), o.ID)
+	switch {
+	case err != nil && !errors.As(err, &end):
+		return interrupted(err, fmt.Sprintf("operation %s stays %s, and \"rouse run\" goes on with it", o.ID, o.Phase))
+	case gerr != nil:
+		return gerr
+	case t.json:
+		t.screen.record(recordOf(engine.Explanation{Operation: o}))
+	case err == nil:
+		t.screen.say("%s", endText(o))
+	}
+	if err != nil {
+		return errors.New(endText(o))
+	}
+	return nil
+}
+
+// watch shows how an operation fares until ended tells of its end.
+func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan error, atMost time.Duration) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	up := after(atMost)
+	last, told := "", time.Time{}
+	for {
+		x, err := d.explain(ctx, id)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		now := time.Now()
+		switch {
+		case err != nil || x.Operation.Phase.Ended() || x.Reason == engine.NotRunning: // ends, or is about to begin
+		case x.Reason == engine.Credentials && now.Sub(x.Since) >= patience:
+			return &gaveUpError{refusedText}
+		case t.screen.live():
+			t.screen.status("%s", progress(x, now))
+		case shortly(x) != last || now.Sub(told) >= again:
+			last, told = shortly(x), now
+			t.screen.note("%s", progress(x, now))
+		}
+		select {
+		case err := <-ended:
+			return err
+		case <-up:
+			return &gaveUpError{fmt.Sprintf("the time is up (--for %v): %s", atMost, progress(x, now))}
+		case <-tick.C:
+		}
+	}
+}
+
+// after is time.After; 0: never.
+func after(d time.Duration) <-chan time.Time {
+	if d == 0 {
+		return nil
+	}
+	return time.After(d)
+}
+
+// interrupted says what stands when a wait was cut short; another error is left
+// as it is.
+func interrupted(err error, stands string) error {
+	var gaveUp *gaveUpError
+	switch {
+	case errors.As(err, &gaveUp):
+		return fmt.Errorf("%s; %s", gaveUp.why, stands)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted: %s", stands)
+	}
+	return err
+}

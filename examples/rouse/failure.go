@@ -1,0 +1,117 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// failureText is what went wrong with an operation, for a person, or "": what
+// was said and what helps come first, codes and the request's id last.
+func failureText(o engine.Operation) string {
+	said := worded(o.LastError)
+	switch o.Phase {
+	case fsm.Succeeded, fsm.Canceled:
+		return ""
+	case fsm.Expired:
+		if said == "" {
+			return "it could not be sent in time"
+		}
+		return "it could not be sent in time: " + said
+	case fsm.Failed:
+		switch {
+		case said == "":
+			return endReasonText(o.Reason)
+		case !restated(o.Reason):
+			return said + " (" + string(o.Reason) + ")"
+		}
+	}
+	return said
+}
+
+// restated reports whether a provider's refusal says what a reason says.
+func restated(r store.Reason) bool {
+	return r == store.AccessDenied || r == store.NotFound || r == store.Invalid
+}
+
+// endReasonText says how an operation ended of which nothing else is recorded.
+func endReasonText(r store.Reason) string {
+	switch r {
+	case store.StartFailed:
+		return "the session is in a failed or deleted state (start_failed)"
+	case store.ReturnedToStopped:
+		return "it was started, and has stopped since (returned_to_stopped)"
+	case store.Ambiguous:
+		return "it may have been started, and a second start might start it twice (ambiguous)"
+	case store.Timeout:
+		return "it was not READY in time (timeout)"
+	case store.Unseen:
+		return "it could not be looked at, and may be running (unobservable)"
+	}
+	return strings.ReplaceAll(string(r), "_", " ")
+}
+
+// worded puts an error of the provider, "kind: code: message (HTTP status,
+// request id); advice", into the order in which a person reads it. A text of
+// another form is left as it is.
+func worded(text string) string {
+	kind, rest, ok := cutKind(text)
+	if !ok {
+		return text
+	}
+	rest, details, advice := cutDetails(rest)
+	code, message, _ := strings.Cut(rest, ": ")
+	if !isCode(code) {
+		code, message = "", rest
+	}
+	if message = strings.TrimSpace(message); message == "" {
+		message = kind.Error()
+	}
+	message += advice
+	switch {
+	case code != "" && details != "":
+		return message + " (" + code + ", " + details + ")"
+	case code+details != "":
+		return message + " (" + code + details + ")"
+	}
+	return message
+}
+
+// cutKind takes the kind off a provider's error.
+func cutKind(text string) (kind transport.Kind, rest string, ok bool) {
+	for k := transport.Unknown; k <= transport.Unreachable; k++ {
+		rest, ok := strings.CutPrefix(text, k.Error())
+		if ok && (rest == "" || strings.HasPrefix(rest, ": ") || strings.HasPrefix(rest, " (") || strings.HasPrefix(rest, "; ")) {
+			return k, strings.TrimPrefix(rest, ": "), true
+		}
+	}
+	return 0, text, false
+}
+
+// cutDetails takes the last parenthesis of a provider's error out of it.
+func cutDetails(text string) (before, details, after string) {
+	at := max(strings.LastIndex(text, "(HTTP "), strings.LastIndex(text, "(request "))
+	if at < 0 {
+		return text, "", ""
+	}
+	details, after, ok := strings.Cut(text[at+1:], ")")
+	if !ok { // it was too long to be stored whole
+		return text, "", ""
+	}
+	return strings.TrimSpace(text[:at]), details, after
+}
+
+// isCode reports whether a word looks like a provider's code for an error, as
+// "ThrottlingException" or "InvalidInstanceID.NotFound".
+func isCode(word string) bool {
+	for i, r := range word {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		if i == 0 && (r < 'A' || r > 'Z') || !letter && r != '.' && (r < '0' || r > '9') {
+			return false
+		}
+	}
+	return word != ""
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// TestFailureText: what a person can use comes first, nothing is said twice, and
+// what is of no known form is left as it is.
+func TestFailureText(t *testing.T) {
+	t.Parallel()
+	missing := &transport.Error{
+		Kind: transport.NotFound, Code: "ResourceNotFoundException", Message: "no session lab/ws-1", HTTPStatusCode: 404, RequestID: "r-1",
+	}
+	for _, c := range []struct {
+		phase     fsm.Phase
+		reason    store.Reason
+		lastError string
+		want      string
+	}{
+		{fsm.Succeeded, "", missing.Error(), ""},
+		{fsm.Canceled, store.Withdrawn, missing.Error(), ""},
+		{fsm.Queued, "", "", ""},
+		{
+			fsm.Failed, store.NotFound, missing.Error() + "; check the ids",
+			"no session lab/ws-1; check the ids (ResourceNotFoundException, HTTP 404, request r-1)",
+		},
+		{fsm.Failed, store.Timeout, "not READY after 30m0s", "not READY after 30m0s (timeout)"},
+		{fsm.Failed, store.Unseen, "", "it could not be looked at, and may be running (unobservable)"},
+		{fsm.Failed, store.AccessDenied, "", "access denied"},
+		{fsm.Expired, store.TooLate, "", "it could not be sent in time"},
+		{fsm.Expired, store.TooLate, "unreachable: dial tcp: refused", "it could not be sent in time: dial tcp: refused"},
+		{fsm.Queued, "", "throttled (HTTP 429)", "throttled (HTTP 429)"},
+		{fsm.Queued, "", "throttled: ThrottlingException (HTTP 429, request r-2)", "throttled (ThrottlingException, HTTP 429, request r-2)"},
+		{fsm.Queued, "", "internal error: session ws-1: broken", "session ws-1: broken"},
+		{fsm.Queued, "", "no capacity: " + missing.Message + " (HTTP 402, requ…", "no session lab/ws-1 (HTTP 402, requ…"},
+		{fsm.Queued, "", "throttledown: a word", "throttledown: a word"},
+	} {
+		o := engine.Operation{Phase: c.phase, Reason: c.reason, LastError: c.lastError}
+		if got := failureText(o); got != c.want {
+			t.Errorf("%s %s %q: it says %q, want %q", c.phase, c.reason, c.lastError, got, c.want)
+		}
+	}
+}
+
+// TestMeantURL: a scheme that was left out is asked back for.
+func TestMeantURL(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]string{
+		"127.0.0.1:8080":     ": did you mean http://127.0.0.1:8080?",
+		"localhost:8080":     ": did you mean http://localhost:8080?",
+		"studio.example.com": ": did you mean https://studio.example.com?",
+		"ftp://127.0.0.1":    "",
+		"":                   "",
+		"a b":                "",
+	} {
+		if got := meantURL(endpoint); got != want {
+			t.Errorf("meantURL(%q) = %q, want %q", endpoint, got, want)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// idleness counts what is active and has nothing to do now.
+type idleness struct {
+	scheduled, paused, held, refused int
+
+	late string // there was something to do when the time was up: what, and why it waits
+}
+
+func (r idleness) String() string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{
+		{r.scheduled, "scheduled for later"}, {r.paused, "paused"}, {r.held, "held: this machine's clock is in doubt"},
+		{r.refused, "held: the credentials are refused"},
+	} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// idle reports whether nothing is left to do now, and what is active even so.
+func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error) {
+	var rest idleness
+	if s.Operations[fsm.Queued]+s.Operations[fsm.Starting] == 0 {
+		return rest, true, nil
+	}
+	now := time.Now()
+	paused, refused := map[string]bool{}, map[string]bool{}
+	for _, l := range s.Lanes {
+		paused[l.Name] = l.Paused
+		refused[l.Name] = l.Blocked == engine.Credentials && now.Sub(l.Since) >= patience
+	}
+	for op, err := range d.engine.List(ctx, engine.Filter{Active: true}) {
+		sent := op.Sent != store.SentNo
+		switch {
+		case err != nil:
+			return rest, false, err
+		case sent && refused[op.Lane]:
+			rest.refused++
+			continue
+		case sent:
+			return rest, false, nil
+		case op.NotBefore.After(now):
+			rest.scheduled++
+			continue
+		case paused[op.Lane] && op.ExpiresAt.After(now):
+			rest.paused++
+			continue
+		case refused[op.Lane] && op.ExpiresAt.After(now):
+			rest.refused++
+			continue
+		}
+		x, err := d.engine.Explain(ctx, op.ID)
+		if err != nil {
+			return rest, false, err
+		}
+		if x.Reason != engine.ClockHeld {
+			return rest, false, nil
+		}
+		rest.held++
+	}
+	return rest, true, nil
+}
+
+// late is what is active when the time is up: if that is not idle, it says what
+// waits, and why.
+func (d *desk) late(ctx context.Context) (idleness, error) {
+	s, err := d.engine.Stats(ctx)
+	if err != nil {
+		return idleness{}, err
+	}
+	rest, idle, err := d.idle(ctx, s)
+	if err != nil || idle {
+		return rest, err
+	}
+	type group struct {
+		lane string
+		why  engine.Waiting
+	}
+	var groups []group
+	count := map[group]int{}
+	for op, err := range d.engine.List(ctx, engine.Filter{Active: true}) {
+		if err != nil {
+			return rest, err
+		}
+		x, err := d.engine.Explain(ctx, op.ID)
+		if err != nil {
+			return idleness{}, err
+		}
+		if x.Operation.Phase.Ended() {
+			continue
+		}
+		g := group{op.Lane, x.Reason}
+		if count[g]++; count[g] == 1 {
+			groups = append(groups, g)
+		}
+	}
+	const most = 5
+	var parts []string
+	for i, g := range groups {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and for %d more reasons", len(groups)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%d of %s (%s)", count[g], g.lane, reasonText(g.why)))
+	}
+	return idleness{late: strings.Join(parts, ", ")}, nil
+}
