@@ -14,7 +14,7 @@ import (
 // call opens a connection, lets use speak over it and closes it again. The
 // client library knows no context: what ends a call in time is that its
 // connection is closed, and a connection that was shared would take the calls of
-// others with it. On a socket it costs less than a millisecond.
+// others with it. On a socket it costs two milliseconds.
 func (t *Transport) call(ctx context.Context, ref transport.Ref, use func(*libvirt.Libvirt) error) error {
 	conn, err := t.config.Dial(ctx)
 	if err != nil {
