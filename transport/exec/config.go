@@ -12,7 +12,8 @@ import (
 //
 // A command is a program and its arguments. In the arguments, {studio},
 // {session} and {token} stand for the ids of the call; each argument stays one
-// argument whatever they hold.
+// argument whatever they hold. The program is found as this process finds it, by
+// its own PATH and not by one of Env.
 type Config struct {
 	// Start starts a session, Status says how it is, and Stop stops it. Without
 	// a Stop command sessions are not stopped from here.
