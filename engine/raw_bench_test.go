@@ -42,7 +42,7 @@ const rawBuckets = "oet" // operations, events, ended
 func newRaw(b *testing.B, of sizes) *raw {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "raw.db")
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistMapType, InitialMmapSize: 1 << 30})
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{FreelistType: bbolt.FreelistArrayType, InitialMmapSize: 1 << 30})
 	if err != nil {
 		b.Fatal(err)
 	}

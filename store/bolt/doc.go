@@ -77,6 +77,9 @@
 //
 // # Rejected
 //
+// bbolt's free list as a map leaves no room in one piece for the list itself, so
+// that a file with large daily prunings grows for ever; BenchmarkMonth shows it.
+//
 // bbolt's own Batch waits for a timer or a full batch: a committer of our own is
 // faster at every number of callers. An index on disk of due times would make a
 // start more than two puts, at keys in no order. bbolt's NoFreelistSync would make

@@ -177,7 +177,10 @@ func checkSchema(tx *bbolt.Tx) error {
 // becomes a *CorruptError, and leaves no file open.
 func openBolt(path string, o *bbolt.Options) (*bbolt.DB, error) {
 	var file *os.File
-	o.FreelistType = bbolt.FreelistMapType
+	// The list takes the first page that fits. The map takes any: after some
+	// large prunings nothing is left in one piece that could hold the list of
+	// free pages itself, and the file grows for ever.
+	o.FreelistType = bbolt.FreelistArrayType
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		f, err := os.OpenFile(name, flag, mode) //nolint:gosec // the host's own path
 		file = f
