@@ -3,7 +3,6 @@ package bolt
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -114,7 +113,7 @@ func (s *Store) stillThere() error {
 	if err := s.shutBy(); err != nil {
 		return err
 	}
-	if now, err := os.Stat(s.path); err != nil || !os.SameFile(now, s.file) {
+	if !stillAt(s.path, s.file) {
 		s.shut(fmt.Errorf("%w: %s was removed or replaced while it was open", store.ErrFailed, s.path))
 	}
 	return s.shutBy()

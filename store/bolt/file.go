@@ -221,3 +221,8 @@ func copyFile(path string) (name string, err error) {
 	}
 	return to.Name(), nil
 }
+
+func stillNamed(path string, file os.FileInfo) bool {
+	now, err := os.Stat(path)
+	return err == nil && os.SameFile(now, file)
+}
