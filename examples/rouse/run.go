@@ -186,8 +186,10 @@ func (t *tool) tell(ctx context.Context, s engine.Stats, told map[string]toldLan
 		case t.screen.live():
 		case l.Blocked == "":
 			t.screen.note("lane %s goes on", l.Name)
+		case l.Blocked == was.blocked:
+			t.screen.note("lane %s still waits: %s, for %s", l.Name, reasonText(l.Blocked), span(now.Sub(l.Since)))
 		default:
-			t.screen.note("lane %s waits: %s, for %s", l.Name, reasonText(l.Blocked), span(now.Sub(l.Since)))
+			t.screen.note("lane %s waits: %s", l.Name, reasonText(l.Blocked))
 		}
 	}
 	t.screen.status("%s", statusLine(s, now))
