@@ -4,24 +4,20 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
 
 func historyTests() []test {
 	return []test{{"drawn at random, against a model", func(e *env) {
-		rounds, ok := map[string]int{"": 1, "short": 1, "ci": 5, "long": 100}[os.Getenv("ROUSE_TEST")]
-		if !ok {
-			e.Fatalf("ROUSE_TEST is %q, want short, ci or long", os.Getenv("ROUSE_TEST"))
-		}
-		for range rounds {
+		for range scale.Of(e.T, 1, 5, 100) {
 			rapid.Check(e.T, func(t *rapid.T) { runHistory(e.T, t, e.open) })
 		}
 	}}}

@@ -1,0 +1,50 @@
+// Package scale says how much a randomized or exhaustive test does, and from
+// which seed, so that every such test is scaled and repeated in the same way.
+//
+// The environment variable ROUSE_TEST is short (the default: all of go test ./...
+// in two minutes), ci (what .ci/run asks for) or long (by hand, for hours).
+// ROUSE_SEED repeats one run: each test prints the seed that it took.
+package scale
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// Of picks the count for the scale that ROUSE_TEST names. It fails the test when
+// ROUSE_TEST names none.
+func Of(t testing.TB, short, ci, long int) int {
+	t.Helper()
+	switch s := os.Getenv("ROUSE_TEST"); s {
+	case "", "short":
+		return short
+	case "ci":
+		return ci
+	case "long":
+		return long
+	default:
+		t.Fatalf("ROUSE_TEST is %q, want short, ci or long", s)
+		return 0
+	}
+}
+
+// Seed is ROUSE_SEED, or a fresh one, and is printed with how to repeat the run.
+func Seed(t testing.TB) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if s := os.Getenv("ROUSE_SEED"); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("ROUSE_SEED is %q, want a whole number: %v", s, err)
+		}
+	}
+	t.Logf("repeat with ROUSE_SEED=%d", seed)
+	return seed
+}
+
+// Rand draws from seed.
+func Rand(seed uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's
+}
