@@ -94,7 +94,11 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, id string) (out 
 			out, err = nil, internalError()
 		}
 	}()
-	rt, err := routeOf(r.Method, r.URL.EscapedPath())
+	path, err := wirePath(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := routeOf(r.Method, path)
 	if err != nil {
 		return nil, err
 	}

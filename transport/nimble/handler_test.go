@@ -99,6 +99,9 @@ func TestPaths(t *testing.T) {
 		{"GET", base + "/%00", 400, "ValidationException"},
 		{"GET", base + "/a%20b", 400, "ValidationException"},
 		{"GET", base + "/%C3%A9", 400, "ValidationException"},
+		{"GET", base + `/a"b`, 400, "ValidationException"},
+		{"POST", base + `/a"b%2Fstart`, 400, "ValidationException"}, // net/url would make a slash of it
+		{"DELETE", base + `/ws-1%2F<`, 400, "ValidationException"},
 		{"GET", base + "/" + strings.Repeat("a", 129), 400, "ValidationException"},
 		{"GET", "/2020-08-01/studios//streaming-sessions", 400, "ValidationException"},
 		{"GET", "/2020-08-01/studios/%2E/streaming-sessions", 400, "ValidationException"},

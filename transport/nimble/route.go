@@ -51,6 +51,17 @@ func routeOf(method, escapedPath string) (route, error) {
 	return rt, err
 }
 
+// wirePath is u's path as it stood on the wire. Where that has a byte which no path
+// may have, net/url escapes the whole path anew, and a "%2F" in it becomes a slash:
+// such a path is refused.
+func wirePath(u *url.URL) (string, error) {
+	path := u.EscapedPath()
+	if u.RawPath != "" && u.RawPath != path {
+		return "", invalid("the path is not correctly escaped")
+	}
+	return path, nil
+}
+
 // label unescapes and checks one segment.
 func label(what, segment string) (string, error) {
 	id, err := url.PathUnescape(segment)

@@ -184,6 +184,10 @@ func (s signature) canonicalRequest(r *http.Request, bodyHash string) (string, e
 	if err != nil {
 		return "", invalid("the request's URL cannot be read")
 	}
+	path, err := wirePath(u)
+	if err != nil {
+		return "", err
+	}
 	query, err := canonicalQuery(u.RawQuery)
 	if err != nil {
 		return "", invalid("the query cannot be read")
@@ -193,7 +197,7 @@ func (s signature) canonicalRequest(r *http.Request, bodyHash string) (string, e
 		return "", err
 	}
 	// The path is escaped a second time, as for every service but S3.
-	return strings.Join([]string{r.Method, escape(u.EscapedPath(), "/"), query, headers,
+	return strings.Join([]string{r.Method, escape(path, "/"), query, headers,
 		strings.Join(s.signed, ";"), bodyHash}, "\n"), nil
 }
 
