@@ -1,11 +1,14 @@
 package nimble
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rouse-dev/rouse/transport"
 
@@ -138,5 +141,40 @@ func (in arrival) decode(into any) error {
 	if looksForeign(in.body) || json.Unmarshal(in.body, into) != nil {
 		return invalid("the request body is not a JSON object of this action")
 	}
+	if !utf8.Valid(in.body) {
+		return invalid("the request body is not UTF-8")
+	}
+	if name, twice := repeated(json.NewDecoder(bytes.NewReader(in.body)), strings.ToLower); twice {
+		return invalid(fmt.Sprintf("the request body names %.64q more than once", name))
+	}
 	return nil
+}
+
+// repeated finds a member that an object of d's value, which is known to be JSON,
+// names twice: readers differ on which of the two is meant. fold makes one of the
+// names that count as one: in the outermost object, whose members encoding/json
+// finds by any capitals, but not in those within, which have names of their own.
+func repeated(d *json.Decoder, fold func(string) string) (name string, twice bool) {
+	first, _ := d.Token()
+	open, ok := first.(json.Delim)
+	if !ok {
+		return "", false
+	}
+	exact := func(s string) string { return s }
+	seen := map[string]bool{}
+	for d.More() {
+		if open == '{' {
+			token, _ := d.Token()
+			name, _ := token.(string)
+			if seen[fold(name)] {
+				return name, true
+			}
+			seen[fold(name)] = true
+		}
+		if name, twice := repeated(d, exact); twice {
+			return name, true
+		}
+	}
+	_, _ = d.Token() // what closes it
+	return "", false
 }
