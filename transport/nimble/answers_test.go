@@ -50,6 +50,8 @@ func TestForeignAnswers(t *testing.T) {
 		"200 spaces":            say(200, " \r\n"),
 		"200 other object":      say(200, `{"ok":true}`),
 		"200 session of null":   say(200, `{"session":null}`),
+		"200 empty session":     say(200, `{"session":{}}`),
+		"200 other session":     say(200, `{"session":{"id":"8f3a","authenticated":false,"state":null}}`),
 		"200 null":              say(200, `null`),
 		"200 array":             say(200, `[{"session":{}}]`),
 		"200 text":              say(200, `"session"`),
@@ -236,21 +238,21 @@ func TestKnownAndUnknownAnswers(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2023, 11, 14, 22, 13, 20, 0, time.UTC)
 	for body, want := range map[string]transport.Session{
-		`{}`:                             {},
+		`{"sessionId":"ws-1"}`:           {},
 		`{"state":"MELTING"}`:            {State: "MELTING"},
 		`{"state":"READY","novelty":[]}`: {State: fsm.Ready},
-		`{"state":null,"tags":null,"createdAt":null}`: {},
-		`{"createdAt":1700000000}`:                    {CreatedAt: at},
-		`{"createdAt":1.7e9}`:                         {CreatedAt: at},
-		`{"createdAt":1700000000.25}`:                 {CreatedAt: at.Add(250 * time.Millisecond)},
-		`{"createdAt":1700000000.123}`:                {CreatedAt: at.Add(123 * time.Millisecond)},
-		`{"createdAt":-0.5}`:                          {CreatedAt: time.Unix(0, -5e8).UTC()},
-		`{"createdAt":0}`:                             {CreatedAt: time.Unix(0, 0).UTC()},
-		`{"createdAt":""}`:                            {},
-		`{"createdAt":"2023-11-14T22:13:20Z"}`:        {CreatedAt: at},
-		`{"createdAt":"2023-11-14T22:13:20.000001Z"}`: {CreatedAt: at.Add(time.Microsecond)},
-		`{"createdAt":"2023-11-15T00:13:20+02:00"}`:   {CreatedAt: at},
-		`{"createdAt":"2023-11-14T22:13:20"}`:         {CreatedAt: at},
+		`{"sessionId":"ws-1","state":null,"tags":null,"createdAt":null}`: {},
+		`{"sessionId":"ws-1","createdAt":1700000000}`:                    {CreatedAt: at},
+		`{"sessionId":"ws-1","createdAt":1.7e9}`:                         {CreatedAt: at},
+		`{"sessionId":"ws-1","createdAt":1700000000.25}`:                 {CreatedAt: at.Add(250 * time.Millisecond)},
+		`{"sessionId":"ws-1","createdAt":1700000000.123}`:                {CreatedAt: at.Add(123 * time.Millisecond)},
+		`{"sessionId":"ws-1","createdAt":-0.5}`:                          {CreatedAt: time.Unix(0, -5e8).UTC()},
+		`{"sessionId":"ws-1","createdAt":0}`:                             {CreatedAt: time.Unix(0, 0).UTC()},
+		`{"sessionId":"ws-1","createdAt":""}`:                            {},
+		`{"sessionId":"ws-1","createdAt":"2023-11-14T22:13:20Z"}`:        {CreatedAt: at},
+		`{"sessionId":"ws-1","createdAt":"2023-11-14T22:13:20.000001Z"}`: {CreatedAt: at.Add(time.Microsecond)},
+		`{"sessionId":"ws-1","createdAt":"2023-11-15T00:13:20+02:00"}`:   {CreatedAt: at},
+		`{"sessionId":"ws-1","createdAt":"2023-11-14T22:13:20"}`:         {CreatedAt: at},
 	} {
 		got, err := answering(t, say(200, `{"session":`+body+`,"more":1}`)).Get(t.Context(), ref)
 		if err != nil {

@@ -111,7 +111,9 @@ func (c *call) accepted(resp *http.Response, body []byte, readErr error) (any, e
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, undecodable(resp, body, err)
 	}
-	if answer.Session == nil {
+	// A portal's object may well have a "session" of its own: one that names
+	// neither itself nor a state says nothing of ours.
+	if answer.Session == nil || answer.Session.SessionID == "" && answer.Session.State == "" {
 		return nil, foreign(resp, body, nil)
 	}
 	s := fromWire(*answer.Session, c.ref.StudioID, serverDate(resp.Header))
