@@ -74,12 +74,18 @@ type answer struct {
 	beganMono time.Time
 }
 
+// maxState bounds what is stored of a state that is not known, in bytes.
+const maxState = 64
+
 // read sorts what a call returned into its row.
 func (a *answer) read(s transport.Session, err error) {
 	a.session, a.err = s, err
 	if err == nil {
 		a.date = s.Date
 		a.row = rowOfState(s.State)
+		if a.row == strange { // it is stored and shown as it is, whatever it is
+			a.session.State = fsm.State(bounded(string(s.State), maxState))
+		}
 		return
 	}
 	var te *transport.Error

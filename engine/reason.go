@@ -38,15 +38,17 @@ var hints = map[transport.Kind]string{
 }
 
 // clean makes a provider's text fit for a line: no control characters, bounded.
-func clean(s string) string {
+func clean(s string) string { return bounded(s, maxError) }
+
+func bounded(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return ' '
 		}
 		return r
 	}, s)
-	if len(s) > maxError {
-		s = strings.ToValidUTF8(s[:maxError], "") + "…"
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

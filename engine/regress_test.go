@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
@@ -381,6 +383,38 @@ func TestSessionsOfOneThatCannotList(t *testing.T) {
 		}
 		if n != 1 {
 			t.Errorf("%d sessions, want one", n)
+		}
+	})
+}
+
+// TestStateWithoutBounds: a provider's state may be any text, and is stored and
+// told as it is: of one that is not known only the beginning, on one line.
+func TestStateWithoutBounds(t *testing.T) {
+	state := fsm.State("MELTING\x1b[2J\r\n" + strings.Repeat("é", 1<<19))
+	melting := &transport.Session{Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, State: state}
+	scenario(t, studio.Config{Boot: time.Hour}, Config{Budget: 5 * time.Minute}, func(b *bench) {
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(time.Second)
+		b.studio.Put(*melting)
+		b.all([]ID{id})
+		told := []fsm.State{b.op(id).Session}
+		for ev, err := range b.Events(b.Context(), "") {
+			if err != nil {
+				b.Fatal(err)
+			}
+			told = append(told, ev.Session)
+		}
+		for _, s := range told {
+			if len(s) > maxState+len("…") || strings.ContainsFunc(string(s), unicode.IsControl) {
+				t.Errorf("a state of %d bytes: %.80q", len(s), s)
+			}
+		}
+		if got := b.op(id).Session; !strings.HasPrefix(string(got), "MELTING [2J  éé") {
+			t.Errorf("the state is told as %q", got)
+		}
+		if text := b.op(id).LastError; len(text) > 2*maxError || strings.ContainsFunc(text, unicode.IsControl) {
+			t.Errorf("an error of %d bytes: %.80q", len(text), text)
 		}
 	})
 }
