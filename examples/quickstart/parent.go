@@ -128,7 +128,14 @@ func serve(addr string, s *studio.Studio) (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: nimble.Handler(s, nimble.HandlerConfig{Credentials: nimble.Keys(credentials)}), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Handler:           nimble.Handler(s, nimble.HandlerConfig{Credentials: nimble.Keys(credentials)}),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
 	go server.Serve(l) // until parent closes it
 	return server, nil
 }
