@@ -16,6 +16,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 )
@@ -225,6 +226,20 @@ func TestAnswersAreLimited(t *testing.T) {
 		})))
 		if e.Kind != transport.Conflict {
 			t.Errorf("%v, want the header's verdict", e)
+		}
+	})
+	t.Run("headers", func(t *testing.T) {
+		t.Parallel()
+		server, _ := listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for i := range 32 {
+				w.Header().Set(fmt.Sprint("X-", i), strings.Repeat("x", 64<<10))
+			}
+			_, _ = io.WriteString(w, good)
+		}))
+		for name, h := range map[string]aws.HTTPClient{"none given": nil, "the SDK's": awshttp.NewBuildableClient()} {
+			if e := errorOf(t, start(t.Context(), dial(server.URL, h))); e.Kind != transport.Unknown || !strings.Contains(e.Error(), "exceeded 1048576 bytes") {
+				t.Errorf("%s: %v (%v), want an unknown outcome that names the limit", name, e, e.Kind)
+			}
 		}
 	})
 	t.Cleanup(func() {

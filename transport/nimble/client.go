@@ -122,14 +122,19 @@ func New(options Options, optFns ...func(*Options)) *Client {
 // Options returns a copy of the client's options.
 func (c *Client) Options() Options { return c.options.copy() }
 
-// straight makes a client that follows no redirect of one that might. A client
+// straight makes a client that follows no redirect of one that might, and keeps
+// the SDK's own from reading headers without end. A client
 // of a type not known here is left as it is, and checked after each answer.
 func straight(h aws.HTTPClient) aws.HTTPClient {
 	if h == nil {
 		h = awshttp.NewBuildableClient()
 	}
 	if b, ok := h.(*awshttp.BuildableClient); ok {
-		h = b.Freeze()
+		h = b.WithTransportOptions(func(t *http.Transport) {
+			if t.MaxResponseHeaderBytes == 0 { // net/http's own limit is ten times an answer's
+				t.MaxResponseHeaderBytes = maxAnswer
+			}
+		}).Freeze()
 	}
 	known, ok := h.(*http.Client)
 	if !ok {
