@@ -26,7 +26,8 @@ type Store interface {
 
 	// Claim takes operations whose time has come and that nobody holds.
 	Claim(ctx context.Context, r ClaimRequest) (Claimed, error)
-	// Release puts claimed operations back, due at their DueAt. Nothing is
+	// Release puts operations back that the caller has claimed, due at their
+	// DueAt; a claim that a change has ended may be another's since. Nothing is
 	// written: after a restart they are due as their records say. One that was
 	// sent is overdue no sooner than [OverdueAgain] after that DueAt: first it
 	// is looked at in its turn.

@@ -54,6 +54,11 @@ func (s *Store) judge(b *batch, err error) error {
 	}
 	s.config.Logger.Error("no space", "path", s.path, "kept", kept, "error", err.Error())
 	if kept {
+		// Whoever asked does not know that a change was kept, and goes on as the
+		// holder of the claim that it would have ended.
+		for i := range b.changes {
+			b.changes[i].release = false
+		}
 		s.accept(b, extraCommits)
 		return fmt.Errorf("%w: %w", store.ErrUnknown, err)
 	}

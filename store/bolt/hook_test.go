@@ -87,3 +87,7 @@ func clean(t testing.TB, s *Store) int {
 }
 
 func numbered(i int) string { return fmt.Sprintf("session-%04d", i) }
+
+// isMeta reports whether a write at off is one of bbolt's two first pages: where
+// a commit becomes one.
+func isMeta(db *bbolt.DB, off int64) bool { return off < 2*int64(db.Info().PageSize) }

@@ -1,0 +1,66 @@
+package bolt
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestUnknownKeepsTheClaim: the commit of a change that ends a claim is kept, and
+// its caller is told that this is not known. Until it has found out, the
+// operation is nobody else's.
+func TestUnknownKeepsTheClaim(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	put(t, s, "a")
+	claim := func() []store.Operation {
+		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 9, Looks: 9}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Operations
+	}
+	o := claim()[0]
+	o.Phase, o.Sent = fsm.Starting, store.SentAccepted
+	change := []store.Change{{Operation: o, Release: true}}
+
+	failMeta(s, faults()[3], syscall.ENOSPC)
+	if _, err := s.Apply(t.Context(), change); !errors.Is(err, store.ErrUnknown) {
+		t.Fatalf("Apply: %v, want ErrUnknown", err)
+	}
+	if now, err := s.Operation(t.Context(), o.ID); err != nil || now.Phase != fsm.Starting {
+		t.Fatalf("the change was not kept (%s, %v): the test shows nothing", now.Phase, err)
+	}
+	if got := claim(); len(got) > 0 {
+		t.Errorf("%s was claimed by another while its holder does not know what it is", got[0].ID)
+	}
+	errs, err := s.Apply(t.Context(), change)
+	if err != nil || !errors.Is(errs[0], store.ErrFenced) {
+		t.Fatalf("the same change again: %v, %v, want ErrFenced", errs, err)
+	}
+	change[0].Operation.Version++
+	if errs, err := s.Apply(t.Context(), change); err != nil || errs[0] != nil {
+		t.Fatalf("a change of what was kept: %v, %v", errs, err)
+	}
+	if got := claim(); len(got) != 1 {
+		t.Errorf("%d claimed after the claim ended, want 1", len(got))
+	}
+}
+
+// failMeta lets the next write of a meta page go wrong, once.
+func failMeta(s *Store, f fault, err error) {
+	done := false
+	hookWrites(s.db, func(write writeAt) writeAt {
+		return func(b []byte, off int64) (int, error) {
+			if done || !isMeta(s.db, off) {
+				return write(b, off)
+			}
+			done = true
+			n, _ := write(b[:f.wrote(len(b))], off)
+			return n, err
+		}
+	})
+}
