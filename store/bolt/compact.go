@@ -20,7 +20,7 @@ func (s *Store) compactIfSparse() error {
 		return err
 	}
 	free := int64(s.db.Stats().FreePageN+s.db.Stats().PendingPageN) * int64(s.db.Info().PageSize)
-	if size < compactFrom || free < size/2 {
+	if size < s.config.sparse || free < size/2 {
 		return nil
 	}
 	if err := s.compact(); err != nil {

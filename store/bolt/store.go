@@ -28,7 +28,8 @@ type Config struct {
 	// Defaults to false.
 	AllowNetworkFS bool
 
-	noSync bool // tests: a crash of the machine is not what they are about
+	noSync bool  // tests: a crash of the machine is not what they are about
+	sparse int64 // tests: how large a file is compacted; 0: as compactFrom says
 }
 
 func (c Config) withDefaults() Config {
@@ -37,6 +38,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.LockTimeout == 0 {
 		c.LockTimeout = 500 * time.Millisecond
+	}
+	if c.sparse == 0 {
+		c.sparse = compactFrom
 	}
 	return c
 }

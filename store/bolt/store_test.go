@@ -1,7 +1,10 @@
 package bolt_test
 
 import (
+	"context"
+	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
@@ -9,13 +12,36 @@ import (
 	"github.com/rouse-dev/rouse/store/storetest"
 )
 
+// copier is a store as the suite copies it.
+type copier struct{ *bolt.Store }
+
+// Copy implements storetest.Copier.
+func (c copier) Copy(ctx context.Context, dir string) error {
+	return c.Backup(ctx, filepath.Join(dir, "rouse.db"))
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
+	var reopened, compacted atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d files were opened again, %d of them compacted", reopened.Load(), compacted.Load())
+		if reopened.Load() > 2000 && compacted.Load() == 0 { // less is part of the suite
+			t.Error("no file was compacted: the suite is too kind")
+		}
+	})
 	storetest.Run(t, func(t *testing.T, dir string) store.Store {
-		s, err := bolt.Open(filepath.Join(dir, "rouse.db"), bolt.Config{})
+		path := filepath.Join(dir, "rouse.db")
+		before, _ := os.Stat(path)
+		s, err := bolt.Open(path, bolt.Quick())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s
+		if before != nil {
+			reopened.Add(1)
+			if after, err := os.Stat(path); err == nil && !os.SameFile(before, after) {
+				compacted.Add(1)
+			}
+		}
+		return copier{s}
 	})
 }

@@ -26,8 +26,9 @@
 // gaps, durability of each write over a reopening, pruning, and what every
 // documented error means to errors.Is and errors.As. Two parts are histories:
 // one of many goroutines at once, and one that is drawn at random and compared
-// with a naive model in memory. The environment variable ROUSE_TEST (short, ci
-// or long) says how long that one is; short is the default.
+// with a naive model in memory, a store that is a [Copier] copied now and then.
+// The environment variable ROUSE_TEST (short, ci or long) says how long that one
+// is; short is the default.
 //
 // What a crash may do is the driver's own to test: the suite cannot cut its
 // power.

@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,9 +17,13 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
+// historyTests draws histories in hundreds, as rapid does, each of about 30
+// steps and, beyond the short scale, four times as many. What fails is kept in
+// testdata/rapid by rapid, and is run first from then on. A kept one that is
+// called "no longer valid" passes what it failed at.
 func historyTests() []test {
 	return []test{{"drawn at random, against a model", func(e *env) {
-		for range scale.Of(e.T, 1, 5, 100) {
+		for range scale.Of(e.T, 1, 10, 2000) {
 			rapid.Check(e.T, func(t *rapid.T) { runHistory(e.T, t, e.open) })
 		}
 	}}}
@@ -27,20 +33,34 @@ func historyTests() []test {
 // makes the calls would know.
 type history struct {
 	*rapid.T
-	e    *env
-	m    *model
-	held []store.Operation // as claimed, or as applied since
+	e       *env
+	m       *model
+	held    []store.Operation       // as claimed
+	cursors map[uint64]store.Cursor // of the events that were seen
 }
 
 func runHistory(outer *testing.T, t *rapid.T, open Opener) {
-	h := &history{T: t, m: newModel()}
+	h := &history{T: t, m: newModel(), cursors: map[uint64]store.Cursor{}}
 	h.e = &env{T: outer, open: open, dir: outer.TempDir(), ctx: outer.Context(), now: start()}
 	h.e.Store = open(outer, h.e.dir)
 	defer func() { _ = h.e.Close() }()
-	t.Repeat(map[string]func(*rapid.T){
+	steps := map[string]func(*rapid.T){
 		"enqueue": h.enqueue, "apply": h.apply, "claim": h.claim, "release": h.release, "pull": h.pull,
-		"time": h.time, "reopen": h.reopen, "prune": h.prune, "pause": h.pause, "": h.compare,
-	})
+		"time": h.time, "reopen": h.reopen, "prune": h.prune, "pause": h.pause, "retry after": h.retryAfter,
+		"resume": h.resume, "": h.compare,
+	}
+	if _, ok := h.e.Store.(Copier); ok {
+		steps["copy"] = h.copy
+	}
+	for range scale.Of(outer, 1, 4, 4) {
+		t.Repeat(steps)
+	}
+}
+
+// Copier is a store that can write a copy of itself into an empty folder, from
+// where the Opener opens it. A history takes such copies where it can.
+type Copier interface {
+	Copy(ctx context.Context, dir string) error
 }
 
 // draw picks a number below n.
@@ -85,24 +105,29 @@ func (h *history) enqueue(t *rapid.T) {
 	}
 }
 
+// ends are the ways in which an operation ends.
+var ends = [...]fsm.Phase{fsm.Succeeded, fsm.Failed, fsm.Canceled, fsm.Expired}
+
 // change draws what may become of an operation.
 func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 	from := o.Phase
-	switch h.draw(t, "change", 6) {
-	case 0:
+	switch h.draw(t, "change", 7) {
+	case 0: // a send
 		o.Sent, o.DueAt = store.SentUnknown, h.e.now
-	case 1:
+	case 1: // a poll
 		o.DueAt = h.e.at(h.offset(t, "due"))
-	case 2:
+	case 2: // accepted
 		if o.Active() {
 			o.Phase, o.Sent, o.ReadyBy = fsm.Starting, store.SentAccepted, h.e.at(time.Hour)
 		}
-	case 3, 4:
+	case 3, 4: // an end
 		if o.Active() {
-			o.Phase, o.FinishedAt = fsm.Failed, h.e.now
+			o.Phase, o.FinishedAt = ends[h.draw(t, "end", len(ends))], h.e.now
 		}
-	case 5:
+	case 5: // a failure
 		o.LastError = fmt.Sprint("error ", h.draw(t, "error", 9))
+	case 6: // a wish to cancel
+		o.CancelAt, o.CancelBy, o.DueAt = h.e.now, "mo", h.e.now
 	}
 	c := store.Change{Operation: o, Release: h.draw(t, "release", 2) == 0}
 	if o.Phase != from || h.draw(t, "fact", 4) == 0 {
@@ -134,7 +159,16 @@ func (h *history) apply(t *rapid.T) {
 		if want := h.m.apply(c); !errors.Is(errs[i], want) || (errs[i] == nil) != (want == nil) {
 			t.Fatalf("change %d: %v, want %v", i, errs[i], want)
 		}
+		if r := h.m.get(c.Operation.ID); r == nil || !r.held {
+			h.forget(c.Operation.ID)
+		}
 	}
+}
+
+// forget drops claims that a change has ended: whose they were releases them no
+// more, and they may be somebody else's by then.
+func (h *history) forget(id store.ID) {
+	h.held = slices.DeleteFunc(h.held, func(o store.Operation) bool { return o.ID == id })
 }
 
 func (h *history) claim(t *rapid.T) {
@@ -211,7 +245,69 @@ func (h *history) prune(t *rapid.T) {
 func (h *history) pause(t *rapid.T) {
 	l := store.Lane{Name: fmt.Sprint("s", h.draw(t, "lane", 2)), Paused: h.draw(t, "paused", 2) == 0, PausedBy: "mo", PausedAt: h.e.now}
 	h.ok(t, "SetPaused", h.e.SetPaused(h.e.ctx, l.Name, l.Paused, l.PausedBy, l.PausedAt))
+	was := h.m.lanes[l.Name]
+	l.RetryAfter, l.RetryAfterHeard = was.RetryAfter, was.RetryAfterHeard
 	h.m.lanes[l.Name] = l
+}
+
+func (h *history) retryAfter(t *rapid.T) {
+	name := fmt.Sprint("s", h.draw(t, "lane", 2))
+	l := h.m.lanes[name]
+	l.Name, l.RetryAfter, l.RetryAfterHeard = name, h.e.at(h.offset(t, "until")), h.e.now
+	h.ok(t, "SetRetryAfter", h.e.SetRetryAfter(h.e.ctx, name, l.RetryAfter, l.RetryAfterHeard))
+	h.m.lanes[name] = l
+}
+
+// resume reads on from an event that was seen before, however long ago.
+func (h *history) resume(t *rapid.T) {
+	head := h.m.pruned + len(h.m.events)
+	if head == 0 {
+		return
+	}
+	seq := 1 + h.draw(t, "event", head)
+	after, ok := h.cursors[uint64(seq)] //nolint:gosec // small
+	if !ok {
+		return // it was pruned before the copy was taken
+	}
+	got, err := h.e.Events(h.e.ctx, after, 3)
+	if seq < h.m.pruned {
+		var gone *store.CursorError
+		if !errors.As(err, &gone) || !gone.Pruned {
+			t.Fatalf("after event %d of a feed that begins with %d: %v, %v", seq, h.m.pruned+1, got, err)
+		}
+		return
+	}
+	h.ok(t, "Events", err)
+	want := h.m.events[seq-h.m.pruned:]
+	want = want[:min(3, len(want))]
+	if len(got) != len(want) {
+		t.Fatalf("after event %d: %d events, want %d", seq, len(got), len(want))
+	}
+	for i, ev := range got {
+		if ev.Cursor = ""; ev != want[i] {
+			t.Fatalf("after event %d: %+v, want %+v", seq, ev, want[i])
+		}
+	}
+}
+
+// copy has the store write a copy of itself, and goes on with one of the two.
+func (h *history) copy(t *rapid.T) {
+	dir := h.e.TempDir()
+	h.ok(t, "Copy", h.e.Store.(Copier).Copy(h.e.ctx, dir))
+	h.compare(t) // the original is as it was
+	if h.draw(t, "go on with", 2) == 0 {
+		return
+	}
+	h.ok(t, "Close", h.e.Close())
+	h.e.dir, h.e.Store = dir, h.e.open(h.e.T, dir)
+	h.m.copied()
+	for _, c := range h.cursors {
+		var forked *store.CursorError
+		if _, err := h.e.Events(h.e.ctx, c, 1); !errors.As(err, &forked) || !forked.Forked {
+			t.Fatalf("a cursor of the original in the copy: %v", err)
+		}
+	}
+	h.held, h.cursors = nil, map[uint64]store.Cursor{}
 }
 
 // compare looks at all that the store shows; it runs after every step.
@@ -240,8 +336,11 @@ func (h *history) compare(t *rapid.T) {
 		t.Fatalf("%d events, want %d", len(events), len(h.m.events))
 	}
 	for i, ev := range events {
-		ev.Cursor = ""
-		if ev != h.m.events[i] {
+		if was, ok := h.cursors[ev.Seq]; ok && was != ev.Cursor {
+			t.Fatalf("the cursor of event %d was %q and is %q", ev.Seq, was, ev.Cursor)
+		}
+		h.cursors[ev.Seq] = ev.Cursor
+		if ev.Cursor = ""; ev != h.m.events[i] {
 			t.Fatalf("event %+v, want %+v", ev, h.m.events[i])
 		}
 	}
@@ -252,6 +351,9 @@ func (h *history) compare(t *rapid.T) {
 	}
 	lanes, err := h.e.Lanes(h.e.ctx)
 	h.ok(t, "Lanes", err)
+	if len(lanes) != len(h.m.lanes) {
+		t.Fatalf("%d lanes, want %d", len(lanes), len(h.m.lanes))
+	}
 	for _, l := range lanes {
 		if l != h.m.lanes[l.Name] {
 			t.Fatalf("lane %+v, want %+v", l, h.m.lanes[l.Name])

@@ -224,6 +224,18 @@ func (m *model) reopen() {
 	}
 }
 
+// copied is what a copy says when it is opened: the original may have sent since
+// what is active in it.
+func (m *model) copied() {
+	for _, r := range m.ops {
+		if o := &r.op; o.Active() && o.Sent == store.SentNo {
+			o.Sent, o.SentAt, o.LastSentAt = store.SentUnknown, o.CreatedAt, o.CreatedAt
+			o.Version++
+		}
+	}
+	m.reopen()
+}
+
 func (m *model) bySession(ref transport.Ref) *store.Operation {
 	if o := m.find(func(o *store.Operation) bool { return o.Ref == ref && o.Active() }); o != nil {
 		return o
