@@ -59,6 +59,33 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
+// TestMarkedBeforeTheFirstByte: while a send is under way, the record says that
+// it may have happened, in whatever file a crash leaves.
+func TestMarkedBeforeTheFirstByte(t *testing.T) {
+	var marks atomic.Int64
+	var look func(c studio.Call)
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start {
+			look(c)
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		look = func(c studio.Call) {
+			op, err := b.Find(b.Context(), c.Ref)
+			if err != nil || op.Sent != store.SentUnknown || op.Attempts != 1 || op.LastSentAt.IsZero() {
+				b.Errorf("during its send the operation is sent %q, attempts %d, %v", op.Sent, op.Attempts, err)
+			}
+			marks.Add(1)
+		}
+		id := b.start("ws-1")
+		b.goRun()
+		b.all([]ID{id})
+		if marks.Load() != 1 {
+			b.Errorf("%d sends, want 1", marks.Load())
+		}
+	})
+}
+
 // TestStoppedBeforeTheLook: the start took effect, its answer was lost, and the
 // artist stopped the session by hand before the engine could look.
 func TestStoppedBeforeTheLook(t *testing.T) {

@@ -1,0 +1,82 @@
+package mutants
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rouse-dev/rouse/internal/scale"
+)
+
+// TestMutants: each planted bug is caught by the test that claims it.
+func TestMutants(t *testing.T) {
+	t.Parallel()
+	all := mutants
+	if n := scale.Of(t, 1, len(all), len(all)); n < len(all) {
+		i := scale.Rand(scale.Seed(t)).IntN(len(all))
+		all = all[i : i+n]
+	}
+	turn := make(chan struct{}, 2) // a compiler each
+	for _, m := range all {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			plant(t, m)
+		})
+	}
+}
+
+// plant runs the test that claims m beside the bug, and wants it red.
+func plant(t *testing.T, m mutant) {
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=1m", //nolint:gosec // the table's
+		"-overlay="+overlay(t, m), "-run=^"+m.test+"$", "./"+m.in)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "ROUSE_TEST=short")
+	out, err := cmd.CombinedOutput()
+	var failed *exec.ExitError
+	switch {
+	case err == nil:
+		t.Errorf("%s does not see that %s:\n%s", m.test, m.bug, out)
+	case !errors.As(err, &failed) || !strings.Contains(string(out), "--- FAIL: "+m.test+" ("):
+		t.Errorf("%s did not fail by itself (%v):\n%s", m.test, err, out)
+	}
+}
+
+// root is the module, seen from this package.
+const root = "../.."
+
+// overlay writes the mutated file, and the file that tells the toolchain of it.
+func overlay(t *testing.T, m mutant) string {
+	original, err := filepath.Abs(filepath.Join(root, m.file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile(original) //nolint:gosec // the table's
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(code), m.old); n != 1 {
+		t.Fatalf("%s has %d places like this, want 1:\n%s", m.file, n, m.old)
+	}
+	dir := t.TempDir()
+	mutated := filepath.Join(dir, "mutated.go")
+	write(t, mutated, []byte(strings.Replace(string(code), m.old, m.with, 1)))
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: mutated}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(dir, "overlay.json")
+	write(t, list, text)
+	return list
+}
+
+func write(t *testing.T, path string, text []byte) {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,244 @@
+package mutants
+
+// mutant is a planted bug, and the test that claims to catch it.
+type mutant struct {
+	name string
+	bug  string // what is wrong, to follow "does not see that"
+	file string // of the module; the bug replaces old, which stands there once
+	old  string
+	with string
+	in   string // the test's package
+	test string
+}
+
+// mutants by the promise that they break.
+var mutants = []mutant{
+	// 1. An acknowledged start is never lost, and nothing is shown before it is synced.
+	{
+		"acknowledged before the commit", "callers are told before the commit",
+		"store/bolt/commit.go", "		b, bad, err := s.transact(rs)\n",
+		"		answer(rs, nil)\n		rs = append([]*request(nil), &request{write: rs[0].write, size: rs[0].size, done: make(chan struct{})})\n		b, bad, err := s.transact(rs)\n",
+		"store/bolt", "TestEveryWriteFails",
+	},
+	{
+		"a commit's error is ignored", "a commit that failed is reported as done",
+		"store/bolt/commit.go", "		return tx.Commit()\n", "		_ = tx.Commit()\n		return nil\n",
+		"store/bolt", "TestEveryWriteFails",
+	},
+	{
+		"shown before it is synced", "readers see a commit whose sync is not done",
+		"store/bolt/view.go", "if tx.ID() > synced {", "if tx.ID() > synced+1 {",
+		"store/bolt", "TestNothingIsShownBeforeItIsSynced",
+	},
+	{
+		"a full disk counts as done", "an unstored start is acknowledged when the disk is full",
+		"store/bolt/failure.go", "	return fmt.Errorf(\"%w: %w\", store.ErrFull, err)\n}\n\n// fail", "	return nil\n}\n\n// fail",
+		"store/bolt", "TestNoSpace",
+	},
+	{
+		"one of many is dropped", "the last operation of a long Enqueue is not stored",
+		"store/bolt/enqueue.go", "			for i := range part {\n", "			for i := range part[:max(1, len(part)-1)] {\n",
+		"store/bolt", "TestStore",
+	},
+
+	// 2. One effect.
+	{
+		"sent before it is marked", "no mark says that a send may have happened",
+		"engine/worker.go", "		op.Sent = store.SentUnknown\n", "",
+		"engine", "TestMarkedBeforeTheFirstByte",
+	},
+	{
+		"another token at each send", "a second send has a token of its own",
+		"engine/worker.go", "ClientToken: s.op.ClientToken}", "ClientToken: fmt.Sprint(s.op.ClientToken[:8], s.op.Attempts)}",
+		"engine", "TestCrash",
+	},
+	{
+		"sent again without a look", "an unclear answer undoes the mark",
+		"engine/answer.go", "{(*judge).lookAfterTimeout, (*judge).lookLater", "{(*judge).unsend, (*judge).lookLater",
+		"engine", "TestAnswers",
+	},
+	{
+		"a second start of what was stopped", "a session that was started and stopped is started again",
+		"engine/ruling.go", "	case !j.op.StartedSeen.IsZero() && !started.IsZero():\n		j.returnedSince()\n", "	case !j.op.StartedSeen.IsZero() && !started.IsZero():\n		j.clear()\n",
+		"engine", "TestStartedAtRule",
+	},
+	{
+		"the past is believed", "an answer that may show the past decides",
+		"engine/ruling.go", "	j.seen.doubt++\n", "	j.seen.doubt += 2\n	return false\n",
+		"engine", "TestStaleReads",
+	},
+	{
+		"sent again at once", "a second send does not wait for the first one's time-out",
+		"engine/ruling.go", "	case j.a.at.Before(over):\n		j.op.DueAt = over\n", "	case false:\n		j.op.DueAt = over\n",
+		"engine", "TestNoSecondSendWithinTheTimeout",
+	},
+	{
+		"a cut connection was not sent", "a connection cut in the middle counts as never made",
+		"transport/classify.go", "	return &Error{Kind: Unknown, Err: err}\n", "	return &Error{Kind: Unreachable, NotSent: true, Err: err}\n",
+		"transport", "TestClassifyMade",
+	},
+	{
+		"a token for any session", "a token used for another session is taken",
+		"store/join.go", "	case byToken != nil && byToken.Ref != want.Ref:\n", "	case false:\n",
+		"store/bolt", "TestStore",
+	},
+	{
+		"a token starts again after its end", "the same token after the end is a new start",
+		"store/join.go", "		return Enqueued{Operation: *byToken}, Meet\n	case byToken != nil:\n",
+		"		want.Version = 1\n		return Enqueued{Operation: want, Created: true}, Create\n	case byToken != nil:\n",
+		"engine", "TestTokensAndJoins",
+	},
+	{
+		"two active operations of one session", "another token does not meet the active operation",
+		"store/join.go", "	case active != nil:\n", "	case false:\n",
+		"engine", "TestTokensAndJoins",
+	},
+	{
+		"a backup starts again what the original sent", "a restored operation counts as never sent",
+		"store/bolt/backup.go", "o.Sent = store.SentUnknown", "o.Sent = store.SentNo",
+		"store/bolt", "TestBackup",
+	},
+
+	// 3. One end, and one feed.
+	{
+		"a stale change wins", "a change is applied to a version that it was not made from",
+		"store/bolt/apply.go", "	if was.version+1 != c.op.Version {\n", "	if was.version > c.op.Version {\n",
+		"store/bolt", "TestStore",
+	},
+	{
+		"a gap in the feed", "a number of the feed is left out",
+		"store/bolt/commit.go", "	seq := b.seq + 1\n", "	seq := b.seq + 1 + b.seq%7/6\n",
+		"store/bolt", "TestStore",
+	},
+	{
+		"numbers used again", "after a restart the feed's numbers begin again",
+		"store/bolt/open.go", "	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned\n",
+		"	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, max(seq, 1)-1, last, pruned\n",
+		"store/bolt", "TestStore",
+	},
+	{
+		"another feed's cursor is taken", "a cursor of a copy that went its own way is followed",
+		"store/bolt/feed.go", "	if p.link != [cursorLink]byte(at[:cursorLink]) {\n", "	if false {\n",
+		"store/bolt", "TestFork",
+	},
+	{
+		"a pruned cursor skips", "a cursor whose events were pruned goes on with what is left",
+		"store/bolt/feed.go", "	case p.seq < pruned:\n		wrong.Pruned = true\n		return 0, wrong\n", "	case p.seq < pruned:\n		return pruned, nil\n",
+		"store/bolt", "TestStore",
+	},
+	{
+		"an end without its event", "the event of an end is not stored with it",
+		"engine/judge.go", "	for _, ev := range []*store.Event{j.fact, j.event} {\n", "	for _, ev := range []*store.Event{j.fact} {\n",
+		"engine", "TestFollowFromStoredCursor",
+	},
+
+	// 4. Offline is normal.
+	{
+		"offline costs attempts", "a send that never left is charged",
+		"engine/refusal.go", "	if j.a.row != throttled && j.a.row != shortage {", "	if j.a.row == credentials {",
+		"engine", "TestOfflineHour",
+	},
+	{
+		"probes without backoff", "a closed lane is probed each second",
+		"engine/lane.go", "		b.wait = probe.next(b.wait)\n", "		b.wait = time.Second\n",
+		"engine", "TestOfflineHour",
+	},
+	{
+		"no jitter", "what failed together comes back together",
+		"engine/backoff.go", "	return d + time.Duration(rand.Int64N(2*span+1)-span)\n", "	return d + 0*time.Duration(rand.Int64N(2*span+1)-span)\n",
+		"engine", "TestJitter",
+	},
+	{
+		"no ramp", "after an outage all that piled up goes at once",
+		"engine/pace.go", "	p.set(now, max(1, p.most/rampPart))\n", "	p.set(now, 100*p.most)\n",
+		"engine", "TestPace",
+	},
+	{
+		"Retry-After is forgotten", "a provider's Retry-After holds no lane",
+		"engine/lane.go", "		return now.Add(te.RetryAfter)\n", "		return time.Time{}\n",
+		"engine", "TestRetryAfter",
+	},
+
+	// 5. No stale wishes.
+	{
+		"an expired start is sent", "nobody looks at the expiry before the send",
+		"engine/worker.go", "	case now.Before(op.ExpiresAt):\n		return true\n", "	case true:\n		return true\n",
+		"engine", "TestClockInDoubt",
+	},
+	{
+		"a wrong clock ends operations", "a clock in doubt is believed",
+		"engine/clock.go", "	if w.doubtSince.IsZero() {\n		return true, 0\n", "	if true {\n		return true, 0\n",
+		"engine", "TestClockInDoubt",
+	},
+
+	// 6. Bounded.
+	{
+		"bytes for each operation", "the table of operations keeps more of each than it may",
+		"store/bolt/index.go", "type row struct {\n", "type row struct {\n	_ [64]byte\n",
+		"store/bolt", "TestMemory",
+	},
+
+	// 7. No secrets at rest.
+	{
+		"the error's text is kept as it came", "what a provider says is stored with its secrets",
+		"engine/reason.go", "	if errors.As(a.err, &te) && te.Kind == transport.Credentials {\n", "	if errors.As(a.err, &te) && te.Kind == transport.Unknown {\n",
+		"engine", "TestErrorTextHasNoSecrets",
+	},
+	{
+		"the file can be read by all", "a new file has the umask's mode",
+		"store/bolt/file.go", "	if err := f.Chmod(0o600); err != nil", "	if err := f.Chmod(0o644); err != nil",
+		"store/bolt", "TestNewFile",
+	},
+
+	// 8. No silence.
+	{
+		"a wake-up is lost", "who waits for what is due is not told",
+		"store/bolt/commit.go", "	if s.index.publish(nil) {\n		s.wakeDue()\n	}\n	s.wakeReaders()\n", "	s.index.publish(nil)\n	s.wakeReaders()\n",
+		"store/bolt", "TestStore",
+	},
+	{
+		"nobody is told of the pause", "a paused lane's operations seem to be queued",
+		"engine/explain.go", "	if !s.lane.Paused || o.Sent != store.SentNo {\n", "	if !s.lane.Paused || o.Sent == store.SentNo {\n",
+		"engine", "TestPauseOutlivesRestart",
+	},
+
+	// The store heals.
+	{
+		"no checksum", "a rotten record is taken as it is",
+		"store/bolt/layout.go", "	return value, sum(key, value) == binary.BigEndian.Uint32(sealed[n:])\n", "	return value, true\n",
+		"store/bolt", "TestRottenRecords",
+	},
+	{
+		"two processes at once", "the lock holds nobody off",
+		"store/bolt/lock.go", "	if !ok {\n		_ = l.Close()\n		return nil, lockedBy(path)\n	}\n", "",
+		"store/bolt", "TestLockedByAnotherProcess",
+	},
+	{
+		"a doubtful file is trusted", "after a failed sync the file is opened as it is",
+		"store/bolt/failure.go", "	temp, err := copyFile(s.path)\n	if err != nil {\n		return err\n	}\n	if err := replaceFile(temp, s.path); err != nil {\n		return err\n	}\n", "",
+		"store/bolt", "TestSuspectFileIsCopied",
+	},
+
+	// The wire.
+	{
+		"any signature", "a wrong signature is taken",
+		"transport/nimble/sigv4.go", "	if !known || !right || !token {\n", "	if !known || !token || len(expected) == 0 && !right {\n",
+		"transport/nimble", "TestSignatures",
+	},
+	{
+		"the body is not bound", "a body that was changed on its way is taken",
+		"transport/nimble/sigv4.go", "	sum := sha256.Sum256(body)\n	bodyHash := hex.EncodeToString(sum[:])\n",
+		"	sum := sha256.Sum256(body)\n	bodyHash := hex.EncodeToString(sum[:])\n	if h := r.Header.Get(\"X-Amz-Content-Sha256\"); h != \"\" {\n		bodyHash = h\n	}\n",
+		"transport/nimble", "TestSignatures",
+	},
+	{
+		"the host is not signed", "a signature that leaves the host out is taken",
+		"transport/nimble/sigv4.go", "	if !slices.Contains(s.signed, \"host\") {\n", "	if false && !slices.Contains(s.signed, \"host\") {\n",
+		"transport/nimble", "TestSignatures",
+	},
+	{
+		"an old signature", "a signature of last year is taken",
+		"transport/nimble/sigv4.go", "off.Abs() > clockWindow", "off.Abs() > 9999*time.Hour",
+		"transport/nimble", "TestSignatures",
+	},
+}
