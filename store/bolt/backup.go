@@ -80,32 +80,31 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 	}
 	copied := &Store{path: path, config: c}
 	if _, err := copied.openDB(); err != nil {
+		if copied.db != nil {
+			_ = closeDB(copied.db, err)
+		}
 		return err
 	}
-	err = guard(path, func() error {
-		return copied.db.Update(func(tx *bbolt.Tx) error {
-			b, err := in(tx)
-			if err != nil {
-				return err
-			}
-			return b.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
-		})
+	err = inside(path, copied.db, true, func(tx *bbolt.Tx) error {
+		b, err := in(tx)
+		if err != nil {
+			return err
+		}
+		return b.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
 	})
 	var r Report
 	if err == nil {
 		r, err = checkDB(ctx, path, func(fn func(b buckets) error) error {
-			return guard(path, func() error {
-				return copied.db.View(func(tx *bbolt.Tx) error {
-					b, err := in(tx)
-					if err != nil {
-						return err
-					}
-					return fn(b)
-				})
+			return inside(path, copied.db, false, func(tx *bbolt.Tx) error {
+				b, err := in(tx)
+				if err != nil {
+					return err
+				}
+				return fn(b)
 			})
 		})
 	}
-	if cerr := copied.db.Close(); err == nil {
+	if cerr := closeDB(copied.db, err); err == nil {
 		err = cerr
 	}
 	if err == nil && len(r.Problems) > 0 {
@@ -117,23 +116,21 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 // openStamped makes of a backup that is opened for the first time a store of its
 // own.
 func (s *Store) openStamped() error {
-	err := guard(s.path, func() error {
-		return s.db.Update(func(tx *bbolt.Tx) error {
-			b, err := in(tx)
-			if err != nil {
-				return err
-			}
-			if b.meta.Get([]byte(metaStamp)) == nil {
-				return errNoStamp
-			}
-			if err := b.newID(); err != nil {
-				return err
-			}
-			if err := b.doubtSends(); err != nil {
-				return err
-			}
-			return b.meta.Delete([]byte(metaStamp))
-		})
+	err := inside(s.path, s.db, true, func(tx *bbolt.Tx) error {
+		b, err := in(tx)
+		if err != nil {
+			return err
+		}
+		if b.meta.Get([]byte(metaStamp)) == nil {
+			return errNoStamp
+		}
+		if err := b.newID(); err != nil {
+			return err
+		}
+		if err := b.doubtSends(); err != nil {
+			return err
+		}
+		return b.meta.Delete([]byte(metaStamp))
 	})
 	if err != nil && !errors.Is(err, errNoStamp) {
 		return fmt.Errorf("bolt: %s: opening a backup: %w", s.path, asFull(named(s.path, err)))

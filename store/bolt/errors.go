@@ -53,6 +53,8 @@ type CorruptError struct {
 	Bucket string // "" where the damage is below the records
 	Key    string // as a person would write it; "" as for Bucket
 	Detail string
+
+	stuck bool // bbolt's locks were left held by the fault
 }
 
 func (e *CorruptError) Error() string {

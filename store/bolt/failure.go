@@ -50,6 +50,7 @@ func (s *Store) judge(b *batch, err error) error {
 	}
 	kept, rerr := s.reopen(b.id)
 	if rerr != nil {
+		s.stuck = s.stuck || isStuck(rerr)
 		return s.fail(errors.Join(err, rerr))
 	}
 	s.config.Logger.Error("no space", "path", s.path, "kept", kept, "error", err.Error())
@@ -101,7 +102,7 @@ func (s *Store) reopen(id int) (kept bool, err error) {
 		return false, err
 	}
 	for range extraCommits {
-		if err := guard(s.path, func() error { return s.db.Update(func(*bbolt.Tx) error { return nil }) }); err != nil {
+		if err := inside(s.path, s.db, true, func(*bbolt.Tx) error { return nil }); err != nil {
 			return true, err
 		}
 	}

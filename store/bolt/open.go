@@ -48,7 +48,7 @@ func Open(path string, c Config) (*Store, error) {
 	}
 	if err := s.start(exists); err != nil {
 		if s.db != nil {
-			_ = s.db.Close()
+			_ = closeDB(s.db, err)
 		}
 		unlock(lock)
 		return nil, err
@@ -144,8 +144,8 @@ func (s *Store) examine() error {
 	if err != nil {
 		return err
 	}
-	err = guard(s.path, func() error { return db.View(checkSchema) })
-	if cerr := db.Close(); err == nil && cerr != nil {
+	err = inside(s.path, db, false, checkSchema)
+	if cerr := closeDB(db, err); err == nil && cerr != nil {
 		err = fmt.Errorf("bolt: %w", cerr)
 	}
 	return named(s.path, err)
@@ -231,11 +231,9 @@ func (s *Store) openDB() (tx int, err error) {
 
 // newest is the transaction that stands in the file.
 func (s *Store) newest() (tx int, err error) {
-	err = guard(s.path, func() error {
-		return s.db.View(func(t *bbolt.Tx) error {
-			tx = t.ID()
-			return nil
-		})
+	err = inside(s.path, s.db, false, func(t *bbolt.Tx) error {
+		tx = t.ID()
+		return nil
 	})
 	return tx, err
 }
@@ -256,36 +254,34 @@ func (s *Store) scan() error {
 	var found []aside
 	var seq, pruned uint64
 	var last link
-	err := guard(s.path, func() error {
-		return s.db.View(func(tx *bbolt.Tx) error {
-			b, err := in(tx)
-			if err != nil {
-				return err
-			}
-			id, err := b.getMeta(metaID)
-			if err != nil {
-				return err
-			}
-			if len(id) != len(s.id) {
-				return &CorruptError{Bucket: bucketMeta, Key: metaID, Detail: "the store's id is missing"}
-			}
-			s.id = [16]byte(id)
-			if pruned, _, err = b.getPruned(); err != nil {
-				return err
-			}
-			if seq, last, err = b.headOfFeed(); err != nil {
-				return err
-			}
-			found = append(scanOperations(s.path, b, x, counts), scanTail(s.path, b, seq, pruned)...)
-			return nil
-		})
+	err := inside(s.path, s.db, false, func(tx *bbolt.Tx) error {
+		b, err := in(tx)
+		if err != nil {
+			return err
+		}
+		id, err := b.getMeta(metaID)
+		if err != nil {
+			return err
+		}
+		if len(id) != len(s.id) {
+			return &CorruptError{Bucket: bucketMeta, Key: metaID, Detail: "the store's id is missing"}
+		}
+		s.id = [16]byte(id)
+		if pruned, _, err = b.getPruned(); err != nil {
+			return err
+		}
+		if seq, last, err = b.headOfFeed(); err != nil {
+			return err
+		}
+		found = append(scanOperations(s.path, b, x, counts), scanTail(s.path, b, seq, pruned)...)
+		return nil
 	})
 	if err != nil {
 		return named(s.path, err)
 	}
 	x.publish(nil)
 	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned
-	if err := guard(s.path, func() error { return s.setAside(found) }); err != nil && !isFull(err) {
+	if err := s.setAside(found); err != nil && !isFull(err) {
 		return fmt.Errorf("bolt: %s: setting damaged records aside: %w", s.path, err)
 	}
 	s.synced, err = s.newest()

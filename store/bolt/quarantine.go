@@ -2,6 +2,8 @@ package bolt
 
 import (
 	"errors"
+
+	bbolt "go.etcd.io/bbolt"
 )
 
 // note counts and logs a damaged record, once. What is below the records is
@@ -43,21 +45,18 @@ func (s *Store) setAside(found []aside) error {
 	for _, a := range found {
 		s.note(a.err)
 	}
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }()
-	b, err := in(tx)
-	if err != nil {
-		return err
-	}
-	for _, a := range found {
-		// A damaged key may be longer than any that may be stored.
-		key := append([]byte(a.bucket+"\x00"), a.key[:min(len(a.key), 1024)]...)
-		if err := b.qu.Put(key, a.value); err != nil {
+	return inside(s.path, s.db, true, func(tx *bbolt.Tx) error {
+		b, err := in(tx)
+		if err != nil {
 			return err
 		}
-	}
-	return tx.Commit()
+		for _, a := range found {
+			// A damaged key may be longer than any that may be stored.
+			key := append([]byte(a.bucket+"\x00"), a.key[:min(len(a.key), 1024)]...)
+			if err := b.qu.Put(key, a.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -85,6 +85,47 @@ func named(path string, err error) error {
 	return err
 }
 
+// inside runs fn in a transaction of a file that nobody else reads yet, and
+// commits it if it writes. A fault is a *CorruptError, as with guard; whether it
+// left bbolt's locks held is noted in it, for closeDB.
+func inside(path string, db *bbolt.DB, writes bool, fn func(tx *bbolt.Tx) error) error {
+	held := true
+	err := guard(path, func() error {
+		tx, err := db.Begin(writes)
+		if err != nil {
+			held = false
+			return err
+		}
+		defer func() {
+			_ = tx.Rollback() // after a commit it only says so; after a fault it may fault too
+			held = false
+		}()
+		if err := fn(tx); err != nil || !writes {
+			return err
+		}
+		return tx.Commit()
+	})
+	var c *CorruptError
+	if errors.As(err, &c) {
+		c.stuck = held
+	}
+	return err
+}
+
+// closeDB closes a file after err. Where bbolt's locks are held for good it does
+// not: it would wait for ever.
+func closeDB(db *bbolt.DB, err error) error {
+	if isStuck(err) {
+		return nil
+	}
+	return db.Close()
+}
+
+func isStuck(err error) bool {
+	var c *CorruptError
+	return errors.As(err, &c) && c.stuck
+}
+
 // guard runs fn, and makes a panic in it, and a fault on a mapped page, a
 // *CorruptError: bbolt trusts its pages. It holds for fn's own goroutine only.
 func guard(path string, fn func() error) (err error) {

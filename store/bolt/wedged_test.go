@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	bbolt "go.etcd.io/bbolt"
+
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -61,4 +63,31 @@ func ends(t *testing.T, name string, f func()) {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("%s hangs", name)
 	}
+}
+
+// TestFaultWhileOpening: a fault in the beginning of a transaction leaves bbolt's
+// locks held. Whoever opens a file does not wait for them.
+func TestFaultWhileOpening(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("a mapped file cannot be cut off there")
+	}
+	path := testPath(t)
+	if err := openTest(t, path, Config{noSync: true}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := openBolt(path, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, "closing", func() {
+		err := inside(path, db, false, func(*bbolt.Tx) error { return nil })
+		if !errors.Is(err, store.ErrCorrupt) || !isStuck(err) {
+			t.Errorf("%v, want a fault that left the locks held", err)
+		}
+		_ = closeDB(db, err)
+	})
 }
