@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -29,18 +30,67 @@ type boltMeta struct {
 	tx       uint64
 }
 
+// noFreelist is what stands for the page of the free list where none is kept.
+const noFreelist = ^uint64(0)
+
 // checkFile returns ErrForeign if f is no bbolt file, and a *CorruptError if it
 // is one that cannot be used.
 func checkFile(path string, f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("bolt: %w", err)
+	damaged := func(format string, args ...any) error {
+		return &CorruptError{Path: path, Detail: fmt.Sprintf(format, args...)}
 	}
-	first, magic, err := readMeta(f, 0)
+	metas, magic, err := readMetas(f)
 	if err != nil {
 		return err
 	}
-	found := []*boltMeta{first}
+	switch {
+	case len(metas) == 0 && !magic:
+		return fmt.Errorf("%w: %s is some other kind of file", ErrForeign, path)
+	case len(metas) == 0:
+		return damaged("neither of its two first pages is whole")
+	}
+	m := metas[0]
+	if size, err := lengthOf(f); err != nil || size < m.size() {
+		return errors.Join(err, damaged("it has %d bytes, and was %d long: it is cut short", size, m.size()))
+	}
+	if len(metas) == 1 {
+		// bbolt would go on from the other, without a word of the commit that
+		// this one may have been. A power cut leaves no such page: what bbolt
+		// writes of it lies in one sector.
+		return damaged("one of its two first pages is not whole: the last commit may be missing")
+	}
+	if m.freelist == noFreelist {
+		// bbolt would look for the free pages in a goroutine whose panic nobody
+		// can catch. No version of this package leaves a file so.
+		return damaged("its list of free pages is missing")
+	}
+	if err := checkPages(f, m); err != nil {
+		return damaged("%v", err)
+	}
+	return nil
+}
+
+// size is how long a file is at least.
+func (m *boltMeta) size() int64 { return int64(m.pages) * int64(m.pageSize) } //nolint:gosec // readMeta bounds both
+
+func lengthOf(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("bolt: %w", err)
+	}
+	return info.Size(), nil
+}
+
+// readMetas returns those of the two first pages that are whole, the newest
+// first. magic says that f begins as a bbolt file does.
+func readMetas(f *os.File) (found []*boltMeta, magic bool, err error) {
+	first, magic, err := readMeta(f, 0)
+	if err != nil {
+		return nil, magic, err
+	}
+	if first != nil {
+		found = append(found, first)
+	}
 	// The second page begins where the first ends, and how long that is may be
 	// written only in the second.
 	for size := int64(1024); size <= 1<<16; size *= 2 {
@@ -49,32 +99,17 @@ func checkFile(path string, f *os.File) error {
 		}
 		m, has, err := readMeta(f, size)
 		if err != nil {
-			return err
+			return nil, magic, err
 		}
 		magic = magic || has
 		if m != nil && int64(m.pageSize) == size {
 			found = append(found, m)
 		}
 	}
-	var newest *boltMeta
-	for _, m := range found {
-		if m != nil && (newest == nil || m.tx > newest.tx) {
-			newest = m
-		}
+	if len(found) == 2 && found[1].tx > found[0].tx {
+		found[0], found[1] = found[1], found[0]
 	}
-	switch {
-	case newest == nil && !magic:
-		return fmt.Errorf("%w: %s is some other kind of file", ErrForeign, path)
-	case newest == nil:
-		return &CorruptError{Path: path, Detail: "neither of its two first pages is whole"}
-	}
-	if need := int64(newest.pages) * int64(newest.pageSize); newest.pageSize < 512 || newest.pages > 1<<40 || info.Size() < need { //nolint:gosec // bounded
-		return &CorruptError{Path: path, Detail: fmt.Sprintf("it has %d bytes, and was %d long: it is cut short", info.Size(), need)}
-	}
-	if err := checkPages(f, newest); err != nil {
-		return &CorruptError{Path: path, Detail: err.Error()}
-	}
-	return nil
+	return found, magic, nil
 }
 
 // readMeta reads the page at offset; nil if it is not whole. magic says that
@@ -95,8 +130,12 @@ func readMeta(f *os.File, offset int64) (m *boltMeta, magic bool, err error) {
 	if order.Uint32(b[4:]) != metaVersion || order.Uint64(b[metaSum:]) != h.Sum64() {
 		return nil, true, nil
 	}
-	return &boltMeta{
+	m = &boltMeta{
 		pageSize: order.Uint32(b[8:]), root: order.Uint64(b[16:]), freelist: order.Uint64(b[32:]),
 		pages: order.Uint64(b[40:]), tx: order.Uint64(b[48:]),
-	}, true, nil
+	}
+	if m.pageSize < 512 || m.pageSize > 1<<16 || m.pages > 1<<40 {
+		return nil, true, nil // a sum that fits by chance, or by design
+	}
+	return m, true, nil
 }

@@ -28,19 +28,27 @@ type pageWalk struct {
 	f    *os.File
 	m    *boltMeta
 	seen []uint64 // a bit for each page that something leads to
+
+	// visit, if it is set, gets every pair of the buckets, in order. The memory
+	// is its own from then on.
+	visit func(bucket string, key, value []byte) error
+	// tell, if it is set, hears of each page before it is read.
+	tell func(id uint64)
+	in   string // the bucket that is walked; "" is the one that holds all others
+}
+
+func newWalk(f *os.File, m *boltMeta) *pageWalk {
+	return &pageWalk{f: f, m: m, seen: make([]uint64, m.pages/64+1)}
 }
 
 // checkPages returns what is wrong with the pages of f, as its meta page says
 // that they are, or nil.
 func checkPages(f *os.File, m *boltMeta) error {
-	w := &pageWalk{f: f, m: m, seen: make([]uint64, m.pages/64+1)}
+	w := newWalk(f, m)
 	if err := w.bucket(m.root, 0); err != nil {
 		return err
 	}
-	if m.freelist != ^uint64(0) {
-		return w.freelist()
-	}
-	return nil
+	return w.freelist()
 }
 
 // take notes that something leads to a page and those behind it; nothing else
@@ -62,6 +70,9 @@ func (w *pageWalk) take(id, count uint64) error {
 func (w *pageWalk) read(id uint64, kinds uint16) ([]byte, error) {
 	if err := w.take(id, 1); err != nil {
 		return nil, err
+	}
+	if w.tell != nil {
+		w.tell(id)
 	}
 	size := int64(w.m.pageSize)
 	page := make([]byte, size)
@@ -97,16 +108,24 @@ type keys struct {
 
 // bucket walks the tree of one bucket.
 func (w *pageWalk) bucket(root uint64, depth int) error {
-	return w.tree(root, depth, &keys{})
+	return w.tree(root, nil, depth, &keys{})
 }
 
-func (w *pageWalk) tree(id uint64, depth int, k *keys) error {
+// tree walks a page and those below it. first is the key that leads to it, nil
+// for the root: bbolt looks for just that one when it writes the page anew, and
+// if it is not the page's first it would make a second entry.
+func (w *pageWalk) tree(id uint64, first []byte, depth int, k *keys) error {
 	if depth > maxDepth {
 		return fmt.Errorf("page %d lies too deep", id)
 	}
 	page, err := w.read(id, pageBranch|pageLeaf)
 	if err != nil {
 		return err
+	}
+	if first != nil {
+		if key, err := firstKey(id, page); err != nil || !bytes.Equal(key, first) {
+			return fmt.Errorf("page %d does not begin with the key that leads to it", id)
+		}
 	}
 	if binary.NativeEndian.Uint16(page[8:])&pageLeaf != 0 {
 		return w.leaf(id, page, depth, k)
@@ -127,6 +146,20 @@ func elements(id uint64, page []byte, each func(i int, element []byte, at uint64
 		}
 	}
 	return nil
+}
+
+// firstKey is the key of a page's first element.
+func firstKey(id uint64, page []byte) ([]byte, error) {
+	order := binary.NativeEndian
+	at := uint64(pageHeader)
+	switch e := page[pageHeader:]; {
+	case order.Uint16(page[10:]) == 0 || len(e) < elementSize:
+		return nil, fmt.Errorf("page %d is empty", id)
+	case order.Uint16(page[8:])&pageLeaf != 0:
+		return within(id, page, at+uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])))
+	default:
+		return within(id, page, at+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
+	}
 }
 
 // within returns a part of a page.
@@ -153,7 +186,7 @@ func (w *pageWalk) branch(id uint64, page []byte, depth int, k *keys) error {
 			}
 			k.floor = key
 		}
-		return w.tree(order.Uint64(e[8:]), depth+1, k)
+		return w.tree(order.Uint64(e[8:]), key, depth+1, k)
 	})
 }
 
@@ -174,16 +207,21 @@ func (w *pageWalk) leaf(id uint64, page []byte, depth int, k *keys) error {
 			return fmt.Errorf("page %d: its keys are out of order", id)
 		}
 		k.last = key
-		if order.Uint32(e)&bucketFlag == 0 {
-			return nil
+		if order.Uint32(e)&bucketFlag != 0 {
+			return w.nested(id, key, value, depth)
 		}
-		return w.nested(id, value, depth)
+		if w.visit != nil {
+			return w.visit(w.in, key, value)
+		}
+		return nil
 	})
 }
 
 // nested walks a bucket that stands in a leaf, on pages of its own or, if it is
 // small, right there.
-func (w *pageWalk) nested(id uint64, value []byte, depth int) error {
+func (w *pageWalk) nested(id uint64, name, value []byte, depth int) error {
+	defer func(outer string) { w.in = outer }(w.in)
+	w.in += string(name)
 	if len(value) < bucketHeader {
 		return fmt.Errorf("page %d: a bucket is cut short", id)
 	}
