@@ -3,8 +3,6 @@ package engine_test
 import (
 	"context"
 	"log"
-	"os"
-	"os/signal"
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/transport/studio"
@@ -13,9 +11,8 @@ import (
 // A whole host: it wakes two workstations and says what became of them. The
 // README shows it.
 func Example_embed() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	provider := studio.New(studio.Config{Any: true}) // or nimble.NewFromConfig(awsConfig)
+	ctx := context.Background()
+	provider := studio.New(studio.Config{Any: true}) // or nimble, ec2, wol, exec, libvirt
 	e, err := engine.Open("rouse.db", provider, engine.Config{})
 	if err != nil {
 		log.Fatal(err)
