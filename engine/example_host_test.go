@@ -17,7 +17,17 @@ func exampleFile() (path string, remove func()) {
 	if err != nil {
 		panic(err)
 	}
-	return filepath.Join(dir, "rouse.db"), func() { _ = os.RemoveAll(dir) }
+	return filepath.Join(dir, "rouse.db"), func() { os.RemoveAll(dir) }
+}
+
+// opened is an engine on a new file, and what closes it.
+func opened() (*engine.Engine, func()) {
+	path, remove := exampleFile()
+	e, err := engine.Open(path, studio.New(studio.Config{Any: true}), engine.Config{})
+	if err != nil {
+		panic(err)
+	}
+	return e, func() { e.Close(); remove() }
 }
 
 // A host asks for a session and ends, by a crash as well as here. The next one
@@ -55,13 +65,8 @@ func ExampleOpen_restart() {
 // and goes on from there after a restart: no event is missed, and none comes
 // twice.
 func ExampleEngine_Follow() {
-	path, remove := exampleFile()
-	defer remove()
-	e, err := engine.Open(path, studio.New(studio.Config{Any: true}), engine.Config{})
-	if err != nil {
-		panic(err)
-	}
-	defer e.Close()
+	e, done := opened()
+	defer done()
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	go e.Run(ctx)
@@ -86,13 +91,8 @@ func ExampleEngine_Follow() {
 // Why is it late? Explain says so at any time: the reason as data, and a
 // sentence for a person.
 func ExampleEngine_Explain() {
-	path, remove := exampleFile()
-	defer remove()
-	e, err := engine.Open(path, studio.New(studio.Config{Any: true}), engine.Config{})
-	if err != nil {
-		panic(err)
-	}
-	defer e.Close()
+	e, done := opened()
+	defer done()
 	ctx := context.Background()
 	r, err := e.Start(ctx, engine.Request{Ref: engine.Ref{StudioID: "comp", SessionID: "ws-1"}})
 	if err != nil {
@@ -106,13 +106,8 @@ func ExampleEngine_Explain() {
 
 // Cancel says whether it was in time.
 func ExampleEngine_Cancel() {
-	path, remove := exampleFile()
-	defer remove()
-	e, err := engine.Open(path, studio.New(studio.Config{Any: true}), engine.Config{})
-	if err != nil {
-		panic(err)
-	}
-	defer e.Close()
+	e, done := opened()
+	defer done()
 	ctx := context.Background()
 	r, err := e.Start(ctx, engine.Request{
 		Ref: engine.Ref{StudioID: "comp", SessionID: "ws-1"}, NotBefore: time.Now().Add(8 * time.Hour), // for tomorrow
@@ -132,13 +127,8 @@ func ExampleEngine_Cancel() {
 // A pause holds a lane's sends, also after a restart, until somebody resumes it.
 // What was sent is followed all the same.
 func ExampleEngine_Pause() {
-	path, remove := exampleFile()
-	defer remove()
-	e, err := engine.Open(path, studio.New(studio.Config{Any: true}), engine.Config{})
-	if err != nil {
-		panic(err)
-	}
-	defer e.Close()
+	e, done := opened()
+	defer done()
 	ctx := context.Background()
 	go e.Run(ctx)
 	if err := e.Pause(ctx, "comp", "mo"); err != nil {
