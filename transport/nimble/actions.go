@@ -21,6 +21,7 @@ type arrival struct {
 	header http.Header
 	query  url.Values
 	body   []byte
+	mac    []byte // of the signature; nil: none was looked at
 }
 
 // action serves one action and returns the answer's body.
@@ -121,11 +122,15 @@ func answer(s transport.Session, err error) (any, error) {
 	return sessionAnswer{&out}, nil
 }
 
-// token is the client's, or a new one where it sent none.
+// token is the client's, or one made up where it sent none: of the signature, so
+// that who sends the request again has no second effect either.
 func (in arrival) token() (string, error) {
 	values := in.header[headerToken]
 	switch len(values) {
 	case 0:
+		if in.mac != nil {
+			return uuid.NewSHA1(uuid.Nil, in.mac).String(), nil
+		}
 		return uuid.NewString(), nil
 	case 1:
 		return values[0], transport.CheckToken(values[0])

@@ -67,7 +67,8 @@
 // # Caveats
 //
 // The Handler does not remember signatures: within five minutes a request can be
-// sent again by who has seen it, and is made harmless by its client token. It
+// sent again by who has seen it, and is made harmless by its client token, or by
+// the one that is made of the signature where the client sent none. It
 // authenticates and does not authorize: whoever has credentials may do
 // everything. A session id with a comma cannot be filtered for by
 // ListStreamingSessions, whose model has one text for all ids; BatchGet looks at

@@ -106,36 +106,36 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, id string) (out 
 	if err != nil {
 		return nil, invalid("the query cannot be read")
 	}
-	body, err := h.admit(w, r, id)
-	if err != nil {
+	in := arrival{ref: rt.ref, header: r.Header, query: query}
+	if in.body, in.mac, err = h.admit(w, r, id); err != nil {
 		return nil, err
 	}
-	return rt.action(r.Context(), h.provider, arrival{ref: rt.ref, header: r.Header, query: query, body: body})
+	return rt.action(r.Context(), h.provider, in)
 }
 
 // admit verifies the signature and returns the body, which it covers.
-func (h *handler) admit(w http.ResponseWriter, r *http.Request, id string) ([]byte, error) {
+func (h *handler) admit(w http.ResponseWriter, r *http.Request, id string) (body, mac []byte, err error) {
 	if h.config.Credentials == nil {
-		return readRequest(w, r)
+		body, err = readRequest(w, r)
+		return body, nil, err
 	}
 	s, err := parseSignature(r, h.config.Region)
 	if err != nil {
 		h.refused(r, id, err)
-		return nil, err
+		return nil, nil, err
 	}
-	body, err := readRequest(w, r)
-	if err != nil {
-		return nil, err
+	if body, err = readRequest(w, r); err != nil {
+		return nil, nil, err
 	}
 	credentials, err := h.config.Credentials(r.Context(), s.accessKey)
 	if err != nil {
-		return nil, fmt.Errorf("nimble: credentials: %w", err)
+		return nil, nil, fmt.Errorf("nimble: credentials: %w", err)
 	}
 	if err := s.verify(r, body, credentials); err != nil {
 		h.refused(r, id, err)
-		return nil, err
+		return nil, nil, err
 	}
-	return body, nil
+	return body, s.mac, nil
 }
 
 func (h *handler) refused(r *http.Request, id string, err error) {

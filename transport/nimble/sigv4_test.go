@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 	"github.com/rouse-dev/rouse/transport/studio"
 
@@ -293,6 +296,70 @@ func TestSignatures(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Who has seen a request can send it again, and has no second effect, whether it
+// has a token or not.
+func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
+	t.Parallel()
+	const session = listPath + "/ws-1"
+	for name, row := range map[string]struct {
+		make  signing
+		state fsm.State // before
+	}{
+		"start":  {signing{target: startPath}, fsm.Stopped},
+		"stop":   {signing{target: session + "/stop"}, fsm.Ready},
+		"delete": {signing{method: "DELETE", target: session}, fsm.Stopped},
+		"create": {signing{target: listPath, body: `{"launchProfileId":"lp"}`}, ""},
+	} {
+		for _, token := range []string{"token", ""} {
+			t.Run(name+" by token "+token, func(t *testing.T) {
+				t.Parallel()
+				var tokens []string
+				s := studio.New(studio.Config{Intercept: func(c studio.Call) studio.Fault {
+					tokens = append(tokens, c.ClientToken)
+					return studio.Fault{}
+				}})
+				if row.state != "" {
+					s.Put(transport.Session{Ref: ref, State: row.state})
+				}
+				h := nimble.Handler(s, nimble.HandlerConfig{Credentials: nimble.Keys(credentials), Region: region})
+				made := row.make
+				if token == "" {
+					made.before = drop("X-Amz-Client-Token")
+				}
+				seen := made.request(t)
+				body := made.body
+				if made.method == "" && body == "" {
+					body = "{}"
+				}
+				var answers []string
+				for range 3 {
+					again := seen.Clone(t.Context())
+					bodyOf(again, body)
+					answer := httptest.NewRecorder()
+					h.ServeHTTP(answer, again)
+					if answer.Code != http.StatusOK {
+						t.Fatalf("%d: %s", answer.Code, answer.Body)
+					}
+					var got struct {
+						Session struct{ SessionID string }
+					}
+					if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil {
+						t.Fatal(err)
+					}
+					answers = append(answers, got.Session.SessionID)
+				}
+				if answers[0] != answers[2] || tokens[0] != tokens[2] || token != "" && tokens[0] != token {
+					t.Errorf("of the same request came sessions %q by tokens %q", answers, tokens)
+				}
+				page, err := s.List(t.Context(), transport.ListInput{StudioID: lab})
+				if err != nil || len(page.Sessions) != 1 || s.Effects(ref) > 1 {
+					t.Errorf("%d sessions, %d starts, %v", len(page.Sessions), s.Effects(ref), err)
+				}
+			})
+		}
 	}
 }
 
