@@ -186,6 +186,46 @@ func TestCredentialsAreNotQuoted(t *testing.T) {
 	}
 }
 
+// A server may echo what it was sent, in any answer.
+func TestEchoedCredentialsAreNotTold(t *testing.T) {
+	t.Parallel()
+	key := aws.Credentials{AccessKeyID: "AKIDECHOED", SecretAccessKey: secret, SessionToken: "session/token+=echoed"}
+	echo := func(status int, form string, headers ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			sent := fmt.Sprint(secret, " ", r.Header.Get("X-Amz-Security-Token"), " ", r.Header)
+			quoted := sent + strings.ReplaceAll(sent, `/`, `\/`)
+			for i := 0; i < len(headers); i += 2 {
+				w.Header().Set(headers[i], headers[i+1]+r.Header.Get("Authorization")+r.Header.Get("X-Amz-Security-Token"))
+			}
+			say(status, strings.ReplaceAll(form, "ECHO", quoted))(w, r)
+		}
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"message": echo(403, `{"code":"AccessDeniedException","message":"ECHO"}`),
+		"code":    echo(409, `{"code":"ECHO","message":"x","context":{"ECHO":"ECHO"}}`, "X-Amzn-RequestId", "id "),
+		"type":    echo(409, `{}`, "X-Amzn-ErrorType", "Odd "),
+		"page":    echo(502, "ECHO", "Content-Type", "text/html ", "Location", "/?"),
+		"rotten":  echo(200, `{"session":{"createdAt":"ECHO"}}`),
+		"another": echo(200, `{"session":{"sessionId":"ECHO"}}`),
+		"session": echo(200, `{"session":{"state":"ECHO","statusMessage":"ECHO","tags":{"ECHO":"ECHO"}}}`),
+	} {
+		client := answering(t, answer, func(o *nimble.Options) { o.Credentials = provide(key) })
+		got, err := client.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "token"})
+		said := fmt.Sprint(got.State, got.StatusMessage, got.Tags, err)
+		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+			said += fmt.Sprintf(" %v %+v", cause, cause)
+		}
+		if !strings.Contains(said, "***") {
+			t.Errorf("%s: nothing was echoed: %s", name, said)
+		}
+		for _, canary := range []string{"AKIDECHOED", secret, "K7MDENG", "token+=echoed"} {
+			if strings.Contains(said, canary) {
+				t.Errorf("%s: %s is told: %s", name, canary, said)
+			}
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	server, h := listen(t, refuse(500, "X"))

@@ -31,8 +31,10 @@
 //     verdict only if none before it may have had its effect; else the Kind is
 //     Unknown.
 //  5. At most 1 MiB of an answer is read, counted after decompression.
-//  6. An error's text names no credentials: where the provider speaks of them,
-//     its message is dropped and its code kept.
+//  6. Neither an error's text nor a session names credentials: where the provider
+//     speaks of them, its message is dropped and its code kept, and where an
+//     answer quotes those it was asked with, or their signature, "***" stands
+//     there.
 //  7. If the provider's date shows that a refused signature was the clock's
 //     fault (more than four minutes off), the next request is signed with the
 //     provider's clock.

@@ -57,7 +57,7 @@ func (c *call) sign(ctx context.Context, in middleware.FinalizeInput, next middl
 		return out, md, fmt.Errorf("nimble: a request of type %T is not HTTP's", in.Request)
 	}
 	skew := time.Duration(c.client.skew.Load())
-	if err := c.client.signRequest(ctx, req, time.Now().Add(skew)); err != nil {
+	if c.secrets, err = c.client.signRequest(ctx, req, time.Now().Add(skew)); err != nil {
 		c.attempted(err)
 		return out, md, err
 	}
@@ -67,21 +67,22 @@ func (c *call) sign(ctx context.Context, in middleware.FinalizeInput, next middl
 	return out, md, err
 }
 
-func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at time.Time) error {
+// signRequest returns what it signed with.
+func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at time.Time) (secrets, error) {
 	if c.options.Credentials == nil {
-		return noCredentials(errors.New("no credentials are configured"))
+		return nil, noCredentials(errors.New("no credentials are configured"))
 	}
 	credentials, err := c.options.Credentials.Retrieve(ctx)
 	if err != nil {
-		return noCredentials(err)
+		return nil, noCredentials(err)
 	}
 	var body []byte
 	if stream := req.GetStream(); stream != nil {
 		if body, err = io.ReadAll(stream); err != nil {
-			return fmt.Errorf("nimble: read body: %w", err)
+			return nil, fmt.Errorf("nimble: read body: %w", err)
 		}
 		if err := req.RewindStream(); err != nil {
-			return fmt.Errorf("nimble: rewind body: %w", err)
+			return nil, fmt.Errorf("nimble: rewind body: %w", err)
 		}
 		// net/http may then send again what it knows it has not sent.
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
@@ -89,9 +90,9 @@ func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at ti
 	hash := sha256.Sum256(body)
 	err = v4.NewSigner().SignHTTP(ctx, credentials, req.Request, hex.EncodeToString(hash[:]), serviceName, c.options.Region, at)
 	if err != nil {
-		return fmt.Errorf("nimble: sign: %w", err)
+		return nil, fmt.Errorf("nimble: sign: %w", err)
 	}
-	return nil
+	return secretsOf(credentials, req.Header), nil
 }
 
 // learnSkew keeps the difference of the clocks when an answer of the service
