@@ -44,22 +44,30 @@ func parseSignature(r *http.Request, region string) (signature, error) {
 		return signature{}, err
 	}
 	s.at = r.Header.Get("X-Amz-Date")
-	at, err := time.Parse(dateFormat, s.at)
-	if err != nil || len(s.at) != len(dateFormat) {
-		return signature{}, incomplete("the header X-Amz-Date is missing or is no date like " + dateFormat)
-	}
-	if !strings.HasPrefix(s.scope, s.at[:8]+"/") {
-		return signature{}, mismatch("the date of the credential's scope is not that of X-Amz-Date")
-	}
-	now := time.Now()
-	if off := now.Sub(at); off.Abs() > clockWindow {
-		return signature{}, mismatch(fmt.Sprintf("the signature's date %s is not within %s of %s: is the clock right?",
-			s.at, clockWindow, now.UTC().Format(dateFormat)))
+	if err := s.dated(time.Now()); err != nil {
+		return signature{}, err
 	}
 	if region != "" && s.region != region {
 		return signature{}, mismatch("the credential's scope names another region")
 	}
 	return s, s.covers(r.Header)
+}
+
+// dated refuses a signature that is not of about now, and one whose scope is not
+// of its own day, which may be yesterday by now.
+func (s signature) dated(now time.Time) error {
+	at, err := time.Parse(dateFormat, s.at)
+	if err != nil || len(s.at) != len(dateFormat) {
+		return incomplete("the header X-Amz-Date is missing or is no date like " + dateFormat)
+	}
+	if !strings.HasPrefix(s.scope, s.at[:8]+"/") {
+		return mismatch("the date of the credential's scope is not that of X-Amz-Date")
+	}
+	if off := now.Sub(at); off.Abs() > clockWindow {
+		return mismatch(fmt.Sprintf("the signature's date %s is not within %s of %s: is the clock right?",
+			s.at, clockWindow, now.UTC().Format(dateFormat)))
+	}
+	return nil
 }
 
 // oneForm refuses a request that is signed in another way than by one header,
