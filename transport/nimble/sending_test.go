@@ -303,7 +303,11 @@ func TestKeptConnectionsAreSeen(t *testing.T) {
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answers, _ := inTurn(say(200, good), hang(t))
+			arrived := make(chan struct{})
+			answers, _ := inTurn(say(200, good), func(w http.ResponseWriter, r *http.Request) {
+				arrived <- struct{}{}
+				hang(t)(w, r)
+			})
 			server := httptest.NewUnstartedServer(answers)
 			server.EnableHTTP2 = h2
 			server.StartTLS()
@@ -318,7 +322,12 @@ func TestKeptConnectionsAreSeen(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 2 {
-				e := errorOf(t, start(briefly(t), client))
+				ctx, cancel := context.WithCancel(t.Context())
+				go func() {
+					<-arrived // however long a handshake takes
+					cancel()
+				}()
+				e := errorOf(t, start(ctx, client))
 				if e.Kind != transport.Unknown || e.NotSent {
 					t.Errorf("%v: kind %v, not sent %v; want unknown", e, e.Kind, e.NotSent)
 				}
