@@ -1,16 +1,20 @@
 // Package scale says how much a randomized or exhaustive test does, and from
 // which seed, so that every such test is scaled and repeated in the same way.
 //
-// The environment variable ROUSE_TEST is short (the default: all of go test ./...
-// in two minutes), ci (what .ci/run asks for) or long (by hand, for hours).
-// ROUSE_SEED repeats one run: each test prints the seed that it took.
+//	ROUSE_TEST  short (the default: all of go test ./... in two minutes), ci (what
+//	            .ci/run asks for) or long (by hand, for hours)
+//	ROUSE_FOR   how long a test that counts with Times may go on, 30m say; it stops
+//	            early, says how far it came, and fails only by what it found
+//	ROUSE_SEED  repeats one run: each test prints the seed that it took
 package scale
 
 import (
+	"iter"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // Of picks the count for the scale that ROUSE_TEST names. It fails the test when
@@ -30,10 +34,34 @@ func Of(t testing.TB, short, ci, long int) int {
 	}
 }
 
+// Times counts from 0 to what Of picks, until ROUSE_FOR is over or the test has
+// failed, and prints how far it came. It is for the test's own goroutine, outside
+// of bubbles.
+func Times(t testing.TB, short, ci, long int) iter.Seq[int] {
+	t.Helper()
+	n, end := Of(t, short, ci, long), time.Time{}
+	if s := os.Getenv("ROUSE_FOR"); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			t.Fatalf("ROUSE_FOR is %q, want a duration: %v", s, err)
+		}
+		end = time.Now().Add(d)
+	}
+	return func(yield func(int) bool) {
+		begun, i := time.Now(), 0
+		for ; i < n && !t.Failed() && (end.IsZero() || time.Now().Before(end)); i++ {
+			if !yield(i) {
+				break
+			}
+		}
+		t.Logf("%d of %d in %v", i, n, time.Since(begun).Round(time.Second))
+	}
+}
+
 // Seed is ROUSE_SEED, or a fresh one, and is printed with how to repeat the run.
 func Seed(t testing.TB) uint64 {
 	t.Helper()
-	seed := rand.Uint64()
+	seed := rand.Uint64() //nolint:gosec // a test's
 	if s := os.Getenv("ROUSE_SEED"); s != "" {
 		var err error
 		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
