@@ -1,0 +1,60 @@
+package child_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/internal/child"
+)
+
+const asChild = "CHILD_TEST"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(asChild) {
+	case "":
+		os.Exit(m.Run())
+	case "ends":
+		fmt.Print("one\ntwo\nhal")
+		os.Exit(3)
+	case "stays":
+		fmt.Println("here")
+		time.Sleep(time.Hour)
+	}
+}
+
+func TestEnds(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	p := child.Start(t, child.Self(t, asChild, "ends"), func(line string) { lines = append(lines, line) })
+	if err := p.Wait(); err == nil || err.Error() != "exit status 3" {
+		t.Errorf("it ended with %v", err)
+	}
+	if p.Kill() {
+		t.Error("it ended by itself, and is said to have been killed")
+	}
+	if !slices.Equal(lines, []string{"one", "two"}) {
+		t.Errorf("it said %q: the third line was cut short", lines)
+	}
+}
+
+// TestNoneIsLeft: a test that ends without a word to its child takes it along.
+func TestNoneIsLeft(t *testing.T) {
+	t.Parallel()
+	var p *child.Process
+	t.Run("one that forgets", func(t *testing.T) {
+		here := make(chan struct{})
+		p = child.Start(t, child.Self(t, asChild, "stays"), func(string) { close(here) })
+		<-here
+	})
+	select {
+	case <-p.Ended:
+	default:
+		t.Fatal("the child outlived its test")
+	}
+	if !p.Kill() {
+		t.Error("it was killed, and is said to have ended by itself")
+	}
+}
