@@ -1,226 +1,305 @@
 package engine_test
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"io"
+	"encoding/json"
 	"math/rand/v2"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/child"
+	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
-	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport/nimble"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// The crash test: 500 starts from 50 goroutines in a process that is killed
-// with SIGKILL 20 times at random instants, over a transport that loses one
-// answer in five. The provider is another process: this one.
-const (
-	crashStarts  = 500
-	crashCallers = 50
-	crashKills   = 20
-	crashEnv     = "ROUSE_CRASH_HOST" // the file and the endpoint, in the host's process
-)
-
-func TestMain(m *testing.M) {
-	if env := os.Getenv(crashEnv); env != "" {
-		if err := crashHost(env); err != nil {
-			fmt.Fprintln(os.Stderr, "host:", err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	os.Exit(m.Run())
-}
-
-func crashToken(n int) string { return "token-" + strconv.Itoa(n) }
-
-func crashRef(n int) engine.Ref {
-	return engine.Ref{StudioID: "studio-" + strconv.Itoa(n%5), SessionID: "ws-" + strconv.Itoa(n)}
-}
-
-var crashKeys = aws.Credentials{AccessKeyID: "key", SecretAccessKey: "secret"}
-
-// crashHost asks for everything, says what was acknowledged, and ends when all
-// has ended.
-func crashHost(env string) error {
-	path, endpoint, _ := strings.Cut(env, "|")
-	client := nimble.NewFromConfig(aws.Config{
-		Region: "us-west-2", BaseEndpoint: aws.String(endpoint),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return crashKeys, nil }),
-	}, func(o *nimble.Options) { o.TokenMemory, o.StaleFor = time.Hour, time.Millisecond })
-	e, err := engine.Open(path, client, engine.Config{
-		Timeout: 300 * time.Millisecond,
-		Lane:    func(string) engine.LaneConfig { return engine.LaneConfig{Rate: 1000, Concurrency: 32} },
-	})
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	ctx := context.Background()
-	go e.Run(ctx)
-	var wg sync.WaitGroup
-	for c := range crashCallers {
-		wg.Go(func() {
-			for n := c; n < crashStarts; n += crashCallers {
-				time.Sleep(rand.N(60 * time.Millisecond)) // callers come when they come
-				r, err := e.Start(ctx, engine.Request{Ref: crashRef(n), ClientToken: crashToken(n)})
-				if err != nil {
-					fmt.Fprintln(os.Stderr, "host: start:", err)
-					continue
-				}
-				fmt.Println(r.Operation.ID, n)
-			}
-		})
-	}
-	wg.Wait()
-	for n := range crashStarts {
-		r, err := e.Start(ctx, engine.Request{Ref: crashRef(n), ClientToken: crashToken(n)}) // verbatim, again
-		if err != nil {
-			return err
-		}
-		if _, err := e.Wait(ctx, r.Operation.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// The crash test: a host under load is killed with SIGKILL again and again, at
+// random instants and at each point of crashPoints, over a provider that is
+// another process (this one), loses one answer in five, and throttles. After
+// each kill the file is opened and compared with what was acknowledged and with
+// what the provider did. After all kills of a file one more host is left alone,
+// and ends everything.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	var calls, lost atomic.Int64
-	s := studio.New(studio.Config{Boot: 200 * time.Millisecond, Intercept: func(c studio.Call) studio.Fault {
-		n := calls.Add(1)
-		if n%5 == 0 && c.Action == studio.Start {
-			lost.Add(1)
-		}
-		switch {
-		case n%20 == 5: // on its way to the provider
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
-		case n%5 == 0: // on its way back: the effect has happened
-			return studio.Fault{Lost: true}
-		}
-		return studio.Fault{}
-	}})
-	for n := range crashStarts {
-		s.Add(crashRef(n).StudioID, crashRef(n).SessionID)
-	}
-	server := httptest.NewServer(nimble.Handler(s, nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)}))
-	defer server.Close()
-	path := filepath.Join(t.TempDir(), "rouse.db")
-
-	acked := map[engine.ID]int{}
-	for range crashKills {
-		host := startHost(t, path, server.URL, acked)
-		time.Sleep(50*time.Millisecond + time.Duration(rnd.Int64N(int64(350*time.Millisecond)))) // a real process: real time
-		_ = host.cmd.Process.Kill()
-		<-host.read
-		_ = host.cmd.Wait()
-	}
-	host := startHost(t, path, server.URL, acked)
-	<-host.read
-	if err := host.cmd.Wait(); err != nil {
-		t.Fatalf("the last host: %v", err)
-	}
-	checkCrash(t, path, s, acked)
-	again := s.Calls(studio.Start) - crashStarts
-	t.Logf("%d kills; %d answers to starts lost; %d starts were sent again", crashKills, lost.Load(), again)
-	if lost.Load() < crashStarts/10 || again == 0 {
-		t.Error("hardly an answer was lost, or no start was sent again: the test is too kind")
-	}
-}
-
-type hostProcess struct {
-	cmd  *exec.Cmd
-	read chan struct{} // closed when all that it said is in acked
-}
-
-func startHost(t *testing.T, path, endpoint string, acked map[engine.ID]int) hostProcess {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), crashEnv+"="+path+"|"+endpoint)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	h := hostProcess{cmd: cmd, read: make(chan struct{})}
-	go func() { // ends with the host
-		defer close(h.read)
-		for in := bufio.NewReader(out); ; {
-			line, err := in.ReadString('\n')
-			if err != nil { // a line cut short was not said
-				if err != io.EOF {
-					t.Log(err)
+	seed, kills := scale.Seed(t), scale.Of(t, 24, 48, 48) // of a file
+	var sum crashTally
+	var files sync.WaitGroup
+	turn := make(chan struct{}, 2) // they mostly wait
+	for n := range scale.Times(t, 1, 11, 1042) {
+		turn <- struct{}{}
+		files.Go(func() {
+			defer func() { <-turn }()
+			t.Run(strconv.Itoa(n), func(t *testing.T) {
+				w := newCrashWorld(t, seed+uint64(n))
+				for k := range kills {
+					w.kill(k)
 				}
-				return
-			}
-			id, n, _ := strings.Cut(strings.TrimSpace(line), " ")
-			if acked[engine.ID(id)], err = strconv.Atoi(n); err != nil {
-				t.Errorf("the host said %q", line)
-			}
-		}
-	}()
-	return h
+				w.finish()
+				sum.add(&w.tally)
+			})
+		})
+	}
+	files.Wait()
+	if !t.Failed() {
+		sum.report(t)
+	}
 }
 
-// checkCrash opens the file once more and compares it with what was
-// acknowledged and with what the provider did.
-func checkCrash(t *testing.T, path string, s *studio.Studio, acked map[engine.ID]int) {
+// crashTally counts what happened, and what it takes to call the test a hard one.
+type crashTally struct {
+	mu     sync.Mutex // guards the rest of a sum
+	points map[string]int
+	missed int // kills for a point that was not passed in time
+	random int
+	unsaid int // of those at random: something was stored, and not acknowledged
+	again  int // starts that the provider got again
+	starts int
+	lost   int64
+}
+
+func (c *crashTally) add(w *crashTally) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.points == nil {
+		c.points = map[string]int{}
+	}
+	for p, n := range w.points {
+		c.points[p] += n
+	}
+	c.missed, c.random, c.unsaid = c.missed+w.missed, c.random+w.random, c.unsaid+w.unsaid
+	c.again, c.starts, c.lost = c.again+w.again, c.starts+w.starts, c.lost+w.lost
+}
+
+func (c *crashTally) report(t *testing.T) {
 	t.Helper()
-	e, err := engine.Open(path, s, engine.Config{})
+	named := c.missed
+	for _, n := range c.points {
+		named += n
+	}
+	t.Logf("%d kills, %d sessions; %d answers to starts lost, %d starts sent again", c.random+named, c.starts, c.lost, c.again)
+	t.Logf("%4d at random, %d of which left something stored that was not acknowledged", c.random, c.unsaid)
+	for _, p := range crashPoints {
+		t.Logf("%4d %s", c.points[p], p)
+		if c.points[p] == 0 {
+			t.Errorf("nobody was killed %s", p)
+		}
+	}
+	t.Logf("%4d at a point that was not passed in time", c.missed)
+	if c.lost < int64(c.starts/10) || c.again == 0 || c.missed > named/10 {
+		t.Error("hardly an answer was lost, no start was sent again, or points were missed: the test is too kind")
+	}
+	if scale.Of(t, 0, 1, 1) > 0 && c.unsaid*20 < c.random {
+		t.Errorf("%d of %d kills at random came between commit and acknowledgement, want 5 %%: the test is too kind", c.unsaid, c.random)
+	}
+}
+
+// crashWorld is one file, and the provider of its sessions.
+type crashWorld struct {
+	t        *testing.T
+	rnd      *rand.Rand
+	path     string
+	provider *crashProvider
+	server   *httptest.Server
+	tally    crashTally
+	next     int                  // the first session that nobody has asked for yet
+	acked    map[int]engine.ID    // by session
+	ended    map[engine.ID]ending // what the feed has said
+}
+
+type ending struct {
+	phase fsm.Phase
+	seq   uint64
+}
+
+func newCrashWorld(t *testing.T, seed uint64) *crashWorld {
+	w := &crashWorld{
+		t: t, rnd: scale.Rand(seed), path: filepath.Join(t.TempDir(), "rouse.db"), provider: newCrashProvider(),
+		acked: map[int]engine.ID{}, ended: map[engine.ID]ending{},
+	}
+	w.tally.points = map[string]int{}
+	w.server = httptest.NewServer(nimble.Handler(w.provider, nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)}))
+	t.Cleanup(w.server.Close)
+	return w
+}
+
+// host starts one, and hears what it acknowledges. open is closed when it has
+// opened the file.
+func (w *crashWorld) host(o crashOrder) (p *child.Process, open chan struct{}) {
+	o.Path, o.Endpoint, o.Seed = w.path, w.server.URL, w.rnd.Uint64()
+	order, err := json.Marshal(o)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	defer e.Close()
-	if len(acked) != crashStarts {
-		t.Errorf("%d operations for %d tokens: a token was forgotten", len(acked), crashStarts)
-	}
-	for id, n := range acked {
-		op, err := e.Get(t.Context(), id)
-		if err != nil || op.Phase != fsm.Succeeded || op.ClientToken != crashToken(n) {
-			t.Errorf("acknowledged %s (%s): %s %q, %v", id, crashToken(n), op.Phase, op.LastError, err)
+	w.provider.expect(o.First + o.Count)
+	open = make(chan struct{})
+	p = child.Start(w.t, child.Self(w.t, crashEnv, string(order)), func(line string) {
+		id, session, ok := strings.Cut(line, " ")
+		n, err := strconv.Atoi(session)
+		switch was := w.acked[n]; {
+		case line == "open":
+			close(open)
+		case !ok || err != nil:
+			w.t.Errorf("the host said %q", line)
+		case was != "" && was != engine.ID(id):
+			w.t.Errorf("%s was acknowledged as %s, and then as %s", crashToken(n), was, id)
+		default:
+			w.acked[n] = engine.ID(id)
 		}
-		if effects := s.Effects(crashRef(n)); effects != 1 {
-			t.Errorf("%s was started %d times", crashRef(n), effects)
+	})
+	return p, open
+}
+
+// crashCount is how many sessions a host asks for before it only waits.
+const crashCount = 32
+
+// kill lets a host work, kills it, and looks at what it left.
+func (w *crashWorld) kill(n int) {
+	w.t.Helper()
+	o := crashOrder{First: w.next, Count: crashCount, Nth: 1 + w.rnd.Int64N(4)}
+	if n%2 == 1 {
+		o.Point = crashPoints[n/2%len(crashPoints)]
+	}
+	w.provider.arm(o.Point, o.Nth)
+	p, open := w.host(o)
+	w.provider.host.Store(p)
+	if o.Point == "" {
+		w.tally.random++
+		if w.rnd.IntN(5) > 0 { // else at any instant since it was begun
+			<-open
+		}
+		time.Sleep(time.Duration(w.rnd.Int64N(int64(65 * time.Millisecond)))) // a real process: real time
+	} else {
+		select {
+		case <-p.Ended:
+			w.tally.points[o.Point]++
+		case <-time.After(3 * time.Second):
+			w.tally.missed++
 		}
 	}
-	ends, seq := map[engine.ID]int{}, uint64(0)
-	for ev, err := range e.Events(t.Context(), "") {
+	if !p.Kill() {
+		w.t.Fatalf("the host ended by itself: %v", p.Wait())
+	}
+	w.next += crashCount
+	if unsaid := w.inspect(); unsaid > 0 && o.Point == "" {
+		w.tally.unsaid++
+	}
+}
+
+// finish lets the last host end everything, and looks at it all.
+func (w *crashWorld) finish() {
+	w.t.Helper()
+	w.provider.arm("", 0)
+	w.provider.last.Store(true)
+	p, _ := w.host(crashOrder{First: w.next, Last: true})
+	if err := p.Wait(); err != nil {
+		w.t.Fatalf("the last host: %v", err)
+	}
+	w.inspect()
+	if len(w.acked) != w.next || len(w.ended) != w.next {
+		w.t.Errorf("of %d sessions %d were acknowledged, and %d operations ended", w.next, len(w.acked), len(w.ended))
+	}
+	for n, id := range w.acked {
+		if e := w.ended[id]; e.phase != fsm.Succeeded {
+			w.t.Errorf("%s (%s) ended %q", id, crashToken(n), e.phase)
+		}
+		if effects := w.provider.Effects(crashRef(n)); effects != 1 {
+			w.t.Errorf("%s was started %d times", crashRef(n), effects)
+		}
+	}
+	w.tally.starts = w.next
+	w.tally.again = w.provider.Calls(studio.Start) - w.next
+	w.tally.lost = w.provider.lost.Load()
+}
+
+// inspect compares the file with what was acknowledged, with what was seen of it
+// before, and with what the provider did. It returns how many operations are
+// stored that nobody was told of.
+func (w *crashWorld) inspect() (unsaid int) {
+	w.t.Helper()
+	s, err := bolt.Open(w.path, bolt.Config{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer s.Close()
+	ctx := w.t.Context()
+	if r, err := s.Check(ctx); err != nil || len(r.Problems) > 0 {
+		w.t.Fatalf("the file is not sound: %v, %v", r.Problems, err)
+	}
+	stored := map[string]store.Operation{}
+	for op, err := range s.List(ctx, store.Filter{}) {
 		if err != nil {
-			t.Fatal(err)
+			w.t.Fatal(err)
 		}
-		if seq++; ev.Seq != seq || ev.Reason == store.Rotten {
-			t.Fatalf("event %d (%s) after %d", ev.Seq, ev.Reason, seq-1)
+		if other, twice := stored[op.ClientToken]; twice {
+			w.t.Errorf("%s has two operations: %s and %s", op.ClientToken, other.ID, op.ID)
 		}
-		if ev.To.Ended() {
-			ends[ev.Operation]++
+		stored[op.ClientToken] = op
+	}
+	w.inspectFeed(ctx, s, stored)
+	for n := range w.next {
+		op, have := stored[crashToken(n)]
+		id, told := w.acked[n]
+		if told && op.ID != id {
+			w.t.Errorf("%s was acknowledged as %s, and is %q", crashToken(n), id, op.ID)
+		}
+		if have && !told {
+			unsaid++
+			w.acked[n] = op.ID // from now on it is known
+		}
+		if effects := w.provider.Effects(crashRef(n)); effects > 1 {
+			w.t.Errorf("%s was started %d times", crashRef(n), effects)
 		}
 	}
-	for id := range acked {
-		if ends[id] != 1 {
-			t.Errorf("%s has %d ends in the feed", id, ends[id])
+	if blind := w.provider.sentBlind(); len(blind) > 0 {
+		w.t.Fatalf("sent again without a look: %v", blind)
+	}
+	return unsaid
+}
+
+// inspectFeed sees that the feed is dense, that it is what it was, and that it
+// and the records agree on what has ended.
+func (w *crashWorld) inspectFeed(ctx context.Context, s store.Store, stored map[string]store.Operation) {
+	w.t.Helper()
+	ended, seq := map[engine.ID]ending{}, uint64(0)
+	for after := store.Cursor(""); ; {
+		page, err := s.Events(ctx, after, 1000)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, ev := range page {
+			if seq++; ev.Seq != seq || ev.Reason == store.Rotten {
+				w.t.Fatalf("event %d (%s) after %d", ev.Seq, ev.Reason, seq-1)
+			}
+			if ev.To.Ended() {
+				if _, twice := ended[ev.Operation]; twice {
+					w.t.Errorf("%s has two ends in the feed", ev.Operation)
+				}
+				ended[ev.Operation] = ending{ev.To, ev.Seq}
+			}
+			after = ev.Cursor
 		}
 	}
+	for id, was := range w.ended {
+		if ended[id] != was {
+			w.t.Errorf("%s ended as %v, and now as %v", id, was, ended[id])
+		}
+	}
+	for _, op := range stored {
+		if e := ended[op.ID]; op.Phase.Ended() != (e.seq > 0) || op.Phase.Ended() && op.Phase != e.phase {
+			w.t.Errorf("%s is %s, and the feed says %q", op.ID, op.Phase, e.phase)
+		}
+	}
+	w.ended = ended
 }
