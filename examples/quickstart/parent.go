@@ -132,7 +132,7 @@ func serve(addr string, s *studio.Studio) (*http.Server, error) {
 		Handler:           nimble.Handler(s, nimble.HandlerConfig{Credentials: nimble.Keys(credentials)}),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      10 * time.Second,
+		WriteTimeout:      15 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 << 10,
 	}

@@ -61,7 +61,7 @@ func (s settings) server(logger *slog.Logger) *http.Server {
 		Handler:           nimble.Handler(studio.New(s.studio), c),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      10 * time.Second,
+		WriteTimeout:      15 * time.Second, // counted as ReadTimeout is: who was too slow can still be told
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
