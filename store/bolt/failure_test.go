@@ -70,46 +70,6 @@ func script(t *testing.T, s *Store) (acked map[string]fsm.Phase, open string, er
 	return acked, "", nil
 }
 
-// TestEveryWriteFails lets each write of a script go wrong in four ways. What
-// was acknowledged is there after a new opening, and the store has shut.
-func TestEveryWriteFails(t *testing.T) {
-	t.Parallel()
-	step := 7 // every write in the long run
-	if os.Getenv("ROUSE_TEST") == "long" {
-		step = 1
-	}
-	broken := errors.New("the disk is broken")
-	runs, kept := 0, 0
-	for _, f := range faults() {
-		for n, reached := 1, true; reached; n += step {
-			path := testPath(t)
-			s := openTest(t, path, Config{noSync: true})
-			failNth(s, n, f, broken)
-			acked, open, err := script(t, s)
-			if reached = err != nil; reached {
-				wantFailed(t, s, err, broken)
-			}
-			if err := s.Close(); err != nil {
-				t.Errorf("%s at write %d: Close: %v", f.name, n, err)
-			}
-			if _, err := os.Stat(path + suspectSuffix); (err == nil) != reached {
-				t.Errorf("%s at write %d: failed %v, marker: %v", f.name, n, reached, err)
-			}
-			s = openTest(t, path, Config{noSync: true})
-			if afterFault(t, s, acked, open, fmt.Sprintf("%s at write %d", f.name, n)) {
-				kept++
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-			runs++
-		}
-	}
-	if kept == 0 || runs < 20 {
-		t.Errorf("%d runs, and in %d the failed commit was kept: the test is too kind", runs, kept)
-	}
-}
-
 // wantFailed fails unless s is shut by what broke it.
 func wantFailed(t *testing.T, s *Store, err, broken error) {
 	t.Helper()

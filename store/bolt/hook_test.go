@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -91,3 +92,15 @@ func numbered(i int) string { return fmt.Sprintf("session-%04d", i) }
 // isMeta reports whether a write at off is one of bbolt's two first pages: where
 // a commit becomes one.
 func isMeta(db *bbolt.DB, off int64) bool { return off < 2*int64(db.Info().PageSize) }
+
+// quickPath is testPath in memory where the machine has such a folder: for tests
+// that make thousands of files.
+func quickPath(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "rouse-test-")
+	if err != nil {
+		return testPath(t)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "rouse.db")
+}

@@ -223,6 +223,9 @@ func (s *Store) openDB() (tx int, err error) {
 	}
 	db.AllocSize = 4 << 20
 	s.db = db
+	if s.config.opened != nil {
+		s.config.opened(db)
+	}
 	if s.file, err = os.Stat(s.path); err != nil {
 		return 0, fmt.Errorf("bolt: %w", err)
 	}

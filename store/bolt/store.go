@@ -28,8 +28,9 @@ type Config struct {
 	// Defaults to false.
 	AllowNetworkFS bool
 
-	noSync bool  // tests: a crash of the machine is not what they are about
-	sparse int64 // tests: how large a file is compacted; 0: as compactFrom says
+	noSync bool            // tests: a crash of the machine is not what they are about
+	sparse int64           // tests: how large a file is compacted; 0: as compactFrom says
+	opened func(*bbolt.DB) // tests: called with the file whenever it is opened for writing
 }
 
 func (c Config) withDefaults() Config {

@@ -1,0 +1,249 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// trouble makes operations of one kind on the file (writes, syncs, growths) go
+// wrong: the nth from when it is armed, and with again every one after it, until
+// it is disarmed.
+type trouble struct {
+	fault
+	err   error
+	n     int
+	count int
+	armed bool
+}
+
+// strikes counts an operation, and reports whether it goes wrong.
+func (x *trouble) strikes() bool {
+	if !x.armed {
+		return false
+	}
+	x.count++
+	return x.count == x.n || x.count > x.n && x.again
+}
+
+// writes has the writes to a file go wrong.
+func (x *trouble) writes(db *bbolt.DB) {
+	hookWrites(db, func(write writeAt) writeAt {
+		return func(b []byte, off int64) (int, error) {
+			if !x.strikes() {
+				return write(b, off)
+			}
+			done := 0
+			if w := x.wrote(len(b)); w > 0 {
+				done, _ = write(b[:w], off)
+			}
+			return done, x.err
+		}
+	})
+}
+
+// tally counts how runs ended.
+type tally struct{ runs, kept, full, unknown, failed atomic.Int64 }
+
+func (y *tally) String() string {
+	return fmt.Sprintf("%d runs: %d full, %d unknown, %d shut; %d commits kept", y.runs.Load(), y.full.Load(), y.unknown.Load(), y.failed.Load(), y.kept.Load())
+}
+
+// TestEveryWriteFails lets each write of a workload go wrong, in four ways, for
+// want of space and for a reason that is not understood. Nothing that was
+// acknowledged is lost, nothing else is there but perhaps the call that met the
+// fault, and who asks again learns whether it is.
+func TestEveryWriteFails(t *testing.T) {
+	t.Parallel()
+	seed := scale.Seed(t)
+	w := newWorkload(t, seed, scale.Of(t, 60, 150, 600))
+	stride := scale.Of(t, 31, 1, 1)
+	everyFault(t, w, stride, func(x *trouble, c *Config) { c.opened = x.writes })
+}
+
+// everyFault runs the workload with each operation of a kind going wrong, a
+// stride apart.
+func everyFault(t *testing.T, w *workload, stride int, hook func(*trouble, *Config)) {
+	var all tally
+	t.Cleanup(func() {
+		t.Log(all.String())
+		if all.kept.Load() == 0 || all.full.Load() == 0 || all.unknown.Load() == 0 || all.failed.Load() == 0 {
+			t.Error("something was never met: the test is too kind")
+		}
+	})
+	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
+		for _, f := range faults() {
+			t.Run(fmt.Sprintf("%v, %s", errno, f.name), func(t *testing.T) {
+				t.Parallel()
+				run := faultRun{T: t, workload: w, tally: &all, path: quickPath(t)}
+				for n, reached := 1, true; reached; n += stride {
+					run.trouble = &trouble{fault: f, err: &os.PathError{Op: "write", Path: "x", Err: errno}, n: n}
+					run.config = Config{noSync: true}
+					hook(run.trouble, &run.config)
+					run.what = fmt.Sprintf("%v, %s, at %d", errno, f.name, n)
+					reached = run.once()
+				}
+			})
+		}
+	}
+}
+
+// faultRun is one run of a workload with one fault.
+type faultRun struct {
+	*testing.T
+	*workload
+	*trouble
+	*tally
+	path   string
+	config Config
+	what   string
+}
+
+// once reports whether the fault was reached.
+func (r *faultRun) once() bool {
+	for _, name := range []string{r.path, r.path + suspectSuffix} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+			r.Fatal(err)
+		}
+	}
+	s := openTest(r, r.path, r.config)
+	r.armed = true
+	for k, st := range r.steps {
+		_, err := st.do(r.Context(), s)
+		if err == nil {
+			continue
+		}
+		r.runs.Add(1)
+		if errors.Is(err, store.ErrFailed) {
+			r.shut(s, k, err)
+		} else {
+			r.goesOn(s, k, err)
+		}
+		return true
+	}
+	r.close(s)
+	return false
+}
+
+// close shuts s, and looks whether its tables in memory were those that a new
+// opening makes of the file.
+func (r *faultRun) close(s *Store) {
+	r.Helper()
+	r.armed = false
+	had := tablesOf(s)
+	if err := s.Close(); err != nil {
+		r.Errorf("%s: Close: %v", r.what, err)
+	}
+	s = openTest(r, r.path, r.config)
+	if has := tablesOf(s); had != has {
+		r.Fatalf("%s: the tables in memory were\n%s\nand the file says\n%s", r.what, had, has)
+	}
+	if err := s.Close(); err != nil {
+		r.Errorf("%s: Close: %v", r.what, err)
+	}
+}
+
+// shut is a store that met in step k what it does not understand: every call says
+// so, and the next opening copies the file.
+func (r *faultRun) shut(s *Store, k int, err error) {
+	r.failed.Add(1)
+	if errors.Is(r.err, syscall.ENOSPC) && !r.again {
+		r.Errorf("%s: a full disk shut the store: %v", r.what, err)
+	}
+	wantFailed(r.T, s, err, r.err)
+	r.armed = false
+	if err := s.Close(); err != nil {
+		r.Errorf("%s: Close: %v", r.what, err)
+	}
+	before, err := os.Stat(r.path)
+	if err != nil {
+		r.Fatal(err)
+	}
+	s = openTest(r, r.path, r.config)
+	if after, err := os.Stat(r.path); err != nil || os.SameFile(before, after) {
+		r.Errorf("%s: the file was not copied (%v)", r.what, err)
+	}
+	if _, err := os.Stat(r.path + suspectSuffix); !errors.Is(err, os.ErrNotExist) {
+		r.Errorf("%s: the marker is left: %v", r.what, err)
+	}
+	kept := r.at(r, s, k, r.what)
+	r.askAgain(s, k, kept)
+}
+
+// goesOn is a store that ran out of space in step k.
+func (r *faultRun) goesOn(s *Store, k int, err error) {
+	kept := r.at(r, s, k, r.what)
+	switch {
+	case !errors.Is(r.err, syscall.ENOSPC) || !errors.Is(err, syscall.ENOSPC):
+		r.Errorf("%s: step %d goes on after %v", r.what, k, err)
+	case errors.Is(err, store.ErrUnknown):
+		if r.unknown.Add(1); !kept {
+			r.Errorf("%s: step %d was not kept, and the store knows it: %v", r.what, k, err)
+		}
+	case !errors.Is(err, store.ErrFull) || kept:
+		r.Errorf("%s: step %d: kept %v, and the error is %v", r.what, k, kept, err)
+	default:
+		r.full.Add(1)
+	}
+	if r.again && !kept { // it is still full
+		if _, err := r.steps[k].do(r.Context(), s); !errors.Is(err, store.ErrFull) || r.at(r, s, k, r.what) {
+			r.Errorf("%s: step %d again on the full disk: %v", r.what, k, err)
+		}
+	}
+	r.armed = false
+	r.askAgain(s, k, kept)
+}
+
+// askAgain makes step k again, as a caller would who was not told, and some more.
+func (r *faultRun) askAgain(s *Store, k int, kept bool) {
+	if kept {
+		r.kept.Add(1)
+	}
+	st := r.steps[k]
+	stored, err := st.do(r.Context(), s)
+	if tells := st.name == "start" || st.name == "move"; err != nil || tells && stored == kept {
+		r.Errorf("%s: step %d (%s) was kept: %v; asked again the store says that it stored it now: %v, %v", r.what, k, st.name, kept, stored, err)
+	}
+	end := min(k+10, len(r.steps))
+	for i := k + 1; i < end; i++ {
+		if _, err := r.steps[i].do(r.Context(), s); err != nil {
+			r.Fatalf("%s: step %d, after the fault in step %d: %v", r.what, i, k, err)
+		}
+	}
+	if r.at(r, s, max(end, k+1), r.what+", and later") {
+		r.Errorf("%s: more was stored than was asked for", r.what)
+	}
+	r.close(s)
+}
+
+// tablesOf is what a store holds in memory, as text.
+func tablesOf(s *Store) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.index
+	var rows []string
+	for i := range x.rows.len() {
+		r := x.rows.at(i)
+		if r.id == (rowID{}) {
+			continue // a gap
+		}
+		flags := r.lane & rowFlags
+		rows = append(rows, fmt.Sprint(r.id.id(), r.due, r.deadline, r.session, x.laneOf(r).name, flags, x.find(r.session, r.id) == uint32(i), x.dues(x.laneOf(r))))
+	}
+	slices.Sort(rows)
+	counts := maps.Clone(s.counts)
+	maps.DeleteFunc(counts, func(_ fsm.Phase, n int) bool { return n == 0 })
+	return fmt.Sprint(x.active, x.deadline(), counts, s.seq, s.link, s.pruned, "\n", strings.Join(rows, "\n"))
+}

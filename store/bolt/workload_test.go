@@ -1,0 +1,321 @@
+package bolt
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// A workload is a script of calls that is the same whenever it is run: its ids
+// and times are its own. So what a file holds after each step is known to the
+// byte, and a file that met a fault can be held against it.
+
+// step is one call, of one commit. It can be made again after an error, as a
+// caller would who was not told what became of it.
+type step struct {
+	name string
+	// do says whether the store answers that this call stored something.
+	do func(ctx context.Context, s *Store) (stored bool, err error)
+}
+
+// workload is a script, and what stands in the file before and after each step.
+type workload struct {
+	steps  []step
+	states []state // one more than steps
+}
+
+// state is what a store holds, but for its own id.
+type state struct {
+	sum [sha256.Size]byte // over every pair in the file
+	ops map[store.ID]store.Operation
+}
+
+// author writes a workload, and keeps what its steps should lead to.
+type author struct {
+	*rand.Rand
+	steps  []step
+	now    time.Time
+	ids    int
+	ops    map[store.ID]store.Operation
+	active []store.ID
+	events int
+	ledger []ledger // one for each step
+}
+
+// ledger is what the author expects after a step.
+type ledger struct {
+	ops    map[store.ID]store.Operation
+	events int // ever
+}
+
+// newWorkload writes a script of n steps and runs it once, without a fault.
+func newWorkload(t testing.TB, seed uint64, n int) *workload {
+	t.Helper()
+	a := &author{Rand: scale.Rand(seed), now: testTime(), ops: map[store.ID]store.Operation{}}
+	for len(a.steps) < n {
+		a.now = a.now.Add(time.Minute)
+		a.write()
+	}
+	w := &workload{steps: a.steps}
+	s := openTest(t, quickPath(t), Config{noSync: true})
+	w.states = append(w.states, stateOf(t, s))
+	for k, st := range w.steps {
+		if _, err := st.do(t.Context(), s); err != nil {
+			t.Fatalf("step %d (%s) without a fault: %v", k, st.name, err)
+		}
+		now := stateOf(t, s)
+		for id, want := range a.ledger[k].ops {
+			if got := now.ops[id]; got.Phase != want.Phase || got.Version != want.Version || got.Sent != want.Sent || got.Ref != want.Ref {
+				t.Fatalf("step %d (%s): %+v, want %+v", k, st.name, got, want)
+			}
+		}
+		if len(now.ops) != len(a.ledger[k].ops) || s.seq != uint64(a.ledger[k].events) { //nolint:gosec // small
+			t.Fatalf("step %d (%s): %d operations and event %d, want %d and %d", k, st.name, len(now.ops), s.seq, len(a.ledger[k].ops), a.ledger[k].events)
+		}
+		w.states = append(w.states, now)
+	}
+	clean(t, s)
+	return w
+}
+
+// write adds a step, of a kind that is possible.
+func (a *author) write() {
+	switch p := a.IntN(100); {
+	case p < 40 || len(a.active) == 0:
+		a.start(1 + a.IntN(3))
+	case p < 48:
+		a.join()
+	case p < 85:
+		a.move(1 + a.IntN(3))
+	case p < 90:
+		a.lane()
+	case p < 95:
+		a.prune()
+	default:
+		a.pruneFeed()
+	}
+}
+
+func (a *author) add(name string, do func(ctx context.Context, s *Store) (bool, error)) {
+	a.steps = append(a.steps, step{name, do})
+	a.ledger = append(a.ledger, ledger{maps.Clone(a.ops), a.events})
+}
+
+// enqueue adds a step that enqueues ops. made says that the first call creates
+// them.
+func (a *author) enqueue(name string, ops []store.Operation, made bool) {
+	a.add(name, func(ctx context.Context, s *Store) (bool, error) {
+		rs, err := s.Enqueue(ctx, ops)
+		if err != nil {
+			return false, err
+		}
+		stored := made
+		for i, r := range rs {
+			if err = errors.Join(err, r.Err); r.Operation.ID != ops[i].ID && made {
+				err = errors.Join(err, fmt.Errorf("token %s leads to operation %s", ops[i].ClientToken, r.Operation.ID))
+			}
+			stored = stored && r.Created
+		}
+		return stored, err
+	})
+}
+
+func (a *author) start(n int) {
+	var ops []store.Operation
+	for range n {
+		a.ids++
+		id := store.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", a.ids))
+		o := store.Operation{
+			ID: id, ClientToken: string(id), Ref: transport.Ref{StudioID: fmt.Sprint("s", a.IntN(3)), SessionID: numbered(a.ids)},
+			Phase: fsm.Queued, CreatedAt: a.now, NotBefore: a.now, DueAt: a.now, ExpiresAt: a.now.Add(24 * time.Hour),
+			RequestedBy: "mo", Why: "dailies of the second unit, which wait for nobody"[:a.IntN(49)],
+		}
+		o.Lane = o.Ref.StudioID
+		if a.IntN(3) == 0 {
+			o.ClientToken = fmt.Sprint("token-", a.IntN(1<<30), "-", a.ids)
+		}
+		ops = append(ops, o)
+		o.Version = 1
+		a.ops[id], a.active = o, append(a.active, id)
+		a.events++
+	}
+	a.enqueue("start", ops, true)
+}
+
+// join asks again for what is active, and for longer.
+func (a *author) join() {
+	o := a.ops[a.active[a.IntN(len(a.active))]]
+	o.ExpiresAt = o.ExpiresAt.Add(time.Hour)
+	again := o
+	a.ids++
+	again.ID = store.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", a.ids))
+	o.Version++
+	a.ops[o.ID] = o
+	a.enqueue("join", []store.Operation{again}, false)
+}
+
+// move takes up to n active operations one step on.
+func (a *author) move(n int) {
+	var changes []store.Change
+	for _, i := range a.Perm(len(a.active))[:min(n, len(a.active))] {
+		o := a.ops[a.active[i]]
+		from := o.Phase
+		switch {
+		case o.Sent == store.SentNo && a.IntN(4) > 0:
+			o.Sent, o.SentAt, o.LastSentAt, o.Attempts = store.SentUnknown, a.now, a.now, 1
+		case o.Phase == fsm.Queued && a.IntN(4) > 0:
+			o.Phase, o.Sent, o.AcceptedAt, o.ReadyBy = fsm.Starting, store.SentAccepted, a.now, a.now.Add(time.Hour)
+		default:
+			o.Phase, o.FinishedAt = []fsm.Phase{fsm.Succeeded, fsm.Failed, fsm.Canceled}[a.IntN(3)], a.now
+		}
+		o.DueAt = a.now.Add(time.Minute)
+		c := store.Change{Operation: o}
+		if o.Phase != from {
+			c.Events = []store.Event{{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: a.now}}
+			a.events++
+		}
+		changes = append(changes, c)
+		o.Version++
+		a.ops[o.ID] = o
+	}
+	a.active = slices.DeleteFunc(a.active, func(id store.ID) bool { return a.ops[id].Phase.Ended() })
+	a.add("move", func(ctx context.Context, s *Store) (bool, error) {
+		errs, err := s.Apply(ctx, changes)
+		if err != nil {
+			return false, err
+		}
+		fenced := 0
+		for _, e := range errs {
+			if errors.Is(e, store.ErrFenced) {
+				fenced++
+			} else {
+				err = errors.Join(err, e)
+			}
+		}
+		if fenced > 0 && fenced < len(errs) {
+			err = errors.Join(err, fmt.Errorf("%d of %d changes are fenced off: half of a commit", fenced, len(errs)))
+		}
+		return fenced == 0, err
+	})
+}
+
+func (a *author) lane() {
+	lane, at, paused := fmt.Sprint("s", a.IntN(3)), a.now, a.IntN(2) == 0
+	a.add("lane", func(ctx context.Context, s *Store) (bool, error) {
+		if paused {
+			return true, s.SetPaused(ctx, lane, at.Unix()%2 == 0, "mo", at)
+		}
+		return true, s.SetRetryAfter(ctx, lane, at.Add(time.Minute), at)
+	})
+}
+
+// prune removes the older half of what has ended.
+func (a *author) prune() {
+	var ended []time.Time
+	for _, o := range a.ops {
+		if o.Phase.Ended() {
+			ended = append(ended, o.FinishedAt)
+		}
+	}
+	if len(ended) < 4 {
+		return
+	}
+	slices.SortFunc(ended, time.Time.Compare)
+	since := ended[len(ended)/2]
+	maps.DeleteFunc(a.ops, func(_ store.ID, o store.Operation) bool { return o.Phase.Ended() && o.FinishedAt.Before(since) })
+	a.add("prune", func(ctx context.Context, s *Store) (bool, error) {
+		n, err := s.Prune(ctx, store.Keep{EndedSince: since})
+		return n > 0, err
+	})
+}
+
+// pruneFeed leaves the newest events.
+func (a *author) pruneFeed() {
+	a.add("prune the feed", func(ctx context.Context, s *Store) (bool, error) {
+		n, err := s.Prune(ctx, store.Keep{Events: 40})
+		return n > 0, err
+	})
+}
+
+// stateOf reads a store.
+func stateOf(t testing.TB, s *Store) state {
+	t.Helper()
+	out := state{sum: sumOf(t, s), ops: map[store.ID]store.Operation{}}
+	for o, err := range s.List(t.Context(), store.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.ops[o.ID] = o
+	}
+	return out
+}
+
+// sumOf goes over each pair as it stands in the file, but for what is the file's
+// own.
+func sumOf(t testing.TB, s *Store) [sha256.Size]byte {
+	t.Helper()
+	h := sha256.New()
+	var all []byte
+	err := s.view(t.Context(), func(b buckets) error {
+		for _, name := range bucketNames() {
+			err := b.tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
+				if name == bucketMeta && string(k) != metaPruned {
+					return nil
+				}
+				all = fmt.Appendf(all[:0], "%s %d %d ", name, len(k), len(v))
+				_, _ = h.Write(append(append(all, k...), v...))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// at reports which of two states s is in: k, what was acknowledged, or k+1, with
+// the commit whose outcome was not known. Any other fails the test, and so does
+// any record that is damaged or does not agree with the others.
+func (w *workload) at(t testing.TB, s *Store, k int, what string) (kept bool) {
+	t.Helper()
+	r, err := s.Check(t.Context())
+	if err != nil || len(r.Problems) > 0 {
+		t.Fatalf("%s: Check: %v, %v", what, r.Problems, err)
+	}
+	sum := sumOf(t, s)
+	switch {
+	case sum == w.states[k].sum:
+		return false
+	case k < len(w.steps) && sum == w.states[k+1].sum:
+		return true
+	}
+	now, want := stateOf(t, s).ops, w.states[k].ops
+	for id, o := range want {
+		if got, ok := now[id]; !ok || got.Phase != o.Phase {
+			t.Errorf("%s: %s was acknowledged as %s and is %q", what, id, o.Phase, got.Phase)
+		}
+	}
+	for id := range now {
+		if _, ok := want[id]; !ok {
+			t.Errorf("%s: %s was never stored, or was pruned", what, id)
+		}
+	}
+	t.Fatalf("%s: the file holds neither what it did before step %d nor what it does after it", what, k)
+	return false
+}
