@@ -79,7 +79,7 @@ func everyFault(t *testing.T, w *workload, stride int, hook func(*trouble, *Conf
 	var all tally
 	t.Cleanup(func() {
 		t.Log(all.String())
-		if all.kept.Load() == 0 || all.full.Load() == 0 || all.unknown.Load() == 0 || all.failed.Load() == 0 {
+		if stride == 1 && (all.kept.Load() == 0 || all.full.Load() == 0 || all.unknown.Load() == 0 || all.failed.Load() == 0) {
 			t.Error("something was never met: the test is too kind")
 		}
 	})

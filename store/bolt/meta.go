@@ -114,7 +114,7 @@ func readMetas(f *os.File) (found []*boltMeta, magic bool, err error) {
 
 // readMeta reads the page at offset; nil if it is not whole. magic says that
 // it begins as one.
-func readMeta(f *os.File, offset int64) (m *boltMeta, magic bool, err error) {
+func readMeta(f io.ReaderAt, offset int64) (m *boltMeta, magic bool, err error) {
 	var b [metaSize]byte
 	if _, err := f.ReadAt(b[:], offset+pageHeader); err == io.EOF {
 		return nil, false, nil

@@ -49,7 +49,8 @@ type author struct {
 	ids    int
 	ops    map[store.ID]store.Operation
 	active []store.ID
-	events int
+	events int      // ever
+	pruned int      // of those
 	ledger []ledger // one for each step
 }
 
@@ -233,6 +234,9 @@ func (a *author) prune() {
 	}
 	slices.SortFunc(ended, time.Time.Compare)
 	since := ended[len(ended)/2]
+	if !ended[0].Before(since) {
+		return // there would be no commit
+	}
 	maps.DeleteFunc(a.ops, func(_ store.ID, o store.Operation) bool { return o.Phase.Ended() && o.FinishedAt.Before(since) })
 	a.add("prune", func(ctx context.Context, s *Store) (bool, error) {
 		n, err := s.Prune(ctx, store.Keep{EndedSince: since})
@@ -242,8 +246,13 @@ func (a *author) prune() {
 
 // pruneFeed leaves the newest events.
 func (a *author) pruneFeed() {
+	const keep = 40
+	if a.events-a.pruned <= keep {
+		return // there would be no commit
+	}
+	a.pruned = a.events - keep
 	a.add("prune the feed", func(ctx context.Context, s *Store) (bool, error) {
-		n, err := s.Prune(ctx, store.Keep{Events: 40})
+		n, err := s.Prune(ctx, store.Keep{Events: keep})
 		return n > 0, err
 	})
 }
