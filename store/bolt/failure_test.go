@@ -70,18 +70,6 @@ func script(t *testing.T, s *Store) (acked map[string]fsm.Phase, open string, er
 	return acked, "", nil
 }
 
-// wantFailed fails unless s is shut by what broke it.
-func wantFailed(t *testing.T, s *Store, err, broken error) {
-	t.Helper()
-	_, later := s.Operation(t.Context(), testOp("x").ID)
-	waiting := s.Await(t.Context(), "")
-	for _, e := range []error{err, later, waiting} {
-		if !errors.Is(e, store.ErrFailed) || !errors.Is(e, broken) {
-			t.Errorf("%v, want ErrFailed and the cause", e)
-		}
-	}
-}
-
 // afterFault checks a store that was opened after a fault, and reports whether
 // the commit that failed was kept.
 func afterFault(t *testing.T, s *Store, acked map[string]fsm.Phase, open, what string) (kept bool) {
