@@ -2,6 +2,9 @@ package bolt
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -16,28 +19,48 @@ func TestPowerCut(t *testing.T) {
 	steps, each := scale.Of(t, 20, 150, 300), scale.Of(t, 8, 28, 42)
 	var images atomic.Int64
 	t.Cleanup(func() { t.Logf("%d images", images.Load()) })
-	for i := range scale.Of(t, 2, 12, 400) {
+	for i := range scale.Times(t, 2, 12, 400) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			t.Parallel()
 			w := newWorkload(t, seed+uint64(i), steps) //nolint:gosec // small
 			alloc := 0
 			if i%2 == 0 {
 				alloc = 8192 // the file grows again and again
 			}
 			p := w.tape(t, alloc)
-			c := cutter{T: t, workload: w, path: quickPath(t)}
-			base := &image{p.base, int64(len(p.base))}
-			r := scale.Rand(seed + uint64(i)) //nolint:gosec // small
-			for k := range p.commits {
-				high := base.used(p.pageSize)
-				p.commits[k].cuts(r, base, high, each, func(m *image, whole bool, kind string) {
-					images.Add(1)
-					c.open(m, k, whole, fmt.Sprintf("step %d (%s), %s", k, w.steps[k].name, kind), r.IntN(8) == 0)
+			share := runtime.GOMAXPROCS(0)
+			for first := range share {
+				t.Run(fmt.Sprint(first), func(t *testing.T) {
+					t.Parallel()
+					c := cutter{T: t, workload: w, tape: p, path: quickPath(t), Rand: scale.Rand(seed + uint64(first))} //nolint:gosec // small
+					images.Add(c.cut(first, share, each))
 				})
-				p.commits[k].apply(base)
 			}
 		})
 	}
+}
+
+// cutter opens images of a workload's file.
+type cutter struct {
+	*testing.T
+	*workload
+	*tape
+	*rand.Rand
+	path string
+}
+
+// cut cuts the power in every share-th step from first on.
+func (c *cutter) cut(first, share, each int) (images int64) {
+	base := &image{slices.Clone(c.base), int64(len(c.base))}
+	for k := range c.commits {
+		if k%share == first {
+			c.commits[k].cuts(c.Rand, base, base.used(c.pageSize), each, func(m *image, whole bool, kind string) {
+				images++
+				c.open(m, k, whole, fmt.Sprintf("step %d (%s), %s", k, c.steps[k].name, kind), c.IntN(8) == 0)
+			})
+		}
+		c.commits[k].apply(base)
+	}
+	return images
 }
 
 // tape runs the workload and returns what was written: a commit for each step.
@@ -58,13 +81,6 @@ func (w *workload) tape(t *testing.T, alloc int) *tape {
 		t.Fatalf("%d commits of %d steps", len(p.commits), len(w.steps))
 	}
 	return p
-}
-
-// cutter opens images of a workload's file.
-type cutter struct {
-	*testing.T
-	*workload
-	path string
 }
 
 // open opens what a cut in step k left. With again the step is made once more.
