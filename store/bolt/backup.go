@@ -8,8 +8,6 @@ import (
 	"os"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
-
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -71,7 +69,7 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 	if err != nil {
 		return err
 	}
-	err = checkFile(path, f)
+	err = checkFile(path, f, nil)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -85,24 +83,12 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 		}
 		return err
 	}
-	err = inside(path, copied.db, true, func(tx *bbolt.Tx) error {
-		b, err := in(tx)
-		if err != nil {
-			return err
-		}
-		return b.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
-	})
+	err = inside(path, copied.db, true, withBuckets(buckets.stamp))
 	var r Report
 	if err == nil {
 		r, err = checkDB(ctx, path, func(fn func(b buckets) error) error {
-			return inside(path, copied.db, false, func(tx *bbolt.Tx) error {
-				b, err := in(tx)
-				if err != nil {
-					return err
-				}
-				return fn(b)
-			})
-		})
+			return inside(path, copied.db, false, withBuckets(fn))
+		}, nil)
 	}
 	if cerr := closeDB(copied.db, err); err == nil {
 		err = cerr
@@ -113,14 +99,15 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 	return err
 }
 
+// stamp marks a file as a backup that was never opened.
+func (b buckets) stamp() error {
+	return b.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
+}
+
 // openStamped makes of a backup that is opened for the first time a store of its
 // own.
 func (s *Store) openStamped() error {
-	err := inside(s.path, s.db, true, func(tx *bbolt.Tx) error {
-		b, err := in(tx)
-		if err != nil {
-			return err
-		}
+	err := inside(s.path, s.db, true, withBuckets(func(b buckets) error {
 		if b.meta.Get([]byte(metaStamp)) == nil {
 			return errNoStamp
 		}
@@ -131,7 +118,7 @@ func (s *Store) openStamped() error {
 			return err
 		}
 		return b.meta.Delete([]byte(metaStamp))
-	})
+	}))
 	if err != nil && !errors.Is(err, errNoStamp) {
 		return fmt.Errorf("bolt: %s: opening a backup: %w", s.path, asFull(named(s.path, err)))
 	}

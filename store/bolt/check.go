@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/rouse-dev/rouse/store"
@@ -28,7 +29,7 @@ type Report struct {
 // It sees the damage of records. The pages below them were checked by Open; where
 // they were damaged since, and Check comes upon it, the error is a *CorruptError.
 func (s *Store) Check(ctx context.Context) (Report, error) {
-	r, err := checkDB(ctx, s.path, func(fn func(b buckets) error) error { return s.view(ctx, fn) })
+	r, err := checkDB(ctx, s.path, func(fn func(b buckets) error) error { return s.view(ctx, fn) }, nil)
 	for _, p := range r.Problems {
 		s.note(p)
 	}
@@ -40,6 +41,8 @@ type checker struct {
 	path   string
 	report Report
 	view   func(fn func(b buckets) error) error
+	tell   Progress
+	read   uint64 // how many records
 
 	active map[transport.Ref]rowID
 	events struct {
@@ -50,8 +53,8 @@ type checker struct {
 	}
 }
 
-func checkDB(ctx context.Context, path string, view func(fn func(b buckets) error) error) (Report, error) {
-	c := &checker{path: path, view: view, active: map[transport.Ref]rowID{}}
+func checkDB(ctx context.Context, path string, view func(fn func(b buckets) error) error, tell Progress) (Report, error) {
+	c := &checker{path: path, view: view, tell: tell, active: map[transport.Ref]rowID{}}
 	for _, part := range []struct {
 		bucket string
 		each   func(b buckets, k, v []byte)
@@ -88,6 +91,8 @@ func (c *checker) pages(ctx context.Context, bucket string, each func(b buckets,
 					return nil
 				}
 				each(b, k, v)
+				c.read++
+				c.tell.say("records", c.read, 0)
 				last = append(last[:0:0], k...)
 				k, v = cur.Next()
 			}
@@ -98,6 +103,18 @@ func (c *checker) pages(ctx context.Context, bucket string, each func(b buckets,
 		}
 	}
 	return nil
+}
+
+// why is what an error says of a record, without what the problem says already.
+func why(bucket string, err error) string {
+	var c *CorruptError
+	switch {
+	case !errors.As(err, &c):
+		return err.Error()
+	case c.Bucket == bucket:
+		return c.Detail
+	}
+	return fmt.Sprintf("it leads to operation %s: %s", c.Key, c.Detail)
 }
 
 func (c *checker) problem(bucket string, key []byte, format string, args ...any) {
@@ -122,6 +139,9 @@ func (c *checker) operation(b buckets, k, v []byte) {
 	if err != nil {
 		c.problem(bucketOperations, k, "%v", err)
 		return
+	}
+	if was, _, err := decodeHead(v); err != nil || was != headOf(&o) {
+		c.problem(bucketOperations, k, "its head says other than its body")
 	}
 	if o.ClientToken != string(o.ID) {
 		token := []byte(o.ClientToken)
@@ -182,7 +202,7 @@ func (c *checker) token(b buckets, k, v []byte) {
 	case err == store.ErrNotFound: //nolint:errorlint // ours, and never wrapped
 		c.problem(bucketTokens, k, "it leads to no operation")
 	case err != nil:
-		c.problem(bucketTokens, k, "%v", err)
+		c.problem(bucketTokens, k, "%s", why(bucketTokens, err))
 	}
 }
 
@@ -194,13 +214,13 @@ func (c *checker) ended(b buckets, k, v []byte) {
 	case err == store.ErrNotFound: //nolint:errorlint // ours, and never wrapped
 		c.problem(bucketEnded, k, "it leads to no operation")
 	case err != nil:
-		c.problem(bucketEnded, k, "%v", err)
+		c.problem(bucketEnded, k, "%s", why(bucketEnded, err))
 	}
 }
 
 func (c *checker) lane(_ buckets, k, v []byte) {
 	c.report.Lanes++
 	if _, err := decodeLane(k, v); err != nil {
-		c.problem(bucketLanes, k, "%v", err)
+		c.problem(bucketLanes, k, "%s", why(bucketLanes, err))
 	}
 }

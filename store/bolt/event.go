@@ -64,6 +64,11 @@ func encodeEvent(e *store.Event) ([]byte, error) {
 	return text, nil
 }
 
+// lostEvent is the CBOR of what holds the place of an event that is lost.
+func lostEvent() ([]byte, error) {
+	return cbor.Marshal(eventBody{Operation: make([]byte, 16), Reason: string(store.Rotten)})
+}
+
 // sealEvent makes the record of the event seq with this link.
 func sealEvent(seq uint64, l link, text []byte) []byte {
 	v := make([]byte, 0, eventHead+len(text)+sumSize)
@@ -104,6 +109,9 @@ func decodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 	var b eventBody
 	if err := decoder.Unmarshal(text, &b); err != nil {
 		return held, err
+	}
+	if store.Reason(b.Reason) == store.Rotten {
+		return held, nil // Repair put it there for one that is lost
 	}
 	from, okFrom := phaseOf(b.From)
 	to, okTo := phaseOf(b.To)

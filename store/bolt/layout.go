@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -59,6 +60,8 @@ func parseID(id store.ID) (rowID, bool) {
 	u, err := uuid.Parse(string(id))
 	return rowID(u), err == nil
 }
+
+func (k rowID) compare(other rowID) int { return bytes.Compare(k[:], other[:]) }
 
 func (k rowID) id() store.ID { return store.ID(uuid.UUID(k).String()) }
 

@@ -34,8 +34,9 @@ type boltMeta struct {
 const noFreelist = ^uint64(0)
 
 // checkFile returns ErrForeign if f is no bbolt file, and a *CorruptError if it
-// is one that cannot be used.
-func checkFile(path string, f *os.File) error {
+// is one that cannot be used. tell, if it is not nil, hears of each page and of
+// how many there are.
+func checkFile(path string, f *os.File, tell Progress) error {
 	damaged := func(format string, args ...any) error {
 		return &CorruptError{Path: path, Detail: fmt.Sprintf(format, args...)}
 	}
@@ -64,7 +65,8 @@ func checkFile(path string, f *os.File) error {
 		// can catch. No version of this package leaves a file so.
 		return damaged("its list of free pages is missing")
 	}
-	if err := checkPages(f, m); err != nil {
+	done := uint64(0)
+	if err := checkPages(f, m, func(uint64) { done++; tell.say("pages", done, m.pages) }); err != nil {
 		return damaged("%v", err)
 	}
 	return nil
@@ -83,7 +85,7 @@ func lengthOf(f *os.File) (int64, error) {
 
 // readMetas returns those of the two first pages that are whole, the newest
 // first. magic says that f begins as a bbolt file does.
-func readMetas(f *os.File) (found []*boltMeta, magic bool, err error) {
+func readMetas(f io.ReaderAt) (found []*boltMeta, magic bool, err error) {
 	first, magic, err := readMeta(f, 0)
 	if err != nil {
 		return nil, magic, err

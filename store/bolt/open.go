@@ -133,7 +133,7 @@ func (s *Store) examine() error {
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
-	err = checkFile(s.path, f)
+	err = checkFile(s.path, f, nil)
 	if cerr := f.Close(); err == nil && cerr != nil {
 		err = fmt.Errorf("bolt: %w", cerr)
 	}
@@ -257,11 +257,7 @@ func (s *Store) scan() error {
 	var found []aside
 	var seq, pruned uint64
 	var last link
-	err := inside(s.path, s.db, false, func(tx *bbolt.Tx) error {
-		b, err := in(tx)
-		if err != nil {
-			return err
-		}
+	err := inside(s.path, s.db, false, withBuckets(func(b buckets) error {
 		id, err := b.getMeta(metaID)
 		if err != nil {
 			return err
@@ -278,7 +274,7 @@ func (s *Store) scan() error {
 		}
 		found = append(scanOperations(s.path, b, x, counts), scanTail(s.path, b, seq, pruned)...)
 		return nil
-	})
+	}))
 	if err != nil {
 		return named(s.path, err)
 	}

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"os"
+	"io"
 )
 
 // bbolt trusts its pages: one that points to itself makes a search recurse until
@@ -25,7 +25,7 @@ const (
 
 // pageWalk checks the pages of one file.
 type pageWalk struct {
-	f    *os.File
+	f    io.ReaderAt
 	m    *boltMeta
 	seen []uint64 // a bit for each page that something leads to
 
@@ -37,14 +37,16 @@ type pageWalk struct {
 	in   string // the bucket that is walked; "" is the one that holds all others
 }
 
-func newWalk(f *os.File, m *boltMeta) *pageWalk {
+func newWalk(f io.ReaderAt, m *boltMeta) *pageWalk {
 	return &pageWalk{f: f, m: m, seen: make([]uint64, m.pages/64+1)}
 }
 
 // checkPages returns what is wrong with the pages of f, as its meta page says
 // that they are, or nil.
-func checkPages(f *os.File, m *boltMeta) error {
+// tell may be nil.
+func checkPages(f io.ReaderAt, m *boltMeta, tell func(id uint64)) error {
 	w := newWalk(f, m)
+	w.tell = tell
 	if err := w.bucket(m.root, 0); err != nil {
 		return err
 	}

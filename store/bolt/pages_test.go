@@ -40,7 +40,7 @@ func TestWalkFitsBbolt(t *testing.T) {
 		if err != nil || len(metas) != 2 {
 			t.Fatalf("%d first pages, %v", len(metas), err)
 		}
-		if err := checkPages(f, metas[0]); err != nil {
+		if err := checkPages(f, metas[0], nil); err != nil {
 			t.Fatalf("the walk refuses what bbolt wrote: %v", err)
 		}
 		met := map[string]string{}

@@ -1,10 +1,6 @@
 package bolt
 
-import (
-	"errors"
-
-	bbolt "go.etcd.io/bbolt"
-)
+import "errors"
 
 // note counts and logs a damaged record, once. What is below the records is
 // the caller's to report.
@@ -45,11 +41,7 @@ func (s *Store) setAside(found []aside) error {
 	for _, a := range found {
 		s.note(a.err)
 	}
-	return inside(s.path, s.db, true, func(tx *bbolt.Tx) error {
-		b, err := in(tx)
-		if err != nil {
-			return err
-		}
+	return inside(s.path, s.db, true, withBuckets(func(b buckets) error {
 		for _, a := range found {
 			// A damaged key may be longer than any that may be stored.
 			key := append([]byte(a.bucket+"\x00"), a.key[:min(len(a.key), 1024)]...)
@@ -58,5 +50,5 @@ func (s *Store) setAside(found []aside) error {
 			}
 		}
 		return nil
-	})
+	}))
 }

@@ -53,11 +53,7 @@ func (s *Store) viewOnce(synced int, fn func(b buckets) error) (newer bool, err 
 				newer = true
 				return nil
 			}
-			b, err := in(tx)
-			if err != nil {
-				return err
-			}
-			return fn(b)
+			return withBuckets(fn)(tx)
 		})
 	})
 	if err = s.named(err); err != nil && !begun {
@@ -110,6 +106,17 @@ func inside(path string, db *bbolt.DB, writes bool, fn func(tx *bbolt.Tx) error)
 		c.stuck = held
 	}
 	return err
+}
+
+// withBuckets is fn for a transaction whose buckets are not looked up yet.
+func withBuckets(fn func(b buckets) error) func(tx *bbolt.Tx) error {
+	return func(tx *bbolt.Tx) error {
+		b, err := in(tx)
+		if err != nil {
+			return err
+		}
+		return fn(b)
+	}
 }
 
 // closeDB closes a file after err. Where bbolt's locks are held for good it does

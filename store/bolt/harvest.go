@@ -1,0 +1,253 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// harvest is what was found in a damaged file: of each key all values that
+// differ, since old pages keep what stood there before.
+type harvest struct {
+	ops     map[rowID][]found
+	events  map[uint64][]found
+	lanes   map[string][]found
+	meta    map[string][]found
+	ended   map[string]rowID // what leads to operations, as far as it is sure
+	tokens  map[string]rowID
+	aside   map[string][]byte // the quarantine
+	pages   []Loss            // those of it that could not be read
+	doubted []Loss            // those that were read in part
+	rotten  []spoilt          // what stands for the newest state and is not as it was written
+	broken  bool              // some of the newest state could not be read
+	anySure bool              // some of it could
+}
+
+// found is a value as it was sealed. sure: it is of the newest state.
+type found struct {
+	sealed []byte
+	sure   bool
+}
+
+type spoilt struct {
+	bucket string
+	key    []byte
+}
+
+func newHarvest() *harvest {
+	return &harvest{
+		ops: map[rowID][]found{}, events: map[uint64][]found{}, lanes: map[string][]found{},
+		meta: map[string][]found{}, ended: map[string]rowID{}, tokens: map[string]rowID{}, aside: map[string][]byte{},
+	}
+}
+
+// kinds says of each bucket whether a pair may stand in it, in the order in
+// which a pair that stands nowhere is tried: what fits one fits none before it.
+var kinds = []struct {
+	bucket string
+	fits   func(key, sealed []byte) bool
+}{
+	{bucketOperations, fitsOperation},
+	{bucketEvents, fitsEvent},
+	{bucketMeta, fitsMeta},
+	{bucketEnded, func(k, v []byte) bool { return fitsRow(k, v) && bytes.IndexByte(k, 0) >= 0 }},
+	{bucketTokens, fitsRow},
+	{bucketLanes, fitsLane},
+}
+
+func fitsOperation(k, v []byte) bool {
+	if len(k) != 16 {
+		return false
+	}
+	_, err := decodeOperation(rowID(k), v)
+	return err == nil
+}
+
+func fitsEvent(k, v []byte) bool {
+	if len(k) != 8 {
+		return false
+	}
+	_, err := decodeEvent([16]byte{}, seqOf(k), v)
+	return err == nil
+}
+
+// fitsRow is of a row that leads to an operation.
+func fitsRow(k, v []byte) bool {
+	id, ok := unseal(k, v)
+	return ok && len(id) == 16
+}
+
+func fitsLane(k, v []byte) bool {
+	_, err := decodeLane(k, v)
+	return err == nil
+}
+
+func fitsMeta(k, v []byte) bool {
+	value, ok := unseal(k, v)
+	if !ok {
+		return false
+	}
+	switch string(k) {
+	case metaSchema:
+		_, err := strconv.ParseUint(string(value), 10, 32)
+		return err == nil
+	case metaID:
+		return len(value) == 16
+	case metaCreated:
+		return len(value) == 8
+	case metaPruned:
+		return len(value) == 8+hashSize
+	case metaStamp:
+		return true
+	}
+	return false
+}
+
+// kindOf is the bucket that a pair stands in, or may stand in if that is not
+// known; "" if it is not as it was written.
+func kindOf(bucket string, key, sealed []byte) string {
+	for _, k := range kinds {
+		if (bucket == "" || bucket == k.bucket) && k.fits(key, sealed) {
+			return k.bucket
+		}
+	}
+	return ""
+}
+
+// add takes a pair in, and reports whether it is as it was written.
+func (h *harvest) add(bucket string, key, sealed []byte, sure bool) bool {
+	if bucket == bucketQuarantine {
+		h.aside[string(key)] = sealed
+		return true
+	}
+	h.anySure = h.anySure || sure
+	switch kindOf(bucket, key, sealed) {
+	case bucketOperations:
+		h.ops[rowID(key)] = also(h.ops[rowID(key)], sealed, sure)
+	case bucketEvents:
+		h.events[seqOf(key)] = also(h.events[seqOf(key)], sealed, sure)
+	case bucketMeta:
+		h.meta[string(key)] = also(h.meta[string(key)], sealed, sure)
+	case bucketLanes:
+		h.lanes[string(key)] = also(h.lanes[string(key)], sealed, sure)
+	case bucketEnded:
+		if sure {
+			h.ended[string(key)] = rowID(sealed[:16])
+		}
+	case bucketTokens:
+		if sure {
+			h.tokens[string(key)] = rowID(sealed[:16])
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+func also(have []found, sealed []byte, sure bool) []found {
+	for i := range have {
+		if bytes.Equal(have[i].sealed, sealed) {
+			have[i].sure = have[i].sure || sure
+			return have
+		}
+	}
+	return append(have, found{sealed: sealed, sure: sure})
+}
+
+// harvestTree takes what a whole tree leads to. The error is where it is not
+// whole.
+func harvestTree(img image, m *boltMeta) (*harvest, error) {
+	h := newHarvest()
+	w := newWalk(bytes.NewReader(img.data), m)
+	w.visit = func(bucket string, key, value []byte) error {
+		if !h.add(bucket, key, value, true) {
+			h.rotten = append(h.rotten, spoilt{bucket: bucket, key: key})
+		}
+		return nil
+	}
+	return h, w.bucket(m.root, 0)
+}
+
+// harvestPages takes all that is left, from every page. m says what is of the
+// newest state; nil: nobody knows.
+func harvestPages(img image, m *boltMeta, tell Progress) *harvest {
+	h := newHarvest()
+	u := findInUse(img, m)
+	h.broken = u.broken
+	took := map[uint64]int{}
+	for id := uint64(2); id < img.pages(); id++ {
+		tell.say("pages", id, img.pages())
+		n := 0
+		_, flags, _, _ := img.header(id)
+		s := sweeper{h: h, sure: u.sure(id), leaf: u.reached[id] && flags == pageLeaf, took: &n}
+		loosely(img.from(id), img.pageSize, s.element)
+		took[id] = n
+	}
+	if m != nil {
+		h.unread(u, m, took)
+	}
+	return h
+}
+
+// unread names the pages of the newest state that are damaged. One on which there
+// is nothing, and below which pages are found, held no records but led to them.
+func (h *harvest) unread(u *inUse, m *boltMeta, took map[uint64]int) {
+	sound, bad := u.orphans(m)
+	h.broken = h.broken || len(bad)+len(sound) > 0
+	for _, id := range bad {
+		switch {
+		case took[id] == 0 && len(bad) == 1 && len(sound) > 0:
+		case took[id] == 0:
+			h.pages = append(h.pages, Loss{Page: id, Detail: "it cannot be read: what was on it and is not named here is lost too"})
+		default:
+			h.doubted = append(h.doubted, Loss{Page: id, Detail: fmt.Sprintf("it is damaged: %d records were read from it", took[id])})
+		}
+	}
+}
+
+// sweeper takes in what one page has.
+type sweeper struct {
+	h      *harvest
+	sure   bool
+	leaf   bool   // it is one for certain: what looks like an element is one
+	bucket string // that the page stands in, if it is known
+	took   *int
+}
+
+func (s sweeper) element(flags uint32, key, value []byte) {
+	if s.bucket == "" && s.inline(flags, key, value) {
+		return
+	}
+	if s.h.add(s.bucket, key, value, s.sure) {
+		*s.took++
+		return
+	}
+	if !s.leaf || flags&bucketFlag != 0 {
+		return
+	}
+	bucket := s.bucket
+	switch name, _, ok := strings.Cut(string(key), "\x00"); {
+	case ok && slices.Contains(bucketNames(), name): // it was set aside before
+		return
+	case bucket == "" && len(key) == 16:
+		bucket = bucketOperations
+	case bucket == "" && len(key) == 8:
+		bucket = bucketEvents
+	}
+	s.h.rotten = append(s.h.rotten, spoilt{bucket: bucket, key: key})
+}
+
+// inline takes in a small bucket, which stands in the page that names it.
+func (s sweeper) inline(flags uint32, key, value []byte) bool {
+	named := slices.Contains(bucketNames(), string(key))
+	if !named || len(value) < bucketHeader+pageHeader || binary.NativeEndian.Uint64(value) != 0 && flags&bucketFlag != 0 {
+		return false
+	}
+	in := s
+	in.bucket = string(key)
+	loosely(value[bucketHeader:], len(value), in.element)
+	return true
+}

@@ -1,0 +1,156 @@
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// mend makes of j.Path what j.Method can, and verifies it.
+func (j Job) mend(ctx context.Context, tell Progress) (Done, error) {
+	s, err := j.settle(tell)
+	if err != nil {
+		return Done{}, err
+	}
+	if err := rewrite(ctx, j.Copy, &s, tell); err != nil {
+		return Done{}, err
+	}
+	r, err := verifyFile(ctx, j.Copy, tell)
+	return Done{Report: r, Mended: s.mended}, err
+}
+
+// settle reads j.Path and decides what is kept of it.
+func (j Job) settle(tell Progress) (settled, error) {
+	f, err := os.Open(j.Path)
+	if err != nil {
+		return settled{}, fmt.Errorf("bolt: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	size, err := lengthOf(f)
+	if err != nil {
+		return settled{}, err
+	}
+	metas, _, err := readMetas(f)
+	if err != nil {
+		return settled{}, err
+	}
+	return j.settleImage(f, size, metas, tell)
+}
+
+// settleImage is settle for a file of so many bytes, of whose first pages those
+// are whole.
+func (j Job) settleImage(f io.ReaderAt, size int64, metas []*boltMeta, tell Progress) (settled, error) {
+	var m *boltMeta
+	if len(metas) > 0 {
+		m = metas[0]
+	}
+	switch {
+	case j.Method == Salvage:
+	case j.Method == Rebuild && len(metas) < 2:
+		return settled{}, fmt.Errorf("one of its two first pages is not whole")
+	case m == nil:
+		return settled{}, fmt.Errorf("neither of its two first pages is whole")
+	case j.Method == StepBack && len(metas) == 2:
+		m = metas[1]
+	}
+	pageSize := guessPageSize(f, size)
+	if m != nil {
+		pageSize = int(m.pageSize)
+	}
+	img := readImage(f, size, pageSize)
+	if j.Method == Salvage {
+		h := harvestPages(img, m, tell)
+		if err := h.usable(j.Path); err != nil {
+			return settled{}, err
+		}
+		return h.settle(len(metas) < 2), nil
+	}
+	h, err := harvestTree(img, m)
+	if err == nil {
+		err = h.usable(j.Path)
+	}
+	if err != nil {
+		return settled{}, err
+	}
+	out := h.settle(j.Method == StepBack)
+	if j.Method == StepBack {
+		out.beyond(h, harvestPages(img, nil, nil))
+	}
+	return out, nil
+}
+
+// usable says why nothing can be made of a harvest.
+func (h *harvest) usable(path string) error {
+	for _, f := range h.meta[metaSchema] {
+		value, _ := unseal([]byte(metaSchema), f.sealed)
+		if n, err := strconv.ParseUint(string(value), 10, 32); err == nil && n > schema {
+			return fmt.Errorf("%w: %s has schema %d, and this version knows %d", ErrNewer, path, n, schema)
+		}
+	}
+	if len(h.ops)+len(h.events)+len(h.meta[metaSchema]) == 0 {
+		return fmt.Errorf("%w: %s has no record of this package", ErrForeign, path)
+	}
+	return nil
+}
+
+// beyond notes what all pages of the file have that is newer than the tree that
+// was taken.
+func (s *settled) beyond(tree, all *harvest) {
+	head := s.pruned + uint64(len(s.events))
+	last, newer := head, map[rowID]store.Event{}
+	for seq, found := range all.events {
+		if seq <= head {
+			continue
+		}
+		last = max(last, seq)
+		for _, f := range found {
+			e, err := decodeEvent([16]byte{}, seq, f.sealed)
+			if key, ok := parseID(e.Operation); err == nil && ok {
+				newer[key] = e
+			}
+		}
+	}
+	if last > head {
+		s.mended.Lost = append(s.mended.Lost, Loss{First: head + 1, Last: last, Detail: "of the commit that is lost, or of one that was never finished"})
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(all.ops), rowID.compare) {
+		ref, told := newer[key].Ref, newer[key].Operation != ""
+		var known uint64
+		for _, f := range tree.ops[key] {
+			o, _ := decodeOperation(key, f.sealed)
+			known, ref = o.Version, o.Ref
+		}
+		for _, f := range all.ops[key] {
+			if o, _ := decodeOperation(key, f.sealed); o.Version > known && (known > 0 || told) {
+				s.mended.Lost = append(s.mended.Lost, Loss{Operation: key.id(), Ref: ref, Detail: "its latest record is of that commit"})
+				break
+			}
+		}
+	}
+}
+
+// guessPageSize is for a file without a first page: the size at which most pages
+// say that they are where they are.
+func guessPageSize(f io.ReaderAt, size int64) int {
+	best, most := os.Getpagesize(), 0
+	for try := 512; try <= 1<<16; try *= 2 {
+		fits := 0
+		for id := int64(2); id < min(1000, size/int64(try)); id++ {
+			var b [8]byte
+			if _, err := f.ReadAt(b[:], id*int64(try)); err == nil && binary.NativeEndian.Uint64(b[:]) == uint64(id) { //nolint:gosec // positive
+				fits++
+			}
+		}
+		if fits > most {
+			best, most = try, fits
+		}
+	}
+	return best
+}

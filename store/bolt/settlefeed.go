@@ -1,0 +1,99 @@
+package bolt
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// farApart is how many numbers may lie between two events that belong to one
+// feed where nobody knows how far it was pruned.
+const farApart = 100
+
+// feed puts the events in order. Where none of what was found for a number fits
+// the one before it, and none is sure, the event is lost.
+func (s *settler) feed() {
+	seqs := slices.Sorted(maps.Keys(s.events))
+	seqs = seqs[s.beginning(seqs):]
+	known := s.out.pruned == 0 || s.out.link != link{}
+	sure := true // or proved by the one behind it
+	at, next := s.out.link, s.out.pruned+1
+	for _, seq := range seqs {
+		known = known && seq == next
+		pick := s.fitting(seq, at, known)
+		if pick == nil {
+			continue
+		}
+		s.gap(next, seq-1)
+		if known && at.next(seq, textOf(seq, pick)) != linkOf(pick.sealed) {
+			s.out.mended.Doubtful = append(s.out.mended.Doubtful, Loss{First: seq, Last: seq, Detail: "it does not follow the one before it"})
+		}
+		s.out.events = append(s.out.events, pick.sealed)
+		at, next, known = linkOf(pick.sealed), seq+1, true
+		sure = pick.sure || !s.anySure
+		if e, err := decodeEvent([16]byte{}, seq, pick.sealed); err == nil && e.Reason != store.Rotten {
+			key, _ := parseID(e.Operation)
+			s.last[key] = e
+		}
+	}
+	if !sure {
+		s.out.mended.Doubtful = append(s.out.mended.Doubtful, Loss{First: next - 1, Last: next - 1, Detail: "it was found on a page that was not in use"})
+	}
+	// A damaged record at the end holds its number too.
+	for _, r := range s.rotten {
+		if r.bucket == bucketEvents && seqOf(r.key) == next {
+			s.gap(next, next)
+			next++
+		}
+	}
+}
+
+// beginning is the first of seqs that is not pruned.
+func (s *settler) beginning(seqs []uint64) int {
+	if len(s.meta[metaPruned]) > 0 || len(seqs) == 0 {
+		n, _ := slices.BinarySearch(seqs, s.out.pruned+1)
+		return n
+	}
+	n := len(seqs) - 1
+	for n > 0 && seqs[n]-seqs[n-1] <= farApart {
+		n--
+	}
+	if n > 0 || seqs[0]-1 > farApart {
+		s.out.pruned = seqs[n] - 1
+		s.lose(Loss{First: 1, Last: s.out.pruned, Detail: "pruned, or lost"})
+	}
+	return n
+}
+
+// fitting is what was found for a number and follows the event before it; else
+// what is sure; nil: neither.
+func (s *settler) fitting(seq uint64, before link, known bool) *found {
+	all := s.events[seq]
+	for i := range all {
+		if known && before.next(seq, textOf(seq, &all[i])) == linkOf(all[i].sealed) {
+			return &all[i]
+		}
+	}
+	if pick := s.best(all); pick.sure || !s.anySure {
+		return pick
+	}
+	return nil
+}
+
+// textOf is the CBOR of an event that was found whole.
+func textOf(seq uint64, f *found) []byte {
+	text, _ := eventText(seq, f.sealed)
+	return text
+}
+
+// gap holds the places of events that are lost.
+func (s *settler) gap(first, last uint64) {
+	if first > last {
+		return
+	}
+	s.lose(Loss{First: first, Last: last, Detail: "lost"})
+	for range last - first + 1 {
+		s.out.events = append(s.out.events, nil)
+	}
+}

@@ -1,0 +1,209 @@
+package bolt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"slices"
+)
+
+// A sweep reads every page of a file, whatever leads to it. It believes a value
+// because of its checksum, and no header: a page whose header was hit gives up
+// its records all the same.
+
+// image is a file in memory. What the disk does not give is zero.
+type image struct {
+	data     []byte
+	pageSize int
+}
+
+// readImage reads a file of so many bytes.
+func readImage(f io.ReaderAt, size int64, pageSize int) image {
+	const step = 1 << 20
+	data := make([]byte, size)
+	for at := int64(0); at < size; at += step {
+		part := data[at:min(at+step, size)]
+		if n, err := f.ReadAt(part, at); err == nil || n == len(part) {
+			continue
+		}
+		for sector := range len(part) / 512 { // around those that cannot be read
+			_, _ = f.ReadAt(part[sector*512:sector*512+512], at+int64(sector)*512)
+		}
+	}
+	return image{data: data, pageSize: pageSize}
+}
+
+func (m image) pages() uint64 { return uint64(len(m.data) / m.pageSize) } //nolint:gosec // positive
+
+// mostBehind is how many pages a page may have behind it that a sweep believes
+// in: a record is at most a few thousand bytes.
+const mostBehind = 64
+
+// from returns a page and what may belong to it.
+func (m image) from(id uint64) []byte {
+	data := m.data[int(id)*m.pageSize:] //nolint:gosec // the caller keeps within pages()
+	return data[:min(len(data), (1+mostBehind)*m.pageSize)]
+}
+
+// header is what stands at the beginning of a page.
+func (m image) header(id uint64) (says uint64, flags uint16, count int, behind uint64) {
+	p, order := m.from(id), binary.NativeEndian
+	return order.Uint64(p), order.Uint16(p[8:]), int(order.Uint16(p[10:])), uint64(order.Uint32(p[12:]))
+}
+
+// sound reports whether a page looks like one of a tree.
+func (m image) sound(id uint64) bool {
+	says, flags, _, behind := m.header(id)
+	return says == id && (flags == pageLeaf || flags == pageBranch) && behind <= mostBehind && id+behind < m.pages()
+}
+
+// loosely calls each with what may be the elements of a leaf. page begins with
+// a header; size is how long it is without what may belong to it.
+func loosely(page []byte, size int, each func(flags uint32, key, value []byte)) {
+	order := binary.NativeEndian
+	size = min(size, len(page))
+	if size < pageHeader+elementSize {
+		return
+	}
+	most := (size - pageHeader) / elementSize
+	count := most
+	if order.Uint16(page[8:]) == pageLeaf {
+		// bbolt puts the first key right behind the elements: this is the
+		// count again, in case the header's was hit.
+		count = max(int(order.Uint16(page[10:])), int(order.Uint32(page[pageHeader+4:])/elementSize))
+	}
+	for i := range min(count, most) {
+		at := uint64(pageHeader + i*elementSize) //nolint:gosec // small
+		e := page[at : at+elementSize]
+		from := at + uint64(order.Uint32(e[4:]))
+		n, m := uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:]))
+		if n == 0 || from+n+m > uint64(len(page)) {
+			continue
+		}
+		each(order.Uint32(e), page[from:from+n], page[from+n:from+n+m])
+	}
+}
+
+// inUse is which pages of a file stand for its newest state, as far as its first
+// pages, its tree and its free list say so.
+type inUse struct {
+	img     image
+	reached []bool   // from the root, by pages that fit to each other
+	free    []bool   // nil: the list of free pages cannot be believed
+	broken  bool     // somewhere the tree leads to no page that fits
+	bad     []uint64 // the pages that it leads to there
+}
+
+func (u *inUse) sure(id uint64) bool {
+	return u.reached[id] || u.free != nil && !u.free[id]
+}
+
+// findInUse looks for the pages that m leads to. Without m none is sure.
+func findInUse(img image, m *boltMeta) *inUse {
+	u := &inUse{img: img, reached: make([]bool, img.pages()), broken: true}
+	if m == nil {
+		return u
+	}
+	u.broken = m.pages > img.pages()
+	u.reach(m.root, nil, 0)
+	u.readFree(m)
+	return u
+}
+
+// reach follows a page, if it is what led to it says.
+func (u *inUse) reach(id uint64, first []byte, depth int) {
+	if id < 2 || id >= u.img.pages() || u.reached[id] || depth > maxDepth {
+		u.broken = true
+		return
+	}
+	_, flags, count, behind := u.img.header(id)
+	if !u.img.sound(id) {
+		u.broken, u.bad = true, append(u.bad, id)
+		return
+	}
+	page := u.img.from(id)[:(1+int(behind))*u.img.pageSize] //nolint:gosec // sound bounds it
+	if first != nil {
+		if key, err := firstKey(id, page); err != nil || !bytes.Equal(key, first) {
+			u.broken, u.bad = true, append(u.bad, id)
+			return
+		}
+	}
+	for n := id; n <= id+behind; n++ {
+		u.reached[n] = true
+	}
+	if flags == pageBranch {
+		u.reachBelow(id, page, count, depth)
+		return
+	}
+	loosely(page, len(page), func(flags uint32, _, value []byte) {
+		if flags&bucketFlag == 0 || len(value) < bucketHeader {
+			return
+		}
+		if root := binary.NativeEndian.Uint64(value); root != 0 {
+			u.reach(root, nil, depth+1)
+		}
+	})
+}
+
+func (u *inUse) reachBelow(id uint64, page []byte, count, depth int) {
+	order := binary.NativeEndian
+	for i := range min(count, (len(page)-pageHeader)/elementSize) {
+		at := uint64(pageHeader + i*elementSize) //nolint:gosec // small
+		e := page[at : at+elementSize]
+		key, err := within(id, page, at+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
+		if err != nil {
+			u.broken = true
+			continue
+		}
+		u.reach(order.Uint64(e[8:]), key, depth+1)
+	}
+}
+
+// orphans are the pages that are in use and that nothing leads to, since what
+// did was hit: those that look like pages of a tree, and those that do not.
+func (u *inUse) orphans(m *boltMeta) (sound, bad []uint64) {
+	defer func() { slices.Sort(bad) }()
+	if u.free == nil {
+		return nil, u.bad
+	}
+	bad = u.bad
+	_, _, _, behind := u.img.header(m.freelist)
+	past := uint64(2)
+	for id := uint64(2); id < m.pages; id++ {
+		switch {
+		case id == m.freelist:
+			past = id + behind + 1
+		case id < past, u.reached[id], u.free[id]:
+		case u.img.sound(id):
+			_, _, _, behind := u.img.header(id)
+			past = id + behind + 1
+			if !slices.Contains(u.bad, id) {
+				sound = append(sound, id)
+			}
+		case !slices.Contains(u.bad, id):
+			bad = append(bad, id)
+		}
+	}
+	return sound, bad
+}
+
+// readFree believes the list of free pages if it is whole, and names none that
+// is reached.
+func (u *inUse) readFree(m *boltMeta) {
+	id := m.freelist
+	if id < 2 || id >= u.img.pages() || m.pages > u.img.pages() || u.reached[id] {
+		return
+	}
+	w := newWalk(bytes.NewReader(u.img.data), m)
+	if w.freelist() != nil {
+		return
+	}
+	free := make([]bool, u.img.pages())
+	for n := range free {
+		free[n] = uint64(n) >= m.pages || n >= 2 && w.seen[n/64]&(1<<(n%64)) != 0
+		if free[n] && u.reached[n] {
+			return
+		}
+	}
+	u.free = free
+}

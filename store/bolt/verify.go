@@ -1,0 +1,179 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+)
+
+// Progress hears how far a long reading is: of what ("pages", "records"), how
+// many are done, and of how many; 0: that is not known.
+type Progress func(what string, done, of uint64)
+
+func (p Progress) say(what string, done, of uint64) {
+	if p != nil {
+		p(what, done, of)
+	}
+}
+
+// Job is a part of Verify or Repair that reads what may be damaged. It is plain
+// data, so that a program can have it done by a child process with limits of
+// memory and time: a damaged page can take either without end, or fault in a
+// goroutine of bbolt's own, which ends the process and which no recover prevents.
+type Job struct {
+	Path   string
+	Method Method // how to mend it; "": look only
+	Copy   string // the file that what was mended goes to; it exists, and is empty
+}
+
+// Done is what came of a Job.
+type Done struct {
+	Report Report // of Path; of Copy if the job was to mend
+	Mended Mended
+}
+
+// Do does the job in this process, on a file whose lock the caller holds. The
+// error is why it could not be done; a file that is damaged is none for a job
+// that looks.
+func (j Job) Do(ctx context.Context, tell Progress) (Done, error) {
+	if j.Method != "" {
+		return j.mend(ctx, tell)
+	}
+	r, err := verifyFile(ctx, j.Path, tell)
+	return Done{Report: r}, err
+}
+
+// JobFunc has a job done somewhere. What it returns is as Job.Do returns it.
+type JobFunc func(ctx context.Context, j Job) (Done, error)
+
+// VerifyConfig says how to verify. The zero value works.
+type VerifyConfig struct {
+	// Do does what may end the process that does it. Defaults to Job.Do, in
+	// this one.
+	Do JobFunc
+	// LockTimeout is as in Config.
+	LockTimeout time.Duration
+}
+
+// Verify examines the file at path as deeply as this package can: its length, all
+// its pages by a reading of our own and by bbolt's, every record as Store.Check
+// reads it. It alters nothing, and holds the lock meanwhile: a file that a process
+// has open cannot be verified, since its pages change beneath the reader (a
+// *LockedError; Store.Check checks an open store's records).
+//
+// What is damaged is in the report; the error is why it could not be examined:
+// fs.ErrNotExist, ErrForeign, ErrNewer, a *LockedError, or what c.Do returned.
+func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
+	path, unlock, err := hold(path, c.LockTimeout, false)
+	if err != nil {
+		return Report{}, err
+	}
+	defer unlock()
+	d, err := c.Do.do(ctx, Job{Path: path})
+	return d.Report, err
+}
+
+func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
+	if do == nil {
+		return j.Do(ctx, nil)
+	}
+	return do(ctx, j)
+}
+
+// hold takes the lock of a file that is there, and returns its real path. Where
+// nothing can be written beside the file nobody can have it open, since Open
+// writes a lock first: that is enough for who will not write either.
+func hold(path string, timeout time.Duration, writes bool) (string, func(), error) {
+	path, err := realPath(path)
+	if err != nil {
+		return "", nil, err
+	}
+	exists, err := look(path)
+	switch {
+	case errors.Is(err, ErrReadOnly) && !writes:
+	case err != nil:
+		return "", nil, err
+	case !exists:
+		return "", nil, fmt.Errorf("bolt: %w", &os.PathError{Op: "open", Path: path, Err: fs.ErrNotExist})
+	}
+	lock, err := lockFile(path, Config{LockTimeout: timeout}.withDefaults().LockTimeout)
+	switch {
+	case !writes && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
+		return path, func() {}, nil
+	case err != nil:
+		return "", nil, err
+	}
+	return path, func() { unlock(lock) }, nil
+}
+
+// verifyFile is Verify's reading. The lock is held.
+func verifyFile(ctx context.Context, path string, tell Progress) (Report, error) {
+	f, err := os.Open(path) //nolint:gosec // the host's own path
+	if err != nil {
+		return Report{}, fmt.Errorf("bolt: %w", err)
+	}
+	err = checkFile(path, f, tell)
+	if cerr := f.Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("bolt: %w", cerr)
+	}
+	if err != nil {
+		return asReport(err)
+	}
+	db, err := openBolt(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return asReport(err)
+	}
+	r, err := verifyDB(ctx, path, db, tell)
+	if cerr := closeDB(db, err); err == nil && cerr != nil {
+		err = fmt.Errorf("bolt: %w", cerr)
+	}
+	if err == nil {
+		return r, nil
+	}
+	below, err := asReport(named(path, err))
+	r.Problems = append(r.Problems, below.Problems...)
+	return r, err
+}
+
+// asReport makes an error that says what is damaged a report.
+func asReport(err error) (Report, error) {
+	var c *CorruptError
+	if errors.As(err, &c) {
+		return Report{Problems: []*CorruptError{c}}, nil
+	}
+	return Report{}, err
+}
+
+// fewFaults is how many of bbolt's own complaints are kept: one damaged page can
+// make thousands.
+const fewFaults = 20
+
+// verifyDB has bbolt check its pages, and reads all records.
+func verifyDB(ctx context.Context, path string, db *bbolt.DB, tell Progress) (Report, error) {
+	var faults []*CorruptError
+	err := inside(path, db, false, func(tx *bbolt.Tx) error {
+		if err := checkSchema(tx); err != nil {
+			return err
+		}
+		for fault := range tx.Check() { // to the end: else its goroutine waits for ever
+			if len(faults) < fewFaults {
+				faults = append(faults, &CorruptError{Path: path, Detail: fault.Error()})
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Report{Problems: faults}, err
+	}
+	r, err := checkDB(ctx, path, func(fn func(b buckets) error) error {
+		return inside(path, db, false, withBuckets(fn))
+	}, tell)
+	r.Problems = append(faults, r.Problems...)
+	return r, err
+}
