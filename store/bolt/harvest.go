@@ -85,6 +85,10 @@ func fitsLane(k, v []byte) bool {
 	return err == nil
 }
 
+// metaKeys are those that a repair reads or makes.
+var metaKeys = []string{metaSchema, metaID, metaCreated, metaPruned, metaStamp}
+
+// fitsMeta knows the keys of this version; one of another is known by its bucket.
 func fitsMeta(k, v []byte) bool {
 	value, ok := unseal(k, v)
 	if !ok {
@@ -124,7 +128,11 @@ func (h *harvest) add(bucket string, key, sealed []byte, sure bool) bool {
 		return true
 	}
 	h.anySure = h.anySure || sure
-	switch kindOf(bucket, key, sealed) {
+	kind := kindOf(bucket, key, sealed)
+	if _, ok := unseal(key, sealed); ok && kind == "" && bucket == bucketMeta && !slices.Contains(metaKeys, string(key)) {
+		kind = bucketMeta
+	}
+	switch kind {
 	case bucketOperations:
 		h.ops[rowID(key)] = also(h.ops[rowID(key)], sealed, sure)
 	case bucketEvents:
@@ -159,7 +167,7 @@ func also(have []found, sealed []byte, sure bool) []found {
 
 // harvestTree takes what a whole tree leads to. The error is where it is not
 // whole.
-func harvestTree(img image, m *boltMeta) (*harvest, error) {
+func harvestTree(img snapshot, m *boltMeta) (*harvest, error) {
 	h := newHarvest()
 	w := newWalk(bytes.NewReader(img.data), m)
 	w.visit = func(bucket string, key, value []byte) error {
@@ -173,7 +181,7 @@ func harvestTree(img image, m *boltMeta) (*harvest, error) {
 
 // harvestPages takes all that is left, from every page. m says what is of the
 // newest state; nil: nobody knows.
-func harvestPages(img image, m *boltMeta, tell Progress) *harvest {
+func harvestPages(img snapshot, m *boltMeta, tell Progress) *harvest {
 	h := newHarvest()
 	u := findInUse(img, m)
 	h.broken = u.broken

@@ -64,7 +64,7 @@ func (j Job) settleImage(f io.ReaderAt, size int64, metas []*boltMeta, tell Prog
 	if m != nil {
 		pageSize = int(m.pageSize)
 	}
-	img := readImage(f, size, pageSize)
+	img := readSnapshot(f, size, pageSize)
 	if j.Method == Salvage {
 		h := harvestPages(img, m, tell)
 		if err := h.usable(j.Path); err != nil {
@@ -120,20 +120,24 @@ func (s *settled) beyond(tree, all *harvest) {
 	if last > head {
 		s.mended.Lost = append(s.mended.Lost, Loss{First: head + 1, Last: last, Detail: "of the commit that is lost, or of one that was never finished"})
 	}
-	for _, key := range slices.SortedFunc(maps.Keys(all.ops), rowID.compare) {
-		ref, told := newer[key].Ref, newer[key].Operation != ""
-		var known uint64
-		for _, f := range tree.ops[key] {
-			o, _ := decodeOperation(key, f.sealed)
-			known, ref = o.Version, o.Ref
-		}
-		for _, f := range all.ops[key] {
-			if o, _ := decodeOperation(key, f.sealed); o.Version > known && (known > 0 || told) {
-				s.mended.Lost = append(s.mended.Lost, Loss{Operation: key.id(), Ref: ref, Detail: "its latest record is of that commit"})
-				break
-			}
+	for key := range tree.ops {
+		if was, is := latest(key, tree.ops[key]), latest(key, all.ops[key]); is.Version > was.Version && newer[key].Operation == "" {
+			newer[key] = store.Event{Operation: is.ID, Ref: is.Ref}
 		}
 	}
+	for _, key := range slices.SortedFunc(maps.Keys(newer), rowID.compare) {
+		s.mended.Lost = append(s.mended.Lost, Loss{Operation: key.id(), Ref: newer[key].Ref, Detail: "its latest record is of that commit"})
+	}
+}
+
+// latest is of several records of one operation that with the highest version.
+func latest(key rowID, all []found) (out store.Operation) {
+	for _, f := range all {
+		if o, err := decodeOperation(key, f.sealed); err == nil && o.Version > out.Version {
+			out = o
+		}
+	}
+	return out
 }
 
 // guessPageSize is for a file without a first page: the size at which most pages

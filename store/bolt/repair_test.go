@@ -163,29 +163,36 @@ func sample(t testing.TB, n int) ([]byte, content) {
 	return data, want
 }
 
-// pagesOf lists the pages of an image that are of a kind and in use, by reading
-// it as the newest first page says.
+// pagesOf lists the pages of an image that are of a kind and in use, now and
+// before the last commit.
 func pagesOf(t testing.TB, data []byte, kind uint16) []uint64 {
+	t.Helper()
+	metas, _, err := readMetas(bytes.NewReader(data))
+	if err != nil || len(metas) != 2 {
+		t.Fatalf("%d first pages, %v", len(metas), err)
+	}
+	img := snapshot{data: data, pageSize: int(metas[0].pageSize)}
+	now, before := findInUse(img, metas[0]), findInUse(img, metas[1])
+	if now.broken || now.free == nil {
+		t.Fatal("the sample is not whole")
+	}
+	var out []uint64
+	for id, ok := range now.reached {
+		if _, flags, _, _ := img.header(uint64(id)); ok && before.reached[id] && flags == kind {
+			out = append(out, uint64(id))
+		}
+	}
+	return out
+}
+
+// freelistOf is the page of an image's list of free pages.
+func freelistOf(t testing.TB, data []byte) uint64 {
 	t.Helper()
 	metas, _, err := readMetas(bytes.NewReader(data))
 	if err != nil || len(metas) == 0 {
 		t.Fatalf("%d first pages, %v", len(metas), err)
 	}
-	if kind == pageFreelist {
-		return []uint64{metas[0].freelist}
-	}
-	img := image{data: data, pageSize: int(metas[0].pageSize)}
-	u := findInUse(img, metas[0])
-	if u.broken || u.free == nil {
-		t.Fatal("the sample is not whole")
-	}
-	var out []uint64
-	for id, ok := range u.reached {
-		if _, flags, _, _ := img.header(uint64(id)); ok && flags == kind && uint64(id) != metas[0].root {
-			out = append(out, uint64(id))
-		}
-	}
-	return out
+	return metas[0].freelist
 }
 
 func writeTemp(t testing.TB, data []byte) string {
@@ -214,7 +221,7 @@ func TestRepair(t *testing.T) {
 		forked bool
 	}{
 		{"nothing", func([]byte) {}, "", 0, false},
-		{"the list of free pages", func(d []byte) { zero(d, pagesOf(t, d, pageFreelist)[0]) }, Rebuild, 0, false},
+		{"the list of free pages", func(d []byte) { zero(d, freelistOf(t, d)) }, Rebuild, 0, false},
 		{"a bit of a branch's own key", func(d []byte) {
 			id := pagesOf(t, d, pageBranch)[0]
 			at := binary.NativeEndian.Uint32(d[id*page+pageHeader:])
@@ -223,8 +230,10 @@ func TestRepair(t *testing.T) {
 		{"the header of a leaf", func(d []byte) { d[pagesOf(t, d, pageLeaf)[3]*page+1] ^= 1 }, Salvage, 0, true},
 		{"a branch", func(d []byte) { zero(d, pagesOf(t, d, pageBranch)[0]) }, Salvage, 0, true},
 		{"all branches", func(d []byte) {
-			for _, id := range pagesOf(t, d, pageBranch) {
-				zero(d, id)
+			for id := uint64(2); id < uint64(len(d)/page); id++ {
+				if d[id*page+8] == pageBranch {
+					zero(d, id)
+				}
 			}
 		}, Salvage, 0, true},
 		{"a leaf", func(d []byte) { zero(d, pagesOf(t, d, pageLeaf)[3]) }, Salvage, 40, true},
@@ -378,7 +387,7 @@ func TestRepairLeavesAlone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			id := pagesOf(t, d, pageFreelist)[0]
+			id := freelistOf(t, d)
 			clear(d[int(id)*os.Getpagesize() : int(id+1)*os.Getpagesize()])
 			writeAll(t, path, d)
 		}, ErrNewer},
@@ -438,8 +447,8 @@ func TestRepairRecords(t *testing.T) {
 	t.Parallel()
 	data, want := sample(t, 100)
 	var some store.Operation // with a token of its own, and active
-	for _, o := range want.ops {
-		if o.ClientToken != string(o.ID) && o.Active() {
+	for _, e := range want.events {
+		if o := want.ops[e.Operation]; o.ClientToken != string(o.ID) && o.Active() {
 			some = o
 		}
 	}
@@ -467,10 +476,10 @@ func TestRepairRecords(t *testing.T) {
 			t.Parallel()
 			path, method := writeTemp(t, data), Rebuild
 			edit(t, path, c.do)
-			edit(t, path, func(buckets) error { return nil }) // no step back leads to before it
 			if c.old {
 				method = Salvage
 			} else {
+				edit(t, path, func(buckets) error { return nil }) // no step back leads to before it
 				d, err := os.ReadFile(path)
 				if err != nil {
 					t.Fatal(err)
@@ -521,7 +530,7 @@ func scrub(t testing.TB, data []byte) []byte {
 	if err != nil || len(metas) != 2 {
 		t.Fatal(err)
 	}
-	img := image{data: data, pageSize: int(metas[0].pageSize)}
+	img := snapshot{data: data, pageSize: int(metas[0].pageSize)}
 	for id, free := range findInUse(img, metas[0]).free {
 		if free && id != int(metas[0].freelist) && id >= 2 {
 			clear(data[id*img.pageSize : (id+1)*img.pageSize])

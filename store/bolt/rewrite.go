@@ -61,6 +61,9 @@ func (w *rewriter) settings() error {
 		if w.s.stamped || w.s.mended.Forked {
 			err = errors.Join(err, b.stamp())
 		}
+		for key, sealed := range w.s.other {
+			err = errors.Join(err, b.meta.Put([]byte(key), sealed))
+		}
 		for name, sealed := range w.s.lanes {
 			err = errors.Join(err, b.lanes.Put([]byte(name), sealed))
 		}

@@ -15,6 +15,7 @@ import (
 type settled struct {
 	id, created []byte // nil: they are not known
 	stamped     bool
+	other       map[string][]byte // what else stood there, sealed
 	pruned      uint64
 	link        link     // there
 	events      [][]byte // sealed, in order from pruned+1; nil: the event is lost
@@ -44,7 +45,7 @@ type kept struct {
 // harvested.
 func (h *harvest) settle(behind bool) settled {
 	s := &settler{harvest: h, last: map[rowID]store.Event{}, kept: map[rowID]kept{}, named: map[rowID]bool{}}
-	s.out.lanes, s.out.ended, s.out.aside = map[string][]byte{}, h.ended, h.aside
+	s.out.lanes, s.out.ended, s.out.aside, s.out.other = map[string][]byte{}, h.ended, h.aside, map[string][]byte{}
 	s.out.mended.Lost, s.out.mended.Doubtful = h.pages, h.doubted
 	s.identity()
 	s.feed()
@@ -90,6 +91,11 @@ func (s *settler) identity() {
 	s.out.created, s.out.stamped = row(metaCreated), row(metaStamp) != nil
 	if f := s.best(s.meta[metaID]); f != nil && (f.sure || len(s.meta[metaID]) == 1) {
 		s.out.id = row(metaID)
+	}
+	for key, all := range s.meta {
+		if !slices.Contains(metaKeys, key) {
+			s.out.other[key] = s.best(all).sealed
+		}
 	}
 	for _, f := range s.meta[metaPruned] {
 		value, _ := unseal([]byte(metaPruned), f.sealed)
@@ -177,9 +183,18 @@ func (s *settler) dangling() {
 	for _, token := range slices.Sorted(maps.Keys(s.tokens)) {
 		if key := s.tokens[token]; s.gone(key) {
 			s.named[key] = true
-			s.lose(Loss{Operation: key.id(), Ref: s.last[key].Ref, Detail: "its record is lost; a client token leads to it"})
+			s.lose(Loss{Operation: key.id(), Ref: s.refOf(key), Detail: "its record is lost; a client token leads to it"})
 		}
 	}
+}
+
+// refOf is the session of an operation that is not kept, as far as anything
+// tells.
+func (s *settler) refOf(key rowID) transport.Ref {
+	if e, ok := s.last[key]; ok {
+		return e.Ref
+	}
+	return latest(key, s.ops[key]).Ref
 }
 
 // gone reports whether an operation is not kept, and not named yet.
@@ -309,7 +324,7 @@ func (s *settler) spoilt() {
 		case r.bucket == bucketOperations && len(r.key) == 16:
 			key := rowID(r.key)
 			if s.gone(key) {
-				s.lose(Loss{Operation: key.id(), Ref: s.last[key].Ref, Detail: "its record is damaged"})
+				s.lose(Loss{Operation: key.id(), Ref: s.refOf(key), Detail: "its record is damaged"})
 			}
 		case r.bucket == bucketLanes:
 			s.lose(Loss{Lane: string(r.key), Detail: "what was stored of it is damaged: whether it is paused, say"})

@@ -11,14 +11,14 @@ import (
 // because of its checksum, and no header: a page whose header was hit gives up
 // its records all the same.
 
-// image is a file in memory. What the disk does not give is zero.
-type image struct {
+// snapshot is a file in memory. What the disk does not give is zero.
+type snapshot struct {
 	data     []byte
 	pageSize int
 }
 
-// readImage reads a file of so many bytes.
-func readImage(f io.ReaderAt, size int64, pageSize int) image {
+// readSnapshot reads a file of so many bytes.
+func readSnapshot(f io.ReaderAt, size int64, pageSize int) snapshot {
 	const step = 1 << 20
 	data := make([]byte, size)
 	for at := int64(0); at < size; at += step {
@@ -30,29 +30,29 @@ func readImage(f io.ReaderAt, size int64, pageSize int) image {
 			_, _ = f.ReadAt(part[sector*512:sector*512+512], at+int64(sector)*512)
 		}
 	}
-	return image{data: data, pageSize: pageSize}
+	return snapshot{data: data, pageSize: pageSize}
 }
 
-func (m image) pages() uint64 { return uint64(len(m.data) / m.pageSize) } //nolint:gosec // positive
+func (m snapshot) pages() uint64 { return uint64(len(m.data) / m.pageSize) } //nolint:gosec // positive
 
 // mostBehind is how many pages a page may have behind it that a sweep believes
 // in: a record is at most a few thousand bytes.
 const mostBehind = 64
 
 // from returns a page and what may belong to it.
-func (m image) from(id uint64) []byte {
+func (m snapshot) from(id uint64) []byte {
 	data := m.data[int(id)*m.pageSize:] //nolint:gosec // the caller keeps within pages()
 	return data[:min(len(data), (1+mostBehind)*m.pageSize)]
 }
 
 // header is what stands at the beginning of a page.
-func (m image) header(id uint64) (says uint64, flags uint16, count int, behind uint64) {
+func (m snapshot) header(id uint64) (says uint64, flags uint16, count int, behind uint64) {
 	p, order := m.from(id), binary.NativeEndian
 	return order.Uint64(p), order.Uint16(p[8:]), int(order.Uint16(p[10:])), uint64(order.Uint32(p[12:]))
 }
 
 // sound reports whether a page looks like one of a tree.
-func (m image) sound(id uint64) bool {
+func (m snapshot) sound(id uint64) bool {
 	says, flags, _, behind := m.header(id)
 	return says == id && (flags == pageLeaf || flags == pageBranch) && behind <= mostBehind && id+behind < m.pages()
 }
@@ -87,7 +87,7 @@ func loosely(page []byte, size int, each func(flags uint32, key, value []byte)) 
 // inUse is which pages of a file stand for its newest state, as far as its first
 // pages, its tree and its free list say so.
 type inUse struct {
-	img     image
+	img     snapshot
 	reached []bool   // from the root, by pages that fit to each other
 	free    []bool   // nil: the list of free pages cannot be believed
 	broken  bool     // somewhere the tree leads to no page that fits
@@ -99,7 +99,7 @@ func (u *inUse) sure(id uint64) bool {
 }
 
 // findInUse looks for the pages that m leads to. Without m none is sure.
-func findInUse(img image, m *boltMeta) *inUse {
+func findInUse(img snapshot, m *boltMeta) *inUse {
 	u := &inUse{img: img, reached: make([]bool, img.pages()), broken: true}
 	if m == nil {
 		return u
