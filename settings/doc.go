@@ -1,0 +1,115 @@
+// Package settings reads a file that says which studio is served by which
+// transport, with the transport's own settings, its lanes and its probes: what a
+// farm's administrator writes, and neither a program nor its author knows.
+//
+// # Usage
+//
+//	s, err := settings.Load("rouse.toml") // all that is wrong, by line and key
+//	t, err := s.Open(ctx)                 // a transport for all studios
+//	e, err := engine.Open("rouse.db", t, s.Engine())
+//
+// A host imports this package when it wants such a file. It brings all drivers
+// and a reader of TOML with it; a host that makes its transports by itself
+// imports those it needs, and none of that.
+//
+// # The file
+//
+// All keys there are, but for some of a table shown twice:
+//
+//	# Studios by their id, or a prefix of ids and "*"; the longest that fits wins.
+//	[studio."us-west-2"]
+//	transport = "ec2"
+//	region    = "us-west-2"      # default: as the AWS settings say
+//	profile   = "farm"           # of the AWS settings, which have the credentials
+//	tag       = "Name"           # a session is this tag's value; without it, an instance's id
+//	tags      = { fleet = "workstations" } # that all instances have
+//	probe     = "dcv"            # READY when this answers: dcv, rdp, ssh, tcp:PORT, tls:PORT or ssh:PORT
+//	probe_timeout = "3s"
+//	public    = false            # probe the public address
+//	status_checks = false        # READY only when EC2's status checks are ok
+//	stale_for = "30s"            # for how long answers may show the past
+//	lane      = "farm-account"   # shares one rate with other studios; default: the studio's id
+//	endpoint  = "https://ec2.us-west-2.amazonaws.com"
+//
+//	[studio.shelf]
+//	transport = "wol"
+//	address   = "10.0.0.255"     # where packets go: the machines' broadcast address
+//	probe     = "ssh"            # required: nothing else tells that a machine runs
+//	boot      = "5m"             # how long a machine may be silent after it was woken
+//	stop      = ["ssh", "{session}", "sudo", "poweroff"]
+//	ethers    = "/etc/ethers"    # more machines, a line each: MAC and name
+//
+//	[studio.shelf.machines]
+//	node-01 = { mac = "52:54:00:12:34:56" } # host: what the probe asks; default: the name
+//	node-02 = { mac = "52:54:00:12:34:57", host = "10.0.0.22", address = "10.0.1.255", probe = "rdp" }
+//	node-03 = { mac = "52:54:00:12:34:58", password_env = "SECUREON_NODE_03" }
+//
+//	[studio."ipmi-*"]
+//	transport = "exec"
+//	start  = ["rouse-ipmi", "start", "{session}"]  # a program and its arguments: no shell
+//	status = ["rouse-ipmi", "status", "{session}"] # exit status 0: it runs; 3: it does not
+//	stop   = ["rouse-ipmi", "stop", "{session}"]
+//	repeat = "by_state"          # a second start does nothing; or "by_token", or "never" (the default)
+//	shell  = false               # true: each command is one text for sh
+//	dir    = "/srv/rouse"        # where they run
+//	env    = { IPMI_USER = "rouse" } # beside rouse's own environment, where secrets are
+//	probe  = "ssh"
+//	host   = "{session}.lab"     # what the probe asks; default: the session's id
+//
+//	[studio.bench]
+//	transport = "libvirt"
+//	uri    = "qemu:///session"   # default: qemu:///system
+//	socket = "/run/user/1000/libvirt/libvirt-sock" # default: where the URI's daemon listens
+//	probe  = "ssh:2222"
+//	host   = "127.0.0.1"
+//
+//	[studio."*"]
+//	transport = "nimble"
+//	endpoint  = "https://studio.example" # default: as the AWS settings say
+//	region    = "us-west-2"      # to sign for
+//	profile   = "studio"
+//	token_memory = "1h"          # for how long the provider remembers a client token
+//	stale_for = "30s"
+//
+//	# Calls of a lane: of one studio, or of those that name it.
+//	[lane.farm-account]
+//	concurrency = 8              # at once
+//	rate        = 10             # a second
+//
+//	[lane."ipmi-*"]
+//	concurrency = 1
+//
+//	[engine]
+//	expiry  = "24h"              # a start that could not be sent by then is given up
+//	budget  = "30m"              # from the accepted start to READY
+//	timeout = "15s"              # of one call, or one command
+//
+// # Guarantees
+//
+//  1. Nothing is guessed: a key that is not known, a value of another kind and a
+//     bound that is not kept are errors, and so is a lane that no studio has.
+//  2. All that is wrong is said at once, each thing with file, line, key and
+//     what is allowed; where a word is close to a known one, that is named.
+//  3. A file holds no secret. Credentials are named by a profile, passwords by an
+//     environment variable. A key or a value that looks like a secret is refused,
+//     and not quoted.
+//  4. [Load] opens nothing but the file, and [Settings.Open] asks nothing of a
+//     provider: whether it can be reached is the engine's to find out.
+//
+// # Errors
+//
+// What is wrong with the content is [Errors], each an [*Error]. A file that
+// cannot be read is the error of package os, wrapped.
+//
+// # Caveats
+//
+// A file is read once: a host that wants to follow it makes a new engine. The
+// lane of an operation is fixed when it is queued, so a change of lanes counts for
+// later ones.
+//
+// Commands of exec run as the user of the host: who may write the file may run
+// programs as that user.
+//
+// The lines of keys come from the package unstable of go-toml, whose interface
+// may change with a version of that library. The values do not.
+package settings

@@ -1,0 +1,81 @@
+package settings
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Error is one thing that is wrong with settings. Its text names the place and
+// what is allowed there, and never quotes what may be a secret.
+type Error struct {
+	File    string // as it was named; "": the settings came from no file
+	Line    int    // of the key, from 1; 0: none is known
+	Key     string // as studio."us-west-2".region, or as --region; "": the file as a whole
+	Message string
+}
+
+// Error is "file:line: key: what is wrong".
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		b.WriteString(e.File + ":")
+		if e.Line > 0 {
+			fmt.Fprintf(&b, "%d:", e.Line)
+		}
+		b.WriteString(" ")
+	}
+	if e.Key != "" {
+		b.WriteString(e.Key + ": ")
+	}
+	return b.String() + e.Message
+}
+
+// Errors is all that is wrong with settings, in the order of the file. It has at
+// least one element, and errors.As finds each.
+type Errors []*Error
+
+// Error is a line for each.
+func (es Errors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns each.
+func (es Errors) Unwrap() []error {
+	all := make([]error, len(es))
+	for i, e := range es {
+		all[i] = e
+	}
+	return all
+}
+
+// report collects what is wrong.
+type report struct {
+	file   string
+	lines  map[string]int // of keys
+	faults Errors
+}
+
+func (r *report) fault(key, format string, args ...any) {
+	r.faultAt(r.lines[key], key, format, args...)
+}
+
+func (r *report) faultAt(line int, key, format string, args ...any) {
+	r.faults = append(r.faults, &Error{File: r.file, Line: line, Key: key, Message: fmt.Sprintf(format, args...)})
+}
+
+// err is all that was reported, or nil.
+func (r *report) err() error {
+	if len(r.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(r.faults, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), strings.Compare(a.Key, b.Key))
+	})
+	return slices.CompactFunc(r.faults, func(a, b *Error) bool { return *a == *b })
+}

@@ -1,0 +1,48 @@
+package settings
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// noSecrets is said of what looks like a secret, which is not quoted.
+const noSecrets = "this looks like a secret, and a settings file is no place for one: keep it in the environment of the process " +
+	"or in the AWS settings, and give its name here (password_env, profile)"
+
+var (
+	secretWord = regexp.MustCompile(`(?i)pass(word|wd|phrase)|secret|token|credential|(access|api|private)[_-]?key`)
+	aboutOne   = regexp.MustCompile(`(?i)[_-](file|path|dir|env)$`)
+	secretText = regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY`)
+)
+
+// secretName reports whether a name is that of a secret, and not of the place
+// where one is.
+func secretName(name string) bool { return secretWord.MatchString(name) && !aboutOne.MatchString(name) }
+
+// harmless reports whether a text can stand in a settings file; else that is
+// reported.
+func (t *table) harmless(key, text string) bool {
+	if !secretText.MatchString(text) && !hasPassword(text) {
+		return true
+	}
+	t.wrong(key, "%s", noSecrets)
+	return false
+}
+
+// hasPassword reports whether a text is a URL with a password in it.
+func hasPassword(text string) bool {
+	_, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		return false
+	}
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	user, _, ok := strings.Cut(rest, "@")
+	if u, err := url.Parse(text); err == nil && u.User != nil {
+		_, ok = u.User.Password()
+		return ok
+	}
+	return ok && strings.Contains(user, ":")
+}

@@ -1,0 +1,195 @@
+package settings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/probe"
+)
+
+// MaxSize is how large a file may be, in bytes.
+const MaxSize = 1 << 20
+
+// Settings is what a file says, checked. It is a value to look at: to change it,
+// change the file. It is safe for concurrent use.
+type Settings struct {
+	// File is the name that the file was loaded by; "" for [Single].
+	File string
+	// Studios say which studio is served by which transport, in the order of
+	// the file. There is at least one.
+	Studios []Studio
+	// Lanes bound the calls of lanes, in the order of the file.
+	Lanes []Lane
+	// Expiry, Budget and Timeout are the engine's; zero: its default.
+	Expiry, Budget, Timeout time.Duration
+
+	lines map[string]int
+	flags map[string]string // of Single: see table
+}
+
+// Studio is one studio, or all that a pattern fits, and what serves it.
+type Studio struct {
+	// Pattern is a studio's id, or a prefix of ids and "*"; the longest that
+	// fits a studio wins, as in transport.Mux.
+	Pattern string
+	// Transport is the kind: one of [Transports].
+	Transport string
+	// Where says, for a person, what the transport talks to.
+	Where string
+	// Probe is what must answer for a session to be READY; zero: none.
+	Probe probe.Probe
+	// Lane is the lane of all its sessions; "": the studio's id.
+	Lane string
+
+	path   string // of its table
+	driver driver
+}
+
+// driver is what a studio's table says for one kind of transport.
+type driver interface {
+	where() string
+	// open makes the transport; what is wrong is reported. It does no I/O on a
+	// network.
+	open(ctx context.Context, o *opening) transport.Transport
+}
+
+// drivers read a studio's table, each for one kind of transport. Probes are read
+// before.
+var drivers = map[string]func(t *table, p probe.Probe) driver{
+	"nimble":  readNimble,
+	"ec2":     readEC2,
+	"wol":     readWoL,
+	"exec":    readExec,
+	"libvirt": readLibvirt,
+}
+
+// Transports are the kinds of transport that settings can name, in alphabetical
+// order.
+func Transports() []string {
+	var names []string
+	for name := range drivers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Load reads and checks a file. Nothing but the file is opened: no driver, no
+// AWS settings, no environment. What is wrong with its content is [Errors], all
+// of it; another error is that it cannot be read.
+func Load(path string) (*Settings, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	return Parse(path, text)
+}
+
+// Parse is [Load] for a text that was read already; name is what errors call it.
+func Parse(name string, text []byte) (*Settings, error) {
+	r := &report{file: name, lines: map[string]int{}}
+	if len(text) > MaxSize {
+		r.fault("", "it has more than %d bytes", MaxSize)
+		return nil, r.err()
+	}
+	s := &Settings{File: name, lines: r.lines}
+	if values := parse(text, r); r.err() == nil {
+		read(&table{report: r, values: values}, s)
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func read(t *table, s *Settings) {
+	t.known = append(t.known, "engine")
+	if t.has("engine") {
+		ask[map[string]any](t, "engine", "a table, as [engine]")
+	}
+	e := t.sub("engine")
+	s.Expiry, s.Budget, s.Timeout = e.duration("expiry"), e.duration("budget"), e.duration("timeout")
+	e.end()
+	for pattern, sub := range t.tables("studio", `a table for each studio, as [studio.lab]`) {
+		if wrong := checkPattern(pattern); wrong != "" {
+			t.fault(display(sub.path...), "%s", wrong)
+		}
+		s.Studios = append(s.Studios, readStudio(sub, pattern))
+	}
+	if len(s.Studios) == 0 && len(t.faults) == 0 {
+		t.fault("", "no studio is served: begin with [studio.NAME], where NAME is a studio's id, and transport = one of %s", orList(Transports()))
+	}
+	readLanes(t, s)
+	t.known = slices.Compact(t.known)
+	t.end()
+}
+
+func readStudio(t *table, pattern string) Studio {
+	s := Studio{Pattern: pattern, path: display(t.path...), Transport: t.choice("transport", Transports()...), Lane: t.text("lane")}
+	t.required("transport", "one of "+orList(Transports()))
+	if s.Lane != "" {
+		if err := transport.CheckID("id", s.Lane); err != nil {
+			t.wrong("lane", "%s", messageOf(err))
+		}
+	}
+	readDriver, ok := drivers[s.Transport]
+	if !ok {
+		return s // what else it says cannot be judged
+	}
+	if s.Transport != "nimble" { // its own READY is one
+		s.Probe = t.probe()
+	}
+	s.driver = readDriver(t, s.Probe)
+	s.Where = s.driver.where()
+	t.end()
+	return s
+}
+
+// Find is the studio of the settings that serves a studio's id; its Lane is
+// filled in. False: none does.
+func (s *Settings) Find(studioID string) (Studio, bool) {
+	found, ok := longest(s.Studios, func(one Studio) string { return one.Pattern }, studioID)
+	if found.Lane == "" {
+		found.Lane = studioID
+	}
+	return found, ok
+}
+
+// Engine is an engine's Config as the settings say: Expiry, Budget, Timeout and
+// Lane. The rest is the host's to fill in.
+func (s *Settings) Engine() engine.Config {
+	return engine.Config{
+		Expiry: s.Expiry, Budget: s.Budget, Timeout: s.Timeout,
+		Lane: func(name string) engine.LaneConfig {
+			lane, _ := longest(s.Lanes, func(l Lane) string { return l.Name }, name)
+			return lane.LaneConfig
+		},
+	}
+}
+
+// orList is "a, b or c".
+func orList(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// messageOf is an error of the port without its kind.
+func messageOf(err error) string {
+	var e *transport.Error
+	if errors.As(err, &e) && e.Message != "" {
+		return e.Message
+	}
+	return err.Error()
+}
