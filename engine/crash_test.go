@@ -97,7 +97,7 @@ func (c *crashTally) report(t *testing.T) {
 	if c.lost < int64(c.starts/10) || c.again == 0 || c.missed > named/10 {
 		t.Error("hardly an answer was lost, no start was sent again, or points were missed: the test is too kind")
 	}
-	if scale.Of(t, 0, 1, 1) > 0 && c.unsaid*20 < c.random {
+	if c.random >= 100 && c.unsaid*20 < c.random { // of fewer it says nothing
 		t.Errorf("%d of %d kills at random came between commit and acknowledgement, want 5 %%: the test is too kind", c.unsaid, c.random)
 	}
 }
