@@ -28,7 +28,7 @@ import (
 const crashEnv = "ROUSE_CRASH_HOST"
 
 func TestMain(m *testing.M) {
-	for env, host := range map[string]func(order string) error{crashEnv: crashHost} {
+	for env, host := range map[string]func(order string) error{crashEnv: crashHost, linearEnv: linearServer} {
 		order := os.Getenv(env)
 		if order == "" {
 			continue

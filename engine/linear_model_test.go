@@ -1,0 +1,213 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// What a server does, as one that does a request at a time would do it. The
+// history falls into groups, which share nothing: two sessions, and the tokens
+// that clients start them with. An operation goes on by itself, and only
+// forward; so what was seen of one bounds what can be seen of it later.
+const (
+	linearSessions = 2
+	linearTokens   = 4
+)
+
+// linearIn is a request: a start of a session with a token, or, without one, a
+// look at it.
+type linearIn struct {
+	group, session int
+	token          int // -1: a look
+}
+
+// linearOut is an answer.
+type linearOut struct {
+	kind    string // one of those below
+	token   int    // of the operation that was shown, or that stands in the way
+	id      string
+	phase   int // 0 queued, 1 starting, 2 ended
+	created bool
+}
+
+const (
+	shown   = "shown"
+	absent  = "absent" // no operation was ever asked for
+	active  = "active" // another token's operation is
+	reused  = "reused" // the token is of another session
+	unheard = "unheard"
+)
+
+func (o linearOut) String() string {
+	if o.kind != shown {
+		return o.kind
+	}
+	return fmt.Sprintf("t%d %s %d new=%v", o.token, o.id, o.phase, o.created)
+}
+
+// linearState is a group.
+type linearState struct {
+	ops     [linearTokens]linearOp
+	current [linearSessions]int // 1 + the token of the session's latest operation
+}
+
+// linearOp is what a token stands for.
+type linearOp struct {
+	known   bool
+	session int
+	id      string // "": nobody has heard it yet
+	phase   int
+}
+
+// see is the state after an operation was seen; false if it cannot be seen so.
+func (s linearState) see(o linearOut) (linearState, bool) {
+	op := &s.ops[o.token]
+	if !op.known || op.id != "" && op.id != o.id || o.phase < op.phase {
+		return s, false
+	}
+	op.id, op.phase = o.id, o.phase
+	return s, true
+}
+
+// create is the state after a new operation; the one before it on its session
+// must have ended by itself. False if it cannot be made.
+func (s linearState) create(in linearIn, id string, phase int) (linearState, bool) {
+	if s.ops[in.token].known {
+		return s, false
+	}
+	for _, op := range s.ops {
+		if id != "" && op.id == id {
+			return s, false
+		}
+	}
+	if before := s.current[in.session]; before > 0 {
+		s.ops[before-1].phase = 2
+	}
+	s.ops[in.token] = linearOp{known: true, session: in.session, id: id, phase: phase}
+	s.current[in.session] = 1 + in.token
+	return s, true
+}
+
+// step gives the states in which a request may leave a group that answered so.
+func (s linearState) step(in linearIn, out linearOut) []linearState {
+	one := func(s linearState, ok bool) []linearState {
+		if !ok {
+			return nil
+		}
+		return []linearState{s}
+	}
+	if in.token < 0 {
+		switch {
+		case out.kind == absent:
+			return one(s, s.current[in.session] == 0)
+		default:
+			if s.current[in.session] != 1+out.token {
+				return nil
+			}
+			return one(s.see(out))
+		}
+	}
+	op := s.ops[in.token]
+	switch {
+	case out.kind == unheard: // it may have been done, or not
+		if made, ok := s.create(in, "", 0); ok {
+			return []linearState{s, made}
+		}
+		return []linearState{s}
+	case out.kind == reused:
+		return one(s, op.known && op.session != in.session)
+	case out.kind == active:
+		return one(s, !op.known && s.current[in.session] == 1+out.token && s.ops[out.token].phase < 2)
+	case out.token != in.token, out.created == op.known, op.known && op.session != in.session:
+		return nil
+	case op.known:
+		return one(s.see(out))
+	}
+	return one(s.create(in, out.id, out.phase))
+}
+
+var linearModel = (&porcupine.NondeterministicModel{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		var groups [][]porcupine.Operation
+		for _, o := range history {
+			g := o.Input.(linearIn).group
+			for len(groups) <= g {
+				groups = append(groups, nil)
+			}
+			groups[g] = append(groups[g], o)
+		}
+		return groups
+	},
+	Init: func() []any { return []any{linearState{}} },
+	Step: func(state, in, out any) (next []any) {
+		for _, s := range state.(linearState).step(in.(linearIn), out.(linearOut)) {
+			next = append(next, s)
+		}
+		return next
+	},
+	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v: %v", in, out) },
+}).ToModel()
+
+// TestLinearModel: the model lets through what a server may do, and nothing of
+// what it must not. Requests come one after the other, but for those unheard.
+func TestLinearModel(t *testing.T) {
+	t.Parallel()
+	type line struct {
+		in  linearIn
+		out linearOut
+	}
+	start := func(session, token int) linearIn { return linearIn{session: session, token: token} }
+	look := func(session int) linearIn { return linearIn{session: session, token: -1} }
+	made := func(token int, id string) linearOut {
+		return linearOut{kind: shown, token: token, id: id, created: true}
+	}
+	seen := func(token int, id string, phase int) linearOut {
+		return linearOut{kind: shown, token: token, id: id, phase: phase}
+	}
+	none, lost := linearOut{kind: absent}, linearOut{kind: unheard}
+	busy := func(token int) linearOut { return linearOut{kind: active, token: token} }
+	for _, test := range []struct {
+		name  string
+		want  porcupine.CheckResult
+		lines []line
+	}{
+		{"a life", porcupine.Ok, []line{
+			{look(0), none}, {start(0, 0), made(0, "a")}, {start(0, 0), seen(0, "a", 0)}, {start(0, 1), busy(0)}, {start(1, 0), linearOut{kind: reused}},
+			{look(0), seen(0, "a", 1)}, {start(0, 1), made(1, "b")}, {start(0, 0), seen(0, "a", 2)}, {look(0), seen(1, "b", 0)},
+		}},
+		{"an acknowledged start is forgotten", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {look(0), none}}},
+		{"and asked for anew", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(0, 0), made(0, "b")}}},
+		{"a token has two operations", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(0, 0), seen(0, "b", 0)}}},
+		{"two tokens have one operation", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(0, 1), made(1, "a")}}},
+		{"a session has two active operations", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 1), made(1, "b")}, {start(0, 0), seen(0, "a", 1)},
+		}},
+		{"an ended one goes on", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {look(0), seen(0, "a", 2)}, {look(0), seen(0, "a", 1)}}},
+		{"an ended one stands in the way", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {look(0), seen(0, "a", 2)}, {start(0, 1), busy(0)}}},
+		{"nothing stands in the way", porcupine.Illegal, []line{{start(0, 1), busy(0)}}},
+		{"a token starts a second session", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(1, 0), made(0, "b")}}},
+		{"a look shows the operation before", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 1), made(1, "b")}, {look(0), seen(0, "a", 2)},
+		}},
+		{"unheard and done", porcupine.Ok, []line{{start(0, 0), lost}, {look(0), seen(0, "a", 0)}, {start(0, 0), seen(0, "a", 1)}}},
+		{"unheard and not done", porcupine.Ok, []line{{start(0, 0), lost}, {look(0), none}, {start(0, 1), made(1, "a")}}},
+		{"unheard and done late", porcupine.Ok, []line{{start(0, 0), lost}, {look(0), none}, {look(0), seen(0, "a", 0)}}},
+		{"unheard and done twice", porcupine.Illegal, []line{{start(0, 0), lost}, {look(0), seen(0, "a", 0)}, {look(0), seen(0, "b", 0)}}},
+		{"unheard, done, and forgotten", porcupine.Illegal, []line{{start(0, 0), lost}, {look(0), seen(0, "a", 0)}, {look(0), none}}},
+	} {
+		var history []porcupine.Operation
+		for i, l := range test.lines {
+			o := porcupine.Operation{ClientId: i, Input: l.in, Call: int64(2 * i), Output: l.out, Return: int64(2*i + 1)}
+			if l.out.kind == unheard {
+				o.Return = forever
+			}
+			history = append(history, o)
+		}
+		if got := porcupine.CheckOperationsTimeout(linearModel, history, time.Minute); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// linearEnv is set in the environment of a process that TestMain makes a server
+// of: a linearOrder as JSON.
+const linearEnv = "ROUSE_LINEAR_SERVER"
+
+// linearOrder says which file a server serves, and which bug it has.
+type linearOrder struct {
+	Path, Endpoint string
+	Bug            string
+}
+
+// The bugs that a server may be told to have; each is one that a history must
+// show.
+const (
+	forgetful = "each server has a file of its own"
+	stale     = "looks show the past"
+	deaf      = "tokens are not passed on"
+)
+
+// linearServer serves the protocol from an engine, and says where.
+func linearServer(order string) error {
+	var o linearOrder
+	if err := json.Unmarshal([]byte(order), &o); err != nil {
+		return err
+	}
+	e, err := engine.Open(o.Path, keyed(o.Endpoint), engine.Config{
+		Timeout: 100 * time.Millisecond,
+		Lane:    func(string) engine.LaneConfig { return engine.LaneConfig{Rate: 2000, Concurrency: 64} },
+	})
+	if err != nil {
+		return err
+	}
+	go e.Run(context.Background())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	d := &linearDesk{engine: e, bug: o.Bug, past: map[engine.Ref]pastLook{}}
+	return http.Serve(l, nimble.Handler(d, nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)})) //nolint:gosec // until it is killed
+}
+
+// linearDesk is an engine as a provider: it shows of a session what the engine
+// knows of its operation.
+type linearDesk struct {
+	transport.Provider // of which nothing is asked
+	engine             *engine.Engine
+	bug                string
+
+	mu   sync.Mutex // guards past
+	past map[engine.Ref]pastLook
+}
+
+// pastLook is what a look showed, for a bug.
+type pastLook struct {
+	at      time.Time
+	session transport.Session
+	err     error
+}
+
+func (d *linearDesk) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	token := in.ClientToken
+	if d.bug == deaf {
+		token = ""
+	}
+	r, err := d.engine.Start(ctx, engine.Request{Ref: in.Ref, ClientToken: token})
+	var conflict *store.ConflictError
+	switch {
+	case errors.Is(err, store.ErrActive) && errors.As(err, &conflict):
+		return transport.Session{}, &transport.Error{Kind: transport.Conflict, Code: "ConflictException", Message: err.Error(),
+			Context: map[string]string{"token": conflict.Holder.ClientToken}}
+	case errors.Is(err, store.ErrTokenReused):
+		return transport.Session{}, &transport.Error{Kind: transport.Invalid, Code: "ValidationException", Message: err.Error()}
+	case err != nil:
+		return transport.Session{}, err
+	}
+	s := sessionOf(r.Operation)
+	s.Tags["token"] = in.ClientToken
+	s.Tags["created"] = fmt.Sprint(r.Created)
+	return s, nil
+}
+
+func (d *linearDesk) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	if d.bug != stale {
+		return d.look(ctx, ref)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := d.past[ref]; time.Since(p.at) < 30*time.Millisecond {
+		return p.session, p.err
+	}
+	s, err := d.look(ctx, ref)
+	d.past[ref] = pastLook{time.Now(), s, err}
+	return s, err
+}
+
+func (d *linearDesk) look(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	op, err := d.engine.Find(ctx, ref)
+	if errors.Is(err, store.ErrNotFound) {
+		return transport.Session{}, &transport.Error{Kind: transport.NotFound, Code: "ResourceNotFoundException", Message: err.Error()}
+	}
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return sessionOf(op), nil
+}
+
+func sessionOf(op engine.Operation) transport.Session {
+	return transport.Session{Ref: op.Ref, State: fsm.StartInProgress, Tags: map[string]string{
+		"token": op.ClientToken, "operation": string(op.ID), "phase": string(op.Phase),
+	}}
+}
+
+// linearProvider is the server's provider. A quick session is READY when its
+// start is answered, and STOPPED again when it is started with another token;
+// others are READY at the first poll.
+type linearProvider struct {
+	*studio.Studio
+	mu     sync.Mutex // guards tokens
+	tokens map[string]bool
+}
+
+func newLinearProvider() *linearProvider {
+	return &linearProvider{tokens: map[string]bool{}, Studio: studio.New(studio.Config{Any: true, Fault: 0.1})}
+}
+
+func quick(ref transport.Ref) bool { return strings.HasSuffix(ref.SessionID, "-0") }
+
+func (p *linearProvider) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	if !quick(in.Ref) {
+		return p.Studio.Start(ctx, in)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.tokens[in.ClientToken] {
+		p.tokens[in.ClientToken] = true
+		p.Put(transport.Session{Ref: in.Ref, State: fsm.Stopped})
+	}
+	s, err := p.Studio.Start(ctx, in)
+	s.State = fsm.Ready
+	return s, err
+}
