@@ -92,7 +92,7 @@ func plain(err error) string {
 	text := err.Error()
 	var damaged *bolt.CorruptError
 	if errors.As(err, &damaged) {
-		text = strings.Replace(text, fmt.Sprintf(": run: rouse check --db %q", damaged.Path), "", 1)
+		text = strings.Replace(text, fmt.Sprintf(": run: rouse check --db %q, and rouse repair to mend it", damaged.Path), "", 1)
 	}
 	var provider *transport.Error
 	if errors.As(err, &provider) {
@@ -117,10 +117,10 @@ func advise(err error, command string) string {
 		return "make room on the disk and ask again; what was acknowledged is kept"
 	case errors.Is(err, store.ErrUnknown):
 		return "it may have been stored: ask again, with the same --token if there was one"
-	case errors.As(err, &damaged) && command == "check":
-		return "it cannot be read: move the file aside, and put a backup in its place"
+	case errors.As(err, &damaged) && command == "repair":
+		return "move the file aside, and put a backup in its place"
 	case errors.As(err, &damaged):
-		return fmt.Sprintf("%q shows what is damaged", "rouse check --db "+damaged.Path)
+		return fmt.Sprintf("%q shows what is damaged, and \"rouse repair\" mends it", "rouse check --db "+damaged.Path)
 	case errors.Is(err, store.ErrFailed):
 		return "what was acknowledged is safe in the file: look at the disk, and ask again"
 	case errors.Is(err, bolt.ErrForeign):

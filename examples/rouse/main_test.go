@@ -35,7 +35,7 @@ const shortBoot = 50 * time.Millisecond
 // TestMain lets the test's binary be the tool, in a process of its own, when it
 // is called by the tool's name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rouse": main})
+	testscript.Main(m, map[string]func(){"rouse": main, "glutton": glutton})
 }
 
 func TestScripts(t *testing.T) {

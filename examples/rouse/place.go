@@ -71,13 +71,38 @@ func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, 
 	return d.openAt(local, c, note)
 }
 
+// find is the file of a database that is there, for who reads it without
+// opening it.
+func (d *database) find() (string, error) {
+	path := d.chosen()
+	if path == "" {
+		var err error
+		if path, err = statePath(); err != nil {
+			return "", err
+		}
+		folder := privateFolder(d.local)
+		if local := filepath.Join(folder, "rouse.db"); !exists(path) && exists(local) {
+			return local, makePrivate(folder) // as open has it
+		}
+	}
+	path, err := filepath.Abs(path)
+	if err == nil && !exists(path) {
+		err = noDatabase(path)
+	}
+	return path, err
+}
+
+func noDatabase(path string) error {
+	return fmt.Errorf("there is no database at %s: \"rouse start\" and \"rouse run\" make one", path)
+}
+
 func (d *database) openAt(path string, c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
 	isNew := !exists(path)
 	if isNew && !d.mayMake {
-		return nil, path, fmt.Errorf("there is no database at %s: \"rouse start\" and \"rouse run\" make one", path)
+		return nil, path, noDatabase(path)
 	}
 	s, err := d.openFile(path, c)
 	if err == nil && isNew {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -23,13 +24,17 @@ type tool struct {
 	provider provider
 	expiry   time.Duration // of starts; 0: the engine's default
 	hinted   bool
-	began    bool // a command has begun: what goes wrong from here on is no wrong usage
+	child    func(ctx context.Context, args ...string) *exec.Cmd   // this program again
+	room     func(size int64) (memory uint64, limit time.Duration) // of the child
+	began    bool                                                  // a command has begun: what goes wrong from here on is no wrong usage
 }
 
 func newTool(stdout, stderr io.Writer) *tool {
 	return &tool{
 		screen: &screen{out: stdout, err: stderr, width: terminalWidth},
 		db:     database{local: "/var/tmp", openFile: bolt.Open},
+		child:  self,
+		room:   room,
 	}
 }
 
@@ -99,7 +104,7 @@ process holds the database.`,
 	}{
 		{"do", "Waking:", []*cobra.Command{t.startCommand(), t.runCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
 		{"look", "Looking:", []*cobra.Command{t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
-		{"keep", "Upkeep:", []*cobra.Command{t.checkCommand(), t.backupCommand(), t.pruneCommand(), t.versionCommand()}},
+		{"keep", "Upkeep:", []*cobra.Command{t.checkCommand(), t.repairCommand(), t.backupCommand(), t.pruneCommand(), t.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
@@ -107,6 +112,7 @@ process holds the database.`,
 			root.AddCommand(c)
 		}
 	}
+	root.AddCommand(t.childCommand())
 	return root
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,58 +30,6 @@ func words(ns ...int) cobra.PositionalArgs {
 		}
 		return fmt.Errorf("%s takes %s, and got %d: %q", c.Name(), want, len(args), args)
 	}
-}
-
-// checkRecord is what "check" prints with --json.
-type checkRecord struct {
-	Path       string          `json:"path"`
-	Operations int             `json:"operations"`
-	Events     int             `json:"events"`
-	Tokens     int             `json:"tokens"`
-	Lanes      int             `json:"lanes"`
-	Problems   []problemRecord `json:"problems"`
-}
-
-type problemRecord struct {
-	Bucket string `json:"bucket,omitempty"`
-	Key    string `json:"key,omitempty"`
-	Detail string `json:"detail"`
-}
-
-func (t *tool) checkCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "check",
-		Short: "Read every record of the database, and say what is damaged",
-		Long: `Check reads every record and looks whether it is as it was written, and whether
-the records agree. The exit status is 1 if any is damaged.`,
-		Args: words(0),
-		RunE: func(c *cobra.Command, _ []string) error {
-			return t.with(t.provider.offline(), func(d *desk) error { return t.check(c.Context(), d) })
-		},
-	}
-}
-
-func (t *tool) check(ctx context.Context, d *desk) error {
-	r, err := d.store.Check(ctx)
-	if err != nil {
-		return err
-	}
-	if t.json {
-		out := checkRecord{Path: d.path, Operations: r.Operations, Events: r.Events, Tokens: r.Tokens, Lanes: r.Lanes, Problems: []problemRecord{}}
-		for _, p := range r.Problems {
-			out.Problems = append(out.Problems, problemRecord{Bucket: p.Bucket, Key: p.Key, Detail: p.Detail})
-		}
-		t.screen.record(out)
-	} else {
-		for _, p := range r.Problems {
-			t.screen.say("%s %s: %s", p.Bucket, p.Key, p.Detail)
-		}
-		t.screen.say("%d operations, %d events, %d tokens, %d lanes: %d damaged", r.Operations, r.Events, r.Tokens, r.Lanes, len(r.Problems))
-	}
-	if n := len(r.Problems); n > 0 {
-		return fmt.Errorf("%s has %s: the rest is sound and in use; a backup of an earlier day may have what is lost", d.path, plural(n, "damaged record", "damaged records"))
-	}
-	return nil
 }
 
 func (t *tool) backupCommand() *cobra.Command {

@@ -66,7 +66,7 @@ func (e *CorruptError) Error() string {
 	if e.Key != "" {
 		fmt.Fprintf(&b, " at key %q", e.Key)
 	}
-	fmt.Fprintf(&b, ": %s: run: rouse check --db %q", e.Detail, e.Path)
+	fmt.Fprintf(&b, ": %s: run: rouse check --db %q, and rouse repair to mend it", e.Detail, e.Path)
 	return b.String()
 }
 

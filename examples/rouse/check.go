@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rouse-dev/rouse/store/bolt"
+)
+
+// checkRecord is what "check" prints with --json.
+type checkRecord struct {
+	Path       string          `json:"path"`
+	Operations int             `json:"operations"`
+	Events     int             `json:"events"`
+	Tokens     int             `json:"tokens"`
+	Lanes      int             `json:"lanes"`
+	Problems   []problemRecord `json:"problems"`
+}
+
+type problemRecord struct {
+	Bucket string `json:"bucket,omitempty"`
+	Key    string `json:"key,omitempty"`
+	Detail string `json:"detail"`
+}
+
+func problemsOf(r bolt.Report) []problemRecord {
+	out := []problemRecord{}
+	for _, p := range r.Problems {
+		out = append(out, problemRecord{Bucket: p.Bucket, Key: p.Key, Detail: p.Detail})
+	}
+	return out
+}
+
+func (t *tool) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Read every page and record, and say what is damaged",
+		Long: `Check reads all pages of the database, and every record, and looks whether each
+is as it was written, and whether they agree. It changes nothing. A process of
+its own does the reading, with limits of memory and time, since a damaged page
+can kill who reads it. The exit status is 1 if anything is damaged, and 3 if
+another process has the database open: its pages change while they are read.`,
+		Args: words(0),
+		RunE: func(c *cobra.Command, _ []string) error { return t.check(c.Context()) },
+	}
+}
+
+func (t *tool) check(ctx context.Context) error {
+	path, err := t.db.find()
+	if err != nil {
+		return err
+	}
+	r, err := bolt.Verify(ctx, path, bolt.VerifyConfig{Do: t.byChild})
+	if err != nil {
+		return err
+	}
+	if t.json {
+		t.screen.record(checkRecord{
+			Path: path, Operations: r.Operations, Events: r.Events, Tokens: r.Tokens, Lanes: r.Lanes, Problems: problemsOf(r),
+		})
+	} else {
+		t.sayReport(r)
+	}
+	if n := len(r.Problems); n > 0 {
+		return fmt.Errorf("%s is damaged (%s): \"rouse repair\" mends it, and says what is lost", path, plural(n, "problem", "problems"))
+	}
+	return nil
+}
+
+// fewProblems is how many problems are printed one by one; all are in the JSON.
+const fewProblems = 50
+
+func (t *tool) sayReport(r bolt.Report) {
+	for i, p := range r.Problems {
+		switch {
+		case i == fewProblems:
+			t.screen.say("… and %d more: --json has all", len(r.Problems)-i)
+		case i > fewProblems:
+		case p.Bucket == "":
+			t.screen.say("pages: %s", p.Detail)
+		default:
+			t.screen.say("%s %s: %s", p.Bucket, p.Key, p.Detail)
+		}
+	}
+	t.screen.say("%d operations, %d events, %d tokens, %d lanes: %d damaged", r.Operations, r.Events, r.Tokens, r.Lanes, len(r.Problems))
+}

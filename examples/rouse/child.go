@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt"
+)
+
+// What reads a damaged page is done by a child process: the page may ask for all
+// memory, lead in a circle, or fault where no recover helps. The child is this
+// program again, and prints a line of JSON for what it has done.
+
+// childCommand is hidden: it is for this program alone.
+const childCommand = "do-job"
+
+// line is a line that the child prints: how far it is, or how it ended.
+type line struct {
+	What  string     `json:"what,omitempty"`
+	Count uint64     `json:"count,omitempty"`
+	Of    uint64     `json:"of,omitempty"`
+	Done  *bolt.Done `json:"done,omitempty"`
+	Error string     `json:"error,omitempty"`
+	Is    []string   `json:"is,omitempty"` // the names of the errors that it wraps
+}
+
+// known are the errors of a job that matter to whoever asked for it.
+var known = map[string]error{
+	"foreign": bolt.ErrForeign, "newer": bolt.ErrNewer, "locked": bolt.ErrLocked, "corrupt": store.ErrCorrupt, "full": store.ErrFull,
+}
+
+// jobError is an error of the child's.
+type jobError struct {
+	text string
+	is   []error
+}
+
+func (e *jobError) Error() string   { return e.text }
+func (e *jobError) Unwrap() []error { return e.is }
+
+// self starts this program again.
+func self(ctx context.Context, args ...string) *exec.Cmd {
+	path, err := os.Executable()
+	if err != nil {
+		path = os.Args[0]
+	}
+	c := exec.CommandContext(ctx, path)
+	c.Args = append([]string{"rouse"}, args...)
+	return c
+}
+
+// room is how much memory a job on a file of so many bytes may take, and how
+// long it may take. Reading takes a fraction of that.
+func room(size int64) (memory uint64, limit time.Duration) {
+	return 1<<30 + 8*uint64(size), 30*time.Second + time.Duration(size>>20)*time.Second //nolint:gosec // positive
+}
+
+// byChild is a bolt.JobFunc.
+func (t *tool) byChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
+	info, err := os.Stat(j.Path)
+	if err != nil {
+		return bolt.Done{}, err
+	}
+	text, err := json.Marshal(j)
+	if err != nil {
+		return bolt.Done{}, err
+	}
+	_, limit := t.room(info.Size())
+	limited, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	child := t.child(limited, childCommand, string(text))
+	var complaint bytes.Buffer
+	child.Stderr = &limitedBuffer{b: &complaint}
+	out, err := child.StdoutPipe()
+	if err == nil {
+		err = child.Start()
+	}
+	if err != nil {
+		return bolt.Done{}, fmt.Errorf("starting a process to read %s: %w", j.Path, err)
+	}
+	end := t.hear(out)
+	err = child.Wait()
+	t.screen.status("")
+	switch {
+	case ctx.Err() != nil:
+		return bolt.Done{}, ctx.Err()
+	case end != nil && end.Done != nil:
+		return *end.Done, nil
+	case end != nil && end.Error != "":
+		return bolt.Done{}, end.failure(j)
+	case limited.Err() != nil:
+		return died(j, fmt.Sprintf("it did not end in %s", limit))
+	}
+	return died(j, fmt.Sprintf("%v%s", err, firstLine(complaint.String())))
+}
+
+// died is what came of a job that killed the child: a file that does so is
+// damaged, and a way to mend it has failed.
+func died(j bolt.Job, how string) (bolt.Done, error) {
+	if j.Method != "" {
+		return bolt.Done{}, &jobError{text: "the process that tried died of it: " + how, is: []error{store.ErrCorrupt}}
+	}
+	p := &bolt.CorruptError{Path: j.Path, Detail: "the check died of it: " + how}
+	return bolt.Done{Report: bolt.Report{Problems: []*bolt.CorruptError{p}}}, nil
+}
+
+// hear reads what the child prints, shows how far it is, and returns how it
+// ended; nil: it did not say.
+func (t *tool) hear(out io.Reader) (end *line) {
+	d := json.NewDecoder(bufio.NewReader(out))
+	for {
+		var l line
+		if d.Decode(&l) != nil {
+			_, _ = io.Copy(io.Discard, out)
+			return end
+		}
+		switch {
+		case l.Done != nil || l.Error != "":
+			end = &l
+		case l.Of > 0:
+			t.screen.status("%s: %d %%", l.What, 100*l.Count/l.Of)
+		default:
+			t.screen.status("%s: %d", l.What, l.Count)
+		}
+	}
+}
+
+// failure is the error that the child told.
+func (l *line) failure(j bolt.Job) error {
+	e := &jobError{text: l.Error}
+	for _, name := range l.Is {
+		err := known[name]
+		if errors.Is(err, bolt.ErrLocked) {
+			err = &bolt.LockedError{Path: j.Path}
+		}
+		if err != nil {
+			e.is = append(e.is, err)
+		}
+	}
+	return e
+}
+
+// firstLine is what a dying program says first, behind a colon.
+func firstLine(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	if text == "" {
+		return ""
+	}
+	return ": " + text
+}
+
+// limitedBuffer keeps the beginning of what is written to it.
+type limitedBuffer struct{ b *bytes.Buffer }
+
+func (l *limitedBuffer) Write(p []byte) (int, error) {
+	l.b.Write(p[:min(len(p), max(0, 4096-l.b.Len()))])
+	return len(p), nil
+}
+
+// childCommand does a job and says what came of it.
+func (t *tool) childCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    childCommand + " JOB",
+		Hidden: true,
+		Args:   words(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var j bolt.Job
+			if err := json.Unmarshal([]byte(args[0]), &j); err != nil {
+				return usagef("JOB: %v", err)
+			}
+			info, err := os.Stat(j.Path)
+			if err != nil {
+				return err
+			}
+			memory, _ := t.room(info.Size())
+			if err := limitMemory(memory); err != nil {
+				t.screen.note("no limit of memory: %v", err)
+			}
+			t.do(c.Context(), j)
+			return nil
+		},
+	}
+}
+
+// often is how long the child says nothing of how far it is.
+const often = 200 * time.Millisecond
+
+func (t *tool) do(ctx context.Context, j bolt.Job) {
+	told := time.Now()
+	d, err := j.Do(ctx, func(what string, done, of uint64) {
+		if done%256 == 0 && time.Since(told) > often {
+			told = time.Now()
+			t.screen.record(line{What: what, Count: done, Of: of})
+		}
+	})
+	end := line{Done: &d}
+	if err != nil {
+		end = line{Error: err.Error()}
+		for name, k := range known {
+			if errors.Is(err, k) {
+				end.Is = append(end.Is, name)
+			}
+		}
+	}
+	t.screen.record(end)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestCheckDies: whatever becomes of the process that reads a damaged file, the
+// tool lives, says so and calls the file damaged.
+func TestCheckDies(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no sh")
+	}
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1"}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	before, err := os.ReadFile(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, script, want string }{
+		{"killed", "kill -9 $$", "the check died of it: signal: killed"},
+		{"a fatal error", "echo 'fatal error: fault' >&2; echo stack >&2; exit 2", "the check died of it: exit status 2: fatal error: fault"},
+		{"says nothing", "exit 0", "the check died of it: "},
+		{"half a line", `printf '{"done":{"Report":{"Opera'; kill -9 $$`, "the check died of it: signal: killed"},
+		{"hangs", "exec sleep 100", "the check died of it: it did not end in 300ms"},
+		{"talks and hangs", `while :; do echo '{"what":"pages","count":1,"of":2}'; done`, "the check died of it: it did not end in 300ms"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var out, errOut bytes.Buffer
+			tool := newTool(&out, &errOut)
+			tool.child = func(ctx context.Context, _ ...string) *exec.Cmd {
+				return exec.CommandContext(ctx, "sh", "-c", c.script)
+			}
+			tool.room = func(int64) (uint64, time.Duration) { return 1 << 30, 20 * time.Second }
+			if strings.Contains(c.name, "hangs") {
+				tool.room = func(int64) (uint64, time.Duration) { return 1 << 30, 300 * time.Millisecond }
+			}
+			path := filepath.Join(t.TempDir(), "rouse.db")
+			if err := os.WriteFile(path, before, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if got := tool.execute(t.Context(), []string{"--db", path, "check", "--json"}); got != 1 || !strings.Contains(out.String(), c.want) {
+				t.Errorf("check: exit status %d, %s%s, want %q", got, &out, &errOut, c.want)
+			}
+			out.Reset()
+			errOut.Reset()
+			got := tool.execute(t.Context(), []string{"--db", path, "repair"})
+			if got != 1 || !strings.Contains(errOut.String(), "cannot be mended") || !strings.Contains(errOut.String(), "died of it") {
+				t.Errorf("repair: exit status %d, %s%s", got, &out, &errOut)
+			}
+			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the file was altered, or is gone: %v", err)
+			}
+		})
+	}
+}
+
+// glutton is a process that takes more memory than it may.
+func glutton() {
+	if err := limitMemory(256 << 20); err != nil {
+		os.Exit(3)
+	}
+	var taken [][]byte
+	for range 4096 {
+		b := make([]byte, 1<<20)
+		for i := range b {
+			b[i] = 1
+		}
+		taken = append(taken, b)
+	}
+	os.Exit(len(taken) - len(taken))
+}
+
+// TestMemoryLimit: a process that takes more than its room ends.
+func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("no limit is enforced there")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &exec.Cmd{Path: self, Args: []string{"glutton"}}
+	out, err := c.CombinedOutput()
+	if err == nil || c.ProcessState.ExitCode() == 3 || !bytes.Contains(out, []byte("out of memory")) {
+		t.Errorf("%v: %.300s", err, out)
+	}
+}
+
+// TestProgress: on a terminal a long check says how far it is.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	var errOut bytes.Buffer
+	tool := newTool(io.Discard, &errOut)
+	tool.screen.width = func(io.Writer) int { return 80 }
+	end := tool.hear(strings.NewReader(`{"what":"pages","count":1,"of":4}
+{"what":"records","count":512}
+{"done":{}}
+`))
+	if end == nil || end.Done == nil || !strings.Contains(errOut.String(), "pages: 25 %") || !strings.Contains(errOut.String(), "records: 512") {
+		t.Errorf("%+v; it shows %q", end, &errOut)
+	}
+}
