@@ -63,7 +63,7 @@ func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan er
 		switch {
 		case err != nil || x.Operation.Phase.Ended() || x.Reason == engine.NotRunning: // ends, or is about to begin
 		case x.Reason == engine.Credentials && now.Sub(x.Since) >= patience:
-			return &gaveUpError{refusedText}
+			return &gaveUpError{refused(t.provider.studioOf(x.Operation.Lane))}
 		case t.screen.live():
 			t.screen.status("%s", progress(x, now))
 		case shortly(x) != last || now.Sub(told) >= again:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rouse-dev/rouse/settings"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -41,6 +42,7 @@ func usagef(format string, args ...any) error {
 func (t *tool) report(c *cobra.Command, err error) int {
 	var usage *usageError
 	var held *bolt.LockedError
+	var wrong settings.Errors
 	switch {
 	case err == nil:
 		return exitDone
@@ -50,6 +52,14 @@ func (t *tool) report(c *cobra.Command, err error) int {
 		t.screen.complain("%s", heldText(held))
 		t.screen.note("a \"rouse run --until-idle\" from a timer, in place of a \"rouse run\" that goes on, leaves the file free in between")
 		return exitHeld
+	case errors.As(err, &wrong):
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			t.screen.complain("%s", line)
+		}
+		if errors.As(err, &usage) {
+			return exitUsage
+		}
+		return exitOtherwise
 	case errors.As(err, &usage), invalid(err) != "":
 		t.screen.complain("%s", plain(err))
 		t.screen.note("see %s --help", c.CommandPath())

@@ -1,107 +1,206 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"net"
-	"net/url"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go/logging"
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/settings"
+	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 )
 
-// defaultRegion is signed for where no setting names a region: an endpoint of
-// one's own is in none.
-const defaultRegion = "us-east-1"
-
-// provider is how the provider is reached, as flags and the SDK's settings say.
+// provider is what serves the studios, as a file of settings or flags say. It is
+// looked at by commands that queue, and opened by those that send.
 type provider struct {
-	endpoint, region, profile string
+	config string          // of --config
+	chosen bool            // --config was given, perhaps as ""
+	single settings.Single // of the other flags
+	given  []string        // which of them were given
 
-	credentials aws.CredentialsProvider // of client
+	settings *settings.Settings  // once they are read
+	opened   *settings.Transport // once it is needed
 }
 
 func (p *provider) flags(f *pflag.FlagSet) {
-	f.StringVar(&p.endpoint, "endpoint", "", "the provider's `URL` (default $AWS_ENDPOINT_URL_NIMBLE, or as the AWS settings say)")
-	f.StringVar(&p.region, "region", "", "`REGION` to sign for (default as the AWS settings say, else "+defaultRegion+")")
-	f.StringVar(&p.profile, "profile", "", "`PROFILE` of the AWS settings")
+	f.StringVar(&p.config, "config", "", "settings `FILE`: what serves which studio (default $ROUSE_CONFIG, else rouse.toml in your config folder, if it is there); \"\": none")
+	f.StringVar(&p.single.Transport, "transport", "", "without a file: the `KIND` that serves all studios: "+strings.Join(settings.Transports(), ", ")+" (default nimble)")
+	f.StringVar(&p.single.Endpoint, "endpoint", "", "the provider's `URL` (default as the AWS settings say); of exec the program, of libvirt the URI, of wol the broadcast address")
+	f.StringVar(&p.single.Region, "region", "", "`REGION` of nimble and ec2 (default as the AWS settings say)")
+	f.StringVar(&p.single.Profile, "profile", "", "`PROFILE` of the AWS settings")
+	f.StringVar(&p.single.Probe, "probe", "", "`PORT` that must answer before a session is READY: dcv, rdp, ssh, tcp:N, tls:N or ssh:N")
 }
 
-// offline is a client for commands that only queue and look: it knows how the
-// protocol behaves, and no endpoint. Nothing is read to make it.
-func (p *provider) offline() *nimble.Client { return nimble.New(nimble.Options{}) }
-
-// client is a client for commands that talk to the provider. Settings are read
-// from files and the environment; credentials are looked for when the first
-// request is signed. The error says what to set.
-func (p *provider) client(ctx context.Context) (*nimble.Client, error) {
-	// The SDK's own logger would write across the status line; what it warns of
-	// becomes a reason to wait, or an error.
-	opts := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
-	if p.region != "" {
-		opts = append(opts, config.WithRegion(p.region))
-	}
-	if p.profile != "" {
-		opts = append(opts, config.WithSharedConfigProfile(p.profile))
-	}
-	cfg, err := config.LoadDefaultConfig(ctx, opts...)
-	if err != nil {
-		return nil, usagef("the AWS settings cannot be read: %w", err)
-	}
-	cfg.Retryer = nil // the engine's own retries are durable, and slower
-	if cfg.Region == "" {
-		cfg.Region = defaultRegion
-	}
-	endpoint := p.endpoint
-	if endpoint == "" {
-		endpoint = endpointOf(ctx, cfg)
-	}
-	if endpoint == "" {
-		return nil, usagef("no endpoint is set: give --endpoint URL, or set AWS_ENDPOINT_URL_NIMBLE (the service that AWS hosted has ended)")
-	}
-	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, usagef("endpoint %q is not an http or https URL%s", endpoint, meantURL(endpoint))
-	}
-	cfg.BaseEndpoint = aws.String(endpoint)
-	p.credentials = cfg.Credentials
-	return nimble.NewFromConfig(cfg), nil
+// complete lets a shell complete the kinds of transport.
+func (p *provider) complete(root *cobra.Command) {
+	_ = root.RegisterFlagCompletionFunc("transport", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return settings.Transports(), cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
-// meantURL asks back where only the scheme was left out.
-func meantURL(endpoint string) string {
-	if strings.Contains(endpoint, "://") {
-		return ""
-	}
-	scheme := "https://"
-	u, err := url.Parse(scheme + endpoint)
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
-		scheme = "http://"
-	}
-	return ": did you mean " + scheme + endpoint + "?"
-}
-
-// endpointOf is what the SDK's settings say for this service, else for all.
-func endpointOf(ctx context.Context, cfg aws.Config) string {
-	if off, found, err := config.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources); err == nil && found && off {
-		return ""
-	}
-	for _, source := range cfg.ConfigSources {
-		s, ok := source.(interface {
-			GetServiceBaseEndpoint(ctx context.Context, sdkID string) (string, bool, error)
-		})
-		if !ok {
+// check takes note of which flags were given.
+func (p *provider) check(f *pflag.FlagSet) error {
+	p.chosen = f.Changed("config")
+	for _, name := range []string{"transport", "endpoint", "region", "profile", "probe"} {
+		if !f.Changed(name) {
 			continue
 		}
-		if v, found, err := s.GetServiceBaseEndpoint(ctx, nimble.ServiceID); err == nil && found {
-			return v
+		if f.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("--%s is empty", name)
+		}
+		p.given = append(p.given, "--"+name)
+	}
+	if p.config != "" && len(p.given) > 0 {
+		return fmt.Errorf("--config and %s exclude each other: the file says what serves the studios", strings.Join(p.given, ", "))
+	}
+	return nil
+}
+
+// file is the settings file that counts; "": there is none. With flags in its
+// place one that is merely there is an error: to pass over it in silence would
+// send its studios' starts elsewhere.
+func (p *provider) file() (string, error) {
+	path := p.config
+	if !p.chosen {
+		path = os.Getenv("ROUSE_CONFIG")
+		if path == "" {
+			path = defaultConfig()
 		}
 	}
-	return aws.ToString(cfg.BaseEndpoint)
+	if path != "" && len(p.given) > 0 {
+		return "", usagef("%s and the settings file %s exclude each other: leave out one, or give --config '' to do without the file", strings.Join(p.given, ", "), path)
+	}
+	return path, nil
+}
+
+// defaultConfig is this user's settings file, if it is there.
+func defaultConfig() string {
+	folder, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	path := filepath.Join(folder, "rouse", "rouse.toml")
+	if !exists(path) {
+		return ""
+	}
+	return path
+}
+
+// load reads the settings.
+func (p *provider) load() (*settings.Settings, error) {
+	if p.settings != nil {
+		return p.settings, nil
+	}
+	path, err := p.file()
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		p.settings, err = p.single.Settings()
+	} else {
+		p.settings, err = settings.Load(path)
+	}
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	return p.settings, nil
+}
+
+// offline is for commands that only look: nothing is asked of it, and nothing is
+// read to make it.
+func (p *provider) offline() transport.Transport { return nimble.New(nimble.Options{}) }
+
+// queued is for commands that queue and do not send: it knows the lanes. Nothing
+// but the settings is read to make it.
+func (p *provider) queued() (transport.Transport, error) {
+	s, err := p.load()
+	return lanes{p.offline(), s}, err
+}
+
+type lanes struct {
+	transport.Transport
+	settings *settings.Settings
+}
+
+func (l lanes) Traits(ref transport.Ref) transport.Traits {
+	one, _ := l.settings.Find(ref.StudioID)
+	return transport.Traits{Lane: one.Lane}
+}
+
+// serves returns an error if a studio is served by nothing.
+func (p *provider) serves(studioID string) error {
+	if _, ok := p.settings.Find(studioID); ok {
+		return nil
+	}
+	var have []string
+	for _, one := range p.settings.Studios {
+		have = append(have, one.Pattern)
+	}
+	return usagef("no transport serves studio %q: %s has %s", studioID, p.settings.File, strings.Join(have, ", "))
+}
+
+// client is for commands that talk to the providers. The settings are read, of
+// rouse and of AWS; credentials are looked for when a request is signed. The
+// error says what to set.
+func (p *provider) client(ctx context.Context) (*settings.Transport, error) {
+	s, err := p.load()
+	if err != nil {
+		return nil, err
+	}
+	if p.opened, err = s.Open(ctx); err != nil {
+		return nil, &usageError{err: err}
+	}
+	return p.opened, nil
+}
+
+// engine is what the settings say of the engine.
+func (p *provider) engine() engine.Config {
+	if p.settings == nil {
+		return engine.Config{}
+	}
+	return p.settings.Engine()
+}
+
+func (p *provider) close() {
+	if p.opened != nil {
+		p.opened.Close()
+	}
+}
+
+// studioOf is a studio whose sessions are in a lane.
+func (p *provider) studioOf(lane string) settings.Studio {
+	if p.settings == nil {
+		return settings.Studio{}
+	}
+	for _, one := range p.settings.Studios {
+		if one.Lane == lane {
+			return one
+		}
+	}
+	one, _ := p.settings.Find(lane)
+	return one
+}
+
+// search returns an error if a studio's AWS settings name no credentials at
+// all; "": if those of no studio do.
+func (p *provider) search(ctx context.Context, studioID string) error {
+	if studioID != "" {
+		return p.opened.Credentials(ctx, studioID)
+	}
+	var first error
+	for _, one := range p.settings.Studios {
+		err := p.opened.Credentials(ctx, one.Pattern)
+		if err == nil {
+			return nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return first
 }

@@ -39,7 +39,11 @@ FAILED.`,
 			if err != nil {
 				return err
 			}
-			return t.with(t.provider.offline(), func(d *desk) error {
+			p, err := t.provider.queued()
+			if err != nil {
+				return fmt.Errorf("nothing was queued: %w", err)
+			}
+			return t.with(p, func(d *desk) error {
 				if r.failed {
 					return t.retryFailed(c.Context(), d, f)
 				}

@@ -56,7 +56,7 @@ process holds the database.`,
 				return err
 			}
 			if r.untilIdle {
-				if err := t.provider.search(c.Context()); err != nil {
+				if err := t.provider.search(c.Context(), ""); err != nil {
 					return err
 				}
 			}
@@ -181,7 +181,7 @@ func (t *tool) tell(ctx context.Context, s engine.Stats, told map[string]toldLan
 			continue
 		}
 		told[l.Name] = toldLane{l.Blocked, now}
-		t.hint(ctx, l.Blocked)
+		t.hint(ctx, l)
 		switch {
 		case t.screen.live():
 		case l.Blocked == "":
@@ -196,16 +196,17 @@ func (t *tool) tell(ctx context.Context, s engine.Stats, told map[string]toldLan
 }
 
 // hint says, once, what only the user can do about a reason for waiting.
-func (t *tool) hint(ctx context.Context, r engine.Waiting) {
-	if r != engine.Credentials || t.hinted {
+func (t *tool) hint(ctx context.Context, l engine.LaneStats) {
+	if l.Blocked != engine.Credentials || t.hinted {
 		return
 	}
 	t.hinted = true
-	if err := t.provider.search(ctx); err != nil {
+	one := t.provider.studioOf(l.Name)
+	if err := t.provider.search(ctx, one.Pattern); err != nil {
 		t.screen.note("%s", plain(err))
 		return
 	}
-	t.screen.note("%s", refusedText)
+	t.screen.note("%s", refused(one))
 }
 
 func statusLine(s engine.Stats, now time.Time) string {

@@ -49,14 +49,16 @@ when the time of --for is up. Ctrl-C ends the wait; the request stays.`,
 			if err != nil {
 				return err
 			}
-			t.expiry = s.expire
+			if c.Flags().Changed("expire") {
+				t.expiry = s.expire
+			}
 			t.db.mayMake = true
 			return t.start(c.Context(), r, s)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&s.token, "token", "", "client `TOKEN`, 1 to 64 printable characters (default: a new one)")
-	f.DurationVar(&s.expire, "expire", 24*time.Hour, "give up after this `DURATION` if it could not be sent, counted from when it may be")
+	f.DurationVar(&s.expire, "expire", 24*time.Hour, "give up after this `DURATION` if it could not be sent, counted from when it may be, in place of the settings'")
 	f.StringVar(&s.notBefore, "not-before", "", "earliest `TIME` to send it: 2006-01-02T15:04:05Z, 08:30 or +2h")
 	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE` to find it by; may be repeated")
 	f.StringVar(&s.why, "reason", "", "`TEXT` for people: what it is for")
@@ -137,17 +139,11 @@ func userName() string {
 }
 
 func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error {
-	client := t.provider.offline()
-	if s.wait {
-		var err error
-		if client, err = t.provider.client(ctx); err == nil {
-			err = t.provider.search(ctx)
-		}
-		if err != nil {
-			return fmt.Errorf("nothing was queued: %w", err)
-		}
+	p, err := t.starter(ctx, r.Ref.StudioID, s.wait)
+	if err != nil {
+		return fmt.Errorf("nothing was queued: %w", err)
 	}
-	return t.with(client, func(d *desk) error {
+	return t.with(p, func(d *desk) error {
 		receipt, err := d.engine.Start(ctx, r)
 		if err != nil {
 			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
@@ -157,6 +153,23 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 		}
 		return t.started(ctx, d, receipt)
 	})
+}
+
+// starter is what a start is queued for: a studio that is served, and, where it
+// is sent from here, one whose provider can be talked to.
+func (t *tool) starter(ctx context.Context, studioID string, send bool) (transport.Transport, error) {
+	p, err := t.provider.queued()
+	if err == nil {
+		err = t.provider.serves(studioID)
+	}
+	if err != nil || !send {
+		return p, err
+	}
+	client, err := t.provider.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return client, t.provider.search(ctx, studioID)
 }
 
 // started says what became of a request.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -22,7 +23,7 @@ type tool struct {
 	json     bool
 	db       database
 	provider provider
-	expiry   time.Duration // of starts; 0: the engine's default
+	expiry   time.Duration // of starts; 0: as the settings say
 	hinted   bool
 	child    func(ctx context.Context, args ...string) *exec.Cmd   // this program again
 	room     func(size int64) (memory uint64, limit time.Duration) // of the child
@@ -61,7 +62,9 @@ func (t *tool) commands() *cobra.Command {
 		Short: "Wake workstations, and never forget that you asked",
 		Long: `Rouse wakes workstations and never forgets that it was asked to. "start" puts a
 request on disk, with or without a network; "run" carries out what is queued,
-each start once. Flags may stand before or after the command.
+each start once. What serves which studio, EC2, a shelf of machines, a
+hypervisor, stands in a settings file (--config), or for all studios in flags
+(--transport). Flags may stand before or after the command.
 
 With --json, what was asked for is printed as JSON; errors and notes stay plain
 text, and go to standard error.
@@ -75,7 +78,7 @@ process holds the database.`,
 
 		SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			if err := t.db.check(c.Flags()); err != nil {
+			if err := errors.Join(t.db.check(c.Flags()), t.provider.check(c.Flags())); err != nil {
 				return err
 			}
 			t.began = true
@@ -98,13 +101,14 @@ process holds the database.`,
 	f.BoolVar(&t.json, "json", false, "print one JSON object a line")
 	t.db.flags(f)
 	t.provider.flags(f)
+	t.provider.complete(root)
 	for _, g := range []struct {
 		id, title string
 		commands  []*cobra.Command
 	}{
 		{"do", "Waking:", []*cobra.Command{t.startCommand(), t.runCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
 		{"look", "Looking:", []*cobra.Command{t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
-		{"keep", "Upkeep:", []*cobra.Command{t.checkCommand(), t.repairCommand(), t.backupCommand(), t.pruneCommand(), t.versionCommand()}},
+		{"keep", "Upkeep:", []*cobra.Command{t.configCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.pruneCommand(), t.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
@@ -174,7 +178,10 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	if err != nil {
 		return err
 	}
-	e, err := engine.New(s, p, engine.Config{Source: "cli", Keep: keep, Expiry: t.expiry})
+	defer t.provider.close()
+	c := t.provider.engine()
+	c.Source, c.Keep, c.Expiry = "cli", keep, cmp.Or(t.expiry, c.Expiry)
+	e, err := engine.New(s, p, c)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
