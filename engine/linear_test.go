@@ -261,8 +261,12 @@ func (w *linearWorld) read(in linearIn, s transport.Session, err error) linearOu
 	var e *transport.Error
 	switch {
 	case err == nil:
-		p, active := map[string]int{string(fsm.Queued): 0, string(fsm.Starting): 1}[s.Tags["phase"]]
-		if !active {
+		phase := fsm.Phase(s.Tags["phase"])
+		if !phase.Known() {
+			w.t.Errorf("%v: an operation is %q", in, phase)
+		}
+		p := map[fsm.Phase]int{fsm.Queued: 0, fsm.Starting: 1}[phase]
+		if phase.Ended() {
 			p = 2
 		}
 		return linearOut{kind: shown, token: w.token(s.Tags["token"]), id: s.Tags["operation"], phase: p, created: s.Tags["created"] == "true"}

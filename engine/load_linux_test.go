@@ -1,0 +1,364 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// load is what is held: so many starts a second, with so many operations in
+// flight, which a boot of inFlight/asked seconds makes of them.
+type load struct {
+	time            time.Duration
+	asked, least    int // starts a second: asked for, and in each window acknowledged
+	inFlight        int
+	events          int           // that the feed holds
+	window, settled time.Duration // the latter: from when on all must be flat
+}
+
+// TestLoad holds a load for a minute (ROUSE_TEST=ci), ten (long) or three
+// seconds, which say little. It wants the machine for itself:
+//
+//	ROUSE_TEST=ci go test -run '^TestLoad$' -v ./engine
+//
+// It fails if the rate was not held, or if memory, goroutines, descriptors or
+// the file grow under it; if a slow reader of the feed stops others or misses
+// an event without being told so.
+func TestLoad(t *testing.T) {
+	l := load{asked: 210, least: 200, inFlight: 10_500, events: 20_000, window: 10 * time.Second}
+	l.time = time.Duration(scale.Of(t, 3, 60, 600)) * time.Second
+	l.settled = l.time / 3
+	if l.time < l.window { // beside other tests
+		t.Parallel()
+		l.inFlight, l.least, l.window = 1000, 0, l.time
+	}
+	d := newLoadDesk(t, l)
+	d.fill()
+	readers := d.read()
+	samples := d.hold()
+	readers.finish(t)
+	d.judge(samples)
+}
+
+// loadDesk is the engine under load, and its provider.
+type loadDesk struct {
+	t        *testing.T
+	load     load
+	engine   *engine.Engine
+	provider *loadProvider
+	asked    int // the sessions so far
+
+	mu    sync.Mutex // guards waits
+	waits []loadWait
+}
+
+// loadWait is a start: when it was due, counted from the beginning, and how long
+// after that it was acknowledged.
+type loadWait struct{ due, took time.Duration }
+
+func newLoadDesk(t *testing.T, l load) *loadDesk {
+	d := &loadDesk{t: t, load: l, provider: newLoadProvider(time.Duration(l.inFlight) * time.Second / time.Duration(l.asked))}
+	e, err := engine.Open(filepath.Join(t.TempDir(), "rouse.db"), d.provider, engine.Config{
+		Keep: 5 * time.Second, KeepEvents: l.events,
+		Lane: func(string) engine.LaneConfig { return engine.LaneConfig{Rate: 500, Concurrency: 32} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.engine = e
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(context.Background()) }()
+	t.Cleanup(func() {
+		if err := errors.Join(e.Close(), <-ran); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// request is for the next session. There are twice as many as are in flight, so
+// that one is started again when it has long been READY.
+func (d *loadDesk) request() engine.Request {
+	n := d.asked % (2 * d.load.inFlight)
+	d.asked++
+	return engine.Request{Ref: engine.Ref{StudioID: "studio-" + strconv.Itoa(n%20), SessionID: "ws-" + strconv.Itoa(n)}}
+}
+
+// fill brings the operations in flight, which begin to end when the load begins.
+func (d *loadDesk) fill() {
+	d.t.Helper()
+	rs := make([]engine.Request, d.load.inFlight)
+	for i := range rs {
+		rs[i] = d.request()
+	}
+	if _, err := d.engine.StartAll(d.t.Context(), rs); err != nil {
+		d.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); d.stats().Operations[fsm.Starting] < d.load.inFlight; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			d.t.Fatalf("%d operations are not started in a minute: %v", d.load.inFlight, d.stats().Operations)
+		}
+	}
+	d.provider.begin()
+}
+
+func (d *loadDesk) stats() engine.Stats {
+	s, err := d.engine.Stats(d.t.Context())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return s
+}
+
+// loadSample is what is measured each second.
+type loadSample struct {
+	at                      time.Duration
+	active                  int
+	memory, file, live      int64 // bytes; live: in use of the file
+	goroutines, descriptors int
+}
+
+// hold asks at the rate, whatever the answers do, and measures.
+func (d *loadDesk) hold() (samples []loadSample) {
+	d.t.Helper()
+	began := time.Now()
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	next := time.Second
+	for n := 0; ; n++ {
+		due := time.Duration(n) * time.Second / time.Duration(d.load.asked)
+		if due >= d.load.time {
+			break
+		}
+		time.Sleep(due - time.Since(began))
+		r := d.request()
+		calls.Go(func() {
+			_, err := d.engine.Start(d.t.Context(), r)
+			if err != nil {
+				d.t.Errorf("start: %v", err)
+			}
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.waits = append(d.waits, loadWait{due, time.Since(began) - due})
+		})
+		if due >= next {
+			next += time.Second
+			calls.Go(func() {
+				if _, err := d.engine.Prune(d.t.Context()); err != nil {
+					d.t.Errorf("prune: %v", err)
+				}
+			})
+			samples = append(samples, d.sample(due))
+		}
+	}
+	return samples
+}
+
+func (d *loadDesk) sample(at time.Duration) loadSample {
+	s := d.stats()
+	out := loadSample{
+		at: at, active: s.Operations[fsm.Queued] + s.Operations[fsm.Starting],
+		file: s.Bytes, live: s.Bytes - s.FreeBytes, goroutines: runtime.NumGoroutine(),
+	}
+	statm, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(statm))[1], 10, 64)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	out.memory = pages * int64(os.Getpagesize())
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	out.descriptors = len(fds)
+	return out
+}
+
+// judge says whether the load was held, and whether all stayed flat under it.
+func (d *loadDesk) judge(samples []loadSample) {
+	d.t.Helper()
+	d.rate()
+	if d.load.least == 0 {
+		return // three seconds show no growth
+	}
+	var early, late []loadSample // after the start, what is flat is the same in both
+	for _, s := range samples {
+		if s.active < 10_000 {
+			d.t.Errorf("after %v %d operations are in flight, want 10,000", s.at, s.active)
+		}
+		if s.memory > 256<<20 || s.file > 3*s.live {
+			d.t.Errorf("after %v: %d MiB of memory, want 256 at most; a file of %d bytes with %d in use, want thrice that at most",
+				s.at, s.memory>>20, s.file, s.live)
+		}
+		switch {
+		case s.at < d.load.settled:
+		case s.at < 2*d.load.settled:
+			early = append(early, s)
+		default:
+			late = append(late, s)
+		}
+	}
+	for _, m := range []struct {
+		name  string
+		of    func(loadSample) int64
+		slack int64 // beside a tenth
+	}{
+		{"bytes of memory", func(s loadSample) int64 { return s.memory }, 8 << 20},
+		{"bytes of file", func(s loadSample) int64 { return s.file }, 4 << 20}, // it grows by so much at once
+		{"goroutines", func(s loadSample) int64 { return int64(s.goroutines) }, 20},
+		{"descriptors", func(s loadSample) int64 { return int64(s.descriptors) }, 3},
+	} {
+		was, is := mean(early, m.of), mean(late, m.of)
+		d.t.Logf("%12d and then %12d %s (means of the second and the last third)", was, is, m.name)
+		if is > was+was/10+m.slack {
+			d.t.Errorf("%s grow: %d and then %d", m.name, was, is)
+		}
+	}
+}
+
+// rate says whether each window had its starts, acknowledged in it.
+func (d *loadDesk) rate() {
+	d.t.Helper()
+	windows := make([]int, d.load.time/d.load.window)
+	var took []time.Duration
+	for _, w := range d.waits {
+		took = append(took, w.took)
+		if i := int((w.due + w.took) / d.load.window); i < len(windows) {
+			windows[i]++
+		}
+	}
+	slices.Sort(took)
+	d.t.Logf("%d starts in %v, in each %v: %v; acknowledged in %v (median), %v (99 %%), %v at most", len(took), d.load.time,
+		d.load.window, windows, took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
+	for i, n := range windows {
+		if seconds := int(d.load.window / time.Second); n < d.load.least*seconds {
+			d.t.Errorf("the rate was not held: %d starts were acknowledged in window %d, want %d a second", n, i, d.load.least)
+		}
+	}
+}
+
+func mean(samples []loadSample, of func(loadSample) int64) (sum int64) {
+	for _, s := range samples {
+		sum += of(s)
+	}
+	return sum / int64(max(1, len(samples)))
+}
+
+// loadReaders follow the feed from before the load: most as fast as they can,
+// some that stand still at times, some that fall behind for good.
+type loadReaders struct {
+	desk  *loadDesk
+	all   []*loadReader
+	stop  context.CancelFunc
+	work  sync.WaitGroup
+	hurry chan struct{} // closed: nobody is slow any more
+}
+
+type loadReader struct {
+	name  string
+	seq   atomic.Uint64 // the last it saw
+	told  int           // how often it was told that events are gone
+	pause func(seen int) time.Duration
+}
+
+func (d *loadDesk) read() *loadReaders {
+	rs := &loadReaders{desk: d, hurry: make(chan struct{})}
+	var ctx context.Context
+	ctx, rs.stop = context.WithCancel(context.Background())
+	d.t.Cleanup(func() { rs.stop(); rs.work.Wait() })
+	for n := range 20 {
+		r := &loadReader{name: "fast", pause: func(int) time.Duration { return 0 }}
+		switch {
+		case n < 2:
+			r.name, r.pause = "crawling", func(int) time.Duration { return 5 * time.Millisecond }
+		case n < 4:
+			r.name, r.pause = "stalling", func(seen int) time.Duration { return time.Duration(seen%3000/2999) * 3 * time.Second }
+		}
+		rs.all = append(rs.all, r)
+		rs.work.Go(func() { rs.follow(ctx, r) })
+	}
+	return rs
+}
+
+// follow is a reader. It goes on from what is there when it was told that what
+// it wanted is gone.
+func (rs *loadReaders) follow(ctx context.Context, r *loadReader) {
+	after, gap := engine.Cursor(""), true // the feed may have been pruned already
+	for ctx.Err() == nil {
+		for ev, err := range rs.desk.engine.Follow(ctx, after) {
+			var pruned *store.CursorError
+			if errors.As(err, &pruned) && pruned.Pruned {
+				r.told++
+				after, gap = "", true
+				break
+			}
+			if err != nil {
+				rs.desk.t.Errorf("a %s reader: %v", r.name, err)
+				return
+			}
+			if seq := r.seq.Load() + 1; ev.Seq != seq && !gap || ev.Seq < seq {
+				rs.desk.t.Errorf("a %s reader got event %d after %d", r.name, ev.Seq, seq-1)
+			}
+			after, gap = ev.Cursor, false
+			r.seq.Store(ev.Seq)
+			if p := r.pause(int(ev.Seq)); p > 0 {
+				select {
+				case <-time.After(p):
+				case <-rs.hurry:
+				}
+			}
+		}
+	}
+}
+
+// finish lets the slow ones hurry, and sees that all arrive at the head.
+func (rs *loadReaders) finish(t *testing.T) {
+	t.Helper()
+	lag, head := map[string]uint64{}, rs.desk.stats().Head
+	for _, r := range rs.all {
+		lag[r.name] = max(lag[r.name], head-min(head, r.seq.Load()))
+	}
+	t.Logf("the feed is at %d; behind are at most %v", head, lag)
+	if most := uint64(10 * rs.desk.load.asked); lag["fast"] > most {
+		t.Errorf("readers that are fast are behind: %d events", lag["fast"])
+	}
+	close(rs.hurry)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		left := 0
+		for _, r := range rs.all {
+			if r.seq.Load() < head {
+				left++
+			}
+		}
+		if left == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d readers do not arrive at event %d", left, head)
+		}
+	}
+	rs.stop()
+	rs.work.Wait()
+	for _, r := range rs.all {
+		if r.told > 0 && r.name != "crawling" {
+			t.Errorf("a %s reader was told %d times that events were gone", r.name, r.told)
+		}
+	}
+}
