@@ -72,7 +72,7 @@ func start() time.Time { return time.Date(2031, 5, 6, 7, 8, 9, 123456789, time.U
 
 func newEnv(t *testing.T, open Opener) *env {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	e := &env{T: t, open: open, dir: t.TempDir(), ctx: ctx, now: start()}
 	e.Store = open(t, e.dir)
 	t.Cleanup(func() {
