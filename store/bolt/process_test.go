@@ -22,8 +22,11 @@ const childLimited = "ROUSE_TEST_LIMITED"
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
 		run := killed
-		if os.Getenv(childLimited) != "" {
+		switch {
+		case os.Getenv(childLimited) != "":
 			run = fillLimited
+		case os.Getenv(childTraced) != "":
+			run = traced
 		}
 		if err := run(path, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)

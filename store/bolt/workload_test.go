@@ -60,14 +60,20 @@ type ledger struct {
 	events int // ever
 }
 
-// newWorkload writes a script of n steps and runs it once, without a fault.
-func newWorkload(t testing.TB, seed uint64, n int) *workload {
-	t.Helper()
+// newScript writes a script of n steps.
+func newScript(seed uint64, n int) *author {
 	a := &author{Rand: scale.Rand(seed), now: testTime(), ops: map[store.ID]store.Operation{}}
 	for len(a.steps) < n {
 		a.now = a.now.Add(time.Minute)
 		a.write()
 	}
+	return a
+}
+
+// newWorkload writes a script of n steps and runs it once, without a fault.
+func newWorkload(t testing.TB, seed uint64, n int) *workload {
+	t.Helper()
+	a := newScript(seed, n)
 	w := &workload{steps: a.steps}
 	s := openTest(t, quickPath(t), Config{noSync: true})
 	w.states = append(w.states, stateOf(t, s))

@@ -1,0 +1,163 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/internal/scale"
+)
+
+// syscallFaults are the system calls that a store makes to its files, how each
+// may go wrong, and about how many of them a thread makes. An interrupted call is
+// made again by Go's library, so it is interrupted once only.
+var syscallFaults = []struct {
+	calls string
+	wrong string
+	many  int
+	once  bool
+}{
+	{"fdatasync", "error=EIO", 30, false},
+	{"fdatasync", "error=ENOSPC", 30, false},
+	{"fdatasync", "error=EINTR", 30, true},
+	{"pwrite64", "error=EIO", 60, false},
+	{"pwrite64", "error=ENOSPC", 60, false},
+	{"pwrite64", "error=EINTR", 60, true},
+	{"pwrite64", "retval=0", 60, false},
+	{"ftruncate", "error=EIO", 2, false},
+	{"ftruncate", "error=ENOSPC", 2, false},
+	{"ftruncate", "error=EINTR", 2, true},
+	{"fsync", "error=EIO", 8, false},
+	{"fsync", "error=ENOSPC", 8, false},
+	{"fsync", "error=EINTR", 8, true},
+	{"renameat,renameat2", "error=EIO", 1, false},
+	{"renameat,renameat2", "error=ENOSPC", 1, false},
+	{"linkat", "error=EPERM", 1, false}, // as on a file system without links
+	{"linkat", "error=EIO", 2, false},
+	{"unlinkat", "error=EIO", 4, false},
+	{"copy_file_range,sendfile", "error=EIO", 2, false},
+	{"copy_file_range,sendfile", "error=ENOSPC", 2, false},
+}
+
+// TestSystemCallsFail runs a workload in processes whose system calls go wrong,
+// one kind in each. Whatever became of it, the file opens, and holds what was
+// acknowledged.
+func TestSystemCallsFail(t *testing.T) {
+	t.Parallel()
+	needStrace(t)
+	seed := scale.Seed(t)
+	const steps = 30
+	w := newWorkload(t, seed, steps)
+	r := scale.Rand(seed)
+	runs := scale.Of(t, 2, 2*len(syscallFaults), 100*len(syscallFaults))
+	var injected, ended atomic.Int64
+	t.Cleanup(func() {
+		t.Logf("%d runs, in %d of them a call went wrong, and %d ended by it", runs, injected.Load(), ended.Load())
+		if runs > 2 && injected.Load() < int64(runs)/2 || ended.Load() == 0 && runs > 2 {
+			t.Error("the test is too kind")
+		}
+	})
+	first := r.IntN(len(syscallFaults))
+	for i := range runs {
+		f := syscallFaults[(first+i)%len(syscallFaults)]
+		inject := fmt.Sprintf("%s:%s:when=%d", f.calls, f.wrong, 1+r.IntN(f.many))
+		if !f.once && r.IntN(2) == 0 {
+			inject += "+" // every later one too
+		}
+		t.Run(fmt.Sprint(i, " ", inject), func(t *testing.T) {
+			t.Parallel()
+			run := straced{T: t, workload: w, path: testPath(t)}
+			if run.child(fmt.Sprint(seed, " ", steps), f.calls, inject) {
+				injected.Add(1)
+			}
+			if run.after() {
+				ended.Add(1)
+			}
+		})
+	}
+}
+
+func needStrace(t *testing.T) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "strace", "-f", "-o", os.DevNull, "true").CombinedOutput()
+	switch {
+	case err != nil && os.Getenv("CI") == "true":
+		t.Fatalf("strace: %v\n%s", err, out)
+	case err != nil:
+		t.Skipf("no strace here that may trace: %v: %s", err, out)
+	}
+}
+
+// straced is one process and its file.
+type straced struct {
+	*testing.T
+	*workload
+	path  string
+	said  string // all lines
+	acked int    // steps
+}
+
+// child runs the workload in a process and reports whether a call went wrong.
+func (r *straced) child(script, calls, inject string) bool {
+	self, err := os.Executable()
+	if err != nil {
+		r.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+	defer cancel()
+	trace := r.path + ".trace"
+	cmd := exec.CommandContext(ctx, "strace", "-f", "-o", trace, "-e", "trace="+calls, "-e", "inject="+inject, self)
+	cmd.Env = append(os.Environ(), childPath+"="+r.path, childTraced+"="+script)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the traced one too
+	cmd.WaitDelay = 10 * time.Second
+	var wrong bytes.Buffer
+	cmd.Stderr = &wrong
+	said, err := cmd.Output()
+	r.said = string(said)
+	if err != nil {
+		r.Fatalf("%v\n%s\nit said:\n%s", err, wrong.String(), said)
+	}
+	r.acked = strings.Count("\n"+r.said, "\nacked")
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		r.Fatal(err)
+	}
+	return bytes.Contains(text, []byte("(INJECTED)"))
+}
+
+// after opens the file as nobody traces it, and reports whether the workload had
+// ended before its time.
+func (r *straced) after() (ended bool) {
+	s, err := Open(r.path, Config{})
+	if err != nil {
+		r.Fatalf("%v; it had said:\n%s", err, r.said)
+	}
+	defer func() { _ = s.Close() }()
+	kept := r.at(r, s, r.acked, "afterwards")
+	last := r.said[strings.LastIndex(strings.TrimSuffix(r.said, "\n"), "\n")+1:]
+	if kept && !strings.HasPrefix(last, "failed") && !strings.HasPrefix(last, "unknown") {
+		r.Errorf("a commit is there of which was said: %q", last)
+	}
+	for k := r.acked; k < len(r.steps); k++ {
+		if _, err := r.steps[k].do(r.Context(), s); err != nil {
+			r.Fatalf("step %d, asked again: %v", k, err)
+		}
+	}
+	r.at(r, s, len(r.steps), "at the end")
+	if left, _ := filepath.Glob(r.path + tempInfix + "*"); len(left) > 0 {
+		r.Errorf("left: %v", left)
+	}
+	if strings.Contains(r.said, "copied\n") {
+		clean(r, openTest(r, r.path+".copy", Config{}))
+	}
+	return r.acked < len(r.steps)
+}

@@ -1,0 +1,72 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// childTraced is set to a seed and a number of steps if the child is to run a
+// workload: strace makes its system calls go wrong.
+const childTraced = "ROUSE_TEST_TRACED"
+
+// traced runs a workload in two halves, with a backup after the first. The second
+// opens a file that it copies first, as after a failed sync. It prints a line for
+// what becomes of each step, and ends where the store does.
+func traced(path string, out io.Writer) error {
+	var seed uint64
+	var n int
+	if _, err := fmt.Sscan(os.Getenv(childTraced), &seed, &n); err != nil {
+		return err
+	}
+	steps := newScript(seed, n).steps
+	for _, half := range [][]step{steps[:n/2], steps[n/2:]} {
+		s, err := Open(path, Config{})
+		if err != nil {
+			_, _ = fmt.Fprintf(out, "open %q\n", err)
+			return nil
+		}
+		for _, st := range half {
+			if !persist(s, st, out) {
+				_ = s.Close()
+				return nil
+			}
+		}
+		err = s.Backup(context.Background(), path+".copy")
+		if errors.Is(err, os.ErrExist) {
+			err = nil // the second half has its own already
+		}
+		if err == nil {
+			_, _ = fmt.Fprintln(out, "copied")
+		}
+		if err := errors.Join(s.Close(), os.WriteFile(path+suspectSuffix, nil, 0o600)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// persist makes a step, and again while the disk is full. It reports whether it
+// is done.
+func persist(s *Store, st step, out io.Writer) bool {
+	for range 4 {
+		_, err := st.do(context.Background(), s)
+		switch {
+		case err == nil:
+			_, _ = fmt.Fprintln(out, "acked")
+			return true
+		case errors.Is(err, store.ErrFull):
+			_, _ = fmt.Fprintf(out, "full %q\n", err)
+		case errors.Is(err, store.ErrUnknown):
+			_, _ = fmt.Fprintf(out, "unknown %q\n", err)
+		default:
+			_, _ = fmt.Fprintf(out, "failed %q\n", err)
+			return false
+		}
+	}
+	return false
+}
