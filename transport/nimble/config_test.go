@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -360,6 +361,26 @@ func TestSkew(t *testing.T) {
 			}
 		})
 	}
+	t.Run("forgotten", func(t *testing.T) {
+		t.Parallel()
+		var off atomic.Int64
+		answers, _ := inTurn(said(403, "RequestTimeTooSkewed", 200*365*24*time.Hour), func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Date"] = nil // an answer without one
+			refuse(403, "InvalidSignatureException")(w, r)
+		}, func(w http.ResponseWriter, r *http.Request) {
+			off.Store(int64(time.Until(signedAt(t, r))))
+			say(200, good)(w, r)
+		})
+		client := answering(t, answers)
+		for range 2 {
+			if err := start(t.Context(), client); err == nil {
+				t.Error("no error")
+			}
+		}
+		if err := start(t.Context(), client); err != nil || time.Duration(off.Load()).Abs() > time.Minute {
+			t.Errorf("signed with a date %v off, %v", time.Duration(off.Load()), err)
+		}
+	})
 	t.Run("with a Retryer in one call", func(t *testing.T) {
 		t.Parallel()
 		answers, requests := inTurn(said(403, "RequestTimeTooSkewed", far), say(200, good))

@@ -96,13 +96,18 @@ func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at ti
 }
 
 // learnSkew keeps the difference of the clocks when an answer of the service
-// blames the signature and its date is far from the one signed with.
+// blames the signature and its date is far from the one signed with. If the answer
+// has no date, what was learnt before did not help, and is forgotten: it may have
+// been a stranger's, and nothing else would put it right.
 func (c *Client) learnSkew(err error, skew time.Duration) {
 	var e *transport.Error
-	if c.options.DisableClockSkewCorrection || !errors.As(err, &e) || e.Kind != transport.Credentials || e.Date.IsZero() {
+	if c.options.DisableClockSkewCorrection || !errors.As(err, &e) || e.Kind != transport.Credentials {
 		return
 	}
-	found := time.Until(e.Date)
+	var found time.Duration
+	if !e.Date.IsZero() {
+		found = time.Until(e.Date)
+	}
 	if (found - skew).Abs() > maxSkew {
 		c.skew.Store(int64(found))
 	}
