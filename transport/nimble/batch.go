@@ -111,7 +111,7 @@ func (c *Client) pages(ctx context.Context, in transport.ListInput) (map[string]
 		if page.NextToken == "" {
 			return found, nil
 		}
-		if page.NextToken == in.NextToken {
+		if page.NextToken == in.NextToken || len(page.NextToken) > maxQuery {
 			break
 		}
 		in.NextToken = page.NextToken

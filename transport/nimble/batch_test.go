@@ -186,6 +186,57 @@ func TestBatchOfEndlessPages(t *testing.T) {
 	count.want(t, 10, 2)
 }
 
+// A list may say anything: each ref has one result, by few requests whose URLs are
+// of a bounded length.
+func TestBatchOfHostileLists(t *testing.T) {
+	t.Parallel()
+	const a, b = `{"sessionId":"a","state":"READY"}`, `{"sessionId":"b","state":"READY"}`
+	page := func(sessions, next string) http.HandlerFunc {
+		return say(200, `{"sessions":[`+sessions+`],"nextToken":"`+next+`"}`)
+	}
+	var turn atomic.Int64
+	for name, row := range map[string]struct {
+		list        http.HandlerFunc
+		lists, gets int64 // at most
+	}{
+		"twice":            {page(a+","+b+","+a+","+b, ""), 1, 0},
+		"others as well":   {page(`{"sessionId":"x"},{},{"sessionId":""},`+a+","+b+`,{"sessionId":"../a"}`, ""), 1, 0},
+		"ten thousand":     {page(strings.Repeat(a+",", 10_000)+b, ""), 1, 0},
+		"an endless token": {page(a, strings.Repeat("x", 900<<10)), 1, 2},
+		"tokens in turn": {func(w http.ResponseWriter, r *http.Request) {
+			page(a, fmt.Sprint(turn.Add(1)%2))(w, r)
+		}, 10, 2},
+		"a token that is a number": {say(200, `{"sessions":[`+a+`],"nextToken":7}`), 1, 2},
+		"a token of controls":      {page(a, `\u0000\r\n\u001b[2J`), 2, 2},
+		"a list within the list":   {page("["+a+"]", ""), 1, 2},
+		"an object for a list":     {say(200, `{"sessions":{"0":`+a+`}}`), 1, 2},
+		"null sessions":            {page("null,null,"+a+","+b, ""), 1, 0},
+		"the list twice":           {say(200, `{"sessions":[`+a+`],"sessions":[`+a+`,`+b+`]}`), 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			refs := refsOf("a", "b")
+			served := open(ready(refs...))
+			var count counting
+			server, h := listen(t, count.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/streaming-sessions") {
+					row.list(w, r)
+					return
+				}
+				served.ServeHTTP(w, r)
+			})))
+			results, err := dial(server.URL, h).BatchGet(t.Context(), refs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantAll(t, refs, results)
+			if count.lists.Load() > row.lists || count.gets.Load() > row.gets || count.longest.Load() > 8<<10 {
+				t.Errorf("%d lists and %d looks, the longest URL of %d bytes; want at most %d and %d", count.lists.Load(), count.gets.Load(), count.longest.Load(), row.lists, row.gets)
+			}
+		})
+	}
+}
+
 // Where the provider is not there, or wants less, nothing is repeated.
 func TestBatchThatFails(t *testing.T) {
 	t.Parallel()
