@@ -333,6 +333,80 @@ func TestPanics(t *testing.T) {
 	}
 }
 
+// exploding panics in every method, once it is lit.
+type exploding struct {
+	*studio.Studio
+	lit bool
+}
+
+func (p *exploding) fuse() {
+	if p.lit {
+		var none map[string]int
+		none["x"]++
+	}
+}
+
+func (p *exploding) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	p.fuse()
+	return p.Studio.Start(ctx, in)
+}
+
+func (p *exploding) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
+	p.fuse()
+	return p.Studio.Stop(ctx, in)
+}
+
+func (p *exploding) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	p.fuse()
+	return p.Studio.Get(ctx, ref)
+}
+
+func (p *exploding) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
+	p.fuse()
+	return p.Studio.List(ctx, in)
+}
+
+func (p *exploding) Create(ctx context.Context, in transport.CreateInput) (transport.Session, error) {
+	p.fuse()
+	return p.Studio.Create(ctx, in)
+}
+
+func (p *exploding) Delete(ctx context.Context, in transport.DeleteInput) (transport.Session, error) {
+	p.fuse()
+	return p.Studio.Delete(ctx, in)
+}
+
+// A panic in any action is an answer like another, on a connection that goes on,
+// and changes nothing.
+func TestPanicsOfEveryAction(t *testing.T) {
+	t.Parallel()
+	p := &exploding{Studio: studio.New(studio.Config{})}
+	p.Add(lab, ws1)
+	server, h := listen(t, nimble.Handler(p, nimble.HandlerConfig{}))
+	const session = listPath + "/ws-1"
+	for _, lit := range []bool{true, false} {
+		p.lit = lit
+		for _, on := range [][2]string{{"POST", startPath}, {"GET", session}, {"GET", listPath}, {"POST", session + "/stop"}, {"POST", listPath}, {"DELETE", session}} {
+			r, err := http.NewRequestWithContext(t.Context(), on[0], server.URL+on[1], nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := h.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if lit != (resp.StatusCode == 500 && resp.Header.Get("X-Amzn-ErrorType") == "InternalServerErrorException" && json.Valid(body)) || bytes.Contains(body, []byte("nil map")) {
+				t.Errorf("%s, lit %v: %d %v %s", on, lit, resp.StatusCode, resp.Header, body)
+			}
+		}
+		if n := p.Effects(ref) + p.Calls(studio.Create); lit && n != 0 || !lit && n != 2 {
+			t.Errorf("lit %v: %d effects", lit, n)
+		}
+	}
+}
+
 // The effect happens, and the answer does not come: as on a real network.
 func TestLostAnswersAreLost(t *testing.T) {
 	t.Parallel()
