@@ -5,14 +5,15 @@ package libvirt_test
 import (
 	"testing"
 
+	"github.com/rouse-dev/rouse/internal/hypervisor"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/libvirt"
 )
 
 // BenchmarkGet is a look with a connection of its own.
 func BenchmarkGet(b *testing.B) {
-	d := newDaemon(b)
-	l, ref := open(b, libvirt.Config{URI: "test:///default", Socket: d.socket()}), transport.Ref{StudioID: "lab", SessionID: "test"}
+	d := hypervisor.New(b)
+	l, ref := open(b, libvirt.Config{URI: "test:///default", Socket: d.Socket()}), transport.Ref{StudioID: "lab", SessionID: "test"}
 	for b.Loop() {
 		if _, err := l.Get(b.Context(), ref); err != nil {
 			b.Fatal(err)

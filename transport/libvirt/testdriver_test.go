@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/hypervisor"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/libvirt"
 	"github.com/rouse-dev/rouse/transport/transporttest"
@@ -31,9 +32,9 @@ type fleet struct {
 	made   int
 }
 
-func newFleet(t testing.TB, d *daemon) *fleet {
+func newFleet(t testing.TB, d *hypervisor.Daemon) *fleet {
 	t.Helper()
-	l := d.hold(client.TestDefault)
+	l := d.Hold(client.TestDefault)
 	ctx, cancel := context.WithCancel(context.Background())
 	events, err := l.LifecycleEvents(ctx)
 	if err != nil {
@@ -44,14 +45,14 @@ func newFleet(t testing.TB, d *daemon) *fleet {
 		for range events { // closed when it is over
 		}
 	})
-	return &fleet{TB: t, l: l, events: events, fence: define(t, l, testDomain("fence")), starts: map[string]int{}}
+	return &fleet{TB: t, l: l, events: events, fence: hypervisor.Define(t, l, testDomain("fence")), starts: map[string]int{}}
 }
 
 func (f *fleet) stopped() transport.Ref {
 	f.Helper()
 	f.made++
 	name := fmt.Sprint("ws-", f.made)
-	define(f, f.l, testDomain(name))
+	hypervisor.Define(f, f.l, testDomain(name))
 	return transport.Ref{StudioID: "lab", SessionID: name}
 }
 
@@ -79,10 +80,10 @@ func (f *fleet) count(ref transport.Ref) int {
 
 func TestTestDriver(t *testing.T) {
 	t.Parallel()
-	d := newDaemon(t)
+	d := hypervisor.New(t)
 	f := newFleet(t, d) // one for all: the driver forgets domains in its own time
 	transporttest.Run(t, func(t *testing.T) transporttest.Subject {
-		way := &line{socket: d.socket()}
+		way := &line{socket: d.Socket()}
 		return transporttest.Subject{
 			Transport:  open(t, libvirt.Config{URI: "test:///default", Dial: way.dial}),
 			Stopped:    f.stopped,
@@ -106,9 +107,9 @@ func open(t testing.TB, c libvirt.Config) *libvirt.Transport {
 
 func TestLife(t *testing.T) {
 	t.Parallel()
-	d := newDaemon(t)
+	d := hypervisor.New(t)
 	f := newFleet(t, d)
-	l, ref := open(t, libvirt.Config{URI: "test:///default", Socket: d.socket()}), f.stopped()
+	l, ref := open(t, libvirt.Config{URI: "test:///default", Socket: d.Socket()}), f.stopped()
 	domain, err := f.l.DomainLookupByName(ref.SessionID)
 	if err != nil {
 		t.Fatal(err)
@@ -162,10 +163,10 @@ func wantState(t *testing.T, l *libvirt.Transport, ref transport.Ref, want fsm.S
 // TestReconnect: a daemon that went away and came back is spoken to as before.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
-	d := newDaemon(t)
-	l, ref := open(t, libvirt.Config{URI: "test:///default", Socket: d.socket()}), transport.Ref{StudioID: "lab", SessionID: "test"}
+	d := hypervisor.New(t)
+	l, ref := open(t, libvirt.Config{URI: "test:///default", Socket: d.Socket()}), transport.Ref{StudioID: "lab", SessionID: "test"}
 	wantState(t, l, ref, fsm.Ready)
-	d.kill()
+	d.Kill()
 	_, err := l.Get(t.Context(), ref)
 	if e := wantKind(t, "Get", err, transport.Unreachable); !e.NotSent {
 		t.Errorf("%v was sent", err)
@@ -174,7 +175,7 @@ func TestReconnect(t *testing.T) {
 	if e := wantKind(t, "Start", err, transport.Unreachable); !e.NotSent || !strings.Contains(err.Error(), "connecting to the libvirt of lab/test") {
 		t.Errorf("%v was sent", err)
 	}
-	d.start()
+	d.Start()
 	wantState(t, l, ref, fsm.Ready)
 }
 
@@ -182,8 +183,8 @@ func TestReconnect(t *testing.T) {
 // start anything.
 func TestNoSuchDriver(t *testing.T) {
 	t.Parallel()
-	d := newDaemon(t)
-	l := open(t, libvirt.Config{URI: "bogus:///system", Socket: d.socket()})
+	d := hypervisor.New(t)
+	l := open(t, libvirt.Config{URI: "bogus:///system", Socket: d.Socket()})
 	_, err := l.Get(t.Context(), transport.Ref{StudioID: "lab", SessionID: "test"})
 	if e := wantKind(t, "Get", err, transport.Unreachable); !e.NotSent || !strings.Contains(err.Error(), "bogus") {
 		t.Errorf("%v", err)
