@@ -3,12 +3,11 @@ package ec2
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/smithy-go"
@@ -110,9 +109,8 @@ func TestOneSpoils(t *testing.T) {
 // TestManySpoil: any number of bad ones, anywhere.
 func TestManySpoil(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	for range 300 {
+	rnd := scale.Rand(scale.Seed(t))
+	for range scale.Of(t, 300, 3000, 100_000) {
 		ids := fleet(rnd.IntN(200))
 		f := &farm{t: t, bad: map[string]bool{}, naming: rnd.IntN(2) == 0}
 		for range rnd.IntN(len(ids) + 1) {
@@ -121,7 +119,7 @@ func TestManySpoil(t *testing.T) {
 		f.batch().start(ids)
 		f.check(ids)
 		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+			return
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/transport/ec2"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,11 +24,7 @@ import (
 
 // The promise test over EC2: starts by a process that is killed again and again,
 // over a wire that loses answers and shows the past.
-const (
-	crashStarts = 60
-	crashKills  = 8
-	crashEnv    = "ROUSE_EC2_CRASH_HOST" // file, endpoint, region and ids, in the host's process
-)
+const crashEnv = "ROUSE_EC2_CRASH_HOST" // file, endpoint, region and ids, in the host's process
 
 // crashHost asks for everything, and ends when all has ended.
 func crashHost(env string) error {
@@ -74,11 +71,10 @@ func crashHost(env string) error {
 
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
+	rnd := scale.Rand(scale.Seed(t))
+	kills := scale.Of(t, 3, 8, 100)
 	c := newCloud(t)
-	ids := c.stopped(crashStarts, nil)
+	ids := c.stopped(scale.Of(t, 20, 60, 500), nil)
 	c.boot, c.stale = 400*time.Millisecond, 150*time.Millisecond
 	var calls, lost atomic.Int64
 	c.fault = func(r request) *fault {
@@ -100,7 +96,7 @@ func TestCrash(t *testing.T) {
 		return nil
 	}
 	env := strings.Join([]string{filepath.Join(t.TempDir(), "rouse.db"), c.url, c.region, strings.Join(ids, ",")}, "|")
-	for range crashKills {
+	for range kills {
 		host := startHost(t, env)
 		time.Sleep(100*time.Millisecond + time.Duration(rnd.Int64N(int64(500*time.Millisecond)))) // a real process: real time
 		_ = host.cmd.Process.Kill()
@@ -117,8 +113,8 @@ func TestCrash(t *testing.T) {
 			t.Errorf("%s ended %q and was started %d times, want once", id, host.said[id], c.effects(id))
 		}
 	}
-	t.Logf("%d kills, %d calls to StartInstances, %d of whose answers were lost after the effect", crashKills, calls.Load(), lost.Load())
-	if lost.Load() < 3 {
+	t.Logf("%d kills, %d calls to StartInstances, %d of whose answers were lost after the effect", kills, calls.Load(), lost.Load())
+	if lost.Load() < int64(scale.Of(t, 1, 3, 3)) {
 		t.Error("hardly an answer was lost: the test is too kind")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport/ec2"
 )
@@ -24,7 +25,7 @@ type look struct {
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	ids := c.stopped(500, nil)
+	ids := c.stopped(scale.Of(t, 60, 500, 500), nil)
 	c.boot = 4 * time.Second
 	began := time.Now()
 	var mu sync.Mutex
@@ -46,7 +47,7 @@ func TestFleet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	requests := make([]engine.Request, 0, 501)
+	requests := make([]engine.Request, 0, len(ids)+1)
 	for _, id := range append(ids, one) {
 		requests = append(requests, engine.Request{Ref: ref(id)})
 	}
@@ -60,23 +61,23 @@ func TestFleet(t *testing.T) {
 		switch {
 		case err != nil && op.ID == "":
 			t.Fatal(err)
-		case i == 500 && (op.Phase != fsm.Failed || op.Reason != store.NotFound):
+		case i == len(ids) && (op.Phase != fsm.Failed || op.Reason != store.NotFound):
 			t.Errorf("the one that does not exist: %s (%s) %s", op.Phase, op.Reason, op.LastError)
-		case i < 500 && (op.Phase != fsm.Succeeded || c.effects(ids[i]) != 1):
+		case i < len(ids) && (op.Phase != fsm.Succeeded || c.effects(ids[i]) != 1):
 			t.Errorf("%s: %s (%s) %s, started %d times", ids[i], op.Phase, op.Reason, op.LastError, c.effects(ids[i]))
 		}
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	if starts > 5 {
-		t.Errorf("%d calls started 500 instances", starts)
+		t.Errorf("%d calls started %d instances", starts, len(ids))
 	}
 	// One look at all of them, refused for the one, and again by 200 each, came
 	// before the start. From then on the schedule has a round a second at first,
 	// and longer ones later, for the one that was sent first and for the others.
 	rounds := 0
 	for _, l := range looks {
-		if l.n > 1 && l.n < 500 {
+		if l.n > 1 && l.n < len(ids) {
 			rounds++
 		}
 	}
