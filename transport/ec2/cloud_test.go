@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -82,6 +83,15 @@ type fault struct {
 	after            bool // the error comes after the effect
 	status           int
 	code, message    string
+	then             func() // called before the connection is cut
+}
+
+// cut ends a call without an answer.
+func (f *fault) cut() {
+	if f.then != nil {
+		f.then()
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // request is a call as the proxy sees it.
@@ -89,6 +99,16 @@ type request struct {
 	action string
 	ids    []string
 	token  string
+	to     string // the instance type, or the tag's value
+}
+
+func requestOf(form url.Values) request {
+	req := request{action: form.Get("Action"), token: form.Get("NextToken"), to: form.Get("InstanceType.Value") + form.Get("Tag.1.Value")}
+	req.ids = append(listOf(form, "InstanceId"), listOf(form, "ResourceId")...)
+	if id := form.Get("InstanceId"); id != "" {
+		req.ids = []string{id}
+	}
+	return req
 }
 
 // cloud is moto behind a proxy that counts effects, and does what moto cannot.
@@ -98,14 +118,16 @@ type cloud struct {
 	url    string
 	region string         // shared with other tests: moto has no more than there are
 	direct *awsec2.Client // past the proxy
+	wire   *offlining     // that of all hosts
 
 	// boot is for how long a started instance is shown as pending. stale is
 	// for how long it is shown as it was before.
 	boot, stale time.Duration
-	// fault is asked at each call.
-	fault func(request) *fault
+	// fault is asked at each call. rule is, too, of those that change an
+	// instance, while no other of them is under way.
+	fault, rule func(request) *fault
 
-	serial  sync.Mutex     // moto takes one start at a time: it has no locks
+	serial  sync.Mutex     // moto takes one change at a time: it has no locks
 	mu      sync.Mutex     // guards what follows
 	starts  map[string]int // that had an effect, by instance
 	started map[string]time.Time
@@ -128,16 +150,30 @@ func newCloud(t *testing.T) *cloud {
 	case err != nil:
 		t.Skipf("no EC2 to talk to: %v", err)
 	}
+	return newProxy(t, m.url)
+}
+
+// newProxy is a cloud before the EC2 at an address.
+func newProxy(t *testing.T, behind string) *cloud {
+	t.Helper()
 	all := []string{"us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1",
 		"eu-north-1", "ap-south-1", "ap-northeast-1", "ap-northeast-2", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "sa-east-1"}
 	c := &cloud{
-		t: t, moto: m.url, region: all[int(regions.Add(1)-1)%len(all)],
+		t: t, moto: behind, region: all[int(regions.Add(1)-1)%len(all)],
 		starts: map[string]int{}, started: map[string]time.Time{}, done: make(chan struct{}),
 	}
+	tr := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if c.offline.Load() {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ENETUNREACH}
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}}
+	c.wire = &offlining{c, tr}
 	proxy := httptest.NewServer(c)
 	c.url = proxy.URL
 	t.Cleanup(func() {
 		close(c.done)
+		tr.CloseIdleConnections()
 		proxy.CloseClientConnections()
 		proxy.Close()
 	})
@@ -151,15 +187,8 @@ func (c *cloud) name() string { return fmt.Sprintf("ws-%d", named.Add(1)) }
 const secret = "planted-secret"
 
 func (c *cloud) config(endpoint string) aws.Config {
-	tr := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if c.offline.Load() {
-			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ENETUNREACH}
-		}
-		return (&net.Dialer{}).DialContext(ctx, network, addr)
-	}}
-	c.t.Cleanup(tr.CloseIdleConnections)
 	return aws.Config{
-		Region: c.region, BaseEndpoint: aws.String(endpoint), HTTPClient: &http.Client{Transport: &offlining{c, tr}},
+		Region: c.region, BaseEndpoint: aws.String(endpoint), HTTPClient: &http.Client{Transport: c.wire},
 		Credentials: keys(secret),
 	}
 }
@@ -238,10 +267,7 @@ func (c *cloud) effects(id string) int {
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	form, _ := url.ParseQuery(string(body))
-	req := request{action: form.Get("Action"), token: form.Get("NextToken")}
-	for n := 1; form.Has(fmt.Sprintf("InstanceId.%d", n)); n++ {
-		req.ids = append(req.ids, form.Get(fmt.Sprintf("InstanceId.%d", n)))
-	}
+	req := requestOf(form)
 	f := &fault{}
 	if c.fault != nil {
 		if own := c.fault(req); own != nil {
@@ -259,7 +285,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		panic(http.ErrAbortHandler)
 	case f.drop:
-		panic(http.ErrAbortHandler)
+		f.cut()
 	case f.code != "" && !f.after:
 		c.refuse(w, f)
 		return
@@ -267,10 +293,13 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(w, &fault{status: 400, code: "InvalidParameterValue", message: "the token is not of a page"})
 		return
 	}
-	resp, answer := c.forward(r, body, req)
+	resp, answer, ruled := c.forward(r, body, req)
 	switch {
+	case ruled != nil:
+		c.refuse(w, ruled)
+		return
 	case f.lose:
-		panic(http.ErrAbortHandler)
+		f.cut()
 	case f.code != "":
 		c.refuse(w, f)
 		return
@@ -288,11 +317,20 @@ func (c *cloud) refuse(w http.ResponseWriter, f *fault) {
 <Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>request-of-the-proxy</RequestID></Response>`, f.code, f.message)
 }
 
-// forward hands a call on to moto, and reads and changes the answer.
-func (c *cloud) forward(r *http.Request, body []byte, req request) (*http.Response, []byte) {
-	if req.action == "StartInstances" {
+// changing are the calls that change an instance.
+var changing = []string{"StartInstances", "StopInstances", "ModifyInstanceAttribute", "CreateTags", "DeleteTags"}
+
+// forward hands a call on to moto, and reads and changes the answer, unless a
+// rule refuses it.
+func (c *cloud) forward(r *http.Request, body []byte, req request) (*http.Response, []byte, *fault) {
+	if slices.Contains(changing, req.action) {
 		c.serial.Lock()
 		defer c.serial.Unlock()
+		if c.rule != nil {
+			if f := c.rule(req); f != nil {
+				return nil, nil, f
+			}
+		}
 	}
 	out, err := http.NewRequest(r.Method, c.moto+r.URL.RequestURI(), bytes.NewReader(body))
 	if err != nil {
@@ -314,7 +352,7 @@ func (c *cloud) forward(r *http.Request, body []byte, req request) (*http.Respon
 	case "DescribeInstances":
 		answer = c.age(answer)
 	}
-	return resp, answer
+	return resp, answer, nil
 }
 
 var (

@@ -20,6 +20,17 @@
 // kms:CreateGrant on that key as well. Without it they turn from pending to
 // stopped with Client.InternalError, although StartInstances succeeded.
 //
+// Plan B, which Config.InstanceTypes turns on, needs three more, on the same
+// instances; a condition keeps them to the one tag that it writes:
+//
+//	{"Effect": "Allow", "Resource": "arn:aws:ec2:us-west-2:123456789012:instance/*",
+//	 "Action": "ec2:ModifyInstanceAttribute",
+//	 "Condition": {"StringEquals": {"aws:ResourceTag/fleet": "workstations"}}},
+//	{"Effect": "Allow", "Resource": "arn:aws:ec2:us-west-2:123456789012:instance/*",
+//	 "Action": ["ec2:CreateTags", "ec2:DeleteTags"],
+//	 "Condition": {"StringEquals": {"aws:ResourceTag/fleet": "workstations"},
+//	               "ForAllValues:StringEquals": {"aws:TagKeys": ["rouse:instance-type"]}}}
+//
 // Second, make a Transport, and an engine on it:
 //
 //	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-west-2"))
@@ -56,6 +67,41 @@
 // that is pending or running, with the probe's port; public ones change at each
 // start.
 //
+// # Plan B
+//
+// With Config.InstanceTypes an instance that EC2 has no capacity for is started
+// as another type. When EC2 has said so Config.InstanceTypesAfter times in a row
+// to one operation, the stopped instance's type is changed to the next of the
+// list by ModifyInstanceAttribute, and it is started as that, in the same call of
+// Start. A type that the instance cannot have, or that EC2 does not start for
+// another reason (the quota, a policy), is passed over. After the last type the
+// instance has its own again, EC2's first answer stands, and the next call begins
+// anew: the engine's waits lie in between. The list holds types of any size that
+// the image and the volumes fit; the instance's own is tried first, wherever it
+// stands in it.
+//
+// The change is recorded in a tag of the instance, [RecordTag]: before it, as what
+// is about to be done, and after it, as what was. So the record is where every
+// host finds it, and outlives them all. Each Start looks at its instances first
+// and completes what is half done, before it starts or changes anything: it makes
+// the change again, which does nothing if it was made. A half-done change that
+// cannot be completed now keeps its instance from being started, and says why.
+// With Config.PutTypeBack the own type comes back in the same way once the
+// instance's LaunchTime shows that it has run as another, and it is stopped
+// again. A person who sets a type that is not of the list ends the plan: the
+// record is removed, and that type is the instance's own from then on.
+//
+// What that costs: a DescribeInstances for each BatchStart, and two tags and a
+// change for each instance that changes. EC2 takes few changes a second; those
+// that it throttles keep their answer, and have their turn at their next start.
+//
+// The answers are counted in memory: after a restart the count begins anew, and
+// the type is changed later, never sooner. With 1 nothing is counted.
+//
+// Where the change is not possible, for want of a permission say, the plan is
+// given up for the operation: EC2's answer stands, and its message says what kept
+// the type from being changed.
+//
 // # Guarantees
 //
 //  1. One call is one request: the client's Retryer is not used, no redirect is
@@ -72,7 +118,12 @@
 //     page is transport.Unreachable, whatever its status.
 //  5. NotSent is set only where EC2 got nothing of what was asked for certain.
 //     For a start that is also so where the look-up of its name failed.
-//  6. No credential is in an error's text. Where EC2 refuses them its own message,
+//  6. A type is changed only after EC2 has refused to start the instance, and
+//     with the record of it; never after a start whose outcome is not known. A
+//     crash at any point loses neither the instance's own type nor the change:
+//     an instance with no record has its own type. EC2 itself changes the type of
+//     a stopped instance only, so two hosts at once cannot start it twice either.
+//  7. No credential is in an error's text. Where EC2 refuses them its own message,
 //     which may quote the request, is not kept.
 //
 // # Concurrency
@@ -118,6 +169,12 @@
 //
 // Reads show the past for a while. Config.StaleFor says for how long; EC2
 // promises nothing, and seconds are common.
+//
+// Plan B is for hosts that agree: one without Config.InstanceTypes starts an
+// instance as it finds it. EC2 has no locks, so of two hosts that start one
+// instance at once, each may find the other's change, complete it, and go on from
+// there; the own type, which both records name, is kept. That rests on reads that
+// show the changes of one instance in the order in which they were made.
 //
 // Stopping a workstation is possible by [Transport.Stop]; creating and deleting
 // instances is not, so a Transport is no transport.Provider.

@@ -35,22 +35,37 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 func (t *Transport) BatchStart(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
 	out := make([]transport.Result, len(ins))
 	at, ids := t.targets(ctx, ins, out)
+	tell := func(id string, r transport.Result) {
+		for _, i := range at[id] {
+			out[i] = r
+			out[i].Session.Ref = ins[i].Ref
+		}
+	}
+	if len(t.cfg.InstanceTypes) == 0 {
+		t.startAll(ctx, ids, tell)
+		return out, nil
+	}
+	token := make(map[string]string, len(ids))
+	for _, id := range ids {
+		token[id] = ins[at[id][0]].ClientToken
+	}
+	t.startPlanned(ctx, ids, token, tell)
+	return out, nil
+}
+
+// startAll starts ids pool by pool, and tells the result of each, once, from a
+// goroutine of its pool.
+func (t *Transport) startAll(ctx context.Context, ids []string, tell func(string, transport.Result)) {
 	var wg sync.WaitGroup
 	free := make(chan struct{}, maxPools)
 	for _, pool := range t.byPool(ctx, ids) {
 		free <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-free }()
-			t.startPool(ctx, pool, func(id string, r transport.Result) {
-				for _, i := range at[id] {
-					out[i] = r
-					out[i].Session.Ref = ins[i].Ref
-				}
-			})
+			t.startPool(ctx, pool, tell)
 		})
 	}
 	wg.Wait()
-	return out, nil
 }
 
 // maxPools is for how many pools a BatchStart has calls under way at once.
@@ -162,6 +177,10 @@ func (t *Transport) changes(action string, ids []string, changes []types.Instanc
 // Stop stops a session's instance by one StopInstances. Stopping one that is
 // stopped does nothing. The token and the VolumeRetentionMode are not used: an
 // instance keeps its volumes.
+//
+// With Config.PutTypeBack an instance that is stopped by then has its own type
+// back when Stop returns without an error. A real one takes a while to stop:
+// call Stop again, or leave it to the next Start, which comes to it first.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	id, err := t.target(ctx, in.Ref)
 	if err != nil {
@@ -172,8 +191,14 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 		return transport.Session{}, err
 	}
 	r := t.changes("StopInstances", []string{id}, got.StoppingInstances, date)[id]
+	if r.Err == nil && t.cfg.PutTypeBack {
+		r.Err = t.putBack(ctx, id, in.ClientToken)
+	}
+	if r.Err != nil {
+		return transport.Session{}, r.Err
+	}
 	r.Session.Ref = in.Ref
-	return r.Session, r.Err
+	return r.Session, nil
 }
 
 // target is the id of the instance that ref means. It asks EC2 for names alone.

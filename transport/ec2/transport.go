@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,18 @@ type Config struct {
 	// or found by its name. An empty value stands for any. Defaults to none.
 	Tags map[string]string
 
+	// InstanceTypes is plan B: the types to start an instance as, in this order,
+	// where EC2 has no capacity for its own; see the package's documentation.
+	// Defaults to none: a type is never changed.
+	InstanceTypes []string
+	// InstanceTypesAfter is how many times in a row EC2 must have no capacity
+	// for a type before the next is tried. Defaults to 3.
+	InstanceTypesAfter int
+	// PutTypeBack gives an instance its own type back once it has run as
+	// another and has stopped, whoever stopped it: by Stop, or before the next
+	// start. Defaults to false: it keeps the type until EC2 lacks that one, too.
+	PutTypeBack bool
+
 	// StaleFor is how long answers may show the past; see [transport.Traits].
 	// Defaults to [transport.DefaultStaleFor].
 	StaleFor time.Duration
@@ -54,8 +67,32 @@ func (c Config) check() error {
 			return errors.New("ec2: Config.Tags has an empty key")
 		}
 	}
+	return c.checkTypes()
+}
+
+func (c Config) checkTypes() error {
+	for i, one := range c.InstanceTypes {
+		switch {
+		case !isType(one):
+			return fmt.Errorf("ec2: Config.InstanceTypes has %q, which is no instance type: write it as g5.2xlarge", one)
+		case slices.Contains(c.InstanceTypes[:i], one):
+			return fmt.Errorf("ec2: Config.InstanceTypes has %s twice", one)
+		}
+	}
+	switch {
+	case c.InstanceTypesAfter < 0:
+		return fmt.Errorf("ec2: Config.InstanceTypesAfter is %d: it must not be negative", c.InstanceTypesAfter)
+	case len(c.InstanceTypes) == 0 && c.InstanceTypesAfter > 0:
+		return fmt.Errorf("ec2: Config.InstanceTypesAfter is %d, and there are no InstanceTypes", c.InstanceTypesAfter)
+	case len(c.InstanceTypes) == 0 && c.PutTypeBack:
+		return errors.New("ec2: Config.PutTypeBack is set, and there are no InstanceTypes")
+	}
 	return nil
 }
+
+// defaultAfter is some three minutes of an engine's waits: the first answer comes
+// at once, the next after one minute, the third after two more.
+const defaultAfter = 3
 
 // How much goes into one call.
 const (
@@ -71,10 +108,11 @@ const (
 // Its errors are all *transport.Error; where EC2 answered with one, errors.As
 // finds a smithy.APIError in the chain as well.
 type Transport struct {
-	client *ec2.Client
-	http   aws.HTTPClient
-	cfg    Config
-	pools  pools
+	client  *ec2.Client
+	http    aws.HTTPClient
+	cfg     Config
+	pools   pools
+	answers answers
 }
 
 var (
@@ -106,6 +144,10 @@ func New(client *ec2.Client, config Config) (*Transport, error) {
 	}
 	config.Tag = strings.TrimSpace(config.Tag)
 	config.Tags = maps.Clone(config.Tags)
+	config.InstanceTypes = slices.Clone(config.InstanceTypes)
+	if config.InstanceTypesAfter == 0 {
+		config.InstanceTypesAfter = defaultAfter
+	}
 	return &Transport{client: client, http: straight(o.HTTPClient), cfg: config}, nil
 }
 

@@ -1,0 +1,122 @@
+package ec2
+
+import (
+	"context"
+	"errors"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// change gives a stopped instance another type: the record that it is about to,
+// the change, the record that it is done. A crash leaves at any point what
+// settle needs to go on. It returns the instance as it is then.
+func (t *Transport) change(ctx context.Context, in types.Instance, own, to types.InstanceType, token string) (types.Instance, error) {
+	r := record{changing: true, own: own, to: to, launched: aws.ToTime(in.LaunchTime).UTC(), by: signed(token)}
+	in, err := t.write(ctx, in, &r)
+	if err != nil {
+		return in, err
+	}
+	return t.carryOut(ctx, in, r)
+}
+
+// carryOut makes the change that an instance's record announces. One that EC2
+// refuses for good is taken out of the record again.
+func (t *Transport) carryOut(ctx context.Context, in types.Instance, r record) (types.Instance, error) {
+	_, _, err := invoke(ctx, t, "ModifyInstanceAttribute", t.client.ModifyInstanceAttribute, &ec2.ModifyInstanceAttributeInput{
+		InstanceId: in.InstanceId, InstanceType: &types.AttributeValue{Value: aws.String(string(r.to))},
+	})
+	switch {
+	case err == nil:
+		in.InstanceType = r.to
+		t.pools.learn([]types.Instance{in})
+		return t.done(ctx, in, r)
+	case errors.Is(err, transport.AccessDenied), errors.Is(err, transport.Invalid):
+		undone, undo := t.done(ctx, in, r)
+		return undone, errors.Join(err, undo)
+	}
+	return in, err
+}
+
+// done records the type that an instance has as the end of a change: none is
+// needed where that is its own.
+func (t *Transport) done(ctx context.Context, in types.Instance, r record) (types.Instance, error) {
+	if in.InstanceType == r.own {
+		return t.write(ctx, in, nil)
+	}
+	r.changing, r.to = false, in.InstanceType
+	return t.write(ctx, in, &r)
+}
+
+// write makes r the instance's record; nil removes the one that it has, unless
+// somebody has written another meanwhile.
+func (t *Transport) write(ctx context.Context, in types.Instance, r *record) (types.Instance, error) {
+	var err error
+	ids, tag := []string{aws.ToString(in.InstanceId)}, types.Tag{Key: aws.String(RecordTag)}
+	if r == nil {
+		tag.Value = aws.String(tagOf(in, RecordTag))
+		_, _, err = invoke(ctx, t, "DeleteTags", t.client.DeleteTags, &ec2.DeleteTagsInput{Resources: ids, Tags: []types.Tag{tag}})
+	} else {
+		tag.Value = aws.String(r.String())
+		_, _, err = invoke(ctx, t, "CreateTags", t.client.CreateTags, &ec2.CreateTagsInput{Resources: ids, Tags: []types.Tag{tag}})
+	}
+	if err != nil {
+		return in, err
+	}
+	return recorded(in, r), nil
+}
+
+// settle completes what an instance's record says is not complete, before
+// anything else is done with the instance, and gives it its own type back where
+// that is due or, with always, as soon as it is stopped.
+func (t *Transport) settle(ctx context.Context, in types.Instance, token string, always bool) (types.Instance, error) {
+	r, err := recordOf(in)
+	if r == nil {
+		return in, err
+	}
+	what := stepOf(in, *r, t.ours)
+	if what == finish || what == confirm || what == forget {
+		if in, err = t.act(ctx, in, *r, what); err != nil {
+			return in, err
+		}
+		if r, _ = recordOf(in); r == nil {
+			return in, nil
+		}
+		what = stepOf(in, *r, t.ours)
+	}
+	stopped := in.State != nil && in.State.Name == types.InstanceStateNameStopped
+	if t.cfg.PutTypeBack && (what == back || always && stopped) {
+		return t.change(ctx, in, r.own, r.own, token)
+	}
+	return in, nil
+}
+
+func (t *Transport) act(ctx context.Context, in types.Instance, r record, what step) (types.Instance, error) {
+	switch what {
+	case forget:
+		return t.write(ctx, in, nil)
+	case confirm:
+		return t.done(ctx, in, r)
+	}
+	return t.carryOut(ctx, in, r)
+}
+
+// putBack gives an instance that is stopped its own type back.
+func (t *Transport) putBack(ctx context.Context, id, token string) error {
+	all, _, _, err := t.describeIDs(ctx, []string{id})
+	if err == nil {
+		_, err = t.settle(ctx, all[id], token, true)
+	}
+	if err == nil {
+		return nil
+	}
+	out := transport.Error{Err: err, Message: err.Error()}
+	if e := (*transport.Error)(nil); errors.As(err, &e) {
+		out = *e
+	}
+	out.Message = "it was asked to stop, but may not have its own type back yet: " + out.Message
+	return &out
+}
