@@ -28,6 +28,9 @@
 //	public    = false            # probe the public address
 //	status_checks = false        # READY only when EC2's status checks are ok
 //	stale_for = "30s"            # for how long answers may show the past
+//	instance_types = ["g5.2xlarge", "g4dn.4xlarge"] # plan B: what to start an instance as where EC2 lacks its type
+//	instance_types_after = 3     # after how many refusals in a row
+//	put_type_back = true         # its own type comes back when it has stopped
 //	lane      = "farm-account"   # shares one rate with other studios; default: the studio's id
 //	endpoint  = "https://ec2.us-west-2.amazonaws.com"
 //

@@ -14,14 +14,32 @@ type ec2Driver struct {
 }
 
 func readEC2(t *table, p probe.Probe) driver {
-	return &ec2Driver{account: readAccount(t), config: ec2.Config{
+	d := &ec2Driver{account: readAccount(t)}
+	d.config = ec2.Config{
 		Tag:          t.text("tag"),
 		Tags:         t.pairs("tags", notEmpty),
 		StatusChecks: t.yes("status_checks"),
 		Probe:        p,
 		Public:       t.yes("public"),
 		StaleFor:     t.duration("stale_for"),
-	}}
+	}
+	planB(t, &d.config)
+	return d
+}
+
+// planB reads what goes with instance_types.
+func planB(t *table, c *ec2.Config) {
+	c.InstanceTypes = t.texts("instance_types")
+	if err := (ec2.Config{InstanceTypes: c.InstanceTypes}).Valid(); err != nil {
+		t.wrong("instance_types", "it %s", cutPrefix(err, "ec2: Config.InstanceTypes "))
+	}
+	c.InstanceTypesAfter = t.count("instance_types_after")
+	c.PutTypeBack = t.yes("put_type_back")
+	for _, key := range []string{"instance_types_after", "put_type_back"} {
+		if t.has(key) && !t.has("instance_types") {
+			t.wrong(key, "there are no types to change to: it goes with instance_types")
+		}
+	}
 }
 
 func notEmpty(t *table, name string) {

@@ -55,7 +55,8 @@ type Config struct {
 	StaleFor time.Duration
 }
 
-func (c Config) check() error {
+// Valid reports what [New] would refuse of c.
+func (c Config) Valid() error {
 	if err := c.Probe.Valid(); err != nil {
 		return fmt.Errorf("ec2: Config.Probe: %w", err)
 	}
@@ -132,7 +133,7 @@ func NewFromConfig(cfg aws.Config, config Config) (*Transport, error) {
 // call sends once. It fails if config has a bad value, and if the client has no
 // region or no credentials.
 func New(client *ec2.Client, config Config) (*Transport, error) {
-	if err := config.check(); err != nil {
+	if err := config.Valid(); err != nil {
 		return nil, err
 	}
 	o := client.Options()
