@@ -263,17 +263,33 @@ func (c *cloud) effects(id string) int {
 	return c.starts[id]
 }
 
+// address is the proxy's, for a process of its own: what was set up so far holds
+// for its calls.
+func (c *cloud) address() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.url
+}
+
+// faultOf is what happens to a call on its way.
+func (c *cloud) faultOf(r request) *fault {
+	c.mu.Lock()
+	ask := c.fault
+	c.mu.Unlock()
+	if ask != nil {
+		if own := ask(r); own != nil {
+			return own
+		}
+	}
+	return &fault{}
+}
+
 // ServeHTTP is the proxy.
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	form, _ := url.ParseQuery(string(body))
 	req := requestOf(form)
-	f := &fault{}
-	if c.fault != nil {
-		if own := c.fault(req); own != nil {
-			f = own
-		}
-	}
+	f := c.faultOf(req)
 	if req.action == "StartInstances" && c.lose.CompareAndSwap(true, false) {
 		f.lose = true
 	}

@@ -1,12 +1,10 @@
 package ec2_test
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/transport/ec2"
 
@@ -24,13 +23,16 @@ import (
 
 // The promise test over EC2: starts by a process that is killed again and again,
 // over a wire that loses answers and shows the past.
-const crashEnv = "ROUSE_EC2_CRASH_HOST" // file, endpoint, region and ids, in the host's process
+const crashEnv = "ROUSE_EC2_CRASH_HOST" // file, endpoint, region, ids and types, in the host's process
 
 // crashHost asks for everything, and ends when all has ended.
 func crashHost(env string) error {
 	args := strings.Split(env, "|")
-	tr, err := ec2.NewFromConfig(aws.Config{Region: args[2], BaseEndpoint: aws.String(args[1]), Credentials: keys(secret)},
-		ec2.Config{StaleFor: 300 * time.Millisecond})
+	cfg := ec2.Config{StaleFor: 300 * time.Millisecond}
+	if args[4] != "" {
+		cfg.InstanceTypes, cfg.InstanceTypesAfter = strings.Split(args[4], ","), 1
+	}
+	tr, err := ec2.NewFromConfig(aws.Config{Region: args[2], BaseEndpoint: aws.String(args[1]), Credentials: keys(secret)}, cfg)
 	if err != nil {
 		return err
 	}
@@ -60,7 +62,7 @@ func crashHost(env string) error {
 		if err != nil {
 			return err
 		}
-		op, err := e.Wait(ctx, r.Operation.ID)
+		op, err := insist(ctx, e, r.Operation.ID)
 		if err != nil {
 			return err
 		}
@@ -69,81 +71,97 @@ func crashHost(env string) error {
 	return nil
 }
 
-func TestCrash(t *testing.T) {
-	t.Parallel()
-	rnd := scale.Rand(scale.Seed(t))
-	kills := scale.Of(t, 3, 8, 100)
-	c := newCloud(t)
-	ids := c.stopped(scale.Of(t, 20, 60, 500), nil)
-	c.boot, c.stale = 400*time.Millisecond, 150*time.Millisecond
-	var calls, lost atomic.Int64
-	c.fault = func(r request) *fault {
-		if r.action != "StartInstances" {
-			return nil
+// insist waits for an operation, and has it tried again rather than wait the
+// minutes that a want of capacity takes.
+func insist(ctx context.Context, e *engine.Engine, id engine.ID) (engine.Operation, error) {
+	for {
+		short, done := context.WithTimeout(ctx, 250*time.Millisecond)
+		op, err := e.Wait(short, id)
+		done()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return op, err
 		}
-		switch calls.Add(1) % 8 {
-		case 1: // on its way back: the effect has happened
-			lost.Add(1)
-			return &fault{lose: true}
-		case 2: // on its way to EC2
-			return &fault{drop: true}
-		case 4:
-			lost.Add(1)
-			return &fault{after: true, status: 500, code: "InternalError", message: "after the effect"}
-		case 5:
-			return &fault{status: 503, code: "RequestLimitExceeded", message: "slow down"}
+		if err := e.RetryNow(ctx, id); err != nil {
+			return op, err
 		}
+	}
+}
+
+// wear is a wire that loses what happens at every turn.
+type wear struct{ calls, lost atomic.Int64 }
+
+func (w *wear) fault(r request) *fault {
+	if !slices.Contains(changing, r.action) {
 		return nil
 	}
-	env := strings.Join([]string{filepath.Join(t.TempDir(), "rouse.db"), c.url, c.region, strings.Join(ids, ",")}, "|")
-	for range kills {
-		host := startHost(t, env)
-		time.Sleep(100*time.Millisecond + time.Duration(rnd.Int64N(int64(500*time.Millisecond)))) // a real process: real time
-		_ = host.cmd.Process.Kill()
-		<-host.ended
-		_ = host.cmd.Wait()
+	switch w.calls.Add(1) % 8 {
+	case 1: // on its way back: the effect has happened
+		w.lost.Add(1)
+		return &fault{lose: true}
+	case 2: // on its way to EC2
+		return &fault{drop: true}
+	case 4:
+		w.lost.Add(1)
+		return &fault{after: true, status: 500, code: "InternalError", message: "after the effect"}
+	case 5:
+		return &fault{status: 503, code: "RequestLimitExceeded", message: "slow down"}
 	}
-	host := startHost(t, env)
-	<-host.ended
-	if err := host.cmd.Wait(); err != nil {
+	return nil
+}
+
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.boot, c.stale = 400*time.Millisecond, 150*time.Millisecond
+	for _, id := range c.survives(scale.Of(t, 20, 60, 500), scale.Of(t, 3, 8, 100), "") {
+		if c.effects(id) != 1 {
+			t.Errorf("%s was started %d times, want once", id, c.effects(id))
+		}
+	}
+}
+
+// TestCrashPlanB: the same where EC2 has no capacity for what was asked for.
+func TestCrashPlanB(t *testing.T) {
+	t.Parallel()
+	m := newProxy(t, newRAM(t)).market(own, second)
+	m.boot, m.stale = 400*time.Millisecond, 150*time.Millisecond
+	for _, id := range m.survives(scale.Of(t, 2, 12, 100), scale.Of(t, 2, 20, 300), second+","+third) {
+		m.want(id, third, 1)
+	}
+}
+
+// survives has n instances started by a host that is killed so many times.
+func (c *cloud) survives(n, kills int, plan string) []string {
+	t := c.t
+	t.Helper()
+	rnd := scale.Rand(scale.Seed(t))
+	ids := c.stopped(n, nil)
+	var w wear
+	c.fault = w.fault
+	env := strings.Join([]string{filepath.Join(t.TempDir(), "rouse.db"), c.address(), c.region, strings.Join(ids, ","), plan}, "|")
+	said := map[string]string{}
+	host := func() *child.Process {
+		return child.Start(t, child.Self(t, crashEnv, env), func(line string) {
+			id, phase, _ := strings.Cut(line, " ")
+			said[id] = phase
+		})
+	}
+	for range kills {
+		p := host()
+		time.Sleep(100*time.Millisecond + time.Duration(rnd.Int64N(int64(500*time.Millisecond)))) // a real process: real time
+		p.Kill()
+	}
+	if err := host().Wait(); err != nil {
 		t.Errorf("the last host: %v", err)
 	}
 	for _, id := range ids {
-		if host.said[id] != string(fsm.Succeeded) || c.effects(id) != 1 {
-			t.Errorf("%s ended %q and was started %d times, want once", id, host.said[id], c.effects(id))
+		if said[id] != string(fsm.Succeeded) {
+			t.Errorf("%s ended %q", id, said[id])
 		}
 	}
-	t.Logf("%d kills, %d calls to StartInstances, %d of whose answers were lost after the effect", kills, calls.Load(), lost.Load())
-	if lost.Load() < int64(scale.Of(t, 1, 3, 3)) {
+	t.Logf("%d kills, %d calls that change something, %d of whose answers were lost after the effect", kills, w.calls.Load(), w.lost.Load())
+	if w.lost.Load() < int64(scale.Of(t, 1, 3, 3)) {
 		t.Error("hardly an answer was lost: the test is too kind")
 	}
-}
-
-type hostProcess struct {
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when all that it said is in said
-	said  map[string]string
-}
-
-func startHost(t *testing.T, env string) hostProcess {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
-	cmd.Env = append(os.Environ(), crashEnv+"="+env)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	h := hostProcess{cmd: cmd, ended: make(chan struct{}), said: map[string]string{}}
-	go func() { // ends with the host
-		defer close(h.ended)
-		for in := bufio.NewScanner(out); in.Scan(); {
-			id, phase, _ := strings.Cut(in.Text(), " ")
-			h.said[id] = phase
-		}
-	}()
-	return h
+	return ids
 }
