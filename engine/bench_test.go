@@ -27,6 +27,7 @@ type bench struct {
 	path   string
 	studio *studio.Studio
 	cfg    Config
+	db     bolt.Config
 	skew   atomic.Int64 // of the wall clock, in nanoseconds; it jumps when this changes
 	end    func()       // ends the Run that goes on
 	wire   wire
@@ -73,7 +74,7 @@ func scenario(t *testing.T, provider studio.Config, c Config, f func(b *bench)) 
 
 func (b *bench) open(t transport.Transport) {
 	b.Helper()
-	s, err := bolt.Open(b.path, bolt.Config{})
+	s, err := bolt.Open(b.path, b.db)
 	if err != nil {
 		b.Fatal(err)
 	}

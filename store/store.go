@@ -174,5 +174,6 @@ type Stats struct {
 	First, Head uint64 // the feed's sequences; First > Head: it is empty
 	Bytes       int64  // of the file or database; 0: not known
 	FreeBytes   int64  // of those, free for use
+	Full        error  // why starts are refused for want of room, an ErrFull; nil: they are not
 	Quarantined int    // damaged records set aside since the store was opened
 }

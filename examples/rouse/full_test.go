@@ -42,6 +42,12 @@ func TestFullDisk(t *testing.T) {
 		}
 		break
 	}
+	if status, text := rouse("stats"); status != 0 || !strings.Contains(text, "no start is taken") {
+		t.Errorf("stats of a full database: status %d: %s", status, text)
+	}
+	if status, text := rouse("cancel", "lab", "ws-0"); status != 0 { // what is queued goes on
+		t.Errorf("full: status %d: %s", status, text)
+	}
 	if err := os.Remove(filepath.Join(dir, "others")); err != nil {
 		t.Fatal(err)
 	}

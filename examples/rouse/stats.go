@@ -21,6 +21,7 @@ type statsRecord struct {
 	LastEvent   uint64            `json:"lastEvent"`
 	Bytes       int64             `json:"bytes"`
 	FreeBytes   int64             `json:"freeBytes"`
+	Full        string            `json:"full,omitempty"`
 	Quarantined int               `json:"quarantined"`
 	Lanes       []laneStatsRecord `json:"lanes,omitempty"`
 }
@@ -53,6 +54,9 @@ func (t *tool) stats(ctx context.Context, d *desk) error {
 			Path: d.path, StoreID: s.StoreID, Operations: s.Operations, FirstEvent: s.First, LastEvent: s.Head,
 			Bytes: s.Bytes, FreeBytes: s.FreeBytes, Quarantined: s.Quarantined,
 		}
+		if s.Full != nil {
+			r.Full = plain(s.Full)
+		}
 		for _, l := range s.Lanes {
 			r.Lanes = append(r.Lanes, laneStatsRecord{Lane: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, RetryAfter: l.RetryAfter})
 		}
@@ -60,6 +64,9 @@ func (t *tool) stats(ctx context.Context, d *desk) error {
 		return nil
 	}
 	t.screen.say("%-12s %s (%s, %s of it free)", "database", d.path, size(s.Bytes), size(s.FreeBytes))
+	if s.Full != nil {
+		t.screen.say("%-12s no start is taken: %s", "full", plain(s.Full))
+	}
 	for _, p := range fsm.Phases() {
 		t.screen.say("%-12s %d", strings.ToLower(string(p)), s.Operations[p])
 	}

@@ -19,7 +19,8 @@ type changed struct {
 }
 
 // Apply implements store.Store. A call with very many changes takes several
-// commits.
+// commits, and so does one for which there is little room: what a commit replaces
+// is free for the next.
 func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, error) {
 	todo := make([]changed, len(changes))
 	for i, c := range changes {
@@ -29,8 +30,9 @@ func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, err
 		}
 	}
 	out := make([]error, 0, len(changes))
-	for first := 0; first < len(todo) || first == 0; first += maxRequest {
-		part := todo[first:min(first+maxRequest, len(todo))]
+	size := maxRequest
+	for first := 0; first < len(todo) || first == 0; {
+		part := todo[first:min(first+size, len(todo))]
 		var results []error
 		err := s.commit(ctx, len(part), func(b *batch) error {
 			results = make([]error, len(part))
@@ -42,10 +44,15 @@ func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, err
 			}
 			return nil
 		})
+		if len(part) > 1 && errors.Is(err, store.ErrFull) {
+			size = len(part) / 2
+			continue
+		}
 		if err != nil {
 			return nil, partial(err, first > 0)
 		}
 		out = append(out, results...)
+		first += size
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -26,8 +27,14 @@ type request struct {
 	// refuses this request alone.
 	write func(b *batch) error
 	size  int // about how many records
-	err   error
-	done  chan struct{}
+	// adds reports whether it adds operations, of size records in about so many
+	// bytes: that is refused where there is too little room. Nil: it does not,
+	// and may use what is kept.
+	adds    func(b *batch) (bool, error)
+	bytes   int64
+	refused error // why it was left out of the transaction
+	err     error
+	done    chan struct{}
 }
 
 // queue is where requests wait.
@@ -56,10 +63,15 @@ const (
 
 // commit hands write to the committer and waits until it is durable.
 func (s *Store) commit(ctx context.Context, size int, write func(b *batch) error) error {
+	return s.submit(ctx, &request{write: write, size: size})
+}
+
+// submit hands a request to the committer and waits until it is durable.
+func (s *Store) submit(ctx context.Context, r *request) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	r := &request{write: write, size: size, done: make(chan struct{})}
+	r.done = make(chan struct{})
 	s.queue.mu.Lock()
 	s.queue.waiting = append(s.queue.waiting, r)
 	s.queue.mu.Unlock()
@@ -151,13 +163,17 @@ func (s *Store) take(grouped bool) []*request {
 
 func answer(rs []*request, err error) {
 	for _, r := range rs {
-		r.err = err
+		if r.err = err; r.refused != nil {
+			r.err = r.refused
+		}
 		close(r.done)
 	}
 }
 
 // commitAll commits the requests in one transaction and answers them. One that
-// goes wrong is answered and left out, and the others are tried without it.
+// goes wrong is answered and left out, and the others are tried without it. If
+// there is no room for all at once there may be for half of them: what a commit
+// replaces is free for the next.
 func (s *Store) commitAll(rs []*request) {
 	for len(rs) > 0 {
 		b, bad, err := s.transact(rs)
@@ -166,6 +182,10 @@ func (s *Store) commitAll(rs []*request) {
 			rs = append(rs[:bad:bad], rs[bad+1:]...)
 			continue
 		}
+		if errors.Is(err, errNothing) {
+			answer(rs, nil)
+			return
+		}
 		if s.committed != nil {
 			s.committed(err)
 		}
@@ -173,6 +193,11 @@ func (s *Store) commitAll(rs []*request) {
 			s.accept(b, 0)
 		} else {
 			err = s.judge(b, err)
+		}
+		if half := len(rs) / 2; half > 0 && errors.Is(err, store.ErrFull) {
+			s.commitAll(rs[:half:half])
+			s.commitAll(rs[half:])
+			return
 		}
 		answer(rs, err)
 		return
@@ -203,16 +228,30 @@ func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
 		if b, err = s.newBatch(tx, size); err != nil {
 			return err
 		}
+		if err := b.refuseStarts(rs); err != nil {
+			return err
+		}
+		written := 0
 		for i, r := range rs {
+			if r.refused != nil {
+				continue
+			}
 			if err := r.write(b); err != nil {
 				bad = i
 				return err
 			}
+			written++
+		}
+		if written == 0 {
+			return errNothing
 		}
 		return tx.Commit()
 	})
 	return b, bad, err
 }
+
+// errNothing rolls back a transaction in which nothing was written.
+var errNothing = errors.New("bolt: nothing to write")
 
 // finish rolls back what was not committed. After a panic of bbolt it may not
 // succeed, and then closing the file would wait for ever.
@@ -258,6 +297,7 @@ type batch struct {
 	buckets
 	s       *Store
 	id      int
+	active  int // operations, when it began
 	seq     uint64
 	link    link
 	pruned  uint64
@@ -279,7 +319,7 @@ func (s *Store) newBatch(tx *bbolt.Tx, size int) (*batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &batch{
-		buckets: bs, s: s, id: tx.ID(), seq: s.seq, link: s.link, pruned: s.pruned,
+		buckets: bs, s: s, id: tx.ID(), active: s.index.active, seq: s.seq, link: s.link, pruned: s.pruned,
 		created: map[transport.Ref]rowID{}, changes: make([]change, 0, size),
 	}, nil
 }

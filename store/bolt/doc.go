@@ -38,7 +38,14 @@
 //     nothing that it refuses. It walks all pages of the file by itself before
 //     bbolt, which trusts them, sees it. A crash while a file is made leaves no half of
 //     one.
-//  6. One process at a time: a lock beside the file is held from Open to Close,
+//  6. Starts are refused with store.ErrFull before there is no room: while the
+//     file, under Config.MaxSize and with what its disk has left, could not hold
+//     what the active operations need to end. Up to 4 MiB of that are free pages
+//     of the file that have their blocks on the disk, so that some thousands of
+//     operations go on and end even where other programs take the disk to the last
+//     byte. A request that joins or repeats what is stored is answered all the same.
+//     When there is room again, starts are taken again; nothing is opened anew.
+//  7. One process at a time: a lock beside the file is held from Open to Close,
 //     and says who holds it.
 //
 // # Concurrency
@@ -64,6 +71,11 @@
 // A copy of the file made while it is open is no backup: use [Store.Backup]. A
 // backup that is opened is a store of its own: its active operations count as
 // perhaps sent, since the original may have sent them.
+//
+// The reserve of guarantee 6 counts 1 KiB for each active operation: those with
+// very long ids and errors may need more. On a file system that writes every page
+// to a new place (btrfs, ZFS), and on Windows, the file's own part of it is not sure
+// to be on the disk; what does not fit is then refused, and tried again.
 //
 // The file does not shrink while it is open. Pruning makes room in it, and Open
 // compacts it when more than half is free. On Windows it is as long as its

@@ -33,13 +33,17 @@ func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enq
 	}
 	for first := 0; first < len(wants) || first == 0; first += maxRequest {
 		part := wants[first:min(first+maxRequest, len(wants))]
-		err := s.commit(ctx, len(part), func(b *batch) error {
-			for i := range part {
-				if err := b.enqueue(&part[i]); err != nil {
-					return err
+		err := s.submit(ctx, &request{
+			size: len(part), bytes: bytesOf(part),
+			write: func(b *batch) error {
+				for i := range part {
+					if err := b.enqueue(&part[i]); err != nil {
+						return err
+					}
 				}
-			}
-			return nil
+				return nil
+			},
+			adds: func(b *batch) (bool, error) { return b.createsAny(part) },
 		})
 		if err != nil {
 			return nil, partial(err, first > 0)
@@ -59,6 +63,15 @@ func partial(err error, some bool) error {
 		return fmt.Errorf("%w: no space for all of it", store.ErrUnknown)
 	}
 	return err
+}
+
+// bytesOf is about how many bytes of pages new operations take.
+func bytesOf(wants []wanted) (n int64) {
+	const each = 128 // keys, elements and what is left of the pages
+	for i := range wants {
+		n += int64(len(wants[i].record) + len(wants[i].event) + len(wants[i].op.ClientToken) + each)
+	}
+	return n
 }
 
 // want encodes o, which gets the version of a new record.
@@ -81,32 +94,48 @@ func want(o *store.Operation) (wanted, error) {
 	return w, err
 }
 
-// enqueue looks up who stands in the way, lets the port's rules decide, and
-// stores what they say.
-func (b *batch) enqueue(w *wanted) error {
-	w.other = nil
+// decide looks up who stands in the way, and lets the port's rules decide.
+func (b *batch) decide(w *wanted) (out store.Enqueued, verdict store.Verdict, err error) {
 	want := *w.op
 	want.Version = 0 // of what is not stored
 	taken := b.ops.Get(w.key[:]) != nil
 	var byToken *store.Operation
-	var err error
 	if !taken && want.ClientToken == string(want.ID) {
 		byToken, err = b.byRow(want.ClientToken) // nothing has it as its id
 	} else {
 		byToken, err = b.byToken(want.ClientToken)
 	}
 	if err != nil { // what its holder says cannot be read: this item alone
-		w.other = &store.Enqueued{Operation: want, Err: b.s.named(err)}
-		return nil
+		return store.Enqueued{Operation: want, Err: b.s.named(err)}, store.Refuse, nil
 	}
 	active, err := b.activeOf(want.Ref, w.head.session)
 	if err != nil {
-		return err
+		return out, store.Refuse, err
 	}
-	out, verdict := store.Decide(want, byToken, active)
+	out, verdict = store.Decide(want, byToken, active)
+	if verdict == store.Create && taken {
+		err = fmt.Errorf("bolt: operation id %s is taken", want.ID)
+	}
+	return out, verdict, err
+}
+
+// createsAny reports whether one of wants is a new operation.
+func (b *batch) createsAny(wants []wanted) (bool, error) {
+	for i := range wants {
+		if _, verdict, err := b.decide(&wants[i]); err != nil || verdict == store.Create {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// enqueue stores what was decided.
+func (b *batch) enqueue(w *wanted) error {
+	w.other = nil
+	out, verdict, err := b.decide(w)
 	switch {
-	case verdict == store.Create && taken:
-		return fmt.Errorf("bolt: operation id %s is taken", want.ID)
+	case err != nil:
+		return err
 	case verdict == store.Create:
 		return b.create(w)
 	}

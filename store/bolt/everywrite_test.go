@@ -73,6 +73,28 @@ func TestEveryWriteFails(t *testing.T) {
 	everyFault(t, w, stride, true, faults(), func(x *trouble, c *Config) { c.opened = x.writes })
 }
 
+// TestEveryGrowthFails is TestEveryWriteFails for the growths of the file, which
+// the committer makes before bbolt has to.
+func TestEveryGrowthFails(t *testing.T) {
+	t.Parallel()
+	seed := scale.Seed(t)
+	w := newWorkload(t, seed, scale.Of(t, 30, 150, 600))
+	stride := scale.Of(t, 7, 1, 1)
+	kinds := []fault{faults()[0], faults()[1], faults()[3]}
+	everyFault(t, w, stride, false, kinds, func(x *trouble, c *Config) {
+		c.growBy = 1 // as little as it can
+		c.growing = func(do func() error) error {
+			if !x.strikes() {
+				return do()
+			}
+			if x.wrote(1) == 1 {
+				_ = do()
+			}
+			return x.err
+		}
+	})
+}
+
 // everyFault runs the workload with each operation of a kind going wrong, a
 // stride apart. commits says that some of them come after a commit's meta page
 // is written.

@@ -9,13 +9,14 @@ import (
 	"syscall"
 
 	bbolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/rouse-dev/rouse/store"
 )
 
 // noSpace lists the errors that say there is no room, and nothing worse.
 func noSpace() []error {
-	return []error{syscall.ENOSPC, errQuota, syscall.EFBIG}
+	return []error{syscall.ENOSPC, errQuota, syscall.EFBIG, berrors.ErrMaxSizeReached}
 }
 
 // isFull reports whether err says that there is no room. bbolt keeps only the

@@ -22,6 +22,9 @@ import (
 // the file takes. Of a file that it refuses it alters nothing: ErrForeign,
 // ErrReadOnly, ErrNetworkFS, ErrNewer, or a *CorruptError.
 func Open(path string, c Config) (*Store, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	c = c.withDefaults()
 	path, err := realPath(path)
 	if err != nil {
@@ -176,7 +179,12 @@ func checkSchema(tx *bbolt.Tx) error {
 // openBolt opens a bbolt file. A panic in bbolt, which trusts what it maps,
 // becomes a *CorruptError, and leaves no file open.
 func openBolt(path string, o *bbolt.Options) (*bbolt.DB, error) {
-	var file *os.File
+	db, _, err := openBoltFile(path, o)
+	return db, err
+}
+
+// openBoltFile is openBolt for who needs the file that bbolt has open too.
+func openBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, err error) {
 	// The list takes the first page that fits. The map takes any: after some
 	// large prunings nothing is left in one piece that could hold the list of
 	// free pages itself, and the file grows for ever.
@@ -186,26 +194,25 @@ func openBolt(path string, o *bbolt.Options) (*bbolt.DB, error) {
 		file = f
 		return f, err
 	}
-	var db *bbolt.DB
-	err := guard(path, func() (err error) {
+	err = guard(path, func() (err error) {
 		db, err = bbolt.Open(path, 0o600, o)
 		return err
 	})
 	var c *CorruptError
 	switch {
 	case err == nil:
-		return db, nil
+		return db, file, nil
 	case errors.As(err, &c):
 		if file != nil {
 			_ = file.Close()
 		}
-		return nil, err
+		return nil, nil, err
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, &LockedError{Path: path}
+		return nil, nil, &LockedError{Path: path}
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, &CorruptError{Path: path, Detail: err.Error()}
+		return nil, nil, &CorruptError{Path: path, Detail: err.Error()}
 	}
-	return nil, fmt.Errorf("bolt: opening %s: %w", path, asFull(err))
+	return nil, nil, fmt.Errorf("bolt: opening %s: %w", path, asFull(err))
 }
 
 // openDB opens the file for writing, and returns the transaction that stands in
@@ -217,12 +224,19 @@ func (s *Store) openDB() (tx int, err error) {
 		// this. On Windows the file itself would get that size.
 		o.InitialMmapSize = 1 << 30
 	}
-	db, err := openBolt(s.path, o)
+	if s.config.MaxSize > 0 { // what is kept for operations to end is bound by it too
+		size, err := fileSize(s.path)
+		if err != nil {
+			return 0, err
+		}
+		o.MaxSize = int(max(size, s.config.MaxSize))
+	}
+	db, file, err := openBoltFile(s.path, o)
 	if err != nil {
 		return 0, err
 	}
-	db.AllocSize = 4 << 20
-	s.db = db
+	db.AllocSize = 0 // makeRoom is ahead of it; where it is not, a page counts
+	s.db, s.space = db, space{file: file}
 	if s.config.opened != nil {
 		s.config.opened(db)
 	}

@@ -22,11 +22,11 @@ func TestPowerCut(t *testing.T) {
 	for i := range scale.Times(t, 2, 12, 400) {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			w := newWorkload(t, seed+uint64(i), steps) //nolint:gosec // small
-			alloc := 0
+			var growBy int64
 			if i%2 == 0 {
-				alloc = 8192 // the file grows again and again
+				growBy = 8192 // the file grows again and again
 			}
-			p := w.tape(t, alloc)
+			p := w.tape(t, growBy)
 			share := runtime.GOMAXPROCS(0)
 			for first := range share {
 				t.Run(fmt.Sprint(first), func(t *testing.T) {
@@ -64,11 +64,11 @@ func (c *cutter) cut(first, share, each int) (images int64) {
 }
 
 // tape runs the workload and returns what was written: a commit for each step.
-func (w *workload) tape(t *testing.T, alloc int) *tape {
+func (w *workload) tape(t *testing.T, growBy int64) *tape {
 	path := quickPath(t)
 	openTest(t, path, Config{}).Close()
-	p, opened := record(t, path, alloc)
-	s := openTest(t, path, Config{opened: opened})
+	p, opened := record(t, path)
+	s := openTest(t, path, Config{opened: opened, growBy: growBy})
 	for k, st := range w.steps {
 		if _, err := st.do(t.Context(), s); err != nil {
 			t.Fatalf("step %d (%s): %v", k, st.name, err)

@@ -16,16 +16,10 @@ import (
 // test binary: it opens that file and writes to it until it is killed.
 const childPath = "ROUSE_TEST_CHILD"
 
-// childLimited is set if that process is to fill its file to a limit instead.
-const childLimited = "ROUSE_TEST_LIMITED"
-
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
 		run := killed
-		switch {
-		case os.Getenv(childLimited) != "":
-			run = fillLimited
-		case os.Getenv(childTraced) != "":
+		if os.Getenv(childTraced) != "" {
 			run = traced
 		}
 		if err := run(path, os.Stdout); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -27,10 +28,26 @@ type Config struct {
 	// hosts must never open it at once, and locks may not prevent it there.
 	// Defaults to false.
 	AllowNetworkFS bool
+	// MaxSize is how large the file may become, in bytes, at least 1 MiB. Starts
+	// are refused with store.ErrFull while what the active operations need to end
+	// would not fit any more; see the package's guarantees. A file that is larger
+	// already is opened, and does not grow. Defaults to 0: as large as the disk
+	// allows.
+	MaxSize int64
 
 	noSync bool            // tests: a crash of the machine is not what they are about
 	sparse int64           // tests: how large a file is compacted; 0: as compactFrom says
 	opened func(*bbolt.DB) // tests: called with the file whenever it is opened for writing
+
+	growBy  int64                       // tests: growStep
+	growing func(do func() error) error // tests: what makes the file grow
+}
+
+func (c Config) check() error {
+	if c.MaxSize != 0 && (c.MaxSize < minMaxSize || c.MaxSize > math.MaxInt) {
+		return fmt.Errorf("bolt: Config.MaxSize is %d: it must be 0 or at least %d", c.MaxSize, minMaxSize)
+	}
+	return nil
 }
 
 func (c Config) withDefaults() Config {
@@ -42,6 +59,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.sparse == 0 {
 		c.sparse = compactFrom
+	}
+	if c.growBy == 0 {
+		c.growBy = growStep
+	}
+	if c.growing == nil {
+		c.growing = func(do func() error) error { return do() }
 	}
 	return c
 }
@@ -76,6 +99,7 @@ type Store struct {
 	stopped chan struct{}
 
 	queue     queue
+	space     space       // the committer's, and Open's before it
 	file      os.FileInfo // the file that is open
 	stuck     bool        // the committer's, until it ends: bbolt did not let go of its lock
 	committed func(error) // tests: called between a commit and its verdict
@@ -165,9 +189,16 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		free := s.db.Stats().FreePageN + s.db.Stats().PendingPageN
 		page := s.db.Info().PageSize
 		size, err := fileSize(s.path)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		active := s.index.active
+		s.mu.Unlock()
 		out.Bytes = size
 		out.FreeBytes = int64(free)*int64(page) + max(0, size-b.tx.Size())
-		return err
+		out.Full = s.full(b.tx, size, active)
+		return nil
 	})
 	if err != nil {
 		return store.Stats{}, err

@@ -38,17 +38,14 @@ type tape struct {
 }
 
 // record returns a hook for Config.opened that tapes the commits to the file at
-// path from now on. The file grows by alloc; 0: as always.
-func record(t testing.TB, path string, alloc int) (*tape, func(*bbolt.DB)) {
+// path from now on.
+func record(t testing.TB, path string) (*tape, func(*bbolt.DB)) {
 	t.Helper()
 	p := &tape{}
 	var now taped
 	return p, func(db *bbolt.DB) {
 		if len(p.base) > 0 {
 			t.Fatal("the file was opened twice: what its tape holds is not one history")
-		}
-		if alloc > 0 {
-			db.AllocSize = alloc
 		}
 		p.pageSize = db.Info().PageSize
 		var err error

@@ -1,0 +1,30 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// allocate gives a part of a file its blocks, and makes the file longer if the
+// part is behind its end. What stands there stays. The error wraps
+// errors.ErrUnsupported where the file system cannot.
+func allocate(f *os.File, from, to int64) error {
+	if from >= to {
+		return nil
+	}
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, from, to-from) //nolint:gosec // a descriptor
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
+			return errors.ErrUnsupported
+		default:
+			return fmt.Errorf("allocating %d bytes: %w", to-from, err)
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// blocksOf is how much of a file is on the disk, in bytes.
+func blocksOf(info os.FileInfo) (int64, bool) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return st.Blocks * 512, true
+}
+
+// childTest is set in a process that runs one test of this binary.
+const childTest = "ROUSE_TEST_ALONE"
+
+// alone reports whether this process is one that attr describes, which runs this
+// test and no other; if not, it starts one, and its verdict is the test's. Where
+// that is not allowed the test is skipped, but not where CI must have seen it.
+func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
+	t.Helper()
+	if os.Getenv(childTest) != "" {
+		return true
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=0")
+	cmd.Env = append(os.Environ(), childTest+"=1")
+	cmd.SysProcAttr = attr
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err != nil && !errors.As(err, &exit):
+		skipOrFail(t, "no process of its own: "+err.Error())
+	case err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()):
+		t.Errorf("%v:\n%s", err, out)
+	default:
+		t.Logf("%s", out)
+	}
+	return false
+}
+
+// ownMounts describes a process whose mounts nobody else sees. A user may be
+// root of a namespace of his own.
+func ownMounts() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if uid := os.Getuid(); uid != 0 {
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: uid, Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	return attr
+}
+
+func skipOrFail(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// smallDisk mounts a disk of so many bytes; the mount ends with the process.
+func smallDisk(t *testing.T, size int64) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("mode=0700,size=%d", size)); err != nil {
+		skipOrFail(t, fmt.Sprintf("cannot mount a small disk: %v", err))
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Errorf("cannot unmount %s: %v", dir, err)
+		}
+	})
+	return dir
+}
+
+// eat writes a file until the disk is full.
+func eat(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for block := make([]byte, 4096); err == nil; {
+		_, err = f.Write(block)
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+}
+
+// TestFullDisk: on disks of many sizes starts are refused before there is no
+// room, and all that was acknowledged ends even if some other program then takes
+// the rest to the last byte. With room again, starts are taken without a restart.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	if !alone(t, ownMounts()) {
+		return
+	}
+	rng := scale.Rand(scale.Seed(t))
+	runs, starts := scale.Of(t, 3, 20, 1000), 0
+	for i := range runs {
+		t.Run("", func(t *testing.T) {
+			starts += fullDisk(t, rng, 1<<20<<(i%4)+rng.Int64N(1<<19), i%3)
+		})
+	}
+	t.Logf("%d disks, %d starts acknowledged", runs, starts)
+}
+
+// fullDisk is one disk. how: 0, the store itself fills it; 1, another program
+// takes the rest then; 2, another has most of it from the beginning.
+func fullDisk(t *testing.T, rng *rand.Rand, size int64, how int) int {
+	dir := smallDisk(t, size)
+	others := filepath.Join(dir, "others")
+	f := &fullness{T: t, path: filepath.Join(dir, "rouse.db"), rng: rng}
+	switch how {
+	case 1:
+		f.fullest = func() { eat(t, others) }
+		f.relieve = func() int64 { return remove(t, others) }
+	case 2:
+		if err := os.WriteFile(others, make([]byte, (size-1<<20)*int64(rng.IntN(100))/100), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f.fullest = func() { eat(t, others+"2") }
+		f.relieve = func() int64 { return remove(t, others) + remove(t, others+"2") }
+	}
+	return f.run()
+}
+
+// remove removes a file and says how large it was.
+func remove(t *testing.T, path string) int64 {
+	t.Helper()
+	size, err := fileSize(path)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
+}
+
+// TestDiskFullFromTheBeginning: no file is made, none is left behind, and one
+// that was there already opens and shows what it has.
+func TestDiskFullFromTheBeginning(t *testing.T) {
+	t.Parallel()
+	if !alone(t, ownMounts()) {
+		return
+	}
+	dir := smallDisk(t, 2<<20)
+	path, others := filepath.Join(dir, "rouse.db"), filepath.Join(dir, "others")
+	eat(t, others)
+	if _, err := Open(path, Config{}); !errors.Is(err, store.ErrFull) {
+		t.Errorf("Open: %v, want ErrFull", err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range left {
+		if strings.Contains(e.Name(), tempInfix) || e.Name() == "rouse.db" {
+			t.Errorf("%s is left behind", e.Name())
+		}
+	}
+	remove(t, others)
+	s := openTest(t, path, Config{})
+	put(t, s, "a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eat(t, others)
+	s = openTest(t, path, Config{})
+	if n := clean(t, s); n != 1 {
+		t.Errorf("%d operations, want 1", n)
+	}
+}
+
+// TestFileSizeLimit meets a limit as the kernel enforces it on a process. The
+// disk has room, so nothing but the refusal tells.
+func TestFileSizeLimit(t *testing.T) {
+	t.Parallel()
+	if !alone(t, nil) {
+		return
+	}
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	rng := scale.Rand(scale.Seed(t))
+	for range scale.Of(t, 1, 10, 200) {
+		limit := syscall.Rlimit{Cur: 1<<20 + uint64(rng.IntN(8<<20)), Max: was.Max}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		f := &fullness{T: t, path: testPath(t), rng: rng, deaf: true, config: Config{noSync: true}}
+		f.relieve = func() int64 {
+			const more = 1 << 20
+			if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit.Cur + more, Max: was.Max}); err != nil {
+				t.Fatal(err)
+			}
+			return more
+		}
+		f.run()
+	}
+}

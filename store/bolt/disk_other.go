@@ -1,0 +1,11 @@
+//go:build !linux
+
+package bolt
+
+import (
+	"errors"
+	"os"
+)
+
+// allocate is for Linux only.
+func allocate(*os.File, int64, int64) error { return errors.ErrUnsupported }

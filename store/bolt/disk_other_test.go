@@ -1,0 +1,8 @@
+//go:build !linux
+
+package bolt
+
+import "os"
+
+// blocksOf is for Linux only.
+func blocksOf(os.FileInfo) (int64, bool) { return 0, false }
