@@ -55,7 +55,7 @@ func TestGuest(t *testing.T) {
 		func(p *process) bool { return strings.Contains(p.errOut.String(), "ws-042") },
 	} {
 		p := start()
-		until(t, fmt.Sprint("moment ", moment), func() bool { return reached(p) || ended(p) })
+		within(t, time.Minute, fmt.Sprint("moment ", moment), func() bool { return reached(p) || ended(p) })
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 		if p.cmd.ProcessState.ExitCode() == -1 {
@@ -87,15 +87,5 @@ func ended(p *process) bool {
 		return true
 	default:
 		return false
-	}
-}
-
-// until waits for something that a real process does.
-func until(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s never comes", what)
-		}
 	}
 }
