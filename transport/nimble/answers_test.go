@@ -150,6 +150,7 @@ func TestUnreadableAnswers(t *testing.T) {
 		`"state":1`, `"state":{}`, `"tags":[]`, `"tags":{"a":1}`, `"sessionId":5`, `"arn":false`, `"statusCode":["X"]`,
 		`"createdAt":"yesterday"`, `"createdAt":{}`, `"createdAt":true`, `"startedAt":1e300`, `"startedAt":-1e18`,
 		`"updatedAt":"2026-13-01T00:00:00Z"`, `"stoppedAt":"1700000000"`, `"stopAt":[]`, `"terminateAt":253402300800`,
+		`"createdAt":"9999-12-31T23:59:59-23:59"`, `"createdAt":"0000-01-01T00:00:00+00:01"`,
 	} {
 		rows[member] = say(200, `{"session":{`+member+`}}`)
 	}

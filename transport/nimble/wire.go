@@ -148,10 +148,11 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 			return nil
 		}
 		at, err := smithytime.ParseDateTime(text)
-		if err != nil {
+		at = at.UTC() // by which a year may come out that has no four digits
+		if err != nil || at.Year() < 0 || at.Year() > 9999 {
 			return fmt.Errorf("time %.40q is not ISO 8601", text)
 		}
-		t.Time = at.UTC()
+		t.Time = at
 		return nil
 	}
 	seconds, err := strconv.ParseFloat(string(b), 64)
