@@ -3,6 +3,7 @@ package nimble
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,6 +31,8 @@ func secretsOf(c aws.Credentials, h http.Header) secrets {
 			out = append(out, escaped)
 		}
 	}
+	// The longest first: one may hold another.
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
 	return out
 }
 
