@@ -12,7 +12,7 @@ import (
 // Action is what a call asks for.
 type Action uint8
 
-// The actions, one for each method of the provider.
+// The actions, one for each method of the provider. They are saved: append only.
 const (
 	Start Action = iota
 	Get

@@ -50,7 +50,8 @@
 //
 // # Caveats
 //
-// Everything is in memory, and a session stays there until it is deleted; a
+// Everything is in memory, unless the program keeps what [Studio.Save] returns
+// and goes on from it by [Load]. A session stays there until it is deleted; a
 // deleted one is shown as DELETED for an hour and then forgotten. There is one
 // principal, "studio", and no access control.
 package studio

@@ -1,0 +1,99 @@
+package studio
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// saved is a studio as Save writes it, as JSON. Members may be added.
+type saved struct {
+	Sessions []savedSession
+	Tokens   []savedToken `json:",omitempty"`
+	Created  uint64       `json:",omitempty"`
+}
+
+// savedSession is a session as it is, without its past.
+type savedSession struct {
+	transport.Session
+	Starts int          `json:",omitempty"` // what Effects returns
+	Calls  [actions]int // by which Fault draws
+	Next   *savedChange `json:",omitempty"`
+}
+
+type savedChange struct {
+	Event  fsm.Event
+	Due    time.Time
+	Code   string
+	Failed bool `json:",omitempty"`
+}
+
+type savedToken struct {
+	Action Action
+	Token  string
+	transport.Ref
+	At time.Time
+}
+
+// Save returns what [Load] makes the same studio of: its sessions, what becomes
+// of them and how often each was started, and the tokens that it knows; not
+// what reads would still show of the past, and not whether it is offline. It is
+// JSON, by studio and session.
+func (s *Studio) Save() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := saved{Sessions: []savedSession{}, Created: s.created}
+	for name, r := range s.studios {
+		for _, id := range r.ids {
+			x := r.sessions[id]
+			one := savedSession{Session: x.latest(), Starts: x.starts, Calls: x.calls}
+			one.Ref = transport.Ref{StudioID: name, SessionID: id}
+			if n := x.next; n.event != "" {
+				one.Next = &savedChange{n.event, n.due, n.code, n.failed}
+			}
+			out.Sessions = append(out.Sessions, one)
+		}
+	}
+	slices.SortStableFunc(out.Sessions, func(a, b savedSession) int { return strings.Compare(a.StudioID, b.StudioID) })
+	for _, u := range s.tokens.order {
+		out.Tokens = append(out.Tokens, savedToken{u.key.action, u.key.token, s.tokens.refs[u.key], u.at})
+	}
+	return json.Marshal(out)
+}
+
+// Load makes a studio of what [Studio.Save] returned. What came due meanwhile is
+// so when it is looked at.
+func Load(c Config, text []byte) (*Studio, error) {
+	var in saved
+	if err := json.Unmarshal(text, &in); err != nil {
+		return nil, fmt.Errorf("studio: what was saved cannot be read: %w", err)
+	}
+	s := New(c)
+	s.created = in.Created
+	for _, one := range in.Sessions {
+		if err := one.Check(); err != nil {
+			return nil, fmt.Errorf("studio: what was saved cannot be read: %w", err)
+		}
+		x := s.put(one.Ref, one.Session)
+		x.starts, x.calls = one.Starts, one.Calls
+		if n := one.Next; n != nil {
+			x.next = change{n.Event, n.Due, n.Code, n.Failed}
+		}
+		switch one.State {
+		case fsm.DeleteInProgress:
+			s.graves = append(s.graves, grave{x.next.due.Add(deletedFor), one.Ref, x})
+		case fsm.Deleted:
+			s.graves = append(s.graves, grave{one.UpdatedAt.Add(deletedFor), one.Ref, x})
+		}
+	}
+	slices.SortFunc(s.graves, func(a, b grave) int { return a.at.Compare(b.at) })
+	for _, t := range in.Tokens {
+		s.tokens.remember(Call{Action: t.Action, ClientToken: t.Token}, t.Ref, t.At)
+	}
+	return s, nil
+}

@@ -1,0 +1,88 @@
+package studio_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// TestSaved: a studio that was saved goes on where it was: what boots comes up
+// in time, what a token did is not done again, and what was counted stays so.
+func TestSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := studio.Config{Boot: time.Minute, Stop: time.Minute, Quota: 3}
+		was := studio.New(config)
+		ref := func(id string) transport.Ref { return transport.Ref{StudioID: "lab", SessionID: id} }
+		was.Add("lab", "boots", "also", "stopped", "deleted")
+		was.Put(transport.Session{Ref: transport.Ref{StudioID: "annex", SessionID: "odd"}, State: "UPDATE_IN_PROGRESS"})
+		start := func(s *studio.Studio, id string) (transport.Session, error) {
+			return s.Start(t.Context(), transport.StartInput{Ref: ref(id), ClientToken: "start-" + id})
+		}
+		for _, id := range []string{"boots", "also"} {
+			if _, err := start(was, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		made, err := was.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "create", Tags: map[string]string{"shot": "010"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := was.Delete(t.Context(), transport.DeleteInput{Ref: ref("deleted"), ClientToken: "delete"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(30 * time.Second)
+		text, err := was.Save()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := studio.Load(config, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		if again, err := s.Save(); err != nil || string(again) != string(text) {
+			t.Errorf("saved again it is\n%s, was\n%s (%v)", again, text, err)
+		}
+		state := func(ref transport.Ref, want fsm.State) transport.Session {
+			t.Helper()
+			got, err := s.Get(t.Context(), ref)
+			if err != nil || got.State != want {
+				t.Errorf("%s is %s, %v; want %s", ref, got.State, err, want)
+			}
+			return got
+		}
+		state(ref("boots"), fsm.StartInProgress)
+		state(ref("stopped"), fsm.Stopped)
+		state(transport.Ref{StudioID: "annex", SessionID: "odd"}, "UPDATE_IN_PROGRESS")
+		if _, err := start(s, "stopped"); !errors.Is(err, transport.QuotaExceeded) {
+			t.Errorf("a fourth session: %v, want the quota", err)
+		}
+		if got, err := start(s, "boots"); err != nil || got.State != fsm.StartInProgress || s.Effects(ref("boots")) != 1 {
+			t.Errorf("the same token again: %s, %v, and %d effects", got.State, err, s.Effects(ref("boots")))
+		}
+		time.Sleep(30 * time.Second)
+		state(ref("boots"), fsm.Ready)
+		if got := state(made.Ref, fsm.Ready); got.Tags["shot"] != "010" {
+			t.Errorf("its tags are %v", got.Tags)
+		}
+		state(ref("deleted"), fsm.Deleted)
+		time.Sleep(time.Hour)
+		if _, err := s.Get(t.Context(), ref("deleted")); !errors.Is(err, transport.NotFound) {
+			t.Errorf("a session deleted an hour ago: %v", err)
+		}
+	})
+}
+
+func TestLoadRefuses(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "{", `{"Sessions":[{"StudioID":"lab"}]}`} {
+		if _, err := studio.Load(studio.Config{}, []byte(text)); err == nil {
+			t.Errorf("%q is a studio", text)
+		}
+	}
+}
