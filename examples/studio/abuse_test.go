@@ -17,6 +17,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
 )
 
 // The server as main configures it, and what strangers write to its socket. No
@@ -39,7 +40,7 @@ func abused(t *testing.T) net.Addr {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := s.server(slog.New(slog.DiscardHandler))
+	server := s.server(studio.New(s.studio), slog.New(slog.DiscardHandler))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	t.Cleanup(func() {
@@ -290,7 +291,7 @@ func TestSlowClients(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				server := s.server(slog.New(slog.DiscardHandler))
+				server := s.server(studio.New(s.studio), slog.New(slog.DiscardHandler))
 				l := &pipes{conns: make(chan net.Conn)}
 				ended := make(chan error, 1)
 				go func() { ended <- server.Serve(l) }()

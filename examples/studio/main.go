@@ -1,5 +1,6 @@
 // Studio serves the Nimble protocol from a provider that exists in memory only,
-// so that programs which wake workstations can be tried without any.
+// or with -state in a file too, so that programs which wake workstations can be
+// tried without any.
 //
 //	studio -addr 127.0.0.1:8080 -any -boot 30s
 //	aws --endpoint-url http://127.0.0.1:8080 nimble start-streaming-session \
@@ -8,7 +9,9 @@
 // All six actions of the protocol are served. A studio comes into being when it
 // is named, and with -any so does a session, STOPPED, unless its id begins with
 // "missing". Faults can be had: -fault loses answers, -throttle and -quota
-// refuse calls, -seed repeats a run.
+// refuse calls, -seed repeats a run. With -state it goes on where it was when it
+// ended, even by SIGKILL: what it has answered is in the file, and how often each
+// session was started.
 //
 // Requests must be signed with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of
 // the environment (and AWS_SESSION_TOKEN, if that is set). With none set any
@@ -63,6 +66,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 type settings struct {
 	addr        *net.TCPAddr
 	studio      studio.Config
+	state       string           // the file that keeps the studio; "": none
 	credentials *aws.Credentials // nil: any signature
 }
 
@@ -78,6 +82,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 	f.IntVar(&s.studio.Quota, "quota", 0, "sessions that may run at once; 0: any number")
 	f.Uint64Var(&s.studio.Seed, "seed", 1, "decides which answers -fault loses")
 	f.BoolVar(&s.studio.Any, "any", false, "a session comes into being when it is named")
+	f.StringVar(&s.state, "state", "", "`file` that keeps the sessions over a restart; it is made if there is none")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
+	"github.com/rouse-dev/rouse/transport/studio"
 )
 
 const (
@@ -211,7 +212,7 @@ func TestLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := s.server(slog.New(slog.DiscardHandler))
+	server := s.server(studio.New(s.studio), slog.New(slog.DiscardHandler))
 	for name, d := range map[string]time.Duration{
 		"header": server.ReadHeaderTimeout, "read": server.ReadTimeout, "write": server.WriteTimeout, "idle": server.IdleTimeout,
 	} {

@@ -10,8 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
-	"github.com/rouse-dev/rouse/transport/studio"
 )
 
 // drain is how long calls under way may take after the end was asked for.
@@ -19,11 +19,15 @@ const drain = 5 * time.Second
 
 // serve answers requests until ctx ends.
 func (s settings) serve(ctx context.Context, stdout, stderr io.Writer) error {
+	provider, err := s.provider()
+	if err != nil {
+		return err
+	}
 	l, err := net.ListenTCP("tcp", s.addr)
 	if err != nil {
 		return err
 	}
-	server := s.server(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	server := s.server(provider, slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 
@@ -52,13 +56,13 @@ func (s settings) serve(ctx context.Context, stdout, stderr io.Writer) error {
 
 // server has limits that suit small requests: one that is slow or large holds
 // nothing for long.
-func (s settings) server(logger *slog.Logger) *http.Server {
+func (s settings) server(p transport.Provider, logger *slog.Logger) *http.Server {
 	c := nimble.HandlerConfig{Logger: logger}
 	if s.credentials != nil {
 		c.Credentials = nimble.Keys(*s.credentials)
 	}
 	return &http.Server{
-		Handler:           nimble.Handler(studio.New(s.studio), c),
+		Handler:           nimble.Handler(p, c),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      15 * time.Second, // counted as ReadTimeout is: who was too slow can still be told
