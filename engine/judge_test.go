@@ -243,7 +243,8 @@ func TestStartedAtRule(t *testing.T) {
 }
 
 // TestStaleReads: after a send, a bad state counts only if it is later than the
-// send, or seen again when reads cannot show the past any more.
+// latest instant at which the send may have arrived, or seen again when reads
+// cannot show what was before that any more.
 func TestStaleReads(t *testing.T) {
 	t.Parallel()
 	const grace = 30 * time.Second
@@ -256,15 +257,23 @@ func TestStaleReads(t *testing.T) {
 		{"NotFound", func(j *judge, _ time.Time) { j.kind(transport.NotFound) }},
 	} {
 		for _, from := range []struct {
-			name string
-			make func() *judge
-		}{{"look", lookJudge}, {"poll", pollJudge}} {
+			name    string
+			make    func() *judge
+			arrived time.Duration // after the send, at the latest
+		}{{"look", lookJudge, 15 * time.Second}, {"poll", pollJudge, 10 * time.Second}} {
 			t.Run(bad.name+"/"+from.name, func(t *testing.T) {
 				t.Parallel()
-				j := from.make()
-				j.was = sighting{}
-				j.clock.known = true
-				j.traits.Repeat = transport.Never // so that a look's NotFound decides nothing
+				make := func() *judge {
+					j := from.make()
+					j.was = sighting{}
+					j.clock.known = true
+					if j.op.Sent == store.SentAccepted {
+						j.op.AcceptedAt = j.op.LastSentAt.Add(from.arrived)
+					}
+					j.traits.Repeat = transport.Never // so that a look's NotFound decides nothing
+					return j
+				}
+				j := make()
 				sent := j.op.LastSentAt
 				decided := func() bool { return j.op.Phase.Ended() || j.resend || j.op.LastError != "" }
 				see := func(after time.Duration, updated time.Time) {
@@ -273,30 +282,33 @@ func TestStaleReads(t *testing.T) {
 					j.decide()
 					j.was = j.seen
 				}
-				see(time.Second, time.Time{})
+				see(from.arrived+time.Second, time.Time{})
 				if decided() {
-					t.Fatal("one look a second after the send decided")
+					t.Fatal("one look a second after the send arrived decided")
 				}
-				if want := sent.Add(grace); !j.op.DueAt.Equal(want) {
+				if want := sent.Add(from.arrived + grace); !j.op.DueAt.Equal(want) {
 					t.Errorf("looks again at %v, want %v", j.op.DueAt, want)
 				}
-				see(2*time.Second, time.Time{})
+				see(grace+time.Second, time.Time{}) // it may show the state before a send that took its time
 				if decided() {
 					t.Fatal("two looks inside the grace decided")
 				}
-				see(grace, time.Time{})
+				see(from.arrived+grace, time.Time{})
 				if !decided() {
 					t.Fatal("nothing was decided after the grace")
 				}
 				if bad.name == "NotFound" {
 					return // it has no updatedAt
 				}
-				j = from.make()
-				j.was = sighting{}
-				j.clock.known = true
-				see(20*time.Second, sent.Add(2*time.Second)) // within the grace, beyond the time-out
+				j = make()
+				see(20*time.Second, sent.Add(2*time.Second)) // somebody else's doing while it was under way
+				if decided() {
+					t.Error("an updatedAt later than the send, but perhaps not than its effect, was believed")
+				}
+				j = make()
+				see(20*time.Second, sent.Add(from.arrived+2*time.Second)) // within the grace
 				if !decided() {
-					t.Error("an updatedAt later than the send was not believed")
+					t.Error("an updatedAt later than the send's effect was not believed")
 				}
 			})
 		}

@@ -289,9 +289,27 @@ func TestNoSecondSendWithinTheTimeout(t *testing.T) {
 	j.a.at = epoch.Add(1500 * time.Millisecond)
 	j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
 	j.decide()
-	if want := j.op.LastSentAt.Add(j.cfg.Timeout); j.resend || !j.op.DueAt.Equal(want) {
+	if want := j.op.LastSentAt.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
 		t.Errorf("resend %v %v after the first send; want another look at %v", j.resend, j.a.at.Sub(j.op.LastSentAt), want)
 	}
+}
+
+// TestSlowSendThenStaleRead: the send was ten seconds under way, and took effect;
+// a read that may show how things stood half a minute ago is no proof against
+// it half a minute after the send began.
+func TestSlowSendThenStaleRead(t *testing.T) {
+	cfg := studio.Config{StaleFor: 30 * time.Second, Boot: 5 * time.Minute, Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 {
+			return studio.Fault{Delay: 10 * time.Second}
+		}
+		return studio.Fault{}
+	}}
+	scenario(t, cfg, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		b.goRun()
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
 }
 
 // slowHead lets a waiter leave while the herald begins.

@@ -176,18 +176,19 @@ func (j *judge) remembered() bool {
 }
 
 // doubtful reports that the answer may show the past, and arranges another
-// look: after a send, a bad state counts only if it is later than the send, or
-// was seen again once reads cannot show the past any more.
+// look: after a send, a bad state counts only if it is later than what the send
+// brought about, or was seen again once reads cannot show the time before that
+// any more.
 func (j *judge) doubtful() bool {
-	updated := j.a.session.UpdatedAt
-	if j.clock.known && j.steady && updated.After(j.op.LastSentAt.Add(j.clock.offset+j.clock.error)) {
+	updated, arrived := j.a.session.UpdatedAt, j.arrivedBy()
+	if j.clock.known && j.steady && updated.After(arrived.Add(j.clock.offset+j.clock.error)) {
 		return false
 	}
 	if j.seen.from.IsZero() {
 		j.seen.from = j.a.at
 	}
 	j.seen.doubt++
-	settled := j.lastSent().Add(j.traits.StaleFor)
+	settled := arrived.Add(j.traits.StaleFor)
 	if j.seen.doubt > 1 && !j.a.at.Before(settled) {
 		return false
 	}
@@ -196,6 +197,15 @@ func (j *judge) doubtful() bool {
 		j.op.DueAt = settled
 	}
 	return true
+}
+
+// arrivedBy is when the last send had arrived at the provider, at the latest: it
+// was answered by then, or its time was out.
+func (j *judge) arrivedBy() time.Time {
+	if j.op.Sent == store.SentAccepted {
+		return j.op.AcceptedAt
+	}
+	return j.lastSent().Add(j.cfg.Timeout)
 }
 
 // Rulings without an answer.
