@@ -13,7 +13,7 @@ import (
 // dispatch hands out all that can go now and returns how long there is nothing
 // more to do; negative: until something changes.
 func (r *run) dispatch(ctx context.Context) time.Duration {
-	r.noticeJump(ctx)
+	r.followJumps(ctx)
 	for ctx.Err() == nil {
 		req := r.plan()
 		if len(req.Lanes) == 0 && req.Overdue == 0 {
@@ -187,42 +187,55 @@ func (r *run) nap() time.Duration {
 }
 
 // noticeJump acts on a wall clock that jumped: probes are prompt, for the
-// machine may have slept and be elsewhere now; and what the jump has put off is
-// pulled in.
-func (r *run) noticeJump(ctx context.Context) {
-	r.mu.Lock()
+// machine may have slept and be elsewhere now; and what was noted on the clock
+// moves along. Whoever judges by the wall clock calls it first: a call that was
+// in flight may come back before the dispatcher wakes. mu must be held.
+func (r *run) noticeJump() {
 	now := r.e.now()
 	jump := r.watch.jumped(now, time.Now())
-	if jump != 0 {
-		r.steady = later(now, now.Add(-jump)) // what lies before it may be of either clock
-		if jump > 0 {
-			r.naps = noted(r.naps, span{now.Add(-jump), now}) // nobody looked while we slept
-		} else {
-			r.began = r.began.Add(jump)
-		}
-		for _, l := range r.lanes {
-			l.clock = clock{}
-			if jump < 0 {
-				l.setBack(jump)
-			}
-			r.prompt(l, now)
-			r.ready.put(l, now)
-		}
-	}
-	r.mu.Unlock()
 	if jump == 0 {
 		return
 	}
-	r.e.log.Info("the wall clock jumped", "by", jump)
-	if jump < 0 {
-		r.pull(ctx)
+	r.steady = later(now, now.Add(-jump)) // what lies before it may be of either clock
+	if jump > 0 {
+		r.naps = noted(r.naps, span{now.Add(-jump), now}) // nobody looked while we slept
+	} else {
+		r.setBack = r.steady
+		r.began = r.began.Add(jump)
+	}
+	for _, l := range r.lanes {
+		l.clock = clock{}
+		if jump < 0 {
+			l.setBack(jump)
+		}
+		r.prompt(l, now)
+		r.ready.put(l, now)
+	}
+	r.jumps = append(r.jumps, jump)
+	r.poke()
+}
+
+// followJumps is the dispatcher's part: what a clock that was ahead has put off
+// is pulled in.
+func (r *run) followJumps(ctx context.Context) {
+	r.mu.Lock()
+	r.noticeJump()
+	jumps := r.jumps
+	r.jumps = nil
+	r.mu.Unlock()
+	back := false
+	for _, jump := range jumps {
+		back = back || jump < 0
+		r.e.log.Info("the wall clock jumped", "by", jump)
+	}
+	if back { // what waits for long by its backoff goes earlier for once
+		r.pull(ctx, quick.most)
 	}
 }
 
-// pull makes due soon what a clock that was ahead has put off. What waits for
-// long by its backoff goes earlier for once.
-func (r *run) pull(ctx context.Context) {
-	if err := r.e.store.Pull(ctx, r.e.now().Add(quick.most)); err != nil && ctx.Err() == nil {
+// pull makes due within d what a clock that was ahead has put off.
+func (r *run) pull(ctx context.Context, d time.Duration) {
+	if err := r.e.store.Pull(ctx, r.e.now().Add(d)); err != nil && ctx.Err() == nil {
 		r.fail(err)
 	}
 }

@@ -12,17 +12,19 @@ import (
 // judge decides what one answer means to one operation. It does no I/O: it
 // turns the record as it is into the record as it shall be.
 type judge struct {
-	a      answer
-	before store.Operation // as it stood before this send; startCall only
-	rule   ruling          // instead of the table's; nil: the table's
-	traits transport.Traits
-	clock  clock
-	blind  time.Duration // for how long since AcceptedAt nobody could look
-	was    sighting      // as it was before this answer
-	seen   sighting      // and as it is with it
-	sentAt time.Time     // this send; startCall only
-	steady bool          // our clock has not jumped since the first send
-	cfg    *Config
+	a       answer
+	before  store.Operation // as it stood before this send; startCall only
+	rule    ruling          // instead of the table's; nil: the table's
+	traits  transport.Traits
+	clock   clock
+	blind   time.Duration // for how long since AcceptedAt nobody could look
+	was     sighting      // as it was before this answer
+	seen    sighting      // and as it is with it
+	sentAt  time.Time     // this send; startCall only
+	steady  bool          // our clock has not jumped since the first send
+	setBack bool          // it was set back since then
+	doubt   bool          // our clock is not believed about what has expired
+	cfg     *Config
 
 	op     store.Operation // the record as it is; then, as it shall be
 	from   fsm.Phase       // the phase it had
@@ -87,8 +89,12 @@ func (j *judge) clockSetBack() {
 }
 
 // pastDeadline ends what this answer has left open, a day past its time, if it
-// tells that more of them would not help, or after ten minutes of such answers.
+// tells that more of them would not help, or after ten minutes of such answers;
+// by a clock that is believed.
 func (j *judge) pastDeadline() {
+	if j.doubt {
+		return
+	}
 	if j.seen.from.IsZero() {
 		j.seen.from = j.a.at
 	}

@@ -209,6 +209,7 @@ func TestStartedAtRule(t *testing.T) {
 		{name: "in between", started: at(time.Second), traits: never, want: store.Ambiguous},
 		{name: "in between, by token", started: at(time.Second)},
 		{name: "in between, by token, forgotten", started: at(time.Second), age: 2 * time.Hour, want: store.Ambiguous},
+		{name: "in between, by token, forgotten when the next arrives", started: at(time.Second), age: time.Hour - 10*time.Second, want: store.Ambiguous},
 		{name: "later on the provider's clock", offset: -time.Hour, started: at(3*time.Second - time.Hour), traits: never, want: store.ReturnedToStopped},
 		{name: "earlier on the provider's clock", offset: time.Hour, started: at(time.Hour - 3*time.Second), traits: never},
 		{name: "no clock known", unknown: true, started: at(time.Minute), traits: never, want: store.Ambiguous},

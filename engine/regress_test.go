@@ -93,6 +93,70 @@ func TestClockSetRightBetweenSendAndLook(t *testing.T) {
 	})
 }
 
+// TestClockSetRightBetweenRuns: likewise, but it was set right while nothing ran,
+// so that nobody saw it jump. A send that lies in the future tells.
+func TestClockSetRightBetweenRuns(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.restart()
+		b.skew.Store(0)
+		b.goRun()
+		b.after(6 * time.Hour)
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}
+
+// TestDueInTheFutureAtBoot: a refusal was heard while the clock was a year ahead,
+// which was set right while nothing ran: the next attempt is not a year away.
+func TestDueInTheFutureAtBoot(t *testing.T) {
+	scenario(t, studio.Config{Quota: 1}, Config{}, func(b *bench) {
+		b.skew.Store(int64(365 * 24 * time.Hour))
+		b.goRun()
+		first := b.start("ws-1")
+		b.all([]ID{first})
+		id := b.start("ws-2")
+		scheduled := b.start("ws-3", func(r *Request) { r.NotBefore = b.now().Add(time.Hour) })
+		b.after(2 * time.Second)
+		b.restart()
+		b.skew.Store(0)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(first).Ref, ClientToken: "x"}); err != nil {
+			t.Fatal(err)
+		}
+		b.goRun()
+		b.after(20 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+		b.want(scheduled, fsm.Queued, "", 0)
+	})
+}
+
+// TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
+// slept before the look. No clock was set: the token is still remembered.
+func TestSleepBeforeTheLook(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		b.skew.Store(int64(3 * time.Hour))
+		b.after(10 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
 // TestBudgetAfterClockSetBack: Run began while the clock was ahead.
 func TestBudgetAfterClockSetBack(t *testing.T) {
 	scenario(t, studio.Config{Boot: 1000 * time.Hour}, Config{}, func(b *bench) {
@@ -308,6 +372,65 @@ func TestSlowSendThenStaleRead(t *testing.T) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestDoubtHoldsWhatWasPerhapsSent: at boot the clock is years ahead. A look
+// shows that the send came to nothing: it is not expired by that clock, but sent
+// again when the clock is right.
+func TestDoubtHoldsWhatWasPerhapsSent(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.goRun()
+		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known when the other is sent
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		b.restart()
+		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
+		b.goRun()
+		b.after(5 * time.Minute)
+		b.want(id, fsm.Queued, "", 0)
+		b.wantWaiting(id, ClockHeld)
+		b.skew.Store(0)
+		b.after(10 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestDoubtHoldsWhatBoots: nor is a session that boots given up by such a clock.
+func TestDoubtHoldsWhatBoots(t *testing.T) {
+	scenario(t, studio.Config{Boot: 15 * time.Minute}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Minute)
+		b.restart()
+		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
+		b.goRun()
+		b.after(5 * time.Minute)
+		b.want(id, fsm.Starting, "", 1)
+		b.skew.Store(0)
+		b.after(15 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestAnswerBeforeTheJumpIsSeen: the laptop sleeps while a poll is in flight,
+// and its answer comes before the dispatcher has noticed that it slept.
+func TestAnswerBeforeTheJumpIsSeen(t *testing.T) {
+	scenario(t, studio.Config{Boot: 20 * time.Minute, Latency: 8 * time.Second}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(3 * time.Minute)
+		for looks := b.wire.looks.Load(); b.wire.looks.Load() == looks; {
+			b.after(100 * time.Millisecond)
+		}
+		b.skew.Store(int64(8 * time.Hour))
+		b.after(20 * time.Minute)
 		b.want(id, fsm.Succeeded, "", 1)
 	})
 }

@@ -105,6 +105,8 @@ func (j *judge) startedAtRule() {
 		j.clear()
 	case j.remembered():
 		j.clear()
+	case j.doubt: // by a clock that is right it may be remembered
+		j.lookLater()
 	default:
 		j.failed(store.Ambiguous, "the session may have been started and stopped since, and a second start might start it twice")
 	}
@@ -139,6 +141,8 @@ func (j *judge) clear() {
 		j.op.DueAt = over
 	case !j.op.CancelAt.IsZero():
 		j.end(fsm.Canceled, store.Withdrawn)
+	case !j.a.at.Before(j.op.ExpiresAt) && j.doubt: // neither sent nor ended
+		j.op.DueAt = j.a.at.Add(longestNap)
 	case !j.a.at.Before(j.op.ExpiresAt):
 		j.end(fsm.Expired, store.TooLate)
 	default:
@@ -161,18 +165,20 @@ func (j *judge) lastSent() time.Time {
 	return j.seen.from
 }
 
-// remembered reports that the provider still knows the token of the first send.
-// Where our clock has jumped since, only the provider's own tells how long ago
-// that was.
+// remembered reports that the provider will know the token of the first send
+// when another arrives. Its own clock tells how long ago that was, where it was
+// known then and is now; else ours, unless it was set back since: a clock that
+// slept, or was set ahead, shows too much time rather than too little.
 func (j *judge) remembered() bool {
 	sent, now := j.op.SentAt, j.a.at
-	if !j.steady || sent.After(now) {
-		if j.op.SentTheirs.IsZero() || !j.clock.known {
-			return false
-		}
+	switch {
+	case !j.op.SentTheirs.IsZero() && j.clock.known:
 		sent, now = j.op.SentTheirs, now.Add(j.clock.offset)
+	case j.setBack || sent.After(now):
+		return false
 	}
-	return j.traits.Repeat == transport.ByToken && now.Before(sent.Add(j.traits.TokenMemory))
+	arrives := now.Add(j.cfg.Timeout)
+	return j.traits.Repeat == transport.ByToken && arrives.Before(sent.Add(j.traits.TokenMemory))
 }
 
 // doubtful reports that the answer may show the past, and arranges another
@@ -212,7 +218,7 @@ func (j *judge) arrivedBy() time.Time {
 
 // expire ends an operation that was not sent in time.
 func (j *judge) expire() {
-	if j.op.Sent == store.SentNo && !j.a.at.Before(j.op.ExpiresAt) {
+	if j.op.Sent == store.SentNo && !j.a.at.Before(j.op.ExpiresAt) && !j.doubt {
 		j.end(fsm.Expired, store.TooLate)
 	}
 }

@@ -30,9 +30,11 @@ type run struct {
 	deadline time.Time              // the earliest; zero: none
 	dues     uint64                 // counts what Due said: see assign
 	watch    watch
-	began    time.Time // on the wall clock
-	naps     []span    // by which the wall clock went ahead of the monotonic one
-	steady   time.Time // on the wall clock: it has not jumped since; zero: not in this Run
+	jumps    []time.Duration // of the wall clock, that the dispatcher has not followed up yet
+	began    time.Time       // on the wall clock
+	naps     []span          // by which the wall clock went ahead of the monotonic one
+	steady   time.Time       // on the wall clock: it has not jumped since; zero: not in this Run
+	setBack  time.Time       // likewise: it was not set back since
 	inFlight int
 	seen     map[ID]sighting
 	fullAt   time.Time // when the store last had no space; zero: it has
@@ -66,6 +68,7 @@ func (r *run) loop(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
 		return r.verdict(ctx, err)
 	}
+	r.pull(ctx, longest) // the clock of the last Run may have been ahead: nobody saw it jump
 	var dues sync.WaitGroup
 	duesCtx, endDues := context.WithCancel(ctx)
 	dues.Go(func() { r.followDues(duesCtx) })

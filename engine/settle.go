@@ -15,6 +15,8 @@ import (
 func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.noticeJump()
+	trusted, _ := r.watch.believed(time.Now())
 	from, idle := op.AcceptedAt, time.Duration(0)
 	if !from.IsZero() && from.Before(r.began) { // nobody ran: nobody could look
 		idle = r.began.Sub(from)
@@ -22,7 +24,7 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 	}
 	return &judge{
 		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
-		steady: !op.SentAt.Before(r.steady),
+		steady: !op.SentAt.Before(r.steady) && !op.SentAt.After(a.at), setBack: op.SentAt.Before(r.setBack), doubt: !trusted,
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
 	}

@@ -57,6 +57,7 @@ func (r *run) fresh(l *lane, op store.Operation) bool {
 func (r *run) doubt() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.noticeJump()
 	_, left := r.watch.believed(time.Now())
 	return left
 }
@@ -161,6 +162,7 @@ func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
 	a.read(s, err)
 	mono := time.Now()
 	r.mu.Lock()
+	r.noticeJump()
 	was := l.block
 	until := l.heard(*a, a.at, mono)
 	if l.clock.measure(*a) {
