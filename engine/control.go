@@ -62,7 +62,7 @@ func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, er
 		op.CancelBy, op.CancelAt = by, now
 		out = NeverSent
 		ev := &store.Event{Operation: op.ID, Ref: op.Ref, From: op.Phase, To: fsm.Canceled, Reason: store.Withdrawn, By: by, At: now}
-		op.Phase, op.Reason, op.FinishedAt = fsm.Canceled, store.Withdrawn, now
+		op.Phase, op.Reason, op.FinishedAt = fsm.Canceled, store.Withdrawn, later(now, op.CreatedAt)
 		return ev
 	})
 	return out, err
@@ -199,11 +199,16 @@ func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by str
 
 // Prune removes ended operations older than Config.Keep, with their tokens, and
 // events beyond Config.KeepEvents, and returns how many records went. Run does
-// it now and then.
+// it now and then. While a Run holds the wall clock in doubt, every ended
+// operation is kept.
 func (e *Engine) Prune(ctx context.Context) (int, error) {
 	if err := e.open(); err != nil {
 		return 0, err
 	}
-	n, err := e.store.Prune(ctx, store.Keep{EndedSince: e.now().Add(-e.cfg.Keep), Events: e.cfg.KeepEvents})
+	keep := store.Keep{EndedSince: e.now().Add(-e.cfg.Keep), Events: e.cfg.KeepEvents}
+	if r := e.current(); r != nil && r.doubt() > 0 {
+		keep.EndedSince = time.Time{}
+	}
+	n, err := e.store.Prune(ctx, keep)
 	return n, e.storeError(err)
 }

@@ -245,8 +245,9 @@ const (
 	sweepEvery = time.Minute
 )
 
-// housekeep forgets idle lanes, and starts pruning now and then. Both happen
-// only when the dispatcher is awake anyway.
+// housekeep forgets idle lanes, and starts pruning now and then, but not by a
+// clock in doubt: one that is a year ahead would make it forget every token.
+// Both happen only when the dispatcher is awake anyway.
 func (r *run) housekeep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -262,7 +263,7 @@ func (r *run) housekeep() {
 			l.quiet = idle
 		}
 	}
-	if mono.Sub(r.pruned) > pruneEvery {
+	if trusted, _ := r.watch.believed(mono); trusted && mono.Sub(r.pruned) > pruneEvery {
 		r.pruned = mono
 		r.work.Go(r.prune)
 	}

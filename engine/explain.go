@@ -192,7 +192,7 @@ func nowBooting(o *Operation, s scene) *wait {
 	if o.Sent != store.SentAccepted {
 		return nil
 	}
-	return &wait{Booting, o.AcceptedAt, s.now.Add(poll.after(s.now.Sub(o.AcceptedAt))), "the session becoming READY"}
+	return &wait{Booting, o.AcceptedAt, s.now.Add(poll.after(max(0, s.now.Sub(o.AcceptedAt)))), "the session becoming READY"}
 }
 
 // backingOff applies where the last answer said to wait.

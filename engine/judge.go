@@ -164,7 +164,7 @@ func (j *judge) advance(to fsm.Phase, why store.Reason) {
 func (j *judge) end(to fsm.Phase, why store.Reason) {
 	j.advance(to, why)
 	j.op.Reason = why
-	j.op.FinishedAt = j.a.at
+	j.op.FinishedAt = later(j.a.at, j.op.CreatedAt) // it is kept from then on: a clock that is behind must not make it old
 	if to == fsm.Canceled {
 		j.event.By = j.op.CancelBy
 	}

@@ -139,6 +139,43 @@ func TestDueInTheFutureAtBoot(t *testing.T) {
 	})
 }
 
+// TestWrongClockForgetsNoToken: at boot the clock is years ahead, or it was years
+// behind when an operation ended. A host that repeats its request meets the
+// operation, and no second session starts.
+func TestWrongClockForgetsNoToken(t *testing.T) {
+	const years = 5 * 365 * 24 * time.Hour
+	for name, skew := range map[string]struct{ first, then time.Duration }{"ahead at boot": {0, years}, "behind at the end": {-years, 0}} {
+		t.Run(name, func(t *testing.T) {
+			scenario(t, studio.Config{Boot: time.Minute}, Config{}, func(b *bench) {
+				b.studio.Add("studio", "ws-1")
+				ask := func() ID {
+					r, err := b.Start(b.Context(), Request{Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, ClientToken: "monday"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return r.Operation.ID
+				}
+				id := ask()
+				b.skew.Store(int64(skew.first))
+				b.goRun()
+				b.all([]ID{id})
+				b.restart()
+				b.skew.Store(int64(skew.then))
+				b.goRun()
+				b.after(5 * time.Minute)
+				if _, err := b.Prune(b.Context()); err != nil {
+					t.Fatal(err)
+				}
+				b.start("ws-2") // so that the dispatcher is awake
+				b.after(5 * time.Second)
+				if again := ask(); again != id {
+					t.Errorf("the token was forgotten: operation %s, and it was %s", again, id)
+				}
+			})
+		})
+	}
+}
+
 // TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
 // slept before the look. No clock was set: the token is still remembered.
 func TestSleepBeforeTheLook(t *testing.T) {
