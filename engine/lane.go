@@ -27,6 +27,7 @@ type lane struct {
 	outages          []span // the past ones, the oldest first
 	silent           int    // time-outs and cut connections in a row
 	clock            clock
+	asked            time.Time // on the monotonic clock: the last look for the sake of its date
 
 	quiet bool      // it was idle when the dispatcher swept last
 	next  time.Time // when the dispatcher looks at it again
@@ -85,6 +86,11 @@ func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
 	r.Sends *= max(1, l.starts)
 	r.Looks *= max(1, l.batch)
 	return r, time.Time{}
+}
+
+// open reports that one more call may be made now, whatever is due.
+func (l *lane) open(now, mono time.Time) bool {
+	return l.block == nil && !l.floor(now).After(now) && l.sending+l.looking < l.cfg.Concurrency && l.pace.free(mono) > 0
 }
 
 // share splits free calls: looks first, but while sends wait at most half.

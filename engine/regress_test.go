@@ -472,6 +472,59 @@ func TestAnswerBeforeTheJumpIsSeen(t *testing.T) {
 	})
 }
 
+// TestLateLooksKeepTheLanesBounds: who looks for READY after the end does so as
+// the lane lets: no sooner than a Retry-After, and not beside too many others.
+func TestLateLooksKeepTheLanesBounds(t *testing.T) {
+	var throttle atomic.Bool
+	var at, most atomic.Int64
+	cfg := studio.Config{Boot: 100 * time.Hour, Latency: 10 * time.Second, Intercept: func(c studio.Call) studio.Fault {
+		if n := at.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		time.AfterFunc(10*time.Second-time.Millisecond, func() { at.Add(-1) })
+		if throttle.Load() {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+		}
+		return studio.Fault{}
+	}}
+	scenario(t, cfg, Config{Lane: func(string) LaneConfig { return LaneConfig{Concurrency: 1} }}, func(b *bench) {
+		b.goRun()
+		b.all(b.startMany("studio", 3))
+		b.after(10 * time.Minute)
+		if most.Load() > 1 {
+			t.Errorf("%d calls at once, and one is allowed", most.Load())
+		}
+		throttle.Store(true)
+		b.after(2 * time.Minute)
+		looks := b.wire.looks.Load()
+		b.after(7 * time.Minute)
+		if n := b.wire.looks.Load() - looks; n > 0 {
+			t.Errorf("%d looks before the provider's time", n)
+		}
+	})
+}
+
+// TestDoubtIsAskedAboutOnce: the clock is years ahead, and 500 starts look
+// expired. Their lane asks for the date now and then, and not once for each.
+func TestDoubtIsAskedAboutOnce(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.close()
+		b.open(&starter{wire: &b.wire})
+		ids := b.startMany("studio", 500)
+		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
+		b.goRun()
+		b.after(10 * time.Second)
+		if n := b.wire.looks.Load(); n > 12 || n == 0 {
+			t.Errorf("%d looks in ten seconds, want about one a second", n)
+		}
+		b.skew.Store(0)
+		b.all(ids)
+		for _, id := range ids {
+			b.want(id, fsm.Succeeded, "", 1)
+		}
+	})
+}
+
 // slowHead lets a waiter leave while the herald begins.
 type slowHead struct{ store.Store }
 

@@ -38,11 +38,12 @@ func (r *run) fresh(l *lane, op store.Operation) bool {
 	case now.Before(op.ExpiresAt):
 		return true
 	case left > 0:
-		if a := r.get(l, op, false); a.err == nil && r.doubt() == 0 { // its date has settled it
-			op.DueAt = now
-			break
-		}
 		op.DueAt = now.Add(min(left, longestNap))
+		if r.mayAsk(l, now) {
+			if a := r.get(l, op, false); a.err == nil && r.doubt() == 0 { // its date has settled it
+				op.DueAt = now
+			}
+		}
 	case op.Sent == store.SentNo:
 		r.rule(l, op, (*judge).expire)
 		return false
@@ -51,6 +52,20 @@ func (r *run) fresh(l *lane, op store.Operation) bool {
 	}
 	r.release(op)
 	return false
+}
+
+// mayAsk reports whether a look may be made for the date of its answer, beside
+// the call that the worker was spawned for: as many as the lane's rate lets.
+func (r *run) mayAsk(l *lane, now time.Time) bool {
+	mono := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.floor(now).After(now) || mono.Before(l.asked.Add(time.Second)) {
+		return false
+	}
+	l.asked = mono
+	l.pace.take(mono)
+	return true
 }
 
 // doubt is for how long yet the wall clock is not believed.
