@@ -525,6 +525,37 @@ func TestDoubtIsAskedAboutOnce(t *testing.T) {
 	})
 }
 
+// TestOwnStartIsNotSeenBefore: the first send took effect and its answer was
+// lost; the session was stopped. By token the engine sends again, and the answer
+// to that is lost too. When the token is forgotten, the startedAt of its own
+// first send must not count as one from before.
+func TestOwnStartIsNotSeenBefore(t *testing.T) {
+	var blind atomic.Bool
+	cfg := studio.Config{TokenMemory: time.Hour, Intercept: func(c studio.Call) studio.Fault {
+		if blind.Load() {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Internal}}
+		}
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth <= 2}
+	}}
+	scenario(t, cfg, Config{}, func(b *bench) {
+		b.goRun()
+		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		for starts := b.wire.starts.Load(); b.wire.starts.Load() == starts; {
+			b.after(time.Second) // until it is sent again
+		}
+		blind.Store(true)
+		b.after(2 * time.Hour)
+		blind.Store(false)
+		b.all([]ID{id})
+		b.want(id, fsm.Failed, store.Ambiguous, 1)
+	})
+}
+
 // slowHead lets a waiter leave while the herald begins.
 type slowHead struct{ store.Store }
 

@@ -102,7 +102,9 @@ func (j *judge) startedAtRule() {
 	case sure && !started.IsZero() && started.After(sent.Add(margin)):
 		j.returnedSince()
 	case sure && !started.IsZero() && started.Before(sent.Add(-margin)):
-		j.clear()
+		if j.clear(); j.resend { // else it may be our own doing, and proves nothing to the next look
+			j.op.StartedSeen = started
+		}
 	case j.remembered():
 		j.clear()
 	case j.doubt: // by a clock that is right it may be remembered
@@ -146,9 +148,6 @@ func (j *judge) clear() {
 	case !j.a.at.Before(j.op.ExpiresAt):
 		j.end(fsm.Expired, store.TooLate)
 	default:
-		if j.a.err == nil {
-			j.op.StartedSeen = j.a.session.StartedAt
-		}
 		j.resend = true
 	}
 }
