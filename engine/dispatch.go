@@ -196,11 +196,12 @@ func (r *run) noticeJump() {
 	if jump == 0 {
 		return
 	}
-	r.steady = later(now, now.Add(-jump)) // what lies before it may be of either clock
+	r.steady = now
 	if jump > 0 {
 		r.naps = noted(r.naps, span{now.Add(-jump), now}) // nobody looked while we slept
 	} else {
-		r.setBack = r.steady
+		r.setBack = now
+		r.ahead = noted(r.ahead, span{r.began, now.Add(-jump)})
 		r.began = r.began.Add(jump)
 	}
 	for _, l := range r.lanes {

@@ -18,6 +18,7 @@ type judge struct {
 	traits  transport.Traits
 	clock   clock
 	blind   time.Duration // for how long since AcceptedAt nobody could look
+	asleep  time.Duration // of that, by how much our clock went ahead of the monotonic one
 	was     sighting      // as it was before this answer
 	seen    sighting      // and as it is with it
 	sentAt  time.Time     // this send; startCall only
@@ -69,7 +70,7 @@ func (j *judge) decide() {
 	case j.op.Phase.Ended() || j.resend:
 	case j.op.Sent == store.SentNo && !j.op.CancelAt.IsZero():
 		j.end(fsm.Canceled, store.Withdrawn) // it was never sent, after all
-	case j.op.Sent != store.SentNo && !j.a.at.Before(j.op.Deadline()):
+	case j.op.Sent != store.SentNo && !j.a.at.Before(j.deadline()):
 		j.pastDeadline()
 	}
 	if most := j.a.at.Add(longest); j.op.DueAt.After(most) { // a time of a clock that was ahead
@@ -86,6 +87,16 @@ func (j *judge) clockSetBack() {
 		j.op.ReadyBy = j.a.at.Add(j.cfg.Budget)
 		j.write = true
 	}
+}
+
+// deadline is the operation's, put off by what our clock went ahead while the
+// session booted: the host slept, or the clock was behind.
+func (j *judge) deadline() time.Time {
+	d := j.op.Deadline()
+	if j.op.Sent == store.SentAccepted {
+		d = d.Add(j.asleep)
+	}
+	return d
 }
 
 // pastDeadline ends what this answer has left open, a day past its time, if it

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
@@ -219,6 +220,11 @@ func (l *lane) blind(from, now time.Time) time.Duration {
 		spans = append(spans[:len(spans):len(spans)], span{l.block.since, now})
 	}
 	return since(spans, from)
+}
+
+// within reports whether t lies in one of spans.
+func within(spans []span, t time.Time) bool {
+	return slices.ContainsFunc(spans, func(s span) bool { return !t.Before(s.from) && !t.After(s.to) })
 }
 
 // since is how much of spans lies after from.

@@ -176,6 +176,64 @@ func TestWrongClockForgetsNoToken(t *testing.T) {
 	}
 }
 
+// TestClockWasBehindInBoot: the machine woke up in 1990, and a start was accepted
+// before the time service set the clock right. Neither a session that boots nor
+// one that nobody can look at for an hour has missed its time by that.
+func TestClockWasBehindInBoot(t *testing.T) {
+	scenario(t, studio.Config{Boot: 20 * time.Minute}, Config{}, func(b *bench) {
+		b.skew.Store(-int64(10 * 365 * 24 * time.Hour))
+		b.goRun()
+		boots := b.start("ws-1")
+		unseen := b.start("ws-2", func(r *Request) { r.StudioID = "other" })
+		b.after(30 * time.Second)
+		b.skew.Store(0)
+		b.after(time.Minute)
+		b.studio.SetOffline(true)
+		b.after(time.Hour)
+		b.wantWaiting(unseen, Offline)
+		b.studio.SetOffline(false)
+		b.after(20 * time.Minute)
+		b.want(boots, fsm.Succeeded, "", 1)
+		b.want(unseen, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestClockWasSetBackLongAgo: that a clock was set back does not make the sends
+// since then doubtful, where no date tells the provider's clock.
+func TestClockWasSetBackLongAgo(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.close()
+		b.open(&dateless{wire: &b.wire})
+		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
+		b.goRun()
+		b.all([]ID{b.start("ws-0")})
+		b.skew.Store(0)
+		b.after(time.Hour)
+		id := b.start("ws-1")
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// dateless tells no time, and loses the first start of ws-1 on its way.
+type dateless struct {
+	*wire
+	lost atomic.Bool
+}
+
+func (d *dateless) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	if in.SessionID == "ws-1" && d.lost.CompareAndSwap(false, true) {
+		return transport.Session{}, &transport.Error{Kind: transport.Unknown}
+	}
+	s, err := d.wire.Start(ctx, in)
+	return transport.Session{Ref: s.Ref, State: s.State}, err
+}
+
+func (d *dateless) Get(ctx context.Context, ref Ref) (transport.Session, error) {
+	s, err := d.wire.Get(ctx, ref)
+	return transport.Session{Ref: s.Ref, State: s.State}, err
+}
+
 // TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
 // slept before the look. No clock was set: the token is still remembered.
 func TestSleepBeforeTheLook(t *testing.T) {

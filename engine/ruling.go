@@ -173,7 +173,7 @@ func (j *judge) remembered() bool {
 	switch {
 	case !j.op.SentTheirs.IsZero() && j.clock.known:
 		sent, now = j.op.SentTheirs, now.Add(j.clock.offset)
-	case j.setBack || sent.After(now):
+	case j.setBack:
 		return false
 	}
 	arrives := now.Add(j.cfg.Timeout)
@@ -225,7 +225,8 @@ func (j *judge) expire() {
 // giveUp ends an operation that is past its deadline.
 func (j *judge) giveUp() {
 	switch {
-	case j.op.Sent == store.SentNo || j.a.at.Before(j.op.Deadline()): // a join has moved it
+	case j.op.Sent == store.SentNo || j.a.at.Before(j.deadline()): // a join has moved it, or we slept
+		j.op.DueAt = later(j.op.DueAt, j.a.at) // so that it is not overdue at once
 	case j.a.err == nil && j.a.session.State != "":
 		j.failed(store.Timeout, "not READY a day after its time: the session is "+string(j.a.session.State))
 	default:

@@ -22,11 +22,13 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 		idle = r.began.Sub(from)
 		from = r.began
 	}
+	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
 		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
-		steady: !op.SentAt.Before(r.steady) && !op.SentAt.After(a.at), setBack: op.SentAt.Before(r.setBack), doubt: !trusted,
+		steady: !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
+		asleep: since(r.naps, from),
 	}
 }
 
