@@ -196,12 +196,16 @@ func (r *run) noticeJump() {
 	if jump == 0 {
 		return
 	}
+	last := r.steady
+	if last.IsZero() {
+		last = r.began
+	}
 	r.steady = now
 	if jump > 0 {
 		r.naps = noted(r.naps, span{now.Add(-jump), now}) // nobody looked while we slept
 	} else {
 		r.setBack = now
-		r.ahead = noted(r.ahead, span{r.began, now.Add(-jump)})
+		r.ahead = noted(r.ahead, span{last, now.Add(-jump)})
 		r.began = r.began.Add(jump)
 	}
 	for _, l := range r.lanes {

@@ -204,9 +204,11 @@ func TestClockWasSetBackLongAgo(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.close()
 		b.open(&dateless{wire: &b.wire})
-		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
 		b.goRun()
+		b.after(time.Hour)
+		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
 		b.all([]ID{b.start("ws-0")})
+		b.after(time.Minute)
 		b.skew.Store(0)
 		b.after(time.Hour)
 		id := b.start("ws-1")
