@@ -18,7 +18,7 @@ type judge struct {
 	traits  transport.Traits
 	clock   clock
 	blind   time.Duration // for how long since AcceptedAt nobody could look
-	asleep  time.Duration // of that, by how much our clock went ahead of the monotonic one
+	asleep  time.Duration // by how much our clock went ahead of the monotonic one since the last send, or AcceptedAt
 	was     sighting      // as it was before this answer
 	seen    sighting      // and as it is with it
 	sentAt  time.Time     // this send; startCall only
@@ -51,6 +51,9 @@ type sighting struct {
 func (j *judge) decide() {
 	j.from, j.event, j.fact, j.write, j.resend = j.op.Phase, nil, nil, false, false
 	j.seen = j.was
+	if j.seen.from.After(j.a.at) { // of a clock that was ahead
+		j.seen.from = j.a.at
+	}
 	switch {
 	case j.op.Phase.Ended():
 		j.afterEnd()

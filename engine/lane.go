@@ -222,6 +222,12 @@ func (l *lane) blind(from, now time.Time) time.Duration {
 	return since(spans, from)
 }
 
+func setBack(spans []span, jump time.Duration) {
+	for i := range spans {
+		spans[i].from, spans[i].to = spans[i].from.Add(jump), spans[i].to.Add(jump)
+	}
+}
+
 // within reports whether t lies in one of spans.
 func within(spans []span, t time.Time) bool {
 	return slices.ContainsFunc(spans, func(s span) bool { return !t.Before(s.from) && !t.After(s.to) })
@@ -242,9 +248,7 @@ func since(spans []span, from time.Time) (sum time.Duration) {
 
 // setBack moves what was noted on the wall clock along with a jump back.
 func (l *lane) setBack(jump time.Duration) {
-	for i := range l.outages {
-		l.outages[i].from, l.outages[i].to = l.outages[i].from.Add(jump), l.outages[i].to.Add(jump)
-	}
+	setBack(l.outages, jump)
 	if l.block != nil {
 		l.block.since = l.block.since.Add(jump)
 	}

@@ -236,6 +236,37 @@ func (d *dateless) Get(ctx context.Context, ref Ref) (transport.Session, error) 
 	return transport.Session{Ref: s.Ref, State: s.State}, err
 }
 
+// TestSilenceSeenByAWrongClock: looks that tell nothing began while the clock was
+// years ahead. A day after the expiry they end it all the same.
+func TestSilenceSeenByAWrongClock(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
+		return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+	}}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1", func(r *Request) { r.ExpiresAt = b.now().Add(time.Hour) })
+		b.after(5 * time.Second)
+		b.skew.Store(int64(2 * 365 * 24 * time.Hour))
+		b.after(5 * time.Minute)
+		b.skew.Store(0)
+		b.after(26 * time.Hour)
+		b.want(id, fsm.Failed, store.Unseen, 0)
+	})
+}
+
+// TestGraceIsNoJump: the clock was half a day behind and is set right in a boot's
+// first seconds. A read of the past is no proof then, either.
+func TestGraceIsNoJump(t *testing.T) {
+	scenario(t, studio.Config{Boot: 5 * time.Minute, StaleFor: 45 * time.Second}, Config{}, func(b *bench) {
+		b.skew.Store(-int64(12 * time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(3 * time.Second)
+		b.skew.Store(0)
+		b.after(6 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
 // TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
 // slept before the look. No clock was set: the token is still remembered.
 func TestSleepBeforeTheLook(t *testing.T) {
@@ -264,6 +295,23 @@ func TestBudgetAfterClockSetBack(t *testing.T) {
 		b.after(time.Minute)
 		id := b.start("ws-1")
 		b.after(time.Hour)
+		b.want(id, fsm.Failed, store.Timeout, 1)
+	})
+}
+
+// TestBudgetAfterClockWasAhead: the clock went years ahead for five minutes. What
+// is accepted afterwards has its budget, and not those years more.
+func TestBudgetAfterClockWasAhead(t *testing.T) {
+	scenario(t, studio.Config{Boot: 1000 * time.Hour}, Config{}, func(b *bench) {
+		b.goRun()
+		b.start("ws-0") // so that somebody notices
+		b.after(time.Minute)
+		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
+		b.after(5 * time.Minute)
+		b.skew.Store(0)
+		b.after(time.Minute)
+		id := b.start("ws-1")
+		b.after(32 * time.Minute)
 		b.want(id, fsm.Failed, store.Timeout, 1)
 	})
 }

@@ -138,7 +138,7 @@ func (j *judge) returnedSince() {
 // clear lets the operation be sent again, unless it is not wanted any more, or
 // the last send may be under way yet.
 func (j *judge) clear() {
-	switch over := j.lastSent().Add(j.cfg.Timeout); {
+	switch over := j.arrivedBy(); {
 	case j.a.at.Before(over):
 		j.op.DueAt = over
 	case !j.op.CancelAt.IsZero():
@@ -205,12 +205,13 @@ func (j *judge) doubtful() bool {
 }
 
 // arrivedBy is when the last send had arrived at the provider, at the latest: it
-// was answered by then, or its time was out.
+// was answered by then, or its time was out. What our clock went ahead since may
+// be sleep, or a clock set right, and then no time has passed.
 func (j *judge) arrivedBy() time.Time {
 	if j.op.Sent == store.SentAccepted {
-		return j.op.AcceptedAt
+		return j.op.AcceptedAt.Add(j.asleep)
 	}
-	return j.lastSent().Add(j.cfg.Timeout)
+	return j.lastSent().Add(j.cfg.Timeout + j.asleep)
 }
 
 // Rulings without an answer.

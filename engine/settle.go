@@ -28,7 +28,7 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 		steady: !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
-		asleep: since(r.naps, from),
+		asleep: since(r.naps, later(op.LastSentAt, op.AcceptedAt)),
 	}
 }
 
