@@ -105,8 +105,12 @@ func (e *Engine) look(op Operation) scene {
 	}
 	_, s.doubt = r.watch.believed(mono)
 	s.next = op.DueAt
-	if due := r.seen[op.ID].due; due.After(s.next) {
+	most := s.now.Add(longest) // what is further ahead is a time of a clock that was, and was pulled in
+	if due := r.seen[op.ID].due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
 		s.next = due
+	}
+	if s.next.After(most) {
+		s.next = most
 	}
 	if known := r.stored[op.Lane]; known != nil {
 		s.lane = *known

@@ -736,6 +736,24 @@ func TestExplainNextOfSlowLook(t *testing.T) {
 	})
 }
 
+// TestExplainNextAfterWrongClock: nor is a time of a clock that was ahead told as
+// the next step, which was pulled in long ago.
+func TestExplainNextAfterWrongClock(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Err: &transport.Error{Kind: transport.Conflict}}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(9 * time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(10 * time.Second)
+		b.skew.Store(0)
+		b.after(30 * time.Minute)
+		if x := b.wantWaiting(id, Conflict); x.Next.Sub(b.now()) > 2*time.Minute {
+			t.Errorf("the next step is said to be in %v: %s", x.Next.Sub(b.now()), x.Text)
+		}
+	})
+}
+
 // TestSessionsOfOneThatCannotList: what operations know must do, behind a Mux
 // too.
 func TestSessionsOfOneThatCannotList(t *testing.T) {
