@@ -1,7 +1,5 @@
 //go:build linux
 
-// Package hypervisor is a real one for tests: a libvirtd of a test's own, and
-// machines that it emulates.
 package hypervisor
 
 import (
