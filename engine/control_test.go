@@ -95,6 +95,13 @@ func TestTokensAndJoins(t *testing.T) {
 		if r, err := ask(Request{Ref: ref}); err != nil || r.Created || r.Operation.ID != first.Operation.ID {
 			t.Errorf("no token: %+v, %v; want a join", r, err)
 		}
+		spaced := Ref{StudioID: " studio", SessionID: "ws-1\n"}
+		if r, err := ask(Request{Ref: spaced}); err != nil || r.Created || r.Operation.ID != first.Operation.ID {
+			t.Errorf("a stray space: %+v, %v; want a join", r, err)
+		}
+		if op, err := b.Find(b.Context(), spaced); err != nil || op.ID != first.Operation.ID {
+			t.Errorf("found by a stray space: %+v, %v", op, err)
+		}
 		var conflict *store.ConflictError
 		if _, err := ask(Request{Ref: ref, ClientToken: "tuesday"}); !errors.Is(err, store.ErrActive) || !errors.As(err, &conflict) || conflict.Holder.ID != first.Operation.ID {
 			t.Errorf("another token: %v, want ErrActive with the holder", err)

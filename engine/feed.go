@@ -26,7 +26,7 @@ func (e *Engine) Find(ctx context.Context, ref Ref) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err
 	}
-	op, err := e.store.BySession(ctx, ref)
+	op, err := e.store.BySession(ctx, ref.Trim())
 	return op, e.storeError(err)
 }
 

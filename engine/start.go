@@ -18,7 +18,7 @@ import (
 
 // Request asks for one session to be started.
 type Request struct {
-	Ref // required; see transport.Ref.Check
+	Ref // required; see transport.Ref.Check. It is trimmed: see transport.Ref.Trim
 
 	// ClientToken makes the request idempotent: the same token again joins the
 	// operation, or meets it after its end, for as long as it is remembered.
@@ -126,6 +126,7 @@ func (e *Engine) enqueue(ctx context.Context, ops []store.Operation) ([]Receipt,
 
 // operation makes the record of a request.
 func (e *Engine) operation(r Request) (store.Operation, error) {
+	r.Ref = r.Trim()
 	if err := e.check(r); err != nil {
 		return store.Operation{}, err
 	}

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -17,6 +18,12 @@ type Ref struct{ StudioID, SessionID string }
 
 // String is "studio/session"; neither part contains a slash if r is valid.
 func (r Ref) String() string { return r.StudioID + "/" + r.SessionID }
+
+// Trim is r without the space around its parts, which ids bring along from
+// spreadsheets and web pages: no valid id has any.
+func (r Ref) Trim() Ref {
+	return Ref{strings.TrimSpace(r.StudioID), strings.TrimSpace(r.SessionID)}
+}
 
 // Check returns an *Error of kind Invalid that names the part and its value if
 // r cannot name a session: each part is 1 to 128 printable ASCII characters

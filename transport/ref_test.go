@@ -29,6 +29,15 @@ func TestRefCheck(t *testing.T) {
 	}
 }
 
+func TestRefTrim(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{" i-1": "i-1", "i-1\r\n": "i-1", "\u00a0i-1\t": "i-1", "a b": "a b", " ": "", "i-1": "i-1"} {
+		if got := (transport.Ref{StudioID: text, SessionID: text}).Trim(); got.StudioID != want || got.SessionID != want {
+			t.Errorf("%q is trimmed to %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestCheckToken(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"a", "0190d2a8-7b1c-7cc3-9d5e-2f1b6a3c4d5e", "a/b=c+d", strings.Repeat("x", transport.MaxToken)} {

@@ -42,7 +42,7 @@ else its latest.`,
 // checkTarget looks at the words that name an operation.
 func checkTarget(args []string) error {
 	if len(args) == 2 {
-		return engine.Ref{StudioID: args[0], SessionID: args[1]}.Check()
+		return engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim().Check()
 	}
 	if _, err := uuid.Parse(args[0]); err != nil || len(args[0]) != 36 {
 		return usagef("%q is no operation's id; a session is named by two words, STUDIO SESSION", args[0])
@@ -59,7 +59,7 @@ func (d *desk) target(ctx context.Context, args []string) (engine.Operation, err
 		}
 		return o, nil
 	}
-	ref := engine.Ref{StudioID: args[0], SessionID: args[1]}
+	ref := engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim()
 	o, err := d.engine.Find(ctx, ref)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

@@ -70,7 +70,7 @@ when the time of --for is up. Ctrl-C ends the wait; the request stays.`,
 // request is what was typed, as the engine takes it.
 func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (engine.Request, error) {
 	r := engine.Request{
-		Ref: engine.Ref{StudioID: args[0], SessionID: args[1]}, ClientToken: s.token,
+		Ref: engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim(), ClientToken: s.token,
 		RequestedBy: userName(), Why: s.why,
 	}
 	if err := r.Check(); err != nil {

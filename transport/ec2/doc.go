@@ -148,8 +148,7 @@
 //   - another 5xx: Internal; another 4xx: Invalid
 //
 // A session id that is no instance's is Invalid and not sent, unless Config.Tag
-// is set. transport.Ref.Check refuses a stray space in an id: trim what you
-// read from a spreadsheet. A name that two instances have is Invalid, and the
+// is set. A stray space around an id is trimmed. A name that two instances have is Invalid, and the
 // message lists them; one that is terminated does not count beside its
 // successor.
 //

@@ -23,8 +23,10 @@ func isInstanceID(id string) bool {
 	return ok && (len(digits) == 8 || len(digits) == 17) && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// check refuses, unsent, what cannot be a session here.
+// check refuses, unsent, what cannot be a session here, even without the space
+// around it.
 func (t *Transport) check(ref transport.Ref) error {
+	ref = ref.Trim()
 	if err := ref.Check(); err != nil {
 		return err
 	}
@@ -47,7 +49,10 @@ func (f found) id() string { return aws.ToString(f.InstanceId) }
 func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, time.Time, error) {
 	ids, names := map[string]bool{}, map[string]bool{}
 	out := make([]found, len(refs))
+	refs = slices.Clone(refs)
 	for i, ref := range refs {
+		ref = ref.Trim()
+		refs[i] = ref
 		switch {
 		case t.check(ref) != nil:
 			out[i].err = t.check(ref)

@@ -310,6 +310,36 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestStraySpace: what came along from a spreadsheet names the same session.
+func TestStraySpace(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, func(form url.Values) (int, string) {
+		switch form.Get("Action") {
+		case "StartInstances":
+			return starting(listOf(form, "InstanceId"))
+		case "StopInstances":
+			return http.StatusOK, `<StopInstancesResponse><instancesSet><item><instanceId>` + one + `</instanceId></item></instancesSet></StopInstancesResponse>`
+		}
+		return described(item(one, "stopped", tag("Name", "ws-042")))
+	})
+	tr := s.open(ec2.Config{Tag: "Name"})
+	for _, id := range []string{" " + one, one + "\n", "\u00a0" + one + " ", " ws-042 "} {
+		started, startErr := tr.Start(t.Context(), start(id))
+		seen, getErr := tr.Get(t.Context(), ref(id))
+		stopped, stopErr := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)})
+		if err := errors.Join(startErr, getErr, stopErr); err != nil || started.Ref != ref(id) || seen.Ref != ref(id) || stopped.Ref != ref(id) {
+			t.Errorf("%q: %v, %v, %v, %v", id, started.Ref, seen.Ref, stopped.Ref, err)
+		}
+	}
+	for _, form := range s.requests() {
+		for _, id := range append(listOf(form, "InstanceId"), listOf(form, "Filter.1.Value")...) {
+			if id != one && id != "ws-042" {
+				t.Errorf("%s of %q", form.Get("Action"), id)
+			}
+		}
+	}
+}
+
 // TestWildcards: a filter's wildcards in a name mean themselves.
 func TestWildcards(t *testing.T) {
 	t.Parallel()

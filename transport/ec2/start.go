@@ -91,8 +91,8 @@ func (t *Transport) targets(ctx context.Context, ins []transport.StartInput, out
 		switch {
 		case err != nil:
 			out[i].Err = err
-		case isInstanceID(in.SessionID):
-			add(i, in.SessionID)
+		case isInstanceID(in.Trim().SessionID):
+			add(i, in.Trim().SessionID)
 		default:
 			byTag, refs = append(byTag, i), append(refs, in.Ref)
 		}
@@ -203,8 +203,8 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 
 // target is the id of the instance that ref means. It asks EC2 for names alone.
 func (t *Transport) target(ctx context.Context, ref transport.Ref) (string, error) {
-	if err := t.check(ref); err != nil || isInstanceID(ref.SessionID) {
-		return ref.SessionID, err
+	if err := t.check(ref); err != nil || isInstanceID(ref.Trim().SessionID) {
+		return ref.Trim().SessionID, err
 	}
 	all, _, err := t.find(ctx, []transport.Ref{ref})
 	if err != nil {
