@@ -106,9 +106,13 @@ func (t *Transport) act(ctx context.Context, in types.Instance, r record, what s
 
 // putBack gives an instance that is stopped its own type back.
 func (t *Transport) putBack(ctx context.Context, id, token string) error {
-	all, _, _, err := t.describeIDs(ctx, []string{id})
+	err := t.holds.take(ctx, []string{id})
 	if err == nil {
-		_, err = t.settle(ctx, all[id], token, true)
+		defer t.holds.letGo([]string{id})
+		var all map[string]types.Instance
+		if all, _, _, err = t.describeIDs(ctx, []string{id}); err == nil {
+			_, err = t.settle(ctx, all[id], token, true)
+		}
 	}
 	if err == nil {
 		return nil
@@ -117,6 +121,7 @@ func (t *Transport) putBack(ctx context.Context, id, token string) error {
 	if e := (*transport.Error)(nil); errors.As(err, &e) {
 		out = *e
 	}
+	out.NotSent = false // the stop was
 	out.Message = "it was asked to stop, but may not have its own type back yet: " + out.Message
 	return &out
 }

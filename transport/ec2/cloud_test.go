@@ -290,9 +290,6 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	form, _ := url.ParseQuery(string(body))
 	req := requestOf(form)
 	f := c.faultOf(req)
-	if req.action == "StartInstances" && c.lose.CompareAndSwap(true, false) {
-		f.lose = true
-	}
 	switch {
 	case f.hang || c.hang.Load():
 		select {
@@ -310,6 +307,9 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	resp, answer, ruled := c.forward(r, body, req)
+	if req.action == "StartInstances" && ruled == nil && c.lose.CompareAndSwap(true, false) {
+		f.lose = true
+	}
 	switch {
 	case ruled != nil:
 		c.refuse(w, ruled)

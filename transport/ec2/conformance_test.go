@@ -12,18 +12,21 @@ import (
 func TestTransport(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		cfg   ec2.Config
-		boot  time.Duration
-		named bool
+		cfg         ec2.Config
+		boot, stale time.Duration
+		named       bool
+		out         string // a type that EC2 has no capacity for
 	}{
 		"ByID":  {},
 		"ByTag": {cfg: ec2.Config{Tag: "Name", StatusChecks: true}, boot: 50 * time.Millisecond, named: true},
+		"Stale": {boot: 30 * time.Millisecond, stale: 20 * time.Millisecond},
+		"PlanB": {cfg: ec2.Config{InstanceTypes: []string{second}, InstanceTypesAfter: 1, PutTypeBack: true}, out: own},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			transporttest.Run(t, func(t *testing.T) transporttest.Subject {
-				c := newCloud(t)
-				c.boot = test.boot
+				c := newCloud(t).market(test.out).cloud
+				c.boot, c.stale = test.boot, test.stale
 				ids := map[transport.Ref]string{}
 				missing := ref("i-0123456789abcdef0")
 				if test.named {
@@ -47,7 +50,7 @@ func TestTransport(t *testing.T) {
 					Offline:    c.offline.Store,
 					Secret:     secret,
 				}
-				if !test.named { // else the look-up of the name hangs, and nothing is sent
+				if !test.named && test.out == "" { // else a look hangs, and nothing is sent
 					subject.Hang = func() { c.hang.Store(true) }
 				}
 				return subject

@@ -128,7 +128,9 @@
 //
 // # Concurrency
 //
-// A Transport is safe for concurrent use. A BatchStart has calls for up to four
+// A Transport is safe for concurrent use. With Config.InstanceTypes it changes or
+// starts one instance in one call at a time; another that wants it waits, until
+// its context ends. A BatchStart has calls for up to four
 // pools under way at once, a look probes up to 256 ports; all end before the
 // call returns.
 //

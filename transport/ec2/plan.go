@@ -35,7 +35,12 @@ const maxChanges = 8
 // other types for those that EC2 has no capacity for. A type is changed only
 // after a refusal, never after a start whose outcome is not known.
 func (t *Transport) startPlanned(ctx context.Context, ids []string, token map[string]string, tell func(string, transport.Result)) {
-	all, _, _, err := t.describeIDs(ctx, ids)
+	var all map[string]types.Instance
+	err := t.holds.take(ctx, ids)
+	if err == nil {
+		defer t.holds.letGo(ids)
+		all, _, _, err = t.describeIDs(ctx, ids)
+	}
 	if err != nil {
 		for _, id := range ids {
 			tell(id, transport.Result{Err: unstarted(err)})

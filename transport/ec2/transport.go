@@ -114,6 +114,7 @@ type Transport struct {
 	cfg     Config
 	pools   pools
 	answers answers
+	holds   holds
 }
 
 var (

@@ -1,0 +1,55 @@
+package ec2
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestHolds: an instance is held by one at a time, whoever gives up waiting holds
+// nothing, and two that want the same in another order do not wait in a circle.
+func TestHolds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var h holds
+		if err := h.take(t.Context(), []string{"b"}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := h.take(ctx, []string{"c", "b", "a"}); err == nil {
+			t.Error("two hold b")
+		}
+		if err := h.take(t.Context(), []string{"c", "a"}); err != nil { // it holds neither
+			t.Fatal(err)
+		}
+		inside, turns := 0, 0
+		for n := range 20 {
+			ids := []string{"a", "b"}
+			if n == 0 {
+				ids = []string{"b", "a"}
+			}
+			go func() {
+				if err := h.take(t.Context(), slices.Clone(ids)); err != nil {
+					t.Error(err)
+				}
+				if inside++; inside > 1 {
+					t.Error("two hold a")
+				}
+				time.Sleep(time.Second)
+				inside, turns = inside-1, turns+1
+				h.letGo(ids)
+			}()
+		}
+		synctest.Wait()
+		h.letGo([]string{"b"}) // whoever wants it first has it, and waits for a
+		synctest.Wait()
+		h.letGo([]string{"a", "c"})
+		time.Sleep(time.Minute)
+		if turns != 20 || len(h.of) != 0 {
+			t.Errorf("%d turns, and %d are held", turns, len(h.of))
+		}
+	})
+}

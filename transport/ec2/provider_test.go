@@ -1,0 +1,56 @@
+package ec2_test
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/ec2"
+	"github.com/rouse-dev/rouse/transport/nimble"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// fixed is a provider whose instances are made and deleted elsewhere, as a host
+// writes it to serve the protocol.
+type fixed struct{ *ec2.Transport }
+
+var errFixed = &transport.Error{Kind: transport.Invalid, NotSent: true, Message: "instances are made elsewhere", Err: errors.ErrUnsupported}
+
+func (fixed) Create(context.Context, transport.CreateInput) (transport.Session, error) {
+	return transport.Session{}, errFixed
+}
+
+func (fixed) Delete(context.Context, transport.DeleteInput) (transport.Session, error) {
+	return transport.Session{}, errFixed
+}
+
+// TestHandlerStops: a client of the protocol starts and stops an instance by the
+// Handler, and the stop puts its type back.
+func TestHandlerStops(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t, own)
+	id := m.stopped(1, nil)[0]
+	cfg := others
+	cfg.PutTypeBack = true
+	server := httptest.NewServer(nimble.Handler(fixed{m.open(cfg)}, nimble.HandlerConfig{}))
+	defer server.Close()
+	client := nimble.NewFromConfig(aws.Config{
+		Region: "us-west-2", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(), Credentials: keys(secret),
+	})
+	if got, err := client.Start(t.Context(), start(id)); err != nil || fsm.Observe(fsm.Stopped, got.State) != nil {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	m.want(id, second, 1)
+	got, err := client.Stop(t.Context(), transport.StopInput{Ref: ref(id), ClientToken: "evening"})
+	if err != nil || got.State != fsm.StopInProgress && got.State != fsm.Stopped {
+		t.Errorf("%+v, %v", got, err)
+	}
+	m.want(id, own, 1)
+	if got, err := client.Get(t.Context(), ref(id)); err != nil || got.State != fsm.Stopped {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
