@@ -48,6 +48,7 @@ func TestHolds(t *testing.T) {
 		synctest.Wait()
 		h.letGo([]string{"a", "c"})
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if turns != 20 || len(h.of) != 0 {
 			t.Errorf("%d turns, and %d are held", turns, len(h.of))
 		}
