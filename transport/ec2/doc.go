@@ -130,9 +130,9 @@
 //
 // A Transport is safe for concurrent use. With Config.InstanceTypes it changes or
 // starts one instance in one call at a time; another that wants it waits, until
-// its context ends. A BatchStart has calls for up to four
-// pools under way at once, a look probes up to 256 ports; all end before the
-// call returns.
+// its context ends. A BatchStart has calls for up to four pools under way at
+// once, and changes for up to eight instances; a look probes up to 256 ports. All
+// end before the call returns.
 //
 // # Errors
 //
