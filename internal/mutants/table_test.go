@@ -48,6 +48,16 @@ var mutants = []mutant{
 		"engine", "TestMarkedBeforeTheFirstByte",
 	},
 	{
+		"the mark is not stored", "a send is made before it is on disk that it may have happened",
+		"engine/worker.go", "	errs, err := r.e.store.Apply(r.calls, changes)\n", "	errs, err := make([]error, len(changes)), error(nil)\n",
+		"engine", "TestCrash",
+	},
+	{
+		"two for one session", "a session has two active operations",
+		"store/join.go", "	case active != nil:\n", "	case active != nil && want.CreatedAt.IsZero():\n",
+		"engine", "TestLinearizable",
+	},
+	{
 		"another token at each send", "a second send has a token of its own",
 		"engine/worker.go", "ClientToken: s.op.ClientToken}", "ClientToken: fmt.Sprint(s.op.ClientToken[:8], s.op.Attempts)}",
 		"engine", "TestCrash",
@@ -131,6 +141,11 @@ var mutants = []mutant{
 		"engine/judge.go", "	for _, ev := range []*store.Event{j.fact, j.event} {\n", "	for _, ev := range []*store.Event{j.fact} {\n",
 		"engine", "TestFollowFromStoredCursor",
 	},
+	{
+		"a feed with holes", "readers of the feed are not given one event in a thousand",
+		"store/bolt/feed.go", "			out = append(out, e)\n", "			if want%1000 != 0 {\n				out = append(out, e)\n			}\n",
+		"engine", "TestLoad",
+	},
 
 	// 4. Offline is normal.
 	{
@@ -176,6 +191,12 @@ var mutants = []mutant{
 		"bytes for each operation", "the table of operations keeps more of each than it may",
 		"store/bolt/index.go", "type row struct {\n", "type row struct {\n	_ [64]byte\n",
 		"store/bolt", "TestMemory",
+	},
+	{
+		"a reader keeps its transaction", "the pages that a reader saw are not used again until the store is closed",
+		"store/bolt/view.go", "	begun := false\n	err = guard(s.path, func() error {\n		return s.db.View(",
+		"	begun := false\n	if tx, err := s.db.Begin(false); err == nil {\n		go func() { <-s.stopped; _ = tx.Rollback() }()\n	}\n	err = guard(s.path, func() error {\n		return s.db.View(",
+		"store/bolt", "TestNoReaderHoldsATransaction",
 	},
 
 	// 7. No secrets at rest.
