@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/ram"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -63,7 +64,7 @@ func scenario(t *testing.T, provider studio.Config, c Config, f func(b *bench)) 
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{T: t, path: filepath.Join(t.TempDir(), "rouse.db"), studio: studio.New(provider), cfg: c}
+		b := &bench{T: t, path: filepath.Join(ram.Dir(t), "rouse.db"), studio: studio.New(provider), cfg: c}
 		b.wire.Studio = b.studio
 		b.open(&b.wire)
 		defer func() { b.close() }()

@@ -3,7 +3,6 @@ package bolt
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/ram"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -93,14 +93,5 @@ func numbered(i int) string { return fmt.Sprintf("session-%04d", i) }
 // a commit becomes one.
 func isMeta(db *bbolt.DB, off int64) bool { return off < 2*int64(db.Info().PageSize) }
 
-// quickPath is testPath in memory where the machine has such a folder: for tests
-// that make thousands of files.
-func quickPath(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "rouse-test-")
-	if err != nil {
-		return testPath(t)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return filepath.Join(dir, "rouse.db")
-}
+// quickPath is testPath in memory where the machine has such a folder.
+func quickPath(t testing.TB) string { return filepath.Join(ram.Dir(t), "rouse.db") }
