@@ -119,6 +119,7 @@ const (
 const (
 	LateReady       Reason = "late_ready"       // READY was seen after the end; the end stays
 	UnexpectedState Reason = "unexpected_state" // the session went where no path of its table leads
+	Adopted         Reason = "adopted"          // of the store, not of an operation: it belongs to this machine from now on
 	Rotten          Reason = "rotten"           // this event's record is damaged; it holds its number, and nothing else
 )
 

@@ -64,6 +64,11 @@ type Store interface {
 	// SetRetryAfter stores that no call of a lane may be made before until.
 	SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error
 
+	// Adopt makes a store that is held one of this machine (see [Stats.Held]), and
+	// appends the event that says so, without an operation: its Reason is Adopted.
+	// One that is not held is left as it is.
+	Adopt(ctx context.Context, by string, at time.Time) error
+
 	// Prune removes what k does not keep, up to 1,000 records a commit, and
 	// returns how many operations and events went.
 	Prune(ctx context.Context, k Keep) (int, error)
@@ -175,5 +180,16 @@ type Stats struct {
 	Bytes       int64  // of the file or database; 0: not known
 	FreeBytes   int64  // of those, free for use
 	Full        error  // why starts are refused for want of room, an ErrFull; nil: they are not
+	Held        *Held  // the store belongs to another machine; nil: it does not
 	Quarantined int    // damaged records set aside since the store was opened
+}
+
+// Held says that a store whose state belongs to one machine was opened on another:
+// its disk was cloned, or a folder copied. The other machine may carry out the same
+// operations, so that nobody here must, until Adopt. It takes requests, and answers.
+// What was active when it was first opened here, and not sent, counts as perhaps
+// sent from then on: SentUnknown, since it was created.
+type Held struct {
+	Home  string    // the machine that it belongs to, as that called itself; "" not known
+	Since time.Time // when it was first opened here
 }

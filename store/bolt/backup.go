@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"time"
-
-	"github.com/rouse-dev/rouse/store"
 )
 
 // Backup writes a copy of the store, as it is now, to a new file at path; a file
@@ -102,59 +100,4 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 // stamp marks a file as a backup that was never opened.
 func (b buckets) stamp() error {
 	return b.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
-}
-
-// openStamped makes of a backup that is opened for the first time a store of its
-// own.
-func (s *Store) openStamped() error {
-	err := inside(s.path, s.db, true, withBuckets(func(b buckets) error {
-		if b.meta.Get([]byte(metaStamp)) == nil {
-			return errNoStamp
-		}
-		if err := b.newID(); err != nil {
-			return err
-		}
-		if err := b.doubtSends(); err != nil {
-			return err
-		}
-		return b.meta.Delete([]byte(metaStamp))
-	}))
-	if err != nil && !errors.Is(err, errNoStamp) {
-		return fmt.Errorf("bolt: %s: opening a backup: %w", s.path, asFull(named(s.path, err)))
-	}
-	return nil
-}
-
-// errNoStamp rolls the transaction of openStamped back.
-var errNoStamp = errors.New("bolt: not a backup")
-
-// doubtSends makes every active operation that was never sent one that perhaps
-// was. A damaged record is left as it is.
-func (b buckets) doubtSends() error {
-	type changed struct{ key, record []byte }
-	var all []changed
-	c := b.ops.Cursor()
-	for k, v := c.First(); k != nil; k, v = c.Next() {
-		if len(k) != 16 {
-			continue
-		}
-		o, err := decodeOperation(rowID(k), v)
-		if err != nil || !o.Active() || o.Sent != store.SentNo {
-			continue
-		}
-		o.Sent = store.SentUnknown
-		o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // no sooner than that
-		o.Version++
-		_, record, err := encodeOperation(rowID(k), &o)
-		if err != nil {
-			return err
-		}
-		all = append(all, changed{append([]byte(nil), k...), record})
-	}
-	for _, ch := range all {
-		if err := b.ops.Put(ch.key, ch.record); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -274,6 +274,9 @@ func (s *Store) accept(b *batch, extra int) {
 		c.apply(s)
 	}
 	s.seq, s.link, s.pruned = b.seq, b.link, b.pruned
+	if b.adopted {
+		s.held = nil
+	}
 	if s.index.publish(nil) {
 		s.wakeDue()
 	}
@@ -303,6 +306,7 @@ type batch struct {
 	pruned  uint64
 	created map[transport.Ref]rowID // active operations that are not in the index yet
 	changes []change
+	adopted bool // the store is held no more
 }
 
 // newBatch is for about size records.

@@ -190,6 +190,15 @@ func TestDiskFullFromTheBeginning(t *testing.T) {
 	if n := clean(t, s); n != 1 {
 		t.Errorf("%d operations, want 1", n)
 	}
+	// Nor does it keep anybody from one that has no mark of its machine yet.
+	remove(t, others)
+	old := filepath.Join(dir, "old.db")
+	copyTo(t, golden, old)
+	eat(t, others)
+	s = openTest(t, old, Config{Machine: "farm-03"})
+	if n := clean(t, s); n != 2 {
+		t.Errorf("%d operations, want 2", n)
+	}
 }
 
 // TestFileSizeLimit meets a limit as the kernel enforces it on a process. The

@@ -49,6 +49,7 @@ type eventBody struct {
 // encodeEvent returns an event's CBOR; its place in the feed is not known yet.
 func encodeEvent(e *store.Event) ([]byte, error) {
 	key, ok := parseID(e.Operation)
+	ok = ok || e.Operation == "" // a fact of the store
 	from, okFrom := phaseCode(e.From)
 	to, okTo := phaseCode(e.To)
 	if !ok || !okFrom || !okTo {
@@ -118,8 +119,12 @@ func decodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 	if len(b.Operation) != 16 || !okFrom || !okTo {
 		return held, fmt.Errorf("not an event")
 	}
+	var id store.ID
+	if key := rowID(b.Operation); key != (rowID{}) {
+		id = key.id()
+	}
 	return store.Event{
-		Seq: seq, Cursor: held.Cursor, Operation: rowID(b.Operation).id(),
+		Seq: seq, Cursor: held.Cursor, Operation: id,
 		Ref: transport.Ref{StudioID: b.Studio, SessionID: b.Session}, From: from, To: to,
 		Session: fsm.State(b.Seen), Reason: store.Reason(b.Reason), By: b.By, At: fromNanos(b.At),
 	}, nil

@@ -106,6 +106,10 @@ func fitsMeta(k, v []byte) bool {
 		return len(value) == 8+hashSize
 	case metaStamp:
 		return true
+	case metaMachine:
+		return decoder.Unmarshal(value, new(machine)) == nil
+	case metaHeld:
+		return decoder.Unmarshal(value, new(holding)) == nil
 	}
 	return false
 }

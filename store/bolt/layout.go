@@ -45,6 +45,8 @@ const (
 	metaCreated = "created" // 8 bytes: UnixNano
 	metaPruned  = "pruned"  // 8 bytes of the last sequence that was pruned, 8 of its hash
 	metaStamp   = "stamp"   // present: this is a backup that was never opened
+	metaMachine = "machine" // CBOR: the machine that the file belongs to; absent: it is not known
+	metaHeld    = "held"    // CBOR; present: it was opened on another one, and not adopted
 )
 
 // rowID is an operation's id as key: 16 bytes, in the order of time.

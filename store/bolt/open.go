@@ -100,7 +100,7 @@ func (s *Store) start(exists bool) error {
 	if err := s.compactIfSparse(); err != nil {
 		return err
 	}
-	if err := s.openStamped(); err != nil {
+	if err := s.arrive(); err != nil {
 		return err
 	}
 	return s.scan()

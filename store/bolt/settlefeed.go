@@ -33,8 +33,9 @@ func (s *settler) feed() {
 		at, next, known = linkOf(pick.sealed), seq+1, true
 		sure = pick.sure || !s.anySure
 		if e, err := decodeEvent([16]byte{}, seq, pick.sealed); err == nil && e.Reason != store.Rotten {
-			key, _ := parseID(e.Operation)
-			s.last[key] = e
+			if key, ok := parseID(e.Operation); ok { // else it is a fact of the store
+				s.last[key] = e
+			}
 		}
 	}
 	if !sure {

@@ -34,11 +34,14 @@ type Config struct {
 	// already is opened, and does not grow. Defaults to 0: as large as the disk
 	// allows.
 	MaxSize int64
+	// Machine names the machine that the file belongs to, where the system does not
+	// say or says it wrongly: a pod by its stable name, say. It is stored as a hash.
+	// Defaults to what the system says; see the package's caveats.
+	Machine string
 
-	noSync bool            // tests: a crash of the machine is not what they are about
-	sparse int64           // tests: how large a file is compacted; 0: as compactFrom says
-	opened func(*bbolt.DB) // tests: called with the file whenever it is opened for writing
-
+	noSync  bool                        // tests: a crash of the machine is not what they are about
+	sparse  int64                       // tests: how large a file is compacted; 0: as compactFrom says
+	opened  func(*bbolt.DB)             // tests: called with the file whenever it is opened for writing
 	growBy  int64                       // tests: growStep
 	growing func(do func() error) error // tests: what makes the file grow
 }
@@ -94,10 +97,12 @@ type Store struct {
 	verdict chan struct{}   // closed and renewed after every commit
 	due     chan struct{}   // closed and renewed when Due has news
 	cause   error           // why the store is shut; nil: it is not
+	held    *store.Held     // it belongs to another machine; nil: it does not
 
 	// stopped is closed when cause is set.
 	stopped chan struct{}
 
+	here      machine // where it is open
 	queue     queue
 	space     space       // the committer's, and Open's before it
 	file      os.FileInfo // the file that is open
@@ -205,7 +210,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out.StoreID = storeIDText(s.id)
+	out.StoreID, out.Held = storeIDText(s.id), s.held
 	out.Operations = make(map[fsm.Phase]int, len(s.counts))
 	for p, n := range s.counts {
 		if n > 0 {

@@ -45,3 +45,19 @@ func TestStore(t *testing.T) {
 		return copier{s}
 	})
 }
+
+func TestHeldStore(t *testing.T) {
+	t.Parallel()
+	on := func(machine string) storetest.Opener {
+		return func(t *testing.T, dir string) store.Store {
+			c := bolt.Quick()
+			c.Machine = machine
+			s, err := bolt.Open(filepath.Join(dir, "rouse.db"), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+	}
+	storetest.RunHeld(t, on("farm-03"), on("farm-07"))
+}

@@ -36,6 +36,7 @@ func Run(t *testing.T, open Opener) {
 		{"Prune", pruneTests()},
 		{"Reopen", reopenTests()},
 		{"Concurrent", concurrentTests()},
+		{"Held", []test{{"not held", notHeld}}},
 		{"Close", closeTests()},
 		{"History", historyTests()},
 	} {

@@ -1,0 +1,280 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestMachines: what is one machine and what is another, by what is known of each.
+func TestMachines(t *testing.T) {
+	t.Parallel()
+	of := func(facts ...string) machine {
+		m := machine{Marks: map[string][]byte{}}
+		for i := 0; i < len(facts); i += 2 {
+			m.Marks[facts[i]] = mark(facts[i], facts[i+1])
+		}
+		return m
+	}
+	for _, c := range []struct {
+		name    string
+		a, b    machine
+		differs bool
+	}{
+		{"the same", of(markSystem, "1"), of(markSystem, "1"), false},
+		{"another system", of(markSystem, "1"), of(markSystem, "2"), true},
+		{"a clone on other hardware", of(markSystem, "1", markBoard, "1"), of(markSystem, "1", markBoard, "2"), true},
+		{"as another user, who knows less", of(markSystem, "1", markBoard, "1"), of(markSystem, "1"), false},
+		{"nothing known of one", of(markSystem, "1"), of(), false},
+		{"nothing in common", of(markSystem, "1"), of(markGiven, "2"), false},
+		{"one fact of two kinds", of(markSystem, "1"), of(markBoard, "1"), false},
+	} {
+		if got := c.a.differs(c.b); got != c.differs || c.b.differs(c.a) != got {
+			t.Errorf("%s: differs %v, want %v", c.name, got, c.differs)
+		}
+	}
+	if bytes.Equal(of(markSystem, "1").Marks[markSystem], of(markBoard, "1").Marks[markBoard]) {
+		t.Error("marks of two kinds are the same")
+	}
+}
+
+// homeOf reads which machine a closed file belongs to.
+func homeOf(t *testing.T, path string) (m machine) {
+	t.Helper()
+	edit(t, path, func(b buckets) (err error) {
+		m, _, err = getAs[machine](b, metaMachine)
+		return err
+	})
+	return m
+}
+
+// TestBinding: a file without a mark takes that of the machine that opens it, and
+// learns what it lacks; nothing of it stands there in clear.
+func TestBinding(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "old.db")
+	data, err := os.ReadFile(golden) // of before there were marks
+	if err == nil {
+		err = os.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "farm-03.secret.example"
+	s := openTest(t, path, Config{noSync: true, Machine: name})
+	if s.heldNow() != nil {
+		t.Error("a file that belongs to nobody is held")
+	}
+	for o, err := range s.List(t.Context(), store.Filter{Active: true}) {
+		if err != nil || o.Version != 1 {
+			t.Errorf("%s was changed: version %d, %v", o.ID, o.Version, err)
+		}
+	}
+	clean(t, s)
+	s.Close()
+	host, _ := os.Hostname()
+	home := homeOf(t, path)
+	if home.Host != host || home.differs(thisMachine(name)) || len(home.Marks) != 1 {
+		t.Errorf("it belongs to %+v", home)
+	}
+	if data, err = os.ReadFile(path); err != nil || bytes.Contains(data, []byte(name)) {
+		t.Errorf("the name is in the file (%v)", err)
+	}
+	// What is known of the same machine later is added.
+	edit(t, path, func(b buckets) error {
+		home.Marks["other"] = mark("other", "x")
+		delete(home.Marks, markGiven)
+		return b.putAs(metaMachine, home)
+	})
+	s = openTest(t, path, Config{noSync: true, Machine: name})
+	if s.Close(); len(homeOf(t, path).Marks) != 2 {
+		t.Errorf("it belongs to %+v, want two marks", homeOf(t, path))
+	}
+	// One that is damaged says nothing, and stops nobody.
+	rot(t, path, bucketMeta, []byte(metaMachine))
+	s = openTest(t, path, Config{noSync: true, Machine: name})
+	if clean(t, s); s.heldNow() != nil {
+		t.Error("it is held for a damaged mark")
+	}
+}
+
+// copyTo copies a closed file.
+func copyTo(t *testing.T, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err == nil {
+		_, err = io.Copy(out, in)
+		err = errors.Join(err, out.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestClone: the original and a copy that was adopted go their own ways, and a
+// reader of one who comes to the other sees it.
+func TestClone(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	home, away := Config{noSync: true, Machine: "farm-03"}, Config{noSync: true, Machine: "farm-07"}
+	s := openTest(t, path, home)
+	put(t, s, "a")
+	shared, _ := s.Head(t.Context())
+	s.Close()
+	cloned := filepath.Join(t.TempDir(), "clone.db")
+	copyTo(t, path, cloned)
+	s, c := openTest(t, path, home), openTest(t, cloned, away)
+	put(t, s, "b")
+	put(t, c, "b too")
+	if err := c.Adopt(t.Context(), "mo", testTime()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		put(t, c, numbered(int(c.seq)))
+	}
+	ours, _ := s.Head(t.Context())
+	theirs, _ := c.Head(t.Context())
+	for name, r := range map[string]struct {
+		s  *Store
+		at store.Cursor
+	}{"the original's reader at the clone": {c, ours}, "the clone's at the original": {s, theirs}} {
+		var ce *store.CursorError
+		if _, err := r.s.Events(t.Context(), r.at, 9); !errors.As(err, &ce) || !ce.Forked {
+			t.Errorf("%s: %v, want a fork", name, err)
+		}
+	}
+	for _, r := range []*Store{s, c} {
+		if _, err := r.Events(t.Context(), shared, 9); err != nil {
+			t.Errorf("from what both have: %v", err)
+		}
+		clean(t, r)
+	}
+}
+
+// TestBackupOfAHeldStore: a backup belongs to whom it is opened by.
+func TestBackupOfAHeldStore(t *testing.T) {
+	t.Parallel()
+	path, copied := testPath(t), testPath(t)
+	s := openTest(t, path, Config{noSync: true, Machine: "farm-03"})
+	put(t, s, "a")
+	s.Close()
+	s = openTest(t, path, Config{noSync: true, Machine: "farm-07"})
+	if s.heldNow() == nil {
+		t.Fatal("it is not held")
+	}
+	if err := s.Backup(t.Context(), copied); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c := openTest(t, copied, Config{noSync: true, Machine: "farm-11"})
+		if c.heldNow() != nil {
+			t.Error("a backup that was opened here first is held")
+		}
+		clean(t, c)
+		c.Close()
+	}
+	if c := openTest(t, copied, Config{noSync: true, Machine: "farm-07"}); c.heldNow() == nil {
+		t.Error("a backup is at home in two places")
+	}
+}
+
+// TestRepairKeepsWhoItBelongsTo: what is made anew of a held file, or of one that
+// was adopted, is so too.
+func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
+	t.Parallel()
+	for _, m := range []Method{Rebuild, Salvage} {
+		path := testPath(t)
+		s := openTest(t, path, Config{noSync: true, Machine: "farm-03"})
+		put(t, s, "a")
+		s.Close()
+		for _, adopt := range []bool{false, true} {
+			s = openTest(t, path, Config{noSync: true, Machine: "farm-07"})
+			if adopt {
+				if err := s.Adopt(t.Context(), "mo", testTime()); err != nil {
+					t.Fatal(err)
+				}
+				put(t, s, "b")
+			}
+			s.Close()
+			made := path + ".new"
+			os.Remove(made)
+			done, err := Job{Path: path, Copy: made, Method: m}.mend(t.Context(), nil)
+			if err != nil || len(done.Report.Problems)+len(done.Mended.Lost)+len(done.Mended.Doubtful) > 0 {
+				t.Fatalf("method %v: %+v, %v", m, done, err)
+			}
+			s = openTest(t, made, Config{noSync: true, Machine: "farm-07"})
+			if held := s.heldNow() != nil; held == adopt {
+				t.Errorf("method %v: adopted %v, and held %v when it is made anew", m, adopt, held)
+			}
+			clean(t, s)
+			s.Close()
+		}
+	}
+	for key, value := range map[string]any{metaMachine: thisMachine("farm-03"), metaHeld: holding{Here: thisMachine("farm-07"), Since: 1}} {
+		text, err := cbor.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := kindOf("", []byte(key), seal([]byte(key), text)); got != bucketMeta {
+			t.Errorf("%s, found on a page of no bucket, is taken for one of %q", key, got)
+		}
+	}
+}
+
+// TestRepairOfAnAdoptedFile: the event without an operation is no operation that
+// is lost.
+func TestRepairOfAnAdoptedFile(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	openTest(t, path, Config{noSync: true, Machine: "farm-03"}).Close()
+	s := openTest(t, path, Config{noSync: true, Machine: "farm-07"})
+	if err := s.Adopt(t.Context(), "mo", testTime()); err != nil {
+		t.Fatal(err)
+	}
+	o := put(t, s, "a")
+	s.Close()
+	key, _ := parseID(o.ID)
+	rot(t, path, bucketOperations, key[:])
+	done, err := Job{Path: path, Copy: path + ".new", Method: Rebuild}.mend(t.Context(), nil)
+	if err != nil || len(done.Mended.Lost) != 1 || done.Mended.Lost[0].Operation != o.ID {
+		t.Errorf("lost are %+v, %v, want operation %s", done.Mended.Lost, err, o.ID)
+	}
+}
+
+// TestNoSpaceForAMark: that the disk is full keeps nobody from his file; but what
+// makes sending safe must be written.
+func TestNoSpaceForAMark(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	copyTo(t, golden, path)
+	full := &trouble{fault: faults()[1], err: &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, n: 1, armed: true}
+	s := openTest(t, path, Config{noSync: true, Machine: "farm-03", opened: full.writes})
+	if n := clean(t, s); n != 2 || full.count == 0 {
+		t.Errorf("%d operations, want 2; %d writes", n, full.count)
+	}
+	s.Close()
+	if len(homeOf(t, path).Marks) != 0 {
+		t.Error("it was noted all the same: the test shows nothing")
+	}
+	openTest(t, path, Config{noSync: true, Machine: "farm-03"}).Close()
+	if _, err := Open(path, Config{noSync: true, Machine: "farm-07", opened: full.writes}); !errors.Is(err, store.ErrFull) {
+		t.Errorf("elsewhere: %v, want ErrFull", err)
+	}
+	full.armed = false
+	if s = openTest(t, path, Config{noSync: true, Machine: "farm-07", opened: full.writes}); s.heldNow() == nil {
+		t.Error("with room it is not held")
+	}
+}
