@@ -197,6 +197,28 @@ func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by str
 	return nil
 }
 
+// Adopt takes over a store that is held because it belongs to another machine:
+// its disk was cloned, or its file copied (see [store.Held], and Stats). From then
+// on it is carried out here; the feed says so, and by whom. What the other machine
+// may have sent is looked at first. Adopt only what the other machine does not
+// carry out any more. A store that is not held is left as it is.
+func (e *Engine) Adopt(ctx context.Context, by string) error {
+	if err := e.open(); err != nil {
+		return err
+	}
+	if err := checkText("by", by, maxName); err != nil {
+		return fmt.Errorf("engine: adopt: %w", err)
+	}
+	if err := e.store.Adopt(ctx, by, e.now()); err != nil {
+		return e.storeError(err)
+	}
+	e.home.Store(true)
+	if r := e.current(); r != nil {
+		r.poke()
+	}
+	return nil
+}
+
 // Prune removes ended operations older than Config.Keep, with their tokens, and
 // events beyond Config.KeepEvents, and returns how many records went. Run does
 // it now and then. While a Run holds the wall clock in doubt, every ended

@@ -13,6 +13,9 @@ import (
 // dispatch hands out all that can go now and returns how long there is nothing
 // more to do; negative: until something changes.
 func (r *run) dispatch(ctx context.Context) time.Duration {
+	if !r.e.home.Load() { // another machine may do all of it
+		return -1
+	}
 	r.followJumps(ctx)
 	for ctx.Err() == nil {
 		req := r.plan()

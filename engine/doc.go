@@ -42,6 +42,9 @@
 //  8. Explain says of any operation why it waits, since when, what comes next,
 //     and what would unblock it.
 //
+// A store that was copied to another machine is held there: requests are taken and
+// questions answered, and nothing is sent, looked at or ended until [Engine.Adopt].
+//
 // # How it works
 //
 // A dispatcher claims from the store what is due, as far as each lane has room,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
@@ -44,6 +45,7 @@ type Engine struct {
 	owned     bool             // Close closes the store
 	wall      func() time.Time // the wall clock; tests make it jump
 	herald    *herald
+	home      atomic.Bool // the store is known not to be held; it is never held again
 
 	// mu guards run and closed. It is never held across a call of the store or
 	// the transport.
@@ -93,9 +95,22 @@ func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
 	return e, nil
 }
 
+// held says that the store belongs to another machine; nil: it does not.
+func (e *Engine) held(ctx context.Context) (*store.Held, error) {
+	if e.home.Load() {
+		return nil, nil
+	}
+	s, err := e.store.Stats(ctx)
+	if err == nil && s.Held == nil {
+		e.home.Store(true)
+	}
+	return s.Held, err
+}
+
 // Run carries out operations until ctx ends; then it lets calls in flight
 // finish for up to Config.Drain, commits what is known, and returns nil with no
-// goroutine left. It fits an errgroup. ErrRunning says that another Run goes
+// goroutine left. It fits an errgroup. While the store is held it makes no call
+// and ends nothing, until [Engine.Adopt]. ErrRunning says that another Run goes
 // on. Any other error is the store's, and every waiting and later call returns
 // it too.
 func (e *Engine) Run(ctx context.Context) error {

@@ -15,6 +15,7 @@ type Waiting string
 
 // Why an operation waits.
 const (
+	Held        Waiting = "held"        // the store belongs to another machine, and was not adopted
 	NotRunning  Waiting = "not_running" // no Run of this engine goes on
 	Scheduled   Waiting = "scheduled"   // its not-before lies ahead
 	ClockHeld   Waiting = "clock"       // it looks expired, but the clock is in doubt
@@ -54,12 +55,16 @@ func (e *Engine) Explain(ctx context.Context, id ID) (Explanation, error) {
 	if err != nil {
 		return Explanation{}, err
 	}
-	return e.explain(op), nil
+	held, err := e.held(ctx)
+	if err != nil {
+		return Explanation{}, e.storeError(err)
+	}
+	return e.explain(op, held), nil
 }
 
 // explain needs no look at the store. The first of the reasons that applies
 // counts: what would unblock the ones after it does not help before.
-func (e *Engine) explain(op Operation) Explanation {
+func (e *Engine) explain(op Operation, held *store.Held) Explanation {
 	x := Explanation{Operation: op, Since: op.CreatedAt}
 	if op.Phase.Ended() {
 		x.Since = op.FinishedAt
@@ -67,6 +72,7 @@ func (e *Engine) explain(op Operation) Explanation {
 		return x
 	}
 	s := e.look(op)
+	s.held = held
 	for _, rule := range waits {
 		if w := rule(&op, s); w != nil {
 			x.Reason, x.Since, x.Next, x.Unblock = w.reason, w.since, w.next, w.unblock
@@ -80,6 +86,7 @@ func (e *Engine) explain(op Operation) Explanation {
 // scene is what Explain sees beside the record.
 type scene struct {
 	now     time.Time
+	held    *store.Held
 	running bool
 	doubt   time.Duration // for how long the clock is not believed yet
 	full    time.Duration // for how long nothing is sent because the store had no space
@@ -136,7 +143,14 @@ type wait struct {
 // waits are the rules of Explain, the most pressing first; nil: it does not
 // apply.
 var waits = []func(*Operation, scene) *wait{
-	scheduled, notRunning, clockHeld, storeFull, laneClosed, lanePaused, retryAfter, nowBooting, backingOff, nowLooking, slowed, queued,
+	heldElsewhere, scheduled, notRunning, clockHeld, storeFull, laneClosed, lanePaused, retryAfter, nowBooting, backingOff, nowLooking, slowed, queued,
+}
+
+func heldElsewhere(_ *Operation, s scene) *wait {
+	if s.held == nil {
+		return nil
+	}
+	return &wait{Held, s.held.Since, time.Time{}, "an adoption, if the other machine carries it out no more"}
 }
 
 func scheduled(o *Operation, s scene) *wait {
@@ -238,6 +252,7 @@ func queued(o *Operation, s scene) *wait {
 
 // heads begin the sentence of each reason.
 var heads = map[Waiting]string{
+	Held:       "the store belongs to another machine",
 	NotRunning: "nothing runs this store",
 	Scheduled:  "waits for its not-before",
 	ClockHeld:  "it looks expired, but this machine's clock is not confirmed",

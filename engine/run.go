@@ -110,8 +110,15 @@ func (r *run) verdict(ctx context.Context, err error) error {
 	return r.e.storeError(err)
 }
 
-// load reads what is stored of lanes.
+// load reads what is stored of lanes, and whether the store is held.
 func (r *run) load(ctx context.Context) error {
+	held, err := r.e.held(ctx)
+	if err != nil {
+		return err
+	}
+	if held != nil {
+		r.e.log.Warn("the store belongs to another machine: nothing is sent until it is adopted", "home", held.Home, "since", held.Since)
+	}
 	lanes, err := r.e.store.Lanes(ctx)
 	if err != nil {
 		return err
