@@ -13,7 +13,7 @@ import (
 
 // idleness counts what is active and has nothing to do now.
 type idleness struct {
-	scheduled, paused, held, refused int
+	scheduled, paused, held, refused, away int
 
 	late string // there was something to do when the time was up: what, and why it waits
 }
@@ -25,7 +25,7 @@ func (r idleness) String() string {
 		what string
 	}{
 		{r.scheduled, "scheduled for later"}, {r.paused, "paused"}, {r.held, "held: this machine's clock is in doubt"},
-		{r.refused, "held: the credentials are refused"},
+		{r.refused, "held: the credentials are refused"}, {r.away, `held: the database belongs to another machine, see "rouse adopt"`},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
@@ -37,7 +37,11 @@ func (r idleness) String() string {
 // idle reports whether nothing is left to do now, and what is active even so.
 func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error) {
 	var rest idleness
-	if s.Operations[fsm.Queued]+s.Operations[fsm.Starting] == 0 {
+	active := s.Operations[fsm.Queued] + s.Operations[fsm.Starting]
+	if s.Held != nil {
+		rest.away = active
+	}
+	if active == 0 || s.Held != nil {
 		return rest, true, nil
 	}
 	now := time.Now()

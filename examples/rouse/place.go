@@ -18,6 +18,7 @@ import (
 type database struct {
 	path     string // of --db
 	mayMake  bool   // the command makes one where there is none
+	adopts   bool   // the command takes over one of another machine
 	local    string // where every user may make a folder that outlives a restart
 	openFile func(path string, c bolt.Config) (*bolt.Store, error)
 }

@@ -31,7 +31,8 @@ With --until-idle it ends when nothing is left to do now: no operation is
 active but starts whose not-before lies ahead, paused ones, ones held because
 they look expired while this machine's clock is in doubt, and ones whose
 credentials the provider has refused for ten seconds. While the provider cannot
-be reached it waits: --for bounds that.
+be reached it waits: --for bounds that. A database that belongs to another
+machine has nothing to do but to be adopted: see "rouse adopt".
 
 Ctrl-C and SIGTERM end it cleanly: calls under way are finished or given up,
 what is known is on disk, and the next run goes on. A second Ctrl-C ends it at
@@ -40,8 +41,8 @@ once, which loses nothing either.
 Exit status: 0 idle, or without --until-idle interrupted, whatever became of
 the operations: see the summary, or "rouse ls". 1 no credentials were found, or
 they were refused; the time of --for is up, and the message says what still
-waits and why; or --until-idle was interrupted. 2 wrong usage. 3 another
-process holds the database.`,
+waits and why; --until-idle was interrupted, or without it, the database belongs
+to another machine. 2 wrong usage. 3 another process holds the database.`,
 		Example: `  rouse run
   rouse run --until-idle --for 10m --endpoint http://127.0.0.1:8080`,
 		Args: words(0),
@@ -70,6 +71,9 @@ process holds the database.`,
 }
 
 func (t *tool) run(ctx context.Context, d *desk, r runFlags) error {
+	if d.held != nil && !r.untilIdle { // it would only keep "rouse adopt" out
+		return errors.New("nothing can be carried out before \"rouse adopt\"")
+	}
 	head, err := d.store.Head(ctx)
 	if err != nil {
 		return err

@@ -148,6 +148,9 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 		if err != nil {
 			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
 		}
+		if s.wait && d.held != nil && receipt.Operation.Active() {
+			return away(receipt.Operation)
+		}
 		if s.wait {
 			return t.await(ctx, d, receipt.Operation, s.atMost)
 		}

@@ -22,8 +22,15 @@ type statsRecord struct {
 	Bytes       int64             `json:"bytes"`
 	FreeBytes   int64             `json:"freeBytes"`
 	Full        string            `json:"full,omitempty"`
+	Held        *heldRecord       `json:"held,omitempty"`
 	Quarantined int               `json:"quarantined"`
 	Lanes       []laneStatsRecord `json:"lanes,omitempty"`
+}
+
+// heldRecord says that the database belongs to another machine.
+type heldRecord struct {
+	Home  string    `json:"home,omitempty"`
+	Since time.Time `json:"since"`
 }
 
 type laneStatsRecord struct {
@@ -57,6 +64,9 @@ func (t *tool) stats(ctx context.Context, d *desk) error {
 		if s.Full != nil {
 			r.Full = plain(s.Full)
 		}
+		if s.Held != nil {
+			r.Held = &heldRecord{s.Held.Home, s.Held.Since}
+		}
 		for _, l := range s.Lanes {
 			r.Lanes = append(r.Lanes, laneStatsRecord{Lane: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, RetryAfter: l.RetryAfter})
 		}
@@ -66,6 +76,9 @@ func (t *tool) stats(ctx context.Context, d *desk) error {
 	t.screen.say("%-12s %s (%s, %s of it free)", "database", d.path, size(s.Bytes), size(s.FreeBytes))
 	if s.Full != nil {
 		t.screen.say("%-12s no start is taken: %s", "full", plain(s.Full))
+	}
+	if s.Held != nil {
+		t.screen.say("%-12s since %s: it belongs to %s", "held", clock(s.Held.Since, time.Now()), homeText(s.Held))
 	}
 	for _, p := range fsm.Phases() {
 		t.screen.say("%-12s %d", strings.ToLower(string(p)), s.Operations[p])

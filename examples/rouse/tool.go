@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -108,7 +109,7 @@ process holds the database.`,
 	}{
 		{"do", "Waking:", []*cobra.Command{t.startCommand(), t.runCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
 		{"look", "Looking:", []*cobra.Command{t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
-		{"keep", "Upkeep:", []*cobra.Command{t.configCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.pruneCommand(), t.versionCommand()}},
+		{"keep", "Upkeep:", []*cobra.Command{t.configCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.adoptCommand(), t.pruneCommand(), t.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
@@ -161,6 +162,7 @@ type desk struct {
 	path   string
 	store  *bolt.Store
 	engine *engine.Engine
+	held   *store.Held // the database belongs to another machine; nil: it does not
 }
 
 // with opens the database, lets do work on it, and closes it.
@@ -185,6 +187,13 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	err = do(&desk{path: path, store: s, engine: e})
+	d := &desk{path: path, store: s, engine: e}
+	st, err := s.Stats(context.Background())
+	if d.held = st.Held; d.held != nil && !t.db.adopts {
+		t.screen.note("%s", heldNote(d.held))
+	}
+	if err == nil {
+		err = do(d)
+	}
 	return errors.Join(err, e.Close(), s.Close())
 }

@@ -27,6 +27,9 @@ func (d *desk) explain(ctx context.Context, id engine.ID) (engine.Explanation, e
 			x.Reason, x.Since = engine.Paused, lane.PausedAt
 		}
 	}
+	if x.Reason == engine.Held {
+		x.Unblock = `"rouse adopt"`
+	}
 	if x.Reason == engine.Paused {
 		x.Unblock = fmt.Sprintf("\"rouse resume %s\"", x.Operation.Lane)
 	}
@@ -50,6 +53,8 @@ func (d *desk) lane(ctx context.Context, name string) (store.Lane, error) {
 // reasonText says a reason for waiting to a person.
 func reasonText(r engine.Waiting) string {
 	switch r {
+	case engine.Held:
+		return "held: the database belongs to another machine"
 	case engine.NotRunning:
 		return `queued for "rouse run"`
 	case engine.Scheduled:
@@ -90,7 +95,7 @@ func shortly(x engine.Explanation) string {
 	switch {
 	case o.Phase.Ended():
 		return failureText(o)
-	case x.Reason != engine.ClockHeld && pastExpiry(o, time.Now()):
+	case x.Reason != engine.ClockHeld && x.Reason != engine.Held && pastExpiry(o, time.Now()):
 		return `past its expiry: the next "rouse run" ends it EXPIRED`
 	}
 	text := reasonText(x.Reason)
