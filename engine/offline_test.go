@@ -47,9 +47,13 @@ func TestOfflineHour(t *testing.T) {
 		b.studio.SetOffline(false)
 		back, sent := time.Now(), int(b.wire.starts.Load())
 		b.Nudge()
-		b.after(10 * time.Second)
+		peak := b.peakOver(10 * time.Second)
 		if n := int(b.wire.starts.Load()) - sent; n > 1200 || n < 200 {
 			t.Errorf("%d starts in the 10 s after the network was back, with 100 calls a second allowed", n)
+		}
+		peak = max(peak, b.peakOver(2*time.Minute))
+		if t.Logf("at most %d calls in one second, of 100 that are allowed", peak); peak > 200 || peak < 50 {
+			t.Errorf("%d calls in one second, want up to twice the 100 that are allowed", peak)
 		}
 		b.all(ids)
 		if took := time.Since(back); took > 10*time.Minute {
@@ -59,6 +63,20 @@ func TestOfflineHour(t *testing.T) {
 			b.want(id, fsm.Succeeded, "", 1)
 		}
 	})
+}
+
+// peakOver lets time pass, and says how many calls there were in the busiest
+// second of it.
+func (b *bench) peakOver(d time.Duration) (peak int) {
+	const step = 100 * time.Millisecond
+	var before []int // calls so far, a step apart
+	for range d / step {
+		before = append(before, int(b.wire.starts.Load()+b.wire.looks.Load()))
+		b.after(step)
+		second := before[max(0, len(before)-int(time.Second/step))]
+		peak = max(peak, int(b.wire.starts.Load()+b.wire.looks.Load())-second)
+	}
+	return peak
 }
 
 // TestPortal: the laptop is behind a captive portal, which answers everything
