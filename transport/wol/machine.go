@@ -89,14 +89,19 @@ func (m Machine) destination() (string, error) {
 	if m.Address == "" {
 		return net.JoinHostPort("255.255.255.255", discard), nil
 	}
+	wrong := fmt.Errorf("address %.300q: want a host, or a host and a port from 1 to 65535", m.Address)
 	if host, port, err := net.SplitHostPort(m.Address); err == nil {
 		n, err := strconv.Atoi(port)
 		if host == "" || err != nil || n < 1 || n > 65535 {
-			return "", fmt.Errorf("address %.300q: want a host, or a host and a port from 1 to 65535", m.Address)
+			return "", wrong
 		}
 		return m.Address, nil
 	}
-	return net.JoinHostPort(m.Address, discard), nil
+	address := net.JoinHostPort(m.Address, discard)
+	if _, _, err := net.SplitHostPort(address); err != nil { // brackets around it, or one alone
+		return "", wrong
+	}
+	return address, nil
 }
 
 // hardware reads the six bytes of an Ethernet address.
