@@ -215,7 +215,7 @@ func hang(t *testing.T) http.HandlerFunc {
 }
 
 func briefly(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -262,14 +262,14 @@ func TestSilence(t *testing.T) {
 		{"refused", (*testing.T).Context, "http://127.0.0.1:1", nil, transport.Unreachable, true},
 		{"no such name", (*testing.T).Context, "http://studio.invalid", nil, transport.Unreachable, true},
 		{"dial without end", briefly, "http://127.0.0.1:1", &http.Client{Transport: blackHole}, transport.Unreachable, true},
-		{"dial without end, client's time-out", (*testing.T).Context, "http://127.0.0.1:1", &http.Client{Transport: blackHole, Timeout: 30 * time.Millisecond}, transport.Unreachable, true},
+		{"dial without end, client's time-out", (*testing.T).Context, "http://127.0.0.1:1", &http.Client{Transport: blackHole, Timeout: 300 * time.Millisecond}, transport.Unreachable, true},
 		{"cancelled before", func(*testing.T) context.Context { return cancelled }, plain.URL, plainHTTP, transport.Unknown, true},
 		{"cancelled while dialing", func(*testing.T) context.Context { return soon }, plain.URL, &http.Client{Transport: cancelling}, transport.Unknown, true},
 		{"TLS with a plain server", (*testing.T).Context, strings.Replace(plain.URL, "http:", "https:", 1), plainHTTP, transport.Unreachable, true},
 		{"certificate of a stranger", (*testing.T).Context, untrusted.URL, &http.Client{Transport: &http.Transport{}}, transport.Unreachable, true},
 		{"proxy refuses the tunnel", (*testing.T).Context, "https://studio.invalid", &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}, transport.Unreachable, true},
 		{"no answer", briefly, slow.URL, slowHTTP, transport.Unknown, false},
-		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: 30 * time.Millisecond}, transport.Unknown, false},
+		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: 300 * time.Millisecond}, transport.Unknown, false},
 		{"cut", (*testing.T).Context, cutting.URL, cuttingHTTP, transport.Unknown, false},
 		{"a client that says nothing", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, context.DeadlineExceeded
