@@ -60,7 +60,8 @@ type loadDesk struct {
 	load     load
 	engine   *engine.Engine
 	provider *loadProvider
-	asked    int // the sessions so far
+	asked    int          // the sessions so far
+	under    atomic.Int32 // starts that are under way
 
 	mu    sync.Mutex // guards waits
 	waits []loadWait
@@ -113,6 +114,9 @@ func (d *loadDesk) fill() {
 			d.t.Fatalf("%d operations are not started in a minute: %v", d.load.inFlight, d.stats().Operations)
 		}
 	}
+	if _, err := d.engine.Prune(d.t.Context()); err != nil {
+		d.t.Fatal(err)
+	}
 	d.provider.begin()
 }
 
@@ -146,7 +150,9 @@ func (d *loadDesk) hold() (samples []loadSample) {
 		}
 		time.Sleep(due - time.Since(began))
 		r := d.request()
+		d.under.Add(1)
 		calls.Go(func() {
+			defer d.under.Add(-1)
 			_, err := d.engine.Start(d.t.Context(), r)
 			if err != nil {
 				d.t.Errorf("start: %v", err)
@@ -172,7 +178,8 @@ func (d *loadDesk) sample(at time.Duration) loadSample {
 	s := d.stats()
 	out := loadSample{
 		at: at, active: s.Operations[fsm.Queued] + s.Operations[fsm.Starting],
-		file: s.Bytes, live: s.Bytes - s.FreeBytes, goroutines: runtime.NumGoroutine(),
+		file: s.Bytes, live: s.Bytes - s.FreeBytes,
+		goroutines: runtime.NumGoroutine() - int(d.under.Load()) - s.InFlight,
 	}
 	statm, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -261,7 +268,7 @@ func mean(samples []loadSample, of func(loadSample) int64) (sum int64) {
 	return sum / int64(max(1, len(samples)))
 }
 
-// loadReaders follow the feed from before the load: most as fast as they can,
+// loadReaders follow the feed from where the load begins: most as fast as they can,
 // some that stand still at times, some that fall behind for good.
 type loadReaders struct {
 	desk  *loadDesk
@@ -283,6 +290,13 @@ func (d *loadDesk) read() *loadReaders {
 	var ctx context.Context
 	ctx, rs.stop = context.WithCancel(context.Background())
 	d.t.Cleanup(func() { rs.stop(); rs.work.Wait() })
+	var head engine.Event
+	for ev, err := range d.engine.Events(ctx, "") {
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		head = ev
+	}
 	for n := range 20 {
 		r := &loadReader{name: "fast", pause: func(int) time.Duration { return 0 }}
 		switch {
@@ -291,16 +305,17 @@ func (d *loadDesk) read() *loadReaders {
 		case n < 4:
 			r.name, r.pause = "stalling", func(seen int) time.Duration { return time.Duration(seen%3000/2999) * 3 * time.Second }
 		}
+		r.seq.Store(head.Seq)
 		rs.all = append(rs.all, r)
-		rs.work.Go(func() { rs.follow(ctx, r) })
+		rs.work.Go(func() { rs.follow(ctx, r, head.Cursor) })
 	}
 	return rs
 }
 
 // follow is a reader. It goes on from what is there when it was told that what
 // it wanted is gone.
-func (rs *loadReaders) follow(ctx context.Context, r *loadReader) {
-	after, gap := engine.Cursor(""), true // the feed may have been pruned already
+func (rs *loadReaders) follow(ctx context.Context, r *loadReader, after engine.Cursor) {
+	gap := false
 	for ctx.Err() == nil {
 		for ev, err := range rs.desk.engine.Follow(ctx, after) {
 			var pruned *store.CursorError
