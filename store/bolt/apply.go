@@ -104,7 +104,7 @@ func (b *batch) change(c *changed) (refused, err error) {
 	}
 	if !was.phase.Ended() && !c.op.Active() {
 		key := sessionKey(c.op.Ref)
-		if err := b.ended.Put(key, seal(key, append([]byte(nil), c.key[:]...))); err != nil {
+		if err := putWeighed(b.ended, key, seal(key, append([]byte(nil), c.key[:]...)), b.ended.Get(key)); err != nil {
 			return nil, fmt.Errorf("bolt: session %s: %w", c.op.Ref, err)
 		}
 	}

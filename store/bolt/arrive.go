@@ -33,6 +33,9 @@ func (s *Store) arrive() error {
 		if err := a.settle(); err != nil {
 			return err
 		}
+		if b.meta.Sequence() == 0 { // it is of a version that said nothing of what it holds
+			return b.witnessAll()
+		}
 		if !a.changed {
 			return errNothing
 		}
@@ -137,7 +140,7 @@ func (b buckets) doubtSends() error {
 		all = append(all, changed{append([]byte(nil), k...), record})
 	}
 	for _, ch := range all {
-		if err := b.ops.Put(ch.key, ch.record); err != nil {
+		if err := putWeighed(b.ops, ch.key, ch.record, b.ops.Get(ch.key)); err != nil {
 			return err
 		}
 	}

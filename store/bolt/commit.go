@@ -245,6 +245,9 @@ func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
 		if written == 0 {
 			return errNothing
 		}
+		if err := bearWitness(tx); err != nil {
+			return err
+		}
 		return tx.Commit()
 	})
 	return b, bad, err
@@ -359,7 +362,11 @@ func (c change) apply(s *Store) {
 
 // putOperation stores a record and notes what it changes.
 func (b *batch) putOperation(key rowID, h head, record []byte, before fsm.Phase, release bool) error {
-	if err := b.ops.Put(key[:], record); err != nil {
+	var old []byte
+	if before != "" {
+		old = b.ops.Get(key[:])
+	}
+	if err := putWeighed(b.ops, key[:], record, old); err != nil {
 		return fmt.Errorf("bolt: operation %s: %w", key.id(), err)
 	}
 	b.changes = append(b.changes, change{id: key, before: before, after: h.phase, head: h, release: release})
@@ -370,7 +377,11 @@ func (b *batch) putOperation(key rowID, h head, record []byte, before fsm.Phase,
 func (b *batch) putEvent(text []byte) error {
 	seq := b.seq + 1
 	l := b.link.next(seq, text)
-	if err := b.events.Put(seqKey(seq), sealEvent(seq, l, text)); err != nil {
+	err := b.events.SetSequence(l.number())
+	if err == nil {
+		err = b.events.Put(seqKey(seq), sealEvent(seq, l, text))
+	}
+	if err != nil {
 		return fmt.Errorf("bolt: event %d: %w", seq, err)
 	}
 	b.seq, b.link = seq, l

@@ -45,6 +45,9 @@ func (s *Store) compact() error {
 		return err
 	}
 	err = guard(s.path, func() error { return bbolt.Compact(to, s.db, 1<<20) })
+	if err == nil {
+		err = inside(temp, to, true, bearWitness) // the transactions are the copy's own
+	}
 	if cerr := to.Close(); err == nil {
 		err = cerr
 	}

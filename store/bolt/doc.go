@@ -36,8 +36,10 @@
 //     is skipped.
 //  5. Open neither hangs nor panics, whatever stands at the path, and alters
 //     nothing that it refuses. It walks all pages of the file by itself before
-//     bbolt, which trusts them, sees it. A crash while a file is made leaves no half of
-//     one.
+//     bbolt, which trusts them, sees it, and compares what it finds with what the
+//     last commit said that the file holds: a page that a disk called synced, and
+//     lost, is seen although all on the old one has good checksums. A crash while
+//     a file is made leaves no half of one.
 //  6. Starts are refused with store.ErrFull before there is no room: while the
 //     file, under Config.MaxSize and with what its disk has left, could not hold
 //     what the active operations need to end. Up to 4 MiB of that are free pages

@@ -155,7 +155,7 @@ func (b *batch) enqueue(w *wanted) error {
 func (b *batch) create(w *wanted) error {
 	if w.op.ClientToken != string(w.op.ID) {
 		token := []byte(w.op.ClientToken)
-		if err := b.tokens.Put(token, seal(token, append([]byte(nil), w.key[:]...))); err != nil {
+		if err := putWeighed(b.tokens, token, seal(token, append([]byte(nil), w.key[:]...)), nil); err != nil {
 			return fmt.Errorf("bolt: client token of operation %s: %w", w.op.ID, err)
 		}
 	}

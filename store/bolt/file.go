@@ -154,7 +154,12 @@ func (s *Store) create() error {
 	if err != nil {
 		return err
 	}
-	err = db.Update(layOut)
+	err = db.Update(func(tx *bbolt.Tx) error {
+		if err := layOut(tx); err != nil {
+			return err
+		}
+		return withBuckets(buckets.witnessAll)(tx)
+	})
 	if cerr := db.Close(); err == nil {
 		err = cerr
 	}

@@ -24,6 +24,8 @@ type harvest struct {
 	rotten  []spoilt          // what stands for the newest state and is not as it was written
 	broken  bool              // some of the newest state could not be read
 	anySure bool              // some of it could
+	tx      uint64            // the last transaction; 0: it is not known
+	said    map[string]uint64 // of the buckets, by their page: see witness.go
 }
 
 // found is a value as it was sealed. sure: it is of the newest state.
@@ -180,6 +182,7 @@ func harvestTree(img snapshot, m *boltMeta) (*harvest, error) {
 		}
 		return nil
 	}
+	h.tx, h.said = m.tx, saidBy(img, m)
 	return h, w.bucket(m.root, 0)
 }
 
@@ -199,6 +202,7 @@ func harvestPages(img snapshot, m *boltMeta, tell Progress) *harvest {
 		took[id] = n
 	}
 	if m != nil {
+		h.tx, h.said = m.tx, saidBy(img, m)
 		h.unread(u, m, took)
 	}
 	return h

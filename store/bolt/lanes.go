@@ -74,7 +74,7 @@ func (s *Store) setLane(ctx context.Context, lane string, set func(*laneBody)) e
 		set(&l)
 		text, err := cbor.Marshal(l)
 		if err == nil {
-			err = b.lanes.Put(key, seal(key, text))
+			err = putWeighed(b.lanes, key, seal(key, text), b.lanes.Get(key))
 		}
 		if err != nil {
 			return fmt.Errorf("bolt: lane %q: %w", lane, err)

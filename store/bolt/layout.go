@@ -19,7 +19,7 @@ import (
 const schema = 1
 
 // The buckets of schema 1. Their names and what their keys and values mean are
-// on disk: append only.
+// on disk: append only. So is what their sequences mean: see witness.go.
 const (
 	bucketOperations = "operations" // 16 bytes of the id → head, CBOR, sum
 	bucketEvents     = "events"     // 8 bytes of the sequence, big endian → head, CBOR, sum

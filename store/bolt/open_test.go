@@ -134,7 +134,7 @@ func edit(t *testing.T, path string, fn func(b buckets) error) {
 		if err != nil {
 			return err
 		}
-		return fn(b)
+		return errors.Join(fn(b), b.witnessAll())
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)

@@ -35,22 +35,41 @@ type pageWalk struct {
 	// tell, if it is set, hears of each page before it is read.
 	tell func(id uint64)
 	in   string // the bucket that is walked; "" is the one that holds all others
+
+	witnesses map[string]witness // by bucket, once it was walked
+	witness   witness            // of the one that is walked
 }
 
 func newWalk(f io.ReaderAt, m *boltMeta) *pageWalk {
-	return &pageWalk{f: f, m: m, seen: make([]uint64, m.pages/64+1)}
+	return &pageWalk{f: f, m: m, seen: make([]uint64, m.pages/64+1), witnesses: map[string]witness{}}
 }
 
 // checkPages returns what is wrong with the pages of f, as its meta page says
-// that they are, or nil.
-// tell may be nil.
+// that they are, or nil. A record that is damaged is not: it is set aside when it
+// is met. tell may be nil.
 func checkPages(f io.ReaderAt, m *boltMeta, tell func(id uint64)) error {
 	w := newWalk(f, m)
 	w.tell = tell
 	if err := w.bucket(m.root, 0); err != nil {
 		return err
 	}
-	return w.freelist()
+	if err := w.freelist(); err != nil {
+		return err
+	}
+	old := w.contradicted()
+	if old == nil {
+		return nil
+	}
+	rotten := false
+	again := newWalk(f, m)
+	again.visit = func(bucket string, key, value []byte) error {
+		rotten = rotten || bucket != bucketQuarantine && kindOf(bucket, key, value) == ""
+		return nil
+	}
+	if err := again.bucket(m.root, 0); err != nil || rotten {
+		return err
+	}
+	return old
 }
 
 // take notes that something leads to a page and those behind it; nothing else
@@ -212,6 +231,7 @@ func (w *pageWalk) leaf(id uint64, page []byte, depth int, k *keys) error {
 		if order.Uint32(e)&bucketFlag != 0 {
 			return w.nested(id, key, value, depth)
 		}
+		w.witness.take(w.in, key, value)
 		if w.visit != nil {
 			return w.visit(w.in, key, value)
 		}
@@ -227,6 +247,8 @@ func (w *pageWalk) nested(id uint64, name, value []byte, depth int) error {
 	if len(value) < bucketHeader {
 		return fmt.Errorf("page %d: a bucket is cut short", id)
 	}
+	w.witness = witness{said: binary.NativeEndian.Uint64(value[8:])}
+	defer func() { w.witnesses[w.in] = w.witness }()
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
 		return w.bucket(root, depth+1)
 	}

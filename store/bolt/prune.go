@@ -92,19 +92,19 @@ func (b *batch) removeOperation(key rowID, o *store.Operation) error {
 	if o.ClientToken != string(o.ID) {
 		token := []byte(o.ClientToken)
 		if id, ok := unseal(token, b.tokens.Get(token)); ok && string(id) == string(key[:]) {
-			if err := b.tokens.Delete(token); err != nil {
+			if err := removeWeighed(b.tokens, token); err != nil {
 				return err
 			}
 		}
 	}
 	session := sessionKey(o.Ref)
 	if id, ok := unseal(session, b.ended.Get(session)); ok && string(id) == string(key[:]) {
-		if err := b.ended.Delete(session); err != nil {
+		if err := removeWeighed(b.ended, session); err != nil {
 			return err
 		}
 	}
 	b.changes = append(b.changes, change{id: key, before: o.Phase, head: headOf(o)})
-	return b.ops.Delete(key[:])
+	return removeWeighed(b.ops, key[:])
 }
 
 // pruneEvents removes the feed's beginning, but for the newest keep events. The

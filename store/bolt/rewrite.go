@@ -29,7 +29,7 @@ func rewrite(ctx context.Context, path string, s *settled, tell Progress) error 
 		return err
 	}
 	w := &rewriter{ctx: ctx, path: path, db: db, s: s, tell: tell}
-	for _, step := range []func() error{w.settings, w.operations, w.feed} {
+	for _, step := range []func() error{w.settings, w.operations, w.feed, w.witness} {
 		if err == nil {
 			err = step()
 		}
@@ -72,6 +72,11 @@ func (w *rewriter) settings() error {
 		}
 		return err
 	})
+}
+
+// witness says what the file holds now.
+func (w *rewriter) witness() error {
+	return inside(w.path, w.db, true, withBuckets(buckets.witnessAll))
 }
 
 // parts calls each for n things, a transaction for every rewriteSize of them.

@@ -37,12 +37,13 @@ type settler struct {
 }
 
 type kept struct {
-	op   store.Operation
-	sure bool
+	op     store.Operation
+	sealed []byte // as it was found
+	sure   bool
 }
 
 // settle decides. behind says that the newest state is not the one that was
-// harvested.
+// harvested; where the file itself says so, that counts too.
 func (h *harvest) settle(behind bool) settled {
 	s := &settler{harvest: h, last: map[rowID]store.Event{}, kept: map[rowID]kept{}, named: map[rowID]bool{}}
 	s.out.lanes, s.out.ended, s.out.aside, s.out.other = map[string][]byte{}, h.ended, h.aside, map[string][]byte{}
@@ -51,6 +52,9 @@ func (h *harvest) settle(behind bool) settled {
 	s.feed()
 	damaged := behind || h.broken || len(h.rotten) > 0 || len(s.out.mended.Lost) > 0
 	s.operations(damaged)
+	if s.contradicted() {
+		behind, damaged = true, true
+	}
 	s.dangling()
 	if damaged {
 		s.missing()
@@ -128,7 +132,7 @@ func (s *settler) operations(damaged bool) {
 			if err != nil || !f.sure && !s.believes(key, &o, damaged) {
 				continue
 			}
-			if k := (kept{op: o, sure: f.sure}); pick == nil || k.above(pick) {
+			if k := (kept{op: o, sealed: f.sealed, sure: f.sure}); pick == nil || k.above(pick) {
 				pick = &k
 			}
 		}

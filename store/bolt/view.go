@@ -99,6 +99,9 @@ func inside(path string, db *bbolt.DB, writes bool, fn func(tx *bbolt.Tx) error)
 		if err := fn(tx); err != nil || !writes {
 			return err
 		}
+		if err := bearWitness(tx); err != nil {
+			return err
+		}
 		return tx.Commit()
 	})
 	var c *CorruptError

@@ -1,0 +1,113 @@
+package bolt
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestLyingDisk: a disk that says that it has synced, and has not. Of each commit
+// some pages are missing and the meta page is there, which no power cut leaves
+// behind. Whatever is not as it was written is noticed: by Open, by a record that
+// is set aside, or by Check.
+//
+// It is the test of the power cut's own tests too: what they say of images that
+// are whole means something only where one that is not is seen.
+func TestLyingDisk(t *testing.T) {
+	t.Parallel()
+	seed := scale.Seed(t)
+	r := scale.Rand(seed)
+	seen := map[string]int{}
+	for i := range scale.Times(t, 1, 4, 100) {
+		w := newWorkload(t, seed+uint64(i), scale.Of(t, 40, 150, 300)) //nolint:gosec // small
+		p := w.tape(t, 0)
+		path := quickPath(t)
+		base := &image{p.base, int64(len(p.base))}
+		for k := range p.commits {
+			c := &p.commits[k]
+			for n := range len(c.pages) + 4 { // each page alone, all of them, and some
+				m := &image{append([]byte(nil), base.data...), c.length}
+				for at, page := range c.pages {
+					switch {
+					case n < len(c.pages) && at == n, n == len(c.pages), n > len(c.pages) && r.IntN(2) == 0:
+					default:
+						m.put(page)
+					}
+				}
+				m.put(c.meta)
+				if err := m.save(path); err != nil {
+					t.Fatal(err)
+				}
+				how := w.noticed(t, path, k+1)
+				if seen[how]++; how == "" {
+					t.Errorf("step %d (%s), loss %d of %d pages: what is there is not what was written, and nobody noticed", k, w.steps[k].name, n, len(c.pages))
+				}
+				if how == "open" && r.IntN(16) == 0 {
+					w.repaired(t, path, k+1)
+					seen["repaired"]++
+				}
+			}
+			c.apply(base)
+		}
+	}
+	t.Log(seen)
+	if seen["open"] == 0 || seen["repaired"] == 0 || seen["set aside"]+seen["check"] == 0 {
+		t.Error("the test is too kind")
+	}
+}
+
+// noticed says who sees that the file at path is not as it was after k steps. One
+// that holds all that it did (a page was the same as before, or listed free pages)
+// goes on as if nothing had been.
+func (w *workload) noticed(t *testing.T, path string, k int) string {
+	t.Helper()
+	s, err := Open(path, Config{noSync: true})
+	if errors.Is(err, store.ErrCorrupt) || errors.Is(err, ErrForeign) {
+		return "open"
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	if stats, err := s.Stats(t.Context()); err != nil || stats.Quarantined > 0 {
+		return "set aside"
+	}
+	if r, err := s.Check(t.Context()); err != nil || len(r.Problems) > 0 {
+		return "check"
+	}
+	if sumOf(t, s) != w.states[k].sum {
+		return ""
+	}
+	end := min(k+5, len(w.steps))
+	for _, st := range w.steps[k:end] {
+		if _, err := st.do(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.at(t, s, end, "all was there, and later")
+	return "nothing was lost"
+}
+
+// repaired repairs the file at path. It may lack what the disk has lost, but what
+// was sent before step k never looks as if it had not been.
+func (w *workload) repaired(t *testing.T, path string, k int) {
+	t.Helper()
+	r, err := Repair(t.Context(), path, RepairConfig{})
+	if err != nil {
+		t.Errorf("before step %d: it cannot be repaired: %v", k, err)
+		return
+	}
+	defer func() { _ = os.Remove(r.Original) }()
+	s := openTest(t, path, Config{noSync: true})
+	defer func() { _ = s.Close() }()
+	clean(t, s)
+	now := stateOf(t, s).ops
+	for id, was := range w.states[k].ops {
+		if is, ok := now[id]; ok && is.Active() && is.Sent == store.SentNo && was.Sent != store.SentNo {
+			t.Errorf("before step %d: %s was sent, and in the repaired file (%s, %+v) it never was; it was %v, and %v", k, id, r.Method, r.Mended, r.Was.Problems, r.Failed)
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package bolt
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+
+	bbolt "go.etcd.io/bbolt"
+)
+
+// A disk that says that it has synced, and has not, leaves an old page where a
+// new one should be, and everything in it has a good checksum: an operation that
+// was sent looks as if it never was. So the page that names the buckets, which
+// every commit writes, says what the pages below it hold. bbolt keeps a number of
+// the caller's there for each bucket, its sequence, which costs no page more.
+//
+//	meta                            the transaction that wrote it; 0: nothing is said
+//	events                          the feed's link at its head; 0: there is none
+//	operations tokens ended lanes   the weights of all records together
+//
+// Open compares them before anybody reads: see pageWalk. A commit of which no
+// page at all arrived is seen by nobody.
+
+// weighed lists the buckets of the last line.
+func weighed() []string {
+	return []string{bucketOperations, bucketTokens, bucketEnded, bucketLanes}
+}
+
+// weight makes a number of a record's sum, which covers its key too. Records of
+// equal sums do not cancel each other out, as they would by exclusive or.
+func weight(sealed []byte) uint64 {
+	if len(sealed) < sumSize {
+		return 0
+	}
+	x := uint64(binary.BigEndian.Uint32(sealed[len(sealed)-sumSize:])) + 1
+	x *= 0x9e3779b97f4a7c15
+	return x ^ x>>29
+}
+
+// number is a link as a sequence.
+func (l link) number() uint64 { return binary.BigEndian.Uint64(l[:]) }
+
+// putWeighed stores a sealed value where old stands; nil: nothing does.
+func putWeighed(b *bbolt.Bucket, key, sealed, old []byte) error {
+	if err := b.SetSequence(b.Sequence() + weight(sealed) - weight(old)); err != nil {
+		return err
+	}
+	return b.Put(key, sealed)
+}
+
+// removeWeighed removes a value.
+func removeWeighed(b *bbolt.Bucket, key []byte) error {
+	if err := b.SetSequence(b.Sequence() - weight(b.Get(key))); err != nil {
+		return err
+	}
+	return b.Delete(key)
+}
+
+// bearWitness says which transaction writes the page. Every one does it that
+// writes to a file of which anything is said.
+func bearWitness(tx *bbolt.Tx) error {
+	meta := tx.Bucket([]byte(bucketMeta))
+	if meta == nil || meta.Sequence() == 0 {
+		return nil
+	}
+	return meta.SetSequence(uint64(tx.ID())) //nolint:gosec // positive
+}
+
+// witnessAll says of a whole file what it holds.
+func (b buckets) witnessAll() error {
+	_, last := b.events.Cursor().Last()
+	if err := b.events.SetSequence(linkOf(last).number()); err != nil {
+		return err
+	}
+	for _, name := range weighed() {
+		bkt, sum := b.tx.Bucket([]byte(name)), uint64(0)
+		err := bkt.ForEach(func(_, v []byte) error { sum += weight(v); return nil })
+		if err == nil {
+			err = bkt.SetSequence(sum)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return b.meta.SetSequence(uint64(b.tx.ID())) //nolint:gosec // positive
+}
+
+// witness is what is said of a bucket, and what a walk found in it: of the bucket
+// meta, whether it is of this schema.
+type witness struct{ said, found uint64 }
+
+// take notes a pair that the walk comes upon.
+func (w *witness) take(bucket string, key, value []byte) {
+	switch bucket {
+	case bucketEvents:
+		w.found = linkOf(value).number()
+	case bucketMeta:
+		if v, _ := unseal(key, value); string(key) == metaSchema && string(v) == strconv.Itoa(schema) {
+			w.found = 1
+		}
+	default:
+		w.found += weight(value)
+	}
+}
+
+// saidBy reads what a file says of its buckets. nil: that cannot be read.
+func saidBy(img snapshot, m *boltMeta) map[string]uint64 {
+	said := map[string]uint64{}
+	if m.root < img.pages() {
+		loosely(img.from(m.root), img.pageSize, func(flags uint32, key, value []byte) {
+			if flags&bucketFlag != 0 && len(value) >= bucketHeader {
+				said[string(key)] = binary.NativeEndian.Uint64(value[8:])
+			}
+		})
+	}
+	if _, ok := said[bucketMeta]; !ok {
+		return nil
+	}
+	return said
+}
+
+// contradicted reports whether what is kept so far is not what the file says that
+// it holds.
+func (s *settler) contradicted() bool {
+	switch root := s.said[bucketMeta]; {
+	case s.tx == 0:
+		return false // nobody knows
+	case s.said == nil, root != 0 && root != s.tx:
+		return true
+	case root == 0:
+		return false // nothing is said
+	}
+	var ops, lanes uint64
+	for _, k := range s.kept {
+		ops += weight(k.sealed)
+	}
+	for _, all := range s.lanes {
+		lanes += weight(s.best(all).sealed)
+	}
+	var last link
+	if n := len(s.out.events); n > 0 {
+		last = linkOf(s.out.events[n-1])
+	}
+	return ops != s.said[bucketOperations] || lanes != s.said[bucketLanes] || last.number() != s.said[bucketEvents]
+}
+
+// contradicted says which part of a file that was walked is not what its root
+// page says, or returns nil.
+func (w *pageWalk) contradicted() error {
+	switch root := w.witnesses[bucketMeta]; {
+	case root.said == 0 || root.found == 0:
+		return nil // it is of a version that said nothing, or other things
+	case root.said != w.m.tx:
+		return fmt.Errorf("it is as transaction %d left it, and %d was the last: pages that were synced are not there", root.said, w.m.tx)
+	}
+	for _, name := range append(weighed(), bucketEvents) {
+		if f := w.witnesses[name]; f.said != f.found {
+			return fmt.Errorf("bucket %q has old records, or lacks some: a page that was synced is not there", name)
+		}
+	}
+	return nil
+}
