@@ -55,10 +55,11 @@ func (x *trouble) writes(db *bbolt.DB) {
 }
 
 // tally counts how runs ended.
-type tally struct{ runs, kept, full, unknown, failed atomic.Int64 }
+type tally struct{ runs, kept, full, unknown, failed, mastered atomic.Int64 }
 
 func (y *tally) String() string {
-	return fmt.Sprintf("%d runs: %d full, %d unknown, %d shut; %d commits kept", y.runs.Load(), y.full.Load(), y.unknown.Load(), y.failed.Load(), y.kept.Load())
+	return fmt.Sprintf("%d runs: %d full, %d unknown, %d shut, %d of which no caller heard; %d commits kept",
+		y.runs.Load(), y.full.Load(), y.unknown.Load(), y.failed.Load(), y.mastered.Load(), y.kept.Load())
 }
 
 // TestEveryWriteFails lets each write of a workload go wrong, in four ways, for
@@ -159,8 +160,17 @@ func (r *faultRun) once() bool {
 		}
 		return true
 	}
+	reached := r.count >= r.n
+	if reached {
+		r.runs.Add(1)
+		r.mastered.Add(1)
+		if !errors.Is(r.err, syscall.ENOSPC) {
+			r.Errorf("%s: it was never told", r.what)
+		}
+	}
+	r.at(r, s, len(r.steps), r.what+", at the end")
 	r.close(s)
-	return false
+	return reached
 }
 
 // close shuts s, and looks whether its tables in memory were those that a new
