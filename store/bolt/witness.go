@@ -18,8 +18,9 @@ import (
 //	events                          the feed's link at its head; 0: there is none
 //	operations tokens ended lanes   the weights of all records together
 //
-// Open compares them before anybody reads: see pageWalk. A commit of which no
-// page at all arrived is seen by nobody.
+// What stands in the bucket meta is small enough to stand in that page itself, and
+// nobody relies on the quarantine. Open compares all this before anybody reads: see
+// pageWalk. A commit of which no page at all arrived is seen by nobody.
 
 // weighed lists the buckets of the last line.
 func weighed() []string {
