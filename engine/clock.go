@@ -9,6 +9,11 @@ type clock struct {
 	known  bool
 }
 
+// farthest is by how much two clocks may differ: one that begins in 1970 with each
+// boot does by less. What differs by more is no clock's, and would neither be kept
+// nor reckoned with as it is.
+const farthest = 100 * 365 * 24 * time.Hour
+
 // measure takes the date of an answer, and reports whether it could. A date has
 // whole seconds, and was set at some instant of the call.
 func (c *clock) measure(a answer) bool {
@@ -19,8 +24,11 @@ func (c *clock) measure(a answer) bool {
 	if round < 0 || round > time.Minute { // the wall clock jumped, or the call hung
 		return false
 	}
-	middle := a.began.Add(round / 2)
-	c.offset = a.date.Add(time.Second / 2).Sub(middle)
+	offset := a.date.Add(time.Second / 2).Sub(a.began.Add(round / 2))
+	if offset > farthest || offset < -farthest {
+		return false
+	}
+	c.offset = offset
 	c.error = round/2 + time.Second/2
 	c.known = true
 	return true

@@ -806,3 +806,64 @@ func TestStateWithoutBounds(t *testing.T) {
 		}
 	})
 }
+
+// dated is a provider whose dates are off.
+type dated struct {
+	*wire
+	off *atomic.Int64
+}
+
+func (d dated) Get(ctx context.Context, ref Ref) (transport.Session, error) {
+	s, err := d.wire.Get(ctx, ref)
+	s.Date = s.Date.Add(time.Duration(d.off.Load()))
+	return s, err
+}
+
+func (d dated) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	s, err := d.wire.Start(ctx, in)
+	s.Date = s.Date.Add(time.Duration(d.off.Load()))
+	return s, err
+}
+
+// BatchGet leaves the looks to Get.
+func (d dated) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, error) {
+	out := make([]transport.Result, len(refs))
+	for i, ref := range refs {
+		out[i].Session, out[i].Err = d.Get(ctx, ref)
+	}
+	return out, nil
+}
+
+// TestProviderClockSetBack: the provider's clock was ahead when a start was sent
+// whose answer was lost, and is right by the time of the look. The session that it
+// started, and that somebody stopped since, is not started again as one that had
+// been started before the send.
+func TestProviderClockSetBack(t *testing.T) {
+	for _, off := range []time.Duration{24 * time.Hour, 200 * 365 * 24 * time.Hour} {
+		t.Run(off.String(), func(t *testing.T) {
+			var ahead atomic.Int64
+			ahead.Store(int64(off))
+			scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+				return studio.Fault{Lost: c.Action == studio.Start && c.Ref.SessionID == "ws-1"}
+			}}, Config{}, func(b *bench) {
+				b.close()
+				b.open(dated{&b.wire, &ahead})
+				b.goRun()
+				b.all([]ID{b.start("ws-0")})
+				id := b.start("ws-1")
+				b.after(2 * time.Second)
+				if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+					t.Fatal(err)
+				}
+				b.studio.SetOffline(true)
+				ahead.Store(0)
+				b.after(10 * time.Minute) // the token is forgotten
+				b.studio.SetOffline(false)
+				b.all([]ID{id})
+				if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+					t.Errorf("%s (%s) %s, started %d times", op.Phase, op.Reason, op.LastError, b.studio.Effects(op.Ref))
+				}
+			})
+		})
+	}
+}

@@ -121,10 +121,19 @@ const clockMargin = 2 * time.Second
 // sentOnTheirClock is the first send on the provider's clock, if that is known:
 // as it was noted with the send, or by ours, if that has not jumped since.
 func (j *judge) sentOnTheirClock() (sent time.Time, margin time.Duration, sure bool) {
-	if !j.op.SentTheirs.IsZero() {
-		return j.op.SentTheirs, clockMargin, true
+	if sent := j.sentTheirs(); !sent.IsZero() {
+		return sent, clockMargin, true
 	}
 	return j.op.SentAt.Add(j.clock.offset), max(clockMargin, 2*j.clock.error), j.clock.known && j.steady
+}
+
+// sentTheirs is the first send as it was noted on the provider's clock; zero if it
+// was not, or if that clock was set back since, and so was wrong.
+func (j *judge) sentTheirs() time.Time {
+	if j.clock.known && j.a.at.Add(j.clock.offset+j.clock.error+clockMargin).Before(j.op.SentTheirs) {
+		return time.Time{}
+	}
+	return j.op.SentTheirs
 }
 
 func (j *judge) returnedSince() {
@@ -171,7 +180,7 @@ func (j *judge) lastSent() time.Time {
 func (j *judge) remembered() bool {
 	sent, now := j.op.SentAt, j.a.at
 	switch {
-	case !j.op.SentTheirs.IsZero() && j.clock.known:
+	case !j.sentTheirs().IsZero() && j.clock.known:
 		sent, now = j.op.SentTheirs, now.Add(j.clock.offset)
 	case j.setBack:
 		return false
