@@ -112,6 +112,9 @@ func look(path string) (exists bool, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
+		if to, err := os.Readlink(path); err == nil {
+			return false, fmt.Errorf("%w: %s is a link to %s, which is not there", ErrForeign, path, to)
+		}
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("bolt: %w", err)
