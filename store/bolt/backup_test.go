@@ -3,11 +3,15 @@ package bolt
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -64,6 +68,65 @@ func TestBackup(t *testing.T) {
 	}
 	clean(t, c)
 	put(t, c, "later")
+}
+
+// TestBackupOfABusyStore: a backup is made while starts come in and end. It holds
+// what was acknowledged before it began, is sound, and hinders nobody.
+func TestBackupOfABusyStore(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	var mu sync.Mutex
+	acked := map[store.ID]bool{}
+	ctx, stop := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	for w := range 4 {
+		work.Go(func() {
+			for n := 0; ctx.Err() == nil; n++ {
+				o := testOp(fmt.Sprint(w, "-", n))
+				rs, err := s.Enqueue(t.Context(), []store.Operation{o})
+				if err != nil {
+					t.Errorf("while a backup is made: %v", err)
+					return
+				}
+				mu.Lock()
+				acked[o.ID] = true
+				mu.Unlock()
+				if o = rs[0].Operation; n%2 == 0 {
+					o.Phase, o.FinishedAt = fsm.Canceled, testTime()
+					if errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}}); errors.Join(append(errs, err)...) != nil {
+						t.Errorf("while a backup is made: %v, %v", errs, err)
+						return
+					}
+				}
+			}
+		})
+	}
+	for i := range 4 {
+		var before map[store.ID]bool
+		for len(before) < 200*(i+1) {
+			mu.Lock()
+			before = maps.Clone(acked)
+			mu.Unlock()
+		}
+		copied := filepath.Join(t.TempDir(), "copy.db")
+		if err := s.Backup(t.Context(), copied); err != nil {
+			t.Fatal(err)
+		}
+		c := openTest(t, copied, Config{noSync: true})
+		for id := range before {
+			if _, err := c.Operation(t.Context(), id); err != nil {
+				t.Errorf("backup %d: %s was acknowledged before: %v", i, id, err)
+			}
+		}
+		if n := clean(t, c); n < len(before) {
+			t.Errorf("backup %d has %d operations, and %d were acknowledged before", i, n, len(before))
+		}
+	}
+	stop()
+	work.Wait()
+	if n := clean(t, s); n != len(acked) {
+		t.Errorf("%d operations, and %d were acknowledged", n, len(acked))
+	}
 }
 
 // TestBackupFails: nothing is left of one that does not succeed.

@@ -3,6 +3,7 @@
 package bolt
 
 import (
+	"sync"
 	"testing"
 
 	bbolt "go.etcd.io/bbolt"
@@ -29,5 +30,34 @@ func TestPatchedSync(t *testing.T) {
 				return x.err
 			})
 		}
+	})
+}
+
+// TestPatchedWindow stops a commit between the writing of its meta page and the
+// end of the sync that makes it durable.
+func TestPatchedWindow(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var stop func()
+	syncs := 0
+	c := Config{opened: func(db *bbolt.DB) {
+		bbolt.Faults.Store(db, func(do func() error) error {
+			mu.Lock()
+			stop := stop
+			if stop != nil {
+				syncs++
+			}
+			second := syncs == 2 // the first is of the data pages
+			mu.Unlock()
+			if second {
+				stop()
+			}
+			return do()
+		})
+	}}
+	nothingIsShown(t, openTest(t, testPath(t), c), func(f func()) {
+		mu.Lock()
+		defer mu.Unlock()
+		stop = f
 	})
 }

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,10 +13,17 @@ import (
 )
 
 // TestNothingIsShownBeforeItIsSynced stops a commit where bbolt shows it and
-// nobody knows whether it is durable, and looks from every side.
+// nobody knows whether it is durable, and looks from every side. TestPatchedWindow
+// does it in the very sync.
 func TestNothingIsShownBeforeItIsSynced(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
+	nothingIsShown(t, s, func(stop func()) { s.committed = func(error) { stop() } })
+}
+
+// nothingIsShown looks at s from every side while a commit is under way. during is
+// given what is to be called in the middle of the next one.
+func nothingIsShown(t *testing.T, s *Store, during func(stop func())) {
 	first := put(t, s, "first")
 	head, err := s.Head(t.Context())
 	if err != nil {
@@ -23,10 +31,13 @@ func TestNothingIsShownBeforeItIsSynced(t *testing.T) {
 	}
 
 	inside, leave := make(chan struct{}), make(chan struct{})
-	s.committed = func(error) {
-		close(inside)
-		<-leave
-	}
+	var once sync.Once
+	during(func() {
+		once.Do(func() {
+			close(inside)
+			<-leave
+		})
+	})
 	second := testOp("second")
 	written := make(chan error, 1)
 	go func() {
@@ -74,7 +85,6 @@ func TestNothingIsShownBeforeItIsSynced(t *testing.T) {
 	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	s.committed = nil
 	for name, read := range readers(s, first, second, head) {
 		if seen, err := read(t.Context()); !seen || err != nil {
 			t.Errorf("%s: saw it %v, %v, after the verdict", name, seen, err)
