@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -79,13 +80,19 @@ func ExampleEngine_Follow() {
 			panic(err)
 		}
 		cursor = ev.Cursor // stored together with what the host does about it
-		if ev.To.Ended() {
-			fmt.Println(ev.Seq, ev.Ref, ev.To)
-			break
+		fmt.Println(ev.Seq, ev.Ref, ev.To)
+		if ev.To == fsm.Starting {
+			break // the host ends here, and the next one goes on
 		}
 	}
+	for ev, err := range e.Follow(ctx, cursor) {
+		fmt.Println(ev.Seq, ev.Ref, ev.To, err)
+		break
+	}
 	// Output:
-	// 3 comp/ws-1 SUCCEEDED
+	// 1 comp/ws-1 QUEUED
+	// 2 comp/ws-1 STARTING
+	// 3 comp/ws-1 SUCCEEDED <nil>
 }
 
 // Why is it late? Explain says so at any time: the reason as data, and a

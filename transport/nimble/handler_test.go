@@ -341,8 +341,8 @@ type exploding struct {
 
 func (p *exploding) fuse() {
 	if p.lit {
-		var none map[string]int
-		none["x"]++
+		var none []int
+		none[len(none)]++
 	}
 }
 
