@@ -2,12 +2,8 @@ package bolt
 
 import (
 	"errors"
-	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
-
-	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
@@ -180,82 +176,4 @@ func TestCheckSees(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestDamagedPages flips bits all over a file. Opening and reading it gives
-// errors or what was written, never a panic, and never anything else.
-func TestDamagedPages(t *testing.T) {
-	t.Parallel()
-	path := testPath(t)
-	s := openTest(t, path, Config{noSync: true})
-	want := map[string]store.Operation{}
-	for i := range 150 {
-		o := put(t, s, numbered(i))
-		want[o.Ref.SessionID] = o
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := 0
-	if db, err := bbolt.Open(path, 0o600, nil); err == nil {
-		_ = db.View(func(tx *bbolt.Tx) error { used = int(tx.Size()); return nil })
-		_ = db.Close()
-	}
-	images := 150
-	if os.Getenv("ROUSE_TEST") == "long" {
-		images = 5000
-	}
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's
-	refused, noticed := 0, 0
-	for range images {
-		data := append([]byte(nil), whole...)
-		for range 1 + rng.IntN(4) {
-			at := rng.IntN(used)
-			if rng.IntN(2) == 0 { // page headers, where it hurts most
-				at = at/4096*4096 + rng.IntN(64)
-			}
-			data[at] ^= 1 << rng.IntN(8)
-		}
-		switch openDamaged(t, data, want) {
-		case "refused":
-			refused++
-		case "noticed":
-			noticed++
-		}
-	}
-	if refused == 0 || noticed == 0 {
-		t.Errorf("%d refused, %d noticed of %d: the test is too kind", refused, noticed, images)
-	}
-}
-
-// openDamaged opens an image and says what became of it.
-func openDamaged(t *testing.T, data []byte, want map[string]store.Operation) string {
-	path := testPath(t)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s, err := Open(path, Config{noSync: true})
-	if err != nil {
-		if !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, ErrForeign) {
-			t.Errorf("refused by %v, want ErrCorrupt", err)
-		}
-		return "refused"
-	}
-	defer func() { _ = s.Close() }()
-	all, err := listed(t.Context(), s)
-	for session, o := range all {
-		if w := want[session]; o.ID != w.ID || o.Ref != w.Ref || o.Version != w.Version || !o.DueAt.Equal(w.DueAt) {
-			t.Errorf("%s reads as %+v", session, o)
-		}
-	}
-	_, eerr := s.Events(t.Context(), "", 500)
-	r, cerr := s.Check(t.Context())
-	if err != nil || eerr != nil || cerr != nil || len(r.Problems) > 0 {
-		return "noticed"
-	}
-	return "nothing"
 }

@@ -2,11 +2,9 @@ package bolt
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // harvest is what was found in a damaged file: of each key all values that
@@ -23,20 +21,20 @@ type harvest struct {
 	doubted []Loss            // those that were read in part
 	rotten  []spoilt          // what stands for the newest state and is not as it was written
 	broken  bool              // some of the newest state could not be read
-	anySure bool              // some of it could
 	tx      uint64            // the last transaction; 0: it is not known
 	said    map[string]uint64 // of the buckets, by their page: see witness.go
+	anySure bool              // some of it could
 }
 
-// found is a value as it was sealed. sure: it is of the newest state.
+// found is a value as it was sealed.
 type found struct {
 	sealed []byte
-	sure   bool
+	trust  trust
 }
 
 type spoilt struct {
-	bucket string
-	key    []byte
+	bucket      string
+	key, sealed []byte
 }
 
 func newHarvest() *harvest {
@@ -128,31 +126,31 @@ func kindOf(bucket string, key, sealed []byte) string {
 }
 
 // add takes a pair in, and reports whether it is as it was written.
-func (h *harvest) add(bucket string, key, sealed []byte, sure bool) bool {
+func (h *harvest) add(bucket string, key, sealed []byte, t trust) bool {
 	if bucket == bucketQuarantine {
 		h.aside[string(key)] = sealed
 		return true
 	}
-	h.anySure = h.anySure || sure
+	h.anySure = h.anySure || t == sure
 	kind := kindOf(bucket, key, sealed)
 	if _, ok := unseal(key, sealed); ok && kind == "" && bucket == bucketMeta && !slices.Contains(metaKeys, string(key)) {
 		kind = bucketMeta
 	}
 	switch kind {
 	case bucketOperations:
-		h.ops[rowID(key)] = also(h.ops[rowID(key)], sealed, sure)
+		h.ops[rowID(key)] = also(h.ops[rowID(key)], sealed, t)
 	case bucketEvents:
-		h.events[seqOf(key)] = also(h.events[seqOf(key)], sealed, sure)
+		h.events[seqOf(key)] = also(h.events[seqOf(key)], sealed, t)
 	case bucketMeta:
-		h.meta[string(key)] = also(h.meta[string(key)], sealed, sure)
+		h.meta[string(key)] = also(h.meta[string(key)], sealed, t)
 	case bucketLanes:
-		h.lanes[string(key)] = also(h.lanes[string(key)], sealed, sure)
+		h.lanes[string(key)] = also(h.lanes[string(key)], sealed, t)
 	case bucketEnded:
-		if sure {
+		if t == sure {
 			h.ended[string(key)] = rowID(sealed[:16])
 		}
 	case bucketTokens:
-		if sure {
+		if t == sure {
 			h.tokens[string(key)] = rowID(sealed[:16])
 		}
 	default:
@@ -161,14 +159,14 @@ func (h *harvest) add(bucket string, key, sealed []byte, sure bool) bool {
 	return true
 }
 
-func also(have []found, sealed []byte, sure bool) []found {
+func also(have []found, sealed []byte, t trust) []found {
 	for i := range have {
 		if bytes.Equal(have[i].sealed, sealed) {
-			have[i].sure = have[i].sure || sure
+			have[i].trust = max(have[i].trust, t)
 			return have
 		}
 	}
-	return append(have, found{sealed: sealed, sure: sure})
+	return append(have, found{sealed: sealed, trust: t})
 }
 
 // harvestTree takes what a whole tree leads to. The error is where it is not
@@ -177,13 +175,19 @@ func harvestTree(img snapshot, m *boltMeta) (*harvest, error) {
 	h := newHarvest()
 	w := newWalk(bytes.NewReader(img.data), m)
 	w.visit = func(bucket string, key, value []byte) error {
-		if !h.add(bucket, key, value, true) {
-			h.rotten = append(h.rotten, spoilt{bucket: bucket, key: key})
+		if !h.add(bucket, key, value, sure) {
+			h.rotten = append(h.rotten, spoilt{bucket: bucket, key: key, sealed: value})
 		}
 		return nil
 	}
 	h.tx, h.said = m.tx, saidBy(img, m)
-	return h, w.bucket(m.root, 0)
+	err := w.bucket(m.root, 0)
+	for _, name := range bucketNames() {
+		if _, met := w.witnesses[name]; err == nil && !met {
+			err = fmt.Errorf("it has no bucket %q", name)
+		}
+	}
+	return h, err
 }
 
 // harvestPages takes all that is left, from every page. m says what is of the
@@ -195,11 +199,17 @@ func harvestPages(img snapshot, m *boltMeta, tell Progress) *harvest {
 	took := map[uint64]int{}
 	for id := uint64(2); id < img.pages(); id++ {
 		tell.say("pages", id, img.pages())
-		n := 0
 		_, flags, _, _ := img.header(id)
-		s := sweeper{h: h, sure: u.sure(id), leaf: u.reached[id] && flags == pageLeaf, took: &n}
+		s := &sweeper{h: h, trust: u.trust(id), leaf: u.reached[id] && flags == pageLeaf}
 		loosely(img.from(id), img.pageSize, s.element)
-		took[id] = n
+		if s.trust > old && (s.unread > 0 || !img.sound(id)) {
+			s.grope(img.from(id), img.pageSize)
+		}
+		took[id] = s.took
+		if s.leaf && s.unread > 0 {
+			h.broken = true
+			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("%d of what stands on it cannot be read: what is not named here is lost too", s.unread)})
+		}
 	}
 	if m != nil {
 		h.tx, h.said = m.tx, saidBy(img, m)
@@ -218,52 +228,10 @@ func (h *harvest) unread(u *inUse, m *boltMeta, took map[uint64]int) {
 		case took[id] == 0 && len(bad) == 1 && len(sound) > 0:
 		case took[id] == 0:
 			h.pages = append(h.pages, Loss{Page: id, Detail: "it cannot be read: what was on it and is not named here is lost too"})
+		case u.misled[id]:
+			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("it may be an old one: %d records were read from it, and what was on it since and is not named here is lost", took[id])})
 		default:
 			h.doubted = append(h.doubted, Loss{Page: id, Detail: fmt.Sprintf("it is damaged: %d records were read from it", took[id])})
 		}
 	}
-}
-
-// sweeper takes in what one page has.
-type sweeper struct {
-	h      *harvest
-	sure   bool
-	leaf   bool   // it is one for certain: what looks like an element is one
-	bucket string // that the page stands in, if it is known
-	took   *int
-}
-
-func (s sweeper) element(flags uint32, key, value []byte) {
-	if s.bucket == "" && s.inline(flags, key, value) {
-		return
-	}
-	if s.h.add(s.bucket, key, value, s.sure) {
-		*s.took++
-		return
-	}
-	if !s.leaf || flags&bucketFlag != 0 {
-		return
-	}
-	bucket := s.bucket
-	switch name, _, ok := strings.Cut(string(key), "\x00"); {
-	case ok && slices.Contains(bucketNames(), name): // it was set aside before
-		return
-	case bucket == "" && len(key) == 16:
-		bucket = bucketOperations
-	case bucket == "" && len(key) == 8:
-		bucket = bucketEvents
-	}
-	s.h.rotten = append(s.h.rotten, spoilt{bucket: bucket, key: key})
-}
-
-// inline takes in a small bucket, which stands in the page that names it.
-func (s sweeper) inline(flags uint32, key, value []byte) bool {
-	named := slices.Contains(bucketNames(), string(key))
-	if !named || len(value) < bucketHeader+pageHeader || binary.NativeEndian.Uint64(value) != 0 && flags&bucketFlag != 0 {
-		return false
-	}
-	in := s
-	in.bucket = string(key)
-	loosely(value[bucketHeader:], len(value), in.element)
-	return true
 }

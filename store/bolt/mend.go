@@ -79,10 +79,11 @@ func (j Job) settleImage(f io.ReaderAt, size int64, metas []*boltMeta, tell Prog
 	if err != nil {
 		return settled{}, err
 	}
-	out := h.settle(j.Method == StepBack)
-	if j.Method == StepBack {
-		out.beyond(h, harvestPages(img, nil, nil))
+	if j.Method == Rebuild {
+		return h.settle(false), nil
 	}
+	out := h.settle(true)
+	out.beyond(h, harvestPages(img, nil, nil))
 	return out, nil
 }
 
@@ -104,6 +105,7 @@ func (h *harvest) usable(path string) error {
 // was taken.
 func (s *settled) beyond(tree, all *harvest) {
 	head := s.pruned + uint64(len(s.events))
+	s.mended.Lost = append(s.mended.Lost, Loss{Detail: "the last commit: what it wrote and is not named here is lost too"})
 	last, newer := head, map[rowID]store.Event{}
 	for seq, found := range all.events {
 		if seq <= head {
@@ -120,9 +122,18 @@ func (s *settled) beyond(tree, all *harvest) {
 	if last > head {
 		s.mended.Lost = append(s.mended.Lost, Loss{First: head + 1, Last: last, Detail: "of the commit that is lost, or of one that was never finished"})
 	}
+	var newest rowID
 	for key := range tree.ops {
+		if key.compare(newest) > 0 {
+			newest = key
+		}
 		if was, is := latest(key, tree.ops[key]), latest(key, all.ops[key]); is.Version > was.Version && newer[key].Operation == "" {
 			newer[key] = store.Event{Operation: is.ID, Ref: is.Ref}
+		}
+	}
+	for key, found := range all.ops { // ids grow with time
+		if o := latest(key, found); key.compare(newest) > 0 {
+			newer[key] = store.Event{Operation: o.ID, Ref: o.Ref}
 		}
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(newer), rowID.compare) {

@@ -122,8 +122,20 @@ func setSchema(t *testing.T, path string, n int) {
 	edit(t, path, func(b buckets) error { return b.putMeta(metaSchema, []byte(strconv.Itoa(n))) })
 }
 
-// edit changes a closed file behind the package's back.
+// edit changes a closed file behind the package's back, as a program with a bug
+// would: it says what it holds.
 func edit(t *testing.T, path string, fn func(b buckets) error) {
+	t.Helper()
+	editRaw(t, path, func(b buckets) error { return errors.Join(fn(b), b.witnessAll()) })
+}
+
+// spoil changes a closed file as a disk does: it goes on saying what it held.
+func spoil(t *testing.T, path string, fn func(b buckets) error) {
+	t.Helper()
+	editRaw(t, path, func(b buckets) error { return errors.Join(fn(b), bearWitness(b.tx)) })
+}
+
+func editRaw(t *testing.T, path string, fn func(b buckets) error) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
@@ -134,7 +146,7 @@ func edit(t *testing.T, path string, fn func(b buckets) error) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(fn(b), b.witnessAll())
+		return fn(b)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)

@@ -171,15 +171,22 @@ func elements(id uint64, page []byte, each func(i int, element []byte, at uint64
 
 // firstKey is the key of a page's first element.
 func firstKey(id uint64, page []byte) ([]byte, error) {
-	order := binary.NativeEndian
-	at := uint64(pageHeader)
-	switch e := page[pageHeader:]; {
-	case order.Uint16(page[10:]) == 0 || len(e) < elementSize:
+	if binary.NativeEndian.Uint16(page[10:]) == 0 {
 		return nil, fmt.Errorf("page %d is empty", id)
-	case order.Uint16(page[8:])&pageLeaf != 0:
-		return within(id, page, at+uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])))
+	}
+	return firstKeyAs(binary.NativeEndian.Uint16(page[8:]), id, page)
+}
+
+// firstKeyAs is firstKey of a page that is of a kind.
+func firstKeyAs(kind uint16, id uint64, page []byte) ([]byte, error) {
+	e, order := page[pageHeader:], binary.NativeEndian
+	switch {
+	case len(e) < elementSize:
+		return nil, fmt.Errorf("page %d is empty", id)
+	case kind == pageLeaf:
+		return within(id, page, pageHeader+uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])))
 	default:
-		return within(id, page, at+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
+		return within(id, page, pageHeader+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
 	}
 }
 

@@ -55,9 +55,14 @@ func (l Loss) String() string {
 		return fmt.Sprintf("events %d to %d: %s", l.First, l.Last, l.Detail)
 	case l.Page != 0:
 		return fmt.Sprintf("page %d: %s", l.Page, l.Detail)
+	case l.vague():
+		return l.Detail
 	}
 	return fmt.Sprintf("lane %q: %s", l.Lane, l.Detail)
 }
+
+// vague reports whether it is not known what is lost.
+func (l Loss) vague() bool { return l == Loss{Detail: l.Detail} }
 
 // Mended says what mending a file has changed.
 type Mended struct {
@@ -183,15 +188,21 @@ func attemptAt(ctx context.Context, path string, how Method, do JobFunc) (attemp
 	return attempt{method: how, copy: temp, done: d}, nil
 }
 
-// lost is how many operations, events and lanes are. A commit counts as one,
-// whatever is known of it.
+// fewOnAPage is how many records count as lost where nobody knows how many are.
+const fewOnAPage = 10
+
+// lost is about how much is. An operation weighs as much as many events: somebody
+// was told that it is stored.
 func (a attempt) lost() (n uint64) {
-	if a.method == StepBack {
-		n++
-	}
 	for _, l := range a.done.Mended.Lost {
-		if n++; l.First != 0 {
+		switch n++; {
+		case l.vague() && a.method == StepBack: // it was small
+		case l.First != 0:
 			n += l.Last - l.First
+		case l.Operation != "":
+			n += 2 * fewOnAPage
+		case l.Page != 0, l.vague():
+			n += fewOnAPage
 		}
 	}
 	return n

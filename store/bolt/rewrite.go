@@ -105,45 +105,25 @@ func (w *rewriter) parts(n int, each func(b buckets, i int) error) error {
 
 // operations writes them and what leads to them.
 func (w *rewriter) operations() error {
-	ended := w.latest()
 	return w.parts(len(w.s.ops), func(b buckets, i int) error {
-		o := &w.s.ops[i]
+		o, record := &w.s.ops[i].op, w.s.ops[i].sealed
 		key, _ := parseID(o.ID)
-		_, record, err := encodeOperation(key, o)
-		if err != nil {
-			return err
+		var err error
+		if record == nil {
+			if _, record, err = encodeOperation(key, o); err != nil {
+				return err
+			}
 		}
 		if o.ClientToken != string(o.ID) {
 			token := []byte(o.ClientToken)
 			err = b.tokens.Put(token, seal(token, append([]byte(nil), key[:]...)))
 		}
 		session := sessionKey(o.Ref)
-		if ended[string(session)] == key {
+		if w.s.ended[string(session)] == key {
 			err = errors.Join(err, b.ended.Put(session, seal(session, append([]byte(nil), key[:]...))))
 		}
 		return errors.Join(err, b.ops.Put(key[:], record))
 	})
-}
-
-// latest is the operation of each session that ended last: as the file said, or,
-// where that is lost, as their times say.
-func (w *rewriter) latest() map[string]rowID {
-	out, at := map[string]rowID{}, map[string]int64{}
-	for i := range w.s.ops {
-		o := &w.s.ops[i]
-		if o.Active() {
-			continue
-		}
-		session := string(sessionKey(o.Ref))
-		key, _ := parseID(o.ID)
-		n := nanos(o.FinishedAt)
-		if was, ok := w.s.ended[session]; ok && was == key {
-			out[session], at[session] = key, 1<<63-1
-		} else if before, ok := at[session]; !ok || n >= before {
-			out[session], at[session] = key, n
-		}
-	}
-	return out
 }
 
 // feed writes the events: as they were, or, where readers must see that it is

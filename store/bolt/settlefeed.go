@@ -12,12 +12,12 @@ import (
 const farApart = 100
 
 // feed puts the events in order. Where none of what was found for a number fits
-// the one before it, and none is sure, the event is lost.
+// the one before it, and all of it is of old pages, the event is lost.
 func (s *settler) feed() {
 	seqs := slices.Sorted(maps.Keys(s.events))
 	seqs = seqs[s.beginning(seqs):]
 	known := s.out.pruned == 0 || s.out.link != link{}
-	sure := true // or proved by the one behind it
+	proved := true // by its page, or by the one behind it
 	at, next := s.out.link, s.out.pruned+1
 	for _, seq := range seqs {
 		known = known && seq == next
@@ -31,15 +31,15 @@ func (s *settler) feed() {
 		}
 		s.out.events = append(s.out.events, pick.sealed)
 		at, next, known = linkOf(pick.sealed), seq+1, true
-		sure = pick.sure || !s.anySure
+		proved = pick.trust == sure
 		if e, err := decodeEvent([16]byte{}, seq, pick.sealed); err == nil && e.Reason != store.Rotten {
 			if key, ok := parseID(e.Operation); ok { // else it is a fact of the store
 				s.last[key] = e
 			}
 		}
 	}
-	if !sure {
-		s.out.mended.Doubtful = append(s.out.mended.Doubtful, Loss{First: next - 1, Last: next - 1, Detail: "it was found on a page that was not in use"})
+	if !proved {
+		s.out.mended.Doubtful = append(s.out.mended.Doubtful, Loss{First: next - 1, Last: next - 1, Detail: "the last that was found, on a page of which nobody knows whether it was in use"})
 	}
 	// A damaged record at the end holds its number too.
 	for _, r := range s.rotten {
@@ -68,7 +68,7 @@ func (s *settler) beginning(seqs []uint64) int {
 }
 
 // fitting is what was found for a number and follows the event before it; else
-// what is sure; nil: neither.
+// what is trusted most, if it is not of an old page; nil: there is none.
 func (s *settler) fitting(seq uint64, before link, known bool) *found {
 	all := s.events[seq]
 	for i := range all {
@@ -76,7 +76,7 @@ func (s *settler) fitting(seq uint64, before link, known bool) *found {
 			return &all[i]
 		}
 	}
-	if pick := s.best(all); pick.sure || !s.anySure {
+	if pick := s.best(all); pick.trust > old {
 		return pick
 	}
 	return nil

@@ -20,7 +20,8 @@ type snapshot struct {
 // readSnapshot reads a file of so many bytes.
 func readSnapshot(f io.ReaderAt, size int64, pageSize int) snapshot {
 	const step = 1 << 20
-	data := make([]byte, size)
+	whole := (size + int64(pageSize) - 1) / int64(pageSize) * int64(pageSize) // what is cut off of the last page is zero
+	data := make([]byte, whole)
 	for at := int64(0); at < size; at += step {
 		part := data[at:min(at+step, size)]
 		if n, err := f.ReadAt(part, at); err == nil || n == len(part) {
@@ -57,8 +58,21 @@ func (m snapshot) sound(id uint64) bool {
 	return says == id && (flags == pageLeaf || flags == pageBranch) && behind <= mostBehind && id+behind < m.pages()
 }
 
-// loosely calls each with what may be the elements of a leaf. page begins with
-// a header; size is how long it is without what may belong to it.
+// begins reports whether a page's first key is this one, whatever its header
+// says.
+func (m snapshot) begins(id uint64, first []byte) bool {
+	page := m.from(id)
+	for _, kind := range []uint16{pageLeaf, pageBranch} {
+		if key, err := firstKeyAs(kind, id, page); err == nil && bytes.Equal(key, first) {
+			return true
+		}
+	}
+	return false
+}
+
+// loosely calls each with what may be the elements of a leaf; without a key, if
+// it lies outside of the page. page begins with a header; size is how long it is
+// without what may belong to it.
 func loosely(page []byte, size int, each func(flags uint32, key, value []byte)) {
 	order := binary.NativeEndian
 	size = min(size, len(page))
@@ -78,6 +92,7 @@ func loosely(page []byte, size int, each func(flags uint32, key, value []byte)) 
 		from := at + uint64(order.Uint32(e[4:]))
 		n, m := uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:]))
 		if n == 0 || from+n+m > uint64(len(page)) {
+			each(0, nil, nil)
 			continue
 		}
 		each(order.Uint32(e), page[from:from+n], page[from+n:from+n+m])
@@ -88,23 +103,42 @@ func loosely(page []byte, size int, each func(flags uint32, key, value []byte)) 
 // pages, its tree and its free list say so.
 type inUse struct {
 	img     snapshot
+	end     uint64   // how many pages the file had
 	reached []bool   // from the root, by pages that fit to each other
 	free    []bool   // nil: the list of free pages cannot be believed
 	broken  bool     // somewhere the tree leads to no page that fits
 	bad     []uint64 // the pages that it leads to there
+	misled  []bool   // of those: what is on it is not what led to it says
 }
 
-func (u *inUse) sure(id uint64) bool {
-	return u.reached[id] || u.free != nil && !u.free[id]
+// trust says how far what was found on a page stands for the newest state.
+type trust uint8
+
+const (
+	old  trust = iota // the page is free: this is what stood there before
+	odd               // nobody knows, or what leads to the page says otherwise
+	sure              // it does
+)
+
+func (u *inUse) trust(id uint64) trust {
+	switch {
+	case u.reached[id]:
+		return sure
+	case u.misled[id], u.free == nil:
+		return odd
+	case u.free[id]:
+		return old
+	}
+	return sure
 }
 
 // findInUse looks for the pages that m leads to. Without m none is sure.
 func findInUse(img snapshot, m *boltMeta) *inUse {
-	u := &inUse{img: img, reached: make([]bool, img.pages()), broken: true}
+	u := &inUse{img: img, reached: make([]bool, img.pages()), misled: make([]bool, img.pages()), broken: true}
 	if m == nil {
 		return u
 	}
-	u.broken = m.pages > img.pages()
+	u.broken, u.end = m.pages > img.pages(), m.pages
 	u.reach(m.root, nil, 0)
 	u.readFree(m)
 	return u
@@ -114,20 +148,18 @@ func findInUse(img snapshot, m *boltMeta) *inUse {
 func (u *inUse) reach(id uint64, first []byte, depth int) {
 	if id < 2 || id >= u.img.pages() || u.reached[id] || depth > maxDepth {
 		u.broken = true
+		if id >= u.img.pages() && id < u.end && !slices.Contains(u.bad, id) {
+			u.bad = append(u.bad, id) // it is cut off
+		}
 		return
 	}
 	_, flags, count, behind := u.img.header(id)
-	if !u.img.sound(id) {
+	if !u.img.sound(id) || first != nil && !u.img.begins(id, first) {
 		u.broken, u.bad = true, append(u.bad, id)
+		u.misled[id] = first == nil || !u.img.begins(id, first)
 		return
 	}
 	page := u.img.from(id)[:(1+int(behind))*u.img.pageSize] //nolint:gosec // sound bounds it
-	if first != nil {
-		if key, err := firstKey(id, page); err != nil || !bytes.Equal(key, first) {
-			u.broken, u.bad = true, append(u.bad, id)
-			return
-		}
-	}
 	for n := id; n <= id+behind; n++ {
 		u.reached[n] = true
 	}
@@ -163,10 +195,10 @@ func (u *inUse) reachBelow(id uint64, page []byte, count, depth int) {
 // did was hit: those that look like pages of a tree, and those that do not.
 func (u *inUse) orphans(m *boltMeta) (sound, bad []uint64) {
 	defer func() { slices.Sort(bad) }()
-	if u.free == nil {
-		return nil, u.bad
-	}
 	bad = u.bad
+	if u.free == nil {
+		return nil, bad
+	}
 	_, _, _, behind := u.img.header(m.freelist)
 	past := uint64(2)
 	for id := uint64(2); id < m.pages; id++ {

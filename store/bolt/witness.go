@@ -120,31 +120,6 @@ func saidBy(img snapshot, m *boltMeta) map[string]uint64 {
 	return said
 }
 
-// contradicted reports whether what is kept so far is not what the file says that
-// it holds.
-func (s *settler) contradicted() bool {
-	switch root := s.said[bucketMeta]; {
-	case s.tx == 0:
-		return false // nobody knows
-	case s.said == nil, root != 0 && root != s.tx:
-		return true
-	case root == 0:
-		return false // nothing is said
-	}
-	var ops, lanes uint64
-	for _, k := range s.kept {
-		ops += weight(k.sealed)
-	}
-	for _, all := range s.lanes {
-		lanes += weight(s.best(all).sealed)
-	}
-	var last link
-	if n := len(s.out.events); n > 0 {
-		last = linkOf(s.out.events[n-1])
-	}
-	return ops != s.said[bucketOperations] || lanes != s.said[bucketLanes] || last.number() != s.said[bucketEvents]
-}
-
 // contradicted says which part of a file that was walked is not what its root
 // page says, or returns nil.
 func (w *pageWalk) contradicted() error {

@@ -1,0 +1,403 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/internal/child"
+	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// childDamaged is set in the environment of a process that opens, verifies and
+// repairs damaged images: in its folder stand those of a sample's history.
+const childDamaged = "ROUSE_TEST_DAMAGED"
+
+// task is what such a process is to do: the images from First to Last.
+type task struct {
+	Seed        uint64
+	First, Last int
+}
+
+// verdict is what became of one image.
+type verdict struct {
+	Image  int
+	Begun  bool // it is being read: if nothing follows, it killed the process
+	Kind   string
+	Opened string // refused, right, reported, or what is silently wrong
+	Sound  bool   // Verify found nothing
+	Method Method
+	Intact int // records of the newest state that the damage left as they were
+	Kept   int // how many of those are in the repaired file
+	Lost   int // operations that the repaired file lacks
+	Failed []string
+}
+
+// imageLimit is how long one image may take, all in all.
+const imageLimit = 60 * time.Second
+
+// TestDamaged damages files in many ways. Whoever opens one gets an error, or what
+// was written, or is told what is not; Verify passes none that reads otherwise;
+// Repair makes a sound one and names what it lacks. Nobody dies of it, or hangs.
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	seed := scale.Seed(t)
+	images, _ := history(t, 250)
+	dir := t.TempDir()
+	for i, data := range images {
+		writeAll(t, filepath.Join(dir, fmt.Sprintf("%03d.db", i)), data)
+	}
+	// Not scale.Times: a process reads many, and begins anew behind one that
+	// kills it.
+	total := scale.Of(t, 60, 1000, 100_000)
+	sums := map[string]*damageSum{}
+	for first := 0; first < total; {
+		first = readAll(t, dir, task{Seed: seed, First: first, Last: total}, sums)
+	}
+	kept, intact := 0, 0
+	for _, kind := range slices.Sorted(maps.Keys(sums)) {
+		s := sums[kind]
+		t.Logf("%-24s %s", kind, s)
+		kept, intact = kept+s.kept, intact+s.intact
+	}
+	t.Logf("in all %d of %d intact records kept", kept, intact)
+	if kept*100 < intact*99 {
+		t.Errorf("%d of %d intact records were kept, want 99 in a hundred", kept, intact)
+	}
+	if len(sums) != len(damages) {
+		t.Errorf("%d kinds of damage of %d: the test is too kind", len(sums), len(damages))
+	}
+}
+
+// damageSum is what became of the images of one kind.
+type damageSum struct {
+	images, refused, right, reported, sound, intact, kept, lost int
+	methods                                                     map[Method]int
+}
+
+func (s *damageSum) String() string {
+	return fmt.Sprintf("%d images: %d refused, %d right, %d reported by Open; %d sound for Verify; repaired by %v; %d of %d intact records kept, %d operations lost",
+		s.images, s.refused, s.right, s.reported, s.sound, s.methods, s.kept, s.intact, s.lost)
+}
+
+func (s *damageSum) add(v *verdict) {
+	s.images++
+	switch v.Opened {
+	case "refused":
+		s.refused++
+	case "right":
+		s.right++
+	case "reported":
+		s.reported++
+	}
+	if v.Sound {
+		s.sound++
+	} else {
+		s.methods[v.Method]++
+	}
+	s.intact, s.kept, s.lost = s.intact+v.Intact, s.kept+v.Kept, s.lost+v.Lost
+}
+
+// readAll has a process read images until the last, or until one kills it or
+// takes too long, which fails the test, and returns the first that is left.
+func readAll(t *testing.T, dir string, j task, sums map[string]*damageSum) int {
+	text, err := json.Marshal(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, filepath.Join(dir, "task"), text)
+	said := make(chan verdict)
+	p := child.Start(t, child.Self(t, childDamaged, dir), func(line string) {
+		var v verdict
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			v.Failed = []string{line}
+		}
+		said <- v
+	})
+	at := verdict{Image: j.First}
+	for {
+		select {
+		case v := <-said:
+			at = v
+			if v.Begun {
+				continue
+			}
+			for _, f := range v.Failed {
+				t.Errorf("image %d (%s): %s", v.Image, v.Kind, f)
+			}
+			if sums[v.Kind] == nil {
+				sums[v.Kind] = &damageSum{methods: map[Method]int{}}
+			}
+			sums[v.Kind].add(&v)
+		case <-p.Ended:
+			if at.Image+1 < j.Last || at.Begun {
+				t.Errorf("image %d (%s) killed the process: %v", at.Image, at.Kind, p.Wait())
+			}
+			return at.Image + 1
+		case <-time.After(imageLimit):
+			t.Errorf("image %d (%s) takes more than %s", at.Image, at.Kind, imageLimit)
+			go func() { // until the process has ended
+				for range said {
+				}
+			}()
+			p.Kill()
+			close(said)
+			return at.Image + 1
+		}
+	}
+}
+
+// readDamaged is the process.
+func readDamaged(dir string, out io.Writer) error {
+	text, err := os.ReadFile(filepath.Join(dir, "task"))
+	if err != nil {
+		return err
+	}
+	var j task
+	if err := json.Unmarshal(text, &j); err != nil {
+		return err
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*.db"))
+	if err != nil {
+		return err
+	}
+	r := reader{work: filepath.Join(dir, "work")}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		r.images = append(r.images, data)
+	}
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	say := json.NewEncoder(out)
+	for i := j.First; i < j.Last; i++ {
+		rng := scale.Rand(j.Seed + uint64(i))
+		kind := damages[i%len(damages)]
+		if err := say.Encode(verdict{Image: i, Kind: kind.name, Begun: true}); err != nil {
+			return err
+		}
+		v := r.read(kind.do(rng, &r))
+		v.Image, v.Kind = i, kind.name
+		if err := say.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reader reads damaged images of a sample.
+type reader struct {
+	work    string // a folder that is emptied for each image
+	images  [][]byte
+	now     []byte // the newest of them
+	page    int
+	want    content
+	used    []uint64 // the pages that are in use
+	records []placed
+}
+
+// placed is a record of the newest state, and where it stands in the file.
+type placed struct {
+	from, to int
+	op       store.ID
+	seq      uint64
+}
+
+// prepare reads the sample as it is without damage.
+func (r *reader) prepare() error {
+	r.now = slices.Clip(r.images[len(r.images)-1])
+	metas, _, err := readMetas(bytes.NewReader(r.now))
+	if err != nil || len(metas) != 2 {
+		return fmt.Errorf("%d first pages, %w", len(metas), err)
+	}
+	r.page = int(metas[0].pageSize)
+	img := snapshot{data: r.now, pageSize: r.page}
+	for id, ok := range findInUse(img, metas[0]).reached {
+		if !ok {
+			continue
+		}
+		r.used = append(r.used, uint64(id))
+		if _, flags, _, _ := img.header(uint64(id)); flags != pageLeaf {
+			continue
+		}
+		loosely(img.from(uint64(id)), r.page, func(_ uint32, key, value []byte) {
+			p := placed{from: cap(r.now) - cap(key), to: cap(r.now) - cap(value) + len(value)} // parts of one slice
+			switch kindOf("", key, value) {
+			case bucketOperations:
+				p.op = rowID(key).id()
+			case bucketEvents:
+				p.seq = seqOf(key)
+			default:
+				return
+			}
+			r.records = append(r.records, p)
+		})
+	}
+	r.used = append(r.used, metas[0].freelist)
+	path, err := r.put(r.now)
+	if err != nil {
+		return err
+	}
+	s, err := Open(path, Config{noSync: true})
+	if err != nil {
+		return err
+	}
+	r.want, err = contentOf(&notes{}, s)
+	return errors.Join(err, s.Close())
+}
+
+// put writes an image into an empty folder.
+func (r *reader) put(data []byte) (string, error) {
+	if err := os.RemoveAll(r.work); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(r.work, 0o700); err != nil {
+		return "", err
+	}
+	path := filepath.Join(r.work, "rouse.db")
+	return path, os.WriteFile(path, data, 0o600)
+}
+
+// notes takes what a test's helpers say where there is no test.
+type notes struct {
+	testing.TB
+	said []string
+}
+
+func (n *notes) Helper()                   {}
+func (n *notes) Context() context.Context  { return context.Background() }
+func (n *notes) Error(args ...any)         { n.said = append(n.said, fmt.Sprint(args...)) }
+func (n *notes) Errorf(f string, a ...any) { n.said = append(n.said, fmt.Sprintf(f, a...)) }
+
+// read does with an image all that can be done.
+func (r *reader) read(data []byte) verdict {
+	n := &notes{}
+	v := verdict{Opened: r.open(n, data)}
+	path, err := r.put(data)
+	if err != nil {
+		return verdict{Failed: []string{err.Error()}}
+	}
+	report, err := Verify(n.Context(), path, VerifyConfig{})
+	if err != nil && !errors.Is(err, ErrForeign) {
+		n.Errorf("Verify: %v", err)
+	}
+	v.Sound = err == nil && len(report.Problems) == 0
+	if v.Sound && v.Opened != "right" {
+		n.Errorf("Verify found nothing, and Open: %s", v.Opened)
+	}
+	repaired, err := Repair(n.Context(), path, RepairConfig{})
+	switch {
+	case err != nil:
+		if left := r.intact(data); errors.Is(err, store.ErrCorrupt) && len(left) == 0 {
+			v.Method = "none is left"
+			break
+		}
+		n.Errorf("Repair: %v", err)
+	case (repaired.Method == "") != v.Sound:
+		n.Errorf("Verify found %v, and Repair repaired by %q", report.Problems, repaired.Method)
+	case !v.Sound:
+		v.Method = repaired.Method
+		r.judge(n, path, repaired, data, &v)
+	}
+	v.Failed = n.said[:min(len(n.said), 5)]
+	return v
+}
+
+// open opens an image as a host does, and says what came of it.
+func (r *reader) open(n *notes, data []byte) string {
+	path, err := r.put(data)
+	if err != nil {
+		n.Error(err)
+		return ""
+	}
+	s, err := Open(path, Config{noSync: true})
+	if err != nil {
+		if !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, ErrForeign) {
+			n.Errorf("Open: %v, want ErrCorrupt", err)
+		}
+		if now, rerr := os.ReadFile(path); rerr != nil || !bytes.Equal(now, data) {
+			n.Errorf("Open refused it (%v), and altered it", err)
+		}
+		return "refused"
+	}
+	defer func() { _ = s.Close() }()
+	got, err := contentOf(n, s)
+	wrong := got.differs(r.want)
+	if wrong == "" && err == nil {
+		return "right"
+	}
+	stats, serr := s.Stats(n.Context())
+	for id, o := range got.ops { // what is not reported is as it was
+		if w, ok := r.want.ops[id]; !ok || o.Version != w.Version {
+			n.Errorf("Open took it, and operation %s reads as %+v, want %+v", id, o, w)
+		}
+	}
+	if err != nil || serr != nil || stats.Quarantined > 0 || slices.ContainsFunc(got.events, func(e store.Event) bool { return e.Reason == store.Rotten }) {
+		return "reported"
+	}
+	n.Errorf("Open took it, and says nothing of this: %s", wrong)
+	return wrong
+}
+
+// judge looks at a repaired file.
+func (r *reader) judge(n *notes, path string, repaired Repaired, data []byte, v *verdict) {
+	s, err := Open(path, Config{noSync: true})
+	if err != nil {
+		n.Errorf("the repaired file: %v", err)
+		return
+	}
+	defer func() { _ = s.Close() }()
+	got, err := contentOf(n, s)
+	if err != nil {
+		n.Errorf("the repaired file: %v", err)
+	}
+	if report, err := s.Check(n.Context()); err != nil || len(report.Problems) > 0 {
+		n.Errorf("the repaired file: %v, %v", report.Problems, err)
+	}
+	if repaired.Mended.Forked {
+		v.Lost = judgeRepaired(n, r.want, got, repaired.Mended, len(r.want.ops))
+	} else if d := got.differs(r.want); d != "" {
+		n.Errorf("repaired by %q, nothing is said to be lost, and this differs: %s", repaired.Method, d)
+	}
+	events := map[uint64]store.Event{}
+	for _, e := range got.events {
+		events[e.Seq] = e
+	}
+	for _, p := range r.intact(data) {
+		v.Intact++
+		_, ok := got.ops[p.op]
+		if p.seq != 0 {
+			ok = events[p.seq].Operation != ""
+		}
+		if ok {
+			v.Kept++
+		}
+	}
+	if !strings.HasPrefix(repaired.Original, path) {
+		n.Errorf("the damaged file is said to be at %q", repaired.Original)
+	}
+}
+
+// intact are the records of the newest state that an image has as they were.
+func (r *reader) intact(data []byte) (left []placed) {
+	for _, p := range r.records {
+		if p.to <= len(data) && bytes.Equal(data[p.from:p.to], r.now[p.from:p.to]) {
+			left = append(left, p)
+		}
+	}
+	return left
+}
