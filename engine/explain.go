@@ -41,12 +41,13 @@ type Explanation struct {
 	Since     time.Time
 	Next      time.Time // the next step; zero: it depends on what Unblock says
 	Unblock   string    // what would make it go on
+	Error     string    // what went wrong last, of its closed lane, else of itself; "": nothing
 	Text      string    // all of it in a sentence for a person
 }
 
 func (x *Explanation) differs(y Explanation) bool {
 	return x.Operation.Phase != y.Operation.Phase || x.Reason != y.Reason ||
-		x.Operation.Session != y.Operation.Session || x.Operation.LastError != y.Operation.LastError
+		x.Operation.Session != y.Operation.Session || x.Error != y.Error
 }
 
 // Explain says why an operation waits, or how it ended. The error is Get's.
@@ -65,7 +66,7 @@ func (e *Engine) Explain(ctx context.Context, id ID) (Explanation, error) {
 // explain needs no look at the store. The first of the reasons that applies
 // counts: what would unblock the ones after it does not help before.
 func (e *Engine) explain(op Operation, held *store.Held) Explanation {
-	x := Explanation{Operation: op, Since: op.CreatedAt}
+	x := Explanation{Operation: op, Since: op.CreatedAt, Error: op.LastError}
 	if op.Phase.Ended() {
 		x.Since = op.FinishedAt
 		x.Text = endText(op)
@@ -76,6 +77,9 @@ func (e *Engine) explain(op Operation, held *store.Held) Explanation {
 	for _, rule := range waits {
 		if w := rule(&op, s); w != nil {
 			x.Reason, x.Since, x.Next, x.Unblock = w.reason, w.since, w.next, w.unblock
+			if s.block != nil && w.reason == s.block.why { // an answer of another operation's may have closed it
+				x.Error = s.block.said
+			}
 			break
 		}
 	}
@@ -276,8 +280,8 @@ func (x *Explanation) sentence(now time.Time) string {
 	if since := now.Sub(x.Since).Round(time.Second); since > 0 {
 		text += fmt.Sprintf(", for %v", since)
 	}
-	if x.Operation.LastError != "" {
-		text += ": " + x.Operation.LastError
+	if x.Error != "" {
+		text += ": " + x.Error
 	}
 	switch wait := x.Next.Sub(now).Round(time.Second); {
 	case x.Next.IsZero():

@@ -38,7 +38,7 @@ type lane struct {
 // block closes a lane: nothing but probes goes out, one at a time.
 type block struct {
 	why     Waiting // Offline or Credentials
-	err     error   // the latest
+	said    string  // the latest answer, or why there was none
 	since   time.Time
 	probeAt time.Time
 	wait    time.Duration // the backoff of probes so far
@@ -191,7 +191,7 @@ func (l *lane) shut(why Waiting, a answer, now time.Time) {
 		b.probeAt = now.Add(jitter(b.wait))
 		b.probing = false
 	}
-	b.why, b.err = why, a.err
+	b.why, b.said = why, reasonText(a)
 }
 
 // reopen lets the lane go on, slowly at first.

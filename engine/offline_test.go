@@ -2,6 +2,7 @@ package engine
 
 import (
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,6 +39,10 @@ func TestOfflineHour(t *testing.T) {
 		x := b.wantWaiting(ids[n-1], Offline)
 		if wait := x.Next.Sub(b.now()); wait < 0 || wait > 2*time.Minute {
 			t.Errorf("the next probe is said to be in %v", wait)
+		}
+		s, err := b.Stats(t.Context())
+		if err != nil || len(s.Lanes) != 1 || s.Lanes[0].Error != x.Error || !strings.Contains(x.Text, "the studio is offline") {
+			t.Errorf("nobody says why the provider cannot be reached: %q, %+v, %v", x.Text, s.Lanes, err)
 		}
 		for _, id := range ids {
 			if op := b.op(id); op.Attempts != 0 || op.Sent != store.SentNo {

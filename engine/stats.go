@@ -25,6 +25,7 @@ type LaneStats struct {
 	Blocked    Waiting // Offline, Credentials or ""
 	Since      time.Time
 	Next       time.Time // the next probe of a blocked lane
+	Error      string    // what a blocked lane heard last, or why it heard nothing
 	RetryAfter time.Time
 	Rate       float64 // calls a second, as it is now; 0: nothing is active
 	InFlight   int
@@ -58,7 +59,7 @@ func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 				Rate: float64(l.pace.bucket.Limit()), InFlight: l.sending + l.looking,
 			}
 			if l.block != nil {
-				k.Blocked, k.Since, k.Next = l.block.why, l.block.since, l.block.probeAt
+				k.Blocked, k.Since, k.Next, k.Error = l.block.why, l.block.since, l.block.probeAt, l.block.said
 			}
 			known[name] = k
 		}
