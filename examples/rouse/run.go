@@ -191,9 +191,9 @@ func (t *tool) tell(ctx context.Context, s engine.Stats, told map[string]toldLan
 		case l.Blocked == "":
 			t.screen.note("lane %s goes on", l.Name)
 		case l.Blocked == was.blocked:
-			t.screen.note("lane %s still waits: %s, for %s", l.Name, reasonText(l.Blocked), span(now.Sub(l.Since)))
+			t.screen.note("lane %s still waits: %s, for %s%s", l.Name, reasonText(l.Blocked), span(now.Sub(l.Since)), said(l))
 		default:
-			t.screen.note("lane %s waits: %s", l.Name, reasonText(l.Blocked))
+			t.screen.note("lane %s waits: %s%s", l.Name, reasonText(l.Blocked), said(l))
 		}
 	}
 	t.screen.status("%s", statusLine(s, now))
@@ -227,6 +227,7 @@ func statusLine(s engine.Stats, now time.Time) string {
 			} else {
 				text += ", for " + span(now.Sub(l.Since))
 			}
+			text += said(l)
 		}
 	}
 	if blocked > 1 {

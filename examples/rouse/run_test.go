@@ -20,7 +20,7 @@ func TestTell(t *testing.T) {
 	told := map[string]toldLane{}
 	tell := func(blocked engine.Waiting) string {
 		errOut.Reset()
-		tool.tell(t.Context(), engine.Stats{Lanes: []engine.LaneStats{{Name: "lab", Blocked: blocked, Since: time.Now()}}}, told)
+		tool.tell(t.Context(), engine.Stats{Lanes: []engine.LaneStats{{Name: "lab", Blocked: blocked, Since: time.Now(), Error: "unreachable: no route"}}}, told)
 		return errOut.String()
 	}
 	later := func() {
@@ -29,8 +29,8 @@ func TestTell(t *testing.T) {
 		told["lab"] = lane
 	}
 	for i, want := range []string{
-		"", "rouse: lane lab waits: the provider cannot be reached\n", "",
-		"rouse: lane lab still waits: the provider cannot be reached, for 0s\n", "", "rouse: lane lab goes on\n",
+		"", "rouse: lane lab waits: the provider cannot be reached: no route\n", "",
+		"rouse: lane lab still waits: the provider cannot be reached, for 0s: no route\n", "", "rouse: lane lab goes on\n",
 	} {
 		blocked := engine.Offline
 		if i == 0 || i == 5 {

@@ -102,10 +102,19 @@ func shortly(x engine.Explanation) string {
 	if x.Reason == engine.Scheduled {
 		text = "not before " + clock(o.NotBefore, time.Now())
 	}
+	o.LastError = x.Error // its closed lane's, which no record has
 	if said := failureText(o); said != "" {
 		text += ": " + said
 	}
 	return text
+}
+
+// said is what a blocked lane heard last, behind a colon, or "".
+func said(l engine.LaneStats) string {
+	if l.Error == "" {
+		return ""
+	}
+	return ": " + worded(l.Error)
 }
 
 // pastExpiry reports whether only a run is missing for an operation to expire.
