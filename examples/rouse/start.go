@@ -32,9 +32,10 @@ func (t *tool) startCommand() *cobra.Command {
 		Long: `Start asks for a session to be started, and returns when the request is on
 disk; no network is needed. "rouse run" carries it out.
 
-If an operation is active for the session, the request joins it. With --token
-it is idempotent: the same token again joins the operation, or meets it after
-its end, and never starts the session a second time.
+If an operation is active for the session, the request joins it: of the two, the
+earlier not-before counts, and the later expiry. With --token it is idempotent:
+the same token again joins the operation, or meets it after its end, and never
+starts the session a second time.
 
 With --wait it carries out what is queued, in this process, until this request
 has ended: exit status 0 if the session is READY. It ends with 1 if nothing can
