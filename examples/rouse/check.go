@@ -64,7 +64,7 @@ func (t *tool) check(ctx context.Context) error {
 		t.sayReport(r)
 	}
 	if n := len(r.Problems); n > 0 {
-		return fmt.Errorf("%s is damaged (%s): \"rouse repair\" mends it, and says what is lost", path, plural(n, "problem", "problems"))
+		return fmt.Errorf("%s is damaged (%s): %q mends it, and says what is lost", path, plural(n, "problem", "problems"), "rouse repair --db "+path)
 	}
 	return nil
 }

@@ -130,7 +130,7 @@ func advise(err error, command string) string {
 	case errors.As(err, &damaged) && command == "repair":
 		return "move the file aside, and put a backup in its place"
 	case errors.As(err, &damaged):
-		return fmt.Sprintf("%q shows what is damaged, and \"rouse repair\" mends it", "rouse check --db "+damaged.Path)
+		return fmt.Sprintf("%q shows what is damaged, and %q mends it", "rouse check --db "+damaged.Path, "rouse repair --db "+damaged.Path)
 	case errors.Is(err, store.ErrFailed):
 		return "what was acknowledged is safe in the file: look at the disk, and ask again"
 	case errors.Is(err, bolt.ErrForeign):
