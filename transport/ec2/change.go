@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rouse-dev/rouse/transport"
 
@@ -41,13 +42,14 @@ func (t *Transport) carryOut(ctx context.Context, in types.Instance, r record) (
 	return in, err
 }
 
-// done records the type that an instance has as the end of a change: none is
-// needed where that is its own.
+// done records the type that an instance has as the end of a change, its own
+// too. Another host, whose record this one has overwritten, may make its change
+// just now: so the record stays until the instance has run.
 func (t *Transport) done(ctx context.Context, in types.Instance, r record) (types.Instance, error) {
-	if in.InstanceType == r.own {
-		return t.write(ctx, in, nil)
-	}
 	r.changing, r.to = false, in.InstanceType
+	if isUp(in) && r.launched.Equal(aws.ToTime(in.LaunchTime)) {
+		r.launched = time.Time{} // it runs: when it has stopped, it has run since
+	}
 	return t.write(ctx, in, &r)
 }
 
@@ -87,8 +89,7 @@ func (t *Transport) settle(ctx context.Context, in types.Instance, token string,
 		}
 		what = stepOf(in, *r, t.ours)
 	}
-	stopped := in.State != nil && in.State.Name == types.InstanceStateNameStopped
-	if t.cfg.PutTypeBack && (what == back || always && stopped) {
+	if t.cfg.PutTypeBack && (what == back || always && isStopped(in) && in.InstanceType != r.own) {
 		return t.change(ctx, in, r.own, r.own, token)
 	}
 	return in, nil

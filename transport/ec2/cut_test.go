@@ -162,7 +162,7 @@ func TestTwoHosts(t *testing.T) {
 			m.careless = true
 			cfg := others
 			cfg.PutTypeBack = back
-			for range scale.Of(t, 20, 1000, 20_000) {
+			for range scale.Of(t, 20, 400, 20_000) {
 				id := m.stopped(1, nil)[0]
 				if back {
 					ran(m, id)

@@ -88,8 +88,9 @@
 // cannot be completed now keeps its instance from being started, and says why.
 // With Config.PutTypeBack the own type comes back in the same way once the
 // instance's LaunchTime shows that it has run as another, and it is stopped
-// again. A person who sets a type that is not of the list ends the plan: the
-// record is removed, and that type is the instance's own from then on.
+// again; the record goes when it has run with that. A person who sets a type that
+// is not of the list ends the plan: the record is removed, and that type is the
+// instance's own from then on.
 //
 // What that costs: a DescribeInstances for each BatchStart, and two tags and a
 // change for each instance that changes. EC2 takes few changes a second; those

@@ -146,7 +146,7 @@ func (m *market) want(id, kind string, starts int) {
 	m.t.Helper()
 	in := m.instance(id)
 	tag := recordIn(in)
-	clean := tag == "" && kind == own || strings.HasPrefix(tag, "changed "+own+" to "+kind+" ") && kind != own
+	clean := tag == "" && kind == own || strings.HasPrefix(tag, "changed "+own+" to "+kind+" ")
 	if m.careless { // the later of two hosts may have recorded an earlier change; what counts is the own type
 		clean = strings.HasPrefix(tag, "changed "+own+" to ")
 	}

@@ -230,7 +230,7 @@ func (t *Transport) startedMeanwhile(ctx context.Context, a *attempt) bool {
 	id := aws.ToString(a.InstanceId)
 	all, _, _, err := t.describeIDs(ctx, []string{id})
 	in, ok := all[id]
-	if err != nil || !ok || in.State == nil || in.State.Name == types.InstanceStateNameStopped {
+	if err != nil || !ok || isStopped(in) {
 		return false
 	}
 	a.Instance, err = t.settle(ctx, in, a.token, false)

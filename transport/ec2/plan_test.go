@@ -2,6 +2,7 @@ package ec2_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -122,12 +123,12 @@ func TestPlanBRefused(t *testing.T) {
 				t.Errorf("the encoded message is not kept: %v", e.Context)
 			}
 			m.want(id, test.kind, 0)
-			before := len(m.trades())
+			before := strings.Count(fmt.Sprint(m.trades()), "CreateTags chang")
 			if _, err = tr.Start(t.Context(), start(id)); !errors.Is(err, transport.Capacity) || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("again: %v", err)
 			}
-			if n := len(m.trades()) - before; n != 1 && !strings.Contains(test.text, "throttled") {
-				t.Errorf("the plan was given up, and %d calls were made again: %q", n, m.trades())
+			if now := strings.Count(fmt.Sprint(m.trades()), "CreateTags chang"); now != before && !strings.Contains(test.text, "throttled") {
+				t.Errorf("the plan was given up, and goes on: %q", m.trades())
 			}
 		})
 	}
@@ -298,6 +299,14 @@ func TestPutTypeBack(t *testing.T) {
 				t.Fatal(err)
 			}
 			m.want(id, test.next, 2)
+			m.stop(id)
+			if _, err := tr.Start(t.Context(), transport.StartInput{Ref: ref(id), ClientToken: "third"}); err != nil {
+				t.Fatal(err)
+			}
+			m.want(id, test.next, 3)
+			if tag := recordIn(m.instance(id)); test.next == own && tag != "" {
+				t.Errorf("it has run with its own type, and has the record %q", tag)
+			}
 		})
 	}
 }
@@ -328,10 +337,15 @@ func TestPutTypeBackFails(t *testing.T) {
 		t.Errorf("a start in the middle of a change: %v", err)
 	}
 	m.fault = nil
-	if got, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)}); err != nil || got.Ref != ref(id) {
-		t.Errorf("%+v, %v", got, err)
+	for range 2 {
+		if got, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)}); err != nil || got.Ref != ref(id) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		m.want(id, own, 1)
 	}
-	m.want(id, own, 1)
+	if calls := m.trades(); calls[len(calls)-1] != "StopInstances" {
+		t.Errorf("one that has its own type is changed: %q", calls)
+	}
 }
 
 // TestHalfDone: what a host left that was killed in the middle of a change, or
@@ -358,6 +372,7 @@ func TestHalfDone(t *testing.T) {
 		"changed, and run since":         {"changed t3.micro to t3.small" + since, second, true, own, false},
 		"changed, run, and kept":         {"changed t3.micro to t3.small" + since, second, false, second, false},
 		"put back by hand":               {"changed t3.micro to t3.small" + since, own, true, own, false},
+		"put back, and not run since":    {"changed t3.micro to t3.micro" + launched, own, true, own, true},
 		"back by hand, not asked for":    {"changed t3.micro to t3.small" + since, own, false, own, false},
 		"set to something else by hand":  {"changed t3.micro to t3.small" + since, "t3.large", true, "t3.large", false},
 		"not to be read":                 {"as it pleases", second, true, second, true},
@@ -375,7 +390,7 @@ func TestHalfDone(t *testing.T) {
 				t.Fatal(err)
 			}
 			switch tag := recordIn(m.instance(id)); {
-			case test.kept || test.kind == "t3.large":
+			case test.kept || test.kind == "t3.large" || test.kind == own && strings.HasPrefix(test.record, "changed") && test.shown == own:
 				if string(m.instance(id).InstanceType) != test.kind || test.kept != (tag == test.record) || m.effects(id) != 1 {
 					t.Errorf("it is %s with %q, started %d times", m.instance(id).InstanceType, tag, m.effects(id))
 				}
@@ -384,6 +399,31 @@ func TestHalfDone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHalfDoneRunning: a change that came too late, since the instance runs: its
+// record says what it is, and its type is put back when it has stopped.
+func TestHalfDoneRunning(t *testing.T) {
+	t.Parallel()
+	m := newProxy(t, newRAM(t)).market(own)
+	id := m.stopped(1, nil)[0]
+	cfg := others
+	cfg.PutTypeBack = true
+	tr := m.open(cfg)
+	if _, err := tr.Start(t.Context(), start(id)); err != nil {
+		t.Fatal(err)
+	}
+	m.sellOut()
+	m.record(id, "changing t3.micro to t3.micro launched "+launchOf(t, tr, id)+" by dead")
+	if _, err := tr.Start(t.Context(), start(id)); err != nil {
+		t.Fatal(err)
+	}
+	m.want(id, second, 1)
+	m.stop(id)
+	if _, err := tr.Start(t.Context(), start(id)); err != nil {
+		t.Fatal(err)
+	}
+	m.want(id, own, 2)
 }
 
 // TestHalfDoneStays: a half-done change that cannot be completed now keeps the

@@ -6,14 +6,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/fsm"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
 // RecordTag is the key of the tag that an instance has from just before its
-// type is changed by Config.InstanceTypes until its own is back. Its value is
-// "changing g5.xlarge to g5.2xlarge launched 2026-11-20T08:00:00Z by TOKEN", and
-// "changed …" once that is done.
+// type is changed by Config.InstanceTypes until it has run with its own again and
+// the next start finds it. Its value is "changing g5.xlarge to g5.2xlarge
+// launched 2026-11-20T08:00:00Z by TOKEN", and "changed …" once that is done.
 const RecordTag = "rouse:instance-type"
 
 // record is what the tag says. It lies with the instance, where every host finds
@@ -94,7 +96,7 @@ type step uint8
 const (
 	nothing step = iota
 	forget       // the record is of no use any more
-	confirm      // the change was made, or given up for a start: record the type that there is
+	confirm      // the change was made, or a start came first: record the type that there is
 	finish       // the change may have been made: make it
 	back         // it has run with another type, and may have its own again
 )
@@ -103,14 +105,14 @@ const (
 // is under way is made again rather than taken back, unless it shows: what
 // does not show may be a read of the past. ours says which types plan B sets.
 func stepOf(in types.Instance, r record, ours func(types.InstanceType) bool) step {
-	stopped := in.State != nil && in.State.Name == types.InstanceStateNameStopped
+	stopped := isStopped(in)
 	ran := !aws.ToTime(in.LaunchTime).Equal(r.launched)
 	switch {
-	case in.InstanceType == r.own && (!r.changing || r.to == r.own):
-		return forget // back already
+	case in.InstanceType == r.own && !r.changing && ran:
+		return forget // no change that the record is for can be under way any more
 	case in.InstanceType != r.to && in.InstanceType != r.own && !ours(in.InstanceType):
 		return forget // a person has set it since
-	case r.changing && (in.InstanceType == r.to || ran):
+	case r.changing && (in.InstanceType == r.to || ran || isUp(in) && in.InstanceType != r.own):
 		return confirm
 	case r.changing && stopped:
 		return finish
@@ -119,3 +121,10 @@ func stepOf(in types.Instance, r record, ours func(types.InstanceType) bool) ste
 	}
 	return nothing
 }
+
+func isStopped(in types.Instance) bool {
+	return in.State != nil && in.State.Name == types.InstanceStateNameStopped
+}
+
+// isUp reports that an instance's type cannot change before it is stopped again.
+func isUp(in types.Instance) bool { return runs(in) || stateOf(in.State) == fsm.StartInProgress }
