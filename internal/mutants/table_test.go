@@ -105,7 +105,7 @@ var mutants = []mutant{
 	},
 	{
 		"a backup starts again what the original sent", "a restored operation counts as never sent",
-		"store/bolt/backup.go", "o.Sent = store.SentUnknown", "o.Sent = store.SentNo",
+		"store/bolt/arrive.go", "o.Sent = store.SentUnknown", "o.Sent = store.SentNo",
 		"store/bolt", "TestBackup",
 	},
 
@@ -233,6 +233,16 @@ var mutants = []mutant{
 		"two processes at once", "the lock holds nobody off",
 		"store/bolt/lock.go", "	if !ok {\n		_ = l.Close()\n		return nil, lockedBy(path)\n	}\n", "",
 		"store/bolt", "TestLockedByAnotherProcess",
+	},
+	{
+		"an old page is trusted", "a page that the disk called synced and lost is not missed",
+		"store/bolt/witness.go", "		if f := w.witnesses[name]; f.said != f.found {\n", "		if f := w.witnesses[name]; false && f.said != f.found {\n",
+		"store/bolt", "TestLyingDisk",
+	},
+	{
+		"a claim ends unseen", "a change of unknown outcome ends its caller's claim",
+		"store/bolt/failure.go", "			b.changes[i].release = false\n", "			b.changes[i].release = b.changes[i].release || false\n",
+		"store/bolt", "TestUnknownKeepsTheClaim",
 	},
 	{
 		"a doubtful file is trusted", "after a failed sync the file is opened as it is",
