@@ -8,14 +8,15 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// A file is compacted when it is larger than compactFrom and more than half of
-// it is free.
+// A file is compacted when what was ever used of it is larger than compactFrom
+// and more than half of that is free.
 const compactFrom = 8 << 20
 
 // compactIfSparse copies what is in use to a new file. It runs in Open, before
 // anybody reads; a failure, for want of room say, leaves the file as it is.
 func (s *Store) compactIfSparse() error {
-	size, err := fileSize(s.path)
+	var size int64 // without what was added to its end for a reserve
+	err := inside(s.path, s.db, false, func(tx *bbolt.Tx) error { size = tx.Size(); return nil })
 	if err != nil {
 		return err
 	}

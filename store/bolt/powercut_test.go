@@ -103,3 +103,50 @@ func (c *cutter) open(m *image, k int, whole bool, what string, again bool) {
 		c.at(c, s, k+1, what+", asked again")
 	}
 }
+
+// TestPowerCutWhileABackupIsOpened: the first opening of a backup makes it a store
+// of its own. Cut off in the middle of that, the next one does.
+func TestPowerCutWhileABackupIsOpened(t *testing.T) {
+	t.Parallel()
+	seed := scale.Seed(t)
+	w := newWorkload(t, seed, 40)
+	original := openTest(t, quickPath(t), Config{noSync: true})
+	for k, st := range w.steps {
+		if _, err := st.do(t.Context(), original); err != nil {
+			t.Fatalf("step %d (%s): %v", k, st.name, err)
+		}
+	}
+	path := quickPath(t)
+	if err := original.Backup(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	p, opened := record(t, path)
+	s := openTest(t, path, Config{opened: opened})
+	want := sumOf(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if want == w.states[len(w.steps)].sum || len(p.commits) == 0 {
+		t.Fatal("opening the backup has changed nothing: the test shows nothing")
+	}
+	base, images := &image{p.base, int64(len(p.base))}, 0
+	for i := range p.commits {
+		c := &p.commits[i]
+		c.cuts(scale.Rand(seed), base, base.used(p.pageSize), scale.Of(t, 40, 400, 4000), func(m *image, _ bool, kind string) {
+			images++
+			if err := m.save(path); err != nil {
+				t.Fatal(err)
+			}
+			s := openTest(t, path, Config{noSync: true})
+			clean(t, s)
+			if s.id == original.id || sumOf(t, s) != want {
+				t.Errorf("commit %d of the opening, %s: it is not what the backup becomes", i, kind)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		c.apply(base)
+	}
+	t.Logf("%d images of %d commits", images, len(p.commits))
+}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/store"
 )
@@ -15,7 +18,7 @@ import (
 const childTraced = "ROUSE_TEST_TRACED"
 
 // traced runs a workload in two halves, with a backup after the first. The second
-// opens a file that it copies first, as after a failed sync. It prints a line for
+// opens a file that it copies first, as after a failed sync, and compacts. It prints a line for
 // what becomes of each step, and ends where the store does.
 func traced(path string, out io.Writer) error {
 	var seed uint64
@@ -25,11 +28,12 @@ func traced(path string, out io.Writer) error {
 	}
 	steps := newScript(seed, n).steps
 	for _, half := range [][]step{steps[:n/2], steps[n/2:]} {
-		s, err := Open(path, Config{})
+		s, err := Open(path, Config{sparse: 1})
 		if err != nil {
 			_, _ = fmt.Fprintf(out, "open %q\n", err)
 			return nil
 		}
+		_, _ = fmt.Fprintln(out, "opened")
 		for _, st := range half {
 			if !persist(s, st, out) {
 				_ = s.Close()
@@ -43,11 +47,36 @@ func traced(path string, out io.Writer) error {
 		if err == nil {
 			_, _ = fmt.Fprintln(out, "copied")
 		}
-		if err := errors.Join(s.Close(), os.WriteFile(path+suspectSuffix, nil, 0o600)); err != nil {
-			return err
+		if err := errors.Join(s.Close(), hollow(path), os.WriteFile(path+suspectSuffix, nil, 0o600)); err != nil {
+			_, _ = fmt.Fprintf(out, "closed %q\n", err)
+			return nil
 		}
 	}
 	return nil
+}
+
+// hollow makes most of a closed file free.
+func hollow(path string) error {
+	db, err := openBolt(path, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	junk := []byte("junk")
+	for _, fn := range []func(tx *bbolt.Tx) error{
+		func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucket(junk)
+			for i := 0; err == nil && i < 300; i++ {
+				err = b.Put(seqKey(uint64(i)), make([]byte, 4<<10)) //nolint:gosec // small
+			}
+			return err
+		},
+		func(tx *bbolt.Tx) error { return tx.DeleteBucket(junk) },
+	} {
+		if err == nil {
+			err = inside(path, db, true, fn)
+		}
+	}
+	return errors.Join(err, db.Close())
 }
 
 // persist makes a step, and again while the disk is full. It reports whether it

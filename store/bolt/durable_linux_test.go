@@ -1,0 +1,143 @@
+package bolt
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rouse-dev/rouse/internal/scale"
+)
+
+// TestSyncedBeforeSaid reads what a process asks of the system while it makes a
+// file, writes to it, copies and compacts it, and holds against it what a power
+// cut needs: a file has its name only when all of it is synced, and nothing is
+// said before the file and the name are.
+func TestSyncedBeforeSaid(t *testing.T) {
+	t.Parallel()
+	needStrace(t)
+	path := testPath(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace := path + ".trace"
+	cmd := exec.CommandContext(t.Context(), "strace", "-f", "-y", "-s", "256", "-o", trace, "-e", "trace="+strings.Join([]string{
+		"write", "pwrite64", "ftruncate", "fallocate", "copy_file_range", "sendfile",
+		"fsync", "fdatasync", "link", "linkat", "rename", "renameat", "renameat2",
+	}, ","), self)
+	cmd.Env = append(os.Environ(), childPath+"="+path, fmt.Sprintf("%s=%d 40", childTraced, scale.Seed(t)))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := disk{T: t, db: path, dirty: map[string]bool{}, named: map[string]bool{}}
+	for line := range strings.Lines(whole(string(text))) {
+		d.call(line)
+	}
+	t.Logf("%d calls that write, %d that sync; %d names given; %d lines said", d.wrote, d.synced, d.gave, d.said)
+	// A new file and a backup, and twice the place of the old one: the copy of one
+	// that is in doubt, and the compaction.
+	if d.gave < 4 || d.said < 40 {
+		t.Error("the test is too kind")
+	}
+}
+
+// whole joins the halves of calls during which another thread made one.
+func whole(trace string) string {
+	begun := map[string]string{}
+	var out strings.Builder
+	for line := range strings.Lines(trace) {
+		pid, rest, _ := strings.Cut(line, " ")
+		rest = strings.TrimLeft(rest, " ")
+		if head, ok := strings.CutSuffix(strings.TrimSpace(rest), "<unfinished ...>"); ok {
+			begun[pid] = head
+			continue
+		}
+		if _, tail, ok := strings.Cut(rest, " resumed>"); ok && strings.HasPrefix(rest, "<... ") {
+			rest = begun[pid] + tail
+		}
+		out.WriteString(rest)
+	}
+	return out.String()
+}
+
+// disk is what is not on it yet.
+type disk struct {
+	*testing.T
+	db    string
+	dirty map[string]bool // files, written since they were synced
+	named map[string]bool // folders, in which a name was given since
+
+	wrote, synced, gave, said int
+}
+
+var (
+	tracedCall = regexp.MustCompile(`^(\w+)\((.*)\) += (-?\d+)`)
+	tracedFile = regexp.MustCompile(`\d+<([^>]*)>`)
+	tracedName = regexp.MustCompile(`"([^"]*)"`)
+)
+
+// call takes the next call in.
+func (d *disk) call(line string) {
+	m := tracedCall.FindStringSubmatch(line)
+	if m == nil || strings.HasPrefix(m[3], "-") {
+		return
+	}
+	files := tracedFile.FindAllStringSubmatch(m[2], -1)
+	switch name := m[1]; name {
+	case "write":
+		if strings.HasPrefix(m[2], "1<") {
+			d.say(m[2])
+			return
+		}
+		d.write(files[0][1])
+	case "pwrite64", "ftruncate", "fallocate", "sendfile":
+		d.write(files[0][1])
+	case "copy_file_range":
+		d.write(files[1][1])
+	case "fsync", "fdatasync":
+		d.synced++
+		delete(d.dirty, files[0][1])
+		delete(d.named, files[0][1])
+	default: // a name
+		names := tracedName.FindAllStringSubmatch(m[2], 2)
+		d.name(names[0][1], names[1][1])
+	}
+}
+
+// write notes what makes a file differ from what is on disk.
+func (d *disk) write(file string) {
+	if strings.HasPrefix(file, d.db) && !strings.HasSuffix(file, lockSuffix) && !strings.HasSuffix(file, suspectSuffix) {
+		d.wrote++
+		d.dirty[file] = true
+	}
+}
+
+// name gives a file another name.
+func (d *disk) name(from, to string) {
+	d.gave++
+	if d.dirty[from] {
+		d.Errorf("%s became %s before it was synced", from, to)
+	}
+	d.named[filepath.Dir(to)] = true
+}
+
+// say is a line that the process prints: of what is on disk only.
+func (d *disk) say(line string) {
+	d.said++
+	if len(d.named) > 0 {
+		d.Errorf("%s was said, and the name of a file is not synced: %v", line, d.named)
+	}
+	for _, file := range []string{d.db, d.db + ".copy"} {
+		if d.dirty[file] {
+			d.Errorf("%s was said, and %s is not synced", line, file)
+		}
+	}
+}
