@@ -23,7 +23,7 @@ import (
 // called "no longer valid" passes what it failed at.
 func historyTests() []test {
 	return []test{{"drawn at random, against a model", func(e *env) {
-		for range scale.Of(e.T, 1, 10, 2000) {
+		for range scale.Times(e.T, 1, 10, 2000) {
 			rapid.Check(e.T, func(t *rapid.T) { runHistory(e.T, t, e.open) })
 		}
 	}}}
