@@ -187,6 +187,8 @@ func TestWrong(t *testing.T) {
 		wol + shelf + "machines.b = '52:54:00:12:34:56'":                         `x.toml:5: studio.lab.machines.b: want a table for each machine, as node-01 = { mac = "52:54:00:12:34:56" }, not a text`,
 		wol + shelf + "stop = ['ssh', '{sesion}']":                               `x.toml:5: studio.lab.stop: {sesion} in "{sesion}" stands for nothing: known are {studio}, {session}, {token}`,
 		wol + shelf + "stop = []":                                                `x.toml:5: studio.lab.stop: it is empty: leave the key out for the default`,
+		wol + shelf + "address = '10.0.0.999'":                                   `x.toml:5: studio.lab.address: address "10.0.0.999": want a host, or a host and a port from 1 to 65535`,
+		wol + shelf + "address = '10.0.0.:9'":                                    `x.toml:5: studio.lab.address: address "10.0.0.:9": want a host`,
 		wol + shelf + "address = 'x:y'":                                          `x.toml:5: studio.lab.address: address "x:y": want a host`,
 		exec + "start = 'rouse-ipmi start'":                                      `x.toml:3: studio.lab.start: want an array of the program and its arguments, as ["rouse-ipmi", "start", "{session}"]; one text goes with shell = true`,
 		exec + "start = ['a', 1]":                                                `x.toml:3: studio.lab.start: want an array of texts, as ["a", "b"], and one of them is a number`,

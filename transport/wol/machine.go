@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/probe"
@@ -92,16 +93,22 @@ func (m Machine) destination() (string, error) {
 	wrong := fmt.Errorf("address %.300q: want a host, or a host and a port from 1 to 65535", m.Address)
 	if host, port, err := net.SplitHostPort(m.Address); err == nil {
 		n, err := strconv.Atoi(port)
-		if host == "" || err != nil || n < 1 || n > 65535 {
+		if host == "" || noAddress(host) || err != nil || n < 1 || n > 65535 {
 			return "", wrong
 		}
 		return m.Address, nil
 	}
 	address := net.JoinHostPort(m.Address, discard)
-	if _, _, err := net.SplitHostPort(address); err != nil { // brackets around it, or one alone
+	if _, _, err := net.SplitHostPort(address); err != nil || noAddress(m.Address) { // brackets around it, or one alone
 		return "", wrong
 	}
 	return address, nil
+}
+
+// noAddress reports whether a host looks like an IPv4 address and is none, as
+// "10.0.0.999". Digits alone may be a name.
+func noAddress(host string) bool {
+	return strings.Contains(host, ".") && strings.Trim(host, "0123456789.") == "" && net.ParseIP(host) == nil
 }
 
 // hardware reads the six bytes of an Ethernet address.
