@@ -1,7 +1,9 @@
 package engine_test
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,24 +25,20 @@ func TestREADME(t *testing.T) {
 	if !strings.Contains(string(readme), "```go\nfunc main() {\n"+body+"```") {
 		t.Error("README.md does not show example_embed_test.go as it is")
 	}
-	code := ""
-	for _, dir := range []string{".", "../fsm", "../store/bolt", "../store/storetest", "../store", "../transport/nimble", "../transport/studio", "../examples/rouse", "../examples/studio", "../transport", "../transport/transporttest"} {
-		files, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
+	var code strings.Builder
+	err = filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") {
+			return err
 		}
-		for _, f := range files {
-			if strings.HasSuffix(f.Name(), ".go") {
-				text, err := os.ReadFile(dir + "/" + f.Name())
-				if err != nil {
-					t.Fatal(err)
-				}
-				code += string(text)
-			}
-		}
+		text, err := os.ReadFile(path)
+		code.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range regexp.MustCompile(`\b(Test|Fuzz|Benchmark)[A-Z]\w+`).FindAllString(string(readme), -1) {
-		if !strings.Contains(code, "func "+name+"(") {
+		if !strings.Contains(code.String(), "func "+name+"(") {
 			t.Errorf("README.md names %s, which does not exist", name)
 		}
 	}
