@@ -65,7 +65,7 @@ func (e *Engine) Start(ctx context.Context, r Request) (Receipt, error) {
 	op, err := e.operation(r)
 	if err != nil {
 		err = fmt.Errorf("engine: start %s: %w", r.Ref, err)
-		return Receipt{Err: err}, err
+		return Receipt{Operation: Operation{Ref: r.Ref}, Err: err}, err
 	}
 	got, err := e.enqueue(ctx, []store.Operation{op})
 	if err != nil {
@@ -98,7 +98,7 @@ func (e *Engine) StartAll(ctx context.Context, rs []Request) ([]Receipt, error) 
 	for i, r := range rs {
 		op, err := e.operation(r)
 		if err != nil {
-			receipts[i] = Receipt{Err: fmt.Errorf("engine: start %s: %w", r.Ref, err)}
+			receipts[i] = Receipt{Operation: Operation{Ref: r.Ref}, Err: fmt.Errorf("engine: start %s: %w", r.Ref, err)}
 			continue
 		}
 		ops, at = append(ops, op), append(at, i)
