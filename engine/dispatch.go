@@ -208,7 +208,7 @@ func (r *run) noticeJump() {
 		r.naps = noted(r.naps, span{now.Add(-jump), now}) // nobody looked while we slept
 	} else {
 		r.setBack = now
-		setBack(r.naps, jump)
+		r.naps = undone(r.naps, -jump)
 		r.ahead = noted(r.ahead, span{last, now.Add(-jump)})
 		r.began = r.began.Add(jump)
 	}

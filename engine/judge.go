@@ -21,6 +21,7 @@ type judge struct {
 	asleep  time.Duration // by how much our clock went ahead of the monotonic one since the last send, or AcceptedAt
 	was     sighting      // as it was before this answer
 	seen    sighting      // and as it is with it
+	slept   time.Duration // what of asleep AcceptedAt does not tell
 	sentAt  time.Time     // this send; startCall only
 	steady  bool          // our clock has not jumped since the first send
 	setBack bool          // it was set back since then
@@ -50,7 +51,7 @@ type sighting struct {
 // decide rules on op, the record as it is now.
 func (j *judge) decide() {
 	j.from, j.event, j.fact, j.write, j.resend = j.op.Phase, nil, nil, false, false
-	j.seen = j.was
+	j.seen, j.slept = j.was, j.asleep
 	if j.seen.from.After(j.a.at) { // of a clock that was ahead
 		j.seen.from = j.a.at
 	}
@@ -59,6 +60,7 @@ func (j *judge) decide() {
 		j.afterEnd()
 		return
 	case j.rule != nil:
+		j.anchor()
 		j.rule(j)
 		return
 	case j.a.call != pollCall && j.op.Sent == store.SentAccepted:
@@ -66,7 +68,7 @@ func (j *judge) decide() {
 	case j.a.call == startCall && !j.op.LastSentAt.Equal(j.sentAt):
 		return // likewise, and somebody has sent it again since
 	}
-	j.clockSetBack()
+	j.anchor()
 	answers[j.a.row][j.a.call](j)
 	j.note()
 	switch {
@@ -82,12 +84,22 @@ func (j *judge) decide() {
 	j.seen.due = j.op.DueAt
 }
 
-// clockSetBack begins the budget anew where the operation was accepted in what
-// is now the future.
-func (j *judge) clockSetBack() {
-	if j.op.Sent == store.SentAccepted && j.op.AcceptedAt.After(j.a.at) {
-		j.op.AcceptedAt = j.a.at
-		j.op.ReadyBy = j.a.at.Add(j.cfg.Budget)
+// anchor moves the beginning of a boot along with our clock when that is set
+// right, and over a sleep. It is stored, so that the next Run, which has not seen
+// the clock jump, reckons by it too.
+func (j *judge) anchor() {
+	accepted := j.op.AcceptedAt
+	switch {
+	case j.op.Sent != store.SentAccepted:
+		return
+	case accepted.After(j.a.at):
+		accepted = j.a.at
+	case j.asleep > bigJump:
+		accepted = accepted.Add(j.asleep)
+		j.slept = 0
+	}
+	if !accepted.Equal(j.op.AcceptedAt) {
+		j.op.AcceptedAt, j.op.ReadyBy = accepted, accepted.Add(j.cfg.Budget)
 		j.write = true
 	}
 }
@@ -97,7 +109,7 @@ func (j *judge) clockSetBack() {
 func (j *judge) deadline() time.Time {
 	d := j.op.Deadline()
 	if j.op.Sent == store.SentAccepted {
-		d = d.Add(j.asleep)
+		d = d.Add(j.slept)
 	}
 	return d
 }

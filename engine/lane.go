@@ -222,10 +222,15 @@ func (l *lane) blind(from, now time.Time) time.Duration {
 	return since(spans, from)
 }
 
-func setBack(spans []span, jump time.Duration) {
-	for i := range spans {
-		spans[i].from, spans[i].to = spans[i].from.Add(jump), spans[i].to.Add(jump)
+// undone takes d off the newest of spans: a clock that is set back undoes what
+// it went ahead.
+func undone(spans []span, d time.Duration) []span {
+	for n := len(spans) - 1; n >= 0 && d > 0; n-- {
+		part := min(d, spans[n].to.Sub(spans[n].from))
+		spans[n].to = spans[n].to.Add(-part)
+		d -= part
 	}
+	return spans
 }
 
 // within reports whether t lies in one of spans.
@@ -248,7 +253,9 @@ func since(spans []span, from time.Time) (sum time.Duration) {
 
 // setBack moves what was noted on the wall clock along with a jump back.
 func (l *lane) setBack(jump time.Duration) {
-	setBack(l.outages, jump)
+	for i := range l.outages {
+		l.outages[i].from, l.outages[i].to = l.outages[i].from.Add(jump), l.outages[i].to.Add(jump)
+	}
 	if l.block != nil {
 		l.block.since = l.block.since.Add(jump)
 	}

@@ -198,6 +198,38 @@ func TestClockWasBehindInBoot(t *testing.T) {
 	})
 }
 
+// TestClockWasBehindForAWhileInBoot: it was right when the start was accepted, and
+// right again before the session was READY, and then it went ahead and back.
+func TestClockWasBehindForAWhileInBoot(t *testing.T) {
+	scenario(t, studio.Config{Boot: 25 * time.Minute}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		for _, skew := range []time.Duration{0, -365 * 24 * time.Hour, 0, 72 * time.Hour, 0} {
+			b.skew.Store(int64(skew))
+			b.after(4 * time.Minute)
+		}
+		b.after(6 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestClockWasBehindBeforeARestart: nor has what was accepted by a clock that was
+// behind missed its time in the next Run, which has not seen it set right.
+func TestClockWasBehindBeforeARestart(t *testing.T) {
+	scenario(t, studio.Config{Boot: 20 * time.Minute}, Config{}, func(b *bench) {
+		b.skew.Store(-int64(10 * 365 * 24 * time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(time.Minute)
+		b.skew.Store(0)
+		b.after(time.Minute)
+		b.restart()
+		b.goRun()
+		b.after(20 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
 // TestClockWasSetBackLongAgo: that a clock was set back does not make the sends
 // since then doubtful, where no date tells the provider's clock.
 func TestClockWasSetBackLongAgo(t *testing.T) {

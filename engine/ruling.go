@@ -36,7 +36,8 @@ func (j *judge) forgive() {
 
 func (j *judge) keepPolling() {
 	j.seen = sighting{}
-	if waited := j.a.at.Sub(j.op.ReadyBy) - j.blind; waited >= 0 {
+	blind := j.blind - (j.asleep - j.slept) // the rest is in ReadyBy
+	if waited := j.a.at.Sub(j.op.ReadyBy) - blind; waited >= 0 {
 		text := fmt.Sprintf("not READY within %v of the accepted start: the session is %s", j.cfg.Budget, j.a.session.State)
 		if m := j.a.session.StatusMessage; m != "" {
 			text += ": " + clean(m)
@@ -218,9 +219,9 @@ func (j *judge) doubtful() bool {
 // be sleep, or a clock set right, and then no time has passed.
 func (j *judge) arrivedBy() time.Time {
 	if j.op.Sent == store.SentAccepted {
-		return j.op.AcceptedAt.Add(j.asleep)
+		return j.op.AcceptedAt.Add(j.slept)
 	}
-	return j.lastSent().Add(j.cfg.Timeout + j.asleep)
+	return j.lastSent().Add(j.cfg.Timeout + j.slept)
 }
 
 // Rulings without an answer.

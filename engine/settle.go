@@ -22,13 +22,17 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 		idle = r.began.Sub(from)
 		from = r.began
 	}
+	pending := op.LastSentAt
+	if op.Sent == store.SentAccepted {
+		pending = op.AcceptedAt
+	}
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
 		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
 		steady: !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
-		asleep: since(r.naps, later(op.LastSentAt, op.AcceptedAt)),
+		asleep: since(r.naps, pending),
 	}
 }
 
