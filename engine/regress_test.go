@@ -285,6 +285,28 @@ func TestSilenceSeenByAWrongClock(t *testing.T) {
 	})
 }
 
+// TestGraceByAClockInDoubt: the host died right after the start was accepted, and
+// is back in a second, by a clock that is a day ahead. Reads of the past prove
+// nothing then.
+func TestGraceByAClockInDoubt(t *testing.T) {
+	scenario(t, studio.Config{Boot: 5 * time.Minute, StaleFor: 20 * time.Second}, Config{}, func(b *bench) {
+		provider := &dateless{wire: &b.wire}
+		b.close()
+		b.open(provider)
+		id := b.start("ws-2")
+		b.goRun()
+		b.after(100 * time.Millisecond)
+		b.close()
+		b.open(provider)
+		b.skew.Store(int64(24 * time.Hour))
+		b.goRun()
+		b.after(time.Minute)
+		b.skew.Store(0)
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
 // TestGraceIsNoJump: the clock was half a day behind and is set right in a boot's
 // first seconds. A read of the past is no proof then, either.
 func TestGraceIsNoJump(t *testing.T) {

@@ -216,12 +216,17 @@ func (j *judge) doubtful() bool {
 
 // arrivedBy is when the last send had arrived at the provider, at the latest: it
 // was answered by then, or its time was out. What our clock went ahead since may
-// be sleep, or a clock set right, and then no time has passed.
+// be sleep, or a clock set right, and then no time has passed; and while the clock
+// is in doubt, all that is sure is how long this Run goes on.
 func (j *judge) arrivedBy() time.Time {
-	if j.op.Sent == store.SentAccepted {
-		return j.op.AcceptedAt.Add(j.slept)
+	at, most := j.op.AcceptedAt, time.Duration(0)
+	if j.op.Sent != store.SentAccepted {
+		at, most = j.lastSent(), j.cfg.Timeout
 	}
-	return j.lastSent().Add(j.cfg.Timeout + j.slept)
+	if j.doubt {
+		at = later(at, j.began)
+	}
+	return at.Add(most + j.slept)
 }
 
 // Rulings without an answer.

@@ -29,7 +29,7 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
 		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
-		steady: !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
+		steady: !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted, began: r.began,
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
 		asleep: since(r.naps, pending),
