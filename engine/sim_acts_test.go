@@ -1,0 +1,228 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing/synctest"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// do is one act of the script: of the world, of users, or of the host.
+func (h *simHost) do(a simAct) {
+	switch a.do {
+	case doUserStop, doUserStart:
+		h.p.byHand(engine.Ref{StudioID: h.day.lanes[a.n].name, SessionID: fmt.Sprintf("ws-%d", a.m)}, a.do == doUserStop)
+	case doClock:
+		if h.rightAt == 0 {
+			h.setClock(a.span)
+			h.rightAt = h.world.elapsed() + 5*time.Minute
+		}
+	case doSleep:
+		if h.asleep == 0 {
+			h.asleep = h.world.elapsed() + a.span
+			h.judge.sleeps(h.world.now(), a.span)
+			h.judge.reach("sleeps")
+		}
+	default:
+		h.whenUp(func() { h.act(a) })
+	}
+}
+
+// act is what the host does, while it is up.
+func (h *simHost) act(a simAct) {
+	l := h.life
+	ctx := context.WithValue(context.Background(), byHost{}, true)
+	switch a.do {
+	case doStart, doRepeat:
+		h.ask(a.n, h.request(a.n))
+	case doStartMany:
+		h.askMany(a.n, a.m)
+	case doJoin:
+		r := h.request(a.n)
+		r.ClientToken = ""
+		h.ask(-1, r)
+	case doCancel:
+		h.cancel(ctx, a.n)
+	case doRetryNow:
+		if id, ok := h.ids[a.n]; ok {
+			h.check(l.e.RetryNow(ctx, id))
+		}
+	case doRetry:
+		if id, ok := h.ids[a.n]; ok {
+			r, err := l.e.Retry(ctx, id, "ann")
+			h.receipt(-1, r, err)
+		}
+	case doNudge:
+		l.e.Nudge()
+	case doPause:
+		h.pause(h.day.lanes[a.n].name, true)
+	case doResume:
+		h.pause(h.day.lanes[a.n].name, false)
+	case doPrune:
+		synctest.Wait() // a Run goes on: without one nobody doubts the clock
+		_, err := l.e.Prune(ctx)
+		h.check(err)
+	case doExplain:
+		h.explain(ctx)
+	case doKill:
+		h.downFor = a.span
+		if a.by == dieAnyTime {
+			l.kill(dieAnyTime)
+		} else if h.killBy == 0 {
+			l.armed.Store(int32(a.by) + 1)
+			h.killBy = h.world.elapsed() + time.Hour
+		}
+	case doReopen:
+		h.shut()
+		h.upAt = h.world.elapsed() + a.span
+	case doRerun:
+		l.rerun()
+	}
+}
+
+// check takes an error of a call that has none in a living host.
+func (h *simHost) check(err error) {
+	if err != nil && !h.life.dead.Load() && !errors.Is(err, store.ErrNotFound) { // that is asked for by inherit
+		h.judge.accuse("call", "%v", err)
+	}
+}
+
+func (h *simHost) request(n int) engine.Request {
+	a := h.day.asks[n]
+	r := engine.Request{Ref: a.ref, ClientToken: a.token, RequestedBy: "ann"}
+	if a.after > 0 {
+		r.NotBefore = h.world.wall().Add(a.after)
+	}
+	if a.expiry > 0 {
+		r.ExpiresAt = h.world.wall().Add(a.expiry)
+	}
+	return r
+}
+
+// ask is one start, of the nth ask; -1: of none.
+func (h *simHost) ask(n int, r engine.Request) {
+	got, err := h.life.e.Start(context.Background(), r)
+	h.receipt(n, got, err)
+}
+
+func (h *simHost) askMany(first, n int) {
+	rs := make([]engine.Request, n)
+	for i := range rs {
+		rs[i] = h.request(first + i)
+	}
+	got, err := h.life.e.StartAll(context.Background(), rs)
+	for i := range rs {
+		if err != nil {
+			h.receipt(first+i, engine.Receipt{}, err)
+		} else {
+			h.receipt(first+i, got[i], got[i].Err)
+		}
+	}
+}
+
+// receipt takes what became of an ask. What a dead host was told nobody knows.
+func (h *simHost) receipt(n int, r engine.Receipt, err error) {
+	var conflict *store.ConflictError
+	var expired *store.ExpiryError
+	switch {
+	case h.life.dead.Load():
+		if n >= 0 {
+			h.unsure = append(h.unsure, n)
+		}
+	case errors.As(err, &conflict), errors.As(err, &expired), errors.Is(err, engine.ErrNotEnded):
+	case errors.Is(err, store.ErrNotFound): // a retry of what is forgotten: see simOp.forgettable
+	case err != nil:
+		h.judge.accuse("call", "Start: %v", err)
+	default:
+		h.judge.acknowledged(n, r)
+		if h.rightAt > 0 || r.Operation.CreatedAt.After(h.world.now().Add(time.Minute)) {
+			h.judge.mu.Lock()
+			h.judge.op(r.Operation.ID).odd = true
+			h.judge.mu.Unlock()
+		}
+		if n >= 0 {
+			h.ids[n] = r.Operation.ID
+			if n%8 == 0 {
+				h.wait(r.Operation.ID)
+			}
+		}
+	}
+}
+
+// wait waits for an operation's end, as a caller does.
+func (h *simHost) wait(id store.ID) {
+	l := h.life
+	l.work.Go(func() {
+		op, err := l.e.Wait(context.Background(), id)
+		var end *engine.EndError
+		switch {
+		case l.dead.Load() || errors.Is(err, engine.ErrClosed):
+		case err == nil && op.Phase == "SUCCEEDED":
+			h.judge.reach("waited for")
+		case errors.As(err, &end) && end.Operation.Phase.Ended():
+		default:
+			h.judge.accuse("wait", "%s: Wait returned %s, %v", id, op.Phase, err)
+		}
+	})
+}
+
+func (h *simHost) cancel(ctx context.Context, n int) {
+	id, ok := h.ids[n]
+	if !ok {
+		return
+	}
+	got, err := h.life.e.Cancel(ctx, id, "ann")
+	if h.check(err); err != nil || h.life.dead.Load() {
+		return
+	}
+	h.judge.reach("cancel: " + got.String())
+	if got == engine.NeverSent {
+		h.judge.mu.Lock()
+		h.judge.op(id).canceled = true
+		h.judge.mu.Unlock()
+	}
+}
+
+func (h *simHost) pause(lane string, on bool) {
+	j := h.judge
+	pause := h.life.e.Resume
+	if on {
+		pause = h.life.e.Pause
+	}
+	if !on { // from here on it may send
+		j.mu.Lock()
+		j.lanes[lane].paused = time.Time{}
+		j.mu.Unlock()
+	}
+	err := pause(context.Background(), lane, "ann")
+	if h.check(err); err == nil && on && !h.life.dead.Load() {
+		j.mu.Lock()
+		j.lanes[lane].paused = time.Now()
+		j.mu.Unlock()
+	}
+}
+
+// explain asks of all that is active why it waits.
+func (h *simHost) explain(ctx context.Context) {
+	l := h.life
+	settled := h.rightAt == 0 && h.world.elapsed()-h.odd > 30*time.Minute
+	for op, err := range l.e.List(ctx, engine.Filter{Active: true}) {
+		if err != nil {
+			h.check(err)
+			return
+		}
+		x, err := l.e.Explain(ctx, op.ID)
+		if err != nil {
+			h.check(err)
+			return
+		}
+		if h.plant.explain != nil {
+			x = h.plant.explain(x)
+		}
+		h.judge.explained(l, x, settled)
+	}
+}

@@ -1,0 +1,392 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// simHost is the machine and the program on it. One goroutine, the bubble's
+// main one, walks through the script.
+type simHost struct {
+	t     *testing.T
+	day   *simDay
+	world *simWorld
+	judge *simJudge
+	p     *simProvider
+	plant simPlant
+	path  string
+
+	life    *simLife // nil: the host is down
+	lives   int
+	runs    int
+	killBy  time.Duration // the latest death of a life that was armed; 0: none
+	downFor time.Duration
+	upAt    time.Duration // the next boot
+	rightAt time.Duration // when a wrong clock is set right; 0: it is right
+	asleep  time.Duration // until then; 0: awake
+	over    bool          // the judge has seen enough
+	pending []func()      // what was to be done while it was down or slept
+	unsure  []int         // asks whose outcome was not told
+	ids     map[int]store.ID
+	odd     time.Duration // the clock was wrong until then
+}
+
+// simulate lives through one day.
+func simulate(t *testing.T, folder string, seed uint64, plant simPlant) (v simVerdict) {
+	t.Helper()
+	dir, err := os.MkdirTemp(folder, "day-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	synctest.Test(t, func(t *testing.T) {
+		d := drawDay(seed)
+		w := &simWorld{began: time.Now().Round(0).UTC()}
+		j := newSimJudge(w, d, plant.want)
+		h := &simHost{t: t, day: d, world: w, judge: j, p: newSimProvider(w, d, j), plant: plant, path: filepath.Join(dir, "rouse.db"), ids: map[int]store.ID{}}
+		j.p = h.p
+		v = h.run()
+	})
+	return v
+}
+
+// horizon is how long after the day the last must have ended: a wish of a day,
+// and a day in which nobody can look.
+const horizon = 50 * time.Hour
+
+func (h *simHost) run() simVerdict {
+	h.boot()
+	for _, a := range h.day.acts {
+		if h.until(a.at); h.over {
+			break
+		}
+		h.do(a)
+	}
+	h.until(simLength)
+	for _, l := range h.day.lanes {
+		if !l.doomed {
+			h.whenUp(func() { h.pause(l.name, false) })
+		}
+	}
+	for !h.over && h.world.elapsed() < simLength+horizon && !(h.life != nil && h.idle()) {
+		h.until(h.world.elapsed() + 10*time.Minute)
+	}
+	h.until(h.world.elapsed() + time.Minute) // the followers come to the head
+	if h.life == nil {
+		h.until(h.upAt + time.Minute)
+	}
+	h.shut()
+	h.p.under.Wait()
+	if h.over {
+		return simVerdict{blames: h.judge.blames, reached: h.judge.reached}
+	}
+	return h.close()
+}
+
+// idle reports that all has ended.
+func (h *simHost) idle() bool {
+	s, err := h.life.inner.Stats(context.Background())
+	if err != nil {
+		h.judge.accuse("store", "Stats: %v", err)
+		return true
+	}
+	n := 0
+	for phase, k := range s.Operations {
+		if !phase.Ended() {
+			n += k
+		}
+	}
+	return n == 0 && len(h.unsure) == 0
+}
+
+func (h *simHost) close() simVerdict {
+	s, err := bolt.Open(h.path, bolt.Config{})
+	if err != nil {
+		h.judge.accuse("store", "the last Open: %v", err)
+		return simVerdict{blames: h.judge.blames}
+	}
+	defer s.Close()
+	data, err := os.ReadFile(h.path)
+	if err != nil {
+		h.judge.accuse("store", "%v", err)
+	}
+	return h.judge.close(s, string(data))
+}
+
+// until lets the day go on to at, with the deaths and boots that come before.
+func (h *simHost) until(at time.Duration) {
+	for !h.over {
+		now := h.world.elapsed()
+		next := h.next(at)
+		switch {
+		case now >= next && h.happen(now):
+			continue
+		case now >= at:
+			return
+		case h.asleep > 0: // the world goes on; no timer does
+			h.world.slept.Add(int64(next - now))
+			continue
+		}
+		var killed chan struct{}
+		if h.life != nil {
+			killed = h.life.killed
+		}
+		timer := time.NewTimer(next - now)
+		select {
+		case <-timer.C:
+		case <-killed:
+			h.bury()
+		case <-h.judge.enough:
+			h.over = true
+		}
+		timer.Stop()
+	}
+}
+
+// next is when something happens beside the script, at the latest at.
+func (h *simHost) next(at time.Duration) time.Duration {
+	if h.asleep > 0 {
+		return min(at, h.asleep)
+	}
+	if h.life == nil {
+		at = min(at, h.upAt)
+	}
+	for _, t := range []time.Duration{h.killBy, h.rightAt} {
+		if t > 0 {
+			at = min(at, t)
+		}
+	}
+	return at
+}
+
+// happen does what is due beside the script, and reports whether anything was.
+func (h *simHost) happen(now time.Duration) bool {
+	switch {
+	case h.life != nil && h.life.dead.Load():
+		h.bury()
+	case h.asleep > 0 && now >= h.asleep:
+		h.asleep = 0
+		h.wake()
+	case h.asleep > 0:
+		return false
+	case h.rightAt > 0 && now >= h.rightAt:
+		h.setClock(0)
+		h.rightAt = 0
+	case h.killBy > 0 && now >= h.killBy:
+		h.killBy = 0
+		if h.life != nil {
+			h.life.kill(dieAnyTime)
+		}
+	case h.life == nil && now >= h.upAt:
+		h.boot()
+	default:
+		return false
+	}
+	return true
+}
+
+// setClock sets the wall clock wrong by d, or right.
+func (h *simHost) setClock(d time.Duration) {
+	h.world.wrong.Store(int64(d))
+	h.odd = h.world.elapsed()
+	h.judge.mu.Lock()
+	defer h.judge.mu.Unlock()
+	for _, o := range h.judge.ops {
+		o.odd = o.odd || o.sent && o.accepted.IsZero()
+	}
+}
+
+// boot begins a life.
+func (h *simHost) boot() {
+	h.lives++
+	r := simDraws(h.day.seed, "boot", h.lives)
+	if r.IntN(7) == 0 && h.rightAt == 0 {
+		h.setClock(wrongBy(r))
+		h.rightAt = h.world.elapsed() + between(r, 10*time.Second, 9*time.Minute)
+		h.judge.reach("booted with a wrong clock")
+	}
+	inner, err := bolt.Open(h.path, bolt.Config{})
+	if err != nil {
+		h.t.Fatalf("the %d. Open: %v", h.lives, err)
+	}
+	l := &simLife{judge: h.judge, inner: inner, killed: make(chan struct{})}
+	var s store.Store = &simStore{Store: inner, l: l}
+	if h.plant.store != nil {
+		s = h.plant.store(l, s)
+	}
+	w := &simWire{p: h.p, life: l}
+	var tr transport.Transport = w
+	if h.plant.wire != nil {
+		tr = h.plant.wire(w)
+	}
+	l.e, err = engine.New(s, tr, engine.Config{KeepEvents: h.day.keepEvents, Lane: h.laneConfig})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	l.e.SetWall(h.world.wall)
+	h.life, h.upAt = l, 0
+	h.inherit(l)
+	h.follow(l)
+	h.runEngine(l)
+	h.wake()
+}
+
+func (h *simHost) laneConfig(name string) engine.LaneConfig {
+	c := h.p.lane(engine.Ref{StudioID: name}).cfg
+	if h.plant.lane != nil {
+		c = h.plant.lane(c)
+	}
+	return c
+}
+
+// inherit checks what a new life finds in the file.
+func (h *simHost) inherit(l *simLife) {
+	j := h.judge
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id, o := range j.ops {
+		o.refund = false
+		if !o.acked || o.forgettable() {
+			continue
+		}
+		if op, err := l.inner.Operation(context.Background(), id); err != nil || op.ClientToken != o.token || op.Ref != o.ref {
+			j.blame("lost", "%s was acknowledged; after a restart: %s %q, %v", id, op.Ref, op.ClientToken, err)
+		}
+	}
+	lanes, err := l.inner.Lanes(context.Background())
+	if err != nil {
+		j.blame("lost", "lanes: %v", err)
+	}
+	stored := map[string]store.Lane{}
+	for _, k := range lanes {
+		stored[k.Name] = k
+	}
+	for name, k := range j.lanes {
+		k.inFlight, k.gone = 0, time.Time{}
+		asked := stored[name].RetryAfter
+		if most := stored[name].RetryAfterHeard.Add(time.Hour); asked.After(most) {
+			asked = most
+		}
+		if !k.floor.IsZero() && asked.Before(k.floor.Add(-time.Second)) {
+			if k.wrong == h.world.wrong.Load() && j.world.wall().Before(k.floor) && j.died.Sub(k.heard) > time.Second {
+				j.blame("retry-after", "%s: asked %v ago to wait until %v, and after a restart it is %v", name, time.Since(k.heard), k.floor, asked)
+			}
+			k.floor = time.Time{}
+		}
+		if stored[name].Paused != !k.paused.IsZero() {
+			j.blame("paused", "%s: paused %v after a restart", name, stored[name].Paused)
+		}
+	}
+}
+
+// runEngine begins Run, which goes on until the life ends.
+func (h *simHost) runEngine(l *simLife) {
+	begin := func() (end func()) {
+		h.runs++
+		l.runs = h.runs
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		l.work.Go(func() {
+			defer close(done)
+			err := l.e.Run(ctx)
+			if err != nil && !l.dead.Load() && !errors.Is(err, engine.ErrClosed) {
+				h.judge.accuse("run", "Run returned %v", err)
+			}
+		})
+		return func() { stop(); <-done }
+	}
+	end := begin()
+	l.rerun = func() {
+		end()
+		h.judge.forget()
+		end = begin()
+	}
+}
+
+// follow reads the feed from where the last life's reader was.
+func (h *simHost) follow(l *simLife) {
+	h.judge.mu.Lock()
+	at := h.judge.cursor
+	h.judge.mu.Unlock()
+	l.work.Go(func() {
+		for ev, err := range l.e.Follow(context.Background(), at) {
+			if err != nil {
+				if !l.dead.Load() && !errors.Is(err, engine.ErrClosed) {
+					h.judge.accuse("feed", "Follow: %v", err)
+				}
+				return
+			}
+			if h.plant.event != nil {
+				var ok bool
+				if ev, ok = h.plant.event(ev); !ok {
+					continue
+				}
+			}
+			h.judge.event(l, ev)
+		}
+	})
+}
+
+// bury ends what is left of a dead life.
+func (h *simHost) bury() {
+	l := h.life
+	h.judge.reach("deaths")
+	h.end(l)
+	h.life, h.killBy = nil, 0
+	h.upAt = max(h.world.elapsed()+h.downFor, h.asleep)
+}
+
+func (h *simHost) end(l *simLife) {
+	h.judge.mu.Lock()
+	h.judge.died = time.Now()
+	h.judge.mu.Unlock()
+	if err := l.e.Close(); err != nil && !l.dead.Load() {
+		h.judge.accuse("run", "Close: %v", err)
+	}
+	l.work.Wait()
+	if err := l.inner.Close(); err != nil {
+		h.judge.accuse("store", "closing: %v", err)
+	}
+}
+
+// shut ends a life in good order.
+func (h *simHost) shut() {
+	if h.life != nil {
+		h.end(h.life)
+		h.life, h.killBy = nil, 0
+	}
+}
+
+// whenUp does something now, or when the host is up and awake.
+func (h *simHost) whenUp(f func()) {
+	if h.life == nil || h.asleep > 0 || h.life.dead.Load() {
+		h.pending = append(h.pending, f)
+		return
+	}
+	f()
+}
+
+// wake does what had to wait, and repeats what was not answered.
+func (h *simHost) wake() {
+	if h.life == nil || h.asleep > 0 {
+		return
+	}
+	unsure, pending := h.unsure, h.pending
+	h.unsure, h.pending = nil, nil
+	for _, n := range unsure {
+		h.whenUp(func() { h.ask(n, h.request(n)) })
+	}
+	for _, f := range pending {
+		h.whenUp(f)
+	}
+}

@@ -1,0 +1,454 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// simSecret must never be seen outside the provider.
+const simSecret = "AKIA-CANARY-SECRET"
+
+// simJudge sees all that host and provider do, and says which promise broke. It
+// knows the truth, and nothing of the engine's insides.
+type simJudge struct {
+	world  *simWorld
+	day    *simDay
+	p      *simProvider
+	want   string        // the check that ends the day when it fails
+	enough chan struct{} // closed when the rest of the day would tell nothing more
+
+	mu      sync.Mutex // guards what follows; held for no call but a look-up of the record
+	blames  []string
+	over    bool
+	reached map[string]int // what came to pass, beyond the promises included
+	ops     map[store.ID]*simOp
+	tokens  map[string]store.ID // who holds a token
+	effects map[string][]simEffect
+	lanes   map[string]*simJudged
+	feed    []store.Event
+	cursor  store.Cursor
+	died    time.Time // the last life, on the bubble's clock
+	slept   time.Time // the last sleep, by the world's clock
+	woke    time.Time
+}
+
+// simOp is what is known of an operation.
+type simOp struct {
+	ask      int // -1: not of an ask of its own
+	acked    bool
+	canceled bool // a cancel answered NeverSent
+	odd      bool // made, or sent, while the clock was wrong: what it is compared with is wrong too
+	phase    fsm.Phase
+	ends     int
+	accepted time.Time // by the world's clock
+	within   int       // the Run in which it was accepted
+	sent     bool
+	refund   bool // the send that was answered last cost nothing
+	base     int  // attempts before the last mark
+	refusal  transport.Kind
+	unknown  bool // a send's outcome was not told
+	token    string
+	ref      engine.Ref
+}
+
+// forgettable: it has begun and ended years ago by the clock of then, and ended
+// operations are kept for a month.
+func (o *simOp) forgettable() bool { return o.odd && o.ends == 1 }
+
+// simEffect is a session started by an operation's token.
+type simEffect struct {
+	at   time.Time
+	sent time.Time // when its request set out
+	copy int       // the how-manieth arrival of that request
+}
+
+// simJudged is a lane as the judge sees it.
+type simJudged struct {
+	inFlight int
+	recent   []time.Time // calls of the last second
+	floor    time.Time   // by the wall clock
+	heard    time.Time   // on the bubble's clock
+	wrong    int64       // how wrong the wall clock was then
+	gone     time.Time   // an answer said that it is offline, on the bubble's clock; zero: the last did not
+	paused   time.Time   // on the bubble's clock; zero: it is not
+}
+
+func newSimJudge(w *simWorld, d *simDay, want string) *simJudge {
+	j := &simJudge{
+		want: want, enough: make(chan struct{}),
+		world: w, day: d, reached: map[string]int{}, ops: map[store.ID]*simOp{}, tokens: map[string]store.ID{},
+		effects: map[string][]simEffect{}, lanes: map[string]*simJudged{},
+	}
+	for _, l := range d.lanes {
+		j.lanes[l.name] = &simJudged{}
+	}
+	return j
+}
+
+// maxBlames end a day.
+const maxBlames = 20
+
+// blame notes that a promise was broken. mu must be held.
+func (j *simJudge) blame(check, format string, args ...any) {
+	text := fmt.Sprintf("%s: at %v: ", check, j.world.elapsed().Round(time.Millisecond)) + fmt.Sprintf(format, args...)
+	if len(j.blames) == maxBlames {
+		return
+	}
+	j.blames = append(j.blames, text)
+	if !j.over && (check == j.want || len(j.blames) == maxBlames) {
+		j.over = true
+		close(j.enough)
+	}
+}
+
+func (j *simJudge) accuse(check, format string, args ...any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.blame(check, format, args...)
+}
+
+// reach notes that something came to pass.
+func (j *simJudge) reach(what string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reached[what]++
+}
+
+// forget forgets what a Run had found out, for a new one.
+func (j *simJudge) forget() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, l := range j.lanes {
+		l.gone = time.Time{}
+	}
+}
+
+// op needs mu held.
+func (j *simJudge) op(id store.ID) *simOp {
+	o := j.ops[id]
+	if o == nil {
+		o = &simOp{ask: -1}
+		j.ops[id] = o
+	}
+	return o
+}
+
+// acknowledged is told of each receipt that a living host got.
+func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	op := r.Operation
+	o := j.op(op.ID)
+	o.acked, o.token, o.ref = true, op.ClientToken, op.Ref
+	if ask >= 0 && (r.Created || o.ask < 0) {
+		o.ask = ask
+	}
+	if was, ok := j.tokens[op.ClientToken]; ok && was != op.ID && j.op(was).forgettable() {
+		delete(j.effects, op.ClientToken)
+	} else if ok && was != op.ID {
+		j.blame("lost", "token %s is operation %s's, and was %s's", op.ClientToken, op.ID, was)
+	}
+	j.tokens[op.ClientToken] = op.ID
+	if ask >= 0 && j.day.asks[ask].token != "" && op.ClientToken != j.day.asks[ask].token {
+		j.blame("lost", "ask %d with token %s got operation %s with token %s", ask, j.day.asks[ask].token, op.ID, op.ClientToken)
+	}
+}
+
+// begins checks a call as it sets out: promises 2 and 5 by the record as it is
+// on disk, and the lane's bounds.
+func (j *simJudge) begins(c *simCall) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if c.life.dead.Load() {
+		return
+	}
+	l, now, wall := j.lanes[c.lane.name], time.Now(), j.world.wall()
+	l.inFlight++
+	if l.inFlight > c.lane.cfg.Concurrency {
+		j.blame("concurrency", "%d calls of %s at once, %d allowed; this one of %d with tokens %v; lane gone %v", l.inFlight, c.lane.name, c.lane.cfg.Concurrency, len(c.refs), c.token, l.gone)
+	}
+	l.recent = append(slices.DeleteFunc(l.recent, func(t time.Time) bool { return now.Sub(t) >= time.Second }), now)
+	if most := int(c.lane.cfg.Rate) + max(1, int(c.lane.cfg.Rate/10)) + 2; len(l.recent) > most {
+		j.blame("rate", "%d calls of %s in a second, %v and a burst allowed", len(l.recent), c.lane.name, c.lane.cfg.Rate)
+	}
+	if wall.Add(time.Millisecond).Before(l.floor) && now.After(l.heard) && j.world.wrong.Load() == l.wrong {
+		j.blame("retry-after", "a call of %s %v before the time that was asked for", c.lane.name, l.floor.Sub(wall))
+	}
+	for i, token := range c.token {
+		j.sends(c, c.refs[i], token)
+	}
+}
+
+// sends checks a send as it sets out. mu must be held.
+func (j *simJudge) sends(c *simCall, ref engine.Ref, token string) {
+	op, err := c.life.inner.ByToken(context.Background(), token)
+	wall := j.world.wall()
+	switch {
+	case err != nil:
+		j.blame("token", "a send of %s with token %s, which is nobody's: %v", ref, token, err)
+		return
+	case op.Ref != ref:
+		j.blame("token", "a send of %s with token %s of %s", ref, token, op.Ref)
+	case op.Sent != store.SentUnknown:
+		j.blame("mark", "%s is sent, and sent=%v is on disk", op.ID, op.Sent)
+	case op.Phase.Ended():
+		j.blame("mark", "%s is sent, and is %s", op.ID, op.Phase)
+	case !wall.Before(op.ExpiresAt):
+		j.blame("expiry", "%s is sent %v after its expiry", op.ID, wall.Sub(op.ExpiresAt))
+	case wall.Before(op.NotBefore):
+		j.blame("not-before", "%s is sent %v before its not-before", op.ID, op.NotBefore.Sub(wall))
+	}
+	if o := j.op(op.ID); o.canceled {
+		j.blame("canceled", "%s is sent, and its cancel was answered with NeverSent", op.ID)
+	}
+}
+
+// ends takes a call's answer, as the engine gets it.
+func (j *simJudge) ends(c *simCall, out []transport.Result, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.lanes[c.lane.name]
+	if l.inFlight > 0 {
+		l.inFlight--
+	}
+	if c.life.dead.Load() {
+		return
+	}
+	var te *transport.Error
+	if errors.As(err, &te) && te.Kind.Protocol() && te.RetryAfter > 0 {
+		if until := j.world.wall().Add(min(te.RetryAfter, time.Hour)); until.After(l.floor) || j.world.wrong.Load() != l.wrong {
+			l.floor, l.heard, l.wrong = until, time.Now(), j.world.wrong.Load()
+		}
+	}
+	switch {
+	case te == nil || te.Kind != transport.Unreachable || !te.NotSent:
+		l.gone = time.Time{}
+	case l.gone.IsZero():
+		l.gone = time.Now()
+	}
+	for i, token := range c.token {
+		one := te
+		if err == nil {
+			one = nil
+			errors.As(out[i].Err, &one)
+		}
+		o := j.op(j.tokenOf(token))
+		o.refund = one != nil && (one.NotSent || one.Kind == transport.Credentials)
+		switch {
+		case one == nil: // what is being stopped is asked for again, and has told nothing
+			o.unknown = o.unknown || out[i].Session.State == fsm.StopInProgress
+		case one.Kind.Refusal():
+			o.refusal = one.Kind
+		case !one.NotSent:
+			o.unknown = true
+		}
+	}
+}
+
+// tokenOf is the operation that holds a token. mu must be held.
+func (j *simJudge) tokenOf(token string) store.ID {
+	if id, ok := j.tokens[token]; ok {
+		return id
+	}
+	return store.ID(token)
+}
+
+// effect is told that a session was started by a request.
+func (j *simJudge) effect(c *simCall, token string, now time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e := simEffect{at: now, sent: c.sent, copy: c.copy}
+	j.effects[token] = append(j.effects[token], e)
+	if e.late() {
+		j.reached["effect later than its time-out"]++
+	}
+	if e.copy > 1 {
+		j.reached["effect of a second copy"]++
+	}
+}
+
+// lastEffect needs mu held.
+func (j *simJudge) lastEffect(token string) simEffect {
+	es := j.effects[token]
+	return es[len(es)-1]
+}
+
+// late reports that a request arrived later than its own time-out.
+func (e simEffect) late() bool { return e.at.Sub(e.sent) > 15*time.Second }
+
+// changes checks what is about to be committed.
+func (j *simJudge) changes(l *simLife, host bool, was []store.Operation, cs []store.Change) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := time.Now()
+	for i, c := range cs {
+		op, o, lane := c.Operation, j.op(c.Operation.ID), j.lanes[c.Operation.Lane]
+		j.tokens[op.ClientToken] = op.ID
+		if was[i].Version != op.Version || host {
+			continue // it will be refused, or it is not the engine's doing
+		}
+		if !lane.gone.IsZero() && now.Sub(lane.gone) > 20*time.Second && !op.Phase.Ended() && op.AcceptedAt.Equal(was[i].AcceptedAt) {
+			j.blame("offline", "%s (%s, sent %v) is written while its lane is offline for %v: attempts %d, was %d; %q, was %q", op.ID, op.Phase, op.Sent, now.Sub(lane.gone), op.Attempts, was[i].Attempts, op.LastError, was[i].LastError)
+		}
+		if marks(was[i], op) {
+			o.base = was[i].Attempts
+			o.sent = true
+			o.odd = o.odd || j.world.wrong.Load() != 0
+			switch {
+			case !op.CancelAt.IsZero():
+				j.blame("canceled", "%s is to be sent after its cancel", op.ID)
+			case !lane.paused.IsZero() && now.After(lane.paused):
+				j.blame("paused", "%s is to be sent while %s is paused", op.ID, op.Lane)
+			}
+			continue
+		}
+		if o.refund && op.Attempts > o.base {
+			j.blame("charged", "%s of %s was charged for a send that did not happen: attempts %d, %d before, %d in the file, %s, sent %v", op.ID, op.Ref, op.Attempts, o.base, was[i].Attempts, op.Phase, op.Sent)
+		}
+		o.refund = false
+	}
+}
+
+// changed takes what was committed.
+func (j *simJudge) changed(l *simLife, was []store.Operation, cs []store.Change, errs []error) {
+	now := j.world.now()
+	for i, c := range cs {
+		op := c.Operation
+		if errs[i] != nil {
+			continue
+		}
+		state, ready := j.p.truth(op.Ref, now, j.shown(now))
+		j.mu.Lock()
+		o := j.op(op.ID)
+		if op.Sent == store.SentAccepted && o.accepted.IsZero() {
+			o.accepted, o.within = now, l.runs
+		}
+		if op.Phase.Ended() && !was[i].Phase.Ended() {
+			j.ended(l, o, op, now, state, ready)
+		}
+		j.mu.Unlock()
+	}
+}
+
+// ended compares an end with the truth. mu must be held.
+func (j *simJudge) ended(l *simLife, o *simOp, op store.Operation, now time.Time, state simState, ready bool) {
+	early := func(truth time.Time) bool { return !o.odd && now.Before(truth.Add(-2*time.Minute)) }
+	mine := state.by == op.ClientToken && (state.state == fsm.Ready || state.state == fsm.StartInProgress)
+	switch {
+	case op.Phase == fsm.Succeeded && !ready:
+		j.blame("ready", "%s SUCCEEDED, and %s is %s", op.ID, op.Ref, state.state)
+	case op.Phase == fsm.Expired && early(op.ExpiresAt):
+		j.blame("early", "%s EXPIRED %v before its time", op.ID, op.ExpiresAt.Sub(now))
+	case op.Phase == fsm.Succeeded:
+	case mine && (j.lastEffect(op.ClientToken).late() || j.lastEffect(op.ClientToken).copy > 1):
+		j.reached["beyond the promise: an end before its start"]++
+	case mine && op.Phase != fsm.Failed:
+		j.blame("stale", "%s ended %s, and has started %s", op.ID, op.Phase, op.Ref)
+	case op.Phase != fsm.Failed:
+	case op.Reason == store.Timeout:
+		if now.Sub(o.accepted) < 30*time.Minute-time.Second && (!o.odd || o.within == l.runs) {
+			j.blame("early", "%s FAILED by timeout %v after it was accepted: %s; accepted %v, ready by %v, now %v, wrong by %v", op.ID, now.Sub(o.accepted), op.LastError, op.AcceptedAt, op.ReadyBy, j.world.wall(), time.Duration(j.world.wrong.Load()))
+		}
+	case op.Reason == store.Unseen:
+		if early(op.Deadline()) {
+			j.blame("early", "%s FAILED as unobservable %v before its time", op.ID, op.Deadline().Sub(now))
+		}
+	case op.Reason == store.AccessDenied || op.Reason == store.Invalid:
+		if o.refusal != transport.AccessDenied {
+			j.blame("false end", "%s FAILED with %s, and the provider did not say so", op.ID, op.Reason)
+		}
+	case mine:
+		j.blame("false end", "%s FAILED with %s, and %s is %s by it since %v; sent %v ago", op.ID, op.Reason, op.Ref, state.state, now.Sub(state.started), j.world.wall().Sub(op.LastSentAt))
+	case op.Reason == store.Ambiguous && !o.unknown && j.reached["deaths"] == 0:
+		j.blame("false end", "%s FAILED as ambiguous, and every answer to it came", op.ID)
+	}
+}
+
+// sleeps is told that the host will sleep.
+func (j *simJudge) sleeps(now time.Time, d time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.slept, j.woke = now, now.Add(d)
+}
+
+// shown is when an answer that comes now may have set out: a call takes no
+// longer than its time-out, but the host may have slept meanwhile.
+func (j *simJudge) shown(now time.Time) time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at := now.Add(-16 * time.Second)
+	if j.woke.After(at) && !j.slept.IsZero() {
+		at = at.Add(-j.woke.Sub(j.slept))
+	}
+	return at
+}
+
+// truth is how a session is, and whether it was READY as far back as an answer
+// may show that set out at since.
+func (p *simProvider) truth(ref engine.Ref, now, since time.Time) (is simState, ready bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.session(ref)
+	is = s.at(now)
+	since = since.Add(-staleFor(p.lane(ref)))
+	for i, x := range s.states {
+		until := now.Add(time.Hour)
+		if i+1 < len(s.states) {
+			until = s.states[i+1].at
+		}
+		ready = ready || x.state == fsm.Ready && !x.at.After(now) && until.After(since)
+	}
+	return is, ready
+}
+
+// event is told of each event that a follower stores, once.
+func (j *simJudge) event(l *simLife, ev store.Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if l.dead.Load() {
+		return
+	}
+	if n := uint64(len(j.feed)); ev.Seq != n+1 {
+		j.blame("feed", "event %d follows %d", ev.Seq, n)
+	}
+	j.feed = append(j.feed, ev)
+	j.cursor = ev.Cursor
+	o := j.op(ev.Operation)
+	fact := ev.From == ev.To
+	switch {
+	case fact && ev.To != o.phase, !fact && ev.From != o.phase:
+		j.blame("feed", "event %d: %s goes from %q to %q (%s), but it was %q", ev.Seq, ev.Operation, ev.From, ev.To, ev.Reason, o.phase)
+	case !fact && o.phase != "" && (o.phase.Ended() || fsm.Advance(o.phase, ev.To) != nil):
+		j.blame("feed", "event %d: %s goes from %q to %q", ev.Seq, ev.Operation, ev.From, ev.To)
+	}
+	if !fact && ev.To.Ended() {
+		o.ends++
+	}
+	o.phase = ev.To
+}
+
+// explained checks promise 8.
+func (j *simJudge) explained(l *simLife, x engine.Explanation, settled bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if x.Operation.Phase.Ended() || l.dead.Load() {
+		return
+	}
+	now := j.world.wall()
+	switch {
+	case x.Reason == "" || x.Text == "" || x.Since.IsZero() || x.Next.IsZero() && x.Unblock == "":
+		j.blame("silence", "%s waits, and this is said of it: %+v", x.Operation.ID, x)
+	case settled && x.Reason != engine.Scheduled && x.Next.Sub(now) > 65*time.Minute:
+		j.blame("silence", "%s waits for %q; its next step is in %v", x.Operation.ID, x.Reason, x.Next.Sub(now))
+	}
+	j.reached["waits: "+string(x.Reason)]++
+}

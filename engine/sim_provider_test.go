@@ -1,0 +1,424 @@
+package engine_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// simWorld keeps the time. The bubble's clock is the host's monotonic one. The
+// world goes on while the host sleeps, and the host's wall clock may be wrong.
+type simWorld struct {
+	began        time.Time
+	slept, wrong atomic.Int64 // nanoseconds
+}
+
+func (w *simWorld) now() time.Time {
+	return time.Now().Round(0).Add(time.Duration(w.slept.Load())).UTC()
+}
+
+// wall is the host's clock. It has a monotonic part, as the system's has.
+func (w *simWorld) wall() time.Time {
+	return time.Now().Add(time.Duration(w.slept.Load() + w.wrong.Load()))
+}
+
+// elapsed is how old the day is.
+func (w *simWorld) elapsed() time.Duration { return w.now().Sub(w.began) }
+
+// simProvider is what starts sessions: the truth behind what the engine is told.
+type simProvider struct {
+	world *simWorld
+	day   *simDay
+	judge *simJudge
+	under sync.WaitGroup // requests on their way that nobody waits for any more
+
+	mu       sync.Mutex // guards sessions; held for no call
+	sessions map[engine.Ref]*simSession
+}
+
+// simSession is a session's history, and what is planned of its future.
+type simSession struct {
+	states []simState // by time
+	tokens map[string]time.Time
+	calls  [2]int // starts, looks
+	starts int    // effects, of whomever
+}
+
+type simState struct {
+	at      time.Time
+	state   fsm.State
+	started time.Time
+	by      string // the token that brought it about, or a name for who else did
+}
+
+func newSimProvider(w *simWorld, d *simDay, j *simJudge) *simProvider {
+	return &simProvider{world: w, day: d, judge: j, sessions: map[engine.Ref]*simSession{}}
+}
+
+func (p *simProvider) lane(ref engine.Ref) *simLane {
+	for i := range p.day.lanes {
+		if p.day.lanes[i].name == ref.StudioID {
+			return &p.day.lanes[i]
+		}
+	}
+	panic("no lane " + ref.StudioID)
+}
+
+// session needs mu held.
+func (p *simProvider) session(ref engine.Ref) *simSession {
+	s := p.sessions[ref]
+	if s == nil {
+		s = &simSession{tokens: map[string]time.Time{}, states: []simState{{at: p.world.began.Add(-48 * time.Hour), state: fsm.Stopped}}}
+		if p.day.fate(p.lane(ref), "past", ref, 0, fair).orphan { // it ran before
+			s.states[0].started = s.states[0].at.Add(-time.Hour)
+		}
+		p.sessions[ref] = s
+	}
+	return s
+}
+
+// at is the state at a time.
+func (s *simSession) at(t time.Time) simState {
+	for i := len(s.states) - 1; i > 0; i-- {
+		if !s.states[i].at.After(t) {
+			return s.states[i]
+		}
+	}
+	return s.states[0]
+}
+
+// become replaces the future. What is long past is forgotten.
+func (s *simSession) become(now time.Time, future ...simState) {
+	n := 0
+	for n < len(s.states) && !s.states[n].at.After(now) {
+		n++
+	}
+	s.states = append(s.states[:n], future...)
+	for len(s.states) > 1 && s.states[1].at.Before(now.Add(-time.Hour)) {
+		s.states = s.states[1:]
+	}
+}
+
+// start is the effect: the session boots, runs for a while and is stopped.
+func (p *simProvider) start(ref engine.Ref, s *simSession, by string, now time.Time) {
+	s.starts++
+	r := simDraws(p.day.seed, "life", ref, s.starts)
+	boot := between(r, 10*time.Second, 4*time.Minute)
+	if r.IntN(12) == 0 {
+		boot = between(r, 20*time.Minute, 70*time.Minute)
+	}
+	end := r.IntN(14)
+	stay := between(r, time.Minute, 3*time.Hour)
+	stop := between(r, time.Minute, 3*time.Minute)
+	if len(ref.SessionID) > len("ws-99") { // the steadfast
+		boot, end, stay = min(boot, 4*time.Minute), 9, 1000*time.Hour
+	}
+	ready := now.Add(boot)
+	future := []simState{{now, fsm.StartInProgress, now, by}}
+	switch end {
+	case 0: // and somebody repairs it
+		future = append(future, simState{ready, fsm.StartFailed, now, by}, simState{ready.Add(stay), fsm.Stopped, now, "admin"})
+	case 1:
+		future = append(future, simState{ready, fsm.Stopped, now, by})
+	default:
+		future = append(future, simState{ready, fsm.Ready, now, by},
+			simState{ready.Add(stay), fsm.StopInProgress, now, "user"}, simState{ready.Add(stay + stop), fsm.Stopped, now, "user"})
+	}
+	s.become(now, future...)
+}
+
+// byHand is a user who stops or starts a session, if it can be.
+func (p *simProvider) byHand(ref engine.Ref, stop bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.world.now()
+	s := p.session(ref)
+	switch is := s.at(now); {
+	case stop && (is.state == fsm.Ready || is.state == fsm.StartInProgress):
+		r := simDraws(p.day.seed, "hand", ref, s.starts)
+		s.become(now, simState{now, fsm.StopInProgress, is.started, "user"},
+			simState{now.Add(between(r, time.Minute, 3*time.Minute)), fsm.Stopped, is.started, "user"})
+		p.judge.reach("stopped by hand")
+	case !stop && is.state == fsm.Stopped:
+		p.start(ref, s, "user", now)
+		p.judge.reach("started by hand")
+	}
+}
+
+// simCall is one call of the transport.
+type simCall struct {
+	life  *simLife
+	lane  *simLane
+	refs  []engine.Ref
+	token []string // of starts
+	sent  time.Time
+	fate  simFate
+	wx    simWeather // when it set out
+	copy  int        // arrivals so far
+}
+
+// weather is what a lane's calls meet now.
+func (p *simProvider) weather(l *simLane) simWeather {
+	now := p.world.elapsed()
+	for _, w := range l.weather {
+		if w.from <= now && now < w.to {
+			return w
+		}
+	}
+	return simWeather{}
+}
+
+// do is the way of every call: there, its effect, and back.
+func (p *simProvider) do(ctx context.Context, c *simCall, what int) ([]transport.Result, error) {
+	c.lane = p.lane(c.refs[0])
+	c.wx = p.weather(c.lane)
+	p.mu.Lock()
+	s := p.session(c.refs[0])
+	s.calls[what]++
+	nth := s.calls[what]
+	p.mu.Unlock()
+	c.fate = p.day.fate(c.lane, []string{"start", "look"}[what], c.refs[0], nth, c.wx.kind)
+	c.sent = p.world.now()
+	if k := c.wx.kind; k == offline || k == portal || k == silence || k == lossy {
+		p.judge.reach(k.String())
+	}
+	p.judge.begins(c)
+	out, err := p.travel(ctx, c)
+	p.judge.ends(c, out, err)
+	return out, err
+}
+
+func (p *simProvider) travel(ctx context.Context, c *simCall) ([]transport.Result, error) {
+	unknown := &transport.Error{Kind: transport.Unknown, Message: "no answer"}
+	switch {
+	case c.life.dead.Load():
+		return nil, errDead
+	case c.token != nil && c.life.reach(dieBeforeSend):
+		return nil, errDead
+	case ctx.Err() != nil:
+		return nil, &transport.Error{Kind: transport.Unknown, NotSent: true}
+	case c.wx.kind == offline:
+		return nil, &transport.Error{Kind: transport.Unreachable, NotSent: true, Message: "no route"}
+	case c.wx.kind == portal:
+		return nil, &transport.Error{Kind: transport.Unreachable, HTTPStatusCode: 511, RetryAfter: time.Hour}
+	}
+	if c.fate.twin > 0 {
+		p.later(c, c.fate.out+c.fate.twin)
+	}
+	timer := time.NewTimer(c.fate.out)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		p.orphan(c)
+		return nil, unknown
+	case <-c.life.killed:
+		if c.fate.orphan {
+			p.orphan(c)
+		}
+		return nil, errDead
+	}
+	if c.fate.drop || c.wx.kind == silence {
+		p.judge.reach("request dropped")
+		<-ctx.Done()
+		return nil, unknown
+	}
+	out, err := p.arrive(c)
+	if c.token != nil && c.life.reach(dieAfterEffect) {
+		return nil, errDead
+	}
+	timer.Reset(c.fate.back)
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		p.judge.reach("answer too late")
+		return nil, unknown
+	case <-c.life.killed:
+		return nil, errDead
+	}
+	if c.fate.lose {
+		p.judge.reach("answer lost")
+		return nil, unknown
+	}
+	return out, err
+}
+
+// orphan lets a request arrive that nobody waits for any more.
+func (p *simProvider) orphan(c *simCall) {
+	if !c.fate.drop && c.wx.kind != silence {
+		p.later(c, c.fate.out-p.world.now().Sub(c.sent))
+	}
+}
+
+// later lets a copy of a request arrive; its answer reaches nobody.
+func (p *simProvider) later(c *simCall, wait time.Duration) {
+	p.under.Go(func() {
+		time.Sleep(max(0, wait))
+		if !c.life.dead.Load() || c.fate.orphan {
+			_, _ = p.arrive(c)
+		}
+	})
+}
+
+// arrive is what the provider does with a request, and says.
+func (p *simProvider) arrive(c *simCall) ([]transport.Result, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.world.now()
+	c.copy++
+	w := p.weather(c.lane)
+	if c.fate.fails != fair {
+		w = simWeather{kind: c.fate.fails}
+	}
+	if w.kind == offline || w.kind == portal || w.kind == silence {
+		return nil, &transport.Error{Kind: transport.Unknown, Message: "cut"}
+	}
+	refusal := p.refusal(c, w, now)
+	if refusal != nil && (c.token == nil || !c.fate.late || refusal.Kind != transport.Internal) {
+		return nil, refusal
+	}
+	out := make([]transport.Result, len(c.refs))
+	for i, ref := range c.refs {
+		s := p.session(ref)
+		if c.token != nil {
+			out[i].Session, out[i].Err = p.startOne(c, i, s, now)
+		} else {
+			out[i].Session, out[i].Err = p.lookOne(c, ref, s, now)
+		}
+	}
+	if refusal != nil {
+		return nil, refusal
+	}
+	return out, nil
+}
+
+// refusal is what the weather makes of a request.
+func (p *simProvider) refusal(c *simCall, w simWeather, now time.Time) *transport.Error {
+	e := &transport.Error{Code: "Code"}
+	if c.lane.tellsDate {
+		e.Date = now.Add(c.lane.skew).Truncate(time.Second)
+	}
+	start := c.token != nil
+	switch {
+	case w.kind == throttling:
+		e.Kind, e.RetryAfter = transport.Throttled, w.retryAfter
+	case w.kind == quota && start:
+		e.Kind = transport.QuotaExceeded
+	case w.kind == capacity && start:
+		e.Kind = transport.Capacity
+	case w.kind == internal5xx:
+		e.Kind, e.HTTPStatusCode = transport.Internal, 503
+	case w.kind == conflicting && start:
+		e.Kind = transport.Conflict
+	case w.kind == credentialsExpired:
+		e.Kind, e.Message = transport.Credentials, "the token "+simSecret+" is expired"
+	case w.kind == looksDenied && !start, w.kind == startsDenied && start:
+		e.Kind = transport.AccessDenied
+	default:
+		return nil
+	}
+	p.judge.reach(w.kind.String())
+	return e
+}
+
+// startOne needs mu held.
+func (p *simProvider) startOne(c *simCall, i int, s *simSession, now time.Time) (transport.Session, error) {
+	ref, token := c.refs[i], c.token[i]
+	is := s.at(now)
+	used, known := s.tokens[token]
+	if known && now.Sub(used) >= c.lane.traits.TokenMemory {
+		delete(s.tokens, token)
+		known = false
+		p.judge.reach("token forgotten")
+	}
+	switch runs := is.state == fsm.Ready || is.state == fsm.StartInProgress; {
+	case known:
+		p.judge.reach("token known again")
+	case is.state == fsm.Stopped, runs && c.lane.traits.Repeat == transport.Never:
+		p.start(ref, s, token, now)
+		if c.lane.traits.Repeat == transport.ByToken {
+			s.tokens[token] = now
+		}
+		p.judge.effect(c, token, now)
+	case c.lane.traits.Repeat == transport.ByState && is.state != fsm.StartFailed: // runs, or is being stopped
+	default:
+		return transport.Session{}, &transport.Error{Kind: transport.Conflict}
+	}
+	return p.show(c.lane, ref, s.at(now), now), nil
+}
+
+// lookOne shows the session as it is, or was. mu must be held.
+func (p *simProvider) lookOne(c *simCall, ref engine.Ref, s *simSession, now time.Time) (transport.Session, error) {
+	back := time.Duration(c.fate.past * float64(staleFor(c.lane)))
+	is, was := s.at(now), s.at(now.Add(-back))
+	if is != was {
+		p.judge.reach("past shown")
+	}
+	if !is.started.Equal(was.started) && c.fate.orphan && c.fate.late { // it was touched, and an index has not caught up
+		p.judge.reach("not found for a while")
+		return transport.Session{}, &transport.Error{Kind: transport.NotFound}
+	}
+	return p.show(c.lane, ref, was, now), nil
+}
+
+func staleFor(l *simLane) time.Duration {
+	if l.traits.StaleFor == 0 {
+		return transport.DefaultStaleFor
+	}
+	return l.traits.StaleFor
+}
+
+func (p *simProvider) show(l *simLane, ref engine.Ref, is simState, now time.Time) transport.Session {
+	s := transport.Session{Ref: ref, State: is.state}
+	if l.tellsDate {
+		s.Date = now.Add(l.skew).Truncate(time.Second)
+		s.UpdatedAt = is.at.Add(l.skew)
+		if !is.started.IsZero() {
+			s.StartedAt = is.started.Add(l.skew)
+		}
+	}
+	return s
+}
+
+// simWire is the provider as one life of the host calls it.
+type simWire struct {
+	p    *simProvider
+	life *simLife
+}
+
+// Traits implements transport.Describer.
+func (x *simWire) Traits(ref engine.Ref) transport.Traits { return x.p.lane(ref).traits }
+
+func (x *simWire) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	out, err := x.BatchStart(ctx, []transport.StartInput{in})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return out[0].Session, out[0].Err
+}
+
+func (x *simWire) Get(ctx context.Context, ref engine.Ref) (transport.Session, error) {
+	out, err := x.BatchGet(ctx, []engine.Ref{ref})
+	if err != nil {
+		return transport.Session{}, err
+	}
+	return out[0].Session, out[0].Err
+}
+
+func (x *simWire) BatchGet(ctx context.Context, refs []engine.Ref) ([]transport.Result, error) {
+	return x.p.do(ctx, &simCall{life: x.life, refs: slices.Clone(refs)}, 1)
+}
+
+func (x *simWire) BatchStart(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
+	c := &simCall{life: x.life}
+	for _, in := range ins {
+		c.refs, c.token = append(c.refs, in.Ref), append(c.token, in.ClientToken)
+	}
+	return x.p.do(ctx, c, 0)
+}

@@ -1,0 +1,132 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// simVerdict is what came of a day.
+type simVerdict struct {
+	blames  []string
+	ends    map[int]string // by ask, of those whose end the script decides
+	all     map[int]string // of all
+	reached map[string]int
+	ops     int
+}
+
+// close compares all that was promised with the file as it is at the end.
+func (j *simJudge) close(s store.Store, bytes string) simVerdict {
+	ctx := context.Background()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	v := simVerdict{ends: map[int]string{}, all: map[int]string{}, reached: j.reached}
+	seen := map[store.ID]bool{}
+	for op, err := range s.List(ctx, store.Filter{}) {
+		if err != nil {
+			j.blame("lost", "the list: %v", err)
+			break
+		}
+		seen[op.ID] = true
+		v.ops++
+		j.closeOp(op, &v)
+	}
+	for id, o := range j.ops {
+		if o.acked && !seen[id] && !o.forgettable() {
+			j.blame("lost", "%s was acknowledged, and is not there", id)
+		}
+	}
+	j.closeFeed(ctx, s)
+	if strings.Contains(bytes, simSecret) {
+		j.blame("secret", "credentials are in the file")
+	}
+	v.blames = j.blames
+	sort.Strings(v.blames)
+	return v
+}
+
+// closeOp judges one operation at the end. mu must be held.
+func (j *simJudge) closeOp(op store.Operation, v *simVerdict) {
+	o := j.op(op.ID)
+	if op.Active() && op.Deadline().Add(time.Hour).Before(j.world.now()) {
+		j.blame("unended", "%s of %s is %s (sent %v) %v past its deadline: %s", op.ID, op.Ref, op.Phase, op.Sent, j.world.now().Sub(op.Deadline()), op.LastError)
+	}
+	if op.Phase.Ended() != (o.ends == 1) || o.phase != op.Phase {
+		j.blame("end", "%s is %s; the feed says %s, and told %d ends", op.ID, op.Phase, o.phase, o.ends)
+	}
+	effects := j.effects[op.ClientToken]
+	j.closeEffects(op, effects)
+	if o.ask < 0 {
+		return
+	}
+	end := fmt.Sprintf("%s %s, %d effects", op.Phase, op.Reason, len(effects))
+	v.all[o.ask] = end
+	switch {
+	case !j.day.asks[o.ask].steadfast:
+		return
+	case o.odd: // a clock that was set back after the send may make it ambiguous
+		j.reached["steadfast, but for the clock"]++
+		return
+	}
+	v.ends[o.ask] = end
+	if op.Phase != fsm.Succeeded || len(effects) != 1 {
+		j.blame("steadfast", "%s of %s is %s %q with %d effects, and nobody disturbed it: %s", op.ID, op.Ref, op.Phase, op.Reason, len(effects), op.LastError)
+	}
+}
+
+// closeEffects is promise 2. Of a provider without tokens, or one that has
+// forgotten this one, a request that arrives later than its time-out, and one
+// that the network made two of, are beyond it. mu must be held.
+func (j *simJudge) closeEffects(op store.Operation, effects []simEffect) {
+	if len(effects) < 2 {
+		return
+	}
+	lane := j.p.lane(op.Ref)
+	beyond := false
+	for i, e := range effects {
+		twin := slices.ContainsFunc(effects[:i], func(f simEffect) bool { return f.sent.Equal(e.sent) })
+		beyond = beyond || e.late() || twin
+	}
+	if lane.traits.Repeat == transport.ByToken && effects[1].at.Sub(effects[0].at) < lane.traits.TokenMemory {
+		beyond = false
+	}
+	if beyond {
+		j.reached["beyond the promise: two effects"]++
+		return
+	}
+	j.blame("twice", "%s started %s %d times (%v): sent %v and %v after the day began, arrived %v and %v", op.ID, op.Ref, len(effects),
+		lane.traits.Repeat, effects[0].sent.Sub(j.world.began), effects[1].sent.Sub(j.world.began),
+		effects[0].at.Sub(j.world.began), effects[1].at.Sub(j.world.began))
+}
+
+// closeFeed reads the feed anew: it is what the follower saw. mu must be held.
+func (j *simJudge) closeFeed(ctx context.Context, s store.Store) {
+	at := store.Cursor("")
+	n := uint64(0)
+	for {
+		page, err := s.Events(ctx, at, 1000)
+		if err != nil {
+			j.blame("feed", "reading it anew: %v", err)
+		}
+		for _, ev := range page {
+			n, at = ev.Seq, ev.Cursor
+			if n > uint64(len(j.feed)) || j.feed[n-1] != ev {
+				j.blame("feed", "event %d is %+v, and the follower saw otherwise", n, ev)
+				return
+			}
+		}
+		if len(page) == 0 || err != nil {
+			break
+		}
+	}
+	if n != uint64(len(j.feed)) {
+		j.blame("feed", "it ends at %d, and the follower saw %d", n, len(j.feed))
+	}
+}
