@@ -921,3 +921,47 @@ func TestProviderClockSetBack(t *testing.T) {
 		})
 	}
 }
+
+// slowWay lets requests for one session take their time to the provider, so that
+// the dates of its answers are later than the middle of the calls.
+type slowWay struct{ *wire }
+
+func (w slowWay) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	w.wait(in.Ref)
+	return w.wire.Start(ctx, in)
+}
+
+func (w slowWay) Get(ctx context.Context, ref Ref) (transport.Session, error) {
+	w.wait(ref)
+	return w.wire.Get(ctx, ref)
+}
+
+func (slowWay) wait(ref Ref) {
+	if ref.SessionID == "ws-0" {
+		time.Sleep(8 * time.Second)
+	}
+}
+
+// TestSlowDateDatesNoSend: a provider's date that took seconds does not say when
+// a send set out on its clock: the startedAt of that send seemed to be older than
+// it, and a session that was stopped by hand was started again.
+func TestSlowDateDatesNoSend(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Second, Boot: time.Second, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Ref.SessionID == "ws-1"}
+	}}, Config{}, func(b *bench) {
+		b.close()
+		b.open(slowWay{&b.wire})
+		b.goRun()
+		b.start("ws-0")
+		b.after(8*time.Second + time.Millisecond)
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.after(6 * time.Hour)
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}

@@ -101,7 +101,7 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		op.LastSentAt = now
 		if op.SentAt.IsZero() {
 			op.SentAt = now
-			if theirs.known {
+			if theirs.known && 2*theirs.error <= clockMargin { // else it says too little of so short a time
 				op.SentTheirs = now.Add(theirs.offset)
 			}
 		}
