@@ -71,6 +71,9 @@ func (s *settler) explained() bool {
 	for _, r := range s.rotten {
 		switch r.bucket {
 		case bucketOperations:
+			if len(r.key) != 16 || s.last[rowID(r.key)].Operation == "" {
+				return false // its key may be what was hit
+			}
 			found[bucketOperations] += weight(r.sealed)
 			for token, key := range s.tokens {
 				if string(key[:]) == string(r.key) {

@@ -122,6 +122,8 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 		var ops []store.Operation
 		for i := first; i < min(first+7, n); i++ {
 			o := testOp(numbered(i))
+			o.ID = store.ID(fmt.Sprintf("019a0000-%04x-7000-8000-000000000000", i)) // so that a seed repeats a run
+			o.ClientToken = string(o.ID)
 			o.CreatedAt = testTime().Add(time.Duration(i) * time.Second)
 			if i%3 == 0 {
 				o.ClientToken = "token-" + numbered(i)
@@ -169,7 +171,12 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 		t.Fatal(err)
 	}
 	look()
-	put(t, s, "the last")
+	last := testOp("the last")
+	last.ID = "019a0001-0000-7000-8000-000000000000"
+	last.ClientToken = string(last.ID)
+	if _, err := s.Enqueue(t.Context(), []store.Operation{last}); err != nil {
+		t.Fatal(err)
+	}
 	want, err := contentOf(t, s)
 	if err != nil {
 		t.Fatal(err)
