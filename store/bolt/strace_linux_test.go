@@ -59,7 +59,7 @@ func TestSystemCallsFail(t *testing.T) {
 	needStrace(t)
 	seed := scale.Seed(t)
 	const steps = 30
-	w := newWorkload(t, seed, steps)
+	w := run(t, newScript(seed, steps, 1))
 	r := scale.Rand(seed)
 	runs := scale.Of(t, 2, 2*len(syscallFaults), 100*len(syscallFaults))
 	var injected, ended atomic.Int64

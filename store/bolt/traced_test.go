@@ -17,16 +17,18 @@ import (
 // workload: strace makes its system calls go wrong.
 const childTraced = "ROUSE_TEST_TRACED"
 
-// traced runs a workload in two halves, with a backup after the first. The second
-// opens a file that it copies first, as after a failed sync, and compacts. It prints a line for
-// what becomes of each step, and ends where the store does.
+// traced runs a workload in two halves, with a backup after each; the second opens
+// a file that it copies first, as after a failed sync, and compacts. A step makes
+// one change: on a full disk a store makes several in parts, and may say that it
+// does not know when only some are done. It prints a line for what becomes of each
+// step, and ends where the store does.
 func traced(path string, out io.Writer) error {
 	var seed uint64
 	var n int
 	if _, err := fmt.Sscan(os.Getenv(childTraced), &seed, &n); err != nil {
 		return err
 	}
-	steps := newScript(seed, n).steps
+	steps := newScript(seed, n, 1).steps
 	for _, half := range [][]step{steps[:n/2], steps[n/2:]} {
 		s, err := Open(path, Config{sparse: 1})
 		if err != nil {

@@ -44,6 +44,7 @@ type state struct {
 // author writes a workload, and keeps what its steps should lead to.
 type author struct {
 	*rand.Rand
+	most   int // changes in a step
 	steps  []step
 	now    time.Time
 	ids    int
@@ -60,9 +61,9 @@ type ledger struct {
 	events int // ever
 }
 
-// newScript writes a script of n steps.
-func newScript(seed uint64, n int) *author {
-	a := &author{Rand: scale.Rand(seed), now: testTime(), ops: map[store.ID]store.Operation{}}
+// newScript writes a script of n steps, each of up to most changes.
+func newScript(seed uint64, n, most int) *author {
+	a := &author{Rand: scale.Rand(seed), most: most, now: testTime(), ops: map[store.ID]store.Operation{}}
 	for len(a.steps) < n {
 		a.now = a.now.Add(time.Minute)
 		a.write()
@@ -70,10 +71,16 @@ func newScript(seed uint64, n int) *author {
 	return a
 }
 
-// newWorkload writes a script of n steps and runs it once, without a fault.
+// newWorkload writes a script of n steps, each of up to three changes, and runs it
+// once, without a fault.
 func newWorkload(t testing.TB, seed uint64, n int) *workload {
 	t.Helper()
-	a := newScript(seed, n)
+	return run(t, newScript(seed, n, 3))
+}
+
+// run runs a script once, without a fault.
+func run(t testing.TB, a *author) *workload {
+	t.Helper()
 	w := &workload{steps: a.steps}
 	s := openTest(t, quickPath(t), Config{noSync: true})
 	w.states = append(w.states, stateOf(t, s))
@@ -104,7 +111,7 @@ func (a *author) write() {
 	case p < 48:
 		a.join()
 	case p < 85:
-		a.move(1 + a.IntN(3))
+		a.move(1 + a.IntN(a.most))
 	case p < 90:
 		a.lane()
 	case p < 95:
