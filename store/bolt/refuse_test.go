@@ -1,0 +1,68 @@
+package bolt
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestRefused: what no record can hold, and what no operation may become, is
+// refused by its name, and nothing of the call is stored.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	there := put(t, s, "there")
+	ended := put(t, s, "ended")
+	ended.Phase, ended.FinishedAt = fsm.Failed, testTime()
+	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: ended}}); err != nil || errs[0] != nil {
+		t.Fatal(errs, err)
+	}
+	ended.Version++
+	for _, c := range []struct {
+		want  string
+		of    store.Operation
+		spoil func(o *store.Operation)
+	}{
+		{"is not the text of a UUID", testOp("new"), func(o *store.Operation) { o.ID = "one" }},
+		{"has no client token", testOp("new"), func(o *store.Operation) { o.ClientToken = "" }},
+		{"phase \"DOZING\" is not known", testOp("new"), func(o *store.Operation) { o.Phase = "DOZING" }},
+		{"has 65536 bytes", testOp("new"), func(o *store.Operation) { o.Lane = strings.Repeat("l", math.MaxUint16+1) }},
+		{"is taken", testOp("new"), func(o *store.Operation) { o.ID, o.ClientToken = there.ID, "another" }},
+	} {
+		c.spoil(&c.of)
+		if _, err := s.Enqueue(t.Context(), []store.Operation{testOp("beside"), c.of}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("enqueued: %v, want %q", err, c.want)
+		}
+	}
+	for _, c := range []struct {
+		want  string
+		of    store.Operation
+		spoil func(c *store.Change)
+	}{
+		{"is not the text of a UUID", there, func(c *store.Change) { c.Operation.ID = "one" }},
+		{"phase \"\" is not known", there, func(c *store.Change) { c.Operation.Phase = "" }},
+		{"cannot be stored", there, func(c *store.Change) { c.Events = []store.Event{{Operation: "one"}} }},
+		{"its lane cannot change", there, func(c *store.Change) { c.Operation.Lane = "another" }},
+		{"cannot become QUEUED", ended, func(c *store.Change) { c.Operation.Phase = fsm.Queued }},
+	} {
+		change := store.Change{Operation: c.of}
+		c.spoil(&change)
+		if _, err := s.Apply(t.Context(), []store.Change{change, {Operation: there}}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("applied: %v, want %q", err, c.want)
+		}
+	}
+	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: testOp("nobody's")}}); err != nil || !errors.Is(errs[0], store.ErrNotFound) {
+		t.Errorf("a change of what is not there: %v, %v", errs, err)
+	}
+	all, err := listed(t.Context(), s)
+	if err != nil || len(all) != 2 || all["there"].Version != there.Version {
+		t.Errorf("%d operations, %v, and the one that is there has version %d: want nothing changed", len(all), err, all["there"].Version)
+	}
+	if n := clean(t, s); n != 2 {
+		t.Errorf("%d operations are on disk, want 2", n)
+	}
+}
