@@ -116,6 +116,30 @@ func TestClockSetRightBetweenRuns(t *testing.T) {
 	})
 }
 
+// TestClockBehindInTheNextRun: the clock was right at the send, and the next Run
+// begins with one that is behind: by the provider's date the send seemed to be
+// later than the startedAt that it brought about.
+func TestClockBehindInTheNextRun(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
+	}}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.restart()
+		b.after(time.Hour)
+		b.skew.Store(-int64(20 * time.Minute))
+		b.goRun()
+		b.after(6 * time.Hour)
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}
+
 // TestDueInTheFutureAtBoot: a refusal was heard while the clock was a year ahead,
 // which was set right while nothing ran: the next attempt is not a year away.
 func TestDueInTheFutureAtBoot(t *testing.T) {

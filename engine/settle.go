@@ -26,10 +26,13 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 	if op.Sent == store.SentAccepted {
 		pending = op.AcceptedAt
 	}
+	// A send of an earlier Run was dated by that Run's clock. Nobody saw what
+	// became of it since, so that the provider's must agree with it now.
+	same := !op.SentAt.Before(r.began) || l.clock.known && l.clock.offset.Abs() < agrees
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
 		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
-		steady: !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted, began: r.began,
+		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted, began: r.began,
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
 		asleep: since(r.naps, pending),
