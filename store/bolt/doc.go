@@ -47,7 +47,12 @@
 //     operations go on and end even where other programs take the disk to the last
 //     byte. A request that joins or repeats what is stored is answered all the same.
 //     When there is room again, starts are taken again; nothing is opened anew.
-//  7. One process at a time: a lock beside the file is held from Open to Close,
+//  7. Of a damaged file [Repair] makes a sound one, by a copy, and names what is
+//     lost. What it finds just as the last commit said it was has lost nothing,
+//     wherever it was found, and goes on as the same store; else the file takes an
+//     id of its own, and what is active in it counts as perhaps sent. The damaged
+//     file stays.
+//  8. One process at a time: a lock beside the file is held from Open to Close,
 //     and says who holds it.
 //
 // # Concurrency
@@ -99,6 +104,14 @@
 //
 // If the record of an active operation is damaged, its session counts as free: a
 // start of it is a new operation, and the provider's state decides what it does.
+//
+// [Verify] and [Repair] read what may be damaged, and bbolt's own check of a page
+// can end the process, whatever recovers: let a child process do their jobs, with
+// limits of memory and time, as the tool does.
+//
+// A commit of which a disk lost every page, its first page too, is seen by nobody
+// but the readers of the feed. There is one schema, and so nothing yet that makes a
+// file of one into that of another.
 //
 // A kernel with ext4's fast_commit and older than 5.10.94, 5.15.27 or 5.17 may
 // lose what it said it had synced.

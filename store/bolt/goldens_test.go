@@ -1,0 +1,299 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// Beside the first golden file, which says nothing of what it holds:
+//
+//   - good_schema1_all.db has every kind of record and of row, a pruned feed, a
+//     record that was set aside, and says what it holds;
+//   - good_schema1_backup.db is a backup of it;
+//   - fail_….db are those that must not be taken for sound.
+//
+// ROUSE_GOLDEN=write makes them anew, as it does the first.
+const (
+	goldenAll     = "testdata/good_schema1_all.db"
+	goldenBackup  = "testdata/good_schema1_backup.db"
+	goldenMachine = "golden"
+)
+
+// goldenAllOps are the operations of goldenAll, as they are read.
+func goldenAllOps() []store.Operation {
+	ops := goldenOps()
+	ops[0].SentTheirs = testTime().Add(11 * time.Minute)
+	ops[0].Version = 1
+	ops[1].Version, ops[1].Phase, ops[1].Reason, ops[1].FinishedAt = 2, fsm.Failed, store.Timeout, testTime()
+	return ops
+}
+
+func writeGoldenAll(t *testing.T) {
+	t.Helper()
+	path := testPath(t)
+	s := openTest(t, path, Config{Machine: goldenMachine})
+	ops := goldenAllOps()
+	old := testOp("pruned")
+	old.ID, old.ClientToken = "019a0000-0000-7000-8000-000000000000", "token-0"
+	second := goldenOps()[1]
+	if _, err := s.Enqueue(t.Context(), []store.Operation{old, ops[0], second}); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []store.Operation{old, second} {
+		o.Version, o.Phase, o.Reason, o.FinishedAt = 1, fsm.Failed, store.Timeout, testTime()
+		if o.ID == old.ID {
+			o.FinishedAt = testTime().Add(-time.Hour)
+		}
+		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, Session: fsm.Ready, Reason: store.Timeout, By: "mo", At: testTime()}
+		if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := errors.Join(
+		s.SetPaused(t.Context(), "lane", true, "mo", testTime()),
+		s.SetRetryAfter(t.Context(), "lane", testTime(), testTime()),
+	)
+	if _, perr := s.Prune(t.Context(), store.Keep{EndedSince: testTime().Add(-time.Minute), Events: 3}); err != nil || perr != nil {
+		t.Fatal(err, perr)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, path, func(b buckets) error {
+		m := thisMachine(goldenMachine)
+		m.Host = "workstation"
+		return errors.Join(b.putAs(metaMachine, m), b.qu.Put([]byte(bucketOperations+"\x00key"), []byte("as it was found")))
+	})
+	keepGolden(t, path, goldenAll)
+	s = openTest(t, path, Config{Machine: goldenMachine})
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err := s.Backup(t.Context(), copied); err != nil {
+		t.Fatal(err)
+	}
+	keepGolden(t, copied, goldenBackup)
+	writeFailing(t)
+}
+
+// keepGolden writes a file without its free pages.
+func keepGolden(t *testing.T, path, to string) {
+	t.Helper()
+	from, err := openBolt(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = os.Remove(to)
+	db, err := openBolt(to, &bbolt.Options{Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(bbolt.Compact(db, from, 0), inside(to, db, true, bearWitness), db.Close(), from.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// failing are the golden files that are not sound.
+var failing = []struct {
+	name string
+	make func(t *testing.T, path string)
+	open error // nil: a record is set aside, and the rest is read
+	mend error // of Repair
+}{
+	{"fail_newer_schema.db", func(t *testing.T, path string) { setSchema(t, path, 99) }, ErrNewer, ErrNewer},
+	{"fail_cut_short.db", func(t *testing.T, path string) {
+		if err := os.Truncate(path, 3*4096); err != nil {
+			t.Fatal(err)
+		}
+	}, store.ErrCorrupt, nil},
+	{"fail_first_page.db", func(t *testing.T, path string) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[pageHeader+20] ^= 1
+		writeAll(t, path, data)
+	}, store.ErrCorrupt, nil},
+	{"fail_rotten_record.db", func(t *testing.T, path string) {
+		key, _ := parseID(goldenOps()[0].ID)
+		rot(t, path, bucketOperations, key[:])
+	}, nil, nil},
+	{"fail_old_record.db", func(t *testing.T, path string) {
+		key, _ := parseID(goldenOps()[0].ID)
+		spoil(t, path, func(b buckets) error { // as a page has it that a disk lost
+			o := goldenOps()[0]
+			o.Sent = store.SentNo
+			_, record, err := encodeOperation(key, &o)
+			return errors.Join(err, b.ops.Put(key[:], record))
+		})
+	}, store.ErrCorrupt, nil},
+	{"fail_foreign.db", func(t *testing.T, path string) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		db, err := bbolt.Open(path, 0o600, nil)
+		if err == nil {
+			err = errors.Join(db.Update(func(tx *bbolt.Tx) error {
+				b, err := tx.CreateBucket([]byte("theirs"))
+				return errors.Join(err, b.Put([]byte("k"), []byte("v")))
+			}), db.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}, ErrForeign, ErrForeign},
+}
+
+func writeFailing(t *testing.T) {
+	t.Helper()
+	for _, f := range failing {
+		data, err := os.ReadFile(goldenAll)
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := writeTemp(t, data)
+		f.make(t, path)
+		if data, err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		writeAll(t, filepath.Join("testdata", f.name), data)
+	}
+}
+
+func goldenCopy(t *testing.T, name string) string {
+	t.Helper()
+	if os.Getpagesize() != 4096 {
+		t.Skip("the golden files are of a machine with pages of 4096 bytes")
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writeTemp(t, data)
+}
+
+func TestGoldenAll(t *testing.T) {
+	if os.Getenv("ROUSE_GOLDEN") == "write" {
+		writeGoldenAll(t)
+	}
+	path := goldenCopy(t, goldenAll)
+	if r, err := Verify(t.Context(), path, VerifyConfig{}); err != nil || len(r.Problems) > 0 || r.Operations != 2 || r.Events != 3 || r.Tokens != 1 || r.Lanes != 1 {
+		t.Errorf("Verify: %+v, %v", r, err)
+	}
+	s := openTest(t, path, Config{noSync: true, Machine: goldenMachine})
+	want := goldenAllOps()
+	got, err := contentOf(t, s)
+	if err != nil || len(got.ops) != len(want) {
+		t.Fatalf("%d operations, %v", len(got.ops), err)
+	}
+	for _, w := range want {
+		if o := got.ops[w.ID]; !reflect.DeepEqual(o, w) || got.byToken[w.ClientToken] != w.ID || got.sessions[w.Ref] != w.ID {
+			t.Errorf("%+v, want %+v", o, w)
+		}
+	}
+	// Each field of an operation is set in one of them: a new one must be too.
+	for i := range reflect.TypeFor[store.Operation]().NumField() {
+		if reflect.ValueOf(want[0]).Field(i).IsZero() && reflect.ValueOf(want[1]).Field(i).IsZero() {
+			t.Errorf("no operation of the golden file has a %s", reflect.TypeFor[store.Operation]().Field(i).Name)
+		}
+	}
+	stats, err := s.Stats(t.Context())
+	if err != nil || stats.First != 3 || stats.Head != 5 || stats.Held != nil {
+		t.Errorf("stats %+v, %v", stats, err)
+	}
+	last := store.Event{
+		Seq: 5, Cursor: got.events[2].Cursor, Operation: want[1].ID, Ref: want[1].Ref, From: fsm.Queued, To: fsm.Failed,
+		Session: fsm.Ready, Reason: store.Timeout, By: "mo", At: testTime(),
+	}
+	if got.events[2] != last {
+		t.Errorf("event %+v, want %+v", got.events[2], last)
+	}
+	lane := store.Lane{Name: "lane", Paused: true, PausedBy: "mo", PausedAt: testTime(), RetryAfter: testTime(), RetryAfterHeard: testTime()}
+	if len(got.lanes) != 1 || got.lanes[0] != lane {
+		t.Errorf("lanes %+v", got.lanes)
+	}
+	if _, err := s.ByToken(t.Context(), "token-0"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the token of what was pruned: %v", err)
+	}
+	clean(t, s)
+	put(t, s, "one more")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, path, func(b buckets) error {
+		if v := b.qu.Get([]byte(bucketOperations + "\x00key")); string(v) != "as it was found" {
+			t.Errorf("set aside: %q", v)
+		}
+		return nil
+	})
+	s = openTest(t, path, Config{noSync: true, Machine: "another"})
+	if stats, err := s.Stats(t.Context()); err != nil || stats.Held == nil || stats.Held.Home != "workstation" {
+		t.Errorf("on another machine: %+v, %v", stats.Held, err)
+	}
+}
+
+// TestGoldenBackup: a backup takes an id of its own, and what is active in it
+// counts as perhaps sent.
+func TestGoldenBackup(t *testing.T) {
+	all := openTest(t, goldenCopy(t, goldenAll), Config{noSync: true, Machine: goldenMachine})
+	s := openTest(t, goldenCopy(t, goldenBackup), Config{noSync: true, Machine: goldenMachine})
+	was, err := contentOf(t, all)
+	is, err2 := contentOf(t, s)
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	if is.id == was.id || len(is.ops) != 2 || len(is.events) != 3 {
+		t.Errorf("%s with %d operations, %d events", is.id, len(is.ops), len(is.events))
+	}
+	for _, o := range is.ops {
+		if o.Active() && o.Sent == store.SentNo {
+			t.Errorf("%+v counts as never sent", o)
+		}
+	}
+	clean(t, s)
+}
+
+// TestGoldenFailures: each is refused and left alone, or what is damaged is set
+// aside; Verify takes none for sound; and Repair makes those sound that are ours.
+func TestGoldenFailures(t *testing.T) {
+	for _, f := range failing {
+		t.Run(f.name, func(t *testing.T) {
+			path := goldenCopy(t, filepath.Join("testdata", f.name))
+			before, _ := os.ReadFile(path)
+			r, verr := Verify(t.Context(), path, VerifyConfig{})
+			if verr == nil && len(r.Problems) == 0 || verr != nil && !errors.Is(verr, f.open) {
+				t.Errorf("Verify: %v, %v", r.Problems, verr)
+			}
+			s, err := Open(path, Config{noSync: true, Machine: goldenMachine})
+			if !errors.Is(err, f.open) {
+				t.Fatalf("Open: %v, want %v", err, f.open)
+			}
+			if err == nil {
+				if stats, err := s.Stats(t.Context()); err != nil || stats.Quarantined != 1 {
+					t.Errorf("stats %+v, %v", stats, err)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			} else if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+				t.Error("it was altered")
+			}
+			if r, err := Repair(t.Context(), path, RepairConfig{}); !errors.Is(err, f.mend) || err == nil && r.Method == "" {
+				t.Fatalf("Repair: %+v, %v, want %v", r, err, f.mend)
+			}
+			if f.mend != nil {
+				return
+			}
+			clean(t, openTest(t, path, Config{noSync: true, Machine: goldenMachine}))
+		})
+	}
+}
