@@ -28,7 +28,6 @@ type lane struct {
 	outages          []span // the past ones, the oldest first
 	silent           int    // time-outs and cut connections in a row
 	clock            clock
-	asked            time.Time // on the monotonic clock: the last look for the sake of its date
 
 	quiet bool      // it was idle when the dispatcher swept last
 	next  time.Time // when the dispatcher looks at it again

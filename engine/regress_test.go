@@ -742,6 +742,42 @@ func TestOwnStartIsNotSeenBefore(t *testing.T) {
 	})
 }
 
+// TestNoSendBehindAFailedQuestion: by a clock in doubt some of a call's starts
+// look expired and others do not. Who asks for the provider's date and learns
+// that nobody is there does not send the others all the same.
+func TestNoSendBehindAFailedQuestion(t *testing.T) {
+	var busy atomic.Bool
+	var calls atomic.Int64
+	cfg := studio.Config{Intercept: func(studio.Call) studio.Fault {
+		if !busy.Load() {
+			return studio.Fault{}
+		}
+		calls.Add(1)
+		return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+	}}
+	scenario(t, cfg, Config{}, func(b *bench) {
+		b.close()
+		b.open(&starter{wire: &b.wire})
+		b.goRun()
+		b.all([]ID{b.start("first")}) // so that it is known how many go by one call
+		if err := b.Pause(b.Context(), "studio", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		b.startMany("studio", 5)
+		b.start("long", func(r *Request) { r.ExpiresAt = b.now().Add(72 * time.Hour) })
+		b.skew.Store(int64(48 * time.Hour))
+		b.after(time.Minute)
+		busy.Store(true)
+		if err := b.Resume(b.Context(), "studio", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		b.after(time.Minute)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d calls, and the first was told to wait ten minutes", n)
+		}
+	})
+}
+
 // slowHead lets a waiter leave while the herald begins.
 type slowHead struct{ store.Store }
 

@@ -182,8 +182,11 @@ func (r *run) resend(l *lane, op store.Operation) {
 			r.release(op)
 			return
 		case wait <= 0:
-			if r.fresh(l, op) {
+			switch ok, hold := r.fresh(l, op); {
+			case ok:
 				r.mark(l, []store.Operation{op})
+			case hold:
+				r.hold(l, []store.Operation{op}, true)
 			}
 			return
 		}

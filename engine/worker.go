@@ -17,55 +17,57 @@ import (
 // one call where there are several.
 func (r *run) send(l *lane, ops []store.Operation) {
 	defer r.finished(&l.sending)
-	ready := make([]store.Operation, 0, len(ops))
+	ready, held := make([]store.Operation, 0, len(ops)), []store.Operation(nil)
 	for _, op := range ops {
-		if r.fresh(l, op) {
+		switch ok, hold := r.fresh(l, op); {
+		case ok:
 			ready = append(ready, op)
+		case hold:
+			held = append(held, op)
 		}
 	}
+	r.hold(l, held, len(ready) == 0)
 	if len(ready) > 0 {
 		r.mark(l, ready)
 	}
 }
 
-// fresh reports that an operation may be sent now; if not, it is dealt with.
-// While the clock is in doubt, what looks expired is neither sent nor ended.
-func (r *run) fresh(l *lane, op store.Operation) bool {
+// fresh reports that an operation may be sent now; if not, it is dealt with, or
+// to be held: while the clock is in doubt, what looks expired is neither sent nor
+// ended.
+func (r *run) fresh(l *lane, op store.Operation) (ok, hold bool) {
 	now := r.e.now()
 	switch left := r.doubt(); {
 	case op.NotBefore.After(now): // the clock went back
 		op.DueAt = op.NotBefore
 	case now.Before(op.ExpiresAt):
-		return true
+		return true, false
 	case left > 0:
-		op.DueAt = now.Add(min(left, longestNap))
-		if r.mayAsk(l, now) {
-			if a := r.get(l, op, false); a.err == nil && r.doubt() == 0 { // its date has settled it
-				op.DueAt = now
-			}
-		}
+		return false, true
 	case op.Sent == store.SentNo:
 		r.rule(l, op, (*judge).expire)
-		return false
+		return false, false
 	default: // it passed its expiry since it was cleared: another look ends it
 		op.DueAt = now
 	}
 	r.release(op)
-	return false
+	return false, false
 }
 
-// mayAsk reports whether a look may be made for the date of its answer, beside
-// the call that the worker was spawned for: as many as the lane's rate lets.
-func (r *run) mayAsk(l *lane, now time.Time) bool {
-	mono := time.Now()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l.floor(now).After(now) || mono.Before(l.asked.Add(time.Second)) {
-		return false
+// hold puts back what looks expired by a clock in doubt. The worker's call, if it
+// has no other use, asks for the provider's date, which may settle it.
+func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
+	if len(ops) == 0 {
+		return
 	}
-	l.asked = mono
-	l.pace.take(mono)
-	return true
+	if ask {
+		r.get(l, ops[0], false)
+	}
+	due := r.e.now().Add(min(r.doubt(), longestNap))
+	for i := range ops {
+		ops[i].DueAt = due
+	}
+	r.release(ops...)
 }
 
 // doubt is for how long yet the wall clock is not believed.
