@@ -79,7 +79,7 @@ var mutants = []mutant{
 	},
 	{
 		"sent again at once", "a second send does not wait for the first one's time-out",
-		"engine/ruling.go", "	case j.a.at.Before(over):\n		j.op.DueAt = over\n", "	case false:\n		j.op.DueAt = over\n",
+		"engine/ruling.go", "		at, most = j.lastSent(), j.cfg.Timeout\n", "		at = j.lastSent()\n",
 		"engine", "TestNoSecondSendWithinTheTimeout",
 	},
 	{
@@ -176,9 +176,9 @@ var mutants = []mutant{
 
 	// 5. No stale wishes.
 	{
-		"an expired start is sent", "nobody looks at the expiry before the send",
-		"engine/worker.go", "	case now.Before(op.ExpiresAt):\n		return true\n", "	case true:\n		return true\n",
-		"engine", "TestClockInDoubt",
+		"an expired start is kept", "an expired start waits for another day",
+		"store/operation.go", "	case o.Sent == SentNo:\n		return o.ExpiresAt\n", "	case o.Sent == SentNo:\n		return o.ExpiresAt.Add(Unobservable)\n",
+		"engine", "TestExpiry",
 	},
 	{
 		"a wrong clock ends operations", "a clock in doubt is believed",
