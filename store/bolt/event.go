@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -158,7 +159,8 @@ func makeCursor(storeID [16]byte, seq uint64, l link) store.Cursor {
 
 func parseCursor(c store.Cursor) (p place, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
-	if err != nil || len(b) != cursorSize+3 {
+	// The decoder passes over line breaks, and a place has one name.
+	if err != nil || len(b) != cursorSize+3 || strings.ContainsAny(string(c), "\r\n") {
 		return p, false
 	}
 	s := sum(nil, b[:cursorSize])
