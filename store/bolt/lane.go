@@ -103,7 +103,7 @@ func (x *index) publish(known func(name string) bool) bool {
 			l.changed = x.seq
 			x.unlink(l)
 			x.link(l)
-			if l.active == 0 {
+			if l.active == 0 && !slices.Contains(x.emptied, l) { // else it is forgotten twice
 				x.emptied = append(x.emptied, l)
 			}
 		case l.active == 0 && !slices.Contains(x.emptied, l):

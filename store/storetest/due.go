@@ -16,6 +16,7 @@ func dueTests() []test {
 		{"an operation wakes", dueWakes},
 		{"only what changed", dueOnlyChanged},
 		{"an end is a change", dueAfterEnd},
+		{"a lane that was emptied twice", dueEmptiedTwice},
 		{"a release wakes", dueAfterRelease},
 		{"what changes nothing wakes nobody", dueQuiet},
 		{"the deadline", dueDeadline},
@@ -101,6 +102,20 @@ func dueAfterEnd(e *env) {
 	if !d.Deadline.IsZero() {
 		e.Errorf("nothing is active, and the deadline is %s", d.Deadline)
 	}
+}
+
+// dueEmptiedTwice: a lane becomes empty, is used and becomes empty again before
+// anybody asks. It is forgotten once, and lanes that come later are not mixed up.
+func dueEmptiedTwice(e *env) {
+	seen := e.due(0).Seen
+	e.end(e.enqueue(e.op("s", "1"))[0], fsm.Canceled)
+	e.end(e.enqueue(e.op("s", "2"))[0], fsm.Canceled)
+	seen = e.due(seen).Seen // that it is empty
+	e.enqueue(e.op("t", "3"))
+	e.due(seen)
+	a, b := e.enqueue(e.op("u", "4"))[0], e.enqueue(e.op("v", "5"))[0]
+	e.wantOps("lane u", e.claim("u", 5, 0), a)
+	e.wantOps("lane v", e.claim("v", 5, 0), b)
 }
 
 func dueAfterRelease(e *env) {
