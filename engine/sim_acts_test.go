@@ -199,7 +199,13 @@ func (h *simHost) pause(lane string, on bool) {
 		j.mu.Unlock()
 	}
 	err := pause(context.Background(), lane, "ann")
-	if h.check(err); err == nil && on && !h.life.dead.Load() {
+	if h.life.dead.Load() { // nobody was told: see inherit
+		j.mu.Lock()
+		j.lanes[lane].unsure = true
+		j.mu.Unlock()
+		return
+	}
+	if h.check(err); err == nil && on {
 		j.mu.Lock()
 		j.lanes[lane].paused = time.Now()
 		j.mu.Unlock()

@@ -197,10 +197,13 @@ func (h *simHost) happen(now time.Duration) bool {
 
 // setClock sets the wall clock wrong by d, or right.
 func (h *simHost) setClock(d time.Duration) {
-	h.world.wrong.Store(int64(d))
-	h.odd = h.world.elapsed()
 	h.judge.mu.Lock()
 	defer h.judge.mu.Unlock()
+	if was := time.Duration(h.world.wrong.Load()); was > d {
+		h.judge.ahead = append(h.judge.ahead, [2]time.Time{h.world.began.Add(h.odd + was), h.world.now().Add(was)})
+	}
+	h.world.wrong.Store(int64(d))
+	h.odd = h.world.elapsed()
 	for _, o := range h.judge.ops {
 		o.odd = o.odd || o.sent && o.accepted.IsZero()
 	}
@@ -282,6 +285,12 @@ func (h *simHost) inherit(l *simLife) {
 				j.blame("retry-after", "%s: asked %v ago to wait until %v, and after a restart it is %v", name, time.Since(k.heard), k.floor, asked)
 			}
 			k.floor = time.Time{}
+		}
+		if k.unsure {
+			k.unsure, k.paused = false, time.Time{}
+			if stored[name].Paused {
+				k.paused = time.Now()
+			}
 		}
 		if stored[name].Paused != !k.paused.IsZero() {
 			j.blame("paused", "%s: paused %v after a restart", name, stored[name].Paused)

@@ -29,6 +29,7 @@ type simJudge struct {
 	mu      sync.Mutex // guards what follows; held for no call but a look-up of the record
 	blames  []string
 	over    bool
+	ahead   [][2]time.Time // what a clock that was set back since has shown, from and to
 	reached map[string]int // what came to pass, beyond the promises included
 	ops     map[store.ID]*simOp
 	tokens  map[string]store.ID // who holds a token
@@ -80,6 +81,7 @@ type simJudged struct {
 	wrong    int64       // how wrong the wall clock was then
 	gone     time.Time   // an answer said that it is offline, on the bubble's clock; zero: the last did not
 	paused   time.Time   // on the bubble's clock; zero: it is not
+	unsure   bool        // whether it is paused: the host died of it
 }
 
 func newSimJudge(w *simWorld, d *simDay, want string) *simJudge {
@@ -302,7 +304,7 @@ func (j *simJudge) changes(l *simLife, host bool, was []store.Operation, cs []st
 		if marks(was[i], op) {
 			o.base = was[i].Attempts
 			o.sent = true
-			o.odd = o.odd || j.world.wrong.Load() != 0
+			o.odd = o.odd || j.world.wrong.Load() != 0 || j.twice()
 			switch {
 			case !op.CancelAt.IsZero():
 				j.blame("canceled", "%s is to be sent after its cancel", op.ID)
@@ -316,6 +318,13 @@ func (j *simJudge) changes(l *simLife, host bool, was []store.Operation, cs []st
 		}
 		o.refund = false
 	}
+}
+
+// twice reports that the wall clock has shown this time before, when it was
+// ahead: who sent when cannot be told apart then. mu must be held.
+func (j *simJudge) twice() bool {
+	wall := j.world.wall()
+	return slices.ContainsFunc(j.ahead, func(a [2]time.Time) bool { return !wall.Before(a[0]) && !wall.After(a[1]) })
 }
 
 // changed takes what was committed.
