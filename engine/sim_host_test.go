@@ -280,6 +280,9 @@ func (h *simHost) inherit(l *simLife) {
 		if most := stored[name].RetryAfterHeard.Add(time.Hour); asked.After(most) {
 			asked = most
 		}
+		if stored[name].RetryAfterHeard.After(j.world.wall()) { // by a clock that was ahead: it is not believed
+			asked = time.Time{}
+		}
 		if !k.floor.IsZero() && asked.Before(k.floor.Add(-time.Second)) {
 			if k.wrong == h.world.wrong.Load() && j.world.wall().Before(k.floor) && j.died.Sub(k.heard) > time.Second {
 				j.blame("retry-after", "%s: asked %v ago to wait until %v, and after a restart it is %v", name, time.Since(k.heard), k.floor, asked)
