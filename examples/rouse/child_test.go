@@ -51,8 +51,12 @@ func TestCheckDies(t *testing.T) {
 			if err := os.WriteFile(path, before, 0o600); err != nil {
 				t.Fatal(err)
 			}
+			began := time.Now()
 			if got := tool.execute(t.Context(), []string{"--db", path, "check", "--json"}); got != 1 || !strings.Contains(out.String(), c.want) {
 				t.Errorf("check: exit status %d, %s%s, want %q", got, &out, &errOut, c.want)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("check took %v", took)
 			}
 			out.Reset()
 			errOut.Reset()

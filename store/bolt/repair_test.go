@@ -271,6 +271,16 @@ func TestRepair(t *testing.T) {
 				}
 			}
 		}, Salvage, 40, true},
+		{"the elements of a leaf", func(d []byte) { // what leads to its records
+			copy(d, scrub(t, d))
+			for _, id := range pagesOf(t, data, pageLeaf) {
+				p := d[id*page : (id+1)*page]
+				if key, err := firstKey(id, p); err == nil && len(key) == 16 {
+					clear(p[pageHeader : pageHeader+elementSize*int(binary.NativeEndian.Uint16(p[10:]))])
+					return
+				}
+			}
+		}, Salvage, 0, false},
 		{"a first page", func(d []byte) { zero(d, 0) }, Salvage, 0, true},
 		{"the other first page", func(d []byte) { zero(d, 1) }, Salvage, 0, true},
 		{"both first pages", func(d []byte) { zero(d, 0); zero(d, 1) }, Salvage, 1, true},

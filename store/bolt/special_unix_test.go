@@ -1,0 +1,50 @@
+//go:build unix
+
+package bolt
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// TestSpecialFiles: what is no file is refused by all that read one, and nobody
+// waits for a writer of it; a link that leads nowhere is no place for a database.
+func TestSpecialFiles(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		make func(path string) error
+		want error // nil: any
+	}{
+		"a FIFO":      {func(p string) error { return syscall.Mkfifo(p, 0o600) }, ErrForeign},
+		"a directory": {func(p string) error { return os.Mkdir(p, 0o700) }, ErrForeign},
+		"a loop":      {func(p string) error { return os.Symlink(filepath.Base(p), p) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := testPath(t)
+			if err := c.make(path); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends(t, name, func() {
+				_, oerr := Open(path, Config{})
+				_, verr := Verify(t.Context(), path, VerifyConfig{})
+				_, rerr := Repair(t.Context(), path, RepairConfig{})
+				for who, err := range map[string]error{"Open": oerr, "Verify": verr, "Repair": rerr} {
+					if err == nil || c.want != nil && !errors.Is(err, c.want) {
+						t.Errorf("%s: %v, want %v", who, err, c.want)
+					}
+				}
+			})
+			if after, err := os.Lstat(path); err != nil || after.Mode() != before.Mode() {
+				t.Errorf("it was altered: %v, %v", after, err)
+			}
+		})
+	}
+}
