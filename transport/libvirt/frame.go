@@ -15,26 +15,41 @@ const (
 
 var errForeign = errors.New("what answers does not speak libvirt's protocol")
 
-// framed watches the lengths of packets on their way to the client library,
-// which takes them as they come: whoever else may answer on a socket shall not
-// make this process allocate what it names, or panic.
+// framed watches the packets between the client library and a daemon. The
+// library allocates whatever length it is told of, and locks itself up for ever
+// when an answer comes that it does not wait for: a second one to the same
+// request, or one to a request that it could not send to its end. Whoever else
+// may answer on a socket shall do neither to this process.
 type framed struct {
 	net.Conn
 
-	head [4]byte // of the next packet's length, as far as read
-	have int
-	left int // of the packet at hand
+	reading frames // by the one goroutine that reads
 
-	mu  sync.Mutex // guards bad, which the caller reads while Read goes on
-	bad error
+	mu      sync.Mutex // held while a request is written: its answer waits for that
+	written frames
+	bad     error
+}
+
+func (f *framed) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.Conn.Write(p)
+	if bad := f.written.watch(p[:n]); bad != nil {
+		return n, bad
+	}
+	return n, err
 }
 
 func (f *framed) Read(p []byte) (int, error) {
 	n, err := f.Conn.Read(p)
-	if bad := f.watch(p[:n]); bad != nil {
-		f.mu.Lock()
+	bad := f.reading.watch(p[:n])
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if bad == nil && f.reading.begun > f.written.ended {
+		bad = errForeign
+	}
+	if bad != nil {
 		f.bad = bad
-		f.mu.Unlock()
 		return 0, bad
 	}
 	return n, err
@@ -47,11 +62,23 @@ func (f *framed) why() error {
 	return f.bad
 }
 
-func (f *framed) watch(p []byte) error {
+// frames counts the packets of one direction.
+type frames struct {
+	head [4]byte // of the next packet's length, as far as seen
+	have int
+	left int // of the packet at hand
+
+	begun, ended int
+}
+
+func (f *frames) watch(p []byte) error {
 	for len(p) > 0 {
 		if f.left > 0 {
 			n := min(f.left, len(p))
 			f.left, p = f.left-n, p[n:]
+			if f.left == 0 {
+				f.ended++
+			}
 			continue
 		}
 		n := copy(f.head[f.have:], p)
@@ -63,6 +90,7 @@ func (f *framed) watch(p []byte) error {
 		if length < minPacket || length > maxPacket {
 			return errForeign
 		}
+		f.begun++
 		f.have, f.left = 0, int(length)-len(f.head)
 	}
 	return nil

@@ -17,14 +17,14 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff}, 2)
 	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n"), 3)
 	f.Fuzz(func(t *testing.T, stream []byte, piece int) {
-		whole, parts := &framed{}, &framed{}
+		whole, parts := &frames{}, &frames{}
 		want := whole.watch(stream)
 		var got error
 		for rest := stream; len(rest) > 0 && got == nil; {
 			n := min(max(piece, 1), len(rest))
 			got, rest = parts.watch(rest[:n]), rest[n:]
 		}
-		if !errors.Is(got, want) || got == nil && (whole.left != parts.left || whole.have != parts.have) {
+		if !errors.Is(got, want) || got == nil && (*whole != *parts) {
 			t.Errorf("%x at once: %v, in pieces of %d: %v", stream, want, piece, got)
 		}
 		var naive error
