@@ -182,7 +182,7 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 	}
 	for _, id := range ids {
 		for op := range e.Watch(ctx, id) {
-			if op.Operation.Phase.Ended() || op.Operation.LastError != "" || op.Reason != "" && op.Reason != engine.Queued && op.Reason != engine.NotRunning {
+			if op.Operation.Phase.Ended() || op.Error != "" || op.Reason == engine.Throttled { // the answer came
 				break
 			}
 		}
