@@ -93,7 +93,7 @@ func keyed(endpoint string) *nimble.Client {
 }
 
 // crashCallers ask at once.
-const crashCallers = 16
+const crashCallers = 50
 
 // crashHost asks, and says what was acknowledged.
 func crashHost(order string) error {

@@ -30,7 +30,7 @@ import (
 // and ends everything.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	seed, kills := scale.Seed(t), scale.Of(t, 24, 48, 48) // of a file
+	seed, kills := scale.Seed(t), scale.Of(t, 40, 48, 48) // of a file
 	var sum crashTally
 	var files sync.WaitGroup
 	turn := make(chan struct{}, 2) // they mostly wait
@@ -159,7 +159,7 @@ func (w *crashWorld) host(o crashOrder) (p *child.Process, open chan struct{}) {
 }
 
 // crashCount is how many sessions a host asks for before it only waits.
-const crashCount = 32
+const crashCount = crashCallers
 
 // kill lets a host work, kills it, and looks at what it left.
 func (w *crashWorld) kill(n int) {
@@ -176,7 +176,7 @@ func (w *crashWorld) kill(n int) {
 		if w.rnd.IntN(5) > 0 { // else at any instant since it was begun
 			<-open
 		}
-		time.Sleep(time.Duration(w.rnd.Int64N(int64(65 * time.Millisecond)))) // a real process: real time
+		time.Sleep(time.Duration(w.rnd.Int64N(int64(45 * time.Millisecond)))) // a real process: real time
 	} else {
 		select {
 		case <-p.Ended:
