@@ -131,29 +131,23 @@ func (s *Store) stillThere() error {
 	return s.shutBy()
 }
 
-// How the committer lets others run before it commits: until so many times in a
-// row nobody new has come, and on a busy host, where that would never be, for so
-// long. Once in a row is too few: callers that another processor has still at work
-// would miss each commit, and take every second one for themselves.
-const (
-	patience = 8
-	giveWay  = 300 * time.Microsecond
-)
+// giveWay bounds how long the committer lets others run before it commits: on a
+// busy host they would never end.
+const giveWay = 300 * time.Microsecond
 
 // take removes from the queue what one commit can hold. If the last commit was
 // for many it gives way to callers that are about to come, as long as any does.
 func (s *Store) take(grouped bool) []*request {
 	q := &s.queue
 	began := time.Now()
-	for seen, idle := 0, 0; ; idle++ {
+	for seen := -1; ; {
 		q.mu.Lock()
-		if n := len(q.waiting); n != seen {
-			seen, idle = n, 0
-		}
-		if !grouped || idle >= patience || seen >= maxCommit || time.Since(began) > giveWay {
+		n := len(q.waiting)
+		if !grouped || n == seen || n >= maxCommit || seen >= 0 && time.Since(began) > giveWay {
 			break // with the lock held
 		}
 		q.mu.Unlock()
+		seen = n
 		runtime.Gosched()
 	}
 	defer q.mu.Unlock()
