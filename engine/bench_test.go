@@ -29,8 +29,9 @@ type bench struct {
 	studio *studio.Studio
 	cfg    Config
 	db     bolt.Config
-	skew   atomic.Int64 // of the wall clock, in nanoseconds; it jumps when this changes
-	end    func()       // ends the Run that goes on
+	wrap   func(store.Store) store.Store // puts something before the store; nil: nothing
+	skew   atomic.Int64                  // of the wall clock, in nanoseconds; it jumps when this changes
+	end    func()                        // ends the Run that goes on
 	wire   wire
 }
 
@@ -79,7 +80,11 @@ func (b *bench) open(t transport.Transport) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if b.Engine, err = New(s, t, b.cfg); err != nil {
+	port := store.Store(s)
+	if b.wrap != nil {
+		port = b.wrap(port)
+	}
+	if b.Engine, err = New(port, t, b.cfg); err != nil {
 		b.Fatal(err)
 	}
 	b.owned = true

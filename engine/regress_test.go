@@ -506,17 +506,9 @@ func (f *faulty) Apply(ctx context.Context, cs []store.Change) ([]error, error) 
 
 // onFaulty puts the bench on a store that can fail.
 func onFaulty(b *bench) *faulty {
-	b.close()
-	s, err := bolt.Open(b.path, bolt.Config{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	f := &faulty{Store: s}
-	if b.Engine, err = New(f, &b.wire, b.cfg); err != nil {
-		b.Fatal(err)
-	}
-	b.owned = true
-	b.wall = func() time.Time { return time.Now().Add(time.Duration(b.skew.Load())) }
+	f := &faulty{}
+	b.wrap = func(under store.Store) store.Store { f.Store = under; return f }
+	b.restart()
 	return f
 }
 

@@ -1,0 +1,215 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// calls are the engine's, each as the error that it ends with.
+var calls = map[string]func(e *Engine, id ID) error{
+	"Start": func(e *Engine, _ ID) error {
+		_, err := e.Start(context.Background(), Request{Ref: Ref{StudioID: "studio", SessionID: "ws-2"}})
+		return err
+	},
+	"StartAll": func(e *Engine, _ ID) error {
+		rs := make([]Request, enqueueChunk+1) // more than one commit takes
+		for i := range rs {
+			rs[i].Ref = Ref{StudioID: "studio", SessionID: "ws-3"}
+		}
+		got, err := e.StartAll(context.Background(), rs)
+		if err != nil && got != nil {
+			return errors.New("receipts beside an error")
+		}
+		return err
+	},
+	"Get":      func(e *Engine, id ID) error { _, err := e.Get(context.Background(), id); return err },
+	"Find":     func(e *Engine, _ ID) error { _, err := e.Find(context.Background(), Ref{}); return err },
+	"Wait":     func(e *Engine, id ID) error { _, err := e.Wait(context.Background(), id); return err },
+	"Explain":  func(e *Engine, id ID) error { _, err := e.Explain(context.Background(), id); return err },
+	"Cancel":   func(e *Engine, id ID) error { _, err := e.Cancel(context.Background(), id, "mo"); return err },
+	"Retry":    func(e *Engine, id ID) error { _, err := e.Retry(context.Background(), id, "mo"); return err },
+	"RetryNow": func(e *Engine, id ID) error { return e.RetryNow(context.Background(), id) },
+	"Pause":    func(e *Engine, _ ID) error { return e.Pause(context.Background(), "studio", "mo") },
+	"Resume":   func(e *Engine, _ ID) error { return e.Resume(context.Background(), "studio", "mo") },
+	"Adopt":    func(e *Engine, _ ID) error { return e.Adopt(context.Background(), "mo") },
+	"Prune":    func(e *Engine, _ ID) error { _, err := e.Prune(context.Background()); return err },
+	"Stats":    func(e *Engine, _ ID) error { _, err := e.Stats(context.Background()); return err },
+	"Run":      func(e *Engine, _ ID) error { return e.Run(context.Background()) },
+	"List":     func(e *Engine, _ ID) error { return last(e.List(context.Background(), Filter{})) },
+	"Events":   func(e *Engine, _ ID) error { return last(e.Events(context.Background(), "")) },
+	"Follow":   func(e *Engine, _ ID) error { return last(e.Follow(context.Background(), "")) },
+	"Watch":    func(e *Engine, id ID) error { return last(e.Watch(context.Background(), id)) },
+	"Sessions": func(e *Engine, _ ID) error { return last(e.Sessions(context.Background(), "studio")) },
+}
+
+// last is the error that a sequence ends with.
+func last[T any](seq iter.Seq2[T, error]) (last error) {
+	for _, err := range seq {
+		last = err
+	}
+	return last
+}
+
+// TestClosed: after Close every call says so, and none waits.
+func TestClosed(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		e := b.Engine
+		b.restart()
+		for name, call := range calls {
+			if err := call(e, id); !errors.Is(err, ErrClosed) {
+				t.Errorf("%s: %v, want ErrClosed", name, err)
+			}
+		}
+	})
+}
+
+// TestStoreClosedFirst: a store that is closed under its engine is the host's
+// mistake, and every call says whose it is: store.ErrClosed.
+func TestStoreClosedFirst(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		if err := b.store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for name, call := range calls {
+			if name == "Sessions" { // the provider lists them
+				continue
+			}
+			if err := call(b.Engine, id); !errors.Is(err, store.ErrClosed) || errors.Is(err, ErrClosed) {
+				t.Errorf("%s: %v, want the store's ErrClosed", name, err)
+			}
+		}
+		b.restart()
+	})
+}
+
+// closing is a store that is asked for an operation just as the engine is closed.
+type closing struct {
+	store.Store
+	e *Engine
+}
+
+func (s *closing) Operation(ctx context.Context, id ID) (Operation, error) {
+	if err := s.e.Close(); err != nil {
+		return Operation{}, err
+	}
+	return s.Store.Operation(ctx, id)
+}
+
+// TestClosedMeanwhile: a call that Close overtakes says that the engine is
+// closed, not its store, of which the host may know nothing.
+func TestClosedMeanwhile(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		s := &closing{}
+		b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
+		b.restart()
+		s.e = b.Engine
+		if _, err := b.Get(b.Context(), id); !errors.Is(err, ErrClosed) {
+			t.Errorf("Get = %v, want ErrClosed", err)
+		}
+		b.wrap = nil
+		b.restart()
+	})
+}
+
+// ailing is a store that fails from some moment on.
+type ailing struct {
+	store.Store
+	err  error // nil: it works
+	only string
+}
+
+func (s *ailing) fails(call string) error {
+	if s.only == call || s.only == "" {
+		return s.err
+	}
+	return nil
+}
+
+func (s *ailing) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+	if err := s.fails("Apply of one"); err != nil {
+		return []error{err}, nil
+	}
+	if err := s.fails("Apply"); err != nil {
+		return nil, err
+	}
+	return s.Store.Apply(ctx, cs)
+}
+
+func (s *ailing) Lanes(ctx context.Context) ([]store.Lane, error) {
+	if err := s.fails("Lanes"); err != nil {
+		return nil, err
+	}
+	return s.Store.Lanes(ctx)
+}
+
+func (s *ailing) Stats(ctx context.Context) (store.Stats, error) {
+	if err := s.fails("Stats"); err != nil {
+		return store.Stats{}, err
+	}
+	return s.Store.Stats(ctx)
+}
+
+func (s *ailing) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+	if err := s.fails("Claim"); err != nil {
+		return store.Claimed{}, err
+	}
+	return s.Store.Claim(ctx, r)
+}
+
+// TestStoreFails: a call of the store that fails is the error of the engine's
+// call that needed it, and ends Run.
+func TestStoreFails(t *testing.T) {
+	for _, c := range []struct{ store, engine string }{
+		{"Apply", "Cancel"}, {"Apply of one", "Cancel"}, {"Apply", "RetryNow"}, {"Apply of one", "RetryNow"},
+		{"Stats", "Explain"}, {"Stats", "Watch"}, {"Stats", "Stats"}, {"Lanes", "Stats"},
+		{"Stats", "Run"}, {"Lanes", "Run"}, {"Claim", "Run"},
+	} {
+		t.Run(c.store+" in "+c.engine, func(t *testing.T) {
+			scenario(t, studio.Config{}, Config{}, func(b *bench) {
+				s := &ailing{only: c.store}
+				b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
+				b.restart()
+				id := b.start("ws-1")
+				b.after(time.Second)
+				s.err = errors.New("the disk is on fire")
+				if err := calls[c.engine](b.Engine, id); !errors.Is(err, s.err) {
+					t.Errorf("%v, want %v", err, s.err)
+				}
+				s.err = nil
+				b.wantWaiting(id, NotRunning)
+			})
+		})
+	}
+}
+
+// TestSessionsRefused: a provider that refuses to list is not taken for one that
+// is away: what it said is told, and not what was known once.
+func TestSessionsRefused(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.List {
+			return studio.Fault{Err: &transport.Error{Kind: transport.AccessDenied}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.start("ws-1")
+		n := 0
+		for _, err := range b.Sessions(b.Context(), "studio") {
+			if n++; !errors.Is(err, transport.AccessDenied) {
+				t.Errorf("%v, want AccessDenied", err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d answers, want one", n)
+		}
+	})
+}
