@@ -107,27 +107,33 @@ func written(b *testing.B) float64 {
 	return 0
 }
 
-// BenchmarkWritten counts the bytes that a start writes, and those of the
-// baseline.
-func BenchmarkWritten(b *testing.B) {
+// BenchmarkCost counts the bytes that a start writes and the processor time that
+// it takes, and those of the baseline.
+func BenchmarkCost(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
 			s, base := newSubject(b, Config{}), newRaw(b, sizesOfStarts(b))
 			round := min(300*callers, 20_000)
-			var ours, theirs []float64
-			for b.Loop() {
-				was := written(b)
-				crowd(b, callers, round, s.start)
-				is := written(b)
-				crowd(b, callers, round, func() error { _, err := base.start(); return err })
-				ours = append(ours, (is-was)/float64(round))
-				theirs = append(theirs, (written(b)-is)/float64(round))
+			var bytes, rawBytes, cpu, rawCPU []float64
+			cost := func(start func() error) (bytes, micros float64) {
+				wrote, took := written(b), used(b)
+				crowd(b, callers, round, start)
+				wrote, took = written(b)-wrote, used(b)-took
+				return wrote / float64(round), float64(took.Nanoseconds()) / 1000 / float64(round)
 			}
-			n := round * len(ours)
+			for b.Loop() {
+				n, micros := cost(s.start)
+				bytes, cpu = append(bytes, n), append(cpu, micros)
+				n, micros = cost(func() error { _, err := base.start(); return err })
+				rawBytes, rawCPU = append(rawBytes, n), append(rawCPU, micros)
+			}
+			n := round * len(bytes)
 			s.check(b, n, n)
 			base.check(b, n, n)
-			b.ReportMetric(median(ours), "B-written/start")
-			b.ReportMetric(median(theirs), "B-raw/start")
+			b.ReportMetric(median(bytes), "B-written/start")
+			b.ReportMetric(median(rawBytes), "B-raw/start")
+			b.ReportMetric(median(cpu), "cpu-µs/start")
+			b.ReportMetric(median(rawCPU), "cpu-µs-raw/start")
 		})
 	}
 }

@@ -52,6 +52,17 @@ func TestMemory(t *testing.T) { // not parallel: it measures the heap
 	runtime.KeepAlive(s)
 }
 
+// BenchmarkRecords encodes what a start stores: an operation and its event.
+func BenchmarkRecords(b *testing.B) {
+	op := testOp(numbered(1))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := want(&op); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkClaim claims one operation of one lane and puts it back, by turns
 // beside nothing else and beside a million pending of 9,999 lanes, all due, that
 // are not asked for.
