@@ -61,12 +61,13 @@ func TestDamaged(t *testing.T) {
 			writeAll(t, filepath.Join(dir, fmt.Sprintf("%03d.db", i)), data)
 		}
 	}
-	// Not scale.Times: a process reads many, and begins anew behind one that
-	// kills it.
-	total := scale.Of(t, 60, 1000, 100_000)
+	each := scale.Of(t, 60, 1000, 1000)
 	sums := map[string]*damageSum{}
-	for first := 0; first < total; {
-		first = readAll(t, dir, task{Seed: seed, First: first, Last: total}, sums)
+	for n := range scale.Times(t, 1, 1, 100) {
+		// A process reads many, and another begins behind one that kills it.
+		for first, last := n*each, (n+1)*each; first < last; {
+			first = readAll(t, dir, task{Seed: seed, First: first, Last: last}, sums)
+		}
 	}
 	kept, intact := 0, 0
 	for _, kind := range slices.Sorted(maps.Keys(sums)) {
