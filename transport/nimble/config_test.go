@@ -147,7 +147,14 @@ func TestNotConfigured(t *testing.T) {
 		}, transport.Credentials, "UnauthorizedException"},
 		"login cancelled": {func(o *nimble.Options) {
 			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, context.Canceled })
-		}, transport.Unknown, "no credentials"},
+		}, transport.Unknown, "interrupted while credentials"},
+		"key with a line break": {func(o *nimble.Options) {
+			o.Credentials = provide(aws.Credentials{AccessKeyID: secret + "\n", SecretAccessKey: secret})
+		}, transport.Credentials, "line break"},
+		"session token with a line break": {func(o *nimble.Options) {
+			o.Credentials = provide(aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: secret, SessionToken: secret + "\r\nX: y"})
+		}, transport.Credentials, "line break"},
+		"region with a line break": {func(o *nimble.Options) { o.Region = "us-west-2\n" }, transport.Unreachable, "Region"},
 		"rotten middleware": {func(o *nimble.Options) {
 			o.APIOptions = append(o.APIOptions, func(*middleware.Stack) error { return errors.New("no such step") })
 		}, transport.Unreachable, "no such step"},

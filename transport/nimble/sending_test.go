@@ -258,25 +258,26 @@ func TestSilence(t *testing.T) {
 		h        aws.HTTPClient
 		kind     transport.Kind
 		notSent  bool
+		says     string // all of it; "": whatever the network says
 	}{
-		{"refused", (*testing.T).Context, "http://127.0.0.1:1", nil, transport.Unreachable, true},
-		{"no such name", (*testing.T).Context, "http://studio.invalid", nil, transport.Unreachable, true},
-		{"dial without end", briefly, "http://127.0.0.1:1", &http.Client{Transport: blackHole}, transport.Unreachable, true},
-		{"dial without end, client's time-out", (*testing.T).Context, "http://127.0.0.1:1", &http.Client{Transport: blackHole, Timeout: 300 * time.Millisecond}, transport.Unreachable, true},
-		{"cancelled before", func(*testing.T) context.Context { return cancelled }, plain.URL, plainHTTP, transport.Unknown, true},
-		{"cancelled while dialing", func(*testing.T) context.Context { return soon }, plain.URL, &http.Client{Transport: cancelling}, transport.Unknown, true},
-		{"TLS with a plain server", (*testing.T).Context, strings.Replace(plain.URL, "http:", "https:", 1), plainHTTP, transport.Unreachable, true},
-		{"certificate of a stranger", (*testing.T).Context, untrusted.URL, &http.Client{Transport: &http.Transport{}}, transport.Unreachable, true},
-		{"proxy refuses the tunnel", (*testing.T).Context, "https://studio.invalid", &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}, transport.Unreachable, true},
-		{"no answer", briefly, slow.URL, slowHTTP, transport.Unknown, false},
-		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: 300 * time.Millisecond}, transport.Unknown, false},
-		{"cut", (*testing.T).Context, cutting.URL, cuttingHTTP, transport.Unknown, false},
+		{"refused", (*testing.T).Context, "http://127.0.0.1:1", nil, transport.Unreachable, true, ""},
+		{"no such name", (*testing.T).Context, "http://studio.invalid", nil, transport.Unreachable, true, ""},
+		{"dial without end", briefly, "http://127.0.0.1:1", &http.Client{Transport: blackHole}, transport.Unreachable, true, "no connection came about in time"},
+		{"dial without end, client's time-out", (*testing.T).Context, "http://127.0.0.1:1", &http.Client{Transport: blackHole, Timeout: 300 * time.Millisecond}, transport.Unreachable, true, ""},
+		{"cancelled before", func(*testing.T) context.Context { return cancelled }, plain.URL, plainHTTP, transport.Unknown, true, ""},
+		{"cancelled while dialing", func(*testing.T) context.Context { return soon }, plain.URL, &http.Client{Transport: cancelling}, transport.Unknown, true, "the call was interrupted before anything was sent"},
+		{"TLS with a plain server", (*testing.T).Context, strings.Replace(plain.URL, "http:", "https:", 1), plainHTTP, transport.Unreachable, true, ""},
+		{"certificate of a stranger", (*testing.T).Context, untrusted.URL, &http.Client{Transport: &http.Transport{}}, transport.Unreachable, true, ""},
+		{"proxy refuses the tunnel", (*testing.T).Context, "https://studio.invalid", &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}, transport.Unreachable, true, ""},
+		{"no answer", briefly, slow.URL, slowHTTP, transport.Unknown, false, "no answer came in time"},
+		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: 300 * time.Millisecond}, transport.Unknown, false, ""},
+		{"cut", (*testing.T).Context, cutting.URL, cuttingHTTP, transport.Unknown, false, ""},
 		{"a client that says nothing", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, context.DeadlineExceeded
-		}), transport.Unknown, false},
+		}), transport.Unknown, false, ""},
 		{"refused, by a client that says nothing else", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New("no route to host")}
-		}), transport.Unreachable, true},
+		}), transport.Unreachable, true, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -284,6 +285,9 @@ func TestSilence(t *testing.T) {
 			err := start(ctx, dial(row.endpoint, row.h))
 			if e := errorOf(t, err); e.Kind != row.kind || e.NotSent != row.notSent {
 				t.Errorf("%v: kind %v, not sent %v; want %v, %v", err, e.Kind, e.NotSent, row.kind, row.notSent)
+			}
+			if row.says != "" && err.Error() != row.kind.Error()+": "+row.says {
+				t.Errorf("it says %q, want %q", err, row.says)
 			}
 			if ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 				t.Errorf("%v does not wrap %v", err, ctx.Err())
@@ -328,8 +332,8 @@ func TestKeptConnectionsAreSeen(t *testing.T) {
 					cancel()
 				}()
 				e := errorOf(t, start(ctx, client))
-				if e.Kind != transport.Unknown || e.NotSent {
-					t.Errorf("%v: kind %v, not sent %v; want unknown", e, e.Kind, e.NotSent)
+				if e.Kind != transport.Unknown || e.NotSent || e.Message != "the call was interrupted before its answer came" {
+					t.Errorf("%v: kind %v, not sent %v; want unknown, as it was interrupted", e, e.Kind, e.NotSent)
 				}
 			}
 		})

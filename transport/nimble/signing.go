@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rouse-dev/rouse/transport"
 
@@ -76,6 +78,10 @@ func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at ti
 	if err != nil {
 		return nil, noCredentials(err)
 	}
+	if !fitsHeader(credentials.AccessKeyID) || !fitsHeader(credentials.SessionToken) {
+		return nil, &transport.Error{Kind: transport.Credentials, NotSent: true,
+			Message: "the access key id or the session token holds a control character, such as a line break: no request can carry it"}
+	}
 	var body []byte
 	if stream := req.GetStream(); stream != nil {
 		if body, err = io.ReadAll(stream); err != nil {
@@ -123,7 +129,7 @@ func noCredentials(err error) error {
 		e.Code = clean(api.ErrorCode(), 128)
 	}
 	if errors.Is(err, context.Canceled) {
-		e.Kind = transport.Unknown
+		e.Kind, e.Message = transport.Unknown, "the call was interrupted while credentials were fetched"
 	}
 	return e
 }
@@ -135,9 +141,16 @@ func (o Options) endpoint() (string, error) {
 		return "", misconfigured("no endpoint: set BaseEndpoint (the hosted service ended on 2024-10-22)")
 	case o.Region == "":
 		return "", misconfigured("no region: set Region, which requests are signed for")
+	case !fitsHeader(o.Region):
+		return "", misconfigured("the region holds a control character, such as a line break: set Region")
 	}
 	return *o.BaseEndpoint, nil
 }
+
+// fitsHeader reports whether text can stand in a header. net/http refuses a
+// request with another before it sends anything, but says so in no way that can
+// be told from a request that was cut.
+func fitsHeader(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
 
 // misconfigured is no verdict on the request, which can wait until it is mended.
 func misconfigured(message string) error {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/rouse-dev/rouse/transport"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -73,5 +75,25 @@ func (c *call) silence(err error) transport.Error {
 	default:
 		out.Kind, out.NotSent = transport.Unreachable, true
 	}
+	out.Message = overText(err, out.NotSent)
 	return out
+}
+
+// overText says in a few words that the call's context ended first; "": it did
+// not. The SDK's own words for it name its layers, and not what happened.
+func overText(err error, notSent bool) string {
+	var ended *smithy.CanceledError       // while a request was under way
+	var between *aws.RequestCanceledError // before an attempt, or between two
+	if !errors.As(err, &ended) && !errors.As(err, &between) {
+		return ""
+	}
+	switch late := errors.Is(err, context.DeadlineExceeded); {
+	case late && notSent:
+		return "no connection came about in time"
+	case late:
+		return "no answer came in time"
+	case notSent:
+		return "the call was interrupted before anything was sent"
+	}
+	return "the call was interrupted before its answer came"
 }
