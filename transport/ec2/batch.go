@@ -24,6 +24,9 @@ func (b batch) start(ids []string) {
 		switch {
 		case err == nil:
 			return
+		case len(ids) > 1 && scarce(err):
+			b.fit(ids, err)
+			return
 		case len(ids) == 1 || !spoiled(err):
 			b.fail(ids, err)
 			return
@@ -40,6 +43,35 @@ func (b batch) start(ids []string) {
 			ids, hopeless = b.search(ids, err)
 		}
 	}
+}
+
+// fit starts as many of ids as there is room for, after a call of all of them was
+// refused by err for want of it: parts half as large as the last that did not
+// fit, until a single one does not. Nine calls find that there is none for five
+// hundred.
+func (b batch) fit(ids []string, err error) {
+	for n := len(ids) / 2; len(ids) > 0; {
+		n = min(n, len(ids))
+		switch e := b.send(ids[:n]); {
+		case e == nil:
+			ids = ids[n:]
+		case scarce(e) && n > 1:
+			n, err = n/2, e
+		case scarce(e):
+			b.fail(ids, e)
+			return
+		default:
+			b.fail(ids[:n], e)
+			b.fail(ids[n:], unasked(e, err))
+			return
+		}
+	}
+}
+
+// scarce reports that a call may have been refused because of how many it asks
+// for.
+func scarce(err error) bool {
+	return errors.Is(err, transport.Capacity) || errors.Is(err, transport.QuotaExceeded)
 }
 
 // search finds one of ids for which a call of all of them failed, by err, and

@@ -146,6 +146,44 @@ func TestAllSpoil(t *testing.T) {
 	}
 }
 
+// TestFit: where there is room for some, so many are started, and the others are
+// told why not, in a few calls.
+func TestFit(t *testing.T) {
+	t.Parallel()
+	ids := fleet(500)
+	for room := range len(ids) + 1 {
+		for _, kind := range []transport.Kind{transport.Capacity, transport.QuotaExceeded} {
+			left, calls, told := room, 0, map[string]error{}
+			tell := func(ids []string, err error) {
+				for _, id := range ids {
+					if was, again := told[id]; again {
+						t.Fatalf("room for %d: %s: %v, and then %v", room, id, was, err)
+					}
+					told[id] = err
+				}
+			}
+			batch{fail: tell, send: func(ids []string) error {
+				calls++
+				if len(ids) > left {
+					return refused(kind, "no room")
+				}
+				left -= len(ids)
+				tell(ids, nil)
+				return nil
+			}}.start(ids)
+			refusals := 0
+			for _, err := range told {
+				if errors.Is(err, kind) {
+					refusals++
+				}
+			}
+			if left != 0 || len(told) != len(ids) || refusals != len(ids)-room || calls > 18 {
+				t.Fatalf("room for %d of %d: %d started, %d refused, in %d calls", room, len(ids), room-left, refusals, calls)
+			}
+		}
+	}
+}
+
 // TestCallsBreak: whatever ends a call in the middle of a search, no member is
 // forgotten, and none that may have been started is called not sent.
 func TestCallsBreak(t *testing.T) {

@@ -113,7 +113,8 @@
 //     stopped in between. EC2 takes no request that is older than its signature
 //     allows, which bounds how late that can be to some minutes.
 //  3. An instance that spoils a BatchStart fails alone, and every other is
-//     started or has an error of its own; see [Transport.BatchStart].
+//     started or has an error of its own; where there is capacity or quota for
+//     some, so many are started. See [Transport.BatchStart].
 //  4. Every error is a *transport.Error, with EC2's code, message and request
 //     id. Its Kind is a verdict only if the answer has EC2's shape: a portal's
 //     page is transport.Unreachable, whatever its status.

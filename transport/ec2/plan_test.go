@@ -165,7 +165,9 @@ func TestPlanBBatch(t *testing.T) {
 			starts++
 		}
 	}
-	if starts != 4 { // each type, the one that does not exist, and then those of the other type
+	// Each type; three and one of the six, which do not fit; the one that does not
+	// exist; and then those of the other type.
+	if starts != 6 {
 		t.Errorf("%d starts: %q", starts, m.trades())
 	}
 	for _, id := range fine {

@@ -30,8 +30,9 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 // BatchStart starts instances by one call for each zone and instance type among
 // them, as they were last described. EC2 starts all of a call or none: where
 // one spoils it, the others are sent again without that one, which costs one
-// more call if EC2 names it, and else at most ten among five hundred. A member
-// that was not asked for because a call before it failed is NotSent.
+// more call if EC2 names it, and else at most ten among five hundred; where it
+// has no capacity for all, those that fit are started by halves. A member that
+// was not asked for because a call before it failed is NotSent.
 func (t *Transport) BatchStart(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
 	out := make([]transport.Result, len(ins))
 	at, ids := t.targets(ctx, ins, out)
