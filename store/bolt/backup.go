@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // Backup writes a copy of the store, as it is now, to a new file at path; a file
 // that is there already is an error that wraps fs.ErrExist, and is left alone.
 // Other calls go on meanwhile, but the space of what they replace is not used
 // again until the copy is done. When it returns nil, the copy was read, checked
-// and synced.
+// and synced. What a killed Backup to path has left beside it is removed.
 //
 // The copy knows that it is one. When it is opened it takes an id of its own, so
 // that cursors of the original are refused, and each of its active operations
@@ -23,6 +26,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("bolt: backup: %w", &os.PathError{Op: "create", Path: path, Err: fs.ErrExist})
 	}
+	defer enter(path)()
 	temp, err := tempFile(path)
 	if err != nil {
 		return err
@@ -45,6 +49,22 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		return err
 	}
 	return publishFile(temp.Name(), path)
+}
+
+// enter removes what killed backups to path have left, if nobody is making one in
+// that folder, and keeps others from doing so until leave. A lock on the folder
+// itself ends with its process and leaves nothing; where there is none, as on
+// Windows, nothing is removed.
+func enter(path string) (leave func()) {
+	l := flock.New(filepath.Dir(path), flock.SetFlag(os.O_RDONLY))
+	if alone, err := l.TryLock(); alone && err == nil {
+		removeLeftovers(path)
+	}
+	// Others hold it alone for a moment only; who does for longer is none of us.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, _ = l.TryRLockContext(ctx, time.Millisecond)
+	return func() { _ = l.Close() }
 }
 
 // interruptible is a file that is written until ctx ends or the store is shut.

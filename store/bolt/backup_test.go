@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -153,5 +154,83 @@ func TestBackupFails(t *testing.T) {
 	left, err := os.ReadDir(folder)
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestBackupAfterAKilledOne: what a killed backup left beside the file is removed
+// by the next to the same file, and nothing else is: not what another is writing
+// now, nor what only looks like it.
+func TestBackupAfterAKilledOne(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	put(t, s, "ws-1")
+	folder := t.TempDir()
+	copied := filepath.Join(folder, "copy.db")
+	for _, name := range []string{"copy.db.temp-1", "copy.db.temp-3x", "copy.db.temporary"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("half a page"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(folder, "copy.db.temp-5"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []bool{false, true} {
+		leave := func() {}
+		if !gone { // another process is making a backup there
+			leave = enter(filepath.Join(folder, "other.db"))
+		}
+		_ = os.Remove(copied)
+		if err := s.Backup(t.Context(), copied); err != nil {
+			t.Fatal(err)
+		}
+		leave()
+		want := []string{"copy.db", "copy.db.temp-1", "copy.db.temp-3x", "copy.db.temp-5", "copy.db.temporary"}
+		if gone {
+			want = slices.Delete(want, 1, 2)
+		}
+		var left []string
+		entries, err := os.ReadDir(folder)
+		for _, e := range entries {
+			left = append(left, e.Name())
+		}
+		if err != nil || !slices.Equal(left, want) {
+			t.Errorf("left are %q, %v, want %q", left, err, want)
+		}
+	}
+	clean(t, openTest(t, copied, Config{noSync: true}))
+}
+
+// TestBackupsAtOnce: of backups to one file at the same time one is made, which is
+// sound, and the others say why not.
+func TestBackupsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	for i := range 200 {
+		put(t, s, numbered(i))
+	}
+	folder := t.TempDir()
+	for i := range 20 {
+		copied := filepath.Join(folder, fmt.Sprint(i, ".db"))
+		errs := make(chan error, 4)
+		for range cap(errs) {
+			go func() { errs <- s.Backup(t.Context(), copied) }()
+		}
+		made := 0
+		for range cap(errs) {
+			if err := <-errs; err == nil {
+				made++
+			} else if !errors.Is(err, fs.ErrExist) {
+				t.Errorf("%v, want fs.ErrExist", err)
+			}
+		}
+		if made != 1 {
+			t.Errorf("%d backups succeeded, want one", made)
+		}
+		if n := clean(t, openTest(t, copied, Config{noSync: true})); n != 200 {
+			t.Errorf("the backup has %d operations, want 200", n)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(folder, "*.temp-*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
 	}
 }

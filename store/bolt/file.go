@@ -42,7 +42,7 @@ func makeFolder(folder string) error {
 }
 
 // removeLeftovers removes what a crash left of files that were being made. The
-// lock is held, so nobody makes one.
+// caller sees to it that nobody makes one.
 func removeLeftovers(path string) {
 	old, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -50,7 +50,7 @@ func removeLeftovers(path string) {
 	}
 	for _, e := range old {
 		made, ok := strings.CutPrefix(e.Name(), filepath.Base(path)+tempInfix)
-		if ok && strings.Trim(made, "0123456789") == "" { // as os.CreateTemp names them
+		if ok && strings.Trim(made, "0123456789") == "" && e.Type().IsRegular() { // as os.CreateTemp names them
 			_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
 		}
 	}

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -181,7 +182,8 @@ func (f *killedFile) inspect() (unsaid int) {
 }
 
 // killBackup kills a process at any instant of its writing a backup. What is at
-// the backup's place is a whole one, if anything.
+// the backup's place is a whole one, if anything; what is beside it, the next
+// backup removes.
 func (f *killedFile) killBackup() (there bool) {
 	f.t.Helper()
 	backup := f.path + backupSuffix
@@ -190,11 +192,6 @@ func (f *killedFile) killBackup() (there bool) {
 	time.Sleep(time.Duration(f.rnd.Int64N(int64(5 * time.Millisecond))))
 	f.end(p)
 	halves := temps(f.t, backup)
-	for _, half := range halves {
-		if err := os.Remove(half); err != nil {
-			f.t.Fatal(err)
-		}
-	}
 	if _, err := os.Stat(backup); err == nil {
 		s := openTest(f.t, backup, Config{})
 		clean(f.t, s)
@@ -204,6 +201,13 @@ func (f *killedFile) killBackup() (there bool) {
 		if err := os.Remove(backup); err != nil {
 			f.t.Fatal(err)
 		}
+	}
+	s := openTest(f.t, filepath.Join(f.t.TempDir(), "rouse.db"), Config{noSync: true})
+	if err := errors.Join(s.Backup(f.t.Context(), backup), s.Close(), os.Remove(backup)); err != nil {
+		f.t.Fatal(err)
+	}
+	if left := temps(f.t, backup); len(left) > 0 {
+		f.t.Errorf("the next backup leaves %q", left)
 	}
 	return len(halves) > 0
 }
