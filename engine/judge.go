@@ -26,7 +26,7 @@ type judge struct {
 	steady  bool          // our clock has not jumped since the first send
 	setBack bool          // it was set back since then
 	doubt   bool          // our clock is not believed about what has expired
-	began   time.Time     // this Run: while in doubt, what passed before is not known
+	began   time.Time     // this Run, on the clock of the answer, whatever that has shown since
 	cfg     *Config
 
 	op     store.Operation // the record as it is; then, as it shall be

@@ -345,6 +345,24 @@ func TestGraceIsNoJump(t *testing.T) {
 	})
 }
 
+// TestGraceByTheClockOfAnotherRun: the start was accepted by a clock that was half
+// a day behind, and the host died before that was noticed. The next Run's clock is
+// right and confirmed at once. A read of the past is no proof then, either.
+func TestGraceByTheClockOfAnotherRun(t *testing.T) {
+	scenario(t, studio.Config{Boot: 5 * time.Minute, StaleFor: 45 * time.Second}, Config{}, func(b *bench) {
+		b.skew.Store(-int64(12 * time.Hour))
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(100 * time.Millisecond)
+		b.want(id, fsm.Starting, "", 1)
+		b.restart()
+		b.skew.Store(0)
+		b.goRun()
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
 // TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
 // slept before the look. No clock was set: the token is still remembered.
 func TestSleepBeforeTheLook(t *testing.T) {
@@ -570,6 +588,21 @@ func TestNoSecondSendWithinTheTimeout(t *testing.T) {
 	j.decide()
 	if want := j.op.LastSentAt.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
 		t.Errorf("resend %v %v after the first send; want another look at %v", j.resend, j.a.at.Sub(j.op.LastSentAt), want)
+	}
+}
+
+// TestNoSecondSendByTheClockOfAnotherRun: by that clock the send was half an hour
+// ago. All that is known of it is that this Run began ten seconds ago.
+func TestNoSecondSendByTheClockOfAnotherRun(t *testing.T) {
+	t.Parallel()
+	j := lookJudge()
+	j.traits = transport.Traits{Repeat: transport.Never, StaleFor: time.Second}
+	j.clock = clock{known: true, error: time.Second / 2}
+	j.began = j.a.at.Add(-10 * time.Second)
+	j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
+	j.decide()
+	if want := j.began.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
+		t.Errorf("resend %v, ten seconds into this Run; want another look at %v, and it is %v", j.resend, want, j.op.DueAt)
 	}
 }
 

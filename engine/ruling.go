@@ -162,11 +162,11 @@ func (j *judge) clear() {
 	}
 }
 
-// lastSent is the latest send, or, where that lies in the future because the
+// passed is a time of the record, or, where that lies in the future because the
 // clock was set back, the first look since.
-func (j *judge) lastSent() time.Time {
-	if sent := j.op.LastSentAt; !sent.After(j.a.at) {
-		return sent
+func (j *judge) passed(t time.Time) time.Time {
+	if !t.After(j.a.at) {
+		return t
 	}
 	if j.seen.from.IsZero() {
 		return j.a.at
@@ -216,17 +216,15 @@ func (j *judge) doubtful() bool {
 
 // arrivedBy is when the last send had arrived at the provider, at the latest: it
 // was answered by then, or its time was out. What our clock went ahead since may
-// be sleep, or a clock set right, and then no time has passed; and while the clock
-// is in doubt, all that is sure is how long this Run goes on.
+// be sleep, or a clock set right, and then no time has passed. Nor is it known by
+// which clock an earlier Run dated what it did: all that is sure of that is how
+// long this Run goes on.
 func (j *judge) arrivedBy() time.Time {
 	at, most := j.op.AcceptedAt, time.Duration(0)
 	if j.op.Sent != store.SentAccepted {
-		at, most = j.lastSent(), j.cfg.Timeout
+		at, most = j.op.LastSentAt, j.cfg.Timeout
 	}
-	if j.doubt {
-		at = later(at, j.began)
-	}
-	return at.Add(most + j.slept)
+	return later(j.passed(at).Add(j.slept), j.began).Add(most)
 }
 
 // Rulings without an answer.

@@ -32,6 +32,7 @@ type run struct {
 	watch    watch
 	jumps    []time.Duration // of the wall clock, that the dispatcher has not followed up yet
 	began    time.Time       // on the wall clock
+	mono     time.Time       // when it began, on the monotonic one
 	naps     []span          // by which the wall clock went ahead of the monotonic one
 	steady   time.Time       // on the wall clock: it has not jumped since; zero: not in this Run
 	setBack  time.Time       // likewise: it was not set back since
@@ -53,12 +54,12 @@ const fullPause = 10 * time.Second
 
 func newRun(e *Engine, stop context.CancelFunc) *run {
 	calls, cut := context.WithCancel(context.Background())
-	now := e.now()
+	now, mono := e.now(), time.Now()
 	return &run{
 		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		calls: calls, cut: cut,
 		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]sighting{},
-		began: now, watch: newWatch(now, time.Now()),
+		began: now, mono: mono, watch: newWatch(now, mono),
 	}
 }
 

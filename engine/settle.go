@@ -32,7 +32,8 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
 		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
-		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted, began: r.began,
+		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
+		began:  a.at.Add(-a.beganMono.Sub(r.mono)),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
 		asleep: since(r.naps, pending),

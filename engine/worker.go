@@ -127,7 +127,7 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		case errs[i] != nil: // a cancel or a join came first: the next claim sees it
 			r.release(before)
 		case !now.Before(op.ExpiresAt): // the commit took its time
-			j := r.judge(l, op, answer{call: startCall, began: now, at: now})
+			j := r.judge(l, op, answer{call: startCall, began: now, at: now, beganMono: time.Now()})
 			j.before, j.rule = before, (*judge).expireMarked
 			r.settle(l, j)
 		default:

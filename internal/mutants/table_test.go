@@ -79,7 +79,7 @@ var mutants = []mutant{
 	},
 	{
 		"sent again at once", "a second send does not wait for the first one's time-out",
-		"engine/ruling.go", "		at, most = j.lastSent(), j.cfg.Timeout\n", "		at = j.lastSent()\n",
+		"engine/ruling.go", "		at, most = j.op.LastSentAt, j.cfg.Timeout\n", "		at = j.op.LastSentAt\n",
 		"engine", "TestNoSecondSendWithinTheTimeout",
 	},
 	{
