@@ -87,11 +87,12 @@ func (j *judge) decide() {
 
 // anchor moves the beginning of a boot along with our clock when that is set
 // right, and over a sleep. It is stored, so that the next Run, which has not seen
-// the clock jump, reckons by it too.
+// the clock jump, reckons by it too; but never moved back by a clock in doubt, for
+// the next Run may have a right one.
 func (j *judge) anchor() {
 	accepted := j.op.AcceptedAt
 	switch {
-	case j.op.Sent != store.SentAccepted:
+	case j.op.Sent != store.SentAccepted, accepted.After(j.a.at) && j.doubt:
 		return
 	case accepted.After(j.a.at):
 		accepted = j.a.at

@@ -254,6 +254,26 @@ func TestClockWasBehindBeforeARestart(t *testing.T) {
 	})
 }
 
+// TestClockWasBehindAtTheEndOfARun: it was right when the start was accepted, and
+// behind for the last minutes of that Run. Nor has it missed its time in the next
+// one, whose clock is right.
+func TestClockWasBehindAtTheEndOfARun(t *testing.T) {
+	scenario(t, studio.Config{Boot: 20 * time.Minute}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(time.Minute)
+		b.skew.Store(-int64(10 * 365 * 24 * time.Hour))
+		b.after(3 * time.Minute)
+		b.restart()
+		b.skew.Store(0)
+		b.goRun()
+		b.after(time.Minute)
+		b.want(id, fsm.Starting, "", 1)
+		b.after(20 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
 // TestClockWasSetBackLongAgo: that a clock was set back does not make the sends
 // since then doubtful, where no date tells the provider's clock.
 func TestClockWasSetBackLongAgo(t *testing.T) {

@@ -45,6 +45,7 @@ var keptSeeds = []struct {
 	{1043, "the Run after a clock was set right took a boot for a year old"},
 	{2056, "a Run that began with a wrong clock believed a read of the past"},
 	{880165, "a start accepted by a clock that was behind, and a read of the past in the next Run: a false returned_to_stopped"},
+	{3000391, "a clock that was behind at the end of a Run had moved a boot back: given up by the next"},
 	{20261136, "a date that came slowly dated a send: two effects"},
 	{20261144, "a Run with a wrong clock judged by it when the last one had sent: two effects"},
 }
