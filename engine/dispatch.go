@@ -191,10 +191,11 @@ func (r *run) nap() time.Duration {
 
 // noticeJump acts on a wall clock that jumped: probes are prompt, for the
 // machine may have slept and be elsewhere now; and what was noted on the clock
-// moves along. Whoever judges by the wall clock calls it first: a call that was
-// in flight may come back before the dispatcher wakes. mu must be held.
+// moves along. Whoever judges by the wall clock, or dates a send by it, calls it
+// first: a call that was in flight may come back before the dispatcher wakes. mu
+// must be held.
 func (r *run) noticeJump() {
-	now := r.e.now()
+	now, seen := r.e.now(), r.watch.wall
 	jump := r.watch.jumped(now, time.Now())
 	if jump == 0 {
 		return
@@ -209,7 +210,7 @@ func (r *run) noticeJump() {
 	} else {
 		r.setBack = now
 		r.naps = undone(r.naps, -jump)
-		r.ahead = noted(r.ahead, span{last, now.Add(-jump)})
+		r.ahead = noted(r.ahead, span{last, seen})
 		r.began = r.began.Add(jump)
 	}
 	for _, l := range r.lanes {

@@ -293,6 +293,27 @@ func TestClockWasSetBackLongAgo(t *testing.T) {
 	})
 }
 
+// TestClockWasAheadWhileIdle: what it showed ends with the last time that anybody
+// read it, and not when somebody noticed that it was set back: an engine with
+// nothing to do does not. A send since then is no doubtful one.
+func TestClockWasAheadWhileIdle(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(time.Hour))
+		b.goRun()
+		b.after(time.Minute)
+		b.skew.Store(0)
+		b.after(75 * time.Minute)
+		id := b.start("ws-1")
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
 // dateless tells no time, and loses the first start of ws-1 on its way.
 type dateless struct {
 	*wire

@@ -95,9 +95,9 @@ type marked struct{ op, before store.Operation }
 // ops are the records as they stand.
 func (r *run) mark(l *lane, ops []store.Operation) {
 	changes := make([]store.Change, len(ops))
-	now := r.e.now()
 	r.mu.Lock()
-	theirs := l.clock
+	r.noticeJump()
+	now, theirs := r.watch.wall, l.clock
 	r.mu.Unlock()
 	for i, op := range ops {
 		op.LastSentAt = now
