@@ -87,6 +87,9 @@
 //	budget  = "30m"              # from the accepted start to READY
 //	timeout = "15s"              # of one call, or one command
 //
+//	[store]
+//	max_mib = 1024               # how large the database may become; default: as large as its disk allows
+//
 // # Guarantees
 //
 //  1. Nothing is guessed: a key that is not known, a value of another kind and a

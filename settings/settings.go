@@ -30,6 +30,9 @@ type Settings struct {
 	Lanes []Lane
 	// Expiry, Budget and Timeout are the engine's; zero: its default.
 	Expiry, Budget, Timeout time.Duration
+	// StoreSize is how large the database may become, in bytes, for
+	// bolt.Config.MaxSize; zero: as large as its disk allows.
+	StoreSize int64
 
 	lines map[string]int
 	flags map[string]string // of Single: see table
@@ -115,13 +118,12 @@ func Parse(name string, text []byte) (*Settings, error) {
 }
 
 func read(t *table, s *Settings) {
-	t.known = append(t.known, "engine")
-	if t.has("engine") {
-		ask[map[string]any](t, "engine", "a table, as [engine]")
-	}
-	e := t.sub("engine")
+	e := t.one("engine")
 	s.Expiry, s.Budget, s.Timeout = e.duration("expiry"), e.duration("budget"), e.duration("timeout")
 	e.end()
+	db := t.one("store")
+	s.StoreSize = int64(db.count("max_mib")) << 20
+	db.end()
 	for pattern, sub := range t.tables("studio", `a table for each studio, as [studio.lab]`) {
 		if wrong := checkPattern(pattern); wrong != "" {
 			t.fault(display(sub.path...), "%s", wrong)

@@ -41,6 +41,9 @@ func TestDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.StoreSize != 1<<30 {
+		t.Errorf("the database may have %d bytes, want a GiB", s.StoreSize)
+	}
 	var got [][5]string
 	for _, one := range s.Studios {
 		got = append(got, [5]string{one.Pattern, one.Transport, one.Where, one.Probe.String(), one.Lane})
@@ -59,7 +62,7 @@ func TestDocumented(t *testing.T) {
 		t.Errorf("%+v, want %+v", s.Studios[0].Probe, want)
 	}
 	// Whatever key a message says is known is shown.
-	for _, table := range []string{"[engine]", "[studio.a]\ntransport='nimble'", "[studio.a]\ntransport='ec2'", "[studio.a]\ntransport='exec'",
+	for _, table := range []string{"[engine]", "[store]", "[studio.a]\ntransport='nimble'", "[studio.a]\ntransport='ec2'", "[studio.a]\ntransport='exec'",
 		"[studio.a]\ntransport='libvirt'", "[studio.a]\ntransport='wol'", "[studio.a]\ntransport='wol'\n[studio.a.machines.b]", "[lane.a]"} {
 		_, err := settings.Parse("x", []byte(table+"\nzzzzzz = 1\n"))
 		_, known, ok := strings.Cut(err.Error(), "known are ")
@@ -137,7 +140,7 @@ func TestWrong(t *testing.T) {
 		"":                                       `x.toml: no studio is served: begin with [studio.NAME], where NAME is a studio's id, and transport = one of ec2, exec, libvirt, nimble or wol`,
 		"a = ":                                   `x.toml:1: `,
 		"a = 1\nb = 2\na = 3":                    `x.toml:3: a: `,
-		"[studios.lab]":                          `x.toml:1: studios: unknown key: did you mean "studio"?; known are engine, studio, lane`,
+		"[studios.lab]":                          `x.toml:1: studios: unknown key: did you mean "studio"?; known are engine, store, studio, lane`,
 		"studio = 1":                             `x.toml:1: studio: want a table for each studio, as [studio.lab], not a number`,
 		"[[studio]]\na = 1":                      `x.toml:1: studio: want a table for each studio, as [studio.lab], not an array`,
 		"[studio]\nlab = 'ec2'":                  `x.toml:2: studio.lab: want a table for each studio, as [studio.lab], not a text`,
@@ -148,6 +151,9 @@ func TestWrong(t *testing.T) {
 		"[studio.'a*b']\ntransport='ec2'":        `x.toml:1: studio."a*b": a "*" stands at the end, for any rest`,
 		"[studio.'']\ntransport='ec2'":           `x.toml:1: studio."": id is empty`,
 		"[engine]\nbudget = 30":                  `x.toml:2: engine.budget: want a duration in quotes, as "30s", "5m" or "1h30m", not a number`,
+		"[store]\nmax_mib = 0":                   `x.toml:2: store.max_mib: 0: want 1 to 1048576`,
+		"[store]\nmax_mb = 9":                    `x.toml:2: store.max_mb: unknown key: did you mean "max_mib"?; known are max_mib`,
+		"store = 9":                              `x.toml:1: store: want a table, as [store], not a number`,
 		"[engine]\nbudget = '30'":                `x.toml:2: engine.budget: "30": want a duration in quotes, as "30s", "5m" or "1h30m"`,
 		"[engine]\nbudget = '-1m'":               `x.toml:2: engine.budget: "-1m": it must be longer than nothing`,
 		"engine = 'fast'":                        `x.toml:1: engine: want a table, as [engine], not a text`,

@@ -210,6 +210,12 @@ func (t *table) sub(key string) *table {
 	return &table{report: t.report, path: append(t.path[:len(t.path):len(t.path)], key), values: values}
 }
 
+// one is the table at a key that may be absent; where it is, an empty one.
+func (t *table) one(key string) *table {
+	ask[map[string]any](t, key, "a table, as ["+key+"]")
+	return t.sub(key)
+}
+
 // tables are the tables in the table at a key, by name, in the order of the file.
 func (t *table) tables(key, want string) iter.Seq2[string, *table] {
 	return func(yield func(string, *table) bool) {

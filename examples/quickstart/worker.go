@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -102,7 +103,8 @@ func timeline(ctx context.Context, e *engine.Engine) error {
 		if began.IsZero() {
 			began = ev.At
 		}
-		fmt.Printf("%4d  +%5.2fs  %s  %s -> %s %s\n", ev.Seq, ev.At.Sub(began).Seconds(), ev.Ref, ev.From, ev.To, ev.Reason)
+		line := fmt.Sprintf("%4d  +%5.2fs  %s  %s -> %s %s", ev.Seq, ev.At.Sub(began).Seconds(), ev.Ref, ev.From, ev.To, ev.Reason)
+		fmt.Println(strings.TrimRight(line, " ")) // most have no reason
 	}
 	return nil
 }

@@ -84,5 +84,6 @@ func (t *tool) sayReport(r bolt.Report) {
 			t.screen.say("%s %s: %s", p.Bucket, p.Key, p.Detail)
 		}
 	}
-	t.screen.say("%d operations, %d events, %d tokens, %d lanes: %d damaged", r.Operations, r.Events, r.Tokens, r.Lanes, len(r.Problems))
+	t.screen.say("%s, %s, %s, %s: %d damaged", plural(r.Operations, "operation", "operations"), plural(r.Events, "event", "events"),
+		plural(r.Tokens, "token", "tokens"), plural(r.Lanes, "lane", "lanes"), len(r.Problems))
 }

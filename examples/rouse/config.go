@@ -86,7 +86,7 @@ func (t *tool) checkConfig(ctx context.Context) error {
 		}
 		return nil
 	}
-	t.screen.table(servedRows(s))
+	t.screen.table(servedRows(s), 0, 3)
 	if len(s.Lanes) > 0 {
 		t.screen.say("")
 		t.screen.table(boundRows(s))

@@ -160,7 +160,7 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 
 // turn prints the page, and begins another.
 func (f *feedPrinter) turn() {
-	f.tool.screen.table(f.page)
+	f.tool.screen.table(f.page, 2, 3)
 	f.page = nil
 }
 

@@ -124,7 +124,7 @@ func advise(err error, command string) string {
 	case errors.Is(err, store.ErrTokenReused):
 		return "a token belongs to one session: choose another, or leave out --token"
 	case errors.Is(err, store.ErrFull):
-		return "make room on the disk and ask again; what was acknowledged is kept"
+		return "make room on the disk and ask again, or raise max_mib of the settings if that is the bound; what was acknowledged is kept"
 	case errors.Is(err, store.ErrUnknown):
 		return "it may have been stored: ask again, with the same --token if there was one"
 	case errors.As(err, &damaged) && command == "repair":

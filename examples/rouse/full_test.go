@@ -112,3 +112,29 @@ func fill(t *testing.T, path string) {
 		t.Fatalf("filling the disk: %v", err)
 	}
 }
+
+// TestMaxSize: the settings bound the database, and what is refused for that says
+// what to do.
+func TestMaxSize(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "rouse.toml")
+	if err := os.WriteFile(config, []byte("[studio.lab]\ntransport = 'libvirt'\n[store]\nmax_mib = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db := filepath.Join(dir, "rouse.db")
+	var out bytes.Buffer
+	for i := range 2000 {
+		out.Reset()
+		args := []string{"--db", db, "--config", config, "start", "lab", fmt.Sprintf("ws-%d", i), "--reason", strings.Repeat("x", 1000)}
+		if status := run(t.Context(), args, &out, &out); status != 0 {
+			break
+		}
+	}
+	if text := out.String(); !strings.Contains(text, "full") || !strings.Contains(text, "max_mib") {
+		t.Errorf("a full database: %s", text)
+	}
+	if info, err := os.Stat(db); err != nil || info.Size() > 1<<20 {
+		t.Errorf("the database has %d bytes, %v, want a MiB at most", info.Size(), err)
+	}
+}

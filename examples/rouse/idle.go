@@ -98,7 +98,7 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 		why  engine.Waiting
 	}
 	var groups []group
-	count := map[group]int{}
+	count, newest := map[group]int{}, map[group]engine.Explanation{}
 	for op, err := range d.engine.List(ctx, engine.Filter{Active: true}) {
 		if err != nil {
 			return rest, err
@@ -114,15 +114,22 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 		if count[g]++; count[g] == 1 {
 			groups = append(groups, g)
 		}
+		if x.Error != "" && !x.Operation.LastErrorAt.Before(newest[g].Operation.LastErrorAt) {
+			newest[g] = x
+		}
 	}
 	const most = 5
 	var parts []string
 	for i, g := range groups {
 		if i == most {
-			parts = append(parts, fmt.Sprintf("and for %d more reasons", len(groups)-most))
+			parts = append(parts, "and for "+plural(len(groups)-most, "more reason", "more reasons"))
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%d of %s (%s)", count[g], g.lane, reasonText(g.why)))
+		text := reasonText(g.why)
+		if said := newest[g].Error; said != "" {
+			text += ": " + worded(said)
+		}
+		parts = append(parts, fmt.Sprintf("%d of %s (%s)", count[g], g.lane, text))
 	}
 	return idleness{late: strings.Join(parts, ", ")}, nil
 }

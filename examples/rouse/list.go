@@ -27,7 +27,7 @@ func (t *tool) lsCommand() *cobra.Command {
 		Use:   "ls",
 		Short: "List operations, the newest first",
 		Long: `Ls lists operations, the newest first: those that fit all of the flags. On a
-narrow terminal the operations' ids are left out.`,
+narrow terminal the operations' ids are left out, and long names are shortened.`,
 		Example: `  rouse ls --active
   rouse ls --phase FAILED --label show=aurora --json`,
 		Args: words(0),
@@ -86,6 +86,10 @@ func phasesOf(texts []string) ([]fsm.Phase, error) {
 func (t *tool) ls(ctx context.Context, d *desk, f engine.Filter) error {
 	width := t.screen.width(t.screen.out)
 	ids := width == 0 || width >= wide
+	names := []int{0, 1}
+	if ids {
+		names = []int{1, 2}
+	}
 	var rows [][]string
 	listed := false
 	for op, err := range d.engine.List(ctx, f) {
@@ -106,11 +110,11 @@ func (t *tool) ls(ctx context.Context, d *desk, f engine.Filter) error {
 		}
 		rows = append(rows, rowOf(x, ids, time.Now()))
 		if len(rows) >= tablePage {
-			t.screen.table(rows)
+			t.screen.table(rows, names...)
 			rows = nil
 		}
 	}
-	t.screen.table(rows)
+	t.screen.table(rows, names...)
 	return nil
 }
 
@@ -186,7 +190,7 @@ func (t *tool) sessions(ctx context.Context, d *desk, studio string, asked bool)
 		rows = append(rows, sessionRow(k, time.Now()))
 	}
 	if len(rows) > 0 {
-		t.screen.table(append([][]string{{"SESSION", "STATE", "SEEN", "OWNER", "STATUS"}}, rows...))
+		t.screen.table(append([][]string{{"SESSION", "STATE", "SEEN", "OWNER", "STATUS"}}, rows...), 0, 3)
 	}
 	return ctx.Err()
 }

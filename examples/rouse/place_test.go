@@ -88,7 +88,7 @@ func TestNetworkHome(t *testing.T) {
 			t.Errorf("rouse %q: status %d: %s", args, status, text)
 		}
 	}
-	if status, text := rouse("check"); status != 0 || !strings.Contains(text, "1 operations") {
+	if status, text := rouse("check"); status != 0 || !strings.Contains(text, "1 operation,") {
 		t.Errorf("status %d: %s", status, text)
 	}
 	status, text := rouse("--db", filepath.Join(home, "my.db"), "start", "lab", "ws-1")

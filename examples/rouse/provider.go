@@ -13,6 +13,7 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/settings"
+	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 )
@@ -166,6 +167,14 @@ func (p *provider) engine() engine.Config {
 		return engine.Config{}
 	}
 	return p.settings.Engine()
+}
+
+// store is what the settings say of the database, where the command has read them.
+func (p *provider) store() (c bolt.Config) {
+	if p.settings != nil {
+		c.MaxSize = p.settings.StoreSize
+	}
+	return c
 }
 
 func (p *provider) close() {

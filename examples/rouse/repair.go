@@ -108,7 +108,8 @@ func (t *tool) sayRepaired(path string, r bolt.Repaired, dry bool) {
 	if dry {
 		did = "can be mended"
 	}
-	t.screen.say("%s %s (%s): %d operations, %d events", path, did, r.Method, r.Is.Operations, r.Is.Events)
+	t.screen.say("%s %s (%s): %s, %s", path, did, r.Method,
+		plural(r.Is.Operations, "operation", "operations"), plural(r.Is.Events, "event", "events"))
 	switch {
 	case !r.Mended.Forked:
 		t.screen.say("nothing is lost")

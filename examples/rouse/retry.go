@@ -138,7 +138,7 @@ func (t *tool) retryFailed(ctx context.Context, d *desk, f engine.Filter) error 
 		}
 		switch err := t.retry(ctx, d, op); {
 		case err != nil && ctx.Err() != nil:
-			return interrupted(err, fmt.Sprintf("%d operations were queued", queued))
+			return interrupted(err, plural(queued, "operation was", "operations were")+" queued")
 		case err != nil:
 			refused++
 			t.screen.complain("%s: %s", op.Ref, plain(err))

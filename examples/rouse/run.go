@@ -231,7 +231,7 @@ func statusLine(s engine.Stats, now time.Time) string {
 		}
 	}
 	if blocked > 1 {
-		text += fmt.Sprintf("; and %d more lanes", blocked-1)
+		text += "; and " + plural(blocked-1, "more lane", "more lanes")
 	}
 	return text
 }

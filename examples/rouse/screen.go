@@ -58,8 +58,11 @@ func (s *screen) record(v any) {
 	s.write(b.String())
 }
 
-// table prints rows in columns, cut to the terminal's width.
-func (s *screen) table(rows [][]string) {
+// table prints rows in columns, cut to the terminal's width. The columns ids hold
+// names: where a row would be too long, they are shortened first.
+func (s *screen) table(rows [][]string, ids ...int) {
+	width := s.width(s.out)
+	rows = fit(rows, ids, width)
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -67,12 +70,11 @@ func (s *screen) table(rows [][]string) {
 			if i > 0 {
 				_, _ = io.WriteString(w, "\t")
 			}
-			_, _ = io.WriteString(w, clean(cell))
+			_, _ = io.WriteString(w, cell)
 		}
 		_, _ = io.WriteString(w, "\n")
 	}
 	_ = w.Flush()
-	width := s.width(s.out)
 	for line := range strings.Lines(b.String()) {
 		s.write(cut(strings.TrimRight(line, " \n"), width) + "\n")
 	}

@@ -166,6 +166,64 @@ func TestNarrowTerminal(t *testing.T) {
 	}
 }
 
+// TestLongNames: on a narrow terminal long names are shortened, so that what
+// stands behind them, the phase and the reason, is seen; elsewhere they are whole.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	studio, session := "the-animation-department-of-the-north", "workstation-of-the-lighting-team-041"
+	if got := run(t.Context(), []string{"--db", db, "start", studio, session}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	for _, c := range []struct {
+		args  []string
+		width int
+		want  []string
+	}{
+		{[]string{"ls"}, 80, []string{"PHASE", "WHY", "QUEUED", `queued for "rouse run"`, "the-", "-north", "…", "-041"}},
+		{[]string{"ls"}, 60, []string{"PHASE", "WHY", "QUEUED", `queued for "rouse r`, "…", "041"}},
+		{[]string{"ls"}, 110, []string{"OPERATION", "PHASE", "WHY", "QUEUED", `queued for "rouse run"`, "…", "-041"}},
+		{[]string{"events"}, 80, []string{"QUEUED, by ", "…", "-041"}},
+		{[]string{"ls"}, 250, []string{studio, session, "QUEUED"}},
+		{[]string{"ls"}, 0, []string{studio, session, "QUEUED"}},
+		{[]string{"ls", "--json"}, 80, []string{studio, session, "QUEUED"}},
+		{[]string{"events", "--json"}, 80, []string{studio, session, "QUEUED"}},
+	} {
+		var out bytes.Buffer
+		tool := newTool(&out, io.Discard)
+		tool.screen.width = func(io.Writer) int { return c.width }
+		if got := tool.execute(t.Context(), append(c.args, "--db", db)); got != 0 {
+			t.Fatalf("rouse %q: exit status %d", c.args, got)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("rouse %q on %d columns does not show %q:\n%s", c.args, c.width, want, &out)
+			}
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := columns(strings.TrimSuffix(line, "\n")); c.width > 0 && len(c.args) == 1 && n > c.width {
+				t.Errorf("rouse %q on %d columns prints %d: %s", c.args, c.width, n, line)
+			}
+		}
+	}
+}
+
+func TestShortened(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		width int
+		want  string
+	}{
+		{"ws-1", 4, "ws-1"}, {"workstation-041", 8, "wor…-041"}, {"workstation-041", 9, "work…-041"}, {"größe-größe", 8, "grö…röße"},
+		{"日本語日本語", 8, "日…本語"}, {"日本語日本語", 7, "日…本語"}, {"日本語日本語", 6, "日…語"}, {"workstation", 1, "…"},
+	} {
+		if got := shortened(c.name, c.width); got != c.want || columns(got) > c.width {
+			t.Errorf("shortened(%q, %d) = %q, want %q", c.name, c.width, got, c.want)
+		}
+	}
+}
+
 // TestFold: a long text goes on below its beginning, and no word is cut.
 func TestFold(t *testing.T) {
 	t.Parallel()

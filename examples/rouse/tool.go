@@ -176,7 +176,9 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 			return a
 		},
 	}))
-	s, path, err := t.db.open(bolt.Config{Logger: logger}, t.screen.note)
+	db := t.provider.store()
+	db.Logger = logger
+	s, path, err := t.db.open(db, t.screen.note)
 	if err != nil {
 		return err
 	}

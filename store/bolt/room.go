@@ -226,10 +226,10 @@ func (b *batch) refuseStarts(rs []*request) error {
 func (s *Store) fullError(have room, active int) error {
 	left, kept := mib(have.spare+have.growing), mib(reserve(active))
 	if size, err := fileSize(s.path); err == nil && s.config.MaxSize > 0 && s.config.MaxSize-size <= have.growing {
-		return fmt.Errorf("%w: %s may grow to %s (MaxSize), has %s left, and keeps %s so that %d operations can end: prune it, or allow more",
+		return fmt.Errorf("%w: %s may grow to %s (MaxSize), has %s left, and keeps %s so that what is active (%d) can end: prune it, or allow more",
 			store.ErrFull, s.path, mib(s.config.MaxSize), left, kept, active)
 	}
-	err := fmt.Errorf("%w: %s and its disk have %s left, and %s of that are kept so that %d operations can end: make room on the disk, or prune",
+	err := fmt.Errorf("%w: %s and its disk have %s left, and %s of that are kept so that what is active (%d) can end: make room on the disk, or prune",
 		store.ErrFull, s.path, left, kept, active)
 	if have.why != nil {
 		return fmt.Errorf("%w (%w)", err, have.why)
