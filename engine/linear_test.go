@@ -64,17 +64,21 @@ func TestLinearizable(t *testing.T) {
 	}
 }
 
-// TestLinearizableSelf: a server with a bug has a history that shows it.
+// TestLinearizableSelf: a server with a bug has a history that shows it, mostly
+// the first: how requests meet is up to the machine.
 func TestLinearizableSelf(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
 	for _, bug := range []string{forgetful, stale, deaf} {
 		t.Run(bug, func(t *testing.T) {
 			t.Parallel()
-			history := newLinearWorld(t, bug, seed).live(400)
-			if got := porcupine.CheckOperationsTimeout(linearModel, history, time.Minute); got != porcupine.Illegal {
-				t.Errorf("%s, and the history is %s", bug, got)
+			for n := range uint64(10) {
+				history := newLinearWorld(t, bug, seed+n).live(400)
+				if porcupine.CheckOperationsTimeout(linearModel, history, time.Minute) == porcupine.Illegal {
+					return
+				}
 			}
+			t.Errorf("%s, and no history shows it", bug)
 		})
 	}
 }
