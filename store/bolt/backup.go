@@ -33,8 +33,11 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	}
 	defer func() { _ = os.Remove(temp.Name()) }()
 	err = s.view(ctx, func(b buckets) error {
-		_, err := b.tx.WriteTo(interruptible{ctx, s, temp})
-		return err
+		w := &interruptible{ctx: ctx, s: s, f: temp}
+		if _, err := b.tx.WriteTo(w); w.err == nil {
+			return err
+		}
+		return w.err // bbolt keeps only the text
 	})
 	if cerr := temp.Close(); err == nil {
 		err = cerr
@@ -72,13 +75,14 @@ type interruptible struct {
 	ctx context.Context
 	s   *Store
 	f   *os.File
+	err error // why a write failed
 }
 
-func (w interruptible) Write(p []byte) (int, error) {
-	if err := w.s.ready(w.ctx); err != nil {
-		return 0, err
+func (w *interruptible) Write(p []byte) (n int, err error) {
+	if w.err = w.s.ready(w.ctx); w.err == nil {
+		n, w.err = w.f.Write(p)
 	}
-	return w.f.Write(p)
+	return n, w.err
 }
 
 // stampCopy marks a copy as one, and checks it.

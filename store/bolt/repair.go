@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,7 +135,10 @@ func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) 
 	for _, how := range []Method{Rebuild, StepBack, Salvage} {
 		a, err := attemptAt(ctx, path, how, c.Do)
 		switch {
-		case ctx.Err() != nil, errors.Is(err, ErrNewer):
+		case ctx.Err() != nil: // though this copy may be sound
+			_ = os.Remove(a.copy)
+			return out, cmp.Or(err, ctx.Err())
+		case errors.Is(err, ErrNewer):
 			return out, err
 		case err != nil:
 			out.Failed = append(out.Failed, fmt.Sprintf("%s: %v", how, err))
