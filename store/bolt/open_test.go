@@ -87,6 +87,34 @@ func TestWhatIsNoDatabase(t *testing.T) {
 			whole(t, path)
 			setSchema(t, path, schema+1)
 		}, ErrNewer, "schema " + strconv.Itoa(schema+1)},
+		{"a schema that is no number", func(t *testing.T, path string) {
+			whole(t, path)
+			edit(t, path, func(b buckets) error { return b.putMeta(metaSchema, []byte("one")) })
+		}, store.ErrCorrupt, `"one" is no schema`},
+		{"a damaged schema", func(t *testing.T, path string) {
+			whole(t, path)
+			rot(t, path, bucketMeta, []byte(metaSchema))
+		}, store.ErrCorrupt, `bucket "meta" at key "schema"`},
+		{"no store id", func(t *testing.T, path string) {
+			whole(t, path)
+			edit(t, path, func(b buckets) error { return b.meta.Delete([]byte(metaID)) })
+		}, store.ErrCorrupt, "id is missing"},
+		{"a mark of another length of what was pruned", func(t *testing.T, path string) {
+			whole(t, path)
+			edit(t, path, func(b buckets) error { return b.putMeta(metaPruned, []byte("12")) })
+		}, store.ErrCorrupt, "wrong length"},
+		{"no bucket of lanes", func(t *testing.T, path string) {
+			whole(t, path)
+			db, err := bbolt.Open(path, 0o600, nil)
+			if err == nil {
+				err = errors.Join(db.Update(func(tx *bbolt.Tx) error {
+					return errors.Join(tx.DeleteBucket([]byte(bucketLanes)), bearWitness(tx))
+				}), db.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, store.ErrCorrupt, `bucket "lanes": the bucket is missing`},
 		{"a damaged store id", func(t *testing.T, path string) {
 			whole(t, path)
 			rot(t, path, bucketMeta, []byte(metaID))

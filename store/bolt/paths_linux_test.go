@@ -135,3 +135,39 @@ func TestNoFile(t *testing.T) {
 		}
 	})
 }
+
+// TestLongNames: a name that is too long for what stands beside the file is an
+// error of the system that names it, whichever of those it is, and leaves nothing.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	for beside, length := range map[string]int{lockSuffix: 252, suspectSuffix: 248, tempInfix + "1234567890": 245} {
+		t.Run(beside, func(t *testing.T) {
+			t.Parallel()
+			folder := t.TempDir()
+			path := filepath.Join(folder, strings.Repeat("x", length))
+			if _, err := Open(path, Config{}); !errors.Is(err, syscall.ENAMETOOLONG) || !strings.Contains(err.Error(), path) {
+				t.Errorf("a new file: %v", err)
+			}
+			copyTo(t, golden, path)
+			if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil && beside == tempInfix+"1234567890" {
+				t.Fatal(err)
+			}
+			if _, err := Open(path, Config{}); !errors.Is(err, syscall.ENAMETOOLONG) || !strings.Contains(err.Error(), path) {
+				t.Errorf("one that is there: %v", err)
+			}
+			if left, _ := filepath.Glob(path + tempInfix + "*"); len(left) > 0 {
+				t.Errorf("left behind: %q", left)
+			}
+		})
+	}
+}
+
+// TestNoFolder: a folder that cannot be made is the system's error, with its name.
+func TestNoFolder(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/proc/rouse/rouse.db", "/proc/rouse/state/rouse.db"} {
+		if _, err := Open(path, Config{}); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "/proc/rouse") {
+			t.Errorf("Open(%s): %v", path, err)
+		}
+	}
+}
