@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// What once led astray: each test failed before it was mended.
+
+// TestStaleOffsetConfirmsNothing: a failed probe does not confirm a clock that
+// has jumped since the provider's was last heard.
+func TestStaleOffsetConfirmsNothing(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.goRun()
+		b.all([]ID{b.start("ws-0")})
+		b.studio.SetOffline(true)
+		id := b.start("ws-1")
+		b.after(5 * time.Minute)
+		b.skew.Store(int64(30 * 24 * time.Hour))
+		b.after(2 * time.Minute)
+		b.want(id, fsm.Queued, "", 0)
+	})
+}
+
+// TestClockSetBackBeforeLook: and when an answer was lost.
+func TestClockSetBackBeforeLook(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 && c.Ref.SessionID == "ws-1" {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(30 * 24 * time.Hour))
+		b.goRun()
+		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		b.skew.Store(0)
+		b.after(2 * time.Hour)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestClockSetRightBetweenSendAndLook: the session was started and stopped by
+// hand while the clock was fast; by the right clock its startedAt looks earlier
+// than the send.
+func TestClockSetRightBetweenSendAndLook(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(20 * time.Minute))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.skew.Store(0)
+		b.after(6 * time.Hour)
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}
+
+// TestClockSetRightBetweenRuns: likewise, but it was set right while nothing ran,
+// so that nobody saw it jump. A send that lies in the future tells.
+func TestClockSetRightBetweenRuns(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.restart()
+		b.skew.Store(0)
+		b.goRun()
+		b.after(6 * time.Hour)
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}
+
+// TestClockBehindInTheNextRun: the clock was right at the send, and the next Run
+// begins with one that is behind: by the provider's date the send seemed to be
+// later than the startedAt that it brought about.
+func TestClockBehindInTheNextRun(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
+	}}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.restart()
+		b.after(time.Hour)
+		b.skew.Store(-int64(20 * time.Minute))
+		b.goRun()
+		b.after(6 * time.Hour)
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}
+
+// TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
+// slept before the look. No clock was set: the token is still remembered.
+func TestSleepBeforeTheLook(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		b.skew.Store(int64(3 * time.Hour))
+		b.after(10 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
+// TestRetryAfterAfterWrongClock: a stored Retry-After of a clock that was ahead
+// does not hide a new one.
+func TestRetryAfterAfterWrongClock(t *testing.T) {
+	var n atomic.Int64
+	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
+		if n.Add(1) <= 2 {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(24 * time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(time.Second)
+		b.skew.Store(0)
+		b.after(5 * time.Minute)
+		b.wantWaiting(id, Throttled)
+		if n := b.wire.starts.Load(); n != 2 {
+			t.Errorf("%d starts within minutes of a Retry-After of ten", n)
+		}
+	})
+}
+
+// TestNoSecondSendWithinTheTimeout: whatever made the look come early.
+func TestNoSecondSendWithinTheTimeout(t *testing.T) {
+	t.Parallel()
+	j := lookJudge()
+	j.traits = transport.Traits{Repeat: transport.ByState, StaleFor: time.Second}
+	j.clock = clock{known: true, error: time.Second / 2}
+	j.a.at = epoch.Add(1500 * time.Millisecond)
+	j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
+	j.decide()
+	if want := j.op.LastSentAt.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
+		t.Errorf("resend %v %v after the first send; want another look at %v", j.resend, j.a.at.Sub(j.op.LastSentAt), want)
+	}
+}
+
+// TestNoSecondSendByTheClockOfAnotherRun: by that clock the send was half an hour
+// ago. All that is known of it is that this Run began ten seconds ago.
+func TestNoSecondSendByTheClockOfAnotherRun(t *testing.T) {
+	t.Parallel()
+	j := lookJudge()
+	j.traits = transport.Traits{Repeat: transport.Never, StaleFor: time.Second}
+	j.clock = clock{known: true, error: time.Second / 2}
+	j.began = j.a.at.Add(-10 * time.Second)
+	j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
+	j.decide()
+	if want := j.began.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
+		t.Errorf("resend %v, ten seconds into this Run; want another look at %v, and it is %v", j.resend, want, j.op.DueAt)
+	}
+}

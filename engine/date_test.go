@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// What once led astray: each test failed before it was mended.
+
+// TestOwnStartIsNotSeenBefore: the first send took effect and its answer was
+// lost; the session was stopped. By token the engine sends again, and the answer
+// to that is lost too. When the token is forgotten, the startedAt of its own
+// first send must not count as one from before.
+func TestOwnStartIsNotSeenBefore(t *testing.T) {
+	var blind atomic.Bool
+	cfg := studio.Config{TokenMemory: time.Hour, Intercept: func(c studio.Call) studio.Fault {
+		if blind.Load() {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Internal}}
+		}
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth <= 2}
+	}}
+	scenario(t, cfg, Config{}, func(b *bench) {
+		b.goRun()
+		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		for starts := b.wire.starts.Load(); b.wire.starts.Load() == starts; {
+			b.after(time.Second) // until it is sent again
+		}
+		blind.Store(true)
+		b.after(2 * time.Hour)
+		blind.Store(false)
+		b.all([]ID{id})
+		b.want(id, fsm.Failed, store.Ambiguous, 1)
+	})
+}
+
+// dated is a provider whose dates are off.
+type dated struct {
+	*wire
+	off *atomic.Int64
+}
+
+func (d dated) Get(ctx context.Context, ref Ref) (transport.Session, error) {
+	s, err := d.wire.Get(ctx, ref)
+	s.Date = s.Date.Add(time.Duration(d.off.Load()))
+	return s, err
+}
+
+func (d dated) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	s, err := d.wire.Start(ctx, in)
+	s.Date = s.Date.Add(time.Duration(d.off.Load()))
+	return s, err
+}
+
+// BatchGet leaves the looks to Get.
+func (d dated) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, error) {
+	out := make([]transport.Result, len(refs))
+	for i, ref := range refs {
+		out[i].Session, out[i].Err = d.Get(ctx, ref)
+	}
+	return out, nil
+}
+
+// TestProviderClockSetBack: the provider's clock was ahead when a start was sent
+// whose answer was lost, and is right by the time of the look. The session that it
+// started, and that somebody stopped since, is not started again as one that had
+// been started before the send.
+func TestProviderClockSetBack(t *testing.T) {
+	for _, off := range []time.Duration{24 * time.Hour, 200 * 365 * 24 * time.Hour} {
+		t.Run(off.String(), func(t *testing.T) {
+			var ahead atomic.Int64
+			ahead.Store(int64(off))
+			scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+				return studio.Fault{Lost: c.Action == studio.Start && c.Ref.SessionID == "ws-1"}
+			}}, Config{}, func(b *bench) {
+				b.close()
+				b.open(dated{&b.wire, &ahead})
+				b.goRun()
+				b.all([]ID{b.start("ws-0")})
+				id := b.start("ws-1")
+				b.after(2 * time.Second)
+				if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+					t.Fatal(err)
+				}
+				b.studio.SetOffline(true)
+				ahead.Store(0)
+				b.after(10 * time.Minute) // the token is forgotten
+				b.studio.SetOffline(false)
+				b.all([]ID{id})
+				if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+					t.Errorf("%s (%s) %s, started %d times", op.Phase, op.Reason, op.LastError, b.studio.Effects(op.Ref))
+				}
+			})
+		})
+	}
+}
+
+// slowWay lets requests for one session take their time to the provider, so that
+// the dates of its answers are later than the middle of the calls.
+type slowWay struct{ *wire }
+
+func (w slowWay) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+	w.wait(in.Ref)
+	return w.wire.Start(ctx, in)
+}
+
+func (w slowWay) Get(ctx context.Context, ref Ref) (transport.Session, error) {
+	w.wait(ref)
+	return w.wire.Get(ctx, ref)
+}
+
+func (slowWay) wait(ref Ref) {
+	if ref.SessionID == "ws-0" {
+		time.Sleep(8 * time.Second)
+	}
+}
+
+// TestSlowDateDatesNoSend: a provider's date that took seconds does not say when
+// a send set out on its clock: the startedAt of that send seemed to be older than
+// it, and a session that was stopped by hand was started again.
+func TestSlowDateDatesNoSend(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Second, Boot: time.Second, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Ref.SessionID == "ws-1"}
+	}}, Config{}, func(b *bench) {
+		b.close()
+		b.open(slowWay{&b.wire})
+		b.goRun()
+		b.start("ws-0")
+		b.after(8*time.Second + time.Millisecond)
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.after(6 * time.Hour)
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unicode"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// What once led astray: each test failed before it was mended.
+
+// slowHead lets a waiter leave while the herald begins.
+type slowHead struct{ store.Store }
+
+func (s slowHead) Head(ctx context.Context) (store.Cursor, error) {
+	select {
+	case <-time.After(10 * time.Millisecond):
+		return s.Store.Head(ctx)
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// TestWaitIsNotToldOfAnothersContext: one waiter leaves as another comes.
+func TestWaitIsNotToldOfAnothersContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := bolt.Open(t.TempDir()+"/rouse.db", bolt.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		e, err := New(slowHead{s}, studio.New(studio.Config{Any: true}), Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		r, err := e.Start(t.Context(), Request{Ref: Ref{StudioID: "a", SessionID: "b"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone, leave := context.WithCancel(t.Context())
+		go e.Wait(gone, r.Operation.ID)
+		time.Sleep(time.Millisecond)
+		leave()
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		if _, err = e.Wait(ctx, r.Operation.ID); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Wait = %v, want its own context's end", err)
+		}
+		e.herald.mu.Lock()
+		defer e.herald.mu.Unlock()
+		if n := len(e.herald.subs); n != 0 {
+			t.Errorf("%d subscriptions are left", n)
+		}
+	})
+}
+
+// TestExplainNextOfSlowLook: looks that are far apart are said to be.
+func TestExplainNextOfSlowLook(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start {
+			return studio.Fault{Lost: true}
+		}
+		return studio.Fault{Err: &transport.Error{Kind: transport.Conflict}}
+	}}, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(10 * time.Minute)
+		x := b.wantWaiting(id, Conflict)
+		said := x.Next
+		looks := b.wire.looks.Load()
+		b.after(said.Sub(b.now()) - time.Second)
+		if b.wire.looks.Load() != looks {
+			t.Error("it was looked at before the time that was said")
+		}
+		b.after(3 * time.Second)
+		if b.wire.looks.Load() == looks {
+			t.Error("it was not looked at when that was said")
+		}
+	})
+}
+
+// TestExplainNextAfterWrongClock: nor is a time of a clock that was ahead told as
+// the next step, which was pulled in long ago.
+func TestExplainNextAfterWrongClock(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Err: &transport.Error{Kind: transport.Conflict}}
+	}}, Config{}, func(b *bench) {
+		b.skew.Store(int64(9 * time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(10 * time.Second)
+		b.skew.Store(0)
+		b.after(30 * time.Minute)
+		if x := b.wantWaiting(id, Conflict); x.Next.Sub(b.now()) > 2*time.Minute {
+			t.Errorf("the next step is said to be in %v: %s", x.Next.Sub(b.now()), x.Text)
+		}
+	})
+}
+
+// TestSessionsOfOneThatCannotList: what operations know must do, behind a Mux
+// too.
+func TestSessionsOfOneThatCannotList(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		var m transport.Mux
+		m.Handle("*", &stale{})
+		b.close()
+		b.open(&m)
+		b.start("ws-1")
+		n := 0
+		for k, err := range b.Sessions(b.Context(), "studio") {
+			if n++; err != nil || k.Live || k.Session.SessionID != "ws-1" {
+				t.Errorf("%+v, %v; want what is known", k, err)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d sessions, want one", n)
+		}
+	})
+}
+
+// TestStateWithoutBounds: a provider's state may be any text, and is stored and
+// told as it is: of one that is not known only the beginning, on one line.
+func TestStateWithoutBounds(t *testing.T) {
+	state := fsm.State("MELTING\x1b[2J\r\n" + strings.Repeat("é", 1<<19))
+	melting := &transport.Session{Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, State: state}
+	scenario(t, studio.Config{Boot: time.Hour}, Config{Budget: 5 * time.Minute}, func(b *bench) {
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(time.Second)
+		b.studio.Put(*melting)
+		b.all([]ID{id})
+		told := []fsm.State{b.op(id).Session}
+		for ev, err := range b.Events(b.Context(), "") {
+			if err != nil {
+				b.Fatal(err)
+			}
+			told = append(told, ev.Session)
+		}
+		for _, s := range told {
+			if len(s) > maxState+len("…") || strings.ContainsFunc(string(s), unicode.IsControl) {
+				t.Errorf("a state of %d bytes: %.80q", len(s), s)
+			}
+		}
+		if got := b.op(id).Session; !strings.HasPrefix(string(got), "MELTING [2J  éé") {
+			t.Errorf("the state is told as %q", got)
+		}
+		if text := b.op(id).LastError; len(text) > 2*maxError || strings.ContainsFunc(text, unicode.IsControl) {
+			t.Errorf("an error of %d bytes: %.80q", len(text), text)
+		}
+	})
+}

@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// What once led astray: each test failed before it was mended.
+
+// stale shows a deleted session once, then takes its time.
+type stale struct{ gets atomic.Int64 }
+
+func (s *stale) Start(_ context.Context, in transport.StartInput) (transport.Session, error) {
+	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
+}
+
+func (s *stale) Get(_ context.Context, ref Ref) (transport.Session, error) {
+	if s.gets.Add(1) == 1 {
+		return transport.Session{Ref: ref, State: fsm.Deleted}, nil
+	}
+	time.Sleep(5 * time.Second)
+	return transport.Session{Ref: ref, State: fsm.Ready}, nil
+}
+
+// TestEndAndFactAreFencedTogether: somebody changes the operation while an
+// answer that brings both an end and a fact is on its way.
+func TestEndAndFactAreFencedTogether(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		s := &stale{}
+		b.close()
+		b.open(s)
+		b.goRun()
+		id := b.start("ws-1")
+		for s.gets.Load() < 2 {
+			b.after(100 * time.Millisecond)
+		}
+		if err := b.RetryNow(b.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		b.after(time.Minute)
+		var got []string
+		for ev := range b.Events(b.Context(), "") {
+			got = append(got, string(ev.To)+" "+string(ev.Reason))
+		}
+		want := []string{"QUEUED ", "STARTING ", "STARTING unexpected_state", "STARTING unexpected_state", "SUCCEEDED "}
+		if len(got) < 4 || got[len(got)-1] != "SUCCEEDED " {
+			t.Errorf("the feed says %q, want about %q", got, want)
+		}
+	})
+}
+
+// faulty is a store whose Apply fails as told.
+type faulty struct {
+	store.Store
+	keep atomic.Bool // the next one that starts an operation is kept, and unknown
+	full atomic.Bool
+}
+
+func (f *faulty) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+	if f.full.Load() {
+		return nil, store.ErrFull
+	}
+	for _, c := range cs {
+		for _, ev := range c.Events {
+			if ev.To == fsm.Starting && f.keep.CompareAndSwap(true, false) {
+				_, _ = f.Store.Apply(ctx, cs)
+				return nil, store.ErrUnknown
+			}
+		}
+	}
+	return f.Store.Apply(ctx, cs)
+}
+
+// onFaulty puts the bench on a store that can fail.
+func onFaulty(b *bench) *faulty {
+	f := &faulty{}
+	b.wrap = func(under store.Store) store.Store { f.Store = under; return f }
+	b.restart()
+	return f
+}
+
+// TestKeptCommitOfUnknownOutcome: what was stored is not stored again.
+func TestKeptCommitOfUnknownOutcome(t *testing.T) {
+	for name, lose := range map[string]bool{"start": false, "look": true} {
+		t.Run(name, func(t *testing.T) {
+			cfg := studio.Config{Boot: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+				return studio.Fault{Lost: lose && c.Action == studio.Start}
+			}}
+			scenario(t, cfg, Config{}, func(b *bench) {
+				f := onFaulty(b)
+				f.keep.Store(true)
+				id := b.start("ws-1")
+				b.goRun()
+				b.after(10 * time.Minute)
+				b.want(id, fsm.Succeeded, "", 1)
+				n := 0
+				for ev := range b.Events(b.Context(), "") {
+					if ev.To == fsm.Starting {
+						n++
+					}
+				}
+				if n != 1 || f.keep.Load() {
+					t.Errorf("%d events say STARTING, want one", n)
+				}
+			})
+		})
+	}
+}
+
+// TestFullWhileDraining: the store has no space when Run ends; the same engine
+// runs again when it has.
+func TestFullWhileDraining(t *testing.T) {
+	scenario(t, studio.Config{Latency: 2 * time.Second}, Config{}, func(b *bench) {
+		f := onFaulty(b)
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(time.Second)
+		f.full.Store(true)
+		b.after(3 * time.Second)
+		b.wantWaiting(id, StoreFull)
+		b.end()
+		f.full.Store(false)
+		b.goRun()
+		b.after(10 * time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}

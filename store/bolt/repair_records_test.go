@@ -1,0 +1,117 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"reflect"
+	"testing"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestRepairRecords mends what no page shows: records that are not as they were
+// written, and rows that lead elsewhere.
+func TestRepairRecords(t *testing.T) {
+	t.Parallel()
+	data, want := sample(t, 100)
+	var some store.Operation // with a token of its own, and active
+	for _, e := range want.events {
+		if o := want.ops[e.Operation]; o.ClientToken != string(o.ID) && o.Active() {
+			some = o
+		}
+	}
+	key, _ := parseID(some.ID)
+	last := want.events[len(want.events)-1].Seq
+	for _, c := range []struct {
+		name string
+		do   func(b buckets) error
+		lost []Loss // without their details
+		old  bool   // old pages hold what was there before
+	}{
+		{"a row of a token", func(b buckets) error { return rotRow(b.tokens, []byte(some.ClientToken)) }, nil, false},
+		{"a missing token", func(b buckets) error { return b.tokens.Delete([]byte(some.ClientToken)) }, nil, false},
+		{"an operation", func(b buckets) error { return rotRow(b.ops, key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}}, false},
+		{"a missing operation", func(b buckets) error { return b.ops.Delete(key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}, {}}, false},
+		{"an event", func(b buckets) error { return rotRow(b.events, seqKey(last-7)) }, []Loss{{First: last - 7, Last: last - 7}}, false},
+		{"the last event", func(b buckets) error { return rotRow(b.events, seqKey(last)) }, []Loss{{First: last, Last: last}}, false},
+		{"missing events", func(b buckets) error {
+			return errors.Join(b.events.Delete(seqKey(last-7)), b.events.Delete(seqKey(last-6)))
+		}, []Loss{{First: last - 7, Last: last - 6}}, false},
+		{"a lane", func(b buckets) error { return rotRow(b.lanes, []byte("lab")) }, []Loss{{Lane: "lab"}}, false},
+		{"an event that an old page has", func(b buckets) error { return rotRow(b.events, seqKey(last-7)) }, nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			path, method := writeTemp(t, data), Rebuild
+			spoil(t, path, c.do)
+			if c.old {
+				method = Salvage
+			} else {
+				spoil(t, path, func(buckets) error { return nil }) // no step back leads to before it
+				d, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				writeAll(t, path, scrub(t, d))
+			}
+			r, err := Repair(t.Context(), path, RepairConfig{})
+			if err != nil || r.Method != method || len(r.Was.Problems) == 0 || r.Mended.Forked != (c.lost != nil) {
+				t.Fatalf("by %q, of %v, %+v, %v", r.Method, r.Was.Problems, r.Mended, err)
+			}
+			got := append([]Loss(nil), r.Mended.Lost...)
+			for i := range got {
+				got[i].Detail = ""
+			}
+			if !reflect.DeepEqual(got, c.lost) {
+				t.Errorf("lost %v, want %v", r.Mended.Lost, c.lost)
+			}
+			s := openTest(t, path, Config{noSync: true})
+			now, err := contentOf(t, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			clean(t, s)
+			if c.lost == nil {
+				if d := now.differs(want); d != "" {
+					t.Error(d)
+				}
+				return
+			}
+			judgeRepaired(t, want, now, r.Mended, 1)
+			for _, l := range c.lost {
+				for seq := l.First; seq != 0 && seq <= l.Last; seq++ {
+					e := now.events[seq-now.events[0].Seq]
+					if e.Seq != seq || e.Reason != store.Rotten || e.Operation != "" {
+						t.Errorf("the place of event %d is held by %+v", seq, e)
+					}
+				}
+			}
+		})
+	}
+}
+
+// scrub is an image without what old pages held.
+func scrub(t testing.TB, data []byte) []byte {
+	t.Helper()
+	data = bytes.Clone(data)
+	metas, _, err := readMetas(bytes.NewReader(data))
+	if err != nil || len(metas) != 2 {
+		t.Fatal(err)
+	}
+	img := snapshot{data: data, pageSize: int(metas[0].pageSize)}
+	for id, free := range findInUse(img, metas[0]).free {
+		if free && id != int(metas[0].freelist) && id >= 2 {
+			clear(data[id*img.pageSize : (id+1)*img.pageSize])
+		}
+	}
+	return data
+}
+
+func rotRow(b *bbolt.Bucket, key []byte) error {
+	v := append([]byte(nil), b.Get(key)...)
+	v[len(v)/2] ^= 4
+	return b.Put(key, v)
+}
