@@ -184,3 +184,67 @@ func TestNoSecondSendByTheClockOfAnotherRun(t *testing.T) {
 		t.Errorf("resend %v, ten seconds into this Run; want another look at %v, and it is %v", j.resend, want, j.op.DueAt)
 	}
 }
+
+// tokenless is a provider that knows no token again.
+type tokenless struct{ *wire }
+
+func (w tokenless) Traits(ref Ref) transport.Traits {
+	tr := w.wire.Traits(ref)
+	tr.Repeat = transport.Never
+	return tr
+}
+
+// TestClockAheadAtTheFirstSend: the clock was ahead when a Run sent for the first
+// time, and was set right before the next Run, which sees the session that this
+// brought about, and that somebody has stopped since. By the time of the send, it
+// was started long before.
+func TestClockAheadAtTheFirstSend(t *testing.T) {
+	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: func(c studio.Call) studio.Fault {
+		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
+	}}, Config{}, func(b *bench) {
+		provider := tokenless{&b.wire}
+		b.close()
+		b.open(provider)
+		b.skew.Store(int64(8 * time.Minute))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Second)
+		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
+			t.Fatal(err)
+		}
+		b.close()
+		b.open(provider)
+		b.skew.Store(0)
+		b.after(10 * time.Minute)
+		b.goRun()
+		b.all([]ID{id})
+		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		}
+	})
+}
+
+// TestFirstSendIsLost: the first send of a Run came to nothing, and the host died.
+// The next Run knows that a session that had been started before was not started
+// by it.
+func TestFirstSendIsLost(t *testing.T) {
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		provider := tokenless{&b.wire}
+		b.close()
+		b.open(provider)
+		id := b.start("ws-1")
+		b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.Stopped, StartedAt: b.now().Add(-time.Hour)})
+		b.goRun()
+		b.after(2 * time.Second)
+		b.close()
+		b.open(provider)
+		b.goRun()
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}

@@ -214,7 +214,7 @@ func (r *run) noticeJump() {
 		r.began = r.began.Add(jump)
 	}
 	for _, l := range r.lanes {
-		l.clock = clock{}
+		l.clock, l.asked = clock{}, false
 		if jump < 0 {
 			l.setBack(jump)
 		}

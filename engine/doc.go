@@ -67,6 +67,13 @@
 // neither sent nor ended until a provider's date confirms the clock, or ten
 // minutes have passed.
 //
+// Whether a session that a look shows STOPPED was started before or after a send
+// is told by the provider's clock, as it was known at the send. What an earlier
+// Run dated by its own clock only is not believed: where no token helps, such a
+// start ends as ambiguous. So a Run looks once before it sends anything to a
+// provider that remembers no token: where its answers carry a date, nothing is lost
+// by that.
+//
 // The budget of a boot counts the time in which this Run could look: it stands
 // still while the lane is closed, and what passed before Run began does not
 // count. (Counting that time would end boots that nobody saw fail, and keeping

@@ -14,15 +14,22 @@ import (
 
 // What once led astray: each test failed before it was mended.
 
-// stale shows a deleted session once, then takes its time.
-type stale struct{ gets atomic.Int64 }
+// stale shows a deleted session once after a start, then takes its time.
+type stale struct {
+	gets    atomic.Int64
+	started atomic.Bool
+}
 
 func (s *stale) Start(_ context.Context, in transport.StartInput) (transport.Session, error) {
+	s.started.Store(true)
 	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
 }
 
 func (s *stale) Get(_ context.Context, ref Ref) (transport.Session, error) {
-	if s.gets.Add(1) == 1 {
+	switch {
+	case !s.started.Load():
+		return transport.Session{Ref: ref, State: fsm.Stopped}, nil
+	case s.gets.Add(1) == 1:
 		return transport.Session{Ref: ref, State: fsm.Deleted}, nil
 	}
 	time.Sleep(5 * time.Second)

@@ -28,6 +28,7 @@ type lane struct {
 	outages          []span // the past ones, the oldest first
 	silent           int    // time-outs and cut connections in a row
 	clock            clock
+	asked            bool // for that clock, whether or not it was told
 
 	quiet bool      // it was idle when the dispatcher swept last
 	next  time.Time // when the dispatcher looks at it again

@@ -187,8 +187,11 @@ func (j *judge) remembered() bool {
 		return false
 	}
 	arrives := now.Add(j.cfg.Timeout)
-	return j.traits.Repeat == transport.ByToken && arrives.Before(sent.Add(j.traits.TokenMemory))
+	return remembers(j.traits) && arrives.Before(sent.Add(j.traits.TokenMemory))
 }
+
+// remembers reports that a provider knows tokens again, for a time that is known.
+func remembers(t transport.Traits) bool { return t.Repeat == transport.ByToken && t.TokenMemory > 0 }
 
 // doubtful reports that the answer may show the past, and arranges another
 // look: after a send, a bad state counts only if it is later than what the send

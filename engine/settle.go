@@ -26,9 +26,7 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 	if op.Sent == store.SentAccepted {
 		pending = op.AcceptedAt
 	}
-	// A send of an earlier Run was dated by that Run's clock. Nobody saw what
-	// became of it since, so that the provider's must agree with it now.
-	same := !op.SentAt.Before(r.began) || l.clock.known && l.clock.offset.Abs() < agrees
+	same := !op.SentAt.Before(r.began) // else it was dated by another Run's clock, and nobody knows how right that was
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
 		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],

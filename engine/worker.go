@@ -17,6 +17,9 @@ import (
 // one call where there are several.
 func (r *run) send(l *lane, ops []store.Operation) {
 	defer r.finished(&l.sending)
+	if r.ask(l, ops) {
+		return
+	}
 	ready, held := make([]store.Operation, 0, len(ops)), []store.Operation(nil)
 	for _, op := range ops {
 		switch ok, hold := r.fresh(l, op); {
@@ -30,6 +33,23 @@ func (r *run) send(l *lane, ops []store.Operation) {
 	if len(ready) > 0 {
 		r.mark(l, ready)
 	}
+}
+
+// ask looks once for the date of a provider that remembers no token, before
+// anything is sent to it, and reports that it did; the operations' turn comes again
+// at once. Should their sends' answers be lost, nothing else tells whether a
+// startedAt is earlier: a later Run cannot know how right our clock is now.
+func (r *run) ask(l *lane, ops []store.Operation) bool {
+	r.mu.Lock()
+	asked := l.asked || l.clock.known || remembers(transport.TraitsOf(r.e.transport, ops[0].Ref))
+	l.asked = true
+	r.mu.Unlock()
+	if asked {
+		return false
+	}
+	r.get(l, ops[0], false)
+	r.release(ops...)
+	return true
 }
 
 // fresh reports that an operation may be sent now; if not, it is dealt with, or
