@@ -348,9 +348,13 @@ func (j *simJudge) changed(l *simLife, was []store.Operation, cs []store.Change,
 	}
 }
 
+// unnoticed is the longest jump of the wall clock that puts its word in no doubt:
+// see Time in the engine's documentation.
+const unnoticed = 5 * time.Minute
+
 // ended compares an end with the truth. mu must be held.
 func (j *simJudge) ended(l *simLife, o *simOp, op store.Operation, now time.Time, state simState, ready bool) {
-	early := func(truth time.Time) bool { return !o.odd && now.Before(truth.Add(-2*time.Minute)) }
+	early := func(truth time.Time) bool { return !o.odd && now.Before(truth.Add(-unnoticed)) }
 	mine := state.by == op.ClientToken && (state.state == fsm.Ready || state.state == fsm.StartInProgress)
 	switch {
 	case op.Phase == fsm.Succeeded && !ready:

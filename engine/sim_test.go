@@ -48,6 +48,7 @@ var keptSeeds = []struct {
 	{880165, "a start accepted by a clock that was behind, and a read of the past in the next Run: a false returned_to_stopped"},
 	{3000391, "a clock that was behind at the end of a Run had moved a boot back: given up by the next"},
 	{5000074, "a clock that had been ahead was said to have shown what it never did: a lost answer became ambiguous"},
+	{6001946, "the judge took a clock that went ahead by three minutes, which is believed, for one in doubt"},
 	{20261136, "a date that came slowly dated a send: two effects"},
 	{20261144, "a Run with a wrong clock judged by it when the last one had sent: two effects"},
 }
