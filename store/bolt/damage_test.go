@@ -115,6 +115,49 @@ func TestRottenWhileOpen(t *testing.T) {
 	}
 }
 
+// TestOtherEvents: a record in the feed that is whole, and is no event of this
+// version, holds its place as a damaged one does; a place that is empty is damage
+// of the feed.
+func TestOtherEvents(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	for i := range 6 {
+		put(t, s, numbered(i))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := func(b buckets, seq uint64, change func(v []byte) []byte) error {
+		v, ok := unseal(seqKey(seq), b.events.Get(seqKey(seq)))
+		if !ok {
+			return errors.New("the sample is damaged")
+		}
+		return b.events.Put(seqKey(seq), seal(seqKey(seq), change(append([]byte(nil), v...))))
+	}
+	edit(t, path, func(b buckets) error {
+		return errors.Join(
+			other(b, 1, func(v []byte) []byte { v[0] = eventFormat + 1; return v }),
+			other(b, 2, func(v []byte) []byte { return v[:eventHead-1] }),
+			other(b, 3, func(v []byte) []byte { return append(v[:eventHead:eventHead], 0xa0) }), // an empty map
+			b.events.Delete(seqKey(5)))
+	})
+	s = openTest(t, path, Config{noSync: true})
+	events, err := s.Events(t.Context(), "", 4)
+	if err != nil || len(events) != 4 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	for i, ev := range events {
+		if rotten := ev.Reason == store.Rotten; ev.Seq != uint64(i+1) || rotten != (i < 3) {
+			t.Errorf("event %d: %+v", i+1, ev)
+		}
+	}
+	var ce *CorruptError
+	if _, err := s.Events(t.Context(), events[3].Cursor, 4); !errors.As(err, &ce) || ce.Key != "5" || ce.Path != path {
+		t.Errorf("behind a gap: %v, want that event 5 is missing", err)
+	}
+}
+
 // TestCheckSees plants what no checksum shows.
 func TestCheckSees(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
 )
 
 // fuse is a context that ends when it was looked at so many times.
@@ -38,7 +41,8 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true})
-	for i := range 3 * pageSize {
+	const n = pageSize + 50 // so that there is a second look
+	for i := range n {
 		put(t, s, numbered(i))
 	}
 	folder := t.TempDir()
@@ -68,8 +72,8 @@ func TestInterrupted(t *testing.T) {
 	interrupt("Backup", 1000, func(ctx context.Context) error { return s.Backup(ctx, backup) })
 	interrupt("Check", 1000, func(ctx context.Context) error { _, err := s.Check(ctx); return err })
 	interrupt("List", 1000, func(ctx context.Context) error { _, err := listed(ctx, s); return err })
-	if n := clean(t, s); n != 3*pageSize {
-		t.Errorf("%d operations, want %d", n, 3*pageSize)
+	if got := clean(t, s); got != n {
+		t.Errorf("%d operations, want %d", got, n)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -88,4 +92,54 @@ func TestInterrupted(t *testing.T) {
 		return err
 	})
 	clean(t, openTest(t, path, Config{noSync: true}))
+}
+
+// TestInterruptedWaits: a call whose context ends while the committer is busy with
+// another waits no longer, and what it asked for may be stored even so; a claim
+// whose context has ended takes nothing.
+func TestInterruptedWaits(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	put(t, s, "before")
+	busy, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		done <- s.commit(t.Context(), 1, func(*batch) error {
+			close(busy)
+			<-goOn
+			return nil
+		})
+	}()
+	<-busy
+	ctx, end := context.WithCancel(t.Context())
+	waited := make(chan error)
+	o := testOp("late")
+	go func() {
+		_, err := s.Enqueue(ctx, []store.Operation{o})
+		waited <- err
+	}()
+	for asked := false; !asked; time.Sleep(time.Millisecond) { // until it waits in the queue
+		s.queue.mu.Lock()
+		asked = len(s.queue.waiting) > 0
+		s.queue.mu.Unlock()
+	}
+	end()
+	if err := <-waited; !errors.Is(err, context.Canceled) {
+		t.Errorf("Enqueue: %v, want that its context ended", err)
+	}
+	room := store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 9}}}
+	for looks := range 2 { // before it takes something, and when it reads that
+		if c, err := s.Claim(burning(t.Context(), looks), room); !errors.Is(err, context.Canceled) || len(c.Operations) > 0 {
+			t.Errorf("Claim: %+v, %v", c, err)
+		}
+	}
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if rs, err := s.Enqueue(t.Context(), []store.Operation{o}); err != nil || rs[0].Created {
+		t.Errorf("asked again: %+v, %v; it was to be stored", rs, err)
+	}
+	if c, err := s.Claim(t.Context(), room); err != nil || len(c.Operations) != 2 {
+		t.Errorf("claimed %d, %v, want both", len(c.Operations), err)
+	}
 }

@@ -1,16 +1,20 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store"
 )
 
 // TestWalkFitsBbolt: whatever bbolt writes, puts and removals at random in
@@ -116,4 +120,60 @@ func same(met, want map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// TestDamagedPages damages a page in each way that bbolt would trust, and that no
+// reading may follow: Verify says which page, and what is wrong with it.
+func TestDamagedPages(t *testing.T) {
+	t.Parallel()
+	images, _ := history(t, 400)
+	sound := images[len(images)-1]
+	order := binary.NativeEndian
+	first := func(kind uint16) uint64 { return pagesOf(t, sound, kind)[0] }
+	metas, _, err := readMetas(bytes.NewReader(sound))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := uint64(metas[0].pageSize)
+	top, branch, list := metas[0].root, first(pageBranch), metas[0].freelist
+	below := order.Uint64(sound[branch*size+pageHeader+8:]) // what the branch leads to
+	bucket := func(page []byte) []byte {                    // of the first bucket in the top page
+		e := page[pageHeader:]
+		at := pageHeader + order.Uint32(e[4:]) + order.Uint32(e[8:])
+		return page[at:]
+	}
+	for _, c := range []struct {
+		name string
+		page uint64
+		do   func(page []byte)
+		says string
+	}{
+		{"another's number", branch, func(p []byte) { order.PutUint64(p, branch+1) }, fmt.Sprintf("page %d says that it is page %d", branch, branch+1)},
+		{"of no kind", branch, func(p []byte) { order.PutUint16(p[8:], 0x40) }, fmt.Sprintf("page %d is of kind 0x40", branch)},
+		{"more elements than fit", below, func(p []byte) { order.PutUint16(p[10:], 0xffff) }, fmt.Sprintf("page %d says that it holds 65535 elements", below)},
+		{"no element", below, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d does not begin with the key that leads to it", below)},
+		{"leads nowhere", branch, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d", branch)},
+		{"leads outside", branch, func(p []byte) { order.PutUint64(p[pageHeader+8:], 1<<40) }, fmt.Sprintf("page %d", uint64(1)<<40)},
+		{"leads to itself", branch, func(p []byte) { order.PutUint64(p[pageHeader+8:], branch) }, fmt.Sprintf("page %d", branch)},
+		{"a key outside", branch, func(p []byte) { order.PutUint32(p[pageHeader+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
+		{"runs on behind the end", branch, func(p []byte) { order.PutUint32(p[12:], 1<<30) }, fmt.Sprintf("behind page %d", branch)},
+		{"a bucket cut short", top, func(p []byte) { order.PutUint32(p[pageHeader+12:], bucketHeader-1) }, "a bucket is cut short"},
+		{"a small bucket that is no page", top, func(p []byte) { clear(bucket(p)[:8]); order.PutUint32(p[pageHeader+12:], bucketHeader) }, "a bucket is not a page"},
+		{"more free pages than it lists", list, func(p []byte) { order.PutUint16(p[10:], 0xfffe) }, fmt.Sprintf("page %d says that it lists 65534 free pages", list)},
+		{"a page that is used listed as free", list, func(p []byte) { order.PutUint16(p[10:], 1); order.PutUint64(p[pageHeader:], below) }, "as free"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			data := bytes.Clone(sound)
+			c.do(data[c.page*size:][:size])
+			path := writeTemp(t, data)
+			r, err := Verify(t.Context(), path, VerifyConfig{})
+			if err != nil || len(r.Problems) == 0 || !strings.Contains(r.Problems[0].Error(), c.says) {
+				t.Errorf("Verify: %v, %v, want a problem that says %q", r.Problems, err, c.says)
+			}
+			if _, err := Open(path, Config{noSync: true}); !errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("Open: %v, want ErrCorrupt", err)
+			}
+		})
+	}
 }

@@ -66,3 +66,21 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%d operations are on disk, want 2", n)
 	}
 }
+
+// TestLaneNames: what can be no lane's name is refused, and nothing is stored.
+func TestLaneNames(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	for _, lane := range []string{"", strings.Repeat("x", 1025)} {
+		for _, err := range []error{
+			s.SetPaused(t.Context(), lane, true, "mo", testTime()), s.SetRetryAfter(t.Context(), lane, testTime(), testTime()),
+		} {
+			if err == nil || !strings.Contains(err.Error(), "1 to 1024") {
+				t.Errorf("a name of %d bytes: %v", len(lane), err)
+			}
+		}
+	}
+	if lanes, err := s.Lanes(t.Context()); err != nil || len(lanes) != 0 {
+		t.Errorf("%+v, %v", lanes, err)
+	}
+}
