@@ -177,6 +177,47 @@ func TestNotConfigured(t *testing.T) {
 	}
 }
 
+// A middleware of the host's may put anything in the place of a request or an
+// answer: the error says what it was, and that it was sent only if it may have been.
+func TestStrangeMiddleware(t *testing.T) {
+	t.Parallel()
+	finalize := func(before string) func(*middleware.Stack) error {
+		return func(stack *middleware.Stack) error {
+			return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("Strange", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+				in.Request = "a text"
+				return next.HandleFinalize(ctx, in)
+			}), before, middleware.Before)
+		}
+	}
+	for name, row := range map[string]struct {
+		add  func(*middleware.Stack) error
+		says string
+		sent bool
+	}{
+		"before the input is written": {func(stack *middleware.Stack) error {
+			return stack.Serialize.Add(middleware.SerializeMiddlewareFunc("Strange", func(ctx context.Context, in middleware.SerializeInput, next middleware.SerializeHandler) (middleware.SerializeOutput, middleware.Metadata, error) {
+				in.Request = "a text"
+				return next.HandleSerialize(ctx, in)
+			}), middleware.Before)
+		}, "a request of type string", false},
+		"before the endpoint":  {finalize("ResolveEndpointV2"), "a request of type string", false},
+		"before the signature": {finalize("Signing"), "a request of type string", false},
+		"behind the answer": {func(stack *middleware.Stack) error {
+			return stack.Deserialize.Insert(middleware.DeserializeMiddlewareFunc("Strange", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+				out, md, err := next.HandleDeserialize(ctx, in)
+				out.RawResponse = "a text"
+				return out, md, err
+			}), "OperationDeserializer", middleware.After)
+		}, "an answer of type string", true},
+	} {
+		client := answering(t, say(200, good), func(o *nimble.Options) { o.APIOptions = append(o.APIOptions, row.add) })
+		err := start(t.Context(), client)
+		if e := errorOf(t, err); e.Kind != transport.Unknown || e.NotSent == row.sent || !strings.Contains(err.Error(), row.says) {
+			t.Errorf("%s: %v (kind %v, not sent %v), want one that says %q", name, err, e.Kind, e.NotSent, row.says)
+		}
+	}
+}
+
 // A provider's complaint about a signature quotes what was signed.
 func TestCredentialsAreNotQuoted(t *testing.T) {
 	t.Parallel()
