@@ -229,3 +229,86 @@ func TestFileSizeLimit(t *testing.T) {
 		f.run()
 	}
 }
+
+// TestCopiesOnAFullDisk: what is copied, a backup, a repaired file, a file that a
+// failed sync left in doubt, meets a disk that has room for a part of it only. It fails with ErrFull or is done, whole; nothing is left
+// beside the file, and the file is as it was.
+func TestCopiesOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	if !alone(t, ownMounts()) {
+		return
+	}
+	sample := testPath(t)
+	s := openTest(t, sample, Config{noSync: true})
+	for i := range 300 {
+		put(t, s, numbered(i))
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	rotten := testPath(t)
+	copyTo(t, sample, rotten)
+	rot(t, rotten, bucketEvents, seqKey(7))
+	size, err := fileSize(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		of string
+		do func(path string) error
+	}{
+		"backup": {sample, func(path string) error {
+			s, err := Open(path, Config{})
+			if err != nil {
+				return err
+			}
+			err = s.Backup(t.Context(), path+".copy")
+			_ = os.Remove(path + ".copy")
+			return errors.Join(err, s.Close())
+		}},
+		"repair": {rotten, func(path string) error {
+			_, err := Repair(t.Context(), path, RepairConfig{})
+			aside, _ := filepath.Glob(path + ".damaged-*")
+			for _, a := range aside {
+				_ = os.Remove(a)
+			}
+			return err
+		}},
+		"in doubt": {sample, func(path string) error {
+			if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil {
+				return err
+			}
+			s, err := Open(path, Config{})
+			if err != nil {
+				return err
+			}
+			return s.Close()
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			full, done := 0, 0
+			for spare := int64(0); spare <= 4*size; spare += size/4 + 4096 {
+				dir := smallDisk(t, size+spare+64<<10)
+				path := filepath.Join(dir, "rouse.db")
+				copyTo(t, c.of, path)
+				switch err := c.do(path); {
+				case err == nil:
+					done++
+				case errors.Is(err, store.ErrFull):
+					full++
+				default:
+					t.Errorf("with %d bytes: %v, want ErrFull", spare, err)
+				}
+				if left, _ := filepath.Glob(filepath.Join(dir, "*"+tempInfix+"*")); len(left) > 0 {
+					t.Errorf("with %d bytes, %q are left behind", spare, left)
+				}
+				if r, err := Verify(t.Context(), path, VerifyConfig{}); err != nil || r.Operations != 300 {
+					t.Errorf("with %d bytes the file has %d operations, %v", spare, r.Operations, err)
+				}
+			}
+			if done == 0 || full == 0 {
+				t.Errorf("%d times done, %d times full: this shows nothing", done, full)
+			}
+		})
+	}
+}

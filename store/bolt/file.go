@@ -60,7 +60,7 @@ func removeLeftovers(path string) {
 func tempFile(path string) (*os.File, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+tempInfix)
 	if err != nil {
-		return nil, fmt.Errorf("bolt: %w", err)
+		return nil, fmt.Errorf("bolt: %w", asFull(err))
 	}
 	if err := f.Chmod(0o600); err != nil && runtime.GOOS != "windows" {
 		_ = f.Close()

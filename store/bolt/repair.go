@@ -110,8 +110,9 @@ type RepairConfig struct {
 // Repaired.Original tells.
 //
 // It holds the lock meanwhile. It needs as much memory as the file has bytes, and
-// as much room on the disk. The errors are those of Open and of Verify, and a
-// *CorruptError if no method gives a sound file.
+// as much room on the disk, or twice where a method has to be followed by another:
+// store.ErrFull says that there is none. The errors are those of Open and of
+// Verify, and a *CorruptError if no method gives a sound file.
 func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) {
 	if err := checkFS(filepath.Dir(path), c.AllowNetworkFS); err != nil {
 		return Repaired{}, err
@@ -138,7 +139,7 @@ func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) 
 		case ctx.Err() != nil: // though this copy may be sound
 			_ = os.Remove(a.copy)
 			return out, cmp.Or(err, ctx.Err())
-		case errors.Is(err, ErrNewer):
+		case errors.Is(err, ErrNewer), errors.Is(err, store.ErrFull): // with room it may be mended, or with less lost
 			return out, err
 		case err != nil:
 			out.Failed = append(out.Failed, fmt.Sprintf("%s: %v", how, err))
