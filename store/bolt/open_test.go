@@ -2,7 +2,9 @@ package bolt
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -77,6 +79,21 @@ func TestWhatIsNoDatabase(t *testing.T) {
 			data[os.Getpagesize()+16+48] ^= 1
 			write(t, path, data)
 		}, store.ErrCorrupt, "first pages"},
+		{"no list of free pages", func(t *testing.T, path string) {
+			data := whole(t, path)
+			metas, _, err := readMetas(bytes.NewReader(data))
+			if err != nil || len(metas) != 2 {
+				t.Fatalf("%d first pages, %v", len(metas), err)
+			}
+			for i := range 2 {
+				m := data[i*int(metas[0].pageSize)+pageHeader:][:metaSize]
+				binary.NativeEndian.PutUint64(m[32:], noFreelist)
+				h := fnv.New64a()
+				_, _ = h.Write(m[:metaSum])
+				binary.NativeEndian.PutUint64(m[metaSum:], h.Sum64())
+			}
+			write(t, path, data)
+		}, store.ErrCorrupt, "list of free pages is missing"},
 		{"read-only", func(t *testing.T, path string) {
 			whole(t, path)
 			if err := os.Chmod(path, 0o400); err != nil {
@@ -262,6 +279,34 @@ func TestLockedByThisProcess(t *testing.T) {
 	// Who waits gets it when it is let go of.
 	go func() { _ = s.Close() }()
 	openTest(t, path, Config{LockTimeout: time.Minute, noSync: true})
+}
+
+// TestLockedByAnotherProgram: bbolt's own tools know nothing of the lock file, but
+// hold the database itself.
+func TestLockedByAnotherProgram(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	put(t, s, "a")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, Config{}); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Open: %v, want ErrLocked", err)
+	}
+	if _, err := Verify(t.Context(), path, VerifyConfig{}); !errors.Is(err, ErrLocked) {
+		t.Errorf("Verify: %v, want ErrLocked", err)
+	}
+	if err := theirs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := clean(t, openTest(t, path, Config{noSync: true})); n != 1 {
+		t.Errorf("%d operations, want 1", n)
+	}
 }
 
 // TestCompaction: a file of which most is free shrinks when it is opened.

@@ -401,3 +401,38 @@ func TestSpareRoomIsOnTheDisk(t *testing.T) {
 		t.Errorf("the copy is %d bytes long, and %d are on the disk", info.Size(), blocks)
 	}
 }
+
+// TestRoomForAPart: of one call that takes several commits, and has room for some
+// of them only, a part may be stored: the error says so, and not that it is full.
+func TestRoomForAPart(t *testing.T) {
+	t.Parallel()
+	ops := make([]store.Operation, 20_000)
+	met := map[error]int{}
+	for size := int64(minMaxSize); met[nil] == 0; size *= 2 {
+		s := openTest(t, testPath(t), Config{noSync: true, MaxSize: size})
+		for i := range ops {
+			ops[i] = testOp(numbered(i))
+		}
+		_, err := s.Enqueue(t.Context(), ops)
+		stats, serr := s.Stats(t.Context())
+		stored := stats.Operations[fsm.Queued]
+		switch {
+		case serr != nil:
+			t.Fatal(serr)
+		case errors.Is(err, store.ErrUnknown) && stored > 0 && stored < len(ops):
+			met[store.ErrUnknown]++
+		case errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrUnknown) && stored == 0:
+			met[store.ErrFull]++
+		case err == nil && stored == len(ops):
+			met[nil]++
+		default:
+			t.Fatalf("in %s: %v, and %d are stored", mib(size), err, stored)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if met[store.ErrUnknown] == 0 || met[store.ErrFull] == 0 {
+		t.Errorf("%v: this shows nothing", met)
+	}
+}
