@@ -37,8 +37,8 @@ type Store interface {
 	// every lane that has active operations, at once.
 	Due(ctx context.Context, seen uint64) (Dues, error)
 	// Pull makes due at by whatever is due later, is not claimed and does not
-	// wait for its not-before. Nothing is written. It mends what a clock that
-	// jumped has put off.
+	// wait for its not-before. Nothing is written, and a join leaves it so. It
+	// mends what a clock that jumped has put off.
 	Pull(ctx context.Context, by time.Time) error
 
 	// Operation, BySession and ByToken look one up, or return ErrNotFound.

@@ -338,6 +338,7 @@ type change struct {
 	after   fsm.Phase // "": it was pruned
 	head    head
 	release bool
+	join    bool // it leaves due what was pulled
 }
 
 // apply makes the change; s.mu must be held.
@@ -352,7 +353,7 @@ func (c change) apply(s *Store) {
 	}
 	switch was, is := c.before != "" && !c.before.Ended(), c.after != "" && !c.after.Ended(); {
 	case was && is:
-		s.index.update(c.id, c.head, c.release)
+		s.index.update(c.id, c.head, c.release, c.join)
 	case is:
 		s.index.add(c.id, c.head)
 	case was:

@@ -149,7 +149,11 @@ func (b *batch) enqueue(w *wanted) error {
 	if err != nil {
 		return err
 	}
-	return b.putOperation(key, h, record, h.phase, false)
+	if err := b.putOperation(key, h, record, h.phase, false); err != nil {
+		return err
+	}
+	b.changes[len(b.changes)-1].join = true
+	return nil
 }
 
 func (b *batch) create(w *wanted) error {

@@ -93,8 +93,9 @@ func (x *index) fill(r *row, h head) {
 }
 
 // update takes over a changed record of an active operation. With release the
-// claim ends; else a claimed operation stays claimed.
-func (x *index) update(id rowID, h head, release bool) {
+// claim ends; else a claimed operation stays claimed. A join puts nothing off that
+// was pulled, though its record says when it was due before.
+func (x *index) update(id rowID, h head, release, join bool) {
 	n := x.find(h.session, id)
 	if n == none {
 		return
@@ -106,6 +107,9 @@ func (x *index) update(id rowID, h head, release bool) {
 		return
 	}
 	x.unqueue(n)
+	if join && !h.waits {
+		h.due = min(h.due, r.due)
+	}
 	x.fill(r, h)
 	r.set(rowClaimed|rowTouched, false)
 	x.queue(n)

@@ -223,6 +223,9 @@ func pull(e *env) {
 		e.Fatal(err)
 	}
 	e.wantOps("not before the time it was pulled to", e.claim("s", 0, 9))
+	join := e.op("s", "look put off") // by which its record is written anew
+	join.ClientToken, join.ExpiresAt = ops[3].ClientToken, ops[3].ExpiresAt.Add(time.Hour)
+	ops[3] = e.offer(join)[0].Operation
 	e.now = e.at(time.Minute)
 	e.wantOps("pulled", e.claim("s", 9, 9), ops[4], ops[0], ops[3])
 	held[0].DueAt = hour

@@ -76,8 +76,11 @@ func (m *model) enqueue(want store.Operation) store.Enqueued {
 		m.append(store.Created(out.Operation))
 	case store.Join:
 		r := m.get(out.Operation.ID)
+		was := r.due
 		r.op = out.Operation
-		r.fresh()
+		if r.fresh(); !r.held && !r.waits && was.Before(r.due) {
+			r.due = was
+		}
 	}
 	return out
 }
