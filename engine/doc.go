@@ -103,4 +103,11 @@
 //
 // One process owns a file. Two engines on one provider's session do not know of
 // each other.
+//
+// One case is beyond guarantee 2: the clock was ahead when a Run sent for the first
+// time, no answer had told it the provider's clock, the outcome of that send was
+// not told, and the next Run's clock is right. Then the client token is taken for
+// younger than it is, by as much as the clock was ahead. A session that was started
+// by it and stopped since is started again, if the provider forgot the token in
+// that much time: see [transport.Traits].TokenMemory.
 package engine

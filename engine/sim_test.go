@@ -49,6 +49,7 @@ var keptSeeds = []struct {
 	{3000391, "a clock that was behind at the end of a Run had moved a boot back: given up by the next"},
 	{5000074, "a clock that had been ahead was said to have shown what it never did: a lost answer became ambiguous"},
 	{6001946, "the judge took a clock that went ahead by three minutes, which is believed, for one in doubt"},
+	{8000488, "a join undid that a time of a clock that had been ahead was pulled in, and the token was forgotten by then: two effects"},
 	{20261136, "a date that came slowly dated a send: two effects"},
 	{20261144, "a Run with a wrong clock judged by it when the last one had sent: two effects"},
 }
@@ -72,7 +73,7 @@ func TestSimulation(t *testing.T) {
 	for _, k := range keptSeeds[:scale.Of(t, 2, len(keptSeeds), len(keptSeeds))] {
 		live(k.seed)
 	}
-	for i := range scale.Times(t, 8, 60, 500_000) {
+	for i := range scale.Times(t, 8, 300, 500_000) {
 		live(seed + uint64(i))
 	}
 	for _, k := range slices.Sorted(maps.Keys(reached)) {
@@ -82,17 +83,21 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	for _, what := range simMustReach() {
-		if reached[what] == 0 {
+		if reached[what] == 0 && (what != simRarest || days >= 5000) {
 			t.Errorf("%d days, and %q never came to pass", days, what)
 		}
 	}
 }
 
+// simRarest comes to pass once in some hundred days, for the engine keeps count of
+// what a provider remembers: some thousand must have brought it about.
+const simRarest = "token forgotten"
+
 // simMustReach is what some hundred days must have brought about.
 func simMustReach() []string {
 	out := []string{
 		"booted with a wrong clock", "sleeps", "stopped by hand", "started by hand", "answer lost", "answer too late", "request dropped",
-		"past shown", "not found for a while", "token forgotten", "token known again", "effect of a second copy",
+		"past shown", "not found for a while", simRarest, "token known again", "effect of a second copy",
 		"effect later than its time-out", "waited for", "cancel: never sent: canceled",
 	}
 	for _, p := range simPointNames {
