@@ -109,6 +109,8 @@ func (e *Engine) look(op Operation) scene {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.noticeJump()
+	s.now = r.watch.wall
 	mono := time.Now()
 	s.running = true
 	if !r.fullAt.IsZero() {

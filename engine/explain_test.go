@@ -160,3 +160,33 @@ func TestStateWithoutBounds(t *testing.T) {
 		}
 	})
 }
+
+// TestExplainNextAsTheClockIsSetRight: nor is the next probe of a closed lane, and
+// who asks for it may be the first to see that the clock was set right: a laptop
+// slept until just now.
+func TestExplainNextAsTheClockIsSetRight(t *testing.T) {
+	for name, next := range map[string]func(b *bench, id ID) time.Time{
+		"Explain": func(b *bench, id ID) time.Time { return b.wantWaiting(id, Offline).Next },
+		"Stats": func(b *bench, _ ID) time.Time {
+			stats, err := b.Stats(b.Context())
+			if err != nil || len(stats.Lanes) != 1 {
+				b.Fatalf("%d lanes, %v", len(stats.Lanes), err)
+			}
+			return stats.Lanes[0].Next
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scenario(t, studio.Config{}, Config{}, func(b *bench) {
+				b.studio.SetOffline(true)
+				b.skew.Store(int64(5 * 365 * 24 * time.Hour))
+				b.goRun()
+				id := b.start("ws-1")
+				b.after(time.Minute)
+				b.skew.Store(0)
+				if in := next(b, id).Sub(b.now()); in > 10*time.Minute {
+					t.Errorf("the next step is said to be in %v", in)
+				}
+			})
+		})
+	}
+}

@@ -50,6 +50,7 @@ var keptSeeds = []struct {
 	{5000074, "a clock that had been ahead was said to have shown what it never did: a lost answer became ambiguous"},
 	{6001946, "the judge took a clock that went ahead by three minutes, which is believed, for one in doubt"},
 	{8000488, "a join undid that a time of a clock that had been ahead was pulled in, and the token was forgotten by then: two effects"},
+	{8200980, "Explain told a probe of a clock that was set right just before a sleep, to whoever asked first after it"},
 	{20261136, "a date that came slowly dated a send: two effects"},
 	{20261144, "a Run with a wrong clock judged by it when the last one had sent: two effects"},
 }

@@ -52,6 +52,7 @@ func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 	}
 	if r := e.current(); r != nil {
 		r.mu.Lock()
+		r.noticeJump()
 		out.Running, out.InFlight = true, r.inFlight
 		for name, l := range r.lanes {
 			k := LaneStats{
