@@ -56,7 +56,7 @@ func encodeEvent(e *store.Event) ([]byte, error) {
 	if !ok || !okFrom || !okTo {
 		return nil, fmt.Errorf("bolt: event of operation %q from %q to %q cannot be stored", e.Operation, e.From, e.To)
 	}
-	text, err := cbor.Marshal(&eventBody{
+	text, err := cbor.Marshal(eventBody{
 		Operation: key[:], Studio: e.Ref.StudioID, Session: e.Ref.SessionID, From: from, To: to,
 		Seen: string(e.Session), Reason: string(e.Reason), By: e.By, At: nanos(e.At),
 	})

@@ -69,10 +69,8 @@ func (k rowID) id() store.ID { return store.ID(uuid.UUID(k).String()) }
 
 // sessionKey is a session as key. Neither part may hold a zero byte; the
 // engine's own rules for ids are stricter.
-func sessionKey(ref transport.Ref) []byte { return appendSession(nil, ref) }
-
-func appendSession(b []byte, ref transport.Ref) []byte {
-	return append(append(append(b, ref.StudioID...), 0), ref.SessionID...)
+func sessionKey(ref transport.Ref) []byte {
+	return []byte(ref.StudioID + "\x00" + ref.SessionID)
 }
 
 func seqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }

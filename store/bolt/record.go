@@ -89,15 +89,14 @@ var decoder = func() cbor.DecMode {
 }()
 
 // nanos is t on disk: UnixNano, 0 for the zero time. What int64 cannot hold,
-// before September 1677 and after April 2262, is moved to its edge.
+// before 1678 and after 2262, is moved to its edge.
 func nanos(t time.Time) int64 {
-	const most = math.MaxInt64 / int64(time.Second)
-	switch s := t.Unix(); {
+	switch {
 	case t.IsZero():
 		return 0
-	case s <= -most:
+	case t.Year() < 1678:
 		return math.MinInt64
-	case s >= most:
+	case t.Year() > 2261:
 		return math.MaxInt64
 	}
 	return t.UnixNano()
@@ -147,8 +146,7 @@ func phaseOf(code uint8) (fsm.Phase, bool) {
 // sessionHash places a session in the table of active operations. It is on
 // disk, so it cannot change within a schema.
 func sessionHash(ref transport.Ref) uint32 {
-	var room [256]byte // on the stack: it is asked for often
-	return crc32.Checksum(appendSession(room[:0], ref), sumTable)
+	return crc32.Checksum(sessionKey(ref), sumTable)
 }
 
 // headOf is the head of an operation.
@@ -176,8 +174,7 @@ func encodeOperation(key rowID, o *store.Operation) (head, []byte, error) {
 	if len(h.lane) > math.MaxUint16 {
 		return h, nil, fmt.Errorf("bolt: operation %s: lane %.40q… has %d bytes", o.ID, h.lane, len(h.lane))
 	}
-	b := bodyOf(o)
-	text, err := cbor.Marshal(&b)
+	text, err := cbor.Marshal(bodyOf(o))
 	if err != nil {
 		return h, nil, fmt.Errorf("bolt: operation %s: %w", o.ID, err)
 	}
