@@ -21,8 +21,11 @@ func (s *Store) Operation(ctx context.Context, id store.ID) (store.Operation, er
 
 // BySession implements store.Store.
 func (s *Store) BySession(ctx context.Context, ref transport.Ref) (store.Operation, error) {
+	// Before the file is looked at: an operation that ends meanwhile is found there
+	// as ended. The other way round it is in neither.
+	among := s.candidates(sessionHash(ref))
 	return s.lookup(ctx, func(b buckets) (store.Operation, error) {
-		o, err := b.activeAmong(s.candidates(sessionHash(ref)), ref)
+		o, err := b.activeAmong(among, ref)
 		if !errors.Is(err, store.ErrNotFound) {
 			return o, err
 		}

@@ -1,8 +1,10 @@
 package bolt
 
 import (
+	"sync"
 	"testing"
 
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -47,5 +49,42 @@ func TestNoReaderHoldsATransaction(t *testing.T) {
 	}
 	if seen != 6*pageSize {
 		t.Errorf("%d records were seen", seen)
+	}
+}
+
+// TestFoundWhileItEnds: an operation is its session's before, while and after it
+// ends; nobody who asks in between is told that there is none.
+func TestFoundWhileItEnds(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, quickPath(t), Quick())
+	for i := range 200 {
+		o := put(t, s, numbered(i))
+		done := make(chan struct{})
+		var readers sync.WaitGroup
+		for range 4 {
+			readers.Go(func() {
+				for {
+					if got, err := s.BySession(t.Context(), o.Ref); err != nil || got.ID != o.ID {
+						t.Errorf("%s: %v, %v", o.Ref, got.ID, err)
+						return
+					}
+					select {
+					case <-done:
+						return
+					default:
+					}
+				}
+			})
+		}
+		o.Phase, o.Reason, o.FinishedAt = fsm.Expired, store.TooLate, testTime()
+		errs, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Expired, Reason: store.TooLate, At: testTime()}}}})
+		close(done)
+		readers.Wait()
+		if err != nil || errs[0] != nil {
+			t.Fatal(err, errs)
+		}
+		if t.Failed() {
+			return
+		}
 	}
 }
