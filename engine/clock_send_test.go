@@ -185,6 +185,27 @@ func TestNoSecondSendByTheClockOfAnotherRun(t *testing.T) {
 	}
 }
 
+// TestOnlySendByTheirClock: the provider's clock tells how long ago the only send
+// was, however often the host was restarted since; not of a later send.
+func TestOnlySendByTheirClock(t *testing.T) {
+	t.Parallel()
+	for _, again := range []bool{false, true} {
+		j := lookJudge()
+		j.traits = transport.Traits{Repeat: transport.Never, StaleFor: time.Second}
+		j.clock = clock{known: true, offset: time.Hour, error: time.Second / 2}
+		j.began = j.a.at.Add(-time.Second)
+		j.op.SentTheirs = j.a.at.Add(j.clock.offset - j.cfg.Timeout - 5*time.Second)
+		j.op.LastSentAt = j.op.SentAt
+		if again {
+			j.op.LastSentAt = j.op.SentAt.Add(time.Minute)
+		}
+		j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
+		if j.decide(); j.resend == again {
+			t.Errorf("sent again %v: cleared to be sent: %v, due %v after the look", again, j.resend, j.op.DueAt.Sub(j.a.at))
+		}
+	}
+}
+
 // tokenless is a provider that knows no token again.
 type tokenless struct{ *wire }
 

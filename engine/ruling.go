@@ -221,13 +221,23 @@ func (j *judge) doubtful() bool {
 // was answered by then, or its time was out. What our clock went ahead since may
 // be sleep, or a clock set right, and then no time has passed. Nor is it known by
 // which clock an earlier Run dated what it did: all that is sure of that is how
-// long this Run goes on.
+// long this Run goes on, and what the provider's clock says of an only send. So a
+// host that is restarted again and again waits once, and not anew each time.
 func (j *judge) arrivedBy() time.Time {
 	at, most := j.op.AcceptedAt, time.Duration(0)
 	if j.op.Sent != store.SentAccepted {
 		at, most = j.op.LastSentAt, j.cfg.Timeout
 	}
-	return later(j.passed(at).Add(j.slept), j.began).Add(most)
+	arrived := later(j.passed(at).Add(j.slept), j.began).Add(most)
+	theirs := j.sentTheirs()
+	if theirs.IsZero() || !j.clock.known || !j.op.SentAt.Equal(j.op.LastSentAt) {
+		return arrived
+	}
+	byThem := theirs.Add(j.cfg.Timeout + clockMargin + j.clock.error - j.clock.offset)
+	if byThem.Before(arrived) {
+		return byThem
+	}
+	return arrived
 }
 
 // Rulings without an answer.
