@@ -186,12 +186,7 @@ func TestClockWasSetBackLongAgo(t *testing.T) {
 // read it, and not when somebody noticed that it was set back: an engine with
 // nothing to do does not. A send since then is no doubtful one.
 func TestClockWasAheadWhileIdle(t *testing.T) {
-	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
-		if c.Action == studio.Start && c.Nth == 1 {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
-		}
-		return studio.Fault{}
-	}}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.Unknown}})}, Config{}, func(b *bench) {
 		b.skew.Store(int64(time.Hour))
 		b.goRun()
 		b.after(time.Minute)

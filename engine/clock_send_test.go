@@ -50,9 +50,7 @@ func TestClockSetBackBeforeLook(t *testing.T) {
 // hand while the clock was fast; by the right clock its startedAt looks earlier
 // than the send.
 func TestClockSetRightBetweenSendAndLook(t *testing.T) {
-	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: func(c studio.Call) studio.Fault {
-		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
-	}}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		b.skew.Store(int64(20 * time.Minute))
 		b.goRun()
 		id := b.start("ws-1")
@@ -71,9 +69,7 @@ func TestClockSetRightBetweenSendAndLook(t *testing.T) {
 // TestClockSetRightBetweenRuns: likewise, but it was set right while nothing ran,
 // so that nobody saw it jump. A send that lies in the future tells.
 func TestClockSetRightBetweenRuns(t *testing.T) {
-	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: func(c studio.Call) studio.Fault {
-		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
-	}}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		b.skew.Store(int64(time.Hour))
 		b.goRun()
 		id := b.start("ws-1")
@@ -95,9 +91,7 @@ func TestClockSetRightBetweenRuns(t *testing.T) {
 // begins with one that is behind: by the provider's date the send seemed to be
 // later than the startedAt that it brought about.
 func TestClockBehindInTheNextRun(t *testing.T) {
-	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: func(c studio.Call) studio.Fault {
-		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
-	}}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		b.goRun()
 		id := b.start("ws-1")
 		b.after(2 * time.Second)
@@ -118,12 +112,7 @@ func TestClockBehindInTheNextRun(t *testing.T) {
 // TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
 // slept before the look. No clock was set: the token is still remembered.
 func TestSleepBeforeTheLook(t *testing.T) {
-	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
-		if c.Action == studio.Start && c.Nth == 1 {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
-		}
-		return studio.Fault{}
-	}}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.Unknown}})}, Config{}, func(b *bench) {
 		b.goRun()
 		id := b.start("ws-1")
 		b.after(2 * time.Second)
@@ -220,9 +209,7 @@ func (w tokenless) Traits(ref Ref) transport.Traits {
 // brought about, and that somebody has stopped since. By the time of the send, it
 // was started long before.
 func TestClockAheadAtTheFirstSend(t *testing.T) {
-	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: func(c studio.Call) studio.Fault {
-		return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1}
-	}}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		provider := tokenless{&b.wire}
 		b.close()
 		b.open(provider)
@@ -249,12 +236,7 @@ func TestClockAheadAtTheFirstSend(t *testing.T) {
 // The next Run knows that a session that had been started before was not started
 // by it.
 func TestFirstSendIsLost(t *testing.T) {
-	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
-		if c.Action == studio.Start && c.Nth == 1 {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
-		}
-		return studio.Fault{}
-	}}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.Unknown}})}, Config{}, func(b *bench) {
 		provider := tokenless{&b.wire}
 		b.close()
 		b.open(provider)

@@ -39,12 +39,7 @@ func TestManyOverdue(t *testing.T) {
 // shows that the send came to nothing: it is not expired by that clock, but sent
 // again when the clock is right.
 func TestDoubtHoldsWhatWasPerhapsSent(t *testing.T) {
-	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
-		if c.Action == studio.Start && c.Nth == 1 {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
-		}
-		return studio.Fault{}
-	}}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.Unknown}})}, Config{}, func(b *bench) {
 		b.goRun()
 		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known when the other is sent
 		id := b.start("ws-1")

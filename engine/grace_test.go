@@ -108,12 +108,7 @@ func TestGraceByTheClockOfAnotherRun(t *testing.T) {
 // a read that may show how things stood half a minute ago is no proof against
 // it half a minute after the send began.
 func TestSlowSendThenStaleRead(t *testing.T) {
-	cfg := studio.Config{StaleFor: 30 * time.Second, Boot: 5 * time.Minute, Intercept: func(c studio.Call) studio.Fault {
-		if c.Action == studio.Start && c.Nth == 1 {
-			return studio.Fault{Delay: 10 * time.Second}
-		}
-		return studio.Fault{}
-	}}
+	cfg := studio.Config{StaleFor: 30 * time.Second, Boot: 5 * time.Minute, Intercept: firstStart(studio.Fault{Delay: 10 * time.Second})}
 	scenario(t, cfg, Config{}, func(b *bench) {
 		id := b.start("ws-1")
 		b.goRun()

@@ -33,6 +33,16 @@ func TestStartToReady(t *testing.T) {
 	})
 }
 
+// firstStart does f to a session's first start, and leaves all other calls alone.
+func firstStart(f studio.Fault) func(studio.Call) studio.Fault {
+	return func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 {
+			return f
+		}
+		return studio.Fault{}
+	}
+}
+
 // TestLostAnswers: one in three answers is lost, and still each session is
 // started once.
 func TestLostAnswers(t *testing.T) {
@@ -89,8 +99,7 @@ func TestMarkedBeforeTheFirstByte(t *testing.T) {
 // TestStoppedBeforeTheLook: the start took effect, its answer was lost, and the
 // artist stopped the session by hand before the engine could look.
 func TestStoppedBeforeTheLook(t *testing.T) {
-	lose := func(c studio.Call) studio.Fault { return studio.Fault{Lost: c.Action == studio.Start && c.Nth == 1} }
-	scenario(t, studio.Config{Intercept: lose}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(2 * time.Second)
