@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -23,9 +25,11 @@ import (
 // of: a linearOrder as JSON.
 const linearEnv = "ROUSE_LINEAR_SERVER"
 
-// linearOrder says which file a server serves, and which bug it has.
+// linearOrder says which file a server serves, at which socket, and which bug it
+// has. It is no port: when a server is killed, another history's may get its port.
 type linearOrder struct {
 	Path, Endpoint string
+	Socket         string
 	Bug            string
 }
 
@@ -37,7 +41,7 @@ const (
 	deaf      = "tokens are not passed on"
 )
 
-// linearServer serves the protocol from an engine, and says where.
+// linearServer serves the protocol from an engine, and says when.
 func linearServer(order string) error {
 	var o linearOrder
 	if err := json.Unmarshal([]byte(order), &o); err != nil {
@@ -51,11 +55,14 @@ func linearServer(order string) error {
 		return err
 	}
 	go e.Run(context.Background())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err := os.Remove(o.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed
+		return err
+	}
+	l, err := net.Listen("unix", o.Socket)
 	if err != nil {
 		return err
 	}
-	fmt.Println(l.Addr())
+	fmt.Println("listening")
 	d := &linearDesk{engine: e, bug: o.Bug, past: map[engine.Ref]pastLook{}}
 	return http.Serve(l, nimble.Handler(d, nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)})) //nolint:gosec // until it is killed
 }

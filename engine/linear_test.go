@@ -10,10 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -124,13 +124,12 @@ func (s *linearSum) add(history []porcupine.Operation) {
 // linearWorld is a server that is killed and begun anew, and what its clients
 // saw.
 type linearWorld struct {
-	t       *testing.T
-	rnd     *rand.Rand
-	order   linearOrder
-	server  *child.Process
-	address atomic.Value // of the server: a string
-	client  *nimble.Client
-	began   time.Time
+	t      *testing.T
+	rnd    *rand.Rand
+	order  linearOrder
+	server *child.Process
+	client *nimble.Client
+	began  time.Time
 
 	mu      sync.Mutex // guards history
 	history []porcupine.Operation
@@ -140,9 +139,14 @@ func newLinearWorld(t *testing.T, bug string, seed uint64) *linearWorld {
 	provider := httptest.NewServer(nimble.Handler(newLinearProvider(), nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)}))
 	t.Cleanup(provider.Close)
 	w := &linearWorld{t: t, rnd: scale.Rand(seed), began: time.Now()}
-	w.order = linearOrder{Path: filepath.Join(t.TempDir(), "rouse.db"), Endpoint: provider.URL, Bug: bug}
-	wire := &http.Transport{MaxIdleConnsPerHost: linearClients, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, w.address.Load().(string))
+	dir, err := os.MkdirTemp("", "rouse") // a socket's path has to be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	w.order = linearOrder{Path: filepath.Join(dir, "rouse.db"), Endpoint: provider.URL, Socket: filepath.Join(dir, "socket"), Bug: bug}
+	wire := &http.Transport{MaxIdleConnsPerHost: linearClients, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", w.order.Socket)
 	}}
 	t.Cleanup(wire.CloseIdleConnections)
 	w.client = nimble.NewFromConfig(aws.Config{
@@ -164,10 +168,7 @@ func (w *linearWorld) serve(n int) {
 		w.t.Fatal(err)
 	}
 	listens := make(chan struct{})
-	w.server = child.Start(w.t, child.Self(w.t, linearEnv, string(order)), func(line string) {
-		w.address.Store(line)
-		close(listens)
-	})
+	w.server = child.Start(w.t, child.Self(w.t, linearEnv, string(order)), func(string) { close(listens) })
 	select {
 	case <-listens:
 	case <-w.server.Ended:
