@@ -6,9 +6,11 @@ import (
 	"os"
 	"reflect"
 	"testing"
+	"time"
 
 	bbolt "go.etcd.io/bbolt"
 
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -24,6 +26,8 @@ func TestRepairRecords(t *testing.T) {
 		}
 	}
 	key, _ := parseID(some.ID)
+	over, end := want.lastEnded()
+	overKey, _ := parseID(over.ID)
 	last := want.events[len(want.events)-1].Seq
 	for _, c := range []struct {
 		name string
@@ -40,6 +44,12 @@ func TestRepairRecords(t *testing.T) {
 		{"missing events", func(b buckets) error {
 			return errors.Join(b.events.Delete(seqKey(last-7)), b.events.Delete(seqKey(last-6)))
 		}, []Loss{{First: last - 7, Last: last - 6}}, false},
+		{"an old record of one that ended", func(b buckets) error { // and what told of its end
+			o := over
+			o.Phase, o.Version, o.FinishedAt = fsm.Queued, o.Version-1, time.Time{}
+			_, record, err := encodeOperation(overKey, &o)
+			return errors.Join(err, b.ops.Put(overKey[:], record), rotRow(b.events, seqKey(end)))
+		}, []Loss{{First: end, Last: end}, {Operation: over.ID, Ref: over.Ref}, {}}, false},
 		{"a lane", func(b buckets) error { return rotRow(b.lanes, []byte("lab")) }, []Loss{{Lane: "lab"}}, false},
 		{"an event that an old page has", func(b buckets) error { return rotRow(b.events, seqKey(last-7)) }, nil, true},
 	} {
@@ -91,6 +101,16 @@ func TestRepairRecords(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lastEnded is the operation whose end was told last, and that event's number.
+func (c content) lastEnded() (o store.Operation, seq uint64) {
+	for _, e := range c.events {
+		if e.To.Ended() && e.From != e.To && !c.ops[e.Operation].FinishedAt.IsZero() {
+			o, seq = c.ops[e.Operation], e.Seq
+		}
+	}
+	return o, seq
 }
 
 // scrub is an image without what old pages held.

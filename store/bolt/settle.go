@@ -140,7 +140,10 @@ func (s *settler) operations(damaged bool) {
 		var pick *kept
 		for _, f := range s.ops[key] {
 			o, err := decodeOperation(key, f.sealed)
-			if err != nil || f.trust == old && !(damaged && o.Active() && s.told(key) == o.Phase) {
+			switch {
+			case err != nil, s.outlived(key, &o):
+				continue
+			case f.trust == old && !(damaged && o.Active() && s.told(key) == o.Phase):
 				continue // an old page's record counts if the feed says that it should
 			}
 			if k := (kept{op: o, sealed: f.sealed, trust: f.trust}); pick == nil || k.above(pick, s.told(key)) {
@@ -158,6 +161,12 @@ func (s *settler) operations(damaged bool) {
 			s.doubt(&pick.op, "it was found on a page of which nobody knows whether it was in use: it may have been pruned, or a later record of it may be lost")
 		}
 	}
+}
+
+// outlived reports whether o is an old record of an operation that has ended
+// since, and nobody knows how. To take it would be to start the session again.
+func (s *settler) outlived(key rowID, o *store.Operation) bool {
+	return o.Active() && !s.told(key).Ended() && s.ended[string(sessionKey(o.Ref))] == key
 }
 
 // told is the phase that the feed says an operation came to; "": it says
