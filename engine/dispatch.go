@@ -114,27 +114,40 @@ func (r *run) assign(req store.ClaimRequest, got store.Claimed, known []uint64) 
 			r.spawn(r.lane(op.Lane), func(l *lane) { r.overdue(l, op) })
 		}
 	}
-	sends, looks := map[*lane][]store.Operation{}, map[*lane][]store.Operation{}
-	for _, op := range got.Operations {
-		l := r.lane(op.Lane)
-		switch {
-		case l.block != nil && l.block.probing: // the lane was shut meanwhile
-			r.spawn(l, func(*lane) { r.release(op) })
-		case l.block != nil:
-			l.block.probing = true
-			l.looking++
-			r.spawn(l, func(l *lane) { r.probe(l, op) })
-		case op.Sent == store.SentNo:
-			sends[l] = append(sends[l], op)
-		default:
-			looks[l] = append(looks[l], op)
-		}
+	for ops := got.Operations; len(ops) > 0; {
+		n := together(ops)
+		r.hand(r.lane(ops[0].Lane), ops[:n:n])
+		ops = ops[n:]
 	}
-	for l, ops := range sends {
+}
+
+// together is how many of ops, from the first on, can go by one call: they are of
+// one lane, and all of them to be sent, or all to be looked at.
+func together(ops []store.Operation) int {
+	n := 1
+	for n < len(ops) && ops[n].Lane == ops[0].Lane && (ops[n].Sent == store.SentNo) == (ops[0].Sent == store.SentNo) {
+		n++
+	}
+	return n
+}
+
+// hand gives workers what goes together. mu must be held.
+func (r *run) hand(l *lane, ops []store.Operation) {
+	if l.block != nil && !l.block.probing {
+		l.block.probing = true
+		l.looking++
+		first := ops[0]
+		r.spawn(l, func(l *lane) { r.probe(l, first) })
+		ops = ops[1:]
+	}
+	switch {
+	case len(ops) == 0:
+	case l.block != nil: // the lane was shut meanwhile
+		r.spawn(l, func(*lane) { r.release(ops...) })
+	case ops[0].Sent == store.SentNo:
 		l.starts = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxStarts
 		r.spawnCalls(l, ops, l.starts, &l.sending, r.send)
-	}
-	for l, ops := range looks {
+	default:
 		l.batch = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxBatch
 		r.spawnCalls(l, ops, l.batch, &l.looking, r.look)
 	}

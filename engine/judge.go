@@ -13,8 +13,8 @@ import (
 // turns the record as it is into the record as it shall be.
 type judge struct {
 	a       answer
-	before  store.Operation // as it stood before this send; startCall only
-	rule    ruling          // instead of the table's; nil: the table's
+	before  *store.Operation // as it stood before this send; startCall only
+	rule    ruling           // instead of the table's; nil: the table's
 	traits  transport.Traits
 	clock   clock
 	blind   time.Duration // for how long since AcceptedAt nobody could look

@@ -55,7 +55,7 @@ func startJudge() *judge {
 	op.Sent, op.SentAt, op.LastSentAt, op.Attempts = store.SentUnknown, epoch, epoch, 1
 	cfg := Config{}.withDefaults()
 	return &judge{
-		before: before, op: op, cfg: &cfg, steady: true, sentAt: op.LastSentAt,
+		before: &before, op: op, cfg: &cfg, steady: true, sentAt: op.LastSentAt,
 		traits: transport.Traits{Repeat: transport.ByToken, TokenMemory: time.Hour, StaleFor: 30 * time.Second},
 		a:      answer{call: startCall, began: epoch, at: epoch.Add(time.Second)},
 	}

@@ -83,8 +83,8 @@ type committed struct {
 
 // commit applies what is to be written and releases the rest.
 func (r *run) commit(judges []*judge) (c committed, err error) {
-	var changes []store.Change
-	var writes []*judge // one for each change
+	changes := make([]store.Change, 0, len(judges))
+	writes := make([]*judge, 0, len(judges)) // one for each change
 	var back []store.Operation
 	for _, j := range judges {
 		switch {

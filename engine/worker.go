@@ -109,7 +109,7 @@ func (r *run) rule(l *lane, op store.Operation, rule ruling) {
 }
 
 // marked is an operation that is marked as sent, and its record before that.
-type marked struct{ op, before store.Operation }
+type marked struct{ op, before *store.Operation }
 
 // mark commits that sends may have happened, all in one commit, and then sends.
 // ops are the records as they stand.
@@ -119,7 +119,9 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 	r.noticeJump()
 	now, theirs := r.watch.wall, l.clock
 	r.mu.Unlock()
-	for i, op := range ops {
+	for i := range ops {
+		op := &changes[i].Operation
+		*op = ops[i]
 		op.LastSentAt = now
 		if op.SentAt.IsZero() {
 			op.SentAt = now
@@ -129,7 +131,6 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		}
 		op.Sent = store.SentUnknown
 		op.Attempts++
-		changes[i].Operation = op
 	}
 	errs, err := r.e.store.Apply(r.calls, changes)
 	if err != nil {
@@ -139,15 +140,15 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		r.release(ops...)
 		return
 	}
-	var sends []marked
-	for i, before := range ops {
-		op := changes[i].Operation
+	sends := make([]marked, 0, len(ops))
+	for i := range ops {
+		op, before := &changes[i].Operation, &ops[i]
 		op.Version++
 		switch now := r.e.now(); {
 		case errs[i] != nil: // a cancel or a join came first: the next claim sees it
-			r.release(before)
+			r.release(*before)
 		case !now.Before(op.ExpiresAt): // the commit took its time
-			j := r.judge(l, op, answer{call: startCall, began: now, at: now, beganMono: time.Now()})
+			j := r.judge(l, *op, answer{call: startCall, began: now, at: now, beganMono: time.Now()})
 			j.before, j.rule = before, (*judge).expireMarked
 			r.settle(l, j)
 		default:
@@ -181,7 +182,7 @@ func (r *run) call(l *lane, sends []marked) {
 	answers := r.hearAll(l, whole, calls, results, err)
 	judges := make([]*judge, len(sends))
 	for i, s := range sends {
-		judges[i] = r.judge(l, s.op, answers[i])
+		judges[i] = r.judge(l, *s.op, answers[i])
 		judges[i].before, judges[i].sentAt = s.before, s.op.LastSentAt
 	}
 	r.settle(l, judges...)

@@ -109,12 +109,14 @@ type Room struct {
 	Looks int
 }
 
-// Claimed is what Claim took, in the order it was due.
+// Claimed is what Claim took.
 type Claimed struct {
+	// Operations are those of each Room, in the order of the request: first what
+	// was never sent, then the others, each in the order it was due.
 	Operations []Operation
-	Overdue    []Operation
-	Lanes      []LaneDue // one for each Room, in order: what remains
-	Deadline   time.Time // the earliest of those not claimed; zero: none
+	Overdue    []Operation // in the order of their deadlines
+	Lanes      []LaneDue   // one for each Room, in order: what remains
+	Deadline   time.Time   // the earliest of those not claimed; zero: none
 }
 
 // LaneDue is when the earliest operations of a lane that nobody holds are due.

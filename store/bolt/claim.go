@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"sort"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
@@ -28,8 +27,6 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed,
 		due = append(due, s.index.takeDue(room, r.Now)...)
 	}
 	s.mu.Unlock()
-	inOrder(overdue)
-	inOrder(due)
 
 	var out store.Claimed
 	err := s.view(ctx, func(b buckets) error {
@@ -109,15 +106,6 @@ func (s *Store) drop(t taken, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.index.remove(t.id, t.session)
-}
-
-func inOrder(ts []taken) {
-	sort.Slice(ts, func(i, j int) bool {
-		if ts[i].due != ts[j].due {
-			return ts[i].due < ts[j].due
-		}
-		return string(ts[i].id[:]) < string(ts[j].id[:])
-	})
 }
 
 // takeOverdue claims up to limit operations whose deadline has come.

@@ -53,9 +53,9 @@ func claimArrival(e *env) {
 }
 
 func claimAcross(e *env) {
-	a := e.enqueue(e.op("x", "1", dueAt(e.at(-5))), e.op("y", "2", dueAt(e.at(-4))), e.op("x", "3", dueAt(e.at(-3))))
-	c := e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.Room{{Lane: "y", Sends: 9}, {Lane: "x", Sends: 9}}})
-	e.wantOps("two lanes", c.Operations, a...)
+	a := e.enqueue(e.op("x", "1", dueAt(e.at(-5))), e.op("y", "2", dueAt(e.at(-4))), e.op("x", "3", dueAt(e.at(-3))), e.op("y", "4", tried, dueAt(e.at(-6))))
+	c := e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.Room{{Lane: "y", Sends: 9, Looks: 9}, {Lane: "x", Sends: 9}}})
+	e.wantOps("two lanes", c.Operations, a[1], a[3], a[0], a[2])
 }
 
 func claimRoom(e *env) {

@@ -158,25 +158,18 @@ func (m *model) claim(q store.ClaimRequest) (c store.Claimed) {
 			c.Overdue = append(c.Overdue, r.op)
 		}
 	}
-	room := map[string]*store.Room{}
-	for i := range q.Lanes {
-		l := q.Lanes[i]
-		room[l.Lane] = &l
+	take := func(lane string, sent bool, left int) {
+		for _, r := range m.free(dueOf) {
+			if left > 0 && r.op.Lane == lane && (r.op.Sent != store.SentNo) == sent && !r.due.After(q.Now) {
+				left--
+				r.held = true
+				c.Operations = append(c.Operations, r.op)
+			}
+		}
 	}
-	for _, r := range m.free(dueOf) {
-		l := room[r.op.Lane]
-		if l == nil {
-			continue
-		}
-		left := &l.Sends
-		if r.op.Sent != store.SentNo {
-			left = &l.Looks
-		}
-		if *left > 0 && !r.due.After(q.Now) {
-			*left--
-			r.held = true
-			c.Operations = append(c.Operations, r.op)
-		}
+	for _, l := range q.Lanes {
+		take(l.Lane, false, l.Sends)
+		take(l.Lane, true, l.Looks)
 	}
 	for _, l := range q.Lanes {
 		c.Lanes = append(c.Lanes, m.dues(l.Lane))
