@@ -119,7 +119,7 @@ func (e *Engine) change(ctx context.Context, id ID, f func(op *Operation, now ti
 		case err != nil:
 			return e.storeError(err)
 		case errs[0] == nil:
-			e.logChange(op, was.Phase)
+			e.logChange(&op, was.Phase)
 			return nil
 		case !errors.Is(errs[0], store.ErrFenced):
 			return e.storeError(errs[0])

@@ -24,14 +24,14 @@ const (
 )
 
 // outlive keeps looking at an operation that timed out.
-func (r *run) outlive(op store.Operation) {
+func (r *run) outlive(op *store.Operation) {
 	if op.Phase != fsm.Failed || op.Reason != store.Timeout {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.late) < lateMost {
-		r.late = append(r.late, lateLook{op, op.FinishedAt.Add(lateEvery), op.FinishedAt.Add(r.e.cfg.Budget)})
+		r.late = append(r.late, lateLook{*op, op.FinishedAt.Add(lateEvery), op.FinishedAt.Add(r.e.cfg.Budget)})
 	}
 }
 
@@ -62,7 +62,7 @@ func (r *run) lookLate() {
 // lateLook is the worker.
 func (r *run) lateLook(l *lane, op store.Operation) {
 	defer r.finished(&l.looking)
-	a := r.get(l, op, false)
+	a := r.get(l, &op, false)
 	latest, err := r.e.store.BySession(r.calls, op.Ref)
 	if a.row == booting || a.err != nil || err != nil {
 		return
@@ -76,7 +76,7 @@ func (r *run) lateLook(l *lane, op store.Operation) {
 	}
 	r.mu.Unlock()
 	if latest.ID == op.ID { // else it is that operation's doing
-		r.settle(l, r.judge(l, op, a))
+		r.settle(l, r.judge(l, &op, &a))
 	}
 }
 

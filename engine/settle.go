@@ -12,7 +12,7 @@ import (
 )
 
 // judge sets up the judge of one answer, on the record as the worker holds it.
-func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
+func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.noticeJump()
@@ -29,7 +29,7 @@ func (r *run) judge(l *lane, op store.Operation, a answer) *judge {
 	same := !op.SentAt.Before(r.began) // else it was dated by another Run's clock, and nobody knows how right that was
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
-		op: op, a: a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
+		op: *op, a: *a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
 		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
 		began:  a.at.Add(-a.beganMono.Sub(r.mono)),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
@@ -117,9 +117,9 @@ func (r *run) commit(judges []*judge) (c committed, err error) {
 		}
 		j.op.Version++
 		r.recall(j)
-		r.e.logChange(j.op, j.from)
+		r.e.logChange(&j.op, j.from)
 		if j.event != nil {
-			r.outlive(j.op)
+			r.outlive(&j.op)
 		}
 		if j.resend {
 			c.cleared = append(c.cleared, j.op)
@@ -181,7 +181,7 @@ func (r *run) resend(l *lane, op store.Operation) {
 			r.release(op)
 			return
 		case wait <= 0:
-			switch ok, hold := r.fresh(l, op); {
+			switch ok, hold := r.fresh(l, &op); {
 			case ok:
 				r.mark(l, []store.Operation{op})
 			case hold:
@@ -228,7 +228,7 @@ func (r *run) release(ops ...store.Operation) {
 }
 
 // logChange writes the line of a transition.
-func (e *Engine) logChange(op store.Operation, from fsm.Phase) {
+func (e *Engine) logChange(op *store.Operation, from fsm.Phase) {
 	if op.Phase == from || !e.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}

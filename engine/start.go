@@ -116,9 +116,9 @@ func (e *Engine) enqueue(ctx context.Context, ops []store.Operation) ([]Receipt,
 	if err != nil {
 		return nil, e.storeError(err)
 	}
-	for _, g := range got {
-		if g.Created {
-			e.logChange(g.Operation, "")
+	for i := range got {
+		if got[i].Created {
+			e.logChange(&got[i].Operation, "")
 		}
 	}
 	return got, nil

@@ -20,13 +20,13 @@ func (r *run) send(l *lane, ops []store.Operation) {
 	if r.ask(l, ops) {
 		return
 	}
-	ready, held := make([]store.Operation, 0, len(ops)), []store.Operation(nil)
-	for _, op := range ops {
-		switch ok, hold := r.fresh(l, op); {
+	ready, held := ops[:0], []store.Operation(nil)
+	for i := range ops {
+		switch ok, hold := r.fresh(l, &ops[i]); {
 		case ok:
-			ready = append(ready, op)
+			ready = append(ready, ops[i])
 		case hold:
-			held = append(held, op)
+			held = append(held, ops[i])
 		}
 	}
 	r.hold(l, held, len(ready) == 0)
@@ -47,7 +47,7 @@ func (r *run) ask(l *lane, ops []store.Operation) bool {
 	if asked {
 		return false
 	}
-	r.get(l, ops[0], false)
+	r.get(l, &ops[0], false)
 	r.release(ops...)
 	return true
 }
@@ -55,7 +55,7 @@ func (r *run) ask(l *lane, ops []store.Operation) bool {
 // fresh reports that an operation may be sent now; if not, it is dealt with, or
 // to be held: while the clock is in doubt, what looks expired is neither sent nor
 // ended.
-func (r *run) fresh(l *lane, op store.Operation) (ok, hold bool) {
+func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
 	now := r.e.now()
 	switch left := r.doubt(); {
 	case op.NotBefore.After(now): // the clock went back
@@ -70,7 +70,7 @@ func (r *run) fresh(l *lane, op store.Operation) (ok, hold bool) {
 	default: // it passed its expiry since it was cleared: another look ends it
 		op.DueAt = now
 	}
-	r.release(op)
+	r.release(*op)
 	return false, false
 }
 
@@ -81,7 +81,7 @@ func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
 		return
 	}
 	if ask {
-		r.get(l, ops[0], false)
+		r.get(l, &ops[0], false)
 	}
 	due := r.e.now().Add(min(r.doubt(), longestNap))
 	for i := range ops {
@@ -100,10 +100,10 @@ func (r *run) doubt() time.Duration {
 }
 
 // rule settles an operation by one ruling, without an answer.
-func (r *run) rule(l *lane, op store.Operation, rule ruling) {
+func (r *run) rule(l *lane, op *store.Operation, rule ruling) {
 	a := r.begin(callFor(op))
 	a.at = a.began
-	j := r.judge(l, op, a)
+	j := r.judge(l, op, &a)
 	j.rule = rule
 	r.settle(l, j)
 }
@@ -148,7 +148,7 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		case errs[i] != nil: // a cancel or a join came first: the next claim sees it
 			r.release(*before)
 		case !now.Before(op.ExpiresAt): // the commit took its time
-			j := r.judge(l, *op, answer{call: startCall, began: now, at: now, beganMono: time.Now()})
+			j := r.judge(l, op, &answer{call: startCall, began: now, at: now, beganMono: time.Now()})
 			j.before, j.rule = before, (*judge).expireMarked
 			r.settle(l, j)
 		default:
@@ -182,7 +182,7 @@ func (r *run) call(l *lane, sends []marked) {
 	answers := r.hearAll(l, whole, calls, results, err)
 	judges := make([]*judge, len(sends))
 	for i, s := range sends {
-		judges[i] = r.judge(l, *s.op, answers[i])
+		judges[i] = r.judge(l, s.op, &answers[i])
 		judges[i].before, judges[i].sentAt = s.before, s.op.LastSentAt
 	}
 	r.settle(l, judges...)
@@ -231,25 +231,25 @@ func (r *run) look(l *lane, ops []store.Operation) {
 	defer r.finished(&l.looking)
 	var answers []answer
 	if len(ops) == 1 {
-		answers = []answer{r.get(l, ops[0], false)}
+		answers = []answer{r.get(l, &ops[0], false)}
 	} else {
 		answers = r.getBatch(l, ops)
 	}
 	judges := make([]*judge, len(ops))
-	for i, op := range ops {
-		judges[i] = r.judge(l, op, answers[i])
+	for i := range ops {
+		judges[i] = r.judge(l, &ops[i], &answers[i])
 	}
 	r.settle(l, judges...)
 }
 
-func callFor(op store.Operation) call {
+func callFor(op *store.Operation) call {
 	if op.Sent == store.SentAccepted {
 		return pollCall
 	}
 	return lookCall
 }
 
-func (r *run) get(l *lane, op store.Operation, probe bool) answer {
+func (r *run) get(l *lane, op *store.Operation, probe bool) answer {
 	a := r.begin(callFor(op))
 	a.probe = probe
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
@@ -263,8 +263,8 @@ func (r *run) get(l *lane, op store.Operation, probe bool) answer {
 func (r *run) getBatch(l *lane, ops []store.Operation) []answer {
 	refs := make([]transport.Ref, len(ops))
 	calls := make([]call, len(ops))
-	for i, op := range ops {
-		refs[i], calls[i] = op.Ref, callFor(op)
+	for i := range ops {
+		refs[i], calls[i] = ops[i].Ref, callFor(&ops[i])
 	}
 	whole := r.begin(pollCall)
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
@@ -305,13 +305,13 @@ func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.R
 // the occasion: it stays as it is, behind those that wait too.
 func (r *run) probe(l *lane, op store.Operation) {
 	defer r.finished(&l.looking)
-	a := r.get(l, op, true)
+	a := r.get(l, &op, true)
 	if op.Sent == store.SentNo {
 		op.DueAt = a.at
 		r.release(op)
 		return
 	}
-	r.settle(l, r.judge(l, op, a))
+	r.settle(l, r.judge(l, &op, &a))
 }
 
 // overdue ends what has passed its deadline: as EXPIRED if it was never sent,
@@ -324,9 +324,9 @@ func (r *run) overdue(l *lane, op store.Operation) {
 	r.mu.Unlock()
 	switch {
 	case op.Sent == store.SentNo:
-		r.rule(l, op, (*judge).expire)
+		r.rule(l, &op, (*judge).expire)
 	case closed:
-		r.rule(l, op, (*judge).giveUp)
+		r.rule(l, &op, (*judge).giveUp)
 	default:
 		op.DueAt = now
 		r.release(op)
