@@ -99,19 +99,13 @@ func (b *batch) change(c *changed) (refused, err error) {
 	if was.phase.Ended() && c.op.Active() {
 		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.phase, c.op.Phase)
 	}
-	if err := b.putOperation(c.key, c.head, c.record, was.phase, c.release); err != nil {
-		return nil, err
-	}
+	b.putOperation(c.key, c.head, c.record, was.phase, c.release)
 	if !was.phase.Ended() && !c.op.Active() {
 		key := sessionKey(c.op.Ref)
-		if err := putWeighed(b.ended, key, seal(key, append([]byte(nil), c.key[:]...)), b.ended.Get(key)); err != nil {
-			return nil, fmt.Errorf("bolt: session %s: %w", c.op.Ref, err)
-		}
+		b.putWeighed(b.ended, key, seal(key, append([]byte(nil), c.key[:]...)), b.ended.Get(key))
 	}
 	for _, text := range c.events {
-		if err := b.putEvent(text); err != nil {
-			return nil, err
-		}
+		b.putEvent(text)
 	}
 	return nil, nil
 }

@@ -16,7 +16,7 @@ import (
 
 // arrival is what an opening writes of that.
 type arrival struct {
-	buckets
+	*writer
 	here    machine
 	now     time.Time
 	held    *store.Held
@@ -28,18 +28,15 @@ type arrival struct {
 func (s *Store) arrive() error {
 	s.here = thisMachine(s.config.Machine)
 	a := &arrival{here: s.here, now: time.Now().UTC()}
-	err := inside(s.path, s.db, true, withBuckets(func(b buckets) error {
-		a.buckets, a.held, a.changed, a.must = b, nil, false, false
-		if err := a.settle(); err != nil {
-			return err
+	err := inside(s.path, s.db, true, writing(func(w *writer) {
+		a.writer, a.held, a.changed, a.must = w, nil, false, false
+		a.settle()
+		switch {
+		case w.meta.Sequence() == 0: // it is of a version that said nothing of what it holds
+			w.witnessAll()
+		case !a.changed:
+			w.failed = errNothing
 		}
-		if b.meta.Sequence() == 0 { // it is of a version that said nothing of what it holds
-			return b.witnessAll()
-		}
-		if !a.changed {
-			return errNothing
-		}
-		return nil
 	}))
 	s.held = a.held
 	switch {
@@ -59,92 +56,86 @@ func (s *Store) arrive() error {
 	return fmt.Errorf("bolt: %s: opening it here for the first time: %w", s.path, asFull(named(s.path, err)))
 }
 
-// settle decides, and puts what is new.
-func (a *arrival) settle() error {
+// settle decides, and puts what is new. A damaged mark says nothing.
+func (a *arrival) settle() {
 	if a.meta.Get([]byte(metaStamp)) != nil {
-		if err := a.ownStore(); err != nil {
-			return err
-		}
+		a.ownStore()
 	}
-	home, known, err := getAs[machine](a.buckets, metaMachine)
-	was, held, herr := getAs[holding](a.buckets, metaHeld)
-	if err = errors.Join(err, herr); err != nil && !errors.Is(err, store.ErrCorrupt) {
-		return err // a damaged mark says nothing
-	}
+	home, known := getAs[machine](a.buckets, metaMachine)
+	was, held := getAs[holding](a.buckets, metaHeld)
 	switch {
 	case len(a.here.Marks) == 0: // nobody can tell
-		return nil
 	case !known || len(home.Marks) == 0:
-		return a.put(metaMachine, a.here)
+		a.set(metaMachine, a.here)
 	case a.here.differs(home):
-		return a.hold(home, was, held)
+		a.hold(home, was, held)
 	case held: // it is back
-		a.changed = true
-		return a.meta.Delete([]byte(metaHeld))
+		a.unset(metaHeld)
 	case home.learn(a.here):
-		return a.put(metaMachine, home)
+		a.set(metaMachine, home)
 	}
-	return nil
 }
 
-func (a *arrival) put(key string, value any) error {
+func (a *arrival) set(key string, value any) {
 	a.changed = true
-	return a.putAs(key, value)
+	a.putMeta(key, encoded(value))
+}
+
+func (a *arrival) unset(key string) {
+	a.changed = true
+	a.remove(a.meta, []byte(key))
 }
 
 // ownStore makes of a backup a store of its own, at home wherever it is opened.
-func (a *arrival) ownStore() error {
-	a.changed, a.must = true, true
-	err := errors.Join(a.newID(), a.doubtSends())
+func (a *arrival) ownStore() {
+	a.must = true
+	a.newID()
+	a.doubtSends()
 	for _, key := range []string{metaStamp, metaMachine, metaHeld} {
-		err = errors.Join(err, a.meta.Delete([]byte(key)))
+		a.unset(key)
 	}
-	return err
 }
 
 // hold notes that the file is away from home. What comes to it from now on was
 // sent by nobody, so that only the first opening here doubts.
-func (a *arrival) hold(home machine, was holding, held bool) error {
+func (a *arrival) hold(home machine, was holding, held bool) {
 	if !held || a.here.differs(was.Here) {
 		was = holding{Here: a.here, Since: nanos(a.now)}
 		a.must = true
-		if err := errors.Join(a.doubtSends(), a.put(metaHeld, was)); err != nil {
-			return err
-		}
+		a.doubtSends()
+		a.set(metaHeld, was)
 	}
 	a.held = &store.Held{Home: home.Host, Since: fromNanos(was.Since)}
-	return nil
 }
 
 // doubtSends makes every active operation that was never sent one that perhaps
 // was. A damaged record is left as it is.
-func (b buckets) doubtSends() error {
-	type changed struct{ key, record []byte }
+func (w *writer) doubtSends() {
+	type changed struct {
+		key    rowID
+		record []byte
+	}
 	var all []changed
-	c := b.ops.Cursor()
+	c := w.ops.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		if len(k) != 16 {
 			continue
 		}
-		o, err := decodeOperation(rowID(k), v)
+		key := rowID(k)
+		o, err := decodeOperation(key, v)
 		if err != nil || !o.Active() || o.Sent != store.SentNo {
 			continue
 		}
 		o.Sent = store.SentUnknown
 		o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // no sooner than that
 		o.Version++
-		_, record, err := encodeOperation(rowID(k), &o)
-		if err != nil {
-			return err
-		}
-		all = append(all, changed{append([]byte(nil), k...), record})
+		_, record, err := encodeOperation(key, &o)
+		w.keep(w.ops, k, err)
+		all = append(all, changed{key, record})
 	}
 	for _, ch := range all {
-		if err := putWeighed(b.ops, ch.key, ch.record, b.ops.Get(ch.key)); err != nil {
-			return err
-		}
+		w.putWeighed(w.ops, ch.key[:], ch.record, w.ops.Get(ch.key[:]))
 	}
-	return nil
 }
 
 // Adopt implements store.Store: the file belongs to this machine from now on.
@@ -152,16 +143,16 @@ func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 	if s.heldNow() == nil {
 		return s.ready(ctx)
 	}
-	text, err := encodeEvent(&store.Event{Reason: store.Adopted, By: by, At: at})
-	if err != nil {
-		return err
-	}
 	return s.commit(ctx, 1, func(b *batch) error {
 		if s.heldNow() == nil {
 			return nil // somebody was faster
 		}
 		b.adopted = true
-		return errors.Join(b.putAs(metaMachine, s.here), b.meta.Delete([]byte(metaHeld)), b.putEvent(text))
+		b.putMeta(metaMachine, encoded(s.here))
+		b.remove(b.meta, []byte(metaHeld))
+		text, err := encodeEvent(&store.Event{Reason: store.Adopted, By: by, At: at})
+		b.putEvent(text)
+		return err
 	})
 }
 

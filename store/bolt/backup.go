@@ -105,7 +105,7 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 		}
 		return err
 	}
-	err = inside(path, copied.db, true, withBuckets(buckets.stamp))
+	err = inside(path, copied.db, true, writing((*writer).stamp))
 	var r Report
 	if err == nil {
 		r, err = checkDB(ctx, path, func(fn func(b buckets) error) error {
@@ -122,6 +122,6 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 }
 
 // stamp marks a file as a backup that was never opened.
-func (b buckets) stamp() error {
-	return b.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
+func (w *writer) stamp() {
+	w.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,8 @@ import (
 // request is what a caller wants to be committed.
 type request struct {
 	// write puts it into the transaction. It may be called again, in another
-	// transaction, if some other request in this one went wrong. An error
-	// refuses this request alone.
+	// transaction, if some other request in this one went wrong. An error, and
+	// a write that failed, refuses this request alone.
 	write func(b *batch) error
 	size  int // about how many records
 	// adds reports whether it adds operations, of size records in about so many
@@ -236,7 +237,8 @@ func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
 			if r.refused != nil {
 				continue
 			}
-			if err := r.write(b); err != nil {
+			err := r.write(b)
+			if err = cmp.Or(b.failed, err); err != nil {
 				bad = i
 				return err
 			}
@@ -245,9 +247,7 @@ func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
 		if written == 0 {
 			return errNothing
 		}
-		if err := bearWitness(tx); err != nil {
-			return err
-		}
+		bearWitness(tx)
 		return tx.Commit()
 	})
 	return b, bad, err
@@ -300,7 +300,7 @@ func (s *Store) wakeDue() {
 // batch is one transaction as its requests see it: what the earlier of them
 // wrote is in view of the later.
 type batch struct {
-	buckets
+	writer
 	s       *Store
 	id      int
 	active  int // operations, when it began
@@ -326,7 +326,7 @@ func (s *Store) newBatch(tx *bbolt.Tx, size int) (*batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &batch{
-		buckets: bs, s: s, id: tx.ID(), active: s.index.active, seq: s.seq, link: s.link, pruned: s.pruned,
+		writer: writer{buckets: bs}, s: s, id: tx.ID(), active: s.index.active, seq: s.seq, link: s.link, pruned: s.pruned,
 		created: map[transport.Ref]rowID{}, changes: make([]change, 0, size),
 	}, nil
 }
@@ -362,29 +362,19 @@ func (c change) apply(s *Store) {
 }
 
 // putOperation stores a record and notes what it changes.
-func (b *batch) putOperation(key rowID, h head, record []byte, before fsm.Phase, release bool) error {
+func (b *batch) putOperation(key rowID, h head, record []byte, before fsm.Phase, release bool) {
 	var old []byte
 	if before != "" {
 		old = b.ops.Get(key[:])
 	}
-	if err := putWeighed(b.ops, key[:], record, old); err != nil {
-		return fmt.Errorf("bolt: operation %s: %w", key.id(), err)
-	}
+	b.putWeighed(b.ops, key[:], record, old)
 	b.changes = append(b.changes, change{id: key, before: before, after: h.phase, head: h, release: release})
-	return nil
 }
 
 // putEvent appends an event, given as its CBOR, to the feed.
-func (b *batch) putEvent(text []byte) error {
-	seq := b.seq + 1
-	l := b.link.next(seq, text)
-	err := b.events.SetSequence(l.number())
-	if err == nil {
-		err = b.events.Put(seqKey(seq), sealEvent(seq, l, text))
-	}
-	if err != nil {
-		return fmt.Errorf("bolt: event %d: %w", seq, err)
-	}
-	b.seq, b.link = seq, l
-	return nil
+func (b *batch) putEvent(text []byte) {
+	b.seq++
+	b.link = b.link.next(b.seq, text)
+	b.say(b.events, b.link.number())
+	b.put(b.events, seqKey(b.seq), sealEvent(b.seq, b.link, text))
 }

@@ -80,7 +80,7 @@ func TestRottenRecords(t *testing.T) {
 		}
 	}
 	asides := 0
-	edit(t, path, func(b buckets) error {
+	edit(t, path, func(b *writer) error {
 		return b.qu.ForEach(func(_, _ []byte) error { asides++; return nil })
 	})
 	if asides != 2 {
@@ -128,14 +128,14 @@ func TestOtherEvents(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	other := func(b buckets, seq uint64, change func(v []byte) []byte) error {
+	other := func(b *writer, seq uint64, change func(v []byte) []byte) error {
 		v, ok := unseal(seqKey(seq), b.events.Get(seqKey(seq)))
 		if !ok {
 			return errors.New("the sample is damaged")
 		}
 		return b.events.Put(seqKey(seq), seal(seqKey(seq), change(append([]byte(nil), v...))))
 	}
-	edit(t, path, func(b buckets) error {
+	edit(t, path, func(b *writer) error {
 		return errors.Join(
 			other(b, 1, func(v []byte) []byte { v[0] = eventFormat + 1; return v }),
 			other(b, 2, func(v []byte) []byte { return v[:eventHead-1] }),
@@ -163,23 +163,23 @@ func TestCheckSees(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		do   func(b buckets, ops []store.Operation) error
+		do   func(b *writer, ops []store.Operation) error
 		want string
 	}{
-		{"a missing event", func(b buckets, _ []store.Operation) error { return b.events.Delete(seqKey(2)) }, "missing"},
-		{"an event of another feed", func(b buckets, _ []store.Operation) error {
+		{"a missing event", func(b *writer, _ []store.Operation) error { return b.events.Delete(seqKey(2)) }, "missing"},
+		{"an event of another feed", func(b *writer, _ []store.Operation) error {
 			text, err := eventText(3, b.events.Get(seqKey(3)))
 			if err != nil {
 				return err
 			}
 			return b.events.Put(seqKey(3), sealEvent(3, link{1}, append([]byte(nil), text...)))
 		}, "followed"},
-		{"a value at another's key", func(b buckets, ops []store.Operation) error {
+		{"a value at another's key", func(b *writer, ops []store.Operation) error {
 			from, _ := parseID(ops[0].ID)
 			to, _ := parseID(ops[1].ID)
 			return b.ops.Put(to[:], append([]byte(nil), b.ops.Get(from[:])...))
 		}, "checksum"},
-		{"two active operations of a session", func(b buckets, ops []store.Operation) error {
+		{"two active operations of a session", func(b *writer, ops []store.Operation) error {
 			o := ops[1]
 			o.Ref = ops[0].Ref
 			key, _ := parseID(o.ID)
@@ -189,11 +189,11 @@ func TestCheckSees(t *testing.T) {
 			}
 			return b.ops.Put(key[:], record)
 		}, "two active"},
-		{"a token that leads nowhere", func(b buckets, _ []store.Operation) error {
+		{"a token that leads nowhere", func(b *writer, _ []store.Operation) error {
 			id := make([]byte, 16)
 			return b.tokens.Put([]byte("t"), seal([]byte("t"), id))
 		}, "no operation"},
-		{"a session that leads to an active operation", func(b buckets, ops []store.Operation) error {
+		{"a session that leads to an active operation", func(b *writer, ops []store.Operation) error {
 			key, _ := parseID(ops[0].ID)
 			k := sessionKey(ops[0].Ref)
 			return b.ended.Put(k, seal(k, append([]byte(nil), key[:]...)))
@@ -211,7 +211,7 @@ func TestCheckSees(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			edit(t, path, func(b buckets) error { return c.do(b, ops) })
+			edit(t, path, func(b *writer) error { return c.do(b, ops) })
 			s = openTest(t, path, Config{noSync: true})
 			r, err := s.Check(t.Context())
 			if err != nil || len(r.Problems) == 0 || !strings.Contains(r.Problems[0].Detail, c.want) || r.Problems[0].Bucket == "" || r.Problems[0].Key == "" {

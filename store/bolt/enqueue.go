@@ -137,7 +137,8 @@ func (b *batch) enqueue(w *wanted) error {
 	case err != nil:
 		return err
 	case verdict == store.Create:
-		return b.create(w)
+		b.create(w)
+		return nil
 	}
 	other := out // only now does it need a place of its own
 	w.other = &other
@@ -146,30 +147,22 @@ func (b *batch) enqueue(w *wanted) error {
 	}
 	key, _ := parseID(other.Operation.ID)
 	h, record, err := encodeOperation(key, &other.Operation)
-	if err != nil {
-		return err
-	}
-	if err := b.putOperation(key, h, record, h.phase, false); err != nil {
-		return err
-	}
+	b.keep(b.ops, key[:], err)
+	b.putOperation(key, h, record, h.phase, false)
 	b.changes[len(b.changes)-1].join = true
 	return nil
 }
 
-func (b *batch) create(w *wanted) error {
+func (b *batch) create(w *wanted) {
 	if w.op.ClientToken != string(w.op.ID) {
 		token := []byte(w.op.ClientToken)
-		if err := putWeighed(b.tokens, token, seal(token, append([]byte(nil), w.key[:]...)), nil); err != nil {
-			return fmt.Errorf("bolt: client token of operation %s: %w", w.op.ID, err)
-		}
+		b.putWeighed(b.tokens, token, seal(token, append([]byte(nil), w.key[:]...)), nil)
 	}
-	if err := b.putOperation(w.key, w.head, w.record, "", false); err != nil {
-		return err
-	}
+	b.putOperation(w.key, w.head, w.record, "", false)
 	if w.op.Active() {
 		b.created[w.op.Ref] = w.key
 	}
-	return b.putEvent(w.event)
+	b.putEvent(w.event)
 }
 
 // activeOf is the active operation of a session as this transaction sees it, or

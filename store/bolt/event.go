@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -56,19 +54,15 @@ func encodeEvent(e *store.Event) ([]byte, error) {
 	if !ok || !okFrom || !okTo {
 		return nil, fmt.Errorf("bolt: event of operation %q from %q to %q cannot be stored", e.Operation, e.From, e.To)
 	}
-	text, err := cbor.Marshal(eventBody{
+	return encoded(eventBody{
 		Operation: key[:], Studio: e.Ref.StudioID, Session: e.Ref.SessionID, From: from, To: to,
 		Seen: string(e.Session), Reason: string(e.Reason), By: e.By, At: nanos(e.At),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("bolt: event of operation %s: %w", e.Operation, err)
-	}
-	return text, nil
+	}), nil
 }
 
 // lostEvent is the CBOR of what holds the place of an event that is lost.
-func lostEvent() ([]byte, error) {
-	return cbor.Marshal(eventBody{Operation: make([]byte, 16), Reason: string(store.Rotten)})
+func lostEvent() []byte {
+	return encoded(eventBody{Operation: make([]byte, 16), Reason: string(store.Rotten)})
 }
 
 // sealEvent makes the record of the event seq with this link.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 
-	bbolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/rouse-dev/rouse/store"
@@ -103,7 +102,7 @@ func (s *Store) reopen(id int) (kept bool, err error) {
 		return false, err
 	}
 	for range extraCommits {
-		if err := inside(s.path, s.db, true, func(*bbolt.Tx) error { return nil }); err != nil {
+		if err := inside(s.path, s.db, true, nothing); err != nil {
 			return true, err
 		}
 	}

@@ -131,6 +131,6 @@ func (b buckets) getPruned() (uint64, link, error) {
 	return binary.BigEndian.Uint64(v), link(v[8:]), nil
 }
 
-func (b buckets) putPruned(seq uint64, l link) error {
-	return b.putMeta(metaPruned, append(seqKey(seq), l[:]...))
+func (w *writer) putPruned(seq uint64, l link) {
+	w.putMeta(metaPruned, append(seqKey(seq), l[:]...))
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -155,10 +156,7 @@ func (s *Store) create() error {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		if err := layOut(tx); err != nil {
-			return err
-		}
-		return withBuckets(buckets.witnessAll)(tx)
+		return cmp.Or(layOut(tx), writing((*writer).witnessAll)(tx))
 	})
 	if cerr := db.Close(); err == nil {
 		err = cerr
@@ -179,27 +177,18 @@ func layOut(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	b, err := in(tx)
-	if err != nil {
-		return err
-	}
-	if err := b.putMeta(metaSchema, []byte(strconv.Itoa(schema))); err != nil {
-		return err
-	}
-	now := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano())) //nolint:gosec // bits
-	if err := b.putMeta(metaCreated, now); err != nil {
-		return err
-	}
-	return b.newID()
+	return writing(func(w *writer) {
+		w.putMeta(metaSchema, []byte(strconv.Itoa(schema)))
+		w.putMeta(metaCreated, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))) //nolint:gosec // bits
+		w.newID()
+	})(tx)
 }
 
 // newID gives the store an id that no other has.
-func (b buckets) newID() error {
+func (w *writer) newID() {
 	id, err := uuid.NewRandom()
-	if err != nil {
-		return err
-	}
-	return b.putMeta(metaID, id[:])
+	w.keep(w.meta, []byte(metaID), err)
+	w.putMeta(metaID, id[:])
 }
 
 // copyFile copies path to a new synced file beside it and returns its name.

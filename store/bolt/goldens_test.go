@@ -69,10 +69,11 @@ func writeGoldenAll(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	edit(t, path, func(b buckets) error {
+	edit(t, path, func(b *writer) error {
 		m := thisMachine(goldenMachine)
 		m.Host = "workstation"
-		return errors.Join(b.putAs(metaMachine, m), b.qu.Put([]byte(bucketOperations+"\x00key"), []byte("as it was found")))
+		b.putMeta(metaMachine, encoded(m))
+		return b.qu.Put([]byte(bucketOperations+"\x00key"), []byte("as it was found"))
 	})
 	keepGolden(t, path, goldenAll)
 	s = openTest(t, path, Config{Machine: goldenMachine})
@@ -96,7 +97,7 @@ func keepGolden(t *testing.T, path, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = errors.Join(bbolt.Compact(db, from, 0), inside(to, db, true, bearWitness), db.Close(), from.Close())
+	err = errors.Join(bbolt.Compact(db, from, 0), inside(to, db, true, nothing), db.Close(), from.Close())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,7 @@ var failing = []struct {
 	}, nil, nil},
 	{"fail_old_record.db", func(t *testing.T, path string) {
 		key, _ := parseID(goldenOps()[0].ID)
-		spoil(t, path, func(b buckets) error { // as a page has it that a disk lost
+		spoil(t, path, func(b *writer) error { // as a page has it that a disk lost
 			o := goldenOps()[0]
 			o.Sent = store.SentNo
 			_, record, err := encodeOperation(key, &o)
@@ -229,7 +230,7 @@ func TestGoldenAll(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	edit(t, path, func(b buckets) error {
+	edit(t, path, func(b *writer) error {
 		if v := b.qu.Get([]byte(bucketOperations + "\x00key")); string(v) != "as it was found" {
 			t.Errorf("set aside: %q", v)
 		}

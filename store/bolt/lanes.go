@@ -2,11 +2,8 @@ package bolt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/fxamacker/cbor/v2"
 
 	"github.com/rouse-dev/rouse/store"
 )
@@ -64,21 +61,14 @@ func (s *Store) setLane(ctx context.Context, lane string, set func(*laneBody)) e
 	key := []byte(lane)
 	return s.commit(ctx, 1, func(b *batch) error {
 		var l laneBody
-		if sealed := b.lanes.Get(key); sealed != nil {
+		old := b.lanes.Get(key)
+		if old != nil {
 			var err error
-			l, err = decodeLane(key, sealed)
-			if errors.Is(err, store.ErrCorrupt) {
-				s.note(s.named(err)) // what it said is lost; this is new
-			}
+			l, err = decodeLane(key, old)
+			s.note(s.named(err)) // what a damaged one said is lost; this is new
 		}
 		set(&l)
-		text, err := cbor.Marshal(l)
-		if err == nil {
-			err = putWeighed(b.lanes, key, seal(key, text), b.lanes.Get(key))
-		}
-		if err != nil {
-			return fmt.Errorf("bolt: lane %q: %w", lane, err)
-		}
+		b.putWeighed(b.lanes, key, seal(key, encoded(l)), old)
 		return nil
 	})
 }

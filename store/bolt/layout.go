@@ -151,7 +151,3 @@ func (b buckets) getMeta(key string) ([]byte, error) {
 	}
 	return append([]byte(nil), value...), nil
 }
-
-func (b buckets) putMeta(key string, value []byte) error {
-	return b.meta.Put([]byte(key), seal([]byte(key), value))
-}

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
-	"fmt"
 	"os"
-
-	"github.com/fxamacker/cbor/v2"
 )
 
 // A file belongs to the machine that made it, and knows it again by marks: hashes
@@ -78,25 +75,11 @@ type holding struct {
 	Since int64   `cbor:"2,keyasint"`
 }
 
-// getAs reads a value of the meta bucket; false: there is none.
-func getAs[T any](b buckets, key string) (out T, ok bool, err error) {
+// getAs reads a value of the meta bucket; false: there is none that can be read.
+func getAs[T any](b buckets, key string) (out T, ok bool) {
 	value, err := b.getMeta(key)
 	if err != nil || value == nil {
-		return out, false, err
+		return out, false
 	}
-	if err := decoder.Unmarshal(value, &out); err != nil {
-		return out, false, &CorruptError{Bucket: bucketMeta, Key: key, Detail: err.Error()}
-	}
-	return out, true, nil
-}
-
-func (b buckets) putAs(key string, value any) error {
-	text, err := cbor.Marshal(value)
-	if err == nil {
-		err = b.putMeta(key, text)
-	}
-	if err != nil {
-		return fmt.Errorf("bolt: %s: %w", key, err)
-	}
-	return nil
+	return out, decoder.Unmarshal(value, &out) == nil
 }

@@ -49,9 +49,9 @@ func TestMachines(t *testing.T) {
 // homeOf reads which machine a closed file belongs to.
 func homeOf(t *testing.T, path string) (m machine) {
 	t.Helper()
-	edit(t, path, func(b buckets) (err error) {
-		m, _, err = getAs[machine](b, metaMachine)
-		return err
+	edit(t, path, func(b *writer) error {
+		m, _ = getAs[machine](b.buckets, metaMachine)
+		return nil
 	})
 	return m
 }
@@ -89,10 +89,11 @@ func TestBinding(t *testing.T) {
 		t.Errorf("the name is in the file (%v)", err)
 	}
 	// What is known of the same machine later is added.
-	edit(t, path, func(b buckets) error {
+	edit(t, path, func(b *writer) error {
 		home.Marks["other"] = mark("other", "x")
 		delete(home.Marks, markGiven)
-		return b.putAs(metaMachine, home)
+		b.putMeta(metaMachine, encoded(home))
+		return nil
 	})
 	s = openTest(t, path, Config{noSync: true, Machine: name})
 	if s.Close(); len(homeOf(t, path).Marks) != 2 {

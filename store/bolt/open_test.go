@@ -106,7 +106,7 @@ func TestWhatIsNoDatabase(t *testing.T) {
 		}, ErrNewer, "schema " + strconv.Itoa(schema+1)},
 		{"a schema that is no number", func(t *testing.T, path string) {
 			whole(t, path)
-			edit(t, path, func(b buckets) error { return b.putMeta(metaSchema, []byte("one")) })
+			edit(t, path, func(b *writer) error { b.putMeta(metaSchema, []byte("one")); return nil })
 		}, store.ErrCorrupt, `"one" is no schema`},
 		{"a damaged schema", func(t *testing.T, path string) {
 			whole(t, path)
@@ -114,18 +114,18 @@ func TestWhatIsNoDatabase(t *testing.T) {
 		}, store.ErrCorrupt, `bucket "meta" at key "schema"`},
 		{"no store id", func(t *testing.T, path string) {
 			whole(t, path)
-			edit(t, path, func(b buckets) error { return b.meta.Delete([]byte(metaID)) })
+			edit(t, path, func(b *writer) error { return b.meta.Delete([]byte(metaID)) })
 		}, store.ErrCorrupt, "id is missing"},
 		{"a mark of another length of what was pruned", func(t *testing.T, path string) {
 			whole(t, path)
-			edit(t, path, func(b buckets) error { return b.putMeta(metaPruned, []byte("12")) })
+			edit(t, path, func(b *writer) error { b.putMeta(metaPruned, []byte("12")); return nil })
 		}, store.ErrCorrupt, "wrong length"},
 		{"no bucket of lanes", func(t *testing.T, path string) {
 			whole(t, path)
 			db, err := bbolt.Open(path, 0o600, nil)
 			if err == nil {
-				err = errors.Join(db.Update(func(tx *bbolt.Tx) error {
-					return errors.Join(tx.DeleteBucket([]byte(bucketLanes)), bearWitness(tx))
+				err = errors.Join(inside(path, db, true, func(tx *bbolt.Tx) error {
+					return tx.DeleteBucket([]byte(bucketLanes))
 				}), db.Close())
 			}
 			if err != nil {
@@ -164,34 +164,31 @@ func TestWhatIsNoDatabase(t *testing.T) {
 
 func setSchema(t *testing.T, path string, n int) {
 	t.Helper()
-	edit(t, path, func(b buckets) error { return b.putMeta(metaSchema, []byte(strconv.Itoa(n))) })
+	edit(t, path, func(b *writer) error { b.putMeta(metaSchema, []byte(strconv.Itoa(n))); return nil })
 }
 
 // edit changes a closed file behind the package's back, as a program with a bug
 // would: it says what it holds.
-func edit(t *testing.T, path string, fn func(b buckets) error) {
+func edit(t *testing.T, path string, fn func(b *writer) error) {
 	t.Helper()
-	editRaw(t, path, func(b buckets) error { return errors.Join(fn(b), b.witnessAll()) })
+	editRaw(t, path, func(b *writer) error { defer b.witnessAll(); return fn(b) })
 }
 
 // spoil changes a closed file as a disk does: it goes on saying what it held.
-func spoil(t *testing.T, path string, fn func(b buckets) error) {
+func spoil(t *testing.T, path string, fn func(b *writer) error) {
 	t.Helper()
-	editRaw(t, path, func(b buckets) error { return errors.Join(fn(b), bearWitness(b.tx)) })
+	editRaw(t, path, func(b *writer) error { defer bearWitness(b.tx); return fn(b) })
 }
 
-func editRaw(t *testing.T, path string, fn func(b buckets) error) {
+func editRaw(t *testing.T, path string, fn func(b *writer) error) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		b, err := in(tx)
-		if err != nil {
-			return err
-		}
-		return fn(b)
+		var err error
+		return errors.Join(writing(func(w *writer) { err = fn(w) })(tx), err)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -201,7 +198,7 @@ func editRaw(t *testing.T, path string, fn func(b buckets) error) {
 // rot flips a bit of one value.
 func rot(t *testing.T, path, bucket string, key []byte) {
 	t.Helper()
-	edit(t, path, func(b buckets) error {
+	edit(t, path, func(b *writer) error {
 		bkt := b.tx.Bucket([]byte(bucket))
 		v := append([]byte(nil), bkt.Get(key)...)
 		v[len(v)/2] ^= 4

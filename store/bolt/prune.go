@@ -3,7 +3,6 @@ package bolt
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
@@ -75,9 +74,7 @@ func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64
 			if err != nil || o.Active() || nanos(o.FinishedAt) >= before {
 				continue
 			}
-			if err := b.removeOperation(key, &o); err != nil {
-				return fmt.Errorf("bolt: pruning operation %s: %w", o.ID, err)
-			}
+			b.removeOperation(key, &o)
 			gone++
 		}
 		return nil
@@ -88,23 +85,19 @@ func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64
 	return gone, nil
 }
 
-func (b *batch) removeOperation(key rowID, o *store.Operation) error {
+func (b *batch) removeOperation(key rowID, o *store.Operation) {
 	if o.ClientToken != string(o.ID) {
 		token := []byte(o.ClientToken)
 		if id, ok := unseal(token, b.tokens.Get(token)); ok && string(id) == string(key[:]) {
-			if err := removeWeighed(b.tokens, token); err != nil {
-				return err
-			}
+			b.removeWeighed(b.tokens, token)
 		}
 	}
 	session := sessionKey(o.Ref)
 	if id, ok := unseal(session, b.ended.Get(session)); ok && string(id) == string(key[:]) {
-		if err := removeWeighed(b.ended, session); err != nil {
-			return err
-		}
+		b.removeWeighed(b.ended, session)
 	}
 	b.changes = append(b.changes, change{id: key, before: o.Phase, head: headOf(o)})
-	return removeWeighed(b.ops, key[:])
+	b.removeWeighed(b.ops, key[:])
 }
 
 // pruneEvents removes the feed's beginning, but for the newest keep events. The
@@ -128,13 +121,12 @@ func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 			var at link
 			for seq := b.pruned + 1; seq <= until; seq++ {
 				at = linkOf(b.events.Get(seqKey(seq)))
-				if err := b.events.Delete(seqKey(seq)); err != nil {
-					return fmt.Errorf("bolt: pruning event %d: %w", seq, err)
-				}
+				b.remove(b.events, seqKey(seq))
 				n++
 			}
 			b.pruned = until
-			return b.putPruned(until, at)
+			b.putPruned(until, at)
+			return nil
 		})
 		if err != nil {
 			return gone, err // n is the committer's yet, if ctx ended first

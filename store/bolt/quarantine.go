@@ -41,14 +41,11 @@ func (s *Store) setAside(found []aside) error {
 	for _, a := range found {
 		s.note(a.err)
 	}
-	return inside(s.path, s.db, true, withBuckets(func(b buckets) error {
+	return inside(s.path, s.db, true, writing(func(w *writer) {
 		for _, a := range found {
 			// A damaged key may be longer than any that may be stored.
 			key := append([]byte(a.bucket+"\x00"), a.key[:min(len(a.key), 1024)]...)
-			if err := b.qu.Put(key, a.value); err != nil {
-				return err
-			}
+			w.put(w.qu, key, a.value)
 		}
-		return nil
 	}))
 }

@@ -80,13 +80,18 @@ type body struct {
 
 // decoder takes text as it was given: a provider's message need not be UTF-8,
 // and a record that holds one is not damaged. Immutable.
-var decoder = func() cbor.DecMode {
-	m, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
+var decoder = must(cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode())
+
+// encoded is the CBOR of one of this package's own types, which all have one.
+func encoded(v any) []byte { return must(cbor.Marshal(v)) }
+
+// must is v, of a call whose arguments are such that it cannot fail.
+func must[T any](v T, err error) T {
 	if err != nil {
-		panic(err) // the options are constants
+		panic(err)
 	}
-	return m
-}()
+	return v
+}
 
 // nanos is t on disk: UnixNano, 0 for the zero time. What int64 cannot hold,
 // before 1678 and after 2262, is moved to its edge.
@@ -174,10 +179,7 @@ func encodeOperation(key rowID, o *store.Operation) (head, []byte, error) {
 	if len(h.lane) > math.MaxUint16 {
 		return h, nil, fmt.Errorf("bolt: operation %s: lane %.40q… has %d bytes", o.ID, h.lane, len(h.lane))
 	}
-	text, err := cbor.Marshal(bodyOf(o))
-	if err != nil {
-		return h, nil, fmt.Errorf("bolt: operation %s: %w", o.ID, err)
-	}
+	text := encoded(bodyOf(o))
 	flags := uint8(h.sent) & 3
 	if h.waits {
 		flags |= 4

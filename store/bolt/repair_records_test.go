@@ -31,27 +31,27 @@ func TestRepairRecords(t *testing.T) {
 	last := want.events[len(want.events)-1].Seq
 	for _, c := range []struct {
 		name string
-		do   func(b buckets) error
+		do   func(b *writer) error
 		lost []Loss // without their details
 		old  bool   // old pages hold what was there before
 	}{
-		{"a row of a token", func(b buckets) error { return rotRow(b.tokens, []byte(some.ClientToken)) }, nil, false},
-		{"a missing token", func(b buckets) error { return b.tokens.Delete([]byte(some.ClientToken)) }, nil, false},
-		{"an operation", func(b buckets) error { return rotRow(b.ops, key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}}, false},
-		{"a missing operation", func(b buckets) error { return b.ops.Delete(key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}, {}}, false},
-		{"an event", func(b buckets) error { return rotRow(b.events, seqKey(last-7)) }, []Loss{{First: last - 7, Last: last - 7}}, false},
-		{"the last event", func(b buckets) error { return rotRow(b.events, seqKey(last)) }, []Loss{{First: last, Last: last}}, false},
-		{"missing events", func(b buckets) error {
+		{"a row of a token", func(b *writer) error { return rotRow(b.tokens, []byte(some.ClientToken)) }, nil, false},
+		{"a missing token", func(b *writer) error { return b.tokens.Delete([]byte(some.ClientToken)) }, nil, false},
+		{"an operation", func(b *writer) error { return rotRow(b.ops, key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}}, false},
+		{"a missing operation", func(b *writer) error { return b.ops.Delete(key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}, {}}, false},
+		{"an event", func(b *writer) error { return rotRow(b.events, seqKey(last-7)) }, []Loss{{First: last - 7, Last: last - 7}}, false},
+		{"the last event", func(b *writer) error { return rotRow(b.events, seqKey(last)) }, []Loss{{First: last, Last: last}}, false},
+		{"missing events", func(b *writer) error {
 			return errors.Join(b.events.Delete(seqKey(last-7)), b.events.Delete(seqKey(last-6)))
 		}, []Loss{{First: last - 7, Last: last - 6}}, false},
-		{"an old record of one that ended", func(b buckets) error { // and what told of its end
+		{"an old record of one that ended", func(b *writer) error { // and what told of its end
 			o := over
 			o.Phase, o.Version, o.FinishedAt = fsm.Queued, o.Version-1, time.Time{}
 			_, record, err := encodeOperation(overKey, &o)
 			return errors.Join(err, b.ops.Put(overKey[:], record), rotRow(b.events, seqKey(end)))
 		}, []Loss{{First: end, Last: end}, {Operation: over.ID, Ref: over.Ref}, {}}, false},
-		{"a lane", func(b buckets) error { return rotRow(b.lanes, []byte("lab")) }, []Loss{{Lane: "lab"}}, false},
-		{"an event that an old page has", func(b buckets) error { return rotRow(b.events, seqKey(last-7)) }, nil, true},
+		{"a lane", func(b *writer) error { return rotRow(b.lanes, []byte("lab")) }, []Loss{{Lane: "lab"}}, false},
+		{"an event that an old page has", func(b *writer) error { return rotRow(b.events, seqKey(last-7)) }, nil, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -60,7 +60,7 @@ func TestRepairRecords(t *testing.T) {
 			if c.old {
 				method = Salvage
 			} else {
-				spoil(t, path, func(buckets) error { return nil }) // no step back leads to before it
+				spoil(t, path, func(*writer) error { return nil }) // no step back leads to before it
 				d, err := os.ReadFile(path)
 				if err != nil {
 					t.Fatal(err)

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,58 +44,51 @@ func rewrite(ctx context.Context, path string, s *settled, tell Progress) error 
 // settings writes all but operations and events.
 func (w *rewriter) settings() error {
 	return inside(w.path, w.db, true, func(tx *bbolt.Tx) error {
-		if err := layOut(tx); err != nil { // with an id and a date of its own
-			return err
-		}
-		b, err := in(tx)
-		if err != nil {
-			return err
-		}
-		for key, value := range map[string][]byte{metaID: w.s.id, metaCreated: w.s.created} {
-			if value != nil {
-				err = errors.Join(err, b.putMeta(key, value))
-			}
-		}
-		if w.s.pruned > 0 {
-			err = errors.Join(err, b.putPruned(w.s.pruned, w.s.link))
-		}
-		if w.s.stamped || w.s.mended.Forked {
-			err = errors.Join(err, b.stamp())
-		}
-		for key, sealed := range w.s.other {
-			err = errors.Join(err, b.meta.Put([]byte(key), sealed))
-		}
-		for name, sealed := range w.s.lanes {
-			err = errors.Join(err, b.lanes.Put([]byte(name), sealed))
-		}
-		for key, value := range w.s.aside {
-			err = errors.Join(err, b.qu.Put([]byte(key), value))
-		}
-		return err
+		return cmp.Or(layOut(tx), writing(w.s.putSettings)(tx)) // with an id and a date of its own
 	})
+}
+
+func (s *settled) putSettings(w *writer) {
+	for key, value := range map[string][]byte{metaID: s.id, metaCreated: s.created} {
+		if value != nil {
+			w.putMeta(key, value)
+		}
+	}
+	if s.pruned > 0 {
+		w.putPruned(s.pruned, s.link)
+	}
+	if s.stamped || s.mended.Forked {
+		w.stamp()
+	}
+	for key, sealed := range s.other {
+		w.put(w.meta, []byte(key), sealed)
+	}
+	for name, sealed := range s.lanes {
+		w.put(w.lanes, []byte(name), sealed)
+	}
+	for key, value := range s.aside {
+		w.put(w.qu, []byte(key), value)
+	}
 }
 
 // witness says what the file holds now.
 func (w *rewriter) witness() error {
-	return inside(w.path, w.db, true, withBuckets(buckets.witnessAll))
+	return inside(w.path, w.db, true, writing((*writer).witnessAll))
 }
 
 // parts calls each for n things, a transaction for every rewriteSize of them.
-func (w *rewriter) parts(n int, each func(b buckets, i int) error) error {
+func (w *rewriter) parts(n int, each func(to *writer, i int)) error {
 	for first := 0; first < n; first += rewriteSize {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		err := inside(w.path, w.db, true, withBuckets(func(b buckets) error {
-			b.ops.FillPercent, b.events.FillPercent = fill, fill
+		err := inside(w.path, w.db, true, writing(func(to *writer) {
+			to.ops.FillPercent, to.events.FillPercent = fill, fill
 			for i := first; i < min(first+rewriteSize, n); i++ {
-				if err := each(b, i); err != nil {
-					return err
-				}
+				each(to, i)
 				w.done++
 				w.tell.say("records", w.done, uint64(len(w.s.ops)+len(w.s.events)))
 			}
-			return nil
 		}))
 		if err != nil {
 			return err
@@ -105,63 +99,54 @@ func (w *rewriter) parts(n int, each func(b buckets, i int) error) error {
 
 // operations writes them and what leads to them.
 func (w *rewriter) operations() error {
-	return w.parts(len(w.s.ops), func(b buckets, i int) error {
+	return w.parts(len(w.s.ops), func(to *writer, i int) {
 		o, record := &w.s.ops[i].op, w.s.ops[i].sealed
 		key, _ := parseID(o.ID)
-		var err error
 		if record == nil {
-			if _, record, err = encodeOperation(key, o); err != nil {
-				return err
-			}
+			var err error
+			_, record, err = encodeOperation(key, o)
+			to.keep(to.ops, key[:], err)
 		}
 		if o.ClientToken != string(o.ID) {
 			token := []byte(o.ClientToken)
-			err = b.tokens.Put(token, seal(token, append([]byte(nil), key[:]...)))
+			to.put(to.tokens, token, seal(token, append([]byte(nil), key[:]...)))
 		}
 		session := sessionKey(o.Ref)
 		if w.s.ended[string(session)] == key {
-			err = errors.Join(err, b.ended.Put(session, seal(session, append([]byte(nil), key[:]...))))
+			to.put(to.ended, session, seal(session, append([]byte(nil), key[:]...)))
 		}
-		return errors.Join(err, b.ops.Put(key[:], record))
+		to.put(to.ops, key[:], record)
 	})
 }
 
 // feed writes the events: as they were, or, where readers must see that it is
 // another feed, with a new running hash.
 func (w *rewriter) feed() error {
-	lost, err := lostEvent()
-	if err != nil {
-		return err
-	}
 	at, seq := w.s.link, w.s.pruned
-	put := func(b buckets, text []byte) error {
+	put := func(to *writer, text []byte, err error) {
 		seq++
 		at = at.next(seq, text)
-		return b.events.Put(seqKey(seq), sealEvent(seq, at, text))
+		to.keep(to.events, seqKey(seq), err)
+		to.put(to.events, seqKey(seq), sealEvent(seq, at, text))
 	}
-	err = w.parts(len(w.s.events), func(b buckets, i int) error {
+	err := w.parts(len(w.s.events), func(to *writer, i int) {
 		sealed := w.s.events[i]
 		switch {
 		case sealed == nil:
-			return put(b, lost)
+			put(to, lostEvent(), nil)
 		case w.s.mended.Forked:
-			text, err := eventText(w.s.pruned+uint64(i)+1, sealed) //nolint:gosec // positive
-			if err != nil {
-				return err
-			}
-			return put(b, text)
+			text, err := eventText(seq+1, sealed)
+			put(to, text, err)
+		default:
+			seq++
+			to.put(to.events, seqKey(seq), sealed)
 		}
-		seq++
-		return b.events.Put(seqKey(seq), sealed)
 	})
 	if err != nil {
 		return err
 	}
-	return w.parts(len(w.s.more), func(b buckets, i int) error {
+	return w.parts(len(w.s.more), func(to *writer, i int) {
 		text, err := encodeEvent(&w.s.more[i])
-		if err != nil {
-			return err
-		}
-		return put(b, text)
+		put(to, text, err)
 	})
 }

@@ -42,48 +42,40 @@ func weight(sealed []byte) uint64 {
 func (l link) number() uint64 { return binary.BigEndian.Uint64(l[:]) }
 
 // putWeighed stores a sealed value where old stands; nil: nothing does.
-func putWeighed(b *bbolt.Bucket, key, sealed, old []byte) error {
-	if err := b.SetSequence(b.Sequence() + weight(sealed) - weight(old)); err != nil {
-		return err
-	}
-	return b.Put(key, sealed)
+func (w *writer) putWeighed(to *bbolt.Bucket, key, sealed, old []byte) {
+	w.say(to, to.Sequence()+weight(sealed)-weight(old))
+	w.put(to, key, sealed)
 }
 
 // removeWeighed removes a value.
-func removeWeighed(b *bbolt.Bucket, key []byte) error {
-	if err := b.SetSequence(b.Sequence() - weight(b.Get(key))); err != nil {
-		return err
-	}
-	return b.Delete(key)
+func (w *writer) removeWeighed(from *bbolt.Bucket, key []byte) {
+	w.say(from, from.Sequence()-weight(from.Get(key)))
+	w.remove(from, key)
 }
 
 // bearWitness says which transaction writes the page. Every one does it that
-// writes to a file of which anything is said.
-func bearWitness(tx *bbolt.Tx) error {
+// writes to a file of which anything is said, and then commits.
+func bearWitness(tx *bbolt.Tx) {
 	meta := tx.Bucket([]byte(bucketMeta))
 	if meta == nil || meta.Sequence() == 0 {
-		return nil
+		return
 	}
-	return meta.SetSequence(uint64(tx.ID())) //nolint:gosec // positive
+	_ = meta.SetSequence(uint64(tx.ID())) //nolint:gosec // positive; and where this fails a commit does
 }
 
 // witnessAll says of a whole file what it holds.
-func (b buckets) witnessAll() error {
-	_, last := b.events.Cursor().Last()
-	if err := b.events.SetSequence(linkOf(last).number()); err != nil {
-		return err
-	}
-	for _, name := range weighed() {
-		bkt, sum := b.tx.Bucket([]byte(name)), uint64(0)
-		err := bkt.ForEach(func(_, v []byte) error { sum += weight(v); return nil })
-		if err == nil {
-			err = bkt.SetSequence(sum)
+func (w *writer) witnessAll() {
+	_, last := w.events.Cursor().Last()
+	w.say(w.events, linkOf(last).number())
+	for _, b := range []*bbolt.Bucket{w.ops, w.tokens, w.ended, w.lanes} { // as weighed says
+		sum := uint64(0)
+		c := b.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			sum += weight(v)
 		}
-		if err != nil {
-			return err
-		}
+		w.say(b, sum)
 	}
-	return b.meta.SetSequence(uint64(b.tx.ID())) //nolint:gosec // positive
+	w.say(w.meta, uint64(w.tx.ID())) //nolint:gosec // positive
 }
 
 // witness is what is said of a bucket, and what a walk found in it: of the bucket

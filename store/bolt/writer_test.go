@@ -1,0 +1,139 @@
+package bolt
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	bbolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestNothingIsCommittedAfterAFailedWrite: of a transaction, the first write that
+// failed is told, by its place, and none of the others is kept.
+func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	head, err := s.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := make([]byte, bbolt.MaxKeySize+1)
+	lane := []byte("lane")
+	for name, c := range map[string]struct {
+		write func(w *writer)
+		want  string
+		err   error
+	}{
+		"a key that is too long": {func(w *writer) { w.put(w.tokens, long, nil) }, "writing to tokens", berrors.ErrKeyTooLarge},
+		"a key that is empty":    {func(w *writer) { w.putWeighed(w.lanes, nil, nil, nil) }, `writing to lanes at ""`, berrors.ErrKeyRequired},
+		"what cannot be encoded": {func(w *writer) { w.keep(w.events, seqKey(7), errors.ErrUnsupported) }, "writing to events at 7", errors.ErrUnsupported},
+	} {
+		write := func(w *writer) {
+			w.putWeighed(w.lanes, lane, seal(lane, encoded(laneBody{Paused: true})), nil)
+			c.write(w)
+			w.put(w.meta, long, nil) // and another, which is not told
+			w.putMeta(metaPruned, make([]byte, 16))
+		}
+		for of, err := range map[string]error{
+			"a file of its own": inside(s.path, s.db, true, writing(write)),
+			"a batch":           s.commit(t.Context(), 1, func(b *batch) error { write(&b.writer); b.putEvent(nil); return nil }),
+			"one that writes nothing": s.commit(t.Context(), 1, func(b *batch) error {
+				write(&b.writer)
+				return errors.New("and something else")
+			}),
+		} {
+			if !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s, in %s: %v, want %q", name, of, err, c.want)
+			}
+		}
+	}
+	lanes, err := s.Lanes(t.Context())
+	if now, herr := s.Head(t.Context()); err != nil || herr != nil || len(lanes) > 0 || now != head {
+		t.Errorf("%+v, %v, and the feed's head was %q and is %q, %v", lanes, err, head, now, herr)
+	}
+	clean(t, s)
+}
+
+// TestWritesWhereNoneMayBe: in a transaction that only reads, every write fails.
+func TestWritesWhereNoneMayBe(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	for name, write := range map[string]func(w *writer){
+		"put":         func(w *writer) { w.put(w.qu, []byte("a"), nil) },
+		"remove":      func(w *writer) { w.remove(w.qu, []byte("a")) },
+		"say":         func(w *writer) { w.say(w.qu, 1) },
+		"a witness":   (*writer).witnessAll,
+		"a new store": func(w *writer) { w.newID() },
+	} {
+		if err := inside(s.path, s.db, false, writing(write)); !errors.Is(err, berrors.ErrTxNotWritable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := inside(s.path, s.db, true, layOut); !errors.Is(err, berrors.ErrBucketExists) {
+		t.Errorf("a file that is laid out already: %v", err)
+	}
+}
+
+// TestTokenThatNoRowCanHold: the item whose key is too long is refused by its
+// place, alone: who waited beside it is served.
+func TestTokenThatNoRowCanHold(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	inside, leave := make(chan struct{}), make(chan struct{})
+	first := true
+	s.committed = func(error) {
+		if first {
+			first = false
+			close(inside)
+			<-leave
+		}
+	}
+	done := make(chan error, 2)
+	enqueue := func(o store.Operation) {
+		_, err := s.Enqueue(t.Context(), []store.Operation{o})
+		done <- err
+	}
+	go enqueue(testOp("before"))
+	<-inside // so that the two that follow are of one transaction
+	o := testOp("refused")
+	o.ClientToken = strings.Repeat("t", bbolt.MaxKeySize+1)
+	refused := make(chan error, 1)
+	go func() {
+		_, err := s.Enqueue(t.Context(), []store.Operation{testOp("with it"), o})
+		refused <- err
+	}()
+	go enqueue(testOp("beside"))
+	for waiting := 0; waiting < 2; {
+		s.queue.mu.Lock()
+		waiting = len(s.queue.waiting)
+		s.queue.mu.Unlock()
+	}
+	close(leave)
+	if err := <-refused; !errors.Is(err, berrors.ErrKeyTooLarge) || !strings.Contains(err.Error(), "writing to tokens at \"ttt") {
+		t.Errorf("%v", err)
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	all, err := listed(t.Context(), s)
+	if _, ok := all["beside"]; err != nil || !ok || len(all) != 2 {
+		t.Errorf("%d operations, %v, want the first, and the one beside", len(all), err)
+	}
+	clean(t, s)
+}
+
+// TestMust: what cannot be goes on nowhere.
+func TestMust(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("a channel was encoded")
+		}
+	}()
+	encoded(make(chan int))
+}
