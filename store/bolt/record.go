@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
+	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
@@ -178,6 +179,9 @@ func encodeOperation(key rowID, o *store.Operation) (head, []byte, error) {
 	}
 	if len(h.lane) > math.MaxUint16 {
 		return h, nil, fmt.Errorf("bolt: operation %s: lane %.40q… has %d bytes", o.ID, h.lane, len(h.lane))
+	}
+	if n := len(o.Ref.StudioID) + 1 + len(o.Ref.SessionID); n > bbolt.MaxKeySize { // it could never end
+		return h, nil, fmt.Errorf("bolt: operation %s: session %.80s… has %d bytes", o.ID, o.Ref, n)
 	}
 	text := encoded(bodyOf(o))
 	flags := uint8(h.sent) & 3

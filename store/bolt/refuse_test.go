@@ -31,6 +31,7 @@ func TestRefused(t *testing.T) {
 		{"has no client token", testOp("new"), func(o *store.Operation) { o.ClientToken = "" }},
 		{"phase \"DOZING\" is not known", testOp("new"), func(o *store.Operation) { o.Phase = "DOZING" }},
 		{"has 65536 bytes", testOp("new"), func(o *store.Operation) { o.Lane = strings.Repeat("l", math.MaxUint16+1) }},
+		{"session s/sss", testOp(strings.Repeat("s", 1<<15)), func(*store.Operation) {}}, // it could never end
 		{"is taken", testOp("new"), func(o *store.Operation) { o.ID, o.ClientToken = there.ID, "another" }},
 	} {
 		c.spoil(&c.of)
