@@ -239,6 +239,7 @@ type placed struct {
 	from, to int
 	op       store.ID
 	seq      uint64
+	ended    bool // it is the row of a session that leads to the operation
 }
 
 // prepare reads the sample as it is without damage.
@@ -265,6 +266,8 @@ func (r *reader) prepare() error {
 				p.op = rowID(key).id()
 			case bucketEvents:
 				p.seq = seqOf(key)
+			case bucketEnded:
+				p.op, p.ended = rowID(value[:16]).id(), true
 			default:
 				return
 			}
@@ -326,7 +329,7 @@ func (r *reader) read(data []byte) verdict {
 	repaired, err := Repair(n.Context(), path, RepairConfig{})
 	switch {
 	case err != nil:
-		if left := r.intact(data); (errors.Is(err, store.ErrCorrupt) || errors.Is(err, ErrForeign)) && len(left) == 0 {
+		if left := r.intact(data); (errors.Is(err, store.ErrCorrupt) || errors.Is(err, ErrForeign)) && !slices.ContainsFunc(left, func(p placed) bool { return !p.ended }) {
 			v.Method = "none is left"
 			break
 		}
@@ -402,8 +405,14 @@ func (r *reader) judge(n *notes, path string, repaired Repaired, data []byte, v 
 		events[e.Seq] = e
 	}
 	for _, p := range r.intact(data) {
+		o, ok := got.ops[p.op]
+		if p.ended {
+			if ok && o.Active() {
+				n.Errorf("operation %s had ended, as the row of its session says, and is %s", p.op, o.Phase)
+			}
+			continue
+		}
 		v.Intact++
-		_, ok := got.ops[p.op]
 		if p.seq != 0 {
 			ok = events[p.seq].Operation != ""
 		}

@@ -16,6 +16,7 @@ type harvest struct {
 	meta    map[string][]found
 	ended   map[string]rowID // what leads to operations, as far as it is sure
 	tokens  map[string]rowID
+	over    map[rowID]bool    // operations that a row of any page led to as ended: none becomes active again
 	aside   map[string][]byte // the quarantine
 	pages   []Loss            // those of it that could not be read
 	doubted []Loss            // those that were read in part
@@ -40,7 +41,7 @@ type spoilt struct {
 func newHarvest() *harvest {
 	return &harvest{
 		ops: map[rowID][]found{}, events: map[uint64][]found{}, lanes: map[string][]found{},
-		meta: map[string][]found{}, ended: map[string]rowID{}, tokens: map[string]rowID{}, aside: map[string][]byte{},
+		meta: map[string][]found{}, ended: map[string]rowID{}, tokens: map[string]rowID{}, over: map[rowID]bool{}, aside: map[string][]byte{},
 	}
 }
 
@@ -146,6 +147,7 @@ func (h *harvest) add(bucket string, key, sealed []byte, t trust) bool {
 	case bucketLanes:
 		h.lanes[string(key)] = also(h.lanes[string(key)], sealed, t)
 	case bucketEnded:
+		h.over[rowID(sealed[:16])] = true
 		if t == sure {
 			h.ended[string(key)] = rowID(sealed[:16])
 		}

@@ -132,6 +132,12 @@ func judgeRepaired(t testing.TB, want, got content, m Mended, mayLose int) (lost
 	for _, e := range got.events {
 		told[e.Operation] = true
 	}
+	ends := map[store.ID]uint64{} // the numbers of the events that tell of them
+	for _, e := range want.events {
+		if e.To.Ended() && e.From != e.To {
+			ends[e.Operation] = e.Seq
+		}
+	}
 	page, vague := false, false // what else it held, or whatever else, is said to be lost
 	for _, l := range m.Lost {
 		vague = vague || l.vague()
@@ -155,7 +161,7 @@ func judgeRepaired(t testing.TB, want, got content, m Mended, mayLose int) (lost
 		case !ok:
 			lost++
 		case doubtful[id]:
-			if w.Phase.Ended() && o.Active() || o.Active() && o.Sent == store.SentNo {
+			if w.Phase.Ended() && o.Active() && !events[ends[id]] || o.Active() && o.Sent == store.SentNo {
 				t.Errorf("operation %s was %s, and is %s, sent %s", id, w.Phase, o.Phase, o.Sent)
 			}
 		case vague && (!o.Active() || o.Sent != store.SentNo): // it may be an old record

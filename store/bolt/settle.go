@@ -138,17 +138,25 @@ func (s *settler) sureOf(all []found) bool {
 func (s *settler) operations(damaged bool) {
 	for _, key := range slices.SortedFunc(maps.Keys(s.ops), rowID.compare) {
 		var pick *kept
+		var past *store.Operation // a record that would count if it had not ended since
 		for _, f := range s.ops[key] {
 			o, err := decodeOperation(key, f.sealed)
 			switch {
-			case err != nil, s.outlived(key, &o):
+			case err != nil:
 				continue
 			case f.trust == old && !(damaged && o.Active() && s.told(key) == o.Phase):
 				continue // an old page's record counts if the feed says that it should
+			case o.Active() && s.over[key] && !s.told(key).Ended(): // nobody knows how it ended; this would start it again
+				past = &o
+				continue
 			}
 			if k := (kept{op: o, sealed: f.sealed, trust: f.trust}); pick == nil || k.above(pick, s.told(key)) {
 				pick = &k
 			}
+		}
+		if pick == nil && past != nil {
+			s.named[key] = true
+			s.lose(Loss{Operation: past.ID, Ref: past.Ref, Detail: "its record is lost; it had ended"})
 		}
 		if pick == nil {
 			continue
@@ -161,12 +169,6 @@ func (s *settler) operations(damaged bool) {
 			s.doubt(&pick.op, "it was found on a page of which nobody knows whether it was in use: it may have been pruned, or a later record of it may be lost")
 		}
 	}
-}
-
-// outlived reports whether o is an old record of an operation that has ended
-// since, and nobody knows how. To take it would be to start the session again.
-func (s *settler) outlived(key rowID, o *store.Operation) bool {
-	return o.Active() && !s.told(key).Ended() && s.ended[string(sessionKey(o.Ref))] == key
 }
 
 // told is the phase that the feed says an operation came to; "": it says
