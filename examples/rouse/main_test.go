@@ -184,8 +184,12 @@ func newProvider(boot time.Duration) (*testProvider, error) {
 
 func (p *testProvider) url() string { return "http://" + p.address }
 
+// up listens. Somebody may have a connection of his own from that port just now.
 func (p *testProvider) up() error {
 	l, err := net.Listen("tcp", p.address)
+	for begun := time.Now(); err != nil && time.Since(begun) < 20*time.Second; l, err = net.Listen("tcp", p.address) {
+		time.Sleep(50 * time.Millisecond)
+	}
 	if err != nil {
 		return err
 	}
