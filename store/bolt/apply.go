@@ -11,8 +11,8 @@ import (
 // changed is a change asked for, encoded outside of the transaction.
 type changed struct {
 	key     rowID
-	op      store.Operation // with the version that it gets
-	head    head
+	op      *store.Operation // with the version that it was read with
+	head    head             // with the next
 	record  []byte
 	events  [][]byte
 	release bool
@@ -23,9 +23,9 @@ type changed struct {
 // is free for the next.
 func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, error) {
 	todo := make([]changed, len(changes))
-	for i, c := range changes {
+	for i := range changes {
 		var err error
-		if todo[i], err = toChange(c); err != nil {
+		if todo[i], err = toChange(&changes[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -57,19 +57,21 @@ func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, err
 	return out, nil
 }
 
-func toChange(c store.Change) (changed, error) {
+func toChange(c *store.Change) (changed, error) {
 	key, ok := parseID(c.Operation.ID)
 	if !ok {
 		return changed{}, fmt.Errorf("bolt: operation id %.80q is not the text of a UUID", c.Operation.ID)
 	}
-	out := changed{key: key, op: normal(c.Operation), release: c.Release}
-	out.op.Version++
+	out := changed{key: key, op: &c.Operation, release: c.Release}
 	var err error
-	if out.head, out.record, err = encodeOperation(key, &out.op); err != nil {
+	if out.head, out.record, err = encodeVersion(key, out.op, out.op.Version+1); err != nil {
 		return changed{}, err
 	}
 	for i := range c.Events {
-		text, encErr := encodeEvent(&c.Events[i])
+		if c.Events[i].Operation != out.op.ID {
+			return changed{}, fmt.Errorf("bolt: an event of operation %q cannot be stored with operation %s", c.Events[i].Operation, out.op.ID)
+		}
+		text, encErr := encodeEvent(key, &c.Events[i])
 		out.events, err = append(out.events, text), errors.Join(err, encErr)
 	}
 	return out, err
@@ -90,7 +92,7 @@ func (b *batch) change(c *changed) (refused, err error) {
 	if err != nil {
 		return &CorruptError{Path: b.s.path, Bucket: bucketOperations, Key: string(c.op.ID), Detail: err.Error()}, nil
 	}
-	if was.version+1 != c.op.Version {
+	if was.version != c.op.Version {
 		return store.ErrFenced, nil
 	}
 	if was.lane != c.op.Lane || was.session != c.head.session {
@@ -99,7 +101,7 @@ func (b *batch) change(c *changed) (refused, err error) {
 	if was.phase.Ended() && c.op.Active() {
 		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.phase, c.op.Phase)
 	}
-	b.putOperation(c.key, c.head, c.record, was.phase, c.release)
+	b.putOperation(c.key, c.head, c.record, sealed, was.phase, c.release)
 	if !was.phase.Ended() && !c.op.Active() {
 		key := sessionKey(c.op.Ref)
 		b.putWeighed(b.ended, key, seal(key, append([]byte(nil), c.key[:]...)), b.ended.Get(key))

@@ -150,7 +150,7 @@ func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 		b.adopted = true
 		b.putMeta(metaMachine, encoded(s.here))
 		b.remove(b.meta, []byte(metaHeld))
-		text, err := encodeEvent(&store.Event{Reason: store.Adopted, By: by, At: at})
+		text, err := encodeEvent(rowID{}, &store.Event{Reason: store.Adopted, By: by, At: at})
 		b.putEvent(text)
 		return err
 	})

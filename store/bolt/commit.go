@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,15 +34,17 @@ type request struct {
 	// and may use what is kept.
 	adds    func(b *batch) (bool, error)
 	bytes   int64
-	refused error // why it was left out of the transaction
-	err     error
-	done    chan struct{}
+	refused error      // why it was left out of the transaction
+	answer  chan error // has room for one
 }
 
-// queue is where requests wait.
+// queue is where requests wait. Each is answered, whatever becomes of the
+// committer: its caller waits for nothing else.
 type queue struct {
-	mu      sync.Mutex // guards waiting
+	mu      sync.Mutex // guards the next three
 	waiting []*request
+	taken   []*request    // by the committer; most of them may have been answered
+	over    bool          // nobody takes any more
 	wake    chan struct{} // has room for one
 	quit    chan struct{} // closed by Close
 	done    chan struct{} // closed when the committer has ended
@@ -72,29 +75,42 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	r.done = make(chan struct{})
-	s.queue.mu.Lock()
-	s.queue.waiting = append(s.queue.waiting, r)
-	s.queue.mu.Unlock()
-	select {
-	case s.queue.wake <- struct{}{}:
-	default:
+	r.answer = make(chan error, 1)
+	if !s.queue.add(r) {
+		return s.shutBy()
 	}
 	select {
-	case <-r.done:
-		return r.err
+	case err := <-r.answer:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-s.wedged:
-		return s.shutBy()
-	case <-s.queue.done: // the committer's last look may have been before ours
-		select {
-		case <-r.done:
-			return r.err
-		default:
-			return s.shutBy()
-		}
 	}
+}
+
+// add reports false once the queue has ended.
+func (q *queue) add(r *request) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over {
+		return false
+	}
+	q.waiting = append(q.waiting, r)
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// end answers all that wait, and those that the committer may never answer.
+func (q *queue) end(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+	for _, r := range slices.Concat(q.taken, q.waiting) {
+		r.tell(err)
+	}
+	q.taken, q.waiting = nil, nil
 }
 
 // run is the committer.
@@ -105,7 +121,7 @@ func (s *Store) run() {
 	for {
 		select {
 		case <-s.queue.quit:
-			answer(s.take(false), s.shutBy())
+			s.queue.end(s.shutBy())
 			return
 		case <-s.queue.wake:
 		}
@@ -159,15 +175,22 @@ func (s *Store) take(grouped bool) []*request {
 	}
 	rs := q.waiting[:n:n]
 	q.waiting = append([]*request(nil), q.waiting[n:]...)
+	q.taken = rs
 	return rs
 }
 
+// answer tells each what became of it.
 func answer(rs []*request, err error) {
 	for _, r := range rs {
-		if r.err = err; r.refused != nil {
-			r.err = r.refused
-		}
-		close(r.done)
+		r.tell(cmp.Or(r.refused, err))
+	}
+}
+
+// tell answers the caller, who hears the first answer.
+func (r *request) tell(err error) {
+	select {
+	case r.answer <- err:
+	default:
 	}
 }
 
@@ -361,12 +384,8 @@ func (c change) apply(s *Store) {
 	}
 }
 
-// putOperation stores a record and notes what it changes.
-func (b *batch) putOperation(key rowID, h head, record []byte, before fsm.Phase, release bool) {
-	var old []byte
-	if before != "" {
-		old = b.ops.Get(key[:])
-	}
+// putOperation stores a record where old stands, and notes what it changes.
+func (b *batch) putOperation(key rowID, h head, record, old []byte, before fsm.Phase, release bool) {
 	b.putWeighed(b.ops, key[:], record, old)
 	b.changes = append(b.changes, change{id: key, before: before, after: h.phase, head: h, release: release})
 }

@@ -90,7 +90,7 @@ func want(o *store.Operation) (wanted, error) {
 		return wanted{}, err
 	}
 	e := store.Created(*o)
-	w.event, err = encodeEvent(&e)
+	w.event, err = encodeEvent(key, &e)
 	return w, err
 }
 
@@ -148,7 +148,7 @@ func (b *batch) enqueue(w *wanted) error {
 	key, _ := parseID(other.Operation.ID)
 	h, record, err := encodeOperation(key, &other.Operation)
 	b.keep(b.ops, key[:], err)
-	b.putOperation(key, h, record, h.phase, false)
+	b.putOperation(key, h, record, b.ops.Get(key[:]), h.phase, false)
 	b.changes[len(b.changes)-1].join = true
 	return nil
 }
@@ -158,7 +158,7 @@ func (b *batch) create(w *wanted) {
 		token := []byte(w.op.ClientToken)
 		b.putWeighed(b.tokens, token, seal(token, append([]byte(nil), w.key[:]...)), nil)
 	}
-	b.putOperation(w.key, w.head, w.record, "", false)
+	b.putOperation(w.key, w.head, w.record, nil, "", false)
 	if w.op.Active() {
 		b.created[w.op.Ref] = w.key
 	}

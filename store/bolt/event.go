@@ -45,13 +45,12 @@ type eventBody struct {
 	At        int64  `cbor:"9,keyasint,omitempty"`
 }
 
-// encodeEvent returns an event's CBOR; its place in the feed is not known yet.
-func encodeEvent(e *store.Event) ([]byte, error) {
-	key, ok := parseID(e.Operation)
-	ok = ok || e.Operation == "" // a fact of the store
+// encodeEvent returns the CBOR of an event of the operation with this key, zero for
+// a fact of the store; its place in the feed is not known yet.
+func encodeEvent(key rowID, e *store.Event) ([]byte, error) {
 	from, okFrom := phaseCode(e.From)
 	to, okTo := phaseCode(e.To)
-	if !ok || !okFrom || !okTo {
+	if !okFrom || !okTo {
 		return nil, fmt.Errorf("bolt: event of operation %q from %q to %q cannot be stored", e.Operation, e.From, e.To)
 	}
 	return encoded(eventBody{

@@ -52,7 +52,8 @@ func FuzzOperation(f *testing.F) {
 func FuzzEvent(f *testing.F) {
 	for _, o := range goldenAllOps() {
 		e := store.Created(o)
-		text, err := encodeEvent(&e)
+		key, _ := parseID(o.ID)
+		text, err := encodeEvent(key, &e)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -72,7 +73,8 @@ func FuzzEvent(f *testing.F) {
 			}
 			return
 		}
-		again, err := encodeEvent(&e)
+		key, _ := parseID(e.Operation)
+		again, err := encodeEvent(key, &e)
 		if err != nil {
 			t.Fatalf("%+v cannot be written: %v", e, err)
 		}

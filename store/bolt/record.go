@@ -95,14 +95,15 @@ func must[T any](v T, err error) T {
 }
 
 // nanos is t on disk: UnixNano, 0 for the zero time. What int64 cannot hold,
-// before 1678 and after 2262, is moved to its edge.
+// before 1677 and after 2262, is moved to its edge.
 func nanos(t time.Time) int64 {
-	switch {
+	const edge = math.MaxInt64 / int64(time.Second)
+	switch s := t.Unix(); {
 	case t.IsZero():
 		return 0
-	case t.Year() < 1678:
+	case s <= -edge:
 		return math.MinInt64
-	case t.Year() > 2261:
+	case s >= edge:
 		return math.MaxInt64
 	}
 	return t.UnixNano()
@@ -157,10 +158,11 @@ func sessionHash(ref transport.Ref) uint32 {
 
 // headOf is the head of an operation.
 func headOf(o *store.Operation) head {
+	due, from := nanos(o.DueAt), nanos(o.NotBefore)
 	return head{
 		phase: o.Phase, sent: o.Sent,
-		waits:    o.Sent == store.SentNo && !o.NotBefore.IsZero() && !o.DueAt.After(o.NotBefore),
-		due:      nanos(o.DueAt),
+		waits:    o.Sent == store.SentNo && from != 0 && due <= from,
+		due:      due,
 		deadline: nanos(o.Deadline()),
 		session:  sessionHash(o.Ref),
 		version:  o.Version,
@@ -172,7 +174,13 @@ func headOf(o *store.Operation) head {
 // encodeOperation returns the record of o for its key, and its head. It fails
 // only for what no record can hold.
 func encodeOperation(key rowID, o *store.Operation) (head, []byte, error) {
+	return encodeVersion(key, o, o.Version)
+}
+
+// encodeVersion is encodeOperation for o with another version.
+func encodeVersion(key rowID, o *store.Operation, version uint64) (head, []byte, error) {
 	h := headOf(o)
+	h.version = version
 	code, ok := phaseCode(h.phase)
 	if !ok || code == 0 {
 		return h, nil, fmt.Errorf("bolt: operation %s: phase %q is not known", o.ID, o.Phase)

@@ -146,7 +146,8 @@ func (w *rewriter) feed() error {
 		return err
 	}
 	return w.parts(len(w.s.more), func(to *writer, i int) {
-		text, err := encodeEvent(&w.s.more[i])
+		key, _ := parseID(w.s.more[i].Operation)
+		text, err := encodeEvent(key, &w.s.more[i])
 		put(to, text, err)
 	})
 }

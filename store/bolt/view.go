@@ -68,6 +68,7 @@ func (s *Store) viewOnce(synced int, fn func(b buckets) error) (newer bool, err 
 func (s *Store) wedge(err error) {
 	s.shut(fmt.Errorf("%w: %w", store.ErrFailed, err))
 	s.wedging.Do(func() { close(s.wedged) })
+	s.queue.end(s.shutBy())
 }
 
 // named puts the file's name into a *CorruptError that lacks it.
