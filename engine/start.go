@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -62,17 +63,24 @@ func (e *Engine) Start(ctx context.Context, r Request) (Receipt, error) {
 	if err := e.open(); err != nil {
 		return Receipt{}, err
 	}
-	op, err := e.operation(r)
-	if err != nil {
+	one := ones.Get().(*[1]store.Operation)
+	defer func() {
+		one[0] = store.Operation{}
+		ones.Put(one)
+	}()
+	if err := e.operation(&one[0], r); err != nil {
 		err = fmt.Errorf("engine: start %s: %w", r.Ref, err)
 		return Receipt{Operation: Operation{Ref: r.Ref}, Err: err}, err
 	}
-	got, err := e.enqueue(ctx, []store.Operation{op})
+	got, err := e.enqueue(ctx, one[:])
 	if err != nil {
 		return Receipt{}, err
 	}
 	return got[0], got[0].Err
 }
+
+// ones are operations on their way to the store, which keeps no part of them.
+var ones = sync.Pool{New: func() any { return new([1]store.Operation) }}
 
 // StartAll is Start for many, in few commits. Each Receipt has its own Err. The
 // error is the store's, and then there are no receipts: call again, with the
@@ -96,8 +104,8 @@ func (e *Engine) StartAll(ctx context.Context, rs []Request) ([]Receipt, error) 
 		return err
 	}
 	for i, r := range rs {
-		op, err := e.operation(r)
-		if err != nil {
+		var op store.Operation
+		if err := e.operation(&op, r); err != nil {
 			receipts[i] = Receipt{Operation: Operation{Ref: r.Ref}, Err: fmt.Errorf("engine: start %s: %w", r.Ref, err)}
 			continue
 		}
@@ -125,17 +133,17 @@ func (e *Engine) enqueue(ctx context.Context, ops []store.Operation) ([]Receipt,
 }
 
 // operation makes the record of a request.
-func (e *Engine) operation(r Request) (store.Operation, error) {
+func (e *Engine) operation(op *store.Operation, r Request) error {
 	r.Ref = r.Trim()
 	if err := e.check(r); err != nil {
-		return store.Operation{}, err
+		return err
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return store.Operation{}, fmt.Errorf("make an id: %w", err)
+		return fmt.Errorf("make an id: %w", err)
 	}
 	now := e.now()
-	op := store.Operation{
+	*op = store.Operation{
 		ID: ID(id.String()), Ref: r.Ref, ClientToken: r.ClientToken,
 		Lane:   transport.TraitsOf(e.transport, r.Ref).Lane,
 		Labels: maps.Clone(r.Labels), RequestedBy: r.RequestedBy, Source: e.cfg.Source, Why: r.Why, RetryOf: r.retryOf,
@@ -150,7 +158,7 @@ func (e *Engine) operation(r Request) (store.Operation, error) {
 	if op.ExpiresAt.IsZero() {
 		op.ExpiresAt = op.DueAt.Add(e.cfg.Expiry)
 	}
-	return op, nil
+	return nil
 }
 
 func (e *Engine) check(r Request) error {

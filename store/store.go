@@ -15,8 +15,9 @@ import (
 type Store interface {
 	// Enqueue stores each operation, or joins it to another, as [Decide] says,
 	// in the order given and with each other in view, and returns when all is
-	// durable. The caller fills in everything but Version. An error is for the
-	// whole call, and after ErrUnknown some may be stored.
+	// durable. The caller fills in everything but Version, and may use ops again
+	// when it returns. An error is for the whole call, and after ErrUnknown some
+	// may be stored.
 	Enqueue(ctx context.Context, ops []Operation) ([]Enqueued, error)
 
 	// Apply stores the changes, each with its event, and returns one error a

@@ -80,7 +80,7 @@ func toChange(c *store.Change) (changed, error) {
 // change applies c to the version that it was made from. refused is this
 // change's own error; err is the whole call's.
 func (b *batch) change(c *changed) (refused, err error) {
-	sealed := b.ops.Get(c.key[:])
+	sealed := get(b.opsAt, c.key[:])
 	if sealed == nil {
 		return store.ErrNotFound, nil
 	}
@@ -101,7 +101,7 @@ func (b *batch) change(c *changed) (refused, err error) {
 	if was.phase.Ended() && c.op.Active() {
 		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.phase, c.op.Phase)
 	}
-	b.putOperation(c.key, c.head, c.record, sealed, was.phase, c.release)
+	b.putOperation(c.key, &c.head, c.record, sealed, was.phase, c.release)
 	if !was.phase.Ended() && !c.op.Active() {
 		key := sessionKey(c.op.Ref)
 		b.putWeighed(b.ended, key, seal(key, append([]byte(nil), c.key[:]...)), b.ended.Get(key))

@@ -324,13 +324,15 @@ func (s *Store) wakeDue() {
 // wrote is in view of the later.
 type batch struct {
 	writer
+	opsAt, tokensAt *bbolt.Cursor // for lookups: a Get makes one of its own, whose stack grows
+
 	s       *Store
 	id      int
 	active  int // operations, when it began
 	seq     uint64
 	link    link
 	pruned  uint64
-	created map[transport.Ref]rowID // active operations that are not in the index yet
+	created map[transport.Ref]rowID // active operations that are not in the index yet; nil: none
 	changes []change
 	adopted bool // the store is held no more
 }
@@ -350,7 +352,7 @@ func (s *Store) newBatch(tx *bbolt.Tx, size int) (*batch, error) {
 	defer s.mu.Unlock()
 	return &batch{
 		writer: writer{buckets: bs}, s: s, id: tx.ID(), active: s.index.active, seq: s.seq, link: s.link, pruned: s.pruned,
-		created: map[transport.Ref]rowID{}, changes: make([]change, 0, size),
+		opsAt: bs.ops.Cursor(), tokensAt: bs.tokens.Cursor(), changes: make([]change, 0, size),
 	}, nil
 }
 
@@ -359,7 +361,7 @@ type change struct {
 	id      rowID
 	before  fsm.Phase // "": it is new
 	after   fsm.Phase // "": it was pruned
-	head    head
+	head    *head
 	release bool
 	join    bool // it leaves due what was pulled
 }
@@ -376,16 +378,16 @@ func (c change) apply(s *Store) {
 	}
 	switch was, is := c.before != "" && !c.before.Ended(), c.after != "" && !c.after.Ended(); {
 	case was && is:
-		s.index.update(c.id, c.head, c.release, c.join)
+		s.index.update(c.id, *c.head, c.release, c.join)
 	case is:
-		s.index.add(c.id, c.head)
+		s.index.add(c.id, *c.head)
 	case was:
 		s.index.remove(c.id, c.head.session)
 	}
 }
 
 // putOperation stores a record where old stands, and notes what it changes.
-func (b *batch) putOperation(key rowID, h head, record, old []byte, before fsm.Phase, release bool) {
+func (b *batch) putOperation(key rowID, h *head, record, old []byte, before fsm.Phase, release bool) {
 	b.putWeighed(b.ops, key[:], record, old)
 	b.changes = append(b.changes, change{id: key, before: before, after: h.phase, head: h, release: release})
 }

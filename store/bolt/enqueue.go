@@ -1,9 +1,12 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+
+	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -98,12 +101,13 @@ func want(o *store.Operation) (wanted, error) {
 func (b *batch) decide(w *wanted) (out store.Enqueued, verdict store.Verdict, err error) {
 	want := *w.op
 	want.Version = 0 // of what is not stored
-	taken := b.ops.Get(w.key[:]) != nil
+	taken := get(b.opsAt, w.key[:]) != nil
 	var byToken *store.Operation
-	if !taken && want.ClientToken == string(want.ID) {
-		byToken, err = b.byRow(want.ClientToken) // nothing has it as its id
-	} else {
+	switch {
+	case taken || want.ClientToken != string(want.ID):
 		byToken, err = b.byToken(want.ClientToken)
+	case get(b.tokensAt, []byte(want.ClientToken)) != nil: // nothing has it as its id
+		byToken, err = b.byRow(want.ClientToken)
 	}
 	if err != nil { // what its holder says cannot be read: this item alone
 		return store.Enqueued{Operation: want, Err: b.s.named(err)}, store.Refuse, nil
@@ -148,9 +152,18 @@ func (b *batch) enqueue(w *wanted) error {
 	key, _ := parseID(other.Operation.ID)
 	h, record, err := encodeOperation(key, &other.Operation)
 	b.keep(b.ops, key[:], err)
-	b.putOperation(key, h, record, b.ops.Get(key[:]), h.phase, false)
+	b.putOperation(key, &h, record, b.ops.Get(key[:]), h.phase, false)
 	b.changes[len(b.changes)-1].join = true
 	return nil
+}
+
+// get is a bucket's Get by a cursor.
+func get(c *bbolt.Cursor, key []byte) []byte {
+	k, v := c.Seek(key)
+	if !bytes.Equal(k, key) {
+		return nil
+	}
+	return v
 }
 
 func (b *batch) create(w *wanted) {
@@ -158,8 +171,11 @@ func (b *batch) create(w *wanted) {
 		token := []byte(w.op.ClientToken)
 		b.putWeighed(b.tokens, token, seal(token, append([]byte(nil), w.key[:]...)), nil)
 	}
-	b.putOperation(w.key, w.head, w.record, nil, "", false)
+	b.putOperation(w.key, &w.head, w.record, nil, "", false)
 	if w.op.Active() {
+		if b.created == nil {
+			b.created = make(map[transport.Ref]rowID, cap(b.changes))
+		}
 		b.created[w.op.Ref] = w.key
 	}
 	b.putEvent(w.event)

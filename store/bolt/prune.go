@@ -96,7 +96,8 @@ func (b *batch) removeOperation(key rowID, o *store.Operation) {
 	if id, ok := unseal(session, b.ended.Get(session)); ok && string(id) == string(key[:]) {
 		b.removeWeighed(b.ended, session)
 	}
-	b.changes = append(b.changes, change{id: key, before: o.Phase, head: headOf(o)})
+	h := headOf(o)
+	b.changes = append(b.changes, change{id: key, before: o.Phase, head: &h})
 	b.removeWeighed(b.ops, key[:])
 }
 

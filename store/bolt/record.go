@@ -1,10 +1,12 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -85,6 +87,14 @@ var decoder = must(cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode())
 
 // encoded is the CBOR of one of this package's own types, which all have one.
 func encoded(v any) []byte { return must(cbor.Marshal(v)) }
+
+// appendEncoded appends what encoded returns.
+func appendEncoded(to []byte, v any) []byte {
+	b := bytes.NewBuffer(to)
+	return must(b, encoder.MarshalToBuffer(v, b)).Bytes()
+}
+
+var encoder = must(cbor.EncOptions{}.UserBufferEncMode())
 
 // must is v, of a call whose arguments are such that it cannot fail.
 func must[T any](v T, err error) T {
@@ -191,12 +201,11 @@ func encodeVersion(key rowID, o *store.Operation, version uint64) (head, []byte,
 	if n := len(o.Ref.StudioID) + 1 + len(o.Ref.SessionID); n > bbolt.MaxKeySize { // it could never end
 		return h, nil, fmt.Errorf("bolt: operation %s: session %.80s… has %d bytes", o.ID, o.Ref, n)
 	}
-	text := encoded(bodyOf(o))
 	flags := uint8(h.sent) & 3
 	if h.waits {
 		flags |= 4
 	}
-	v := make([]byte, 0, headSize+len(h.lane)+len(text)+sumSize)
+	v := make([]byte, 0, headSize+len(h.lane)+usualBody+sumSize)
 	v = append(v, recordFormat, code, flags)
 	v = binary.BigEndian.AppendUint16(v, uint16(len(h.lane))) //nolint:gosec // checked above
 	v = binary.BigEndian.AppendUint64(v, uint64(h.due))       //nolint:gosec // bits
@@ -205,8 +214,19 @@ func encodeVersion(key rowID, o *store.Operation, version uint64) (head, []byte,
 	v = binary.BigEndian.AppendUint64(v, h.version)
 	v = binary.BigEndian.AppendUint64(v, uint64(h.finished)) //nolint:gosec // bits
 	v = append(v, h.lane...)
-	return h, seal(key[:], append(v, text...)), nil
+	b := bodies.Get().(*body)
+	*b = bodyOf(o)
+	v = appendEncoded(v, b)
+	*b = body{}
+	bodies.Put(b)
+	return h, seal(key[:], v), nil
 }
+
+// usualBody is room for the CBOR of most operations.
+const usualBody = 100
+
+// bodies are used again: what a start takes of memory is most of what it costs.
+var bodies = sync.Pool{New: func() any { return new(body) }}
 
 func bodyOf(o *store.Operation) body {
 	token := o.ClientToken
