@@ -198,6 +198,7 @@ func ackFirst(l *simLife, s store.Store) store.Store {
 		for i, o := range ops {
 			out[i] = store.Enqueued{Operation: o, Created: true}
 		}
+		ops = slices.Clone(ops) // the caller uses his again
 		l.work.Go(func() {
 			select {
 			case <-time.After(3 * time.Second):
