@@ -47,10 +47,7 @@ func (s *Store) arrive() error {
 		return nil
 	case isFull(err) && !a.must: // a mark can wait; that the disk is full must not keep anybody from reading
 		s.config.Logger.Warn("no space to note which machine the database belongs to", "path", s.path, "error", err.Error())
-		if err := s.db.Close(); err != nil {
-			return fmt.Errorf("bolt: %w", err)
-		}
-		_, err = s.openDB()
+		_, err = s.openAnew()
 		return err
 	}
 	return fmt.Errorf("bolt: %s: opening it here for the first time: %w", s.path, asFull(named(s.path, err)))

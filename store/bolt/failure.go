@@ -93,11 +93,7 @@ const extraCommits = 2
 func (s *Store) reopen(id int) (kept bool, err error) {
 	s.handle.Lock()
 	defer s.handle.Unlock()
-	if err := s.db.Close(); err != nil {
-		return false, err
-	}
-	s.db = nil
-	newest, err := s.openDB()
+	newest, err := s.openAnew()
 	if err != nil || newest < id {
 		return false, err
 	}
@@ -124,6 +120,7 @@ func (s *Store) replaceInode() error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = os.Remove(temp) }()
 	if err := replaceFile(temp, s.path); err != nil {
 		return err
 	}

@@ -77,7 +77,11 @@ func tempName(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return f.Name(), f.Close()
+	if err := f.Close(); err != nil {
+		_ = os.Remove(f.Name())
+		return "", fmt.Errorf("bolt: %w", err)
+	}
+	return f.Name(), nil
 }
 
 // syncFile makes what was written to a file durable.

@@ -249,6 +249,14 @@ func (s *Store) openDB() (tx int, err error) {
 	return s.newest()
 }
 
+// openAnew closes the file first.
+func (s *Store) openAnew() (tx int, err error) {
+	err = s.db.Close()
+	s.db = nil
+	tx, oerr := s.openDB()
+	return tx, errors.Join(err, oerr)
+}
+
 // newest is the transaction that stands in the file.
 func (s *Store) newest() (tx int, err error) {
 	err = inside(s.path, s.db, false, func(t *bbolt.Tx) error {

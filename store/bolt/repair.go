@@ -222,6 +222,7 @@ func swap(temp, path string) (aside string, err error) {
 		if err != nil {
 			return "", err
 		}
+		defer func() { _ = os.Remove(copied) }()
 		if err := publishFile(copied, aside); err != nil {
 			return "", err
 		}
