@@ -53,11 +53,16 @@ func encodeEvent(key rowID, e *store.Event) ([]byte, error) {
 	if !okFrom || !okTo {
 		return nil, fmt.Errorf("bolt: event of operation %q from %q to %q cannot be stored", e.Operation, e.From, e.To)
 	}
-	return encoded(eventBody{
+	return eventBodies.append(make([]byte, 0, usualEvent), eventBody{
 		Operation: key[:], Studio: e.Ref.StudioID, Session: e.Ref.SessionID, From: from, To: to,
 		Seen: string(e.Session), Reason: string(e.Reason), By: e.By, At: nanos(e.At),
 	}), nil
 }
+
+// usualEvent is room for the CBOR of most events.
+const usualEvent = 80
+
+var eventBodies encoderOf[eventBody]
 
 // lostEvent is the CBOR of what holds the place of an event that is lost.
 func lostEvent() []byte {

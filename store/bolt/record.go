@@ -88,13 +88,29 @@ var decoder = must(cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode())
 // encoded is the CBOR of one of this package's own types, which all have one.
 func encoded(v any) []byte { return must(cbor.Marshal(v)) }
 
-// appendEncoded appends what encoded returns.
-func appendEncoded(to []byte, v any) []byte {
-	b := bytes.NewBuffer(to)
-	return must(b, encoder.MarshalToBuffer(v, b)).Bytes()
+// encoderOf is encoded for one type, into memory that is there, and uses its own
+// again: what a start takes of memory is most of what it costs. The zero value is
+// ready, and safe for concurrent use.
+type encoderOf[T any] struct{ used sync.Pool }
+
+// append appends the CBOR of v.
+func (e *encoderOf[T]) append(to []byte, v T) []byte {
+	type job struct {
+		v   T
+		out bytes.Buffer
+	}
+	j, ok := e.used.Get().(*job)
+	if !ok {
+		j = new(job)
+	}
+	j.v, j.out = v, *bytes.NewBuffer(to)
+	to = must(&j.out, encodeMode.MarshalToBuffer(&j.v, &j.out)).Bytes()
+	*j = job{}
+	e.used.Put(j)
+	return to
 }
 
-var encoder = must(cbor.EncOptions{}.UserBufferEncMode())
+var encodeMode = must(cbor.EncOptions{}.UserBufferEncMode())
 
 // must is v, of a call whose arguments are such that it cannot fail.
 func must[T any](v T, err error) T {
@@ -214,19 +230,13 @@ func encodeVersion(key rowID, o *store.Operation, version uint64) (head, []byte,
 	v = binary.BigEndian.AppendUint64(v, h.version)
 	v = binary.BigEndian.AppendUint64(v, uint64(h.finished)) //nolint:gosec // bits
 	v = append(v, h.lane...)
-	b := bodies.Get().(*body)
-	*b = bodyOf(o)
-	v = appendEncoded(v, b)
-	*b = body{}
-	bodies.Put(b)
-	return h, seal(key[:], v), nil
+	return h, seal(key[:], bodies.append(v, bodyOf(o))), nil
 }
 
 // usualBody is room for the CBOR of most operations.
 const usualBody = 100
 
-// bodies are used again: what a start takes of memory is most of what it costs.
-var bodies = sync.Pool{New: func() any { return new(body) }}
+var bodies encoderOf[body]
 
 func bodyOf(o *store.Operation) body {
 	token := o.ClientToken
