@@ -20,6 +20,7 @@ func enqueueTests() []test {
 		{"a repeated request changes nothing", repeatChangesNothing},
 		{"who joins anew withdraws a cancellation", joinWithdrawsCancel},
 		{"a join changes no claim", joinKeepsClaim},
+		{"the caller uses his operations again", enqueueKeepsNone},
 		{"a call of none", enqueueNone},
 		{"a call of many", enqueueMany},
 	}
@@ -258,6 +259,20 @@ func joinKeepsClaim(e *env) {
 		e.Fatal(err)
 	}
 	e.wantOps("released", e.claim("s", 9, 9), o)
+}
+
+func enqueueKeepsNone(e *env) {
+	ops := []store.Operation{e.op("s", "1"), e.op("s", "2", token("t"))}
+	rs := e.offer(ops...)
+	want := []store.Operation{rs[0].Operation, rs[1].Operation}
+	clear(ops)
+	for i, w := range want {
+		now, err := e.Operation(e.ctx, w.ID)
+		if err != nil || !same(now, w) || !same(rs[i].Operation, w) {
+			e.Errorf("%+v, %v, and the answer is %+v now, want %+v", now, err, rs[i].Operation, w)
+		}
+	}
+	e.wantOps("claimed", e.claim("s", 9, 0), want...)
 }
 
 func enqueueNone(e *env) {
