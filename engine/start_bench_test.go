@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"hash/crc32"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -11,6 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
+	"github.com/google/uuid"
+
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/studio"
@@ -148,3 +154,58 @@ func BenchmarkStart(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCeiling is BenchmarkStart of the baseline itself, when it also makes
+// what it stores: the operation with its id, both records in CBOR with their sums,
+// and the running hash of the feed. It still looks nobody up, keeps no tables and
+// tells nobody: no engine that writes such records can be faster than that.
+func BenchmarkCeiling(b *testing.B) {
+	for _, callers := range []int{1, 64, 1024} {
+		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
+			s, base := newSubject(b, Config{}), newRaw(b, sizesOfStarts(b))
+			round := min(300*callers, 20_000)
+			var ratios []float64
+			for b.Loop() {
+				making := crowd(b, callers, round, func() error { return s.make(base) })
+				theirs := crowd(b, callers, round, func() error { _, err := base.start(); return err })
+				ratios = append(ratios, theirs.Seconds()/making.Seconds())
+			}
+			n := 2 * round * len(ratios)
+			s.check(b, 0, 0)
+			base.check(b, n, n)
+			b.ReportMetric(median(ratios), "x-raw")
+		})
+	}
+}
+
+// make makes what a start stores, and has the baseline store as much.
+func (s *subject) make(base *raw) error {
+	var op store.Operation
+	if err := s.operation(&op, s.request()); err != nil {
+		return err
+	}
+	type record struct {
+		Operation []byte `cbor:"1,keyasint"`
+		Studio    string `cbor:"2,keyasint"`
+		Session   string `cbor:"3,keyasint"`
+		Phase     uint8  `cbor:"4,keyasint"`
+		At, Until int64
+	}
+	id, err := uuid.Parse(string(op.ID))
+	if err != nil {
+		return err
+	}
+	r := record{Operation: id[:], Studio: op.Ref.StudioID, Session: op.Ref.SessionID, Phase: 1, At: op.CreatedAt.UnixNano(), Until: op.ExpiresAt.UnixNano()}
+	for range 2 {
+		text, err := cbor.Marshal(r)
+		if err != nil {
+			return err
+		}
+		sums.Add(crc32.ChecksumIEEE(text) + uint32(sha256.Sum256(text)[0]))
+	}
+	_, err = base.start()
+	return err
+}
+
+// sums keeps what is computed for a measurement from being left out.
+var sums atomic.Uint32
