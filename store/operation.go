@@ -142,7 +142,7 @@ type Event struct {
 type Cursor string
 
 // Created is the event of an operation that was just enqueued.
-func Created(o Operation) Event {
+func Created(o *Operation) Event {
 	return Event{Operation: o.ID, Ref: o.Ref, To: o.Phase, By: o.RequestedBy, At: o.CreatedAt}
 }
 

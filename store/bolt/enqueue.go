@@ -28,7 +28,8 @@ func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enq
 	out := make([]store.Enqueued, len(ops))
 	wants := make([]wanted, len(ops))
 	for i := range ops {
-		out[i] = store.Enqueued{Operation: normal(ops[i]), Created: true}
+		out[i].Operation, out[i].Created = ops[i], true
+		normalize(&out[i].Operation)
 		var err error
 		if wants[i], err = want(&out[i].Operation); err != nil {
 			return nil, err
@@ -92,7 +93,7 @@ func want(o *store.Operation) (wanted, error) {
 	if w.head, w.record, err = encodeOperation(key, o); err != nil {
 		return wanted{}, err
 	}
-	e := store.Created(*o)
+	e := store.Created(o)
 	w.event, err = encodeEvent(key, &e)
 	return w, err
 }

@@ -53,10 +53,11 @@ func encodeEvent(key rowID, e *store.Event) ([]byte, error) {
 	if !okFrom || !okTo {
 		return nil, fmt.Errorf("bolt: event of operation %q from %q to %q cannot be stored", e.Operation, e.From, e.To)
 	}
-	return eventBodies.append(make([]byte, 0, usualEvent), eventBody{
+	b := eventBody{
 		Operation: key[:], Studio: e.Ref.StudioID, Session: e.Ref.SessionID, From: from, To: to,
 		Seen: string(e.Session), Reason: string(e.Reason), By: e.By, At: nanos(e.At),
-	}), nil
+	}
+	return eventBodies.append(make([]byte, 0, usualEvent), &b), nil
 }
 
 // usualEvent is room for the CBOR of most events.

@@ -93,8 +93,8 @@ func encoded(v any) []byte { return must(cbor.Marshal(v)) }
 // ready, and safe for concurrent use.
 type encoderOf[T any] struct{ used sync.Pool }
 
-// append appends the CBOR of v.
-func (e *encoderOf[T]) append(to []byte, v T) []byte {
+// append appends the CBOR of v, and keeps nothing of it.
+func (e *encoderOf[T]) append(to []byte, v *T) []byte {
 	type job struct {
 		v   T
 		out bytes.Buffer
@@ -103,7 +103,7 @@ func (e *encoderOf[T]) append(to []byte, v T) []byte {
 	if !ok {
 		j = new(job)
 	}
-	j.v, j.out = v, *bytes.NewBuffer(to)
+	j.v, j.out = *v, *bytes.NewBuffer(to)
 	to = must(&j.out, encodeMode.MarshalToBuffer(&j.v, &j.out)).Bytes()
 	*j = job{}
 	e.used.Put(j)
@@ -142,9 +142,9 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// normal is o as reading it back gives it, so that what Enqueue answers is what
-// was stored.
-func normal(o store.Operation) store.Operation {
+// normalize makes o what reading it back gives, so that what Enqueue answers is
+// what was stored.
+func normalize(o *store.Operation) {
 	for _, t := range []*time.Time{
 		&o.CancelAt, &o.LastErrorAt, &o.NotBefore, &o.DueAt, &o.ExpiresAt, &o.CreatedAt, &o.SentAt,
 		&o.LastSentAt, &o.AcceptedAt, &o.ReadyBy, &o.FinishedAt, &o.StartedSeen, &o.SentTheirs,
@@ -154,7 +154,6 @@ func normal(o store.Operation) store.Operation {
 	if len(o.Labels) == 0 {
 		o.Labels = nil
 	}
-	return o
 }
 
 // phaseCode is a phase on disk: its place, counted from 1, in the order in
@@ -221,6 +220,7 @@ func encodeVersion(key rowID, o *store.Operation, version uint64) (head, []byte,
 	if h.waits {
 		flags |= 4
 	}
+	b := bodyOf(o)
 	v := make([]byte, 0, headSize+len(h.lane)+usualBody+sumSize)
 	v = append(v, recordFormat, code, flags)
 	v = binary.BigEndian.AppendUint16(v, uint16(len(h.lane))) //nolint:gosec // checked above
@@ -230,7 +230,7 @@ func encodeVersion(key rowID, o *store.Operation, version uint64) (head, []byte,
 	v = binary.BigEndian.AppendUint64(v, h.version)
 	v = binary.BigEndian.AppendUint64(v, uint64(h.finished)) //nolint:gosec // bits
 	v = append(v, h.lane...)
-	return h, seal(key[:], bodies.append(v, bodyOf(o))), nil
+	return h, seal(key[:], bodies.append(v, &b)), nil
 }
 
 // usualBody is room for the CBOR of most operations.

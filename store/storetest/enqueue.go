@@ -175,7 +175,7 @@ func everythingKept(e *env) {
 func createdHasEvent(e *env) {
 	o := e.enqueue(e.op("s", "a", func(o *store.Operation) { o.RequestedBy = "mo" }))[0]
 	events := e.feed()
-	want := store.Created(o)
+	want := store.Created(&o)
 	if len(events) != 1 {
 		e.Fatalf("%d events, want 1", len(events))
 	}

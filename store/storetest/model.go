@@ -73,7 +73,7 @@ func (m *model) enqueue(want store.Operation) store.Enqueued {
 		r := &record{op: out.Operation}
 		r.fresh()
 		m.ops = append(m.ops, r)
-		m.append(store.Created(out.Operation))
+		m.append(store.Created(&out.Operation))
 	case store.Join:
 		r := m.get(out.Operation.ID)
 		was := r.due
