@@ -242,6 +242,25 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
+// TestRottenRequestURI: what a host's own code made of a request's first line
+// cannot be what was signed.
+func TestRottenRequestURI(t *testing.T) {
+	t.Parallel()
+	s := studio.New(studio.Config{})
+	s.Add(lab, ws1)
+	h := nimble.Handler(s, nimble.HandlerConfig{Credentials: nimble.Keys(credentials), Region: region})
+	for _, uri := range []string{"no path", startPath + "?ownedBy=%zz"} {
+		r := signing{}.request(t)
+		r.RequestURI = uri
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		wantBadAnswer(t, bad{name: uri, want: http.StatusBadRequest}, answer)
+	}
+	if n := s.Calls(studio.Start); n != 0 {
+		t.Errorf("%d starts reached the provider", n)
+	}
+}
+
 // heap is what is in use, without what only waits to be collected.
 func heap() uint64 {
 	for range 3 { // pools are emptied in two steps

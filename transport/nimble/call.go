@@ -118,7 +118,6 @@ func (o Options) logging(stack *middleware.Stack) error {
 
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
-	c.entered = true
 	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GetConn: func(string) { c.dialed.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
@@ -127,6 +126,7 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.entered = true
 	resp, err := c.client.http.Do(req)
 	if err == nil && resp.Request != nil && resp.Request.Response != nil {
 		_ = resp.Body.Close()
@@ -141,7 +141,8 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 
 // ownBody gives a copy of a request a body that nobody else closes. The SDK closes
 // its own as soon as the answer begins, and if net/http has not seen its end by
-// then it cuts the connection in the middle of the answer.
+// then it cuts the connection in the middle of the answer. By GetBody net/http may
+// send again what it knows it has not sent.
 func ownBody(req *http.Request) (*http.Request, error) {
 	if req.Body == nil {
 		return req, nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/rouse-dev/rouse/transport"
@@ -181,14 +182,25 @@ func TestNotConfigured(t *testing.T) {
 // answer: the error says what it was, and that it was sent only if it may have been.
 func TestStrangeMiddleware(t *testing.T) {
 	t.Parallel()
-	finalize := func(before string) func(*middleware.Stack) error {
+	finalize := func(step string, where middleware.RelativePosition, strange func(*smithyhttp.Request) any) func(*middleware.Stack) error {
 		return func(stack *middleware.Stack) error {
 			return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("Strange", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-				in.Request = "a text"
+				in.Request = strange(in.Request.(*smithyhttp.Request))
 				return next.HandleFinalize(ctx, in)
-			}), before, middleware.Before)
+			}), step, where)
 		}
 	}
+	text := func(*smithyhttp.Request) any { return "a text" }
+	body := func(stream io.Reader) func(*smithyhttp.Request) any {
+		return func(req *smithyhttp.Request) any {
+			req, err := req.SetStream(stream)
+			if err != nil {
+				t.Error(err)
+			}
+			return req
+		}
+	}
+	dark := iotest.ErrReader(errors.New("the cellar is dark"))
 	for name, row := range map[string]struct {
 		add  func(*middleware.Stack) error
 		says string
@@ -200,8 +212,17 @@ func TestStrangeMiddleware(t *testing.T) {
 				return next.HandleSerialize(ctx, in)
 			}), middleware.Before)
 		}, "a request of type string", false},
-		"before the endpoint":  {finalize("ResolveEndpointV2"), "a request of type string", false},
-		"before the signature": {finalize("Signing"), "a request of type string", false},
+		"another input": {func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Strange", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+				in.Parameters = "a text"
+				return next.HandleInitialize(ctx, in)
+			}), middleware.Before)
+		}, "an input of type string", false},
+		"before the endpoint":       {finalize("ResolveEndpointV2", middleware.Before, text), "a request of type string", false},
+		"before the signature":      {finalize("Signing", middleware.Before, text), "a request of type string", false},
+		"a body that fails":         {finalize("Signing", middleware.Before, body(dark)), "read body: the cellar is dark", false},
+		"a body to be read once":    {finalize("Signing", middleware.Before, body(io.MultiReader(strings.NewReader("{}")))), "rewind body", false},
+		"a signed body, that fails": {finalize("Signing", middleware.After, body(dark)), "the cellar is dark", false},
 		"behind the answer": {func(stack *middleware.Stack) error {
 			return stack.Deserialize.Insert(middleware.DeserializeMiddlewareFunc("Strange", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 				out, md, err := next.HandleDeserialize(ctx, in)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/rouse-dev/rouse/transport"
@@ -26,7 +27,7 @@ type request struct {
 	method, path string
 	ref          transport.Ref
 	token        string
-	body         any
+	body         []byte // JSON; nil: none
 	query        [][2]string
 	check        error
 }
@@ -38,19 +39,18 @@ func requestOf(in any) request {
 	case transport.StartInput:
 		// A later model gives Start an optional member: some servers refuse a
 		// body that is not at least an empty object.
-		return mutation(http.MethodPost, pathSession+"/start", in.Ref, in.ClientToken, struct{}{})
+		return mutation(http.MethodPost, pathSession+"/start", in.Ref, in.ClientToken).with(struct{}{})
 	case transport.StopInput:
-		return mutation(http.MethodPost, pathSession+"/stop", in.Ref, in.ClientToken, stopBody{in.VolumeRetentionMode})
+		return mutation(http.MethodPost, pathSession+"/stop", in.Ref, in.ClientToken).with(stopBody{in.VolumeRetentionMode})
 	case transport.DeleteInput:
-		return mutation(http.MethodDelete, pathSession, in.Ref, in.ClientToken, nil)
+		return mutation(http.MethodDelete, pathSession, in.Ref, in.ClientToken)
 	case transport.Ref:
 		return request{method: http.MethodGet, path: pathSession, ref: in, check: in.Check()}
 	case transport.CreateInput:
 		return request{
 			method: http.MethodPost, path: pathSessions, ref: transport.Ref{StudioID: in.StudioID}, token: in.ClientToken,
-			body:  createBody{in.LaunchProfileID, in.EC2InstanceType, in.OwnedBy, in.StreamingImageID, in.Tags},
 			check: errors.Join(transport.CheckID("studio id", in.StudioID), transport.CheckToken(in.ClientToken)),
-		}
+		}.with(createBody{in.LaunchProfileID, in.EC2InstanceType, in.OwnedBy, in.StreamingImageID, in.Tags})
 	case transport.ListInput:
 		return request{
 			method: http.MethodGet, path: pathSessions, ref: transport.Ref{StudioID: in.StudioID},
@@ -64,9 +64,16 @@ func requestOf(in any) request {
 	return request{check: fmt.Errorf("nimble: an input of type %T is not known", in)}
 }
 
-func mutation(method, path string, ref transport.Ref, token string, body any) request {
-	return request{method: method, path: path, ref: ref, token: token, body: body,
+func mutation(method, path string, ref transport.Ref, token string) request {
+	return request{method: method, path: path, ref: ref, token: token,
 		check: errors.Join(ref.Check(), transport.CheckToken(token))}
+}
+
+// with is r with a body.
+func (r request) with(body any) request {
+	text, err := json.Marshal(body)
+	r.body, r.check = text, errors.Join(r.check, err)
+	return r
 }
 
 func checkList(in transport.ListInput) error {
@@ -95,48 +102,40 @@ func (c *call) serialize(ctx context.Context, in middleware.SerializeInput, next
 	}
 	_, c.list = in.Parameters.(transport.ListInput)
 	c.ref, c.looks = r.ref, r.method == http.MethodGet
-	req, ok := in.Request.(*smithyhttp.Request)
-	if !ok {
-		return out, md, fmt.Errorf("nimble: a request of type %T is not HTTP's", in.Request)
-	}
-	if in.Request, err = r.encode(req); err != nil {
+	if in.Request, err = r.encode(in.Request); err != nil {
 		return out, md, fmt.Errorf("nimble: encode: %w", err)
 	}
 	return next.HandleSerialize(ctx, in)
 }
 
-func (r request) encode(req *smithyhttp.Request) (*smithyhttp.Request, error) {
+// encode writes r into the stack's request, and returns that with its body.
+func (r request) encode(in any) (any, error) {
+	req, ok := in.(*smithyhttp.Request)
+	if !ok {
+		return nil, fmt.Errorf("a request of type %T is not HTTP's", in)
+	}
 	req.Method = r.method
-	e, err := httpbinding.NewEncoder(r.path, "", req.Header)
-	if err != nil {
-		return nil, err
-	}
-	// The later label first: a studio may be named "{sessionId}".
-	if strings.Contains(r.path, "{sessionId}") {
-		if err := e.SetURI("sessionId").String(r.ref.SessionID); err != nil {
-			return nil, err
-		}
-	}
-	if err := e.SetURI("studioId").String(r.ref.StudioID); err != nil {
-		return nil, err
-	}
+	req.URL.Path, req.URL.RawPath = r.fill(r.ref), r.fill(transport.Ref{
+		StudioID: httpbinding.EscapePath(r.ref.StudioID, true), SessionID: httpbinding.EscapePath(r.ref.SessionID, true),
+	})
 	if r.token != "" {
-		e.SetHeader(headerToken).String(r.token)
+		req.Header.Set(headerToken, r.token)
 	}
+	query := url.Values{}
 	for _, kv := range r.query {
 		if kv[1] != "" {
-			e.SetQuery(kv[0]).String(kv[1])
+			query.Set(kv[0], kv[1])
 		}
 	}
-	if r.body != nil {
-		e.SetHeader("Content-Type").String("application/json")
+	req.URL.RawQuery = query.Encode()
+	if r.body == nil {
+		return req, nil
 	}
-	if req.Request, err = e.Encode(req.Request); err != nil || r.body == nil {
-		return req, err
-	}
-	body, err := json.Marshal(r.body)
-	if err != nil {
-		return nil, err
-	}
-	return req.SetStream(bytes.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	return req.SetStream(bytes.NewReader(r.body))
+}
+
+// fill puts ids into the path, both at once: a studio may be named "{sessionId}".
+func (r request) fill(ref transport.Ref) string {
+	return strings.NewReplacer("{studioId}", ref.StudioID, "{sessionId}", ref.SessionID).Replace(r.path)
 }

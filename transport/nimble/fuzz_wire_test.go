@@ -280,8 +280,8 @@ func FuzzListInput(f *testing.F) {
 		if r.check != nil {
 			return
 		}
-		req, err := r.encode(smithyhttp.NewStackRequest().(*smithyhttp.Request))
-		if err != nil {
+		req := smithyhttp.NewStackRequest().(*smithyhttp.Request)
+		if _, err := r.encode(req); err != nil {
 			t.Fatal(err)
 		}
 		req.URL.Scheme, req.URL.Host = "http", "studio.example.com"

@@ -1,7 +1,6 @@
 package nimble
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -90,15 +89,10 @@ func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at ti
 		if err := req.RewindStream(); err != nil {
 			return nil, fmt.Errorf("nimble: rewind body: %w", err)
 		}
-		// net/http may then send again what it knows it has not sent.
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
 	hash := sha256.Sum256(body)
 	err = v4.NewSigner().SignHTTP(ctx, credentials, req.Request, hex.EncodeToString(hash[:]), serviceName, c.options.Region, at)
-	if err != nil {
-		return nil, fmt.Errorf("nimble: sign: %w", err)
-	}
-	return secretsOf(credentials, req.Header), nil
+	return secretsOf(credentials, req.Header), err
 }
 
 // learnSkew keeps the difference of the clocks when an answer of the service

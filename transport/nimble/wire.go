@@ -141,11 +141,8 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 		return nil
 	case b[0] == '"':
 		var text string
-		if err := json.Unmarshal(b, &text); err != nil {
+		if err := json.Unmarshal(b, &text); err != nil || text == "" {
 			return err
-		}
-		if text == "" {
-			return nil
 		}
 		at, err := smithytime.ParseDateTime(text)
 		at = at.UTC() // by which a year may come out that has no four digits
