@@ -3,8 +3,13 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
+	"testing/iotest"
 
+	"github.com/google/uuid"
+
+	"github.com/rouse-dev/rouse/internal/ram"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/studio"
@@ -48,4 +53,35 @@ func TestStartAll(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNoID: where the host has no random numbers, nothing is accepted, and the
+// caller is told why. It is not parallel: the source is the process's.
+func TestNoID(t *testing.T) {
+	e, err := Open(filepath.Join(ram.Dir(t), "rouse.db"), studio.New(studio.Config{Any: true}), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	dry := errors.New("the well is dry")
+	r := Request{Ref: Ref{StudioID: "studio", SessionID: "ws-1"}}
+
+	uuid.SetRand(iotest.ErrReader(dry))
+	t.Cleanup(func() { uuid.SetRand(nil) })
+	one, err := e.Start(t.Context(), r)
+	if !errors.Is(err, dry) || !errors.Is(one.Err, dry) || one.Created || one.Operation.Ref != r.Ref {
+		t.Errorf("Start: %+v, %v", one, err)
+	}
+	all, err := e.StartAll(t.Context(), []Request{r})
+	if err != nil || len(all) != 1 || !errors.Is(all[0].Err, dry) || all[0].Created {
+		t.Errorf("StartAll: %+v, %v", all, err)
+	}
+	if _, err := e.Find(t.Context(), r.Ref); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("after starts that were refused, Find: %v", err)
+	}
+
+	uuid.SetRand(nil)
+	if again, err := e.Start(t.Context(), r); err != nil || !again.Created {
+		t.Errorf("with random numbers again: %+v, %v", again, err)
+	}
 }
