@@ -40,6 +40,9 @@ func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=0")
+	if dir := os.Getenv("GOCOVERDIR"); dir != "" { // it counts too
+		cmd.Args = append(cmd.Args, "-test.gocoverdir="+dir)
+	}
 	cmd.Env = append(os.Environ(), childTest+"=1")
 	cmd.SysProcAttr = attr
 	out, err := cmd.CombinedOutput()

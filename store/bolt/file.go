@@ -128,10 +128,13 @@ func publishFile(temp, path string) error {
 		err = os.Remove(temp)
 	case errors.Is(err, os.ErrExist):
 	default: // a file system without links
-		if _, serr := os.Lstat(path); serr == nil {
+		switch _, serr := os.Lstat(path); {
+		case serr == nil:
 			err = &os.PathError{Op: "rename", Path: path, Err: os.ErrExist}
-		} else {
+		case errors.Is(serr, os.ErrNotExist):
 			err = os.Rename(temp, path)
+		default: // who knows
+			err = serr
 		}
 	}
 	if err != nil {

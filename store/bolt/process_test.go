@@ -19,8 +19,11 @@ const childPath = "ROUSE_TEST_CHILD"
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
 		run := killed
-		if os.Getenv(childTraced) != "" {
+		switch {
+		case os.Getenv(childTraced) != "":
 			run = traced
+		case os.Getenv(childCall) != "":
+			run = called
 		}
 		if err := run(path, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -62,10 +62,10 @@ func TestSystemCallsFail(t *testing.T) {
 	w := run(t, newScript(seed, steps, 1))
 	r := scale.Rand(seed)
 	runs := scale.Of(t, 2, 2*len(syscallFaults), 100*len(syscallFaults))
-	var injected, ended atomic.Int64
+	var met, ended atomic.Int64
 	t.Cleanup(func() {
-		t.Logf("%d runs, in %d of them a call went wrong, and %d ended by it", runs, injected.Load(), ended.Load())
-		if runs > 2 && injected.Load() < int64(runs)/2 || ended.Load() == 0 && runs > 2 {
+		t.Logf("%d runs, in %d of them a call went wrong, and %d ended by it", runs, met.Load(), ended.Load())
+		if runs > 2 && met.Load() < int64(runs)/2 || ended.Load() == 0 && runs > 2 {
 			t.Error("the test is too kind")
 		}
 	})
@@ -80,7 +80,7 @@ func TestSystemCallsFail(t *testing.T) {
 			t.Parallel()
 			run := straced{T: t, workload: w, path: testPath(t)}
 			if run.child(fmt.Sprint(seed, " ", steps), f.calls, inject) {
-				injected.Add(1)
+				met.Add(1)
 			}
 			if run.after() {
 				ended.Add(1)
@@ -111,31 +111,42 @@ type straced struct {
 
 // child runs the workload in a process and reports whether a call went wrong.
 func (r *straced) child(script, calls, inject string) bool {
+	said, trace := underStrace(r.T, r.path, childTraced+"="+script, "-e", "trace="+calls, "-e", "inject="+inject)
+	r.said = said
+	r.acked = strings.Count("\n"+r.said, "\nacked")
+	return strings.Contains(trace, injected)
+}
+
+// injected is in the list of system calls where one went wrong.
+const injected = "(INJECTED)"
+
+// underStrace runs a child on path, and returns what it said and the list of its
+// system calls.
+func underStrace(t *testing.T, path, env string, args ...string) (said, trace string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
-		r.Fatal(err)
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	trace := r.path + ".trace"
-	cmd := exec.CommandContext(ctx, "strace", "-f", "-o", trace, "-e", "trace="+calls, "-e", "inject="+inject, self)
-	cmd.Env = append(os.Environ(), childPath+"="+r.path, childTraced+"="+script)
+	list := filepath.Join(t.TempDir(), "trace")
+	cmd := exec.CommandContext(ctx, "strace", append(append([]string{"-f", "-o", list}, args...), self)...)
+	cmd.Env = append(os.Environ(), childPath+"="+path, env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the traced one too
 	cmd.WaitDelay = 10 * time.Second
 	var wrong bytes.Buffer
 	cmd.Stderr = &wrong
-	said, err := cmd.Output()
-	r.said = string(said)
+	out, err := cmd.Output()
 	if err != nil {
-		r.Fatalf("%v\n%s\nit said:\n%s", err, wrong.String(), said)
+		t.Fatalf("%q: %v\n%s\nit said:\n%s", args, err, wrong.String(), out)
 	}
-	r.acked = strings.Count("\n"+r.said, "\nacked")
-	text, err := os.ReadFile(trace)
+	text, err := os.ReadFile(list)
 	if err != nil {
-		r.Fatal(err)
+		t.Fatal(err)
 	}
-	return bytes.Contains(text, []byte("(INJECTED)"))
+	return string(out), string(text)
 }
 
 // after opens the file as nobody traces it, and reports whether the workload had

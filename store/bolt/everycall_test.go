@@ -1,0 +1,120 @@
+package bolt
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// childCall is set to the name of one of wholeFiles if the child is to do it:
+// strace makes one of its system calls go wrong.
+const childCall = "ROUSE_TEST_CALL"
+
+// wholeFile is something that is done to a whole file.
+type wholeFile struct {
+	of      string // a sample; "": there is no file yet
+	doubted bool   // a sync has failed
+	noLinks bool   // the file system has none
+	// do does it. What comes before it calls begin is not what this is about.
+	do func(path string, begin func()) error
+}
+
+// callConfig is that of a machine which needs no system call to be known.
+func callConfig() Config { return Config{LockTimeout: -1, Machine: "farm-03", MaxSize: 1 << 30} }
+
+func wholeFiles() map[string]wholeFile {
+	opened := func(sparse int64) func(path string, begin func()) error {
+		return func(path string, begin func()) error {
+			c := callConfig()
+			c.sparse = sparse
+			begin()
+			s, err := Open(path, c)
+			if err == nil {
+				err = s.Close()
+			}
+			return err
+		}
+	}
+	of := func(do func(s *Store, path string) error) func(path string, begin func()) error {
+		return func(path string, begin func()) error {
+			s, err := Open(path, callConfig())
+			if err != nil {
+				return err
+			}
+			begin()
+			return errors.Join(do(s, path), s.Close())
+		}
+	}
+	repaired := func(path string, begin func()) error {
+		begin()
+		_, err := Repair(context.Background(), path, RepairConfig{})
+		return err
+	}
+	named := func(path string, begin func()) error {
+		temp, err := copyFile(path)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.Remove(temp) }()
+		begin()
+		err = publishFile(temp, path)
+		if errors.Is(err, os.ErrExist) {
+			return nil // as it must
+		}
+		return cmp.Or(err, errors.New("it took another's name"))
+	}
+	return map[string]wholeFile{
+		"making":                {do: opened(0)},
+		"making, without links": {noLinks: true, do: opened(0)},
+		"opening":               {of: "whole", do: opened(0)},
+		"opening one in doubt":  {of: "whole", doubted: true, do: opened(0)},
+		"opening a backup":      {of: "backup", do: opened(0)},
+		"opening a damaged one": {of: "rotten", do: opened(0)},
+		"compacting":            {of: "holed", do: opened(1)},
+		"counting": {of: "whole", do: of(func(s *Store, _ string) error {
+			_, err := s.Stats(context.Background())
+			return err
+		})},
+		"backing up": {of: "whole", do: of(func(s *Store, path string) error {
+			_ = os.Remove(path + ".copy")
+			return s.Backup(context.Background(), path+".copy")
+		})},
+		"verifying": {of: "whole", do: func(path string, begin func()) error {
+			begin()
+			_, err := Verify(context.Background(), path, VerifyConfig{})
+			return err
+		}},
+		"leaving another's name":   {of: "whole", noLinks: true, do: named},
+		"repairing":                {of: "rotten", doubted: true, do: repaired},
+		"repairing, without links": {of: "rotten", noLinks: true, do: repaired},
+	}
+}
+
+// called does one of wholeFiles. It prints what became of it, and a line for each
+// file beside path that is open yet.
+func called(path string, out io.Writer) error {
+	runtime.LockOSThread() // strace counts the calls of a thread
+	err := wholeFiles()[os.Getenv(childCall)].do(path, func() { _, _ = os.Lstat(path + begun) })
+	if err == nil {
+		_, _ = fmt.Fprintln(out, "done")
+	} else {
+		_, _ = fmt.Fprintf(out, "failed %q\n", err)
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	for _, fd := range fds {
+		if to, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && strings.HasPrefix(to, filepath.Dir(path)) {
+			_, _ = fmt.Fprintln(out, "open", to)
+		}
+	}
+	return err
+}
+
+// begun is the end of a name that is looked for when what matters begins: a mark
+// in the list of system calls.
+const begun = ".begun"
