@@ -17,7 +17,7 @@ var mutants = []mutant{
 	{
 		"acknowledged before the commit", "callers are told before the commit",
 		"store/bolt/commit.go", "		b, bad, err := s.transact(rs)\n",
-		"		answer(rs, nil)\n		rs = append([]*request(nil), &request{write: rs[0].write, size: rs[0].size, done: make(chan struct{})})\n		b, bad, err := s.transact(rs)\n",
+		"		answer(rs, nil)\n		b, bad, err := s.transact(rs)\n",
 		"store/bolt", "TestEveryWriteFails",
 	},
 	{
@@ -112,12 +112,12 @@ var mutants = []mutant{
 	// 3. One end, and one feed.
 	{
 		"a stale change wins", "a change is applied to a version that it was not made from",
-		"store/bolt/apply.go", "	if was.version+1 != c.op.Version {\n", "	if was.version > c.op.Version {\n",
+		"store/bolt/apply.go", "	if was.version != c.op.Version {\n", "	if was.version > c.op.Version+1 {\n",
 		"store/bolt", "TestStore",
 	},
 	{
 		"a gap in the feed", "a number of the feed is left out",
-		"store/bolt/commit.go", "	seq := b.seq + 1\n", "	seq := b.seq + 1 + b.seq%7/6\n",
+		"store/bolt/commit.go", "	b.seq++\n", "	b.seq += 1 + b.seq%7/6\n",
 		"store/bolt", "TestStore",
 	},
 	{
@@ -246,7 +246,7 @@ var mutants = []mutant{
 	},
 	{
 		"a doubtful file is trusted", "after a failed sync the file is opened as it is",
-		"store/bolt/failure.go", "	temp, err := copyFile(s.path)\n	if err != nil {\n		return err\n	}\n	if err := replaceFile(temp, s.path); err != nil {\n		return err\n	}\n", "",
+		"store/bolt/failure.go", "	temp, err := copyFile(s.path)\n	if err != nil {\n		return err\n	}\n	defer func() { _ = os.Remove(temp) }()\n	if err := replaceFile(temp, s.path); err != nil {\n		return err\n	}\n", "",
 		"store/bolt", "TestSuspectFileIsCopied",
 	},
 
