@@ -32,7 +32,7 @@ type request struct {
 	// adds reports whether it adds operations, of size records in about so many
 	// bytes: that is refused where there is too little room. Nil: it does not,
 	// and may use what is kept.
-	adds    func(b *batch) (bool, error)
+	adds    func(b *batch) bool
 	bytes   int64
 	refused error      // why it was left out of the transaction
 	answer  chan error // has room for one

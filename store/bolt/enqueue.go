@@ -47,7 +47,7 @@ func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enq
 				}
 				return nil
 			},
-			adds: func(b *batch) (bool, error) { return b.createsAny(part) },
+			adds: func(b *batch) bool { return b.createsAny(part) },
 		})
 		if err != nil {
 			return nil, partial(err, first > 0)
@@ -113,25 +113,22 @@ func (b *batch) decide(w *wanted) (out store.Enqueued, verdict store.Verdict, er
 	if err != nil { // what its holder says cannot be read: this item alone
 		return store.Enqueued{Operation: want, Err: b.s.named(err)}, store.Refuse, nil
 	}
-	active, err := b.activeOf(want.Ref, w.head.session)
-	if err != nil {
-		return out, store.Refuse, err
-	}
-	out, verdict = store.Decide(want, byToken, active)
+	out, verdict = store.Decide(want, byToken, b.activeOf(want.Ref, w.head.session))
 	if verdict == store.Create && taken {
 		err = fmt.Errorf("bolt: operation id %s is taken", want.ID)
 	}
 	return out, verdict, err
 }
 
-// createsAny reports whether one of wants is a new operation.
-func (b *batch) createsAny(wants []wanted) (bool, error) {
+// createsAny reports whether one of wants is a new operation. One that goes wrong
+// is none: enqueue says so.
+func (b *batch) createsAny(wants []wanted) bool {
 	for i := range wants {
-		if _, verdict, err := b.decide(&wants[i]); err != nil || verdict == store.Create {
-			return true, err
+		if _, verdict, err := b.decide(&wants[i]); err == nil && verdict == store.Create {
+			return true
 		}
 	}
-	return false, nil
+	return false
 }
 
 // enqueue stores what was decided.
@@ -184,21 +181,17 @@ func (b *batch) create(w *wanted) {
 
 // activeOf is the active operation of a session as this transaction sees it, or
 // nil.
-func (b *batch) activeOf(ref transport.Ref, session uint32) (*store.Operation, error) {
+func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 	if key, ok := b.created[ref]; ok {
-		if o, err := b.operation(key); err != nil || o.Active() {
-			return &o, err
+		if o, err := b.operation(key); err == nil && o.Active() {
+			return &o
 		}
 	}
-	among := b.s.candidates(session)
-	if len(among) == 0 {
-		return nil, nil
+	o, err := b.activeAmong(b.s.candidates(session), ref)
+	if err != nil {
+		return nil
 	}
-	o, err := b.activeAmong(among, ref)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	return &o, err
+	return &o
 }
 
 // candidates lists the operations that may be the active one of the session with

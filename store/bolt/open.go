@@ -291,12 +291,10 @@ func (s *Store) scan() error {
 			return &CorruptError{Bucket: bucketMeta, Key: metaID, Detail: "the store's id is missing"}
 		}
 		s.id = [16]byte(id)
-		if pruned, _, err = b.getPruned(); err != nil {
+		if pruned, last, err = b.getPruned(); err != nil {
 			return err
 		}
-		if seq, last, err = b.headOfFeed(); err != nil {
-			return err
-		}
+		seq, last = b.headOfFeed(pruned, last)
 		found = append(scanOperations(s.path, b, x, counts), scanTail(s.path, b, seq, pruned)...)
 		return nil
 	}))

@@ -138,11 +138,12 @@ func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 	}
 }
 
-// headOfFeed is the last sequence and its link as they stand in the file.
-func (b buckets) headOfFeed() (uint64, link, error) {
+// headOfFeed is the last sequence and its link as they stand in the file; with
+// no event there, those of the last that was pruned.
+func (b buckets) headOfFeed(pruned uint64, at link) (uint64, link) {
 	k, v := b.events.Cursor().Last()
 	if len(k) != 8 {
-		return b.getPruned()
+		return pruned, at
 	}
-	return binary.BigEndian.Uint64(k), linkOf(v), nil
+	return binary.BigEndian.Uint64(k), linkOf(v)
 }

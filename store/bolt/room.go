@@ -211,11 +211,7 @@ func (b *batch) refuseStarts(rs []*request) error {
 			active, bytes = active+r.size, bytes+r.bytes
 			continue
 		}
-		adds, err := r.adds(b)
-		if err != nil {
-			return err
-		}
-		if adds {
+		if r.adds(b) {
 			r.refused = b.s.fullError(have, active+r.size)
 		}
 	}

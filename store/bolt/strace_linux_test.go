@@ -132,7 +132,7 @@ func underStrace(t *testing.T, path, env string, args ...string) (said, trace st
 	defer cancel()
 	list := filepath.Join(t.TempDir(), "trace")
 	cmd := exec.CommandContext(ctx, "strace", append(append([]string{"-f", "-o", list}, args...), self)...)
-	cmd.Env = append(os.Environ(), childPath+"="+path, env)
+	cmd.Env = append(os.Environ(), childPath+"="+path, env, "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the traced one too
 	cmd.WaitDelay = 10 * time.Second
