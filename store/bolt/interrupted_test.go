@@ -6,10 +6,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -141,5 +143,56 @@ func TestInterruptedWaits(t *testing.T) {
 	}
 	if c, err := s.Claim(t.Context(), room); err != nil || len(c.Operations) != 2 {
 		t.Errorf("claimed %d, %v, want both", len(c.Operations), err)
+	}
+}
+
+// TestInterruptedEnds: a release and a prune whose context ends say so, at whichever
+// look at it; a prune has removed a part then, which it counts.
+func TestInterruptedEnds(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	put(t, s, "b")
+	put(t, s, "a")
+	c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 1}}})
+	if err != nil || len(c.Operations) != 1 {
+		t.Fatalf("claimed %+v, %v", c, err)
+	}
+	o := c.Operations[0]
+	o.Phase = fsm.Starting
+	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}}); err != nil || errs[0] != nil {
+		t.Fatal(errs, err)
+	}
+	for looks := range 2 {
+		if err := s.Release(burning(t.Context(), looks), []store.Operation{o}); !errors.Is(err, context.Canceled) {
+			t.Errorf("Release, ended at look %d: %v", looks, err)
+		}
+	}
+	if n, err := s.Prune(burning(t.Context(), 0), store.Keep{Events: 1}); n != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("Prune: %d, %v", n, err)
+	}
+}
+
+// TestDamagedMeanwhile: a record is no head any more, though its sum says so. A
+// change of it is refused, and the store goes on; so does a change with an event
+// that nothing can store.
+func TestDamagedMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	o, whole := put(t, s, "a"), put(t, s, "b")
+	key, _ := parseID(o.ID)
+	if err := s.commit(t.Context(), 1, func(b *batch) error {
+		b.put(b.ops, key[:], seal(key[:], []byte("no head")))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}, {Operation: whole}})
+	if err != nil || !errors.Is(errs[0], store.ErrCorrupt) || errs[1] != nil {
+		t.Errorf("%v, %v, want ErrCorrupt for the first", errs, err)
+	}
+	whole.Version++
+	ev := store.Event{Operation: whole.ID, Ref: whole.Ref, From: whole.Phase, To: "no phase", At: testTime()}
+	if _, err := s.Apply(t.Context(), []store.Change{{Operation: whole, Events: []store.Event{ev}}}); err == nil || !strings.Contains(err.Error(), "no phase") {
+		t.Errorf("%v, want that there is no such phase", err)
 	}
 }

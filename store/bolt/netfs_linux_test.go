@@ -13,7 +13,10 @@ import (
 
 func TestNetworkFileSystems(t *testing.T) {
 	t.Parallel()
-	for magic, want := range map[int64]string{0x6969: "NFS", 0x65735546: "FUSE", -11317950: "SMB", 0xef53: "", 0x01021994: ""} {
+	for magic, want := range map[int64]string{
+		0x6969: "NFS", 0x65735546: "FUSE", -11317950: "SMB", 0x517b: "SMB", 0xfe534d42: "SMB", 0x5346414f: "AFS",
+		0x00c36400: "Ceph", 0x01021997: "9P", 0x0bd00bd0: "Lustre", 0xef53: "", 0x01021994: "",
+	} {
 		if got := networkFS(magic); got != want {
 			t.Errorf("%#x is %q, want %q", magic, got, want)
 		}

@@ -207,7 +207,7 @@ func openBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, e
 		return db, file, nil
 	case errors.As(err, &c):
 		if file != nil {
-			_ = file.Close()
+			closeMapped(file)
 		}
 		return nil, nil, err
 	case errors.Is(err, berrors.ErrTimeout):

@@ -180,14 +180,10 @@ func firstKey(id uint64, page []byte) ([]byte, error) {
 // firstKeyAs is firstKey of a page that is of a kind.
 func firstKeyAs(kind uint16, id uint64, page []byte) ([]byte, error) {
 	e, order := page[pageHeader:], binary.NativeEndian
-	switch {
-	case len(e) < elementSize:
-		return nil, fmt.Errorf("page %d is empty", id)
-	case kind == pageLeaf:
+	if kind == pageLeaf {
 		return within(id, page, pageHeader+uint64(order.Uint32(e[4:])), uint64(order.Uint32(e[8:])))
-	default:
-		return within(id, page, pageHeader+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
 	}
+	return within(id, page, pageHeader+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
 }
 
 // within returns a part of a page.

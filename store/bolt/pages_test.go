@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -156,6 +157,7 @@ func TestDamagedPages(t *testing.T) {
 		{"leads outside", branch, func(p []byte) { order.PutUint64(p[pageHeader+8:], 1<<40) }, fmt.Sprintf("page %d", uint64(1)<<40)},
 		{"leads to itself", branch, func(p []byte) { order.PutUint64(p[pageHeader+8:], branch) }, fmt.Sprintf("page %d", branch)},
 		{"a key outside", branch, func(p []byte) { order.PutUint32(p[pageHeader+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
+		{"a later key outside", branch, func(p []byte) { order.PutUint32(p[pageHeader+elementSize+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
 		{"runs on behind the end", branch, func(p []byte) { order.PutUint32(p[12:], 1<<30) }, fmt.Sprintf("behind page %d", branch)},
 		{"a bucket cut short", top, func(p []byte) { order.PutUint32(p[pageHeader+12:], bucketHeader-1) }, "a bucket is cut short"},
 		{"a small bucket that is no page", top, func(p []byte) { clear(bucket(p)[:8]); order.PutUint32(p[pageHeader+12:], bucketHeader) }, "a bucket is not a page"},
@@ -175,5 +177,28 @@ func TestDamagedPages(t *testing.T) {
 				t.Errorf("Open: %v, want ErrCorrupt", err)
 			}
 		})
+	}
+}
+
+// TestWalkStops: a page that cannot be read to its end is an error, and so is a tree
+// deeper than any can be.
+func TestWalkStops(t *testing.T) {
+	t.Parallel()
+	images, _ := history(t, 400)
+	sound := images[len(images)-1]
+	metas, _, err := readMetas(bytes.NewReader(sound))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, leaf := metas[0], pagesOf(t, sound, pageLeaf)[0]
+	if err := newWalk(bytes.NewReader(sound), m).bucket(m.root, maxDepth+1); err == nil || !strings.Contains(err.Error(), "too deep") {
+		t.Errorf("%v, want that it lies too deep", err)
+	}
+	size := uint64(m.pageSize)
+	short := bytes.Clone(sound[:(leaf+1)*size])
+	binary.NativeEndian.PutUint32(short[leaf*size+12:], 1)
+	_, err = newWalk(bytes.NewReader(short), m).read(leaf, pageLeaf)
+	if !errors.Is(err, io.EOF) || !strings.Contains(err.Error(), fmt.Sprintf("behind page %d", leaf)) {
+		t.Errorf("%v, want the end of the file behind page %d", err, leaf)
 	}
 }

@@ -1,0 +1,123 @@
+package bolt
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// TestFolderGone: a name that is relative to a folder which is not there any more
+// names nothing.
+func TestFolderGone(t *testing.T) {
+	t.Parallel()
+	if !alone(t, nil) { // the folder is the whole process's
+		return
+	}
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chdir(dir), os.Remove(dir)); err != nil {
+		t.Fatal(err)
+	}
+	_, oerr := Open("rouse.db", Config{})
+	_, verr := Verify(t.Context(), "rouse.db", VerifyConfig{})
+	for who, err := range map[string]error{"Open": oerr, "Verify": verr} {
+		if !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v, want ErrNotExist", who, err)
+		}
+	}
+	if err := os.Chdir("/"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestUnreadable: a file that this user may not read is refused, as one that he may
+// not write is. Root may read everything, and is another for a while.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	path := quickPath(t)
+	if err := openTest(t, path, Config{noSync: true}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o200); err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() == 0 {
+		const nobody = 65534
+		for _, name := range []string{filepath.Dir(path), path, path + lockSuffix} {
+			if err := os.Chown(name, nobody, nobody); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.LockOSThread() // only for its files does a thread have a user of its own
+		defer runtime.UnlockOSThread()
+		if err := syscall.Setfsuid(nobody); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = syscall.Setfsuid(0) }()
+	}
+	if _, err := Open(path, Config{noSync: true}); !errors.Is(err, ErrReadOnly) || !errors.Is(err, os.ErrPermission) {
+		t.Errorf("Open: %v, want ErrReadOnly", err)
+	}
+	if _, err := Verify(t.Context(), path, VerifyConfig{}); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("Verify: %v, want ErrPermission", err)
+	}
+}
+
+// TestNoBlocks: on a file system that gives no file its blocks ahead, a file grows by
+// zeros that are written, as far as a limit lets it.
+func TestNoBlocks(t *testing.T) {
+	t.Parallel()
+	if !alone(t, ownMounts()) {
+		return
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("ramfs", dir, "ramfs", 0, "mode=0700"); err != nil {
+		skipOrFail(t, "cannot mount: "+err.Error())
+	}
+	defer func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	path := filepath.Join(dir, "rouse.db")
+	s := openTest(t, path, Config{})
+	was, err := fileSize(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const more = 100 << 10
+	if err := s.extend(was, was+more); err != nil {
+		t.Fatal(err)
+	}
+	if now, err := fileSize(path); err != nil || now != was+more {
+		t.Errorf("%d bytes, %v, want %d", now, err, was+more)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(was + more), Max: ^uint64(0)}); err != nil { //nolint:gosec // positive
+		t.Fatal(err)
+	}
+	if err := s.extend(was+more, was+2*more); err == nil || !isFull(err) {
+		t.Errorf("%v, want that it is full", err)
+	}
+}
+
+// TestHolesNotFilled: the disk says that it cannot give the file its blocks, and not
+// for want of room. The store does not go on.
+func TestHolesNotFilled(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	closed, err := os.Open(s.path)
+	if err == nil {
+		err = closed.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.space = space{file: closed}
+	if _, err := s.Enqueue(t.Context(), []store.Operation{testOp("a")}); !errors.Is(err, store.ErrFailed) || !errors.Is(err, syscall.EBADF) {
+		t.Errorf("%v, want ErrFailed", err)
+	}
+}
