@@ -90,6 +90,14 @@ func wholeFiles() map[string]wholeFile {
 			_, err := Verify(context.Background(), path, VerifyConfig{})
 			return err
 		}},
+		"mending": {of: "rotten", do: func(path string, begin func()) error {
+			if err := os.WriteFile(path+".copy", nil, 0o600); err != nil {
+				return err
+			}
+			begin()
+			_, err := Job{Path: path, Method: Rebuild, Copy: path + ".copy"}.Do(context.Background(), nil)
+			return err
+		}},
 		"leaving another's name":   {of: "whole", noLinks: true, do: named},
 		"repairing":                {of: "rotten", doubted: true, do: repaired},
 		"repairing, without links": {of: "rotten", noLinks: true, do: repaired},
