@@ -104,10 +104,21 @@ func wholeFiles() map[string]wholeFile {
 	}
 }
 
+// onMain keeps such a child's main goroutine on its first thread: strace counts the
+// calls of a thread. Once main runs it may be on another.
+var _ = onMain()
+
+func onMain() bool {
+	child := os.Getenv(childCall) != ""
+	if child {
+		runtime.LockOSThread()
+	}
+	return child
+}
+
 // called does one of wholeFiles. It prints what became of it, and a line for each
 // file beside path that is open yet.
 func called(path string, out io.Writer) error {
-	runtime.LockOSThread() // strace counts the calls of a thread
 	err := wholeFiles()[os.Getenv(childCall)].do(path, func() { _, _ = os.Lstat(path + begun) })
 	if err == nil {
 		_, _ = fmt.Fprintln(out, "done")
