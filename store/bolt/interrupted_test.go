@@ -147,7 +147,7 @@ func TestInterruptedWaits(t *testing.T) {
 }
 
 // TestInterruptedEnds: a release and a prune whose context ends say so, at whichever
-// look at it; a prune has removed a part then, which it counts.
+// look at it, and have removed nothing then.
 func TestInterruptedEnds(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -165,6 +165,16 @@ func TestInterruptedEnds(t *testing.T) {
 	for looks := range 2 {
 		if err := s.Release(burning(t.Context(), looks), []store.Operation{o}); !errors.Is(err, context.Canceled) {
 			t.Errorf("Release, ended at look %d: %v", looks, err)
+		}
+	}
+	o.Phase, o.Version, o.FinishedAt = fsm.Failed, o.Version+1, testTime()
+	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}}); err != nil || errs[0] != nil {
+		t.Fatal(errs, err)
+	}
+	for looks := range 2 { // before it looks what ended, and before it removes that
+		n, err := s.Prune(burning(t.Context(), looks), store.Keep{EndedSince: testTime().Add(1)})
+		if n != 0 || !errors.Is(err, context.Canceled) {
+			t.Errorf("Prune of operations, ended at look %d: %d, %v", looks, n, err)
 		}
 	}
 	if n, err := s.Prune(burning(t.Context(), 0), store.Keep{Events: 1}); n != 0 || !errors.Is(err, context.Canceled) {
