@@ -1,0 +1,182 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// troubled is a store of which one call fails from some time on.
+type troubled struct {
+	store.Store
+	call string
+	from atomic.Bool
+}
+
+var errTrouble = errors.New("the disk is gone")
+
+func (s *troubled) fails(call string) error {
+	if s.from.Load() && call == s.call {
+		return errTrouble
+	}
+	return nil
+}
+
+func (s *troubled) Pull(ctx context.Context, by time.Time) error {
+	return errors.Join(s.fails("Pull"), s.Store.Pull(ctx, by))
+}
+
+func (s *troubled) SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error {
+	return errors.Join(s.fails("SetRetryAfter"), s.Store.SetRetryAfter(ctx, lane, until, heard))
+}
+
+func (s *troubled) Release(ctx context.Context, ops []store.Operation) error {
+	return errors.Join(s.fails("Release"), s.Store.Release(ctx, ops))
+}
+
+func (s *troubled) Due(ctx context.Context, seen uint64) (store.Dues, error) {
+	if err := s.fails("Due"); err != nil {
+		return store.Dues{}, err
+	}
+	return s.Store.Due(ctx, seen)
+}
+
+// Apply refuses all changes where the look-up behind that is to fail.
+func (s *troubled) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+	errs, err := s.Store.Apply(ctx, cs)
+	if s.fails("Operation") != nil {
+		for i := range errs {
+			errs[i] = store.ErrFenced
+		}
+	}
+	return errs, err
+}
+
+func (s *troubled) Operation(ctx context.Context, id ID) (store.Operation, error) {
+	if err := s.fails("Operation"); err != nil {
+		return store.Operation{}, err
+	}
+	return s.Store.Operation(ctx, id)
+}
+
+// TestRunEndsWithItsStore: a store that fails in the midst of a Run ends it, and
+// Run says why, whichever call it was. The operation is there for the next.
+func TestRunEndsWithItsStore(t *testing.T) {
+	for _, call := range []string{"Pull", "SetRetryAfter", "Release", "Operation", "Due"} {
+		t.Run(call, func(t *testing.T) {
+			s := &troubled{call: call}
+			throttle := func(studio.Call) studio.Fault {
+				if call == "SetRetryAfter" && s.from.Load() {
+					return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+				}
+				return studio.Fault{}
+			}
+			scenario(t, studio.Config{Boot: time.Minute, Intercept: throttle}, Config{}, func(b *bench) {
+				b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
+				b.restart()
+				id := b.start("ws-1")
+				done := make(chan error, 1)
+				go func() { done <- b.Engine.Run(b.Context()) }()
+				b.after(time.Second)
+				s.from.Store(true)
+				if call == "Pull" { // is for a clock that is set back
+					b.skew.Store(int64(-time.Hour))
+				}
+				select {
+				case err := <-done:
+					if !errors.Is(err, errTrouble) {
+						b.Errorf("Run: %v, want what the store said", err)
+					}
+				case <-time.After(3 * time.Minute):
+					b.Fatal("Run goes on")
+				}
+				s.from.Store(false)
+				b.skew.Store(0)
+				b.wrap = nil
+				b.restart()
+				b.goRun()
+				b.after(30 * time.Minute)
+				b.want(id, fsm.Succeeded, "", 1)
+			})
+		})
+	}
+}
+
+// short answers a look at several sessions with one result too few.
+type short struct{ *studio.Studio }
+
+func (s short) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, error) {
+	rs, err := s.Studio.BatchGet(ctx, refs)
+	return rs[:len(rs)-1], err
+}
+
+// TestTooFewResults: what of a batch's answer belongs to whom is not guessed.
+func TestTooFewResults(t *testing.T) {
+	one := func(string) LaneConfig { return LaneConfig{Concurrency: 1, Rate: 1e6} } // so that many wait for one look
+	scenario(t, studio.Config{Boot: 10 * time.Second}, Config{Lane: one}, func(b *bench) {
+		b.close()
+		b.open(short{b.studio})
+		ids := b.startMany("studio", 50)
+		b.goRun()
+		b.after(10 * time.Minute)
+		told := 0
+		for _, id := range ids {
+			if op := b.op(id); op.Phase == fsm.Starting && strings.Contains(op.LastError, "results") {
+				told++
+			}
+		}
+		if told < 2 {
+			b.Errorf("%d of 50 operations wait and tell of it", told)
+		}
+		b.restart()
+		b.goRun()
+		b.all(ids)
+	})
+}
+
+// pruned is a store whose feed was pruned beyond its reader, once.
+type pruned struct {
+	store.Store
+	told atomic.Bool
+}
+
+func (s *pruned) Events(ctx context.Context, after store.Cursor, limit int) ([]store.Event, error) {
+	if after != "" && s.told.CompareAndSwap(false, true) {
+		return nil, &store.CursorError{After: after, Pruned: true}
+	}
+	return s.Store.Events(ctx, after, limit)
+}
+
+// TestWaitBeyondThePruning: who waits while the feed is pruned before the engine
+// has read it is told of the end all the same.
+func TestWaitBeyondThePruning(t *testing.T) {
+	scenario(t, studio.Config{Boot: 10 * time.Second}, Config{}, func(b *bench) {
+		s := &pruned{}
+		b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
+		b.restart()
+		id := b.start("ws-1")
+		ended := make(chan error, 1)
+		go func() { _, err := b.Wait(b.Context(), id); ended <- err }()
+		b.after(time.Second)
+		b.goRun()
+		b.after(time.Minute)
+		select {
+		case err := <-ended:
+			if err != nil || !s.told.Load() {
+				b.Errorf("Wait: %v, the gap was met: %v", err, s.told.Load())
+			}
+		default:
+			b.Error("Wait goes on")
+		}
+		b.wrap = nil
+		b.restart()
+	})
+}
