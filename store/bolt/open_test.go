@@ -387,3 +387,13 @@ func TestLinkedFile(t *testing.T) {
 		t.Errorf("the link was replaced: %v, %v", info, err)
 	}
 }
+
+// TestLockedByWhoIsNotNamed: where the lock's file cannot be read, that it is held
+// is told all the same.
+func TestLockedByWhoIsNotNamed(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	if e := lockedBy(path); !errors.Is(e, ErrLocked) || e.PID != 0 || !strings.Contains(e.Error(), path) {
+		t.Errorf("%v", e)
+	}
+}
