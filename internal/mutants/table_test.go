@@ -16,8 +16,8 @@ var mutants = []mutant{
 	// 1. An acknowledged start is never lost, and nothing is shown before it is synced.
 	{
 		"acknowledged before the commit", "callers are told before the commit",
-		"store/bolt/commit.go", "		b, bad, err := s.transact(rs)\n",
-		"		answer(rs, nil)\n		b, bad, err := s.transact(rs)\n",
+		"store/bolt/commit.go", "		b, bad, err := s.transact(g)\n",
+		"		answer(g.requests, nil)\n		b, bad, err := s.transact(g)\n",
 		"store/bolt", "TestEveryWriteFails",
 	},
 	{

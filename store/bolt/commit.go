@@ -20,7 +20,9 @@ import (
 
 // One goroutine commits. It takes all requests that wait into one transaction,
 // and answers them when that is durable; whoever comes meanwhile forms the next
-// one. Nobody waits for a timer.
+// one. Nobody waits for a timer. If the last transaction was for many, those who
+// come while the first of the next are written join them: so one processor writes
+// what others still make.
 
 // request is what a caller wants to be committed.
 type request struct {
@@ -125,13 +127,17 @@ func (s *Store) run() {
 			return
 		case <-s.queue.wake:
 		}
-		for rs := s.take(grouped); len(rs) > 0; rs = s.take(grouped) {
+		for {
+			g := &group{grows: grouped}
+			if !s.queue.take(g) {
+				break
+			}
 			if err := s.stillThere(); err != nil {
-				answer(rs, err)
+				answer(g.requests, err)
 				continue
 			}
-			s.commitAll(rs)
-			grouped = len(rs) > 1
+			s.commitAll(g)
+			grouped = len(g.requests) > 1
 		}
 	}
 }
@@ -148,35 +154,49 @@ func (s *Store) stillThere() error {
 	return s.shutBy()
 }
 
-// giveWay bounds how long the committer lets others run before it commits: on a
-// busy host they would never end.
-const giveWay = 300 * time.Microsecond
+// group is what one transaction is for.
+type group struct {
+	requests []*request
+	size     int  // about how many records
+	grows    bool // whoever comes while it is written joins it
+}
 
-// take removes from the queue what one commit can hold. If the last commit was
-// for many it gives way to callers that are about to come, as long as any does.
-func (s *Store) take(grouped bool) []*request {
-	q := &s.queue
-	began := time.Now()
-	for seen := -1; ; {
-		q.mu.Lock()
-		n := len(q.waiting)
-		if !grouped || n == seen || n >= maxCommit || seen >= 0 && time.Since(began) > giveWay {
-			break // with the lock held
-		}
-		q.mu.Unlock()
-		seen = n
-		runtime.Gosched()
-	}
+// take moves from the queue into g what one transaction can hold, and reports
+// whether that is anything.
+func (q *queue) take(g *group) bool {
+	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, size := 0, 0
-	for n < len(q.waiting) && (n == 0 || size+q.waiting[n].size <= maxCommit) {
-		size += q.waiting[n].size
+	n := 0
+	for n < len(q.waiting) && (len(g.requests)+n == 0 || g.size+q.waiting[n].size <= maxCommit) {
+		g.size += q.waiting[n].size
 		n++
 	}
-	rs := q.waiting[:n:n]
+	if n == 0 {
+		return false
+	}
+	g.requests = append(g.requests, q.waiting[:n]...)
 	q.waiting = append([]*request(nil), q.waiting[n:]...)
-	q.taken = rs
-	return rs
+	q.taken = g.requests
+	return true
+}
+
+const (
+	// giveWay bounds how long a group grows: on a busy host it would never end.
+	giveWay = 300 * time.Microsecond
+	// yields is how often in a row nobody may have come before it is complete.
+	// Fewer leave behind who is about to come.
+	yields = 20
+)
+
+// join waits a little for those who are about to come, and takes them into g.
+func (q *queue) join(g *group) bool {
+	for range yields {
+		runtime.Gosched()
+		if q.take(g) {
+			return true
+		}
+	}
+	return false
 }
 
 // answer tells each what became of it.
@@ -194,16 +214,18 @@ func (r *request) tell(err error) {
 	}
 }
 
-// commitAll commits the requests in one transaction and answers them. One that
+// commitAll commits a group in one transaction and answers it. A request that
 // goes wrong is answered and left out, and the others are tried without it. If
 // there is no room for all at once there may be for half of them: what a commit
 // replaces is free for the next.
-func (s *Store) commitAll(rs []*request) {
-	for len(rs) > 0 {
-		b, bad, err := s.transact(rs)
+func (s *Store) commitAll(g *group) {
+	for len(g.requests) > 0 {
+		b, bad, err := s.transact(g)
+		g.grows = false // it is as large as it gets
+		rs := g.requests
 		if bad >= 0 {
 			answer(rs[bad:bad+1], s.named(err))
-			rs = append(rs[:bad:bad], rs[bad+1:]...)
+			g.requests = append(rs[:bad:bad], rs[bad+1:]...)
 			continue
 		}
 		if errors.Is(err, errNothing) {
@@ -219,8 +241,8 @@ func (s *Store) commitAll(rs []*request) {
 			err = s.judge(b, err)
 		}
 		if half := len(rs) / 2; half > 0 && errors.Is(err, store.ErrFull) {
-			s.commitAll(rs[:half:half])
-			s.commitAll(rs[half:])
+			s.commitAll(&group{requests: rs[:half:half], size: g.size})
+			s.commitAll(&group{requests: rs[half:], size: g.size})
 			return
 		}
 		answer(rs, err)
@@ -228,9 +250,9 @@ func (s *Store) commitAll(rs []*request) {
 	}
 }
 
-// transact writes the requests into one transaction and commits it. If one of
-// them went wrong it says which, and nothing is committed.
-func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
+// transact writes a group into one transaction and commits it. If one of its
+// requests went wrong it says which, and nothing is committed.
+func (s *Store) transact(g *group) (b *batch, bad int, err error) {
 	bad = -1
 	begun := false
 	defer func() {
@@ -245,35 +267,45 @@ func (s *Store) transact(rs []*request) (b *batch, bad int, err error) {
 			return err
 		}
 		defer s.finish(tx)
-		size := 0
-		for _, r := range rs {
-			size += r.size
-		}
-		if b, err = s.newBatch(tx, size); err != nil {
+		if b, err = s.newBatch(tx, g.size); err != nil {
 			return err
 		}
-		if err := b.refuseStarts(rs); err != nil {
+		if bad, err = b.write(g); err != nil {
 			return err
-		}
-		written := 0
-		for i, r := range rs {
-			if r.refused != nil {
-				continue
-			}
-			err := r.write(b)
-			if err = cmp.Or(b.failed, err); err != nil {
-				bad = i
-				return err
-			}
-			written++
-		}
-		if written == 0 {
-			return errNothing
 		}
 		bearWitness(tx)
 		return tx.Commit()
 	})
 	return b, bad, err
+}
+
+// write puts a group into the transaction, and whoever joins it meanwhile. If one
+// of the requests went wrong it says which, or -1.
+func (b *batch) write(g *group) (bad int, err error) {
+	began := time.Now()
+	written := 0
+	for from := 0; from < len(g.requests); {
+		if err := b.refuseStarts(g.requests[from:]); err != nil {
+			return -1, err
+		}
+		for ; from < len(g.requests); from++ {
+			r := g.requests[from]
+			if r.refused != nil {
+				continue
+			}
+			if err := r.write(b); err != nil || b.failed != nil {
+				return from, cmp.Or(b.failed, err)
+			}
+			written++
+		}
+		if !g.grows || time.Since(began) > giveWay || !b.s.queue.join(g) {
+			break
+		}
+	}
+	if written == 0 {
+		return -1, errNothing
+	}
+	return -1, nil
 }
 
 // errNothing rolls back a transaction in which nothing was written.
@@ -328,7 +360,8 @@ type batch struct {
 
 	s       *Store
 	id      int
-	active  int // operations, when it began
+	active  int   // operations, with those that are asked for
+	bytes   int64 // that those take
 	seq     uint64
 	link    link
 	pruned  uint64

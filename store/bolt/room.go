@@ -184,10 +184,11 @@ func writeZeros(f *os.File, from, to int64) error {
 	return nil
 }
 
-// refuseStarts marks requests that would leave too little room. One that adds
-// nothing, because it joins or repeats what is there, is let through.
+// refuseStarts marks requests that would leave too little room, beside those that
+// are in the transaction already. One that adds nothing, because it joins or
+// repeats what is there, is let through.
 func (b *batch) refuseStarts(rs []*request) error {
-	active, bytes := b.active, int64(0)
+	active, bytes := b.active, b.bytes
 	for _, r := range rs {
 		r.refused = nil
 		if r.adds != nil {
@@ -199,20 +200,19 @@ func (b *batch) refuseStarts(rs []*request) error {
 		b.s.space.asked = time.Time{}
 		have, err = b.s.makeRoom(b.tx, active, bytes)
 	}
-	if err != nil || have.holds(reserve(active)+bytes) {
+	if err != nil {
 		return err
 	}
-	active, bytes = b.active, 0
 	for _, r := range rs {
 		if r.adds == nil {
 			continue
 		}
-		if need := reserve(active+r.size) + bytes + r.bytes; have.holds(need) {
-			active, bytes = active+r.size, bytes+r.bytes
+		if need := reserve(b.active+r.size) + b.bytes + r.bytes; have.holds(need) {
+			b.active, b.bytes = b.active+r.size, b.bytes+r.bytes
 			continue
 		}
 		if r.adds(b) {
-			r.refused = b.s.fullError(have, active+r.size)
+			r.refused = b.s.fullError(have, b.active+r.size)
 		}
 	}
 	return nil
