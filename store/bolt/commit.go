@@ -225,7 +225,7 @@ func (s *Store) commitAll(g *group) {
 		rs := g.requests
 		if bad >= 0 {
 			answer(rs[bad:bad+1], s.named(err))
-			g.requests = append(rs[:bad:bad], rs[bad+1:]...)
+			g.requests = slices.Concat(rs[:bad], rs[bad+1:])
 			continue
 		}
 		if errors.Is(err, errNothing) {
