@@ -209,7 +209,11 @@ func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 			return &o
 		}
 	}
-	o, err := b.activeAmong(b.s.candidates(session), ref)
+	among := b.s.candidates(session)
+	if len(among) == 0 {
+		return nil // as mostly: it must not cost the memory of an operation
+	}
+	o, err := b.activeAmong(among, ref)
 	if err != nil {
 		return nil
 	}
