@@ -158,7 +158,8 @@ func BenchmarkStart(b *testing.B) {
 // BenchmarkCeiling is BenchmarkStart of the baseline itself, when it also makes
 // what it stores: the operation with its id, both records in CBOR with their sums,
 // and the running hash of the feed. It still looks nobody up, keeps no tables and
-// tells nobody: no engine that writes such records can be faster than that.
+// tells nobody: where the processor is the bound, no engine that writes such
+// records can be faster than that.
 func BenchmarkCeiling(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
