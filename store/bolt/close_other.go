@@ -4,5 +4,5 @@ package bolt
 
 import "os"
 
-// closeMapped closes a file that bbolt has locked: that ends the lock.
-func closeMapped(f *os.File) { _ = f.Close() }
+// unlockMapped leaves it to closing a file that bbolt has locked: that ends the lock.
+func unlockMapped(*os.File) {}

@@ -146,11 +146,12 @@ func (s *Store) examine() error {
 	if err != nil {
 		return err
 	}
-	db, err := openBolt(s.path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	db, file, err := openBoltFile(s.path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
 		return err
 	}
 	err = inside(s.path, db, false, checkSchema)
+	unlockMapped(file) // bbolt does not, of a file that it only reads
 	if cerr := closeDB(db, err); err == nil && cerr != nil {
 		err = fmt.Errorf("bolt: %w", cerr)
 	}
@@ -207,7 +208,8 @@ func openBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, e
 		return db, file, nil
 	case errors.As(err, &c):
 		if file != nil {
-			closeMapped(file)
+			unlockMapped(file)
+			_ = file.Close()
 		}
 		return nil, nil, err
 	case errors.Is(err, berrors.ErrTimeout):

@@ -125,11 +125,12 @@ func verifyFile(ctx context.Context, path string, tell Progress) (Report, error)
 	if err != nil {
 		return asReport(err)
 	}
-	db, err := openBolt(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	db, file, err := openBoltFile(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
 		return asReport(err)
 	}
 	r, err := verifyDB(ctx, path, db, tell)
+	unlockMapped(file) // bbolt does not, of a file that it only reads
 	if cerr := closeDB(db, err); err == nil && cerr != nil {
 		err = fmt.Errorf("bolt: %w", cerr)
 	}
