@@ -186,7 +186,7 @@ func (j *judge) remembered() bool {
 	case j.setBack:
 		return false
 	}
-	arrives := now.Add(j.cfg.Timeout)
+	arrives := now.Add(freshFor + j.cfg.Timeout) // it waits for its turn, and is under way
 	return remembers(j.traits) && arrives.Before(sent.Add(j.traits.TokenMemory))
 }
 

@@ -48,27 +48,27 @@ func (r *run) settle(l *lane, judges ...*judge) {
 	for _, j := range judges {
 		j.decide()
 	}
-	var cleared []store.Operation
+	var cleared []*judge
 	for wait := time.Duration(0); len(judges) > 0; {
 		c, err := r.commit(judges)
 		cleared = append(cleared, c.cleared...)
 		if err != nil {
 			wait = quick.next(wait)
 			if r.trouble(err); r.failure() != nil || !r.sleep(wait) {
-				r.letGo(c.again, cleared)
+				r.letGo(append(c.again, cleared...))
 				return
 			}
 		}
 		judges = r.reread(c.again)
 	}
-	for _, op := range cleared {
-		r.resend(l, op)
+	for _, j := range cleared {
+		r.resend(l, j)
 	}
 }
 
 // letGo ends the claims of what could not be stored.
-func (r *run) letGo(judges []*judge, cleared []store.Operation) {
-	ops := cleared
+func (r *run) letGo(judges []*judge) {
+	ops := make([]store.Operation, 0, len(judges))
 	for _, j := range judges {
 		ops = append(ops, j.op)
 	}
@@ -77,8 +77,8 @@ func (r *run) letGo(judges []*judge, cleared []store.Operation) {
 
 // committed is what one commit leaves to be done.
 type committed struct {
-	again   []*judge          // to be decided again; after an error, all that was to be written
-	cleared []store.Operation // to be sent again
+	again   []*judge // to be decided again; after an error, all that was to be written
+	cleared []*judge // to be sent again
 }
 
 // commit applies what is to be written and releases the rest.
@@ -93,7 +93,7 @@ func (r *run) commit(judges []*judge) (c committed, err error) {
 			writes = append(writes, j)
 			continue
 		case j.resend:
-			c.cleared = append(c.cleared, j.op)
+			c.cleared = append(c.cleared, j)
 		default:
 			back = append(back, j.op)
 		}
@@ -122,7 +122,7 @@ func (r *run) commit(judges []*judge) (c committed, err error) {
 			r.outlive(&j.op)
 		}
 		if j.resend {
-			c.cleared = append(c.cleared, j.op)
+			c.cleared = append(c.cleared, j)
 		}
 	}
 	return c, nil
@@ -134,7 +134,7 @@ func (r *run) reread(judges []*judge) []*judge {
 	for _, j := range judges {
 		op, err := r.e.store.Operation(context.Background(), j.op.ID)
 		if err != nil {
-			if !errors.Is(err, store.ErrNotFound) {
+			if !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCorrupt) { // the next claim sets it aside
 				r.trouble(err)
 			}
 			r.release(j.op)
@@ -159,13 +159,19 @@ func (r *run) recall(j *judge) {
 	}
 }
 
+// freshFor is for how long what a look has shown is acted on, by either clock: the
+// monotonic one stands still while the host sleeps. It is several turns of the
+// slowest lane.
+const freshFor = time.Minute
+
 // resend sends again what a look has cleared; the claim is still ours. If its
 // turn does not come while that look is fresh, it needs another.
-func (r *run) resend(l *lane, op store.Operation) {
-	for looked := time.Now(); ; {
+func (r *run) resend(l *lane, j *judge) {
+	for op := j.op; ; {
 		now, mono := r.e.now(), time.Now()
+		stale := mono.Sub(j.a.beganMono) > freshFor || now.Sub(j.a.at) > freshFor
 		r.mu.Lock()
-		closed := l.block != nil || r.over.Err() != nil || mono.Sub(looked) > r.e.cfg.Timeout
+		closed := l.block != nil || r.over.Err() != nil || stale
 		paused := l.stored.Paused
 		wait := max(l.pace.wait(mono), l.floor(now).Sub(now))
 		if !closed && !paused && wait <= 0 {

@@ -110,6 +110,52 @@ func TestRunEndsWithItsStore(t *testing.T) {
 	}
 }
 
+// rotten is a store in which one record is damaged from some time on.
+type rotten struct {
+	store.Store
+	id   ID
+	from atomic.Bool
+}
+
+func (s *rotten) bad(id ID) bool { return s.from.Load() && id == s.id }
+
+func (s *rotten) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+	errs, err := s.Store.Apply(ctx, cs)
+	for i := range errs {
+		if s.bad(cs[i].Operation.ID) {
+			errs[i] = store.ErrCorrupt
+		}
+	}
+	return errs, err
+}
+
+func (s *rotten) Operation(ctx context.Context, id ID) (store.Operation, error) {
+	if s.bad(id) {
+		return store.Operation{}, store.ErrCorrupt
+	}
+	return s.Store.Operation(ctx, id)
+}
+
+// TestRottenMeanwhile: a record that is damaged while its session is looked at
+// does not stop the rest.
+func TestRottenMeanwhile(t *testing.T) {
+	s := &rotten{}
+	scenario(t, studio.Config{Boot: time.Minute}, Config{}, func(b *bench) {
+		b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
+		b.restart()
+		ids := b.startMany("studio", 5)
+		s.id = ids[2]
+		b.goRun()
+		b.after(10 * time.Second)
+		s.from.Store(true)
+		b.all(append(ids[:2:2], ids[3:]...))
+		b.end() // fails the test if Run was over
+		s.from.Store(false)
+		b.wrap = nil
+		b.restart()
+	})
+}
+
 // short answers a look at several sessions with one result too few.
 type short struct{ *studio.Studio }
 
