@@ -53,10 +53,12 @@ func (r *run) plan() store.ClaimRequest {
 		}
 		r.fullAt = time.Time{}
 	}
+	free := maxInFlight - r.inFlight // workers
 	if ok, _ := r.watch.believed(mono); ok && isDue(r.deadline, now) {
-		req.Overdue = min(maxRooms, maxInFlight-r.inFlight)
+		req.Overdue = max(0, min(maxRooms, free))
+		free -= req.Overdue
 	}
-	for len(r.ready) > 0 && len(req.Lanes) < maxRooms && r.inFlight < maxInFlight {
+	for len(r.ready) > 0 && len(req.Lanes) < maxRooms && free > 0 {
 		l := r.ready[0]
 		if l.next.After(now) {
 			break
@@ -65,8 +67,10 @@ func (r *run) plan() store.ClaimRequest {
 		switch {
 		case room.Sends > 0 || room.Looks > 0:
 			heap.Pop(&r.ready)
-			room.Sends = min(room.Sends, (maxInFlight-r.inFlight)*max(1, l.starts))
-			room.Looks = min(room.Looks, (maxInFlight-r.inFlight)*max(1, l.batch))
+			starts, batch := max(1, l.starts), max(1, l.batch)
+			room.Sends = min(room.Sends, free*starts)
+			room.Looks = min(room.Looks, free*batch)
+			free -= (room.Sends+starts-1)/starts + (room.Looks+batch-1)/batch
 			req.Lanes = append(req.Lanes, room)
 		case next.IsZero():
 			heap.Pop(&r.ready)
@@ -282,6 +286,9 @@ func (r *run) housekeep() {
 			if idle && l.quiet {
 				r.ready.remove(l)
 				delete(r.lanes, name)
+				if !l.stored.Paused && !l.floor(r.e.now()).After(r.e.now()) {
+					delete(r.stored, name)
+				}
 			}
 			l.quiet = idle
 		}
