@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
@@ -229,6 +231,52 @@ func TestClockAheadAtTheFirstSend(t *testing.T) {
 		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
 			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
 		}
+	})
+}
+
+// claims counts the claims.
+type claims struct {
+	store.Store
+	n atomic.Int64
+}
+
+func (s *claims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+	s.n.Add(1)
+	return s.Store.Claim(ctx, r)
+}
+
+// TestNobodySendsBeforeTheDate: while the look for the provider's date is under
+// way, no other worker sends without it, and the dispatcher waits.
+func TestNobodySendsBeforeTheDate(t *testing.T) {
+	slow := func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start {
+			return studio.Fault{}
+		}
+		return studio.Fault{Delay: time.Second / 2}
+	}
+	scenario(t, studio.Config{Intercept: slow}, Config{Lane: fast}, func(b *bench) {
+		s := &claims{}
+		b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
+		b.close()
+		b.open(tokenless{&b.wire})
+		b.goRun()
+		b.all([]ID{b.start("ws")})
+		b.skew.Store(int64(time.Minute)) // what was known of the provider's clock is so no more
+		b.wire.starts.Store(0)
+		b.wire.looks.Store(0)
+		s.n.Store(0)
+		ids := b.startMany("studio", 200)
+		b.after(time.Second / 3)
+		if n := b.wire.starts.Load(); n > 0 || b.wire.looks.Load() != 1 || s.n.Load() > 20 {
+			b.Errorf("%d sends, %d looks, and %d claims before the first answer", n, b.wire.looks.Load(), s.n.Load())
+		}
+		b.after(2 * time.Second)
+		for _, id := range ids {
+			if op := b.op(id); op.LastSentAt.IsZero() || op.SentTheirs.IsZero() {
+				b.Errorf("%s was sent at %v, on the provider's clock %v", op.Ref, op.LastSentAt, op.SentTheirs)
+			}
+		}
+		b.all(ids)
 	})
 }
 

@@ -78,8 +78,9 @@
 // still while the lane is closed, and what passed before Run began does not
 // count. (Counting that time would end boots that nobody saw fail, and keeping
 // account of it would write at every poll.) A day past the budget of the clock on
-// the wall it ends all the same, but for what that clock went ahead in this Run. Polls follow backoff's schedule counted
-// from acceptance, which a restart resumes without anything having been stored.
+// the wall it ends all the same, but for what that clock went ahead in this Run.
+// Polls follow backoff's schedule counted from acceptance, which a restart resumes
+// without anything having been stored.
 //
 // # Goroutines
 //

@@ -29,6 +29,7 @@ type lane struct {
 	silent           int    // time-outs and cut connections in a row
 	clock            clock
 	asked            bool // for that clock, whether or not it was told
+	asking           bool // right now: sends wait for it
 
 	quiet bool      // it was idle when the dispatcher swept last
 	next  time.Time // when the dispatcher looks at it again
@@ -59,7 +60,7 @@ const maxRetryAfter = time.Hour
 func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
 	r := store.Room{Lane: l.name}
 	send, look := l.due.Send, l.due.Look
-	if l.stored.Paused {
+	if l.stored.Paused || l.asking {
 		send = time.Time{}
 	}
 	at := earliest(send, look)

@@ -36,18 +36,25 @@ func (r *run) send(l *lane, ops []store.Operation) {
 }
 
 // ask looks once for the date of a provider that remembers no token, before
-// anything is sent to it, and reports that it did; the operations' turn comes again
-// at once. Should their sends' answers be lost, nothing else tells whether a
-// startedAt is earlier: a later Run cannot know how right our clock is now.
+// anything is sent to it, and reports that it did, or that another worker does;
+// the operations' turn comes again once it has. Should their sends' answers be
+// lost, nothing else tells whether a startedAt is earlier: a later Run cannot know
+// how right our clock is now.
 func (r *run) ask(l *lane, ops []store.Operation) bool {
 	r.mu.Lock()
-	asked := l.asked || l.clock.known || remembers(transport.TraitsOf(r.e.transport, ops[0].Ref))
-	l.asked = true
+	asking := l.asking
+	asked := !asking && (l.asked || l.clock.known || remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
+	l.asked, l.asking = true, !asked
 	r.mu.Unlock()
 	if asked {
 		return false
 	}
-	r.get(l, &ops[0], false)
+	if !asking {
+		r.get(l, &ops[0], false)
+		r.mu.Lock()
+		l.asking = false
+		r.mu.Unlock()
+	}
 	r.release(ops...)
 	return true
 }
