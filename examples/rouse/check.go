@@ -61,7 +61,7 @@ func (t *tool) check(ctx context.Context) error {
 			Path: path, Operations: r.Operations, Events: r.Events, Tokens: r.Tokens, Lanes: r.Lanes, Problems: problemsOf(r),
 		})
 	} else {
-		t.sayReport(r)
+		t.sayReport(path, r)
 	}
 	if n := len(r.Problems); n > 0 {
 		return fmt.Errorf("%s is damaged (%s): %q mends it, and says what is lost", path, plural(n, "problem", "problems"), "rouse repair --db "+path)
@@ -72,7 +72,7 @@ func (t *tool) check(ctx context.Context) error {
 // fewProblems is how many problems are printed one by one; all are in the JSON.
 const fewProblems = 50
 
-func (t *tool) sayReport(r bolt.Report) {
+func (t *tool) sayReport(path string, r bolt.Report) {
 	for i, p := range r.Problems {
 		switch {
 		case i == fewProblems:
@@ -84,6 +84,6 @@ func (t *tool) sayReport(r bolt.Report) {
 			t.screen.say("%s %s: %s", p.Bucket, p.Key, p.Detail)
 		}
 	}
-	t.screen.say("%s, %s, %s, %s: %d damaged", plural(r.Operations, "operation", "operations"), plural(r.Events, "event", "events"),
+	t.screen.say("%s: %s, %s, %s, %s: %d damaged", path, plural(r.Operations, "operation", "operations"), plural(r.Events, "event", "events"),
 		plural(r.Tokens, "token", "tokens"), plural(r.Lanes, "lane", "lanes"), len(r.Problems))
 }

@@ -26,6 +26,13 @@ import (
 // childCommand is hidden: it is for this program alone.
 const childCommand = "do-job"
 
+// order is a bolt.Job for the child. Its paths are bytes: JSON alters a string that
+// is not UTF-8, and a path need not be.
+type order struct {
+	Path, Copy []byte
+	Method     bolt.Method
+}
+
 // line is a line that the child prints: how far it is, or how it ended.
 type line struct {
 	What  string     `json:"what,omitempty"`
@@ -73,7 +80,7 @@ func (t *tool) byChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
 	if err != nil {
 		return bolt.Done{}, err
 	}
-	text, err := json.Marshal(j)
+	text, err := json.Marshal(order{Path: []byte(j.Path), Copy: []byte(j.Copy), Method: j.Method})
 	if err != nil {
 		return bolt.Done{}, err
 	}
@@ -176,22 +183,33 @@ func (t *tool) childCommand() *cobra.Command {
 		Hidden: true,
 		Args:   words(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			var j bolt.Job
-			if err := json.Unmarshal([]byte(args[0]), &j); err != nil {
-				return usagef("JOB: %v", err)
-			}
-			info, err := os.Stat(j.Path)
+			j, err := t.prepare(args[0])
 			if err != nil {
-				return err
-			}
-			memory, _ := t.room(info.Size())
-			if err := limitMemory(memory); err != nil {
-				t.screen.note("no limit of memory: %v", err)
+				t.screen.record(failed(err)) // a child that ends without a word speaks against the file
+				return nil
 			}
 			t.do(c.Context(), j)
 			return nil
 		},
 	}
+}
+
+// prepare reads what the child is to do, and sets its limits.
+func (t *tool) prepare(text string) (bolt.Job, error) {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return bolt.Job{}, fmt.Errorf("JOB: %w", err)
+	}
+	j := bolt.Job{Path: string(o.Path), Copy: string(o.Copy), Method: o.Method}
+	info, err := os.Stat(j.Path)
+	if err != nil {
+		return bolt.Job{}, err
+	}
+	memory, _ := t.room(info.Size())
+	if err := limitMemory(memory); err != nil {
+		t.screen.note("no limit of memory: %v", err)
+	}
+	return j, nil
 }
 
 // often is how long the child says nothing of how far it is.
@@ -207,12 +225,18 @@ func (t *tool) do(ctx context.Context, j bolt.Job) {
 	})
 	end := line{Done: &d}
 	if err != nil {
-		end = line{Error: err.Error()}
-		for name, k := range known {
-			if errors.Is(err, k) {
-				end.Is = append(end.Is, name)
-			}
-		}
+		end = failed(err)
 	}
 	t.screen.record(end)
+}
+
+// failed is the line for a job that could not be done.
+func failed(err error) line {
+	l := line{Error: err.Error()}
+	for name, k := range known {
+		if errors.Is(err, k) {
+			l.Is = append(l.Is, name)
+		}
+	}
+	return l
 }

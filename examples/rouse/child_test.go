@@ -71,6 +71,83 @@ func TestCheckDies(t *testing.T) {
 	}
 }
 
+// TestOddPath: a path need not be UTF-8; the database there is as sound as
+// elsewhere, and can be mended.
+func TestOddPath(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("names of files are text there")
+	}
+	dir := filepath.Join(t.TempDir(), "caf\xe9")
+	db := filepath.Join(dir, "d\xe9j\xe0.db")
+	rouse := func(want int, args ...string) string {
+		t.Helper()
+		var out bytes.Buffer
+		if got := run(t.Context(), append([]string{"--db", db}, args...), &out, &out); got != want {
+			t.Fatalf("rouse %q: exit status %d, want %d: %s", args, got, want, &out)
+		}
+		return out.String()
+	}
+	rouse(0, "start", "lab", "ws-1", "--reason", "to be damaged")
+	if text := rouse(0, "check"); !strings.Contains(text, "1 operation, 1 event, 0 tokens, 0 lanes: 0 damaged") {
+		t.Errorf("check says %s", text)
+	}
+	if text := rouse(0, "repair"); !strings.Contains(text, "is sound: nothing was changed") {
+		t.Errorf("repair says %s", text)
+	}
+	file, err := os.ReadFile(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(db, bytes.ReplaceAll(file, []byte("to be damaged"), []byte("is damaged...")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text := rouse(1, "check"); !strings.Contains(text, ": wrong checksum") {
+		t.Errorf("check says %s", text)
+	}
+	if text := rouse(0, "repair"); !strings.Contains(text, "mended (rebuild)") {
+		t.Errorf("repair says %s", text)
+	}
+	rouse(0, "check")
+}
+
+// TestCheckNotBegun: what keeps the child from its work says nothing of the file.
+func TestCheckNotBegun(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		args func(path string, args []string) []string // of the child, which is just being started
+		want string
+	}{
+		{"the file is gone", func(path string, args []string) []string {
+			_ = os.Rename(path, path+".gone")
+			return args
+		}, "no such file or directory"},
+		{"no job", func(_ string, args []string) []string { return []string{args[0], "{"} }, "unexpected end of JSON input"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			db := filepath.Join(t.TempDir(), "rouse.db")
+			if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1"}, io.Discard, io.Discard); got != 0 {
+				t.Fatalf("exit status %d", got)
+			}
+			for _, command := range []string{"check", "repair"} {
+				var out bytes.Buffer
+				tool := newTool(&out, &out)
+				tool.child = func(ctx context.Context, args ...string) *exec.Cmd {
+					return self(ctx, c.args(db, args)...)
+				}
+				got := tool.execute(t.Context(), []string{"--db", db, command})
+				if text := out.String(); got != 1 || !strings.Contains(text, c.want) || strings.Contains(text, "damaged") ||
+					strings.Contains(text, "died of it") || strings.Contains(text, "move the file aside") {
+					t.Errorf("%s: exit status %d: %s", command, got, text)
+				}
+				_ = os.Rename(db+".gone", db)
+			}
+		})
+	}
+}
+
 // glutton is a process that takes more memory than it may.
 func glutton() {
 	if err := limitMemory(256 << 20); err != nil {

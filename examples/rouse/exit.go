@@ -137,6 +137,8 @@ func advise(err error, command string) string {
 		return "choose another file with --db or ROUSE_DB"
 	case errors.Is(err, bolt.ErrReadOnly), errors.Is(err, fs.ErrPermission):
 		return "make the file and its folder writable for you, or choose another with --db or ROUSE_DB"
+	case errors.Is(err, errStranded), errors.Is(err, bolt.ErrNetworkFS) && command == "repair":
+		return "move it to a disk of this machine, and name it with --db or ROUSE_DB; or out of the way, if nothing in it matters any more"
 	case errors.Is(err, bolt.ErrNetworkFS):
 		return "choose a file on a disk of this machine with --db or ROUSE_DB"
 	case errors.Is(err, bolt.ErrNewer):

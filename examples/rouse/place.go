@@ -42,6 +42,10 @@ func (d *database) chosen() string {
 	return os.Getenv("ROUSE_DB")
 }
 
+// errStranded: a database that is there already is on a network file system. It is
+// not passed over for another: what it has acknowledged would never be sent.
+var errStranded = errors.New("this database cannot be used where it is")
+
 // open opens the database, or makes it, and returns its path; note tells the
 // user where it is if that may surprise.
 func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
@@ -58,7 +62,7 @@ func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, 
 	if d.mayMake || exists(path) || !exists(local) {
 		var s *bolt.Store
 		s, path, err = d.openAt(path, c, note)
-		if !errors.Is(err, bolt.ErrNetworkFS) {
+		if !errors.Is(err, bolt.ErrNetworkFS) || errors.Is(err, errStranded) {
 			return s, path, err
 		}
 		elsewhere = err
@@ -106,8 +110,11 @@ func (d *database) openAt(path string, c bolt.Config, note func(string, ...any))
 		return nil, path, noDatabase(path)
 	}
 	s, err := d.openFile(path, c)
-	if err == nil && isNew {
+	switch {
+	case err == nil && isNew:
 		note("made a new database: %s", path)
+	case errors.Is(err, bolt.ErrNetworkFS) && !isNew:
+		err = fmt.Errorf("%w: %s: %w", errStranded, path, err)
 	}
 	return s, path, err
 }

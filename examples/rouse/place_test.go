@@ -57,28 +57,35 @@ func TestMakePrivate(t *testing.T) {
 	}
 }
 
-// TestNetworkHome: where the state folder is on a file server, the database is in
-// a private folder of this machine, which is named; a file that the user chose
-// is not moved.
-func TestNetworkHome(t *testing.T) {
-	home := t.TempDir()
+// networkHome is a home on a file server, a way to run the tool there, and the
+// place of the database that it makes.
+func networkHome(t *testing.T) (home string, rouse func(args ...string) (int, string), path string) {
+	t.Helper()
+	home = t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_STATE_HOME", "")
 	t.Setenv("ROUSE_DB", "")
 	local := t.TempDir()
-	path := filepath.Join(privateFolder(local), "rouse.db")
-	rouse := func(args ...string) (int, string) {
+	rouse = func(args ...string) (int, string) {
 		var out bytes.Buffer
 		tool := newTool(&out, &out)
 		tool.db.local = local
 		tool.db.openFile = func(path string, c bolt.Config) (*bolt.Store, error) {
 			if strings.HasPrefix(path, home) {
-				return nil, fmt.Errorf("%w (NFS): %s", bolt.ErrNetworkFS, path)
+				return nil, fmt.Errorf("%w (NFS): %s", bolt.ErrNetworkFS, filepath.Dir(path))
 			}
 			return bolt.Open(path, c)
 		}
 		return tool.execute(t.Context(), args), out.String()
 	}
+	return home, rouse, filepath.Join(privateFolder(local), "rouse.db")
+}
+
+// TestNetworkHome: where the state folder is on a file server, the database is in
+// a private folder of this machine, which is named; a file that the user chose
+// is not moved.
+func TestNetworkHome(t *testing.T) {
+	home, rouse, path := networkHome(t)
 	if status, text := rouse("check"); status != 1 || !strings.Contains(text, "there is no database at "+home) {
 		t.Errorf("before there is one: status %d: %s", status, text)
 	}
@@ -88,7 +95,7 @@ func TestNetworkHome(t *testing.T) {
 			t.Errorf("rouse %q: status %d: %s", args, status, text)
 		}
 	}
-	if status, text := rouse("check"); status != 0 || !strings.Contains(text, "1 operation,") {
+	if status, text := rouse("check"); status != 0 || !strings.Contains(text, path+": 1 operation,") {
 		t.Errorf("status %d: %s", status, text)
 	}
 	status, text := rouse("--db", filepath.Join(home, "my.db"), "start", "lab", "ws-1")
@@ -100,6 +107,64 @@ func TestNetworkHome(t *testing.T) {
 	}
 	if status, text := rouse("ls"); status != 1 || !strings.Contains(text, "can be entered by others") {
 		t.Errorf("with a folder for all: status %d: %s", status, text)
+	}
+}
+
+// TestStranded: a database that is on a file server already is not passed over for
+// one of this machine: what it has acknowledged would never be sent.
+func TestStranded(t *testing.T) {
+	_, rouse, path := networkHome(t)
+	old, err := statePath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(when string, commands ...[]string) {
+		t.Helper()
+		for _, args := range commands {
+			status, text := rouse(args...)
+			if status != 1 || !strings.Contains(text, old+": database is on a network file system (NFS)") ||
+				!strings.Contains(text, "move it to a disk of this machine, and name it with --db or ROUSE_DB") {
+				t.Errorf("%s: rouse %q: status %d: %s", when, args, status, text)
+			}
+		}
+	}
+	commands := [][]string{{"start", "lab", "ws-2"}, {"run", "--until-idle", "--transport", "exec", "--endpoint", "/bin/true"}, {"ls"}, {"--db", old, "start", "lab", "ws-2"}}
+
+	// It was made before the home was moved to the server.
+	if got := run(t.Context(), []string{"--db", old, "start", "lab", "ws-1"}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	refused("without another", commands...)
+	if exists(path) {
+		t.Errorf("%s was made", path)
+	}
+	if status, text := rouse("check"); status != 0 || !strings.Contains(text, old+": 1 operation,") {
+		t.Errorf("check: status %d: %s", status, text)
+	}
+
+	// One of this machine is there, too: which of them counts is the user's to say.
+	if err := makePrivate(filepath.Dir(path)); err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t.Context(), []string{"--db", path, "start", "lab", "ws-3"}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	refused("beside another", commands...)
+	if status, text := rouse("check", "--json"); status != 0 || !strings.Contains(text, `"path":"`+old+`"`) {
+		t.Errorf("check: status %d: %s", status, text)
+	}
+	if text := advise(bolt.ErrNetworkFS, "repair"); !strings.HasPrefix(text, "move it to a disk of this machine") {
+		t.Errorf("repair, which looks for itself, says %q", text)
+	}
+	moved := filepath.Join(t.TempDir(), "moved.db")
+	if err := os.Rename(old, moved); err != nil {
+		t.Fatal(err)
+	}
+	if status, text := rouse("--db", moved, "ls"); status != 0 || !strings.Contains(text, "ws-1") {
+		t.Errorf("moved: status %d: %s", status, text)
+	}
+	if status, text := rouse("ls"); status != 0 || !strings.Contains(text, "ws-3") || !strings.Contains(text, "using "+path) {
+		t.Errorf("out of the way: status %d: %s", status, text)
 	}
 }
 
