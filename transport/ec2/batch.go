@@ -16,102 +16,103 @@ type batch struct {
 	fail func(ids []string, err error) // tells of those that were not
 }
 
+// rest is what is left of a batch.
+type rest struct {
+	batch
+	ids      []string // neither started nor failed
+	n        int      // no more than so many are asked for at once
+	refused  error    // why a call that they were in was; a conflict before all else, since it leaves open what became of them
+	hopeless bool     // a search found none that could be started, and no call has started any since
+}
+
 // start starts ids but for those that cannot be.
 func (b batch) start(ids []string) {
-	hopeless := false // a search found none that could be started
-	for len(ids) > 0 {
-		err := b.send(ids)
-		switch {
-		case err == nil:
-			return
-		case len(ids) > 1 && scarce(err):
-			b.fit(ids, err)
-			return
-		case len(ids) == 1 || !spoiled(err):
-			b.fail(ids, err)
-			return
-		}
-		bad := named(ids, err)
-		switch {
-		case len(bad) > 0:
-			b.fail(bad, err)
-			ids = without(ids, bad)
-		case hopeless:
-			b.oneByOne(ids, err)
-			return
-		default:
-			ids, hopeless = b.search(ids, err)
-		}
+	r := rest{batch: b, ids: ids, n: len(ids)}
+	for len(r.ids) > 0 {
+		r.ask()
 	}
 }
 
-// fit starts as many of ids as there is room for, after a call of all of them was
-// refused by err for want of it: parts half as large as the last that did not
-// fit, until a single one does not. Nine calls find that there is none for five
-// hundred.
-func (b batch) fit(ids []string, err error) {
-	for n := len(ids) / 2; len(ids) > 0; {
-		n = min(n, len(ids))
-		switch e := b.send(ids[:n]); {
+// ask makes a call of all that are left. Where there is no room for so many, the
+// next are of half as many, until a single one does not fit. Nine calls find that
+// there is none for five hundred. Each ask leaves fewer ids, or a smaller n.
+func (r *rest) ask() {
+	r.n = min(r.n, len(r.ids))
+	part, others := r.ids[:r.n], r.ids[r.n:]
+	err := r.send(part)
+	switch bad := named(part, err); {
+	case err == nil:
+		r.ids, r.hopeless = others, false
+	case len(part) == 1 && spoiled(err):
+		r.fail(part, err)
+		r.ids = others
+	case len(part) == 1 || !scarce(err) && !spoiled(err):
+		r.giveUp(part, others, err)
+	case scarce(err):
+		r.remember(err)
+		r.n /= 2
+	case len(bad) > 0:
+		r.remember(err)
+		r.fail(bad, err)
+		r.ids = without(r.ids, bad)
+	case r.hopeless:
+		// Probably all are bad, as where the host may start nothing at all: to
+		// search for each would take longer than to ask for each.
+		r.remember(err)
+		r.n = 1
+	default:
+		r.search(err)
+	}
+}
+
+// search finds one of the next n for which a call of them failed, by err, and
+// leaves those of the others that it has not started. A half that is refused
+// holds a culprit, and the other half is put aside as good until proven
+// otherwise; a half that starts leaves the culprit in the other. So it takes one
+// call for each halving: nine for five hundred, and one for what was put aside.
+// A half that there is no room for says nothing of the culprit, which is looked
+// for among fewer then.
+func (r *rest) search(err error) {
+	ids, aside := r.ids[:r.n], r.ids[r.n:]
+	hopeless := true
+	for r.remember(err); len(ids) > 1; {
+		half, other := ids[:len(ids)/2], ids[len(ids)/2:]
+		switch e := r.send(half); {
 		case e == nil:
-			ids = ids[n:]
-		case scarce(e) && n > 1:
-			n, err = n/2, e
-		case scarce(e):
-			b.fail(ids, e)
+			ids, hopeless = other, false
+		case spoiled(e):
+			ids, aside, err = half, slices.Concat(aside, other), e
+			r.remember(e)
+		case scarce(e) && len(half) > 1:
+			r.ids, r.n = slices.Concat(ids, aside), len(half)/2
 			return
 		default:
-			b.fail(ids[:n], e)
-			b.fail(ids[n:], unasked(e, err))
+			r.giveUp(half, slices.Concat(other, aside), e)
 			return
 		}
 	}
+	r.fail(ids, err)
+	r.ids, r.hopeless = aside, hopeless
+}
+
+func (r *rest) remember(err error) {
+	if r.refused == nil || errors.Is(err, transport.Conflict) {
+		r.refused = err
+	}
+}
+
+// giveUp is for a call of some that failed by err, which a call of the others
+// would as well.
+func (r *rest) giveUp(asked, others []string, err error) {
+	r.fail(asked, err)
+	r.fail(others, unasked(err, r.refused))
+	r.ids = nil
 }
 
 // scarce reports that a call may have been refused because of how many it asks
 // for.
 func scarce(err error) bool {
 	return errors.Is(err, transport.Capacity) || errors.Is(err, transport.QuotaExceeded)
-}
-
-// search finds one of ids for which a call of all of them failed, by err, and
-// returns those of the others that it has not started. A half that is refused
-// holds a culprit, and the other half is put aside as good until proven
-// otherwise; a half that starts leaves the culprit in the other. So it takes one
-// call for each halving: nine for five hundred, and one for what was put aside.
-func (b batch) search(ids []string, err error) (aside []string, hopeless bool) {
-	hopeless = true
-	for len(ids) > 1 {
-		half, other := ids[:len(ids)/2], ids[len(ids)/2:]
-		switch e := b.send(half); {
-		case e == nil:
-			ids, hopeless = other, false
-		case spoiled(e):
-			ids, aside, err = half, append(aside, other...), e
-		default:
-			b.fail(half, e)
-			b.fail(append(aside, other...), unasked(e, err))
-			return nil, false
-		}
-	}
-	b.fail(ids, err)
-	return aside, hopeless
-}
-
-// oneByOne is for ids that are probably all bad, as where the host may start
-// nothing at all: to search for each would take longer than to ask for each.
-func (b batch) oneByOne(ids []string, err error) {
-	for i, id := range ids {
-		e := b.send(ids[i : i+1])
-		if e == nil {
-			continue
-		}
-		b.fail([]string{id}, e)
-		if !spoiled(e) {
-			b.fail(ids[i+1:], unasked(e, err))
-			return
-		}
-	}
 }
 
 // spoiled reports that a call may have been refused because of a single member.

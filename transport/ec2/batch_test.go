@@ -1,8 +1,10 @@
 package ec2
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +20,10 @@ type farm struct {
 	t      *testing.T
 	bad    map[string]bool
 	naming bool // its refusals name those that are to blame
+	kind   transport.Kind
+	short  bool // it has room for so many, and no more
+	room   int
+	eager  bool // it looks for room before it looks for bad ones
 	breaks map[int]error
 	calls  int
 	told   map[string][]error // by id; nil: started
@@ -35,13 +41,21 @@ func (f *farm) batch() batch {
 			if err := f.breaks[f.calls]; err != nil {
 				return err
 			}
+			full := f.short && len(ids) > f.room
+			if full && f.eager {
+				return refused(transport.Capacity, "no room")
+			}
 			bad := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !f.bad[id] })
 			if len(bad) > 0 {
 				if !f.naming {
 					bad = nil
 				}
-				return refused(transport.Conflict, fmt.Sprintf("The instances '%s' are not in a state from which they can be started.", strings.Join(bad, ", ")))
+				return refused(cmp.Or(f.kind, transport.Conflict), fmt.Sprintf("The instances '%s' are not in a state from which they can be started.", strings.Join(bad, ", ")))
 			}
+			if full {
+				return refused(transport.Capacity, "no room")
+			}
+			f.room -= len(ids)
 			f.tell(ids, nil)
 			return nil
 		},
@@ -56,7 +70,7 @@ func (f *farm) tell(ids []string, err error) {
 }
 
 // check: each of ids was told of once; the bad ones by a refusal, and the others
-// as started unless a call broke.
+// as started unless a call broke or there was no room left.
 func (f *farm) check(ids []string) {
 	f.t.Helper()
 	for _, id := range ids {
@@ -66,8 +80,8 @@ func (f *farm) check(ids []string) {
 			f.t.Fatalf("%s has %d results: %v", id, len(told), told)
 		case f.bad[id] && told[0] == nil:
 			f.t.Errorf("%s is bad and was started", id)
-		case !f.bad[id] && told[0] != nil && len(f.breaks) == 0:
-			f.t.Errorf("%s is good and failed: %v", id, told[0])
+		case !f.bad[id] && told[0] != nil && len(f.breaks) == 0 && !(f.short && f.room == 0 && errors.Is(told[0], transport.Capacity)):
+			f.t.Errorf("%s is good and failed, with room for %d: %v", id, f.room, told[0])
 		}
 	}
 	if len(f.told) != len(ids) {
@@ -106,19 +120,28 @@ func TestOneSpoils(t *testing.T) {
 	}
 }
 
-// TestManySpoil: any number of bad ones, anywhere.
+// TestManySpoil: any number of bad ones, anywhere, and room for any number: as
+// many are started as fit, and no good one is told what a bad one is.
 func TestManySpoil(t *testing.T) {
 	t.Parallel()
 	rnd := scale.Rand(scale.Seed(t))
 	for range scale.Of(t, 300, 3000, 100_000) {
 		ids := fleet(rnd.IntN(200))
 		f := &farm{t: t, bad: map[string]bool{}, naming: rnd.IntN(2) == 0}
+		f.kind = []transport.Kind{transport.Conflict, transport.Invalid}[rnd.IntN(2)]
+		f.short, f.room, f.eager = rnd.IntN(2) == 0, rnd.IntN(len(ids)+1), rnd.IntN(2) == 0
 		for range rnd.IntN(len(ids) + 1) {
 			f.bad[ids[rnd.IntN(len(ids))]] = true
 		}
 		f.batch().start(ids)
 		f.check(ids)
+		// A search for each, or one by one, and three calls for each size of the parts.
+		sizes := bits.Len(uint(len(ids)))
+		if most := 1 + len(f.bad)*(sizes+1) + 3*sizes; f.calls > most+len(ids) || f.naming && f.calls > 1+len(f.bad)+3*sizes {
+			t.Errorf("%d calls for %d of which %d are bad, want at most %d", f.calls, len(ids), len(f.bad), most)
+		}
 		if t.Failed() {
+			t.Logf("%d, naming %v, %v, short %v, eager %v", len(ids), f.naming, f.kind, f.short, f.eager)
 			return
 		}
 	}
@@ -184,8 +207,8 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestCallsBreak: whatever ends a call in the middle of a search, no member is
-// forgotten, and none that may have been started is called not sent.
+// TestCallsBreak: whatever ends a call in the middle of a search, or of halving
+// for want of room, no member is forgotten, and none that may have been started is called not sent.
 func TestCallsBreak(t *testing.T) {
 	t.Parallel()
 	ids := fleet(64)
@@ -193,19 +216,21 @@ func TestCallsBreak(t *testing.T) {
 	cut := &transport.Error{Message: "cut"}
 	for at := 1; at <= 6; at++ {
 		for _, broke := range []*transport.Error{throttled, cut} {
-			f := &farm{t: t, bad: map[string]bool{ids[40]: true}, breaks: map[int]error{at: broke}}
-			f.batch().start(ids)
-			f.check(ids)
-			for _, id := range ids {
-				var e *transport.Error
-				switch err := f.told[id][0]; {
-				case err == nil:
-				case !errors.As(err, &e):
-					t.Errorf("break at call %d: %s: %v", at, id, err)
-				case broke == throttled && e.Kind != transport.Throttled && !f.bad[id]:
-					t.Errorf("break at call %d: %s: %v, want throttled", at, id, err)
-				case broke == cut && e.NotSent:
-					t.Errorf("break at call %d: %s is called not sent after a conflict, whose outcome is open: %v", at, id, err)
+			for _, short := range []bool{false, true} {
+				f := &farm{t: t, bad: map[string]bool{ids[40]: true}, breaks: map[int]error{at: broke}, short: short, room: 20}
+				f.batch().start(ids)
+				f.check(ids)
+				for _, id := range ids {
+					var e *transport.Error
+					switch err := f.told[id][0]; {
+					case err == nil:
+					case !errors.As(err, &e):
+						t.Errorf("break at call %d: %s: %v", at, id, err)
+					case broke == throttled && e.Kind != transport.Throttled && !f.bad[id]:
+						t.Errorf("break at call %d: %s: %v, want throttled", at, id, err)
+					case broke == cut && e.NotSent:
+						t.Errorf("break at call %d: %s is called not sent after a conflict, whose outcome is open: %v", at, id, err)
+					}
 				}
 			}
 		}

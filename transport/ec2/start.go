@@ -31,8 +31,10 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 // them, as they were last described. EC2 starts all of a call or none: where
 // one spoils it, the others are sent again without that one, which costs one
 // more call if EC2 names it, and else at most ten among five hundred; where it
-// has no capacity for all, those that fit are started by halves. A member that
-// was not asked for because a call before it failed is NotSent.
+// has no capacity for all, those that fit are started by halves, and when a single
+// one does not fit any more all that are left have that answer, also one that
+// would spoil a call. A member that was not asked for because a call before it
+// failed is NotSent, unless a conflict in an earlier call with it leaves that open.
 func (t *Transport) BatchStart(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
 	out := make([]transport.Result, len(ins))
 	at, ids := t.targets(ctx, ins, out)
