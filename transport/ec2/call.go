@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -60,9 +61,13 @@ func (c *call) options(o *ec2.Options) {
 
 func (c *call) retrieve(ctx context.Context) (aws.Credentials, error) {
 	keys, err := c.keys.Retrieve(ctx)
-	if err != nil && ctx.Err() == nil {
-		c.noKeys = err
+	if err == nil {
+		return keys, nil
 	}
+	if ctx.Err() != nil {
+		return keys, ctx.Err() // what the source says may be the credentials
+	}
+	c.noKeys = err
 	return keys, err
 }
 
@@ -91,7 +96,7 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 	if cut := err != nil && !errors.Is(err, io.EOF); !cut && !c.shaped(head) {
 		_ = resp.Body.Close()
 		return nil, &transport.Error{
-			Kind: transport.Unreachable, HTTPStatusCode: c.status, Date: serverDate(c.header),
+			Kind: transport.Unreachable, HTTPStatusCode: c.status, // and no date: it is not EC2's clock
 			Message: "what answered is not EC2: the answer has not its shape",
 		}
 	}
@@ -147,14 +152,28 @@ func (c *call) failure(err error) *transport.Error {
 }
 
 // withoutKeys: nothing was sent for want of credentials. Where their source
-// could not be reached, that is what is wrong.
+// could not be reached, that is what is wrong. What the source says is not
+// quoted but for its code and the network's error: credential_process has its
+// whole output in it.
 func (c *call) withoutKeys() *transport.Error {
-	out := &transport.Error{Kind: transport.Credentials, Message: "there are no credentials: " + clean(c.noKeys.Error(), 512)}
-	var e *transport.Error
-	if errors.As(transport.Classify(c.noKeys), &e) && e.Kind == transport.Unreachable {
-		out.Kind, out.Message = transport.Unreachable, "the source of the credentials is not reached: "+clean(c.noKeys.Error(), 512)
+	out := &transport.Error{Kind: transport.Credentials, NotSent: true, Message: "there are no credentials"}
+	var api smithy.APIError
+	if errors.As(c.noKeys, &api) {
+		out.Code = clean(api.ErrorCode(), 128)
 	}
-	out.NotSent = true
+	var e *transport.Error
+	if !errors.As(transport.Classify(c.noKeys), &e) || e.Kind != transport.Unreachable {
+		return out
+	}
+	out.Kind, out.Message = transport.Unreachable, "the source of the credentials is not reached"
+	var op *net.OpError
+	var dns *net.DNSError
+	switch {
+	case errors.As(c.noKeys, &op):
+		out.Message += ": " + clean(op.Error(), 512)
+	case errors.As(c.noKeys, &dns):
+		out.Message += ": " + clean(dns.Error(), 512)
+	}
 	return out
 }
 

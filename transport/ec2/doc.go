@@ -126,7 +126,8 @@
 //     an instance with no record has its own type. EC2 itself changes the type of
 //     a stopped instance only, so two hosts at once cannot start it twice either.
 //  7. No credential is in an error's text. Where EC2 refuses them its own message,
-//     which may quote the request, is not kept.
+//     which may quote the request, is not kept; nor is what their source says where
+//     there are none, but for its code.
 //
 // # Concurrency
 //
@@ -140,9 +141,10 @@
 //
 // What EC2 says, and what becomes of it:
 //
-//   - InsufficientInstanceCapacity, InsufficientHostCapacity: Capacity
+//   - InsufficientInstanceCapacity, InsufficientHostCapacity,
+//     UnavailableHostRequirements: Capacity
 //   - InstanceLimitExceeded, VcpuLimitExceeded: QuotaExceeded
-//   - RequestLimitExceeded, Throttling: Throttled
+//   - RequestLimitExceeded, Throttling, ConcurrentTagAccess: Throttled
 //   - IncorrectInstanceState, of one that is stopping or hibernating too: Conflict
 //   - UnauthorizedOperation: AccessDenied. The encoded message is not in the
 //     text but in the Context, under [EncodedMessage].

@@ -100,6 +100,7 @@ func TestPlanBRefused(t *testing.T) {
 		"no permission to change":     {map[string]string{"ModifyInstanceAttribute": "UnauthorizedOperation"}, own, "its type was not changed: access denied: UnauthorizedOperation"},
 		"no permission to record":     {map[string]string{"CreateTags": "UnauthorizedOperation"}, own, "its type was not changed: access denied: UnauthorizedOperation"},
 		"throttled before the record": {map[string]string{"CreateTags": "RequestLimitExceeded"}, own, "its type was not changed: throttled: RequestLimitExceeded"},
+		"another writes the record":   {map[string]string{"CreateTags": "ConcurrentTagAccess"}, own, "its type was not changed: throttled: ConcurrentTagAccess"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,6 +24,7 @@ var kinds = map[string]transport.Kind{
 	"InsufficientCapacity":                 transport.Capacity,
 	"InsufficientCapacityOnHost":           transport.Capacity,
 	"InsufficientVolumeCapacity":           transport.Capacity,
+	"UnavailableHostRequirements":          transport.Capacity,
 	"ReservationCapacityExceeded":          transport.Capacity,
 	"SpotMaxPriceTooLow":                   transport.Capacity,
 
@@ -32,6 +33,8 @@ var kinds = map[string]transport.Kind{
 	"HostLimitExceeded":            transport.QuotaExceeded,
 	"MaxSpotInstanceCountExceeded": transport.QuotaExceeded,
 	"ResourceLimitExceeded":        transport.QuotaExceeded,
+
+	"ConcurrentTagAccess": transport.Throttled, // another call is writing the tag
 
 	"IncorrectInstanceState":    transport.Conflict, // hibernating included
 	"IncorrectState":            transport.Conflict,

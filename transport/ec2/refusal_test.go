@@ -2,11 +2,14 @@ package ec2_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,11 +36,13 @@ func TestErrors(t *testing.T) {
 		"InsufficientInstanceCapacity":        {500, transport.Capacity},
 		"InsufficientHostCapacity":            {500, transport.Capacity},
 		"Server.InsufficientInstanceCapacity": {500, transport.Capacity},
+		"UnavailableHostRequirements":         {400, transport.Capacity},
 		"InstanceLimitExceeded":               {400, transport.QuotaExceeded},
 		"VcpuLimitExceeded":                   {400, transport.QuotaExceeded},
 		"RequestLimitExceeded":                {503, transport.Throttled},
 		"Throttling":                          {400, transport.Throttled},
 		"ThrottlingException":                 {400, transport.Throttled},
+		"ConcurrentTagAccess":                 {400, transport.Throttled},
 		"SomethingElse":                       {429, transport.Throttled},
 		"IncorrectInstanceState":              {400, transport.Conflict},
 		"UnauthorizedOperation":               {403, transport.AccessDenied},
@@ -98,7 +103,7 @@ func TestDenial(t *testing.T) {
 }
 
 // TestNotEC2: what others answer in its place is no verdict, and not a list of no
-// instances.
+// instances; their clock is not EC2's.
 func TestNotEC2(t *testing.T) {
 	t.Parallel()
 	page := "<html><head><title>Welcome to the airport</title></head><body></body></html>"
@@ -125,6 +130,8 @@ func TestNotEC2(t *testing.T) {
 				var e *transport.Error
 				if !errors.As(err, &e) || e.Kind != transport.Unreachable || e.NotSent || e.HTTPStatusCode != test.status {
 					t.Errorf("%+v, want unreachable by HTTP %d, and perhaps sent", err, test.status)
+				} else if !e.Date.IsZero() {
+					t.Errorf("%v has the date %v of a stranger", err, e.Date)
 				}
 			}
 			if n := len(s.requests()); n != 2 {
@@ -150,15 +157,22 @@ func TestCutShort(t *testing.T) {
 }
 
 // TestNoCredentials: without them nothing is sent, and a source of credentials
-// that is not reached is the network's fault.
+// that is not reached is the network's fault. What the source says is not quoted:
+// it may be the credentials.
 func TestNoCredentials(t *testing.T) {
 	t.Parallel()
+	leaky := errors.New("parse failed of process output: {\"SecretAccessKey\":\"" + secret + "\"}")
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	for name, test := range map[string]struct {
 		err  error
 		kind transport.Kind
+		says string
 	}{
-		"expired": {errors.New("the SSO session has expired"), transport.Credentials},
-		"offline": {fmt.Errorf("refresh: %w", &net.DNSError{Err: "no such host", Name: "sso.test", IsNotFound: true}), transport.Unreachable},
+		"leaky":   {leaky, transport.Credentials, "there are no credentials"},
+		"expired": {&smithy.GenericAPIError{Code: "UnauthorizedException", Message: secret}, transport.Credentials, "UnauthorizedException: there are no credentials"},
+		"offline": {fmt.Errorf("refresh by %s: %w", secret, &net.DNSError{Err: "no such host", Name: "sso.test", IsNotFound: true}), transport.Unreachable, "not reached: lookup sso.test: no such host"},
+		"refused": {fmt.Errorf("refresh by %s: %w", secret, refused), transport.Unreachable, "not reached: dial tcp: connect: connection refused"},
+		"foreign": {fmt.Errorf("refresh by %s: %w", secret, x509.UnknownAuthorityError{}), transport.Unreachable, "not reached"},
 	} {
 		s := newScript(t, always(500, ""))
 		cfg := s.config()
@@ -172,6 +186,34 @@ func TestNoCredentials(t *testing.T) {
 		if !errors.As(err, &e) || e.Kind != test.kind || !e.NotSent || len(s.requests()) != 0 {
 			t.Errorf("%s: %+v after %d requests, want %v, not sent", name, err, len(s.requests()), test.kind)
 		}
+		if text := fmt.Sprintf("%v %+v", err, err); !strings.Contains(text, test.says) || strings.Contains(text, secret) {
+			t.Errorf("%s: %s, want %q, and not what the source said", name, text, test.says)
+		}
+	}
+}
+
+// TestCredentialsInterrupted: the call's end is what is told, and not what the
+// source of the credentials says of it.
+func TestCredentialsInterrupted(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, always(500, ""))
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg := s.config()
+	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		cancel()
+		return aws.Credentials{}, errors.New("interrupted after " + secret)
+	})
+	tr, err := ec2.NewFromConfig(cfg, ec2.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tr.Start(ctx, start(one))
+	var e *transport.Error
+	if !errors.As(err, &e) || e.Kind != transport.Unknown || !e.NotSent || !errors.Is(err, context.Canceled) || len(s.requests()) != 0 {
+		t.Errorf("%+v after %d requests, want canceled, not sent", err, len(s.requests()))
+	}
+	if strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
+		t.Errorf("%v quotes the source", err)
 	}
 }
 
