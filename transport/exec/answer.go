@@ -61,14 +61,21 @@ type endpoint struct {
 // refusal, or that it is not known what became of the call.
 func (r result) answer() (line, error) {
 	var l line
-	last := lastLine(r.stdout)
+	stdout := r.secrets.notJSON().drop(r.stdout)
+	last := lastLine(stdout)
 	if strings.HasPrefix(last, "{") {
-		if err := json.Unmarshal([]byte(last), &l); err != nil {
-			return line{}, r.unclear(fmt.Errorf("its last line cannot be read: %w", err))
+		err := json.Unmarshal([]byte(last), &l)
+		var at *time.ParseError
+		switch {
+		case errors.As(err, &at): // it quotes the text as it stands in JSON
+			return line{}, r.unclear(errors.New("its last line cannot be read: a time is not one of RFC 3339"))
+		case err != nil:
+			return line{}, r.unclear(fmt.Errorf("its last line cannot be read: %s", r.secrets.drop(err.Error())))
 		}
+		r.secrets.dropFrom(&l)
 	}
 	switch {
-	case r.cut && len(last) == len(strings.TrimSpace(r.stdout)):
+	case r.cut && len(last) == len(strings.TrimSpace(stdout)):
 		return line{}, r.unclear(fmt.Errorf("its last line is longer than %d bytes", maxStdout))
 	case l.Error != "":
 		return line{}, r.refusal(l)

@@ -330,6 +330,64 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsInLine: JSON writes some characters in another way.
+func TestSecretsInLine(t *testing.T) {
+	t.Parallel()
+	for secret, escaped := range map[string]string{
+		`hunter"2-hunter"2`:     `hunter\"2-hunter\"2`,
+		`hunter\2-hunter\2`:     `hunter\\2-hunter\\2`,
+		"hunter\t2-hunter\t2":   `hunter\t2-hunter\t2`,
+		"hunter\n2-hunter\n2":   `hunter\n2-hunter\n2`,
+		"hünter2-hünter2":       `h\u00fcnter2-h\u00fcnter2`,
+		"hunter2/hunter2":       `hunter2\/hunter2`,
+		"hunter2<hunter2":       `hunter2\u003chunter2`,
+		"hunter2-hunter2":       `hunter2-hunter2`,
+		"abcdef\"hunter2":       `abcdef\"hunter2`, // holds another
+		"2026-11-28\"hunter2":   `2026-11-28\"hunter2`,
+		`by\nhunter2`:           `by\nhunter2`, // as it is, which is other JSON
+		`by"hunter2`:            `by"hunter2`,  // as it is, which is no JSON
+		"by\xffhunter2":         "by\xffhunter2",
+		"by-hunter2\nhunter2\n": "by-hunter2\nhunter2\n",
+	} {
+		for _, line := range []string{
+			`{"error": "AccessDenied", "message": "login as %s failed"}`,
+			`{"error": "as %s", "message": "failed"}`,
+			`{"state": "%s"}`,
+			`{"startedAt": "%s"}`,
+			`{"statusMessage": "%[1]s", "statusCode": "%[1]s", "endpoint": {"name": "%[1]s", "host": "%[1]s", "url": "https://%[1]s/"}}`,
+		} {
+			e := shell(t, `printf '%s\n' "$LINE"`, "API_TOKEN="+secret, "OTHER_TOKEN=abcdef", "LINE="+fmt.Sprintf(line, escaped))
+			got, err := start(t, e)
+			text := fmt.Sprintf("%q %q %+v %v", got.StatusCode, got.StatusMessage, got.Endpoints, err)
+			if strings.Contains(text, "unter") || !strings.Contains(text, "[secret]") && !strings.Contains(text, "cannot be read") {
+				t.Errorf("%q in %s: %s", secret, line, text)
+			}
+		}
+	}
+}
+
+// TestSecretsAreLong: what is kept of a command's talk may begin within a value.
+func TestSecretsAreLong(t *testing.T) {
+	t.Parallel()
+	var key, long string
+	for i := range 400 {
+		key += fmt.Sprintf("hunter2+%d\n", i)
+		long = key[max(0, len(key)-320):]
+	}
+	for name, command := range map[string]string{
+		"once":         `echo "$SSH_KEY" >&2; exit 77`,
+		"twice":        `echo "$SSH_KEY $SSH_KEY" >&2; exit 77`,
+		"and others":   `echo "$SSH_KEY" >&2; for i in 1 2 3 4 5; do echo "$API_TOKEN" >&2; done; exit 77`,
+		"shorter ones": `for i in 1 2 3 4 5 6 7 8 9; do echo "$API_TOKEN" >&2; done; exit 77`,
+	} {
+		_, err := start(t, shell(t, command, "SSH_KEY="+key, "API_TOKEN="+long))
+		wantRefusal(t, err, transport.AccessDenied, false)
+		if err == nil || strings.Contains(err.Error(), "unter") || !strings.Contains(err.Error(), "[secret]") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestEnvironment(t *testing.T) {
 	t.Setenv("ROUSE_TEST_INHERITED", "yes")
 	t.Setenv("ROUSE_TEST_CHANGED", "no")

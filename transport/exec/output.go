@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"github.com/rouse-dev/rouse/fsm"
 )
 
 // tail keeps the end of what is written to it.
@@ -84,6 +87,42 @@ func (s secrets) drop(text string) string {
 		text = strings.ReplaceAll(text, value, "[secret]")
 	}
 	return text
+}
+
+// dropFromTail is drop for the end of a text, which may begin within a value.
+func (s secrets) dropFromTail(text string) string {
+	longest := 0
+	for _, value := range s {
+		for n := min(len(value), len(text)); n > longest; n-- {
+			if strings.HasPrefix(text, value[len(value)-n:]) {
+				longest = n
+			}
+		}
+	}
+	if longest > 0 {
+		text = "[secret]" + text[longest:]
+	}
+	return s.drop(text)
+}
+
+// dropFrom drops values from what was read of a line.
+func (s secrets) dropFrom(l *line) {
+	l.State = fsm.State(s.drop(string(l.State)))
+	texts := []*string{&l.StatusCode, &l.StatusMessage, &l.Error, &l.Message}
+	if e := l.Endpoint; e != nil {
+		texts = append(texts, &e.Name, &e.Host, &e.URL)
+	}
+	for _, text := range texts {
+		*text = s.drop(*text)
+	}
+}
+
+// notJSON are the values that mean something else, or nothing, where a script
+// puts them between the quotes of JSON as they are.
+func (s secrets) notJSON() secrets {
+	return slices.DeleteFunc(slices.Clone(s), func(value string) bool {
+		return utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })
+	})
 }
 
 func splitEnv(pair string) (name, value string) {

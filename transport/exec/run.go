@@ -26,7 +26,8 @@ const drain = time.Second
 type result struct {
 	call
 	exit           int
-	stdout, stderr string // their ends, without secrets
+	secrets        secrets
+	stdout, stderr string // their ends; stderr's without secrets
 	cut            bool   // stdout was longer than what is kept
 }
 
@@ -48,6 +49,10 @@ func (t *Transport) run(ctx context.Context, argv []string, c call) (result, err
 			Err: fmt.Errorf("the %s command of %s cannot be run: %w", c.name, c.ref, err)}
 	}
 	err = cmd.Wait()
+	said := t.secrets.drop(stderr.String())
+	if stderr.cut {
+		said = t.secrets.dropFromTail(stderr.String())
+	}
 	if errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
 		err = nil // it ended well, and left something running
 	}
@@ -58,8 +63,8 @@ func (t *Transport) run(ctx context.Context, argv []string, c call) (result, err
 			Err: fmt.Errorf("the %s command of %s did not end in time, and was killed: %w", c.name, c.ref, ctx.Err())}
 	case err == nil, errors.As(err, &exit) && exit.Exited():
 		return result{
-			call: c, exit: cmd.ProcessState.ExitCode(), cut: stdout.cut,
-			stdout: t.secrets.drop(stdout.String()), stderr: t.secrets.drop(stderr.String()),
+			call: c, exit: cmd.ProcessState.ExitCode(), cut: stdout.cut, secrets: t.secrets,
+			stdout: stdout.String(), stderr: said,
 		}, nil
 	}
 	return result{}, &transport.Error{Err: fmt.Errorf("the %s command of %s: %w", c.name, c.ref, err)}
