@@ -154,9 +154,15 @@ func (s *Store) Release(ctx context.Context, ops []store.Operation) error {
 		return err
 	}
 	stale, err := s.stale(ctx, ops)
-	if err != nil {
-		return err
+	if err == nil {
+		s.release(ops, stale)
 	}
+	return err
+}
+
+// release ends the claims. What is stale is due as its row says, and so is what was
+// touched since stale looked.
+func (s *Store) release(ops []store.Operation, stale map[store.ID]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range ops {
@@ -169,7 +175,7 @@ func (s *Store) Release(ctx context.Context, ops []store.Operation) error {
 			continue
 		}
 		h := headOf(&ops[i])
-		if r := s.index.rows.at(int(n)); stale[ops[i].ID] {
+		if r := s.index.rows.at(int(n)); stale[ops[i].ID] || r.has(rowTouched) {
 			h.due, h.waits = r.due, r.has(rowWaits)
 		}
 		s.index.release(n, h.due, h.waits)
@@ -177,20 +183,18 @@ func (s *Store) Release(ctx context.Context, ops []store.Operation) error {
 	if s.index.publish(nil) {
 		s.wakeDue()
 	}
-	return nil
 }
 
 // stale says which of ops were changed since they were read. Only what was
-// touched while it was claimed needs its record read.
+// touched while it was claimed needs its record read; one that is touched later
+// has its mark again.
 func (s *Store) stale(ctx context.Context, ops []store.Operation) (map[store.ID]bool, error) {
 	touched := map[rowID]*store.Operation{}
 	s.mu.Lock()
 	for i := range ops {
-		if key, ok := parseID(ops[i].ID); ok {
-			n := s.index.find(sessionHash(ops[i].Ref), key)
-			if n != none && s.index.rows.at(int(n)).has(rowTouched) {
-				touched[key] = &ops[i]
-			}
+		if r, key := s.claimed(&ops[i]); r != nil && r.has(rowTouched) {
+			touched[key] = &ops[i]
+			r.set(rowTouched, false)
 		}
 	}
 	s.mu.Unlock()
@@ -206,7 +210,29 @@ func (s *Store) stale(ctx context.Context, ops []store.Operation) (map[store.ID]
 		}
 		return nil
 	})
+	if err != nil { // whoever asks again must find out
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, o := range touched {
+			if r, _ := s.claimed(o); r != nil {
+				r.set(rowTouched, true)
+			}
+		}
+	}
 	return stale, err
+}
+
+// claimed is the row of an operation that somebody holds, or nil; s.mu must be held.
+func (s *Store) claimed(o *store.Operation) (*row, rowID) {
+	key, ok := parseID(o.ID)
+	if !ok {
+		return nil, key
+	}
+	n := s.index.find(sessionHash(o.Ref), key)
+	if n == none || !s.index.rows.at(int(n)).has(rowClaimed) {
+		return nil, key
+	}
+	return s.index.rows.at(int(n)), key
 }
 
 // Pull implements store.Store. It looks at every row: it is for a clock that
