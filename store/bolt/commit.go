@@ -217,9 +217,13 @@ func (r *request) tell(err error) {
 // commitAll commits a group in one transaction and answers it. A request that
 // goes wrong is answered and left out, and the others are tried without it. If
 // there is no room for all at once there may be for half of them: what a commit
-// replaces is free for the next.
+// replaces is free for the next, unless the first half shuts the store.
 func (s *Store) commitAll(g *group) {
 	for len(g.requests) > 0 {
+		if err := s.shutBy(); err != nil {
+			answer(g.requests, err)
+			return
+		}
 		b, bad, err := s.transact(g)
 		g.grows = false // it is as large as it gets
 		rs := g.requests

@@ -2,6 +2,8 @@ package bolt
 
 import (
 	"errors"
+	"os"
+	"syscall"
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
@@ -89,4 +91,49 @@ func commitMany(t *testing.T, s *Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestNothingIsCommittedAfterTheStoreFailed: there is no room for all at once, and
+// the first half meets what shuts the store. The rest is not stored, and says so.
+func TestNothingIsCommittedAfterTheStoreFailed(t *testing.T) {
+	t.Parallel()
+	x := &trouble{fault: faults()[0], n: 1}
+	s := openTest(t, testPath(t), Config{noSync: true, opened: x.writes})
+	met := []error{syscall.ENOSPC, syscall.EIO}
+	var rs []*request
+	for i := range 3 {
+		rs = append(rs, &request{size: 1, answer: make(chan error, 1), write: func(b *batch) error {
+			if i == 0 {
+				x.err, x.count, x.armed = &os.PathError{Op: "write", Path: "x", Err: met[0]}, 0, true
+				met = met[1:]
+			}
+			b.putMeta(numbered(i), nil)
+			return nil
+		}})
+	}
+	err := s.commit(t.Context(), 1, func(*batch) error {
+		for _, r := range rs {
+			s.queue.add(r)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range rs {
+		if err := <-r.answer; !errors.Is(err, store.ErrFailed) || !errors.Is(err, syscall.EIO) {
+			t.Errorf("request %d: %v, want ErrFailed and its cause", i, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	edit(t, s.path, func(b *writer) error {
+		for i := range rs {
+			if b.meta.Get([]byte(numbered(i))) != nil {
+				t.Errorf("request %d is stored", i)
+			}
+		}
+		return nil
+	})
 }
