@@ -1,9 +1,12 @@
 package bolt
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
+
+	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
@@ -219,4 +222,36 @@ func TestCheckSees(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRottenAndReplaced: a record that is damaged gives way to a new one. What the
+// file then says of itself holds without it.
+func TestRottenAndReplaced(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	changes := func() {
+		t.Helper()
+		o := put(t, s, "a")
+		o.Phase, o.FinishedAt = fsm.Canceled, testTime()
+		errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}})
+		if err := errors.Join(append(errs, err, s.SetPaused(t.Context(), "s", true, "mo", testTime()), s.Close())...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changes()
+	spoil(t, path, func(b *writer) error {
+		for _, b := range []*bbolt.Bucket{b.ended, b.lanes} {
+			k, v := b.Cursor().Last()
+			v = bytes.Clone(v)
+			v[len(v)-1] ^= 4 // where its weight is
+			if err := b.Put(k, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s = openTest(t, path, Config{noSync: true})
+	changes()
+	clean(t, openTest(t, path, Config{noSync: true}))
 }

@@ -56,20 +56,20 @@ func checkPages(f io.ReaderAt, m *boltMeta, tell func(id uint64)) error {
 	if err := w.freelist(); err != nil {
 		return err
 	}
-	old := w.contradicted()
-	if old == nil {
+	if w.contradicted(nil) == nil {
 		return nil
 	}
-	rotten := false
+	rotten := map[string]bool{} // by bucket: what is found in it may not be what was written
 	again := newWalk(f, m)
 	again.visit = func(bucket string, key, value []byte) error {
-		rotten = rotten || bucket != bucketQuarantine && kindOf(bucket, key, value) == ""
+		_, ok := unseal(key, value)
+		rotten[bucket] = !ok || rotten[bucket] && bucket != bucketEvents // of which the last alone counts
 		return nil
 	}
-	if err := again.bucket(m.root, 0); err != nil || rotten {
+	if err := again.bucket(m.root, 0); err != nil {
 		return err
 	}
-	return old
+	return w.contradicted(rotten)
 }
 
 // take notes that something leads to a page and those behind it; nothing else

@@ -202,3 +202,68 @@ func TestWalkStops(t *testing.T) {
 		t.Errorf("%v, want the end of the file behind page %d", err, leaf)
 	}
 }
+
+// TestRottenAndOld: a record that is damaged excuses its own bucket, and hides no
+// page that is an old one: not of another bucket, and not the one that names them all.
+func TestRottenAndOld(t *testing.T) {
+	t.Parallel()
+	lane := []byte("s")
+	rotten := func(of ...*bbolt.Bucket) error { // where its weight is
+		for _, b := range of {
+			k, v := b.Cursor().Last()
+			v = bytes.Clone(v)
+			v[len(v)-1] ^= 4
+			if err := b.Put(k, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	deleteLast := func(b *bbolt.Bucket) error {
+		k, _ := b.Cursor().Last()
+		return b.Delete(k)
+	}
+	older := func(b *writer) error { return b.lanes.Put(lane, seal(lane, encoded(laneBody{}))) }
+	for _, c := range []struct {
+		name string
+		edit func(*testing.T, string, func(*writer) error)
+		do   func(b *writer) error
+		says string // "": it is opened
+	}{
+		{"rotten", spoil, func(b *writer) error { return rotten(b.ops, b.lanes) }, ""},
+		{"an old page of another bucket", spoil, func(b *writer) error { return errors.Join(rotten(b.ops), older(b)) }, `"lanes" has old records`},
+		{"an old page of the bucket after it", spoil, func(b *writer) error {
+			return errors.Join(rotten(b.ops, b.lanes), deleteLast(b.events))
+		}, `"events" has old records`},
+		{"an old last page of its own, and its rotten record before that", spoil, func(b *writer) error {
+			return errors.Join(rotten(b.events), b.events.Put(seqKey(99), sealEvent(99, link{1}, nil)))
+		}, `"events" has old records`},
+		{"an old first page of all", editRaw, func(b *writer) error { return rotten(b.ops) }, "pages that were synced are not there"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			path := testPath(t)
+			s := openTest(t, path, Config{noSync: true})
+			put(t, s, "a")
+			put(t, s, "b")
+			if err := errors.Join(s.SetPaused(t.Context(), "s", true, "mo", testTime()), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			c.edit(t, path, c.do)
+			s, err := Open(path, Config{noSync: true})
+			if c.says == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if st, err := s.Stats(t.Context()); err != nil || st.Quarantined == 0 {
+					t.Errorf("%+v, %v", st, err)
+				}
+				_ = s.Close()
+				return
+			}
+			if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v, want ErrCorrupt that says %q", err, c.says)
+			}
+		})
+	}
+}
