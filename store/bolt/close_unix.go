@@ -3,9 +3,29 @@
 package bolt
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"syscall"
 )
+
+// shareFile takes the lock that bbolt takes of a file that it only reads, or returns
+// a *LockedError if somebody has it open for writing. let lets go of it.
+func shareFile(path string) (let func(), err error) {
+	f, err := os.Open(path) //nolint:gosec // the host's own path
+	if err != nil {
+		return nil, fmt.Errorf("bolt: %w", err)
+	}
+	// A file system without locks has none that could be held.
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) { //nolint:gosec // a descriptor
+		_ = f.Close()
+		return nil, lockedBy(path)
+	}
+	return func() {
+		unlockMapped(f)
+		_ = f.Close()
+	}, nil
+}
 
 // unlockMapped unlocks a file that bbolt has locked. Closing it is not enough where
 // it is mapped for good: the map holds the lock. Nor while a process is being

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -65,6 +66,50 @@ func TestUnreadable(t *testing.T) {
 	if _, err := Verify(t.Context(), path, VerifyConfig{}); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("Verify: %v, want ErrPermission", err)
 	}
+}
+
+// TestVerifyWithoutALock: where nothing can be written beside the file, that it is
+// open is seen all the same, by the lock on the file itself.
+func TestVerifyWithoutALock(t *testing.T) {
+	t.Parallel()
+	path := quickPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	put(t, s, "a")
+	for name, mode := range map[string]os.FileMode{filepath.Dir(path): 0o755, path: 0o644, path + lockSuffix: 0o400} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := 0
+	verify := func() (Report, error) {
+		if os.Getuid() == 0 {
+			const nobody = 65534
+			runtime.LockOSThread() // only for its files does a thread have a user of its own
+			defer runtime.UnlockOSThread()
+			if err := syscall.Setfsuid(nobody); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = syscall.Setfsuid(0) }()
+		}
+		return Verify(t.Context(), path, VerifyConfig{Do: func(ctx context.Context, j Job) (Done, error) {
+			read++
+			return j.Do(ctx, nil)
+		}})
+	}
+	var locked *LockedError
+	if r, err := verify(); !errors.As(err, &locked) || locked.Path != path || read > 0 {
+		t.Errorf("while it is open: %+v, %v, want a LockedError; it was read %d times, while its pages change", r, err, read)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := verify(); err != nil || len(r.Problems) > 0 || r.Operations != 1 {
+		t.Errorf("then: %+v, %v", r, err)
+	}
+	if err := os.Chmod(path+lockSuffix, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	put(t, openTest(t, path, Config{noSync: true, LockTimeout: -1}), "b") // nothing holds it any more
 }
 
 // TestNoBlocks: on a file system that gives no file its blocks ahead, a file grows by

@@ -87,8 +87,8 @@ func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
 }
 
 // hold takes the lock of a file that is there, and returns its real path. Where
-// nothing can be written beside the file nobody can have it open, since Open
-// writes a lock first: that is enough for who will not write either.
+// this user can write nothing beside the file another may have it open: who will not
+// write either takes a lock that others may share, on the file itself.
 func hold(path string, timeout time.Duration, writes bool) (string, func(), error) {
 	path, err := realPath(path)
 	if err != nil {
@@ -105,7 +105,8 @@ func hold(path string, timeout time.Duration, writes bool) (string, func(), erro
 	lock, err := lockFile(path, Config{LockTimeout: timeout}.withDefaults().LockTimeout)
 	switch {
 	case !writes && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
-		return path, func() {}, nil
+		let, err := shareFile(path)
+		return path, let, err
 	case err != nil:
 		return "", nil, err
 	}
