@@ -10,9 +10,10 @@ import (
 )
 
 // What an opening finds out about where a file comes from. A backup that is opened
-// for the first time becomes a store of its own. A file that was copied or moved to
-// another machine is held. Both may have been carried out elsewhere since: what is
-// active counts as perhaps sent.
+// for the first time becomes a store of its own, and so does what a repair could not
+// make whole. A file that was copied or moved to another machine is held. What is
+// active in any of these may have been carried out elsewhere since: it counts as
+// perhaps sent.
 
 // arrival is what an opening writes of that.
 type arrival struct {
@@ -83,14 +84,18 @@ func (a *arrival) unset(key string) {
 	a.remove(a.meta, []byte(key))
 }
 
-// ownStore makes of a backup a store of its own, at home wherever it is opened.
+// ownStore makes of a backup, or of what a repair could not make whole, a store of
+// its own. A backup is at home wherever it is opened; the other where the damaged
+// file was, which may be running there.
 func (a *arrival) ownStore() {
 	a.must = true
 	a.newID()
 	a.doubtSends()
-	for _, key := range []string{metaStamp, metaMachine, metaHeld} {
-		a.unset(key)
+	if stamp, err := a.getMeta(metaStamp); err == nil && !isRepair(stamp) {
+		a.unset(metaMachine)
+		a.unset(metaHeld)
 	}
+	a.unset(metaStamp)
 }
 
 // hold notes that the file is away from home. What comes to it from now on was

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -122,6 +123,13 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 }
 
 // stamp marks a file as a backup that was never opened.
-func (w *writer) stamp() {
-	w.putMeta(metaStamp, []byte(time.Now().UTC().Format(time.RFC3339)))
+func (w *writer) stamp() { w.stampAs("") }
+
+// stampRepair begins the stamp of what a repair could not make whole.
+const stampRepair = "repair "
+
+func isRepair(stamp []byte) bool { return bytes.HasPrefix(stamp, []byte(stampRepair)) }
+
+func (w *writer) stampAs(what string) {
+	w.putMeta(metaStamp, []byte(what+time.Now().UTC().Format(time.RFC3339)))
 }

@@ -75,15 +75,16 @@
 // and syncs of a network file system are not to be relied on, so Open refuses
 // one. Only on Linux can it tell; elsewhere it is up to the host.
 //
-// A file knows the machine that it belongs to, and is held on another: in a cloned
-// image, in a copied home (see store.Held, and [Store.Adopt]). It keeps a hash of
-// what tells machines apart, never that itself, and the host's name for people. A
-// file that has none yet, as one of an older version, takes that of the machine that
-// opens it. What is asked: on Linux the machine id (/etc/machine-id), the UUID of the
-// board, which only root may read, and EC2's instance id; on Windows the
-// MachineGuid. So a clone of a disk that kept its machine id is seen by root, or on
-// EC2, and by nobody else; on macOS and other systems no copy is seen. Nor is a copy
-// on the same machine, or an older one put back: only readers of the feed notice.
+// A file knows the machine that it belongs to, and is held on another, repaired or
+// not: in a cloned image, in a copied home (see store.Held, and [Store.Adopt]). It
+// keeps a hash of what tells machines apart, never that itself, and the host's
+// name for people. A file that has none yet, as one of an older version, takes
+// that of the machine that opens it. What is asked: on Linux the machine id
+// (/etc/machine-id), the UUID of the board, which only root may read, and EC2's
+// instance id; on Windows the MachineGuid. So a clone of a disk that kept its
+// machine id is seen by root, or on EC2, and by nobody else; on macOS and other
+// systems no copy is seen. Nor is a copy on the same machine, or an older one put
+// back: only readers of the feed notice.
 //
 // A container without a machine id of its own is no machine: its files are held
 // nowhere, and move with their volume. One whose image brings an id is the same

@@ -44,7 +44,7 @@ const (
 	metaID      = "id"      // 16 bytes: the store's random id
 	metaCreated = "created" // 8 bytes: UnixNano
 	metaPruned  = "pruned"  // 8 bytes of the last sequence that was pruned, 8 of its hash
-	metaStamp   = "stamp"   // present: this is a backup that was never opened
+	metaStamp   = "stamp"   // present: this was never opened; a repair that lost something, if it begins with stampRepair, else a backup
 	metaMachine = "machine" // CBOR: the machine that the file belongs to; absent: it is not known
 	metaHeld    = "held"    // CBOR; present: it was opened on another one, and not adopted
 )

@@ -235,6 +235,122 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 	}
 }
 
+// TestRepairThatLostSomething: what is made anew takes an id of its own, and belongs
+// to whom the file belonged to. A backup belongs to nobody, before and after.
+func TestRepairThatLostSomething(t *testing.T) {
+	t.Parallel()
+	home, away := Config{noSync: true, Machine: "farm-03"}, Config{noSync: true, Machine: "farm-07"}
+	for name, c := range map[string]struct {
+		before func(t *testing.T, path string) string // what is repaired
+		held   map[string]bool                        // by where it is opened then
+	}{
+		"at home": {func(_ *testing.T, path string) string { return path }, map[string]bool{"farm-03": false, "farm-07": true}},
+		"held": {func(t *testing.T, path string) string {
+			openTest(t, path, away).Close()
+			return path
+		}, map[string]bool{"farm-03": false, "farm-07": true, "farm-11": true}},
+		"repaired twice": {func(t *testing.T, path string) string {
+			return mendOf(t, path, Rebuild)
+		}, map[string]bool{"farm-03": false, "farm-07": true}},
+		"a backup": {func(t *testing.T, path string) string {
+			copied := testPath(t)
+			s := openTest(t, path, home)
+			if err := errors.Join(s.Backup(t.Context(), copied), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			return copied
+		}, map[string]bool{"farm-03": false, "farm-07": false}},
+	} {
+		for _, m := range []Method{Rebuild, StepBack, Salvage} {
+			t.Run(name+", "+string(m), func(t *testing.T) {
+				t.Parallel()
+				path := testPath(t)
+				s := openTest(t, path, home)
+				was := s.id
+				var lost []rowID
+				for i := range 3 {
+					key, _ := parseID(put(t, s, numbered(i)).ID)
+					lost = append(lost, key)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				rotLost := func(path string, key rowID) {
+					rot(t, path, bucketOperations, key[:])
+					data, err := os.ReadFile(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if m == Salvage { // no old page has it either
+						writeAll(t, path, scrub(t, data))
+					}
+				}
+				if name == "repaired twice" {
+					rotLost(path, lost[1])
+				}
+				path = c.before(t, path)
+				rotLost(path, lost[0])
+				made := mendOf(t, path, m)
+				for where, held := range c.held {
+					opened := testPath(t)
+					copyTo(t, made, opened)
+					s := openTest(t, opened, Config{noSync: true, Machine: where})
+					if now := s.heldNow() != nil; now != held {
+						t.Errorf("on %s it is held %v, want %v", where, now, held)
+					}
+					all, err := listed(t.Context(), s)
+					if o := all[numbered(2)]; err != nil || o.Sent != store.SentUnknown {
+						t.Errorf("on %s an operation counts as %v (%v), want perhaps sent", where, o.Sent, err)
+					}
+					if s.id == was {
+						t.Errorf("on %s its id is the old one", where)
+					}
+					s.Close()
+					if s = openTest(t, opened, Config{noSync: true, Machine: where}); (s.heldNow() != nil) != held {
+						t.Errorf("on %s, the second time, it is not held as before", where)
+					}
+					clean(t, s)
+				}
+			})
+		}
+	}
+}
+
+// mendOf makes a file anew, which loses something, and returns the new one.
+func mendOf(t *testing.T, path string, m Method) (made string) {
+	t.Helper()
+	made = testPath(t)
+	done, err := Job{Path: path, Copy: made, Method: m}.mend(t.Context(), nil)
+	if err != nil || len(done.Report.Problems) > 0 || !done.Mended.Forked {
+		t.Fatalf("%s: %+v, %v", m, done, err)
+	}
+	return made
+}
+
+// TestRepairOfAnOpenedBackup: an old page says that the file is a backup. It was one.
+func TestRepairOfAnOpenedBackup(t *testing.T) {
+	t.Parallel()
+	path, copied, made := testPath(t), testPath(t), testPath(t)
+	s := openTest(t, path, Config{noSync: true})
+	put(t, s, "a")
+	if err := s.Backup(t.Context(), copied); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, copied, Config{noSync: true})
+	id := s.id
+	s.Close()
+	if data, err := os.ReadFile(copied); err != nil || !bytes.Contains(data, []byte(metaStamp)) {
+		t.Fatalf("no page says that it was a backup (%v): the test shows nothing", err)
+	}
+	done, err := Job{Path: copied, Copy: made, Method: Salvage}.mend(t.Context(), nil)
+	if err != nil || done.Mended.Forked {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if s = openTest(t, made, Config{noSync: true}); s.id != id {
+		t.Error("nothing is lost, and it takes another id")
+	}
+}
+
 // TestRepairOfAnAdoptedFile: the event without an operation is no operation that
 // is lost.
 func TestRepairOfAnAdoptedFile(t *testing.T) {

@@ -57,8 +57,11 @@ func (s *settled) putSettings(w *writer) {
 	if s.pruned > 0 {
 		w.putPruned(s.pruned, s.link)
 	}
-	if s.stamped || s.mended.Forked {
+	switch {
+	case s.stamp != nil && !isRepair(s.stamp): // a backup stays one
 		w.stamp()
+	case s.stamp != nil || s.mended.Forked:
+		w.stampAs(stampRepair)
 	}
 	for key, sealed := range s.other {
 		w.put(w.meta, []byte(key), sealed)

@@ -10,8 +10,8 @@ import (
 
 // settled is what a file is made anew of, and what is not in it any more.
 type settled struct {
-	id, created []byte // nil: they are not known
-	stamped     bool
+	id, created []byte            // nil: they are not known
+	stamp       []byte            // nil: there is none
 	other       map[string][]byte // what else stood there, sealed
 	pruned      uint64
 	link        link     // there
@@ -103,9 +103,12 @@ func (s *settler) identity() {
 		value, _ := unseal([]byte(key), f.sealed)
 		return value
 	}
-	s.out.created, s.out.stamped = row(metaCreated), row(metaStamp) != nil
+	s.out.created = row(metaCreated)
 	if f := s.best(s.meta[metaID]); f != nil && (f.trust == sure || len(s.meta[metaID]) == 1) {
 		s.out.id = row(metaID)
+		if stamp := s.best(s.meta[metaStamp]); stamp != nil && stamp.trust >= f.trust { // else it is of before the file was opened
+			s.out.stamp = row(metaStamp)
+		}
 	}
 	for key, all := range s.meta {
 		if !slices.Contains(metaKeys, key) {
