@@ -74,7 +74,7 @@ func TestSimulation(t *testing.T) {
 	for _, k := range keptSeeds[:scale.Of(t, 2, len(keptSeeds), len(keptSeeds))] {
 		live(k.seed)
 	}
-	for i := range scale.Times(t, 8, 300, 500_000) {
+	for i := range scale.Times(t, 8, 200, 500_000) {
 		live(seed + uint64(i))
 	}
 	for _, k := range slices.Sorted(maps.Keys(reached)) {
