@@ -162,3 +162,19 @@ func TestUnobservable(t *testing.T) {
 		}
 	})
 }
+
+// TestManyCallsCloseALane: calls under way come back without an answer at the same
+// moment. It is for the race detector.
+func TestManyCallsCloseALane(t *testing.T) {
+	scenario(t, studio.Config{Latency: time.Second}, Config{Lane: fast}, func(b *bench) {
+		b.goRun()
+		b.all([]ID{b.start("ws")})
+		ids := b.startMany("studio", 64)
+		b.after(time.Second / 4)
+		b.studio.SetOffline(true)
+		b.after(time.Minute)
+		b.wantWaiting(ids[0], Offline)
+		b.studio.SetOffline(false)
+		b.all(ids)
+	})
+}

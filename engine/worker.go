@@ -214,6 +214,10 @@ func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
 		r.watch.confirm(l.clock)
 	}
 	now := l.block
+	var why Waiting
+	if now != nil {
+		why = now.why // of this answer: another may come in before it is logged
+	}
 	if until.After(l.floor(a.at)) {
 		l.stored.RetryAfter, l.stored.RetryAfterHeard = until, a.at
 	} else {
@@ -222,7 +226,7 @@ func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
 	r.mu.Unlock()
 	switch {
 	case was == nil && now != nil:
-		r.e.log.Warn("lane closed", "lane", l.name, "why", now.why, "error", reasonText(*a))
+		r.e.log.Warn("lane closed", "lane", l.name, "why", why, "error", reasonText(*a))
 	case was != nil && now == nil:
 		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.at.Sub(was.since))
 	}
