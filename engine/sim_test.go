@@ -74,7 +74,7 @@ func TestSimulation(t *testing.T) {
 	for _, k := range keptSeeds[:scale.Of(t, 2, len(keptSeeds), len(keptSeeds))] {
 		live(k.seed)
 	}
-	for i := range scale.Times(t, 8, 200, 500_000) {
+	for i := range scale.Times(t, 8, 80, 500_000) {
 		live(seed + uint64(i))
 	}
 	for _, k := range slices.Sorted(maps.Keys(reached)) {
@@ -115,7 +115,7 @@ func simMustReach() []string {
 func TestSimulationRepeats(t *testing.T) {
 	t.Parallel()
 	seed, folder := scale.Seed(t), ram.Dir(t)
-	for i := range scale.Times(t, 1, 20, 1000) {
+	for i := range scale.Times(t, 1, 6, 1000) {
 		s := seed + uint64(i)
 		if a, b := fmt.Sprintf("%+v", drawDay(s)), fmt.Sprintf("%+v", drawDay(s)); a != b {
 			t.Fatalf("seed %d: two scripts", s)

@@ -33,7 +33,7 @@ func TestMutants(t *testing.T) {
 
 // plant runs the test that claims m beside the bug, and wants it red.
 func plant(t *testing.T, m mutant) {
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-timeout=1m", //nolint:gosec // the table's
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-timeout=1m", //nolint:gosec // the table's
 		"-overlay="+overlay(t, m), "-run=^"+m.test+"$", "./"+m.in)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "ROUSE_TEST=short", "RAPID_NOFAILFILE=1") // what a bug makes fail is not worth keeping
