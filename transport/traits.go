@@ -11,8 +11,10 @@ type Traits struct {
 	// Repeat is what a second send of one operation does.
 	Repeat Repeat
 	// TokenMemory is how long a client token is remembered, counted from its
-	// first use; it matters only with ByToken. 0: it is not known, and only
-	// what a look shows is relied on.
+	// first use; it matters only with ByToken. It is relied on where a minute
+	// and a call's time-out of it are left: so long a start that is to be sent
+	// again may wait for its turn, and be under way. 0: it is not known, and
+	// only what a look shows is relied on.
 	TokenMemory time.Duration
 	// StaleFor is how long after a change answers may show the past.
 	// 0 is [DefaultStaleFor].

@@ -135,8 +135,9 @@
 // that waits for the machine must be told not to, or given more.
 //
 // A secret belongs into the environment, or a file that the tool reads. Arguments
-// can be read by everybody on the machine, and a secret that a program prints in another form
-// than the variable's value is not recognized, unless it is a text of its JSON.
+// can be read by everybody on the machine, and a secret that a program prints in
+// another form than the variable's value is not recognized, unless it is a text of
+// its JSON.
 //
 // Without process groups, on Windows, only the program itself is killed with
 // its context. Name programs there, not .bat files: those are run by a shell,
