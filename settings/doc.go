@@ -95,7 +95,9 @@
 //  1. Nothing is guessed: a key that is not known, a value of another kind and a
 //     bound that is not kept are errors, and so is a lane that no studio has.
 //  2. All that is wrong is said at once, each thing with file, line, key and
-//     what is allowed; where a word is close to a known one, that is named.
+//     what is allowed; where a word is close to a known one, that is named. Of a
+//     studio whose transport is not known that comes first: it says which keys
+//     there are.
 //  3. A file holds no secret. Credentials are named by a profile, passwords by an
 //     environment variable. A key or a value that looks like a secret is refused,
 //     and not quoted.

@@ -36,7 +36,7 @@ func (d *nimbleDriver) open(ctx context.Context, o *opening) transport.Transport
 	if d.endpoint == "" {
 		endpoint := endpointOf(ctx, cfg)
 		if endpoint == "" {
-			o.wrong("endpoint", "no endpoint is set: give one, or set AWS_ENDPOINT_URL_NIMBLE (the service that AWS hosted has ended)")
+			o.wrong("endpoint", "no endpoint is set: give one, or set AWS_ENDPOINT_URL_NIMBLE (the service that AWS hosted has ended), or choose another transport")
 			return nil
 		}
 		if wrong := checkURL(endpoint); wrong != "" {

@@ -135,6 +135,8 @@ func advise(err error, command string) string {
 		return "what was acknowledged is safe in the file: look at the disk, and ask again"
 	case errors.Is(err, bolt.ErrForeign):
 		return "choose another file with --db or ROUSE_DB"
+	case errors.Is(err, fs.ErrPermission) && command == "backup":
+		return "make that folder writable for you, or choose another place for the copy"
 	case errors.Is(err, bolt.ErrReadOnly), errors.Is(err, fs.ErrPermission):
 		return "make the file and its folder writable for you, or choose another with --db or ROUSE_DB"
 	case errors.Is(err, errStranded), errors.Is(err, bolt.ErrNetworkFS) && command == "repair":

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -248,5 +249,27 @@ func unprivileged(t *testing.T, dir string) func(args ...string) (int, string) {
 			t.Fatal(err)
 		}
 		return c.ProcessState.ExitCode(), string(out)
+	}
+}
+
+// TestBackupNowhere: what cannot be written is the copy, not the database.
+func TestBackupNowhere(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no /sys, where nobody may make a file")
+	}
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	for _, c := range []struct {
+		args []string
+		want int
+		says string
+	}{
+		{[]string{"start", "lab", "ws-1"}, 0, ""},
+		{[]string{"backup", "/sys/copy.db"}, 1, "choose another place for the copy"},
+	} {
+		var out bytes.Buffer
+		if got := run(t.Context(), append([]string{"--db", db}, c.args...), &out, &out); got != c.want || !strings.Contains(out.String(), c.says) {
+			t.Errorf("rouse %q: exit status %d: %s", c.args, got, &out)
+		}
 	}
 }

@@ -23,7 +23,8 @@ func (t *tool) showCommand() *cobra.Command {
 		Long: `Show tells all of an operation: why it waits and since when, what comes next,
 what would unblock it, and its events. A session's is its active operation,
 else its latest.`,
-		Args: words(1, 2),
+		Args:       words(1, 2),
+		SuggestFor: []string{"explain", "why", "status", "get"},
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTarget(args); err != nil {
 				return err

@@ -187,7 +187,7 @@ func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 	}
 	switch {
 	case o.Phase.Ended() && o.Phase != fsm.Succeeded:
-		return fmt.Errorf("nothing was queued: this token's operation %s is over: %s", o.ID, endText(o))
+		return fmt.Errorf("nothing was queued: this token's operation %s is over: %s: to ask anew, choose another --token, or \"rouse retry %[1]s\"", o.ID, endText(o))
 	case t.json:
 	case o.Phase.Ended():
 		t.screen.say("nothing to do: this token's operation %s is over: %s", o.ID, endText(o))
