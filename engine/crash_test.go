@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"math/rand/v2"
@@ -110,6 +111,7 @@ type crashWorld struct {
 	provider *crashProvider
 	server   *httptest.Server
 	tally    crashTally
+	owed     string               // the point that the last host which had one did not pass in time
 	next     int                  // the first session that nobody has asked for yet
 	acked    map[int]engine.ID    // by session
 	ended    map[engine.ID]ending // what the feed has said
@@ -166,7 +168,8 @@ func (w *crashWorld) kill(n int) {
 	w.t.Helper()
 	o := crashOrder{First: w.next, Count: crashCount, Nth: 1 + w.rnd.Int64N(4)}
 	if n%2 == 1 {
-		o.Point = crashPoints[n/2%len(crashPoints)]
+		o.Point = cmp.Or(w.owed, crashPoints[n/2%len(crashPoints)])
+		w.owed = ""
 	}
 	w.provider.arm(o.Point, o.Nth)
 	p, open := w.host(o)
@@ -183,6 +186,7 @@ func (w *crashWorld) kill(n int) {
 			w.tally.points[o.Point]++
 		case <-time.After(3 * time.Second):
 			w.tally.missed++
+			w.owed = o.Point
 		}
 	}
 	if !p.Kill() {

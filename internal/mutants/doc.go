@@ -7,7 +7,8 @@
 // overlay. A mutant that does not compile, or whose place in the code is gone,
 // fails the run too, so the table ages with the code.
 //
-// A short run takes one mutant, by the seed; ROUSE_TEST=ci takes all of them:
+// A short run takes one mutant, by the seed; ROUSE_TEST=ci every other one, the rest
+// with the next seed; long all of them:
 //
-//	ROUSE_TEST=ci go test -v ./internal/mutants
+//	ROUSE_TEST=long go test -v ./internal/mutants
 package mutants

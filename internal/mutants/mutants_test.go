@@ -15,13 +15,12 @@ import (
 // TestMutants: each planted bug is caught by the test that claims it.
 func TestMutants(t *testing.T) {
 	t.Parallel()
-	all := mutants
-	if n := scale.Of(t, 1, len(all), len(all)); n < len(all) {
-		i := scale.Rand(scale.Seed(t)).IntN(len(all))
-		all = all[i : i+n]
-	}
+	every, seed := scale.Of(t, len(mutants), 2, 1), scale.Seed(t)
 	turn := make(chan struct{}, 2) // a compiler each
-	for _, m := range all {
+	for i, m := range mutants {
+		if (uint64(i)+seed)%uint64(every) != 0 {
+			continue
+		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			turn <- struct{}{}
@@ -50,23 +49,39 @@ func plant(t *testing.T, m mutant) {
 // root is the module, seen from this package.
 const root = "../.."
 
-// overlay writes the mutated file, and the file that tells the toolchain of it.
-func overlay(t *testing.T, m mutant) string {
-	original, err := filepath.Abs(filepath.Join(root, m.file))
+// TestPlaces: each planted bug has its place in the code as it is.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) { mutated(t, m) })
+	}
+}
+
+// mutated returns the path of m's file, and what it holds with the bug.
+func mutated(t *testing.T, m mutant) (path, code string) {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join(root, m.file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err := os.ReadFile(original) //nolint:gosec // the table's
+	original, err := os.ReadFile(path) //nolint:gosec // the table's
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(code), m.old); n != 1 {
+	if n := strings.Count(string(original), m.old); n != 1 {
 		t.Fatalf("%s has %d places like this, want 1:\n%s", m.file, n, m.old)
 	}
+	return path, strings.Replace(string(original), m.old, m.with, 1)
+}
+
+// overlay writes the mutated file, and the file that tells the toolchain of it.
+func overlay(t *testing.T, m mutant) string {
+	t.Helper()
+	original, code := mutated(t, m)
 	dir := t.TempDir()
-	mutated := filepath.Join(dir, "mutated.go")
-	write(t, mutated, []byte(strings.Replace(string(code), m.old, m.with, 1)))
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: mutated}})
+	bent := filepath.Join(dir, "mutated.go")
+	write(t, bent, []byte(code))
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: bent}})
 	if err != nil {
 		t.Fatal(err)
 	}
