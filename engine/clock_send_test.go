@@ -124,6 +124,42 @@ func TestSleepBeforeTheLook(t *testing.T) {
 	})
 }
 
+// TestRetryAfterBesideAWrongClock: the clock is wrong for a while, in which the lane
+// has nothing to do. When it is right again, the provider's time is still kept.
+func TestRetryAfterBesideAWrongClock(t *testing.T) {
+	for _, wrong := range []time.Duration{-time.Hour, 24 * time.Hour} {
+		t.Run(wrong.String(), func(t *testing.T) {
+			var calls atomic.Int32
+			cfg := studio.Config{Intercept: func(c studio.Call) studio.Fault {
+				if c.Ref.StudioID != "studio" {
+					return studio.Fault{}
+				}
+				calls.Add(1)
+				return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 50 * time.Minute}}
+			}}
+			scenario(t, cfg, Config{}, func(b *bench) {
+				b.goRun()
+				id := b.start("ws-1")
+				b.after(2 * time.Second)
+				if out, err := b.Cancel(b.Context(), id, "ann"); out != NeverSent || err != nil {
+					t.Fatalf("Cancel: %v, %v", out, err)
+				}
+				b.skew.Store(int64(wrong))
+				for range 5 { // the dispatcher sweeps when it is awake
+					b.start("ws-2", func(r *Request) { r.StudioID = "other" })
+					b.after(2 * sweepEvery)
+				}
+				b.skew.Store(0)
+				b.start("ws-1")
+				b.after(time.Minute)
+				if n := calls.Load(); n != 1 {
+					t.Errorf("%d calls before the provider's time, want the one that it was told to", n)
+				}
+			})
+		})
+	}
+}
+
 // TestRetryAfterAfterWrongClock: a stored Retry-After of a clock that was ahead
 // does not hide a new one.
 func TestRetryAfterAfterWrongClock(t *testing.T) {

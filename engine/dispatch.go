@@ -286,7 +286,7 @@ func (r *run) housekeep() {
 			if idle && l.quiet {
 				r.ready.remove(l)
 				delete(r.lanes, name)
-				if !l.stored.Paused && !l.floor(r.e.now()).After(r.e.now()) {
+				if *l.stored == (store.Lane{Name: name}) { // a Retry-After that is over by this clock may not be by the right one
 					delete(r.stored, name)
 				}
 			}
