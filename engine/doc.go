@@ -30,7 +30,7 @@
 //     is unknown the engine looks before it sends again, with the same client
 //     token. This is exact where the provider honours the token, for as long as
 //     it remembers it. By state alone it holds unless a request reaches the
-//     provider later than Config.Timeout.
+//     provider later than Config.Timeout, or twice.
 //  3. Every operation ends once, and the feed says so once, in order.
 //  4. Offline, starts wait: no attempt is charged, nothing is written, and one
 //     probe at a time looks whether the lane's provider is back.

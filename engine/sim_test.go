@@ -49,10 +49,12 @@ var keptSeeds = []struct {
 	{3000391, "a clock that was behind at the end of a Run had moved a boot back: given up by the next"},
 	{5000074, "a clock that had been ahead was said to have shown what it never did: a lost answer became ambiguous"},
 	{6001946, "the judge took a clock that went ahead by three minutes, which is believed, for one in doubt"},
+	{7700020, "a lane that was idle beside a wrong clock was forgotten with its Retry-After"},
 	{8000488, "a join undid that a time of a clock that had been ahead was pulled in, and the token was forgotten by then: two effects"},
 	{8200980, "Explain told a probe of a clock that was set right just before a sleep, to whoever asked first after it"},
 	{20261136, "a date that came slowly dated a send: two effects"},
 	{20261144, "a Run with a wrong clock judged by it when the last one had sent: two effects"},
+	{17200860220480675917, "the judge blamed a start that was refused, and whose second copy was not"},
 }
 
 // TestSimulation lives through days, and no promise is broken in any of them.

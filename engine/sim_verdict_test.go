@@ -83,7 +83,8 @@ func (j *simJudge) closeOp(op store.Operation, v *simVerdict) {
 
 // closeEffects is promise 2. Of a provider without tokens, or one that has
 // forgotten this one, a request that arrives later than its time-out, and one
-// that the network made two of, are beyond it. mu must be held.
+// that the network made two of, are beyond it: also if the first copy was refused,
+// and only the second had an effect, before the next request. mu must be held.
 func (j *simJudge) closeEffects(op store.Operation, effects []simEffect) {
 	if len(effects) < 2 {
 		return
@@ -92,7 +93,8 @@ func (j *simJudge) closeEffects(op store.Operation, effects []simEffect) {
 	beyond := false
 	for i, e := range effects {
 		twin := slices.ContainsFunc(effects[:i], func(f simEffect) bool { return f.sent.Equal(e.sent) })
-		beyond = beyond || e.late() || twin
+		unheard := e.copy > 1 && i < len(effects)-1 // its request's answer was that of another copy
+		beyond = beyond || e.late() || twin || unheard
 	}
 	if lane.traits.Repeat == transport.ByToken && effects[1].at.Sub(effects[0].at) < lane.traits.TokenMemory {
 		beyond = false
