@@ -1,7 +1,6 @@
 package engine_test
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"math/rand/v2"
@@ -112,6 +111,7 @@ type crashWorld struct {
 	server   *httptest.Server
 	tally    crashTally
 	owed     string               // the point that the last host which had one did not pass in time
+	drawn    int                  // points that have had a host
 	next     int                  // the first session that nobody has asked for yet
 	acked    map[int]engine.ID    // by session
 	ended    map[engine.ID]ending // what the feed has said
@@ -168,8 +168,7 @@ func (w *crashWorld) kill(n int) {
 	w.t.Helper()
 	o := crashOrder{First: w.next, Count: crashCount, Nth: 1 + w.rnd.Int64N(4)}
 	if n%2 == 1 {
-		o.Point = cmp.Or(w.owed, crashPoints[n/2%len(crashPoints)])
-		w.owed = ""
+		o.Point = w.point()
 	}
 	w.provider.arm(o.Point, o.Nth)
 	p, open := w.host(o)
@@ -184,7 +183,7 @@ func (w *crashWorld) kill(n int) {
 		select {
 		case <-p.Ended:
 			w.tally.points[o.Point]++
-		case <-time.After(3 * time.Second):
+		case <-time.After(10 * time.Second):
 			w.tally.missed++
 			w.owed = o.Point
 		}
@@ -196,6 +195,17 @@ func (w *crashWorld) kill(n int) {
 	if unsaid := w.inspect(); unsaid > 0 && o.Point == "" {
 		w.tally.unsaid++
 	}
+}
+
+// point is where the next host is to be killed. One that was missed is tried
+// again, and takes the turn of no other.
+func (w *crashWorld) point() string {
+	if again := w.owed; again != "" {
+		w.owed = ""
+		return again
+	}
+	w.drawn++
+	return crashPoints[(w.drawn-1)%len(crashPoints)]
 }
 
 // finish lets the last host end everything, and looks at it all.

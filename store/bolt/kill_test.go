@@ -30,10 +30,7 @@ func TestKill(t *testing.T) {
 		if n%fileKills == 0 {
 			f = newKilledFile(t, rnd, testPath(t), &sparse)
 		}
-		point := tally.again
-		if point == "" && n%2 == 1 {
-			point = killPoints[n/2%len(killPoints)]
-		}
+		point := tally.next(n)
 		there := f.kill(point)
 		tally.count(point, there, f.inspect())
 	}
@@ -47,6 +44,17 @@ type killTally struct {
 	unsaid int    // of those at random: something was stored, and not acknowledged
 	missed int    // kills beside their point
 	again  string // that point
+	drawn  int    // points that were tried
+}
+
+// next is the point of kill n, or none: it is at random. A point that was missed
+// is tried again at once, and takes the turn of no other.
+func (k *killTally) next(n int) string {
+	if k.again != "" || n%2 == 0 {
+		return k.again
+	}
+	k.drawn++
+	return killPoints[(k.drawn-1)%len(killPoints)]
 }
 
 func (k *killTally) count(point string, there bool, unsaid int) {
@@ -146,7 +154,7 @@ func (f *killedFile) kill(point string) (there bool) {
 	case <-p.Ended:
 		there = true
 	case <-enough:
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 	}
 	f.end(p)
 	return there
@@ -215,7 +223,7 @@ func (f *killedFile) killBackup() (there bool) {
 // meet waits until a process makes a file that is to be at path.
 func (f *killedFile) meet(p *child.Process, path string) {
 	f.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); len(temps(f.t, path)) == 0; time.Sleep(100 * time.Microsecond) {
+	for deadline := time.Now().Add(time.Minute); len(temps(f.t, path)) == 0; time.Sleep(100 * time.Microsecond) {
 		select {
 		case <-p.Ended:
 			f.t.Fatalf("the child ended: %v", p.Wait())
