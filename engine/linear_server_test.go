@@ -80,7 +80,6 @@ type linearDesk struct {
 
 // pastLook is what a look showed, for a bug.
 type pastLook struct {
-	at      time.Time
 	session transport.Session
 	err     error
 }
@@ -113,11 +112,12 @@ func (d *linearDesk) Get(ctx context.Context, ref transport.Ref) (transport.Sess
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p := d.past[ref]; time.Since(p.at) < 30*time.Millisecond {
+	if p, ok := d.past[ref]; ok {
+		delete(d.past, ref)
 		return p.session, p.err
 	}
 	s, err := d.look(ctx, ref)
-	d.past[ref] = pastLook{time.Now(), s, err}
+	d.past[ref] = pastLook{s, err}
 	return s, err
 }
 

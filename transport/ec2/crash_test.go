@@ -112,7 +112,7 @@ func (w *wear) fault(r request) *fault {
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	c.boot, c.stale = 400*time.Millisecond, 150*time.Millisecond
+	c.boot, c.stale = 400*time.Millisecond, 50*time.Millisecond
 	for _, id := range c.survives(scale.Of(t, 20, 60, 500), scale.Of(t, 3, 8, 100), "") {
 		if c.effects(id) != 1 {
 			t.Errorf("%s was started %d times, want once", id, c.effects(id))
@@ -124,7 +124,7 @@ func TestCrash(t *testing.T) {
 func TestCrashPlanB(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own, second)
-	m.boot, m.stale = 400*time.Millisecond, 150*time.Millisecond
+	m.boot, m.stale = 400*time.Millisecond, 50*time.Millisecond
 	for _, id := range m.survives(scale.Of(t, 2, 12, 100), scale.Of(t, 2, 20, 300), second+","+third) {
 		m.want(id, third, 1)
 	}

@@ -214,8 +214,16 @@ func hang(t *testing.T) http.HandlerFunc {
 	}
 }
 
-func briefly(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+func briefly(t *testing.T) context.Context { return within(t, 300*time.Millisecond) }
+
+// patience is enough for any request to be on its way: what is waited for after
+// it is the answer.
+const patience = 3 * time.Second
+
+func patiently(t *testing.T) context.Context { return within(t, patience) }
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -269,8 +277,8 @@ func TestSilence(t *testing.T) {
 		{"TLS with a plain server", (*testing.T).Context, strings.Replace(plain.URL, "http:", "https:", 1), plainHTTP, transport.Unreachable, true, ""},
 		{"certificate of a stranger", (*testing.T).Context, untrusted.URL, &http.Client{Transport: &http.Transport{}}, transport.Unreachable, true, ""},
 		{"proxy refuses the tunnel", (*testing.T).Context, "https://studio.invalid", &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}, transport.Unreachable, true, ""},
-		{"no answer", briefly, slow.URL, slowHTTP, transport.Unknown, false, "no answer came in time"},
-		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: 300 * time.Millisecond}, transport.Unknown, false, ""},
+		{"no answer", patiently, slow.URL, slowHTTP, transport.Unknown, false, "no answer came in time"},
+		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: patience}, transport.Unknown, false, ""},
 		{"cut", (*testing.T).Context, cutting.URL, cuttingHTTP, transport.Unknown, false, ""},
 		{"a client that says nothing", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, context.DeadlineExceeded
