@@ -42,7 +42,8 @@ type LaneConfig struct {
 	// Concurrency is how many calls may be in flight. Defaults to 8.
 	Concurrency int
 	// Rate is the most calls a second. A lane begins well below it, grows as
-	// answers come, and slows down when it is throttled. Defaults to 10.
+	// answers come, and slows down when it is throttled. Defaults to 10; more
+	// than 1e9, or math.Inf(1), is 1e9.
 	Rate float64
 }
 
@@ -84,9 +85,10 @@ func (c LaneConfig) withDefaults() LaneConfig {
 	if c.Concurrency <= 0 {
 		c.Concurrency = 8
 	}
-	if c.Rate <= 0 {
+	if !(c.Rate > 0) { // nor is it a number, perhaps
 		c.Rate = 10
 	}
+	c.Rate = min(c.Rate, 1e9) // with an infinite one nothing can be reckoned
 	return c
 }
 

@@ -1,11 +1,15 @@
 package engine
 
 import (
+	"context"
+	"fmt"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
@@ -137,6 +141,59 @@ func TestBusyLaneBesideIdle(t *testing.T) {
 		b.all([]ID{id})
 		if took := time.Since(began); took > 2*time.Second {
 			t.Errorf("a start on an idle lane took %v", took)
+		}
+	})
+}
+
+// TestEndlessRate: a rate without a bound, or one that is no number, is carried
+// out, and the engine can be closed.
+func TestEndlessRate(t *testing.T) {
+	for _, most := range []float64{math.Inf(1), math.NaN(), math.MaxFloat64, math.Inf(-1)} {
+		t.Run(fmt.Sprint(most), func(t *testing.T) {
+			scenario(t, studio.Config{}, Config{Lane: func(string) LaneConfig { return LaneConfig{Rate: most} }}, func(b *bench) {
+				b.goRun()
+				b.all([]ID{b.start("ws-1"), b.start("ws-2")})
+			})
+		})
+	}
+}
+
+// lanesLate is a store that lets a Pause come before it says what is stored of
+// lanes.
+type lanesLate struct {
+	store.Store
+	asked, answer chan struct{}
+}
+
+func (s *lanesLate) Lanes(ctx context.Context) ([]store.Lane, error) {
+	close(s.asked)
+	<-s.answer
+	return s.Store.Lanes(ctx)
+}
+
+// TestResumeAsRunBegins: a Resume that a beginning Run hears before it has read
+// the lane leaves the lane's Retry-After.
+func TestResumeAsRunBegins(t *testing.T) {
+	var calls atomic.Int32
+	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
+		calls.Add(1)
+		return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 40 * time.Minute}}
+	}}, Config{}, func(b *bench) {
+		b.goRun()
+		b.start("ws-1")
+		b.after(time.Second)
+		s := &lanesLate{asked: make(chan struct{}), answer: make(chan struct{})}
+		b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
+		b.restart()
+		b.goRun()
+		<-s.asked
+		if err := b.Resume(b.Context(), "studio", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		close(s.answer)
+		b.after(39 * time.Minute)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d calls before the provider's time, want the one that it was told to", n)
 		}
 	})
 }

@@ -127,9 +127,11 @@ func (r *run) load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range lanes {
-		if r.stored[l.Name] == nil { // else a Pause came first
-			r.stored[l.Name] = &l
+		if s := r.stored[l.Name]; s != nil { // a Pause or Resume came first, and knows of itself only
+			s.RetryAfter, s.RetryAfterHeard = l.RetryAfter, l.RetryAfterHeard
+			continue
 		}
+		r.stored[l.Name] = &l
 	}
 	return nil
 }
