@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"testing"
 	"time"
@@ -23,10 +24,12 @@ var calls = map[string]func(e *Engine, id ID) error{
 		for i := range rs {
 			rs[i].Ref = Ref{StudioID: "studio", SessionID: "ws-3"}
 		}
-		got, err := e.StartAll(context.Background(), rs)
-		if err != nil && got != nil {
-			return errors.New("receipts beside an error")
+		for _, some := range [][]Request{rs[:1], rs} {
+			if got, err := e.StartAll(context.Background(), some); err == nil || got != nil {
+				return fmt.Errorf("StartAll of %d: %d receipts beside %v", len(some), len(got), err)
+			}
 		}
+		_, err := e.StartAll(context.Background(), rs)
 		return err
 	},
 	"Get":      func(e *Engine, id ID) error { _, err := e.Get(context.Background(), id); return err },

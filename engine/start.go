@@ -116,7 +116,10 @@ func (e *Engine) StartAll(ctx context.Context, rs []Request) ([]Receipt, error) 
 			}
 		}
 	}
-	return receipts, flush()
+	if err := flush(); err != nil {
+		return nil, err
+	}
+	return receipts, nil
 }
 
 func (e *Engine) enqueue(ctx context.Context, ops []store.Operation) ([]Receipt, error) {
