@@ -42,7 +42,8 @@ func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]trans
 
 // List returns a page of up to 1,000 instances that have the Config's tags. The
 // owner and the creator of a session are not known here: a filter by them
-// finds nothing. With SessionIDs all of those that there are make one page.
+// finds nothing. With SessionIDs all of those that there are make one page. If
+// of one that runs nobody can say whether it is READY, that is the call's error.
 func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
 	if err := transport.CheckID("studio id", in.StudioID); err != nil {
 		return transport.ListOutput{}, err
@@ -67,8 +68,12 @@ func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport
 	if err != nil {
 		return transport.ListOutput{}, err
 	}
-	for _, r := range t.results(ctx, refs, all, date) {
-		if r.Err == nil {
+	for i, r := range t.results(ctx, refs, all, date) {
+		switch {
+		case all[i].err != nil: // there is no such instance, or more than one
+		case r.Err != nil:
+			return transport.ListOutput{}, r.Err
+		default:
 			out.Sessions = append(out.Sessions, r.Session)
 		}
 	}

@@ -202,8 +202,12 @@ func TestStatusChecksFail(t *testing.T) {
 		}
 		return 503, failing("RequestLimitExceeded", "slow down")
 	})
-	if got, err := s.open(ec2.Config{StatusChecks: true}).Get(t.Context(), ref(one)); !errors.Is(err, transport.Throttled) {
+	tr := s.open(ec2.Config{StatusChecks: true})
+	if got, err := tr.Get(t.Context(), ref(one)); !errors.Is(err, transport.Throttled) {
 		t.Errorf("%+v, %v", got, err)
+	}
+	if out, err := tr.List(t.Context(), transport.ListInput{StudioID: studio}); !errors.Is(err, transport.Throttled) {
+		t.Errorf("a list without it: %+v, %v", out, err)
 	}
 }
 
