@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -151,34 +152,47 @@ func (t *tool) sessionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sessions STUDIO",
 		Short: "List a studio's sessions, as the provider knows them",
-		Long: `Sessions lists a studio's sessions as the provider lists them. Where it cannot
-be reached, it lists those that were asked for here, as they were last seen.`,
+		Long: `Sessions lists a studio's sessions as the provider lists them. Where it does not,
+or cannot, it lists those that were asked for here, as they were last seen, and
+says why.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := transport.CheckID("studio id", args[0]); err != nil {
 				return err
 			}
-			var p transport.Transport
+			l := &lister{Transport: t.provider.offline()}
 			client, err := t.provider.client(c.Context())
-			if p = client; err != nil {
-				t.screen.note("%s; these are the last known", plain(err))
-				p = struct{ transport.Transport }{t.provider.offline()} // lists nothing
+			if l.err = err; err == nil {
+				l.Transport, l.list = client, client.List
 			}
-			return t.with(p, func(d *desk) error { return t.sessions(c.Context(), d, args[0], err == nil) })
+			return t.with(l, func(d *desk) error { return t.sessions(c.Context(), d, l, args[0]) })
 		},
 	}
 }
 
-func (t *tool) sessions(ctx context.Context, d *desk, studio string, asked bool) error {
+// lister is a provider that remembers why it did not list.
+type lister struct {
+	transport.Transport
+	list func(context.Context, transport.ListInput) (transport.ListOutput, error)
+	err  error // there is no list because of this one; nil: it has listed
+}
+
+func (l *lister) List(ctx context.Context, in transport.ListInput) (out transport.ListOutput, err error) {
+	if l.list == nil {
+		return out, errors.ErrUnsupported
+	}
+	out, l.err = l.list(ctx, in)
+	return out, l.err
+}
+
+func (t *tool) sessions(ctx context.Context, d *desk, l *lister, studio string) error {
 	var rows [][]string
+	known := false
 	for k, err := range d.engine.Sessions(ctx, studio) {
 		if err != nil {
 			return err
 		}
-		if asked && !k.Live {
-			t.screen.note("the provider cannot be reached; these are the last known")
-			asked = false
-		}
+		known = true
 		if t.json {
 			s := k.Session
 			t.screen.record(sessionRecord{
@@ -189,10 +203,32 @@ func (t *tool) sessions(ctx context.Context, d *desk, studio string, asked bool)
 		}
 		rows = append(rows, sessionRow(k, time.Now()))
 	}
+	if l.err != nil && ctx.Err() == nil {
+		why := t.unlisted(ctx, l, studio)
+		if !known && !errors.Is(l.err, errors.ErrUnsupported) {
+			return why
+		}
+		t.screen.note("%s; these are the last known", plain(why))
+	}
 	if len(rows) > 0 {
 		t.screen.table(append([][]string{{"SESSION", "STATE", "SEEN", "OWNER", "STATUS"}}, rows...), 0, 3)
 	}
 	return ctx.Err()
+}
+
+// unlisted says why a studio's sessions are not what its provider lists.
+func (t *tool) unlisted(ctx context.Context, l *lister, studio string) error {
+	if l.list == nil {
+		return l.err
+	}
+	one, _ := t.provider.settings.Find(studio)
+	switch {
+	case errors.Is(l.err, errors.ErrUnsupported):
+		return fmt.Errorf("a transport of kind %s cannot list sessions", one.Transport)
+	case errors.Is(l.err, transport.Credentials):
+		return errors.New(t.refusal(ctx, one))
+	}
+	return fmt.Errorf("studio %s cannot be asked for its sessions: %s", studio, plain(l.err))
 }
 
 func sessionRow(k engine.Known, now time.Time) []string {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/settings"
 )
 
 // runFlags are the flags of "run".
@@ -205,12 +206,16 @@ func (t *tool) hint(ctx context.Context, l engine.LaneStats) {
 		return
 	}
 	t.hinted = true
-	one := t.provider.studioOf(l.Name)
+	t.screen.note("%s", t.refusal(ctx, t.provider.studioOf(l.Name)))
+}
+
+// refusal says what only a person can do about credentials that a studio's
+// provider refuses, or that there are none.
+func (t *tool) refusal(ctx context.Context, one settings.Studio) string {
 	if err := t.provider.search(ctx, one.Pattern); err != nil {
-		t.screen.note("%s", plain(err))
-		return
+		return plain(err)
 	}
-	t.screen.note("%s", refused(one))
+	return refused(one)
 }
 
 func statusLine(s engine.Stats, now time.Time) string {
