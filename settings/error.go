@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Error is one thing that is wrong with settings. Its text names the place and
@@ -59,6 +60,7 @@ type report struct {
 	file   string
 	lines  map[string]int // of keys
 	faults Errors
+	call   time.Duration // how long a call may take; 0: nobody has said
 }
 
 func (r *report) fault(key, format string, args ...any) {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,10 +118,14 @@ func Parse(name string, text []byte) (*Settings, error) {
 	return s, nil
 }
 
+// engineTimeout is the default of engine.Config.Timeout.
+const engineTimeout = 15 * time.Second
+
 func read(t *table, s *Settings) {
 	e := t.one("engine")
 	s.Expiry, s.Budget, s.Timeout = e.duration("expiry"), e.duration("budget"), e.duration("timeout")
 	e.end()
+	t.call = cmp.Or(s.Timeout, engineTimeout)
 	db := t.one("store")
 	s.StoreSize = int64(db.count("max_mib")) << 20
 	db.end()

@@ -207,6 +207,10 @@ func TestWrong(t *testing.T) {
 		libvirt + "uri = 'qemu'":                                                 `x.toml:3: studio.lab.uri: URI "qemu": want a driver and a path, as qemu:///system`,
 		libvirt + "uri = 'qemu+ssh://h/system'":                                  `x.toml:3: studio.lab.uri: the URI names a host or a way to it`,
 		libvirt + "host = '{token}'":                                             `x.toml:3: studio.lab.host: {token} in "{token}" stands for nothing: known are {studio}, {session}`,
+
+		// A probe must end before its look is cut off.
+		ec2 + "probe = 'ssh'\nprobe_timeout = '15s'":      `x.toml:4: studio.lab.probe_timeout: it waits up to 15s, and engine.timeout cuts a look off after 15s: choose a shorter probe_timeout, or a longer timeout`,
+		"engine.timeout = '3s'\n" + ec2 + "probe = 'ssh'": `x.toml:4: studio.lab.probe: it waits up to 3s, and engine.timeout cuts a look off after 3s: choose a shorter probe_timeout, or a longer timeout`,
 	} {
 		_, err := settings.Parse("x.toml", []byte(text))
 		var all settings.Errors

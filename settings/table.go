@@ -254,6 +254,13 @@ func (t *table) probe() probe.Probe {
 		t.wrong("probe_timeout", "there is no probe: it goes with probe")
 	case p.Kind != probe.None:
 		p.Timeout = timeout
+		key, waits := "probe_timeout", timeout
+		if timeout == 0 {
+			key, waits = "probe", probe.DefaultTimeout
+		}
+		if t.call > 0 && waits >= t.call {
+			t.wrong(key, "it waits up to %v, and engine.timeout cuts a look off after %v: choose a shorter probe_timeout, or a longer timeout", waits, t.call)
+		}
 	}
 	return p
 }

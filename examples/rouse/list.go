@@ -152,9 +152,9 @@ func (t *tool) sessionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sessions STUDIO",
 		Short: "List a studio's sessions, as the provider knows them",
-		Long: `Sessions lists a studio's sessions as the provider lists them. Where it does not,
-or cannot, it lists those that were asked for here, as they were last seen, and
-says why.`,
+		Long: `Sessions lists a studio's sessions as the provider lists them. Where it does
+not, or cannot, it lists those that were asked for here, as they were last seen,
+and says why.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := transport.CheckID("studio id", args[0]); err != nil {
