@@ -273,6 +273,11 @@ func (a *attempt) failed() error {
 		return a.lack
 	}
 	out := *e
+	// What lies in a type that is not its own is no verdict on the instance, unless
+	// that type cannot be changed: as the next EC2 may start it.
+	if a.InstanceType != a.own() && !errors.Is(a.note, transport.Invalid) && !errors.Is(a.note, transport.AccessDenied) {
+		out.Kind = transport.Capacity
+	}
 	if now := a.InstanceType; len(a.tried) > 0 || now != a.own() {
 		names := make([]string, 0, len(a.tried)+1)
 		for _, one := range append(slices.Clone(a.tried), now) {

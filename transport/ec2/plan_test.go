@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rouse-dev/rouse/fsm"
@@ -219,6 +220,37 @@ func TestPlanBThrottled(t *testing.T) {
 		}
 		m.want(ids[i], second, 1)
 	}
+}
+
+// TestPlanBPutOff: that a type is not to be started is no verdict on the session
+// while the next type is still to be had.
+func TestPlanBPutOff(t *testing.T) {
+	t.Parallel()
+	m := newProxy(t, newRAM(t)).market(own)
+	m.unfit = map[string]string{"start " + second: "Unsupported"}
+	id := m.stopped(1, nil)[0]
+	var starts atomic.Int32
+	m.fault = func(r request) *fault {
+		if r.action == "StartInstances" {
+			starts.Add(1)
+		}
+		if r.action == "CreateTags" && starts.Load() > 1 { // it is of the second type
+			return &fault{status: 503, code: "RequestLimitExceeded", message: "slow down"}
+		}
+		return nil
+	}
+	tr := m.open(others)
+	for range 3 {
+		if _, err := tr.Start(t.Context(), start(id)); !errors.Is(err, transport.Capacity) {
+			t.Errorf("%v, want no capacity", err)
+		}
+	}
+	m.want(id, second, 0)
+	m.fault = nil
+	if _, err := tr.Start(t.Context(), start(id)); err != nil {
+		t.Error(err)
+	}
+	m.want(id, third, 1)
 }
 
 // TestPlanBUnknown: after a start whose outcome is not known nothing is changed,
