@@ -119,6 +119,9 @@ func (s *Studio) Create(ctx context.Context, in transport.CreateInput) (out tran
 // create finds the session that c's token made, or makes it. mu must be held.
 func (s *Studio) create(c Call, in transport.CreateInput, now time.Time, f Fault) (*session, error) {
 	if ref, ok := s.tokens.madeBy(c); ok {
+		if ref.StudioID != in.StudioID {
+			return nil, usedFor(c, ref)
+		}
 		if x := s.find(ref, now); x != nil {
 			return x, nil
 		}

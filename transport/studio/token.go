@@ -28,10 +28,13 @@ type use struct {
 func (m *memory) known(c Call) (bool, error) {
 	ref, ok := m.madeBy(c)
 	if ok && ref != c.Ref {
-		return false, refuse(transport.Invalid, "ValidationException",
-			"client token %q was used for session %s", c.ClientToken, ref)
+		return false, usedFor(c, ref)
 	}
 	return ok, nil
+}
+
+func usedFor(c Call, ref transport.Ref) error {
+	return refuse(transport.Invalid, "ValidationException", "client token %q was used for session %s", c.ClientToken, ref)
 }
 
 // madeBy is the session that a token had its effect on.

@@ -89,6 +89,8 @@ func TestCreateTokens(t *testing.T) {
 		if a != again || a == b {
 			t.Errorf("tokens a, a and b created %s, %s and %s", a, again, b)
 		}
+		_, err := s.Create(t.Context(), transport.CreateInput{StudioID: "farm", ClientToken: "a"})
+		wantKind(t, "the token of another studio's session", err, transport.Invalid)
 		if same := make(studio.New(studio.Config{Seed: 7}), "x"); same != a {
 			t.Errorf("one seed makes %s and %s", a, same)
 		}
@@ -100,7 +102,7 @@ func TestCreateTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Hour)
-		_, err := s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "a"})
+		_, err = s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "a"})
 		wantKind(t, "the token of a session that is forgotten", err, transport.NotFound)
 	})
 }
