@@ -331,7 +331,7 @@ func TestSlowClients(t *testing.T) {
 				if good != row.good || len(got) > row.good+1 {
 					t.Errorf("answered %v, want %d answers of 200", got, row.good)
 				}
-				if slowBody := row.after == 10*time.Second; slowBody && fmt.Sprint(got) != "[400]" {
+				if slowBody := row.after == 10*time.Second; slowBody && fmt.Sprint(got) != "[408]" {
 					t.Errorf("answered %v, want to be told of the slow body", got)
 				}
 				_ = ours.Close()

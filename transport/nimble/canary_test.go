@@ -136,6 +136,24 @@ func TestHandlerTellsNoSecrets(t *testing.T) {
 	}
 }
 
+// TestVaultErrors: what goes wrong in looking for a key is an internal error,
+// whatever it says it is.
+func TestVaultErrors(t *testing.T) {
+	t.Parallel()
+	for _, e := range []error{
+		&transport.Error{Kind: transport.NotFound, Message: "no vault"}, &transport.Error{Kind: transport.Unknown}, context.DeadlineExceeded,
+	} {
+		h := nimble.Handler(studio.New(studio.Config{Any: true}), nimble.HandlerConfig{Credentials: func(context.Context, string) (aws.Credentials, error) {
+			return aws.Credentials{}, e
+		}})
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, signing{key: canaries}.request(t))
+		if answer.Code != 500 || strings.Contains(answer.Body.String(), "vault") {
+			t.Errorf("%v: %d %s", e, answer.Code, answer.Body)
+		}
+	}
+}
+
 // TestEngineKeepsNoSecrets: a client's credentials are in no record, event, error
 // or log of an engine, nor in its file, though the provider echoes them.
 func TestEngineKeepsNoSecrets(t *testing.T) {
@@ -147,6 +165,11 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 			say(status, fmt.Sprintf(`{"message":%s,"context":{"a":%s}}`, text, text), "X-Amzn-ErrorType", code, "X-Amzn-RequestId", r.Header.Get("X-Amz-Security-Token"))(w, r)
 		}
 	}
+	// As Gson and .NET write JSON.
+	escaping := func(w http.ResponseWriter, r *http.Request) {
+		text := strings.NewReplacer("=", `\u003d`, "+", `\u002B`, "/", `\/`).Replace(fmt.Sprint(canaries.SecretAccessKey, canaries.SessionToken))
+		say(400, `{"message":"`+text+`"}`, "X-Amzn-ErrorType", "ValidationException")(w, r)
+	}
 	failed := func(w http.ResponseWriter, r *http.Request) {
 		text, _ := json.Marshal(fmt.Sprint(r.Header, canaries.SecretAccessKey))
 		say(200, fmt.Sprintf(`{"session":{"state":"START_FAILED","statusMessage":%s,"statusCode":%s}}`, text, text))(w, r)
@@ -156,6 +179,7 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 		"denied": echo(403, "AccessDeniedException"), "invalid": echo(400, "ValidationException"), "missing": echo(404, "ResourceNotFoundException"), "failed": failed,
 		"signature": echo(403, "InvalidSignatureException"), "throttled": echo(429, "ThrottlingException"), "broken": echo(500, "InternalServerErrorException"),
 		"page": echo(502, ""), "busy": echo(409, "ConflictException"),
+		"escaping": escaping,
 	}
 	var log book
 	path := filepath.Join(t.TempDir(), "rouse.db")

@@ -37,7 +37,7 @@ func (c *call) deserialize(ctx context.Context, in middleware.DeserializeInput, 
 	// Closed without being drained: what is left may have no end.
 	defer func() { _ = resp.Body.Close() }()
 	body, readErr := readBody(resp.Body)
-	body = c.secrets.body(body)
+	body, readErr = c.secrets.body(body), c.secrets.error(readErr)
 	c.secrets.header(resp.Header)
 	if resp.StatusCode != http.StatusOK {
 		return out, md, refused(resp.Response, body, readErr)

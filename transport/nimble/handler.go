@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"runtime/debug"
 
 	"github.com/rouse-dev/rouse/transport"
@@ -129,7 +130,7 @@ func (h *handler) admit(w http.ResponseWriter, r *http.Request, id string) (body
 	}
 	credentials, err := h.config.Credentials(r.Context(), s.accessKey)
 	if err != nil {
-		return nil, nil, fmt.Errorf("nimble: credentials: %w", err)
+		return nil, nil, fmt.Errorf("nimble: credentials: %v", err) //nolint:errorlint // what kind it is of is nothing to the caller
 	}
 	if err := s.verify(r, body, credentials); err != nil {
 		h.refused(r, id, err)
@@ -153,6 +154,8 @@ func readRequest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, large
+	case errors.Is(err, os.ErrDeadlineExceeded): // a slow network is no fault of the request
+		return nil, &refusal{status: http.StatusRequestTimeout, code: "RequestTimeout", message: "the request body did not come in time"}
 	case err != nil:
 		return nil, invalid("the request body cannot be read")
 	}

@@ -75,7 +75,7 @@ func (c *call) silence(err error) transport.Error {
 	default:
 		out.Kind, out.NotSent = transport.Unreachable, true
 	}
-	out.Message = overText(err, out.NotSent)
+	out.Message, out.Err = overText(err, out.NotSent), c.secrets.error(out.Err)
 	return out
 }
 
