@@ -174,6 +174,20 @@ func TestScriptsStop(t *testing.T) {
 	}
 }
 
+// TestSlurmDown: a node that did not come up is not READY.
+func TestSlurmDown(t *testing.T) {
+	t.Parallel()
+	m := newMachines(t)
+	e, ref := m.open(m.commands("rouse-slurm", transport.ByState)), m.stopped()
+	if _, err := e.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"}); err != nil {
+		t.Fatal(err)
+	}
+	m.write(filepath.Join(ref.SessionID, "down"), "")
+	if got, err := e.Get(t.Context(), ref); err != nil || got.State != fsm.StartFailed || got.StatusMessage != "the node is DOWN" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // await looks until the state is there; the stand-ins need no more than three looks.
 func await(t *testing.T, e *exec.Transport, ref transport.Ref, want fsm.State) {
 	t.Helper()

@@ -60,6 +60,7 @@
 //	stop,*State=*) scontrol update nodename="$2" state=power_down ;;
 //	status,*State=*POWERING_DOWN*) echo '{"state": "STOP_IN_PROGRESS"}' ;;
 //	status,*State=*POWERING_UP*) echo '{"state": "START_IN_PROGRESS"}' ;;
+//	status,*State=DOWN*) echo '{"state": "START_FAILED", "statusMessage": "the node is DOWN"}' ;;
 //	status,*State=*) exit 0 ;; *) exit 69 ;;
 //	esac
 //
