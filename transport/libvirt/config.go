@@ -22,7 +22,8 @@ type Config struct {
 	URI string
 	// Socket is the path of the daemon's socket on this computer. Defaults to
 	// where the daemon of URI listens: /var/run/libvirt, or, for a path of
-	// /session, the libvirt folder of XDG_RUNTIME_DIR.
+	// /session, the libvirt folder of XDG_RUNTIME_DIR, or of the user's cache
+	// folder where that is not set.
 	Socket string
 	// Dial connects to a daemon elsewhere, through SSH or TLS, in place of a
 	// socket; its connection is closed after each call. It is called concurrently,
@@ -65,19 +66,30 @@ func (c Config) complete() (Config, error) {
 	case c.Socket != "":
 		c.Dial = dialer(c.Socket)
 	default:
-		c.Dial = dialer(socketsOf(u)...)
+		sockets, err := socketsOf(u)
+		if err != nil {
+			return c, err
+		}
+		c.Dial = dialer(sockets...)
 	}
 	return c, nil
 }
 
 // socketsOf is where a daemon for a URI may listen: the one for all drivers, or,
 // where they are apart, the driver's own.
-func socketsOf(u *url.URL) []string {
+func socketsOf(u *url.URL) ([]string, error) {
 	dir := "/var/run/libvirt"
 	if u.Path == "/session" {
-		dir = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "libvirt")
+		dir = os.Getenv("XDG_RUNTIME_DIR")
+		if dir == "" { // of a timer's job, say
+			var err error
+			if dir, err = os.UserCacheDir(); err != nil {
+				return nil, fmt.Errorf("libvirt: XDG_RUNTIME_DIR is not set, so Socket must be: %w", err)
+			}
+		}
+		dir = filepath.Join(dir, "libvirt")
 	}
-	return []string{filepath.Join(dir, "libvirt-sock"), filepath.Join(dir, "virt"+u.Scheme+"d-sock")}
+	return []string{filepath.Join(dir, "libvirt-sock"), filepath.Join(dir, "virt"+u.Scheme+"d-sock")}, nil
 }
 
 // dialer connects to the first of the sockets that is there.

@@ -109,3 +109,24 @@ func Example() {
 	// Output:
 	// unreachable: connecting to the libvirt of lab/ws-042: dial unix no/such/socket: connect: no such file or directory
 }
+
+// TestSessionSocket: without XDG_RUNTIME_DIR, as in a timer's job, the session's
+// socket is looked for in the user's cache folder, and never where one happens to be.
+func TestSessionSocket(t *testing.T) {
+	for _, row := range []struct{ runtime, cache, want string }{
+		{"/nowhere/run", "/nowhere/cache", "/nowhere/run/libvirt/virtqemud-sock"},
+		{"", "/nowhere/cache", "/nowhere/cache/libvirt/virtqemud-sock"},
+		{"", "", "XDG_RUNTIME_DIR is not set, so Socket must be"},
+	} {
+		t.Setenv("XDG_RUNTIME_DIR", row.runtime)
+		t.Setenv("XDG_CACHE_HOME", row.cache)
+		t.Setenv("HOME", "")
+		l, err := libvirt.New(libvirt.Config{URI: "qemu:///session"})
+		if err == nil {
+			_, err = l.Get(t.Context(), transport.Ref{StudioID: "lab", SessionID: "ws-1"})
+		}
+		if err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%+v: %v", row, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +38,9 @@ func newGuests(t testing.TB, d *hypervisor.Daemon) *guests {
 	return &guests{TB: t, Daemon: d, l: d.Hold(client.QEMUSession), disk: d.Disk(), ports: map[string]int{}}
 }
 
+// defined counts guests.
+var defined atomic.Int64
+
 func (g *guests) stopped() transport.Ref {
 	g.TB.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -45,7 +49,7 @@ func (g *guests) stopped() transport.Ref {
 	}
 	port := l.Addr().(*net.TCPAddr).Port // free, and soon taken again
 	_ = l.Close()
-	name := fmt.Sprint("ws-", port)
+	name := fmt.Sprint("ws-", defined.Add(1)) // a port comes back, and the log of a name tells of all its starts
 	hypervisor.Guest(g.TB, g.l, name, g.disk, port)
 	g.mu.Lock()
 	defer g.mu.Unlock()
