@@ -42,6 +42,14 @@ var damages = []struct {
 		}
 		return data
 	}},
+	{"sectors of ones", func(rng *rand.Rand, r *reader) []byte { // as flash is when it is erased
+		data := bytes.Clone(r.now)
+		for range 1 + rng.IntN(3) {
+			at := r.at(r.any(rng)) + 512*rng.IntN(r.page/512)
+			copy(data[at:at+512], bytes.Repeat([]byte{0xff}, 512))
+		}
+		return data
+	}},
 	{"a page of noise", func(rng *rand.Rand, r *reader) []byte {
 		data := bytes.Clone(r.now)
 		page := r.in(data, r.any(rng))

@@ -100,6 +100,10 @@ func (s *Store) start(exists bool) error {
 	if err := s.compactIfSparse(); err != nil {
 		return err
 	}
+	// Who gave the file its name may have ended before that was synced.
+	if err := syncFolder(filepath.Dir(s.path)); err != nil {
+		return err
+	}
 	if err := s.arrive(); err != nil {
 		return err
 	}

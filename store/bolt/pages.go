@@ -75,10 +75,10 @@ func checkPages(f io.ReaderAt, m *boltMeta, tell func(id uint64)) error {
 // take notes that something leads to a page and those behind it; nothing else
 // may.
 func (w *pageWalk) take(id, count uint64) error {
+	if id < 2 || id >= w.m.pages || count > w.m.pages-id { // id+count may be more than a number holds
+		return fmt.Errorf("%d pages from page %d are not within the file's %d", count, id, w.m.pages)
+	}
 	for n := id; n < id+count; n++ {
-		if n < 2 || n >= w.m.pages {
-			return fmt.Errorf("page %d is outside of the file's %d", n, w.m.pages)
-		}
 		if w.seen[n/64]&(1<<(n%64)) != 0 {
 			return fmt.Errorf("page %d has two uses", n)
 		}

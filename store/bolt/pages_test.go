@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -265,5 +266,20 @@ func TestRottenAndOld(t *testing.T) {
 				t.Errorf("%v, want ErrCorrupt that says %q", err, c.says)
 			}
 		})
+	}
+}
+
+// TestTakeBounds: no number that a damaged page may hold is taken for pages of
+// the file.
+func TestTakeBounds(t *testing.T) {
+	t.Parallel()
+	for _, r := range [][2]uint64{{0, 1}, {1, 1}, {8, 1}, {7, 2}, {math.MaxUint64, 1}, {math.MaxUint64 - 3, 8}, {2, math.MaxUint64}, {7, math.MaxUint64 - 6}} {
+		if err := newWalk(nil, &boltMeta{pages: 8}).take(r[0], r[1]); err == nil {
+			t.Errorf("%d pages from page %d of eight were taken", r[1], r[0])
+		}
+	}
+	w := newWalk(nil, &boltMeta{pages: 8})
+	if err := w.take(2, 6); err != nil || w.take(7, 1) == nil {
+		t.Errorf("six pages from page 2 of eight: %v; or the last twice", err)
 	}
 }

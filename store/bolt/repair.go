@@ -114,6 +114,10 @@ type RepairConfig struct {
 // store.ErrFull says that there is none. The errors are those of Open and of
 // Verify, and a *CorruptError if no method gives a sound file.
 func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) {
+	path, err := realPath(path)
+	if err != nil {
+		return Repaired{}, err
+	}
 	if err := checkFS(filepath.Dir(path), c.AllowNetworkFS); err != nil {
 		return Repaired{}, err
 	}
