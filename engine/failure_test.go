@@ -214,3 +214,30 @@ func TestSessionsRefused(t *testing.T) {
 		}
 	})
 }
+
+// TestNobodyFollowsAfterClose: a Wait that Close overtakes begins no goroutine.
+func TestNobodyFollowsAfterClose(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		id := b.start("ws-1")
+		h := newHerald(b.store)
+		h.close()
+		if _, err := h.subscribe(b.Context(), id); !errors.Is(err, ErrClosed) {
+			t.Errorf("subscribe = %v, want ErrClosed", err)
+		}
+	})
+}
+
+// TestEventsCutOff: who stops reading the feed before its head is told so.
+func TestEventsCutOff(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.start("ws-1")
+		ctx, cancel := context.WithCancel(b.Context())
+		cancel()
+		if err := last(b.Events(ctx, "")); !errors.Is(err, context.Canceled) {
+			t.Errorf("Events = %v, want context.Canceled", err)
+		}
+		if err := last(b.Follow(ctx, "")); err != nil {
+			t.Errorf("Follow = %v, want none", err)
+		}
+	})
+}

@@ -48,7 +48,8 @@ func (e *Engine) List(ctx context.Context, f Filter) iter.Seq2[Operation, error]
 
 // Events yields the events after a cursor up to the head that it finds, and
 // stops. "" begins with the first that is held. A *store.CursorError says that
-// the feed cannot go on from there without skipping.
+// the feed cannot go on from there without skipping; ctx's error, that there are
+// more.
 func (e *Engine) Events(ctx context.Context, after Cursor) iter.Seq2[Event, error] {
 	return e.read(ctx, after, func(store.Cursor) (bool, error) { return false, nil })
 }
@@ -57,7 +58,7 @@ func (e *Engine) Events(ctx context.Context, after Cursor) iter.Seq2[Event, erro
 // until ctx ends: then it stops without an error. Store Event.Cursor with what
 // you did of it, and go on from there after a restart.
 func (e *Engine) Follow(ctx context.Context, after Cursor) iter.Seq2[Event, error] {
-	return e.read(ctx, after, func(head store.Cursor) (bool, error) {
+	all := e.read(ctx, after, func(head store.Cursor) (bool, error) {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
 		defer context.AfterFunc(e.life, stop)()
@@ -67,6 +68,13 @@ func (e *Engine) Follow(ctx context.Context, after Cursor) iter.Seq2[Event, erro
 		}
 		return err == nil, err
 	})
+	return func(yield func(Event, error) bool) {
+		for ev, err := range all {
+			if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) || !yield(ev, err) {
+				return
+			}
+		}
+	}
 }
 
 // read pages through the feed; at its head, more waits and says whether to go on.
@@ -89,10 +97,10 @@ func (e *Engine) read(ctx context.Context, after Cursor, more func(Cursor) (bool
 			if err == nil && len(page) < eventPage {
 				goOn, err = more(at)
 			}
-			if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
+			if err != nil {
 				yield(Event{}, e.storeError(err))
 			}
-			if err != nil || !goOn {
+			if !goOn {
 				return
 			}
 		}

@@ -122,6 +122,7 @@ type herald struct {
 	// mu guards what follows. It is never held across a call of the store.
 	mu   sync.Mutex
 	subs map[ID]map[*subscription]struct{}
+	over bool               // closed
 	stop context.CancelFunc // of the follower; nil: there is none
 	done chan struct{}      // closed when the newest follower has gone
 	up   chan struct{}      // closed when it knows where it begins
@@ -163,6 +164,10 @@ func (s *subscription) failure() error {
 func (h *herald) subscribe(ctx context.Context, id ID) (*subscription, error) {
 	s := &subscription{h: h, id: id, news: make(chan struct{}, 1)}
 	h.mu.Lock()
+	if h.over {
+		h.mu.Unlock()
+		return nil, ErrClosed
+	}
 	if h.subs[id] == nil {
 		h.subs[id] = map[*subscription]struct{}{}
 	}
@@ -204,9 +209,10 @@ func (s *subscription) cancel() {
 	}
 }
 
-// close ends the follower and waits for it.
+// close ends the follower and waits for it; there will be no other.
 func (h *herald) close() {
 	h.mu.Lock()
+	h.over = true
 	if h.stop != nil {
 		h.stop()
 		h.stop = nil
