@@ -31,9 +31,16 @@ func (t *tool) await(ctx context.Context, d *desk, o engine.Operation, atMost ti
 		return t.watch(ctx, d, o.ID, ended, atMost)
 	})
 	var end *engine.EndError
-	o, gerr := d.engine.Get(context.WithoutCancel(ctx), o.ID)
+	after := context.WithoutCancel(ctx)
+	o, gerr := d.engine.Get(after, o.ID)
+	if gerr == nil && o.Phase.Ended() && cutShort(err) { // it ended while the run did
+		_, err = d.engine.Wait(after, o.ID)
+	}
 	switch {
 	case err != nil && !errors.As(err, &end):
+		if t.json && gerr == nil {
+			t.screen.record(recordOf(engine.Explanation{Operation: o}))
+		}
 		return interrupted(err, fmt.Sprintf("operation %s stays %s, and \"rouse run\" goes on with it", o.ID, o.Phase))
 	case gerr != nil:
 		return gerr
@@ -86,6 +93,12 @@ func after(d time.Duration) <-chan time.Time {
 		return nil
 	}
 	return time.After(d)
+}
+
+// cutShort reports whether a wait ended before what was waited for.
+func cutShort(err error) bool {
+	var gaveUp *gaveUpError
+	return errors.As(err, &gaveUp) || errors.Is(err, context.Canceled)
 }
 
 // interrupted says what stands when a wait was cut short; another error is left

@@ -289,3 +289,16 @@ func TestHelpFits(t *testing.T) {
 		}
 	}
 }
+
+// TestNoteOnce: what is the same at each look of a follower is noted once.
+func TestNoteOnce(t *testing.T) {
+	t.Parallel()
+	var errOut bytes.Buffer
+	tool := newTool(io.Discard, &errOut)
+	for range 3 {
+		tool.noteOnce("%d looks", 3)
+	}
+	if got := errOut.String(); got != "rouse: 3 looks\n" {
+		t.Errorf("it says %q", got)
+	}
+}

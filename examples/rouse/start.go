@@ -150,6 +150,9 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
 		}
 		if s.wait && d.held != nil && receipt.Operation.Active() {
+			if t.json {
+				t.screen.record(recordOf(engine.Explanation{Operation: receipt.Operation}))
+			}
 			return away(receipt.Operation)
 		}
 		if s.wait {

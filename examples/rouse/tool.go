@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os/exec"
@@ -26,6 +27,7 @@ type tool struct {
 	provider provider
 	expiry   time.Duration // of starts; 0: as the settings say
 	hinted   bool
+	noted    map[string]bool                                       // what is noted once
 	child    func(ctx context.Context, args ...string) *exec.Cmd   // this program again
 	room     func(size int64) (memory uint64, limit time.Duration) // of the child
 	began    bool                                                  // a command has begun: what goes wrong from here on is no wrong usage
@@ -35,6 +37,7 @@ func newTool(stdout, stderr io.Writer) *tool {
 	return &tool{
 		screen: &screen{out: stdout, err: stderr, width: terminalWidth},
 		db:     database{local: "/var/tmp", openFile: bolt.Open},
+		noted:  map[string]bool{},
 		child:  self,
 		room:   room,
 	}
@@ -165,6 +168,14 @@ type desk struct {
 	held   *store.Held // the database belongs to another machine; nil: it does not
 }
 
+// noteOnce notes what is the same each time that a command opens the database.
+func (t *tool) noteOnce(format string, args ...any) {
+	if note := fmt.Sprintf(format, args...); !t.noted[note] {
+		t.noted[note] = true
+		t.screen.note("%s", note)
+	}
+}
+
 // with opens the database, lets do work on it, and closes it.
 func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	logger := slog.New(slog.NewTextHandler(cleanWriter{t.screen}, &slog.HandlerOptions{
@@ -178,7 +189,7 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	}))
 	db := t.provider.store()
 	db.Logger = logger
-	s, path, err := t.db.open(db, t.screen.note)
+	s, path, err := t.db.open(db, t.noteOnce)
 	if err != nil {
 		return err
 	}
@@ -192,7 +203,7 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	d := &desk{path: path, store: s, engine: e}
 	st, err := s.Stats(context.Background())
 	if d.held = st.Held; d.held != nil && !t.db.adopts {
-		t.screen.note("%s", heldNote(d.held))
+		t.noteOnce("%s", heldNote(d.held))
 	}
 	if err == nil {
 		err = do(d)
