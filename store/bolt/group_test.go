@@ -5,6 +5,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rouse-dev/rouse/store"
 )
@@ -36,34 +37,36 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := openTest(t, testPath(t), Config{MaxSize: 4 << 20, noSync: true})
-			if !test.alone {
-				commitMany(t, s)
-			}
-			var first, late int // the transactions that they are in
-			r := &test.late
-			r.answer = make(chan error, 1)
-			if r.write == nil {
-				r.write = writes(&late)
-			}
-			came := false
-			one := adding(true)
-			one.write = func(b *batch) error {
-				if !came { // it is written again without the other, if that goes wrong
-					came = true
-					s.queue.add(r)
+			synctest.Test(t, func(t *testing.T) { // where no time passes, so that the group grows for as long as it takes
+				s := openTest(t, testPath(t), Config{MaxSize: 4 << 20, noSync: true})
+				if !test.alone {
+					commitMany(t, s)
 				}
-				return writes(&first)(b)
-			}
-			if err := s.submit(t.Context(), &one); err != nil {
-				t.Error("the first:", err)
-			}
-			if err := <-r.answer; !errors.Is(err, test.want) {
-				t.Errorf("the late one: %v, want %v", err, test.want)
-			}
-			if joined := first == late; joined != test.joins {
-				t.Errorf("the first is in transaction %d, the late one in %d", first, late)
-			}
+				var first, late int // the transactions that they are in
+				r := &test.late
+				r.answer = make(chan error, 1)
+				if r.write == nil {
+					r.write = writes(&late)
+				}
+				came := false
+				one := adding(true)
+				one.write = func(b *batch) error {
+					if !came { // it is written again without the other, if that goes wrong
+						came = true
+						s.queue.add(r)
+					}
+					return writes(&first)(b)
+				}
+				if err := s.submit(t.Context(), &one); err != nil {
+					t.Error("the first:", err)
+				}
+				if err := <-r.answer; !errors.Is(err, test.want) {
+					t.Errorf("the late one: %v, want %v", err, test.want)
+				}
+				if joined := first == late; joined != test.joins {
+					t.Errorf("the first is in transaction %d, the late one in %d", first, late)
+				}
+			})
 		})
 	}
 }
