@@ -122,8 +122,8 @@ type Result struct {
 type Session struct {
 	Ref
 	State         fsm.State // as read; it may be none of the known
-	StatusCode    string
-	StatusMessage string
+	StatusCode    string    // why it is in this state, for a program; of the provider, or of the driver's probe
+	StatusMessage string    // the same for a person; no credential
 
 	ARN              string
 	CreatedBy        string
@@ -143,8 +143,9 @@ type Session struct {
 	TerminateAt time.Time
 	UpdatedAt   time.Time
 
-	Endpoints []Endpoint // what a launcher connects to; not of the wire
-	Date      time.Time  // the provider's clock when it answered; not of the wire
+	Endpoints []Endpoint  // what a launcher connects to; not of the wire
+	Date      time.Time   // the provider's clock when it answered; not of the wire
+	Probe     ProbeResult // the driver's probe of the machine for this answer; zero: none was made; not of the wire
 }
 
 // Endpoint is a place where a session can be reached.

@@ -7,6 +7,7 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/ec2"
+	"github.com/rouse-dev/rouse/transport/probe"
 	"github.com/rouse-dev/rouse/transport/transporttest"
 )
 
@@ -16,10 +17,11 @@ func TestTransport(t *testing.T) {
 		cfg         ec2.Config
 		boot, stale time.Duration
 		named       bool
+		probe       bool
 		out         string // a type that EC2 has no capacity for
 	}{
 		"ByID":  {},
-		"ByTag": {cfg: ec2.Config{Tag: "Name", StatusChecks: true}, boot: 50 * time.Millisecond, named: true},
+		"ByTag": {cfg: ec2.Config{Tag: "Name", StatusChecks: true}, boot: 50 * time.Millisecond, named: true, probe: true},
 		"Stale": {boot: 30 * time.Millisecond, stale: 20 * time.Millisecond},
 		"PlanB": {cfg: ec2.Config{InstanceTypes: []string{second}, InstanceTypesAfter: 1, PutTypeBack: true}, out: own},
 	} {
@@ -31,13 +33,19 @@ func TestTransport(t *testing.T) {
 			transporttest.Run(t, func(t *testing.T) transporttest.Subject {
 				c := newCloud(t).market(test.out).cloud
 				c.boot, c.stale = test.boot, test.stale
+				cfg, mute := test.cfg, (func(transport.Ref, bool))(nil)
+				if test.probe {
+					port := transporttest.NewPort(t)
+					cfg.Probe, mute = probe.Probe{Kind: probe.SSH, Port: port.Number}, port.Mute
+				}
 				ids := map[transport.Ref]string{}
 				missing := ref("i-0123456789abcdef0")
 				if test.named {
 					missing = ref("ws-missing")
 				}
 				subject := transporttest.Subject{
-					Transport: c.open(test.cfg),
+					Transport: c.open(cfg),
+					Mute:      mute,
 					Stopped: func() transport.Ref {
 						if !test.named {
 							r := ref(c.stopped(1, nil)[0])

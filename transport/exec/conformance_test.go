@@ -12,6 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/exec"
+	"github.com/rouse-dev/rouse/transport/probe"
 	"github.com/rouse-dev/rouse/transport/transporttest"
 
 	"go.uber.org/goleak"
@@ -102,10 +103,13 @@ func TestTransport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			transporttest.Run(t, func(t *testing.T) transporttest.Subject {
-				m := newMachines(t)
+				m, port := newMachines(t), transporttest.NewPort(t)
 				m.write("repeat", name)
+				c := m.commands("machine", repeat)
+				c.Host, c.Probe = "127.0.0.1", probe.Probe{Kind: probe.SSH, Port: port.Number}
 				return transporttest.Subject{
-					Transport:  m.open(m.commands("machine", repeat)),
+					Transport:  m.open(c),
+					Mute:       port.Mute,
 					Stopped:    m.stopped,
 					Missing:    transport.Ref{StudioID: "lab", SessionID: "missing"},
 					Starts:     m.starts,

@@ -12,6 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/internal/hypervisor"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/libvirt"
+	"github.com/rouse-dev/rouse/transport/probe"
 	"github.com/rouse-dev/rouse/transport/transporttest"
 
 	client "github.com/digitalocean/go-libvirt"
@@ -83,9 +84,12 @@ func TestTestDriver(t *testing.T) {
 	d := hypervisor.New(t)
 	f := newFleet(t, d) // one for all: the driver forgets domains in its own time
 	transporttest.Run(t, func(t *testing.T) transporttest.Subject {
-		way := &line{socket: d.Socket()}
+		way, port := &line{socket: d.Socket()}, transporttest.NewPort(t)
 		return transporttest.Subject{
-			Transport:  open(t, libvirt.Config{URI: "test:///default", Dial: way.dial}),
+			Transport: open(t, libvirt.Config{
+				URI: "test:///default", Dial: way.dial, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.SSH, Port: port.Number},
+			}),
+			Mute:       port.Mute,
 			Stopped:    f.stopped,
 			Missing:    transport.Ref{StudioID: "lab", SessionID: "missing"},
 			Starts:     f.count,

@@ -32,7 +32,8 @@
 //     but those of a TLS handshake.
 //  4. Settle calls a session READY only if its port answered. Where it did not,
 //     the session is START_IN_PROGRESS, its StatusCode is [Unanswered], and its
-//     StatusMessage names port, host and cause.
+//     StatusMessage names port, host and cause. Either way Session.Probe says what
+//     was probed, whether it answered, why it did not, and when.
 //
 // # Concurrency
 //

@@ -22,7 +22,7 @@ type Error struct {
 
 // Error is one sentence for a person: port, kind, host and cause.
 func (e *Error) Error() string {
-	return fmt.Sprintf("port %d (%v) of %s does not answer from this computer: %s", e.Probe.Port, e.Probe.Kind, e.Host, cause(e.Err))
+	return fmt.Sprintf("%s does not answer from this computer: %s", e.Probe.target(e.Host), cause(e.Err))
 }
 
 // Unwrap gives the cause.

@@ -154,26 +154,57 @@ func (p Probe) Check(ctx context.Context, host string) error {
 	return &Error{Probe: p, Host: host, Err: err}
 }
 
-// Settle returns s, which its provider shows as running, as it is seen from
-// here: READY if p's port of host answers, else START_IN_PROGRESS with a status
-// that says what does not answer. The endpoint of p is added where s has none of
-// its name. An empty host, a machine that has no address yet, does not answer.
-// The error, an *transport.Error of kind Unknown, is that ctx ended first.
+// Result returns err, which Check(ctx, host) has just returned, as data for
+// [transport.Session]. It is the zero value if p is no probe.
+func (p Probe) Result(host string, err error) transport.ProbeResult {
+	if p == (Probe{}) {
+		return transport.ProbeResult{}
+	}
+	r := transport.ProbeResult{Target: p.target(host), OK: err == nil, At: time.Now().UTC()}
+	var failed *Error
+	switch {
+	case errors.As(err, &failed):
+		r.Message = cause(failed.Err)
+	case err != nil:
+		r.Message = err.Error()
+	}
+	return r
+}
+
+// target is what a person reads of a probe.
+func (p Probe) target(host string) string {
+	return fmt.Sprintf("port %d (%v) of %s", p.Port, p.Kind, host)
+}
+
+// Settle decides the state of s, whose machine the provider shows as running:
+// READY if p's port of host answers, else START_IN_PROGRESS with a status
+// that says what does not answer, followed by the message that s had. It sets s.Probe, and adds p's endpoint where s
+// has none of its name. An empty host is a machine that has no address yet, and
+// counts as one that does not answer. The error, an *transport.Error of kind
+// Unknown, says that ctx ended first.
 func (p Probe) Settle(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
 	s.State = fsm.Ready
 	if p == (Probe{}) {
 		return s, nil
 	}
-	err := error(&Error{Probe: p, Host: "the machine", Err: errNoAddress})
-	if host != "" {
+	var err error
+	if host == "" {
+		host = "the machine"
+		err = &Error{Probe: p, Host: host, Err: errNoAddress}
+	} else {
 		s.Endpoints = withEndpoint(s.Endpoints, p.Endpoint(host))
 		err = p.Check(ctx, host)
 	}
 	if ctx.Err() != nil {
 		return transport.Session{}, &transport.Error{Err: fmt.Errorf("looking at %s: %w", s.Ref, ctx.Err())}
 	}
+	s.Probe = p.Result(host, err)
 	if err != nil {
-		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, Unanswered, "running, but "+err.Error()
+		message := "running, but " + err.Error()
+		if s.StatusMessage != "" {
+			message += "; the provider says: " + s.StatusMessage
+		}
+		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, Unanswered, message
 	}
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -185,9 +186,18 @@ func TestSettle(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
+	said := running
+	said.StatusMessage = "moved to another host"
+	got, err := closed.Settle(t.Context(), said, "127.0.0.1")
+	if err != nil || !strings.HasSuffix(got.StatusMessage, "; the provider says: moved to another host") {
+		t.Errorf("what the provider said is lost: %+v, %v", got, err)
+	}
+	if p := got.Probe; p.OK || p.Target != fmt.Sprintf("port %d (tls) of 127.0.0.1", closed.Port) || p.Message != "connection refused" || p.At.IsZero() {
+		t.Errorf("Probe %+v", p)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := closed.Settle(ctx, running, "127.0.0.1")
+	_, err = closed.Settle(ctx, running, "127.0.0.1")
 	if !errors.Is(err, transport.Unknown) || !errors.Is(err, context.Canceled) {
 		t.Errorf("Settle with a cancelled context: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -32,11 +33,20 @@ func (s *suite) isOf(got transport.Session, ref transport.Ref) {
 	}
 	for name, at := range map[string]time.Time{
 		"CreatedAt": got.CreatedAt, "StartedAt": got.StartedAt, "StopAt": got.StopAt, "StoppedAt": got.StoppedAt,
-		"TerminateAt": got.TerminateAt, "UpdatedAt": got.UpdatedAt, "Date": got.Date,
+		"TerminateAt": got.TerminateAt, "UpdatedAt": got.UpdatedAt, "Date": got.Date, "Probe.At": got.Probe.At,
 	} {
 		if at.Location() != time.UTC {
 			s.Errorf("%s of %s is in %v, want UTC: give it as at.UTC()", name, ref, at.Location())
 		}
+	}
+	switch p := got.Probe; {
+	case p == (transport.ProbeResult{}):
+	case p.Target == "" || p.At.IsZero():
+		s.Errorf("%s: Probe %+v does not say what was probed, and when", ref, p)
+	case p.OK != (p.Message == ""):
+		s.Errorf("%s: Probe %+v: want a Message exactly where it is not OK", ref, p)
+	case !p.OK && got.State == fsm.Ready:
+		s.Errorf("%s is READY, though its probe failed: %+v", ref, p)
 	}
 }
 

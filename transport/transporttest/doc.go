@@ -38,7 +38,8 @@
 //   - Reads: Get changes nothing; BatchGet answers in order and length, with
 //     duplicates and with sessions that do not exist; List shows each session
 //     once; what is returned shares nothing with later answers.
-//   - Answers: the session that was asked for, with a State, and times in UTC.
+//   - Answers: the session that was asked for, with a State, and times in UTC;
+//     the result of the driver's probe, if it makes one.
 //   - Contexts: a call ends when its context does, and with one that is cancelled
 //     already it fails and has no effect.
 //   - Networks: NotSent is claimed only where nothing was done.

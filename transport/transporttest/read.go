@@ -3,6 +3,7 @@ package transporttest
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,6 +55,32 @@ func (s *suite) answersAreCopies() {
 			s.Error("a caller's change of Endpoints shows in the next answer")
 		}
 	}
+}
+
+// probeResult: what a driver's probe said is data of the answer, also where it is
+// what keeps the session from being READY.
+func (s *suite) probeResult() {
+	s.need(s.Mute != nil, "Subject.Mute is not set: a driver that probes machines sets it")
+	ref := s.Stopped()
+	s.start(ref, s.token())
+	before := s.await(ref, fsm.Ready).Probe
+	if !before.OK {
+		s.Fatalf("%s is READY and its Probe is %+v: put the probe's result there", ref, before)
+	}
+	s.Mute(ref, true)
+	silent := s.await(ref, fsm.StartInProgress)
+	switch p := silent.Probe; {
+	case p.OK || p.At.Before(before.At):
+		s.Errorf("%s does not answer its probe, and Probe is %+v: put the probe's result there", ref, p)
+	case p.Target != before.Target:
+		s.Errorf("one machine's Probe is of %q, then of %q", before.Target, p.Target)
+	case silent.StatusCode == "" || !strings.Contains(silent.StatusMessage, p.Message):
+		s.Errorf("%s has the status %q %q: want a code, and the probe's message %q",
+			ref, silent.StatusCode, silent.StatusMessage, p.Message)
+	}
+	s.Mute(ref, false)
+	s.await(ref, fsm.Ready)
+	s.wantStarts(ref, 1)
 }
 
 func (s *suite) traitsOf(ref transport.Ref) transport.Traits {

@@ -35,6 +35,10 @@ type Subject struct {
 	Hang func()
 	// Offline cuts the driver off from its provider, or back on.
 	Offline func(bool)
+	// Mute makes the machine of a started session stop answering the driver's
+	// probe while its provider shows it as running, or answer again. nil skips
+	// the test of a driver that does not probe.
+	Mute func(ref transport.Ref, mute bool)
 	// Secret is a part of the credentials in use. No error's text may hold it.
 	Secret string
 	// Patience is how long a session may take to change, and a call to end after
@@ -63,6 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"Missing", (*suite).missing},
 		{"GetChangesNothing", (*suite).getChangesNothing},
 		{"AnswersAreCopies", (*suite).answersAreCopies},
+		{"ProbeResult", (*suite).probeResult},
 		{"Traits", (*suite).traits},
 		{"BatchOrder", (*suite).batchOrder},
 		{"BatchEdges", (*suite).batchEdges},

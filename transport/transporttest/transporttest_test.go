@@ -157,6 +157,24 @@ func faults() map[string]broken {
 				return got, err
 			}
 		}},
+		"keeps the probe's result": {"ProbeResult", func(_ *studio.Studio, w *wrap) {
+			get := w.get
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := get(ctx, ref)
+				if !got.Probe.OK {
+					got.Probe = transport.ProbeResult{}
+				}
+				return got, err
+			}
+		}},
+		"a probe of no time": {"ProbeResult", func(_ *studio.Studio, w *wrap) {
+			get := w.get
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := get(ctx, ref)
+				got.Probe.At = time.Time{}
+				return got, err
+			}
+		}},
 		"traits that change": {"Traits", func(s *studio.Studio, w *wrap) {
 			var n atomic.Int64
 			w.tr = func(ref transport.Ref) transport.Traits {
@@ -281,11 +299,12 @@ func faults() map[string]broken {
 // mend that the author of a driver would else have to guess.
 func mends() map[string]string {
 	return map[string]string{
-		"local time":             "at.UTC()",
-		"sends bad ids":          "call ref.Check() first",
-		"takes any token":        "call in.Check() first",
-		"error without kind":     "return transport.Classify(err)",
-		"works though cancelled": "transport.Classify(ctx.Err())",
+		"local time":               "at.UTC()",
+		"sends bad ids":            "call ref.Check() first",
+		"takes any token":          "call in.Check() first",
+		"keeps the probe's result": "put the probe's result there",
+		"error without kind":       "return transport.Classify(err)",
+		"works though cancelled":   "transport.Classify(ctx.Err())",
 	}
 }
 
@@ -308,7 +327,19 @@ func TestBroken(t *testing.T) {
 			}
 			return studio.Fault{Lost: lose.CompareAndSwap(true, false)}
 		}})
-		w := &wrap{Studio: s, start: s.Start, get: s.Get, batch: s.BatchGet, many: oneByOne(s), list: s.List}
+		muted := map[transport.Ref]bool{} // the suite changes it while no call is under way
+		get := func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+			got, err := s.Get(ctx, ref)
+			if got.State == fsm.Ready {
+				got.Probe = transport.ProbeResult{Target: "port 22 (ssh) of ws", OK: true, At: time.Now().UTC()}
+			}
+			if got.State == fsm.Ready && muted[ref] {
+				got.State, got.StatusCode, got.StatusMessage = fsm.StartInProgress, "MUTE", "running, but: mute"
+				got.Probe.OK, got.Probe.Message = false, "mute"
+			}
+			return got, err
+		}
+		w := &wrap{Studio: s, start: s.Start, get: get, batch: s.BatchGet, many: oneByOne(s), list: s.List}
 		w.tr = func(ref transport.Ref) transport.Traits {
 			tr := s.Traits(ref)
 			tr.MaxStarts = 10
@@ -329,6 +360,7 @@ func TestBroken(t *testing.T) {
 			LoseAnswer: func() { lose.Store(true) },
 			Hang:       func() { hang.Store(true) },
 			Offline:    s.SetOffline,
+			Mute:       func(ref transport.Ref, mute bool) { muted[ref] = mute },
 			Secret:     "planted-secret",
 			Patience:   500 * time.Millisecond,
 		}
@@ -397,6 +429,7 @@ func TestSkipsSayWhatIsMissing(t *testing.T) {
 		"Traits.Repeat is Never: implement transport.Describer to claim ByToken",
 		"implement transport.BatchGetter", "implement transport.BatchStarter", "implement transport.Lister",
 		"Subject.Missing is not set", "Subject.Hang is not set", "Subject.LoseAnswer is not set", "Subject.Offline is not set",
+		"Subject.Mute is not set",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no test is skipped with %q:\n%s", want, out)

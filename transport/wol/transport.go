@@ -116,7 +116,9 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 		return transport.Session{}, err
 	}
 	err = m.probe.Check(ctx, m.host)
-	s := transport.Session{Ref: ref, State: fsm.Ready, Endpoints: []transport.Endpoint{m.probe.Endpoint(m.host)}}
+	s := transport.Session{
+		Ref: ref, State: fsm.Ready, Endpoints: []transport.Endpoint{m.probe.Endpoint(m.host)}, Probe: m.probe.Result(m.host, err),
+	}
 	switch {
 	case err == nil:
 		t.forget(ref)

@@ -41,7 +41,8 @@ type machine struct {
 	on      bool
 	starts  int
 	packets int
-	deaf    int // to so many packets yet to come
+	deaf    int  // to so many packets yet to come
+	mute    bool // runs, and its SSH server closes each connection
 }
 
 // newMachine is one whose card is at an address of loopback.
@@ -97,7 +98,11 @@ func (m *machine) serve() {
 		}
 		go func() {
 			defer func() { _ = c.Close() }()
-			if m.set(func() {}).on {
+			is := m.set(func() {})
+			if is.mute {
+				return
+			}
+			if is.on {
 				_, _ = io.WriteString(c, "SSH-2.0-rouse\r\n")
 			}
 			_, _ = io.Copy(io.Discard, c)
@@ -106,7 +111,7 @@ func (m *machine) serve() {
 }
 
 type counts struct {
-	on              bool
+	on, mute        bool
 	starts, packets int
 }
 
@@ -114,7 +119,7 @@ func (m *machine) set(change func()) counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	change()
-	return counts{m.on, m.starts, m.packets}
+	return counts{m.on, m.mute, m.starts, m.packets}
 }
 
 func (m *machine) config(password string) wol.Machine {
@@ -161,6 +166,7 @@ func TestTransport(t *testing.T) {
 					},
 					Missing: transport.Ref{StudioID: "lab", SessionID: "missing"},
 					Starts:  func(ref transport.Ref) int { return machines[ref].set(func() {}).starts },
+					Mute:    func(ref transport.Ref, mute bool) { machines[ref].set(func() { machines[ref].mute = mute }) },
 					Secret:  password,
 				}
 			})

@@ -1,0 +1,12 @@
+package transport
+
+import "time"
+
+// ProbeResult is the result of one probe of a session's machine. The zero value
+// says that no probe was made. It never holds a credential.
+type ProbeResult struct {
+	Target  string    // what was probed: "port 8443 (tls) of 10.0.0.3"; never empty after a probe
+	OK      bool      // whether the machine answered as it must to be READY
+	Message string    // why it did not: "connection refused"; "" where OK
+	At      time.Time // when the result was known, by this computer's clock, in UTC; zero: no probe was made
+}

@@ -1,0 +1,52 @@
+package transporttest
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Port is an SSH server's port of this computer, 127.0.0.1, for the probe of a
+// driver under test. Its Mute is a [Subject].Mute. It is safe for concurrent use.
+type Port struct {
+	Number int
+	mute   atomic.Bool
+}
+
+// NewPort opens a Port, which is closed when the test ends.
+func NewPort(t testing.TB) *Port {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Port{Number: l.Addr().(*net.TCPAddr).Port}
+	var wg sync.WaitGroup
+	wg.Go(func() { p.serve(l) })
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return p
+}
+
+// Mute makes the port close each connection without a word, or send an SSH
+// server's banner again. It takes no notice of the ref.
+func (p *Port) Mute(_ transport.Ref, mute bool) { p.mute.Store(mute) }
+
+func (p *Port) serve(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if !p.mute.Load() {
+			_, _ = io.WriteString(c, "SSH-2.0-transporttest\r\n")
+		}
+		_ = c.Close()
+	}
+}
