@@ -14,7 +14,8 @@
 //
 // # The file
 //
-// All keys there are, but for some of a table shown twice:
+// A duration is in quotes: "90s", "1h30m", or with days of 24 hours "1d12h". These
+// are all keys, except some of a table that is shown twice:
 //
 //	# Studios by their id, or a prefix of ids and "*"; the longest that fits wins.
 //	[studio."us-west-2"]

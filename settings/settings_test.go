@@ -113,6 +113,7 @@ concurrency = 2
 [lane.render-7]
 concurrency = 9
 [engine]
+expiry = "1d12h"
 budget = "1h"
 timeout = "1m30s"
 `))
@@ -120,7 +121,7 @@ timeout = "1m30s"
 		t.Fatal(err)
 	}
 	c := s.Engine()
-	if c.Budget != time.Hour || c.Timeout != 90*time.Second || c.Expiry != 0 {
+	if c.Budget != time.Hour || c.Timeout != 90*time.Second || c.Expiry != 36*time.Hour {
 		t.Errorf("%+v", c)
 	}
 	for name, want := range map[string]engine.LaneConfig{
@@ -150,11 +151,11 @@ func TestWrong(t *testing.T) {
 		"[studio.'a b']\ntransport='ec2'":        `x.toml:1: studio."a b": id "a b": character ' ' at byte 1 is not allowed`,
 		"[studio.'a*b']\ntransport='ec2'":        `x.toml:1: studio."a*b": a "*" stands at the end, for any rest`,
 		"[studio.'']\ntransport='ec2'":           `x.toml:1: studio."": id is empty`,
-		"[engine]\nbudget = 30":                  `x.toml:2: engine.budget: want a duration in quotes, as "30s", "5m" or "1h30m", not a number`,
+		"[engine]\nbudget = 30":                  `x.toml:2: engine.budget: want a duration in quotes, as "30s", "1h30m" or "2d", not a number`,
 		"[store]\nmax_mib = 0":                   `x.toml:2: store.max_mib: 0: want 1 to 1048576`,
 		"[store]\nmax_mb = 9":                    `x.toml:2: store.max_mb: unknown key: did you mean "max_mib"?; known are max_mib`,
 		"store = 9":                              `x.toml:1: store: want a table, as [store], not a number`,
-		"[engine]\nbudget = '30'":                `x.toml:2: engine.budget: "30": want a duration in quotes, as "30s", "5m" or "1h30m"`,
+		"[engine]\nbudget = '30'":                `x.toml:2: engine.budget: "30": want a duration in quotes, as "30s", "1h30m" or "2d"`,
 		"[engine]\nbudget = '-1m'":               `x.toml:2: engine.budget: "-1m": it must be longer than nothing`,
 		"engine = 'fast'":                        `x.toml:1: engine: want a table, as [engine], not a text`,
 		"[lane.lab]\nrate = 1":                   `x.toml:1: lane.lab: no studio has such a lane: a lane is a studio's id, or what its key lane says`,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/civil"
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
@@ -113,12 +114,12 @@ func (t *table) yes(key string) bool {
 }
 
 func (t *table) duration(key string) time.Duration {
-	const want = `a duration in quotes, as "30s", "5m" or "1h30m"`
+	const want = `a duration in quotes, as "30s", "1h30m" or "2d"`
 	text := t.quoted(key, want)
 	if text == "" {
 		return 0
 	}
-	d, err := time.ParseDuration(text)
+	d, err := civil.ParseDuration(text)
 	switch {
 	case err != nil:
 		t.wrong(key, "%.64q: want %s", text, want)
