@@ -26,11 +26,14 @@
 //  4. NotSent is set only where it is certain that not one byte reached the
 //     provider. A definite refusal is one of the kinds for which
 //     [Kind.Refusal] is true.
-//  5. No credential is part of an error's text.
-//  6. A call ends when its context does. With a context that has ended already
+//  5. OnlySession is set on an error that concerns one session alone, such as a
+//     machine whose management controller does not answer. Without it the error
+//     blocks every session of the lane.
+//  6. No credential is part of an error's text.
+//  7. A call ends when its context does. With a context that has ended already
 //     it returns an error and has no effect: where the call below does not look
 //     at its context, look at ctx.Err() first.
-//  7. An answer is of the session that was asked for and has a State. Its times
+//  8. An answer is of the session that was asked for and has a State. Its times
 //     are in UTC, so a time read from elsewhere is given as at.UTC(); its maps
 //     and slices are shared with nobody.
 //  8. The provider's reason for a state is in Session.StatusCode and
@@ -45,11 +48,18 @@
 // careful, and the slowest. Repeat is [Never], and the suite's tests of repeats
 // are skipped. A start whose answer was lost, and whose session is STOPPED when
 // the engine looks, is sent again only if Session.StartedAt shows that it had no
-// effect; else the operation ends FAILED, as ambiguous. With [ByToken], and a
-// TokenMemory, it is sent again with the same token. ([ByState] does not change
-// this: the session may have been started, and stopped since. Have Get fill in
-// StartedAt, of a STOPPED session too, where the provider knows it.) StaleFor is
-// 30 seconds: so long after a start the engine doubts a look that shows STOPPED.
+// effect; otherwise the operation ends FAILED, as ambiguous. Three things change
+// this:
+//
+//   - [ByToken] with a TokenMemory: the engine sends again, with the same token.
+//   - [ByState] with Authoritative: the engine sends again once a Get shows
+//     STOPPED after the call's time-out and StaleFor. ByState alone is not
+//     enough: a machine that boots might be shown as STOPPED.
+//   - Session.StartedAt, filled in by Get for a STOPPED session too, if the
+//     provider knows it.
+//
+// StaleFor is 30 seconds: for so long after a start the engine doubts a Get that
+// shows STOPPED.
 // A session is looked at, and started, by a call of its own.
 //
 // # Concurrency

@@ -55,9 +55,18 @@ func (k Kind) Protocol() bool { return k != Unknown && k != Unreachable }
 
 // Error is a provider's refusal, or why no answer of it came. Its text holds no
 // credentials.
+//
+// Unreachable, Unknown, Throttled and Credentials normally speak for the whole
+// lane: the engine blocks or slows every session that shares it. A driver sets
+// OnlySession where it knows that the cause lies with the session it was asked
+// about: one machine's management controller is down, and the others still
+// answer. The engine then backs off for that session and leaves the lane
+// alone. OnlySession has no meaning with other kinds, and none in the error of
+// a whole batch.
 type Error struct {
 	Kind           Kind
 	NotSent        bool              // certain that the provider got nothing of the request
+	OnlySession    bool              // the failure concerns this session alone; false: its whole lane (see below)
 	Code           string            // the provider's own, as "ConflictException"
 	Message        string            // the provider's, for a person
 	RequestID      string            // the provider's

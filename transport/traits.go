@@ -19,6 +19,20 @@ type Traits struct {
 	// StaleFor is how long after a change answers may show the past.
 	// 0 is [DefaultStaleFor].
 	StaleFor time.Duration
+	// Authoritative says that STOPPED is the machine's own state: once StaleFor
+	// has passed since a start, a Get that shows STOPPED proves that the session
+	// is off and that no start of it is still under way. A driver that reads a
+	// machine's power from its controller or hypervisor may set it. A driver
+	// that infers STOPPED from silence may set it only if a session that boots
+	// is never silent for longer than StaleFor.
+	//
+	// With ByState it makes another send safe after one whose outcome is
+	// unknown. If a Get shows STOPPED after the call's time-out and StaleFor, the
+	// engine sends again; otherwise the operation would fail as ambiguous. One
+	// case remains: a session that the first send did start, and that was
+	// stopped again before that Get, is started a second time. The operation's
+	// expiry limits how long after the request this can happen.
+	Authoritative bool
 	// MaxBatch is how many sessions one BatchGet takes, and MaxStarts one
 	// BatchStart. 0: no batches.
 	MaxBatch, MaxStarts int
@@ -34,7 +48,7 @@ type Repeat uint8
 const (
 	Never   Repeat = iota // it may have a second effect
 	ByToken               // the provider knows a token again and does nothing
-	ByState               // starting a session that runs does nothing
+	ByState               // starting a session that runs does nothing; see Traits.Authoritative
 )
 
 // TraitsOf returns what t says of ref, with the defaults filled in: the lane

@@ -42,8 +42,11 @@
 //     the result of the driver's probe, if it makes one.
 //   - Contexts: a call ends when its context does, and with one that is cancelled
 //     already it fails and has no effect.
-//   - Networks: NotSent is claimed only where nothing was done.
+//   - Networks: NotSent is claimed only where nothing was done; OnlySession where
+//     one session is unreachable, and not where the provider is.
 //   - Traits: the same at all times, and fitting what the transport can do.
+//     Authoritative is not claimed by a driver that shows STOPPED while a session
+//     boots.
 //   - Provider: create, stop, start and delete, and their tokens.
 //
 // # Time

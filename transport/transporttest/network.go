@@ -122,6 +122,10 @@ func (s *suite) offline() {
 		if e.Kind != transport.Unreachable && e.Kind != transport.Unknown {
 			s.Errorf("%s offline: %v, want unreachable", name, err)
 		}
+		if e.OnlySession {
+			s.Errorf("%s offline: %v with OnlySession, which would leave the lane unblocked: "+
+				"set it only where the provider is known to answer for other sessions", name, err)
+		}
 		if strings.HasSuffix(name, "Start") {
 			notSent = notSent && e.NotSent
 		}
@@ -133,4 +137,30 @@ func (s *suite) offline() {
 	s.start(ref, "transporttest-context")
 	s.await(ref, fsm.Ready)
 	s.wantStarts(ref, 1)
+}
+
+// sessionUnreachable: an error about one session must not speak for its lane.
+func (s *suite) sessionUnreachable() {
+	s.need(s.Unreachable != nil, "Subject.Unreachable is not set")
+	dead, alive := s.Stopped(), s.Stopped()
+	s.Unreachable(dead)
+	for name, call := range s.calls(dead) {
+		if name == "List" { // it names no session
+			continue
+		}
+		ctx, cancel := context.WithTimeout(s.Context(), s.Patience/2)
+		err := s.within(ctx, name, call)
+		cancel()
+		if err == nil {
+			s.Errorf("%s of an unreachable session: no error", name)
+			continue
+		}
+		if e := s.checked(err); !e.OnlySession && (e.Kind == transport.Unreachable || e.Kind == transport.Unknown) {
+			s.Errorf("%s of an unreachable session: %v, which blocks its whole lane: set OnlySession", name, err)
+		}
+	}
+	s.start(alive, s.token())
+	s.await(alive, fsm.Ready)
+	s.wantStarts(dead, 0)
+	s.wantStarts(alive, 1)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
@@ -50,6 +51,39 @@ func (s *suite) startOfRunning() {
 	}
 	s.await(ref, fsm.Ready)
 	s.wantStarts(ref, 1)
+}
+
+// authoritativeState: a driver that claims Authoritative never shows STOPPED for a
+// session that boots, once StaleFor has passed since its start. The engine would
+// start it again.
+func (s *suite) authoritativeState() {
+	ref := s.Stopped()
+	tr := s.traitsOf(ref)
+	s.need(tr.Authoritative, "Traits.Authoritative is not set")
+	s.need(tr.StaleFor < s.Patience, "Traits.StaleFor is not below Subject.Patience: the test would take too long")
+	began := time.Now()
+	if s.LoseAnswer != nil { // the engine relies on it after such a start
+		s.LoseAnswer()
+	}
+	if _, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: s.token()}); err != nil && s.LoseAnswer == nil {
+		s.Fatalf("Start(%s): %v", ref, s.checked(err))
+	}
+	time.Sleep(time.Until(began.Add(tr.StaleFor)))
+	for {
+		got, err := s.Transport.Get(s.Context(), ref)
+		switch {
+		case err != nil:
+			s.Fatalf("Get(%s): %v", ref, s.checked(err))
+		case got.State == fsm.Stopped:
+			s.Fatalf("Authoritative: Get shows STOPPED %v after the start, but the session boots: "+
+				"raise Traits.StaleFor, or leave Authoritative false", time.Since(began).Round(time.Millisecond))
+		case got.State == fsm.Ready:
+			return
+		case time.Since(began) > tr.StaleFor+s.Patience:
+			s.Fatalf("%s is %s after %v, want READY", ref, got.State, time.Since(began))
+		}
+		time.Sleep(poll)
+	}
 }
 
 // startConcurrently is also for the race detector.

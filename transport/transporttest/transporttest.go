@@ -39,6 +39,11 @@ type Subject struct {
 	// probe while its provider shows it as running, or answer again. nil skips
 	// the test of a driver that does not probe.
 	Mute func(ref transport.Ref, mute bool)
+	// Unreachable makes one session unreachable until the test ends, while the
+	// provider and the other sessions still answer: a machine whose management
+	// controller has no power. A driver that calls one endpoint for all its
+	// sessions has no such case. nil skips the test.
+	Unreachable func(transport.Ref)
 	// Secret is a part of the credentials in use. No error's text may hold it.
 	Secret string
 	// Patience is how long a session may take to change, and a call to end after
@@ -79,6 +84,8 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"ContextEnds", (*suite).contextEnds},
 		{"LostAnswer", (*suite).lostAnswer},
 		{"Offline", (*suite).offline},
+		{"SessionUnreachable", (*suite).sessionUnreachable},
+		{"AuthoritativeState", (*suite).authoritativeState},
 		{"ProviderLife", (*suite).providerLife},
 		{"ProviderTokens", (*suite).providerTokens},
 		{"ProviderConflict", (*suite).providerConflict},

@@ -283,6 +283,34 @@ func faults() map[string]broken {
 				return got, err
 			}
 		}},
+		"blames the session while offline": {"Offline", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				if errors.Is(err, transport.Unreachable) {
+					err = &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: true}
+				}
+				return got, err
+			}
+		}},
+		"blames the lane for a session": {"SessionUnreachable", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				var e *transport.Error
+				if errors.As(err, &e) && e.OnlySession {
+					err = &transport.Error{Kind: e.Kind, NotSent: e.NotSent}
+				}
+				return got, err
+			}
+		}},
+		"shows a boot as STOPPED": {"AuthoritativeState", func(s *studio.Studio, w *wrap) {
+			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+				got, err := s.Get(ctx, ref)
+				if got.State == fsm.StartInProgress {
+					got.State = fsm.Stopped
+				}
+				return got, err
+			}
+		}},
 		"a refusal while offline": {"Offline", func(s *studio.Studio, w *wrap) {
 			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 				got, err := s.Get(ctx, ref)
@@ -305,8 +333,15 @@ func mends() map[string]string {
 		"keeps the probe's result": "put the probe's result there",
 		"error without kind":       "return transport.Classify(err)",
 		"works though cancelled":   "transport.Classify(ctx.Err())",
+
+		"blames the session while offline": "OnlySession, which would leave the lane unblocked",
+		"blames the lane for a session":    "set OnlySession",
+		"shows a boot as STOPPED":          "leave Authoritative false",
 	}
 }
+
+// unreachable is the error of a session whose machine does not answer.
+var unreachable = &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: true}
 
 // TestBroken runs the suite on the transport that the environment names: by
 // itself, on the one without a fault.
@@ -321,9 +356,13 @@ func TestBroken(t *testing.T) {
 	}
 	transporttest.Run(t, func(*testing.T) transporttest.Subject {
 		var lose, hang atomic.Bool
-		s := studio.New(studio.Config{Intercept: func(studio.Call) studio.Fault {
+		var dead atomic.Pointer[transport.Ref]
+		s := studio.New(studio.Config{Boot: 20 * time.Millisecond, Intercept: func(c studio.Call) studio.Fault {
 			if hang.Load() {
 				return studio.Fault{Delay: time.Minute}
+			}
+			if ref := dead.Load(); ref != nil && c.Ref == *ref {
+				return studio.Fault{Err: unreachable}
 			}
 			return studio.Fault{Lost: lose.CompareAndSwap(true, false)}
 		}})
@@ -339,10 +378,19 @@ func TestBroken(t *testing.T) {
 			}
 			return got, err
 		}
-		w := &wrap{Studio: s, start: s.Start, get: get, batch: s.BatchGet, many: oneByOne(s), list: s.List}
+		w := &wrap{Studio: s, start: s.Start, get: get, many: oneByOne(s), list: s.List}
+		w.batch = func(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
+			got, err := s.BatchGet(ctx, refs)
+			for i := range got {
+				if ref := dead.Load(); ref != nil && refs[i] == *ref {
+					got[i] = transport.Result{Err: unreachable}
+				}
+			}
+			return got, err
+		}
 		w.tr = func(ref transport.Ref) transport.Traits {
 			tr := s.Traits(ref)
-			tr.MaxStarts = 10
+			tr.MaxStarts, tr.Authoritative = 10, true
 			return tr
 		}
 		fault.fault(s, w)
@@ -355,14 +403,15 @@ func TestBroken(t *testing.T) {
 				s.Add(ref.StudioID, ref.SessionID)
 				return ref
 			},
-			Missing:    transport.Ref{StudioID: "lab", SessionID: "missing"},
-			Starts:     s.Effects,
-			LoseAnswer: func() { lose.Store(true) },
-			Hang:       func() { hang.Store(true) },
-			Offline:    s.SetOffline,
-			Mute:       func(ref transport.Ref, mute bool) { muted[ref] = mute },
-			Secret:     "planted-secret",
-			Patience:   500 * time.Millisecond,
+			Missing:     transport.Ref{StudioID: "lab", SessionID: "missing"},
+			Starts:      s.Effects,
+			LoseAnswer:  func() { lose.Store(true) },
+			Hang:        func() { hang.Store(true) },
+			Offline:     s.SetOffline,
+			Unreachable: func(ref transport.Ref) { dead.Store(&ref) },
+			Mute:        func(ref transport.Ref, mute bool) { muted[ref] = mute },
+			Secret:      "planted-secret",
+			Patience:    500 * time.Millisecond,
 		}
 	})
 }
@@ -430,6 +479,7 @@ func TestSkipsSayWhatIsMissing(t *testing.T) {
 		"implement transport.BatchGetter", "implement transport.BatchStarter", "implement transport.Lister",
 		"Subject.Missing is not set", "Subject.Hang is not set", "Subject.LoseAnswer is not set", "Subject.Offline is not set",
 		"Subject.Mute is not set",
+		"Subject.Unreachable is not set", "Traits.Authoritative is not set",
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no test is skipped with %q:\n%s", want, out)
