@@ -134,6 +134,13 @@ func marks(was, is store.Operation) bool {
 	return is.Sent == store.SentUnknown && is.Attempts > was.Attempts
 }
 
+func (s *simStore) SetBlock(ctx context.Context, lane string, b store.Block) error {
+	if s.l.dead.Load() {
+		return errDead
+	}
+	return s.Store.SetBlock(ctx, lane, b)
+}
+
 func (s *simStore) SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error {
 	if s.l.reach(dieBeforeFloor) {
 		return errDead

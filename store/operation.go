@@ -24,16 +24,26 @@ type Operation struct {
 	Why         string // for a person: why it was asked for
 	RetryOf     ID     // the ended operation that this one tries again
 
-	Phase     fsm.Phase
-	Session   fsm.State // as last seen; "" not seen
-	Sent      Sent
-	Reason    Reason // how it ended; "" while it is active
-	CancelBy  string // who asked to cancel it; see CancelAt
-	CancelAt  time.Time
-	LastError string // the last refusal or failure, without secrets; "" none
-	LastKind  transport.Kind
+	Phase   fsm.Phase
+	Session fsm.State // as last seen; "" not seen
+	// StatusCode, StatusMessage and Probe are what the provider and the driver's
+	// probe said of the session. Changes that follow one another within a minute
+	// may be left out. Zero: nothing was said.
+	StatusCode, StatusMessage string
+	Probe                     transport.ProbeResult
+	StatusAt                  time.Time // when they were first read as they are; zero: never
+	Sent                      Sent
+	Reason                    Reason // how it ended; "" while it is active
+	CancelBy                  string // who asked to cancel it; see CancelAt
+	CancelAt                  time.Time
+	LastError                 string // the last refusal or failure, without secrets; "" none
+	LastKind                  transport.Kind
 	// LastErrorAt is when LastError was heard; zero where there is none.
 	LastErrorAt time.Time
+	// ErrorSince is when the first of the errors of LastKind without another kind
+	// between them was heard; zero where that is not recorded.
+	ErrorSince time.Time
+	Shortages  int // how many facts about a shortage the feed has of it
 
 	Attempts int           // sends that may have reached the provider
 	Interval time.Duration // the backoff so far; 0: none
@@ -119,6 +129,8 @@ const (
 const (
 	LateReady       Reason = "late_ready"       // READY was seen after the end; the end stays
 	UnexpectedState Reason = "unexpected_state" // the session went where no path of its table leads
+	NoCapacity      Reason = "no_capacity"      // the provider refuses a start: it has no machine to give now
+	QuotaExceeded   Reason = "quota_exceeded"   // the provider refuses a start: the account's quota is used up
 	Adopted         Reason = "adopted"          // of the store, not of an operation: it belongs to this machine from now on
 	Rotten          Reason = "rotten"           // this event's record is damaged; it holds its number, and nothing else
 )
@@ -135,6 +147,9 @@ type Event struct {
 	Reason    Reason
 	By        string // who did it, where a person or a host did
 	At        time.Time
+	// Error is what was heard last when it EXPIRED, FAILED or met a shortage, as in
+	// Operation.LastError: at most about 400 bytes, without secrets; "" otherwise.
+	Error string
 }
 
 // Cursor is a place in the feed. It is opaque; "" is before the oldest event that
@@ -154,4 +169,15 @@ type Lane struct {
 	PausedAt        time.Time
 	RetryAfter      time.Time // no call before it
 	RetryAfterHeard time.Time // when the provider said so
+	Block           Block
+}
+
+// Block says why a lane is blocked: nothing but trial calls goes out. The zero
+// value: it is not blocked.
+type Block struct {
+	Reason string // why, as the engine names it: "offline", "credentials"
+	Since  time.Time
+	Error  string         // the latest answer, or why there was none; without secrets
+	Kind   transport.Kind // of Error
+	At     time.Time      // when Error was heard
 }

@@ -60,10 +60,15 @@ type Store interface {
 
 	// Lanes returns every lane of which something is stored, by name.
 	Lanes(ctx context.Context) ([]Lane, error)
+	// Lane returns what is stored of one lane: nothing but its name where nothing
+	// is.
+	Lane(ctx context.Context, name string) (Lane, error)
 	// SetPaused stores whether sends of a lane are paused, and who said so.
 	SetPaused(ctx context.Context, lane string, paused bool, by string, at time.Time) error
 	// SetRetryAfter stores that no call of a lane may be made before until.
 	SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error
+	// SetBlock stores why a lane is blocked; the zero Block: it is not.
+	SetBlock(ctx context.Context, lane string, b Block) error
 
 	// Adopt makes a store that is held one of this machine (see [Stats.Held]), and
 	// appends the event that says so, without an operation: its Reason is Adopted.
@@ -137,14 +142,17 @@ type Dues struct {
 
 // Filter narrows List. Zero fields fit everything; all that are set must fit.
 type Filter struct {
-	Phases   []fsm.Phase
-	Active   bool // only what has not ended
-	StudioID string
-	Lane     string
-	Labels   map[string]string // each of these
-	Since    time.Time         // created at or after
-	Newest   bool              // the newest first; else the oldest
-	Limit    int               // 0: all
+	Phases      []fsm.Phase
+	Active      bool // only what has not ended
+	StudioID    string
+	SessionID   string
+	Lane        string
+	RequestedBy string
+	ClientToken string
+	Labels      map[string]string // each of these
+	Since       time.Time         // created at or after
+	Newest      bool              // the newest first; else the oldest
+	Limit       int               // 0: all
 }
 
 // Fits reports whether f lets o through; Newest and Limit are the driver's.
@@ -165,7 +173,10 @@ func (f Filter) Fits(o *Operation) bool {
 	}
 	return (!f.Active || o.Active()) &&
 		(f.StudioID == "" || f.StudioID == o.Ref.StudioID) &&
+		(f.SessionID == "" || f.SessionID == o.Ref.SessionID) &&
 		(f.Lane == "" || f.Lane == o.Lane) &&
+		(f.RequestedBy == "" || f.RequestedBy == o.RequestedBy) &&
+		(f.ClientToken == "" || f.ClientToken == o.ClientToken) &&
 		(f.Since.IsZero() || !o.CreatedAt.Before(f.Since))
 }
 

@@ -43,6 +43,7 @@ type eventBody struct {
 	Reason    string `cbor:"7,keyasint,omitempty"`
 	By        string `cbor:"8,keyasint,omitempty"`
 	At        int64  `cbor:"9,keyasint,omitempty"`
+	Error     string `cbor:"10,keyasint,omitempty"`
 }
 
 // encodeEvent returns the CBOR of an event of the operation with this key, zero for
@@ -55,7 +56,7 @@ func encodeEvent(key rowID, e *store.Event) ([]byte, error) {
 	}
 	b := eventBody{
 		Operation: key[:], Studio: e.Ref.StudioID, Session: e.Ref.SessionID, From: from, To: to,
-		Seen: string(e.Session), Reason: string(e.Reason), By: e.By, At: nanos(e.At),
+		Seen: string(e.Session), Reason: string(e.Reason), By: e.By, At: nanos(e.At), Error: e.Error,
 	}
 	return eventBodies.append(make([]byte, 0, usualEvent), &b), nil
 }
@@ -126,7 +127,7 @@ func decodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 	return store.Event{
 		Seq: seq, Cursor: held.Cursor, Operation: id,
 		Ref: transport.Ref{StudioID: b.Studio, SessionID: b.Session}, From: from, To: to,
-		Session: fsm.State(b.Seen), Reason: store.Reason(b.Reason), By: b.By, At: fromNanos(b.At),
+		Session: fsm.State(b.Seen), Reason: store.Reason(b.Reason), By: b.By, At: fromNanos(b.At), Error: b.Error,
 	}, nil
 }
 

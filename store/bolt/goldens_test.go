@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 // Beside the first golden file, which says nothing of what it holds:
@@ -20,12 +22,15 @@ import (
 //   - good_schema1_all.db has every kind of record and of row, a pruned feed, a
 //     record that was set aside, and says what it holds;
 //   - good_schema1_backup.db is a backup of it;
+//   - good_schema1_more.db has the fields that were added since those were written;
 //   - fail_….db are those that must not be taken for sound.
 //
-// ROUSE_GOLDEN=write makes them anew, as it does the first.
+// ROUSE_GOLDEN=write makes them anew, as it does the first; ROUSE_GOLDEN=more
+// writes good_schema1_more.db alone.
 const (
 	goldenAll     = "testdata/good_schema1_all.db"
 	goldenBackup  = "testdata/good_schema1_backup.db"
+	goldenMore    = "testdata/good_schema1_more.db"
 	goldenMachine = "golden"
 )
 
@@ -101,6 +106,69 @@ func keepGolden(t *testing.T, path, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// goldenAdded are an operation, an event and a lane with every field that was
+// added after goldenAll was written.
+func goldenAdded() (store.Operation, store.Event, store.Lane) {
+	at := func(n int) time.Time { return testTime().Add(time.Duration(n) * time.Minute) }
+	o := goldenOps()[0]
+	o.Version = 1
+	o.StatusCode, o.StatusMessage, o.StatusAt = "running", "running, but port 22 does not answer", at(11)
+	o.Probe = transport.ProbeResult{Target: "port 22 (ssh) of 10.0.0.5", OK: true, Message: "connection refused", At: at(12)}
+	o.ErrorSince, o.Shortages = at(13), 2
+	ev := store.Event{
+		Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Reason: store.NoCapacity, At: at(14), Error: "no capacity",
+	}
+	l := store.Lane{Name: "lane", Block: store.Block{
+		Reason: "offline", Since: at(15), Error: "no route to host", Kind: transport.Unreachable, At: at(16),
+	}}
+	return o, ev, l
+}
+
+func writeGoldenMore(t *testing.T) {
+	t.Helper()
+	path := testPath(t)
+	s := openTest(t, path, Config{Machine: goldenMachine})
+	o, ev, l := goldenAdded()
+	o.Version = 0
+	_, err := s.Enqueue(t.Context(), []store.Operation{o})
+	o.Version = 1
+	_, aerr := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{ev}}})
+	if err = errors.Join(err, aerr, s.SetBlock(t.Context(), l.Name, l.Block), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, path, func(b *writer) error { // the name of the machine that writes it is nothing to keep
+		m := thisMachine(goldenMachine)
+		m.Host = "workstation"
+		b.putMeta(metaMachine, encoded(m))
+		return nil
+	})
+	keepGolden(t, path, goldenMore)
+}
+
+func TestGoldenMore(t *testing.T) {
+	if os.Getenv("ROUSE_GOLDEN") == "more" {
+		writeGoldenMore(t)
+	}
+	s := openTest(t, goldenCopy(t, goldenMore), Config{noSync: true, Machine: goldenMachine})
+	want, event, lane := goldenAdded()
+	want.Version = 2
+	if o, err := s.Operation(t.Context(), want.ID); err != nil || !reflect.DeepEqual(o, want) {
+		t.Errorf("%+v, %v, want %+v", o, err, want)
+	}
+	events, err := s.Events(t.Context(), "", 9)
+	if err != nil || len(events) != 2 {
+		t.Fatalf("%d events, %v", len(events), err)
+	}
+	event.Seq, event.Cursor = 2, events[1].Cursor
+	if events[1] != event {
+		t.Errorf("event %+v, want %+v", events[1], event)
+	}
+	if l, err := s.Lane(t.Context(), lane.Name); err != nil || l != lane {
+		t.Errorf("lane %+v, %v, want %+v", l, err, lane)
+	}
+	clean(t, s)
 }
 
 // failing are the golden files that are not sound.
@@ -201,10 +269,12 @@ func TestGoldenAll(t *testing.T) {
 			t.Errorf("%+v, want %+v", o, w)
 		}
 	}
-	// Each field of an operation is set in one of them: a new one must be too.
+	// Each field of an operation is set in one of the golden files: a new one must
+	// be too.
+	more, _, _ := goldenAdded()
 	for i := range reflect.TypeFor[store.Operation]().NumField() {
-		if reflect.ValueOf(want[0]).Field(i).IsZero() && reflect.ValueOf(want[1]).Field(i).IsZero() {
-			t.Errorf("no operation of the golden file has a %s", reflect.TypeFor[store.Operation]().Field(i).Name)
+		if !slices.ContainsFunc(append(want, more), func(o store.Operation) bool { return !reflect.ValueOf(o).Field(i).IsZero() }) {
+			t.Errorf("no operation of a golden file has a %s", reflect.TypeFor[store.Operation]().Field(i).Name)
 		}
 	}
 	stats, err := s.Stats(t.Context())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 // laneBody is the CBOR of a lane. The numbers are on disk: append only.
@@ -15,6 +16,11 @@ type laneBody struct {
 	PausedAt        int64  `cbor:"3,keyasint,omitempty"`
 	RetryAfter      int64  `cbor:"4,keyasint,omitempty"`
 	RetryAfterHeard int64  `cbor:"5,keyasint,omitempty"`
+	Blocked         string `cbor:"6,keyasint,omitempty"` // why; absent: it is not
+	BlockedSince    int64  `cbor:"7,keyasint,omitempty"`
+	BlockError      string `cbor:"8,keyasint,omitempty"`
+	BlockKind       uint8  `cbor:"9,keyasint,omitempty"`
+	BlockAt         int64  `cbor:"10,keyasint,omitempty"`
 }
 
 // Lanes implements store.Store. A damaged record is left out.
@@ -29,15 +35,41 @@ func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
 				rotten = append(rotten, s.named(err))
 				return nil
 			}
-			out = append(out, store.Lane{
-				Name: string(k), Paused: body.Paused, PausedBy: body.PausedBy, PausedAt: fromNanos(body.PausedAt),
-				RetryAfter: fromNanos(body.RetryAfter), RetryAfterHeard: fromNanos(body.RetryAfterHeard),
-			})
+			out = append(out, laneFrom(string(k), body))
 			return nil
 		})
 	})
 	s.noteAll(rotten)
 	return out, err
+}
+
+// Lane implements store.Store. A damaged record counts as none.
+func (s *Store) Lane(ctx context.Context, name string) (store.Lane, error) {
+	var body laneBody
+	var rotten error
+	key := []byte(name)
+	err := s.view(ctx, func(b buckets) error {
+		body, rotten = laneBody{}, nil
+		if sealed := b.lanes.Get(key); sealed != nil {
+			body, rotten = decodeLane(key, sealed)
+		}
+		return nil
+	})
+	if rotten != nil {
+		s.note(s.named(rotten))
+	}
+	return laneFrom(name, body), err
+}
+
+func laneFrom(name string, b laneBody) store.Lane {
+	return store.Lane{
+		Name: name, Paused: b.Paused, PausedBy: b.PausedBy, PausedAt: fromNanos(b.PausedAt),
+		RetryAfter: fromNanos(b.RetryAfter), RetryAfterHeard: fromNanos(b.RetryAfterHeard),
+		Block: store.Block{
+			Reason: b.Blocked, Since: fromNanos(b.BlockedSince), Error: b.BlockError,
+			Kind: transport.Kind(b.BlockKind), At: fromNanos(b.BlockAt),
+		},
+	}
 }
 
 // SetPaused implements store.Store.
@@ -51,6 +83,14 @@ func (s *Store) SetPaused(ctx context.Context, lane string, paused bool, by stri
 func (s *Store) SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error {
 	return s.setLane(ctx, lane, func(l *laneBody) {
 		l.RetryAfter, l.RetryAfterHeard = nanos(until), nanos(heard)
+	})
+}
+
+// SetBlock implements store.Store.
+func (s *Store) SetBlock(ctx context.Context, lane string, b store.Block) error {
+	return s.setLane(ctx, lane, func(l *laneBody) {
+		l.Blocked, l.BlockedSince = b.Reason, nanos(b.Since)
+		l.BlockError, l.BlockKind, l.BlockAt = b.Error, uint8(b.Kind), nanos(b.At)
 	})
 }
 

@@ -20,7 +20,9 @@ const fewActive = 1 << 16
 func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operation, error] {
 	return func(yield func(store.Operation, error) bool) {
 		next := s.walk(f)
-		if f.Active {
+		if f.ClientToken != "" {
+			next = s.holder(f)
+		} else if f.Active {
 			if keys, few := s.activeKeys(f.Newest); few {
 				next = s.among(f, keys)
 			}
@@ -68,6 +70,20 @@ func (s *Store) activeKeys(newest bool) ([]rowID, bool) {
 		return slices.Compare(a[:], b[:])
 	})
 	return keys, true
+}
+
+// holder pages through the one record that has f's token, at most.
+func (s *Store) holder(f store.Filter) pager {
+	return func(ctx context.Context) ([]store.Operation, bool, error) {
+		o, err := s.ByToken(ctx, f.ClientToken)
+		switch {
+		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrCorrupt):
+			return nil, false, nil
+		case err != nil || !f.Fits(&o):
+			return nil, false, err
+		}
+		return []store.Operation{o}, false, nil
+	}
 }
 
 // among pages through the records of keys.

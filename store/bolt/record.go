@@ -79,6 +79,15 @@ type body struct {
 	ReadyBy     int64             `cbor:"24,keyasint,omitempty"`
 	StartedSeen int64             `cbor:"25,keyasint,omitempty"`
 	SentTheirs  int64             `cbor:"26,keyasint,omitempty"`
+	StatusCode  string            `cbor:"27,keyasint,omitempty"`
+	StatusText  string            `cbor:"28,keyasint,omitempty"`
+	StatusAt    int64             `cbor:"29,keyasint,omitempty"`
+	Probed      string            `cbor:"30,keyasint,omitempty"` // the target
+	ProbeOK     bool              `cbor:"31,keyasint,omitempty"`
+	ProbeText   string            `cbor:"32,keyasint,omitempty"`
+	ProbeAt     int64             `cbor:"33,keyasint,omitempty"`
+	ErrorSince  int64             `cbor:"34,keyasint,omitempty"`
+	Shortages   int               `cbor:"35,keyasint,omitempty"`
 }
 
 // decoder takes text as it was given: a provider's message need not be UTF-8,
@@ -148,6 +157,7 @@ func normalize(o *store.Operation) {
 	for _, t := range []*time.Time{
 		&o.CancelAt, &o.LastErrorAt, &o.NotBefore, &o.DueAt, &o.ExpiresAt, &o.CreatedAt, &o.SentAt,
 		&o.LastSentAt, &o.AcceptedAt, &o.ReadyBy, &o.FinishedAt, &o.StartedSeen, &o.SentTheirs,
+		&o.StatusAt, &o.Probe.At, &o.ErrorSince,
 	} {
 		*t = fromNanos(nanos(*t))
 	}
@@ -252,6 +262,9 @@ func bodyOf(o *store.Operation) body {
 		ExpiresAt: nanos(o.ExpiresAt), CreatedAt: nanos(o.CreatedAt), SentAt: nanos(o.SentAt),
 		LastSentAt: nanos(o.LastSentAt), AcceptedAt: nanos(o.AcceptedAt), ReadyBy: nanos(o.ReadyBy),
 		StartedSeen: nanos(o.StartedSeen), SentTheirs: nanos(o.SentTheirs),
+		StatusCode: o.StatusCode, StatusText: o.StatusMessage, StatusAt: nanos(o.StatusAt),
+		Probed: o.Probe.Target, ProbeOK: o.Probe.OK, ProbeText: o.Probe.Message, ProbeAt: nanos(o.Probe.At),
+		ErrorSince: nanos(o.ErrorSince), Shortages: o.Shortages,
 	}
 }
 
@@ -315,6 +328,8 @@ func operationOf(id store.ID, h head, b body) store.Operation {
 		DueAt: fromNanos(h.due), ExpiresAt: fromNanos(b.ExpiresAt), CreatedAt: fromNanos(b.CreatedAt),
 		SentAt: fromNanos(b.SentAt), LastSentAt: fromNanos(b.LastSentAt), AcceptedAt: fromNanos(b.AcceptedAt),
 		ReadyBy: fromNanos(b.ReadyBy), FinishedAt: fromNanos(h.finished), StartedSeen: fromNanos(b.StartedSeen), SentTheirs: fromNanos(b.SentTheirs),
-		Version: h.version,
+		StatusCode: b.StatusCode, StatusMessage: b.StatusText, StatusAt: fromNanos(b.StatusAt),
+		Probe:      transport.ProbeResult{Target: b.Probed, OK: b.ProbeOK, Message: b.ProbeText, At: fromNanos(b.ProbeAt)},
+		ErrorSince: fromNanos(b.ErrorSince), Shortages: b.Shortages, Version: h.version,
 	}
 }

@@ -28,7 +28,7 @@ func applyWithEvent(e *env) {
 	o.Phase, o.Sent, o.AcceptedAt, o.ReadyBy = fsm.Starting, store.SentAccepted, e.now, e.at(30*time.Minute)
 	ev := store.Event{
 		Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Starting, Session: fsm.StartInProgress,
-		Reason: store.UnexpectedState, By: "mo", At: e.at(time.Nanosecond),
+		Reason: store.UnexpectedState, By: "mo", At: e.at(time.Nanosecond), Error: "früh, \xff and \x00",
 	}
 	o = e.apply(o, &ev, false)
 	if now := e.read(o.ID); !same(now, o) {

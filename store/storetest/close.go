@@ -31,7 +31,7 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	_, out["Operation"] = e.Operation(ctx, o.ID)
 	_, out["BySession"] = e.BySession(ctx, o.Ref)
 	_, out["ByToken"] = e.ByToken(ctx, o.ClientToken)
-	for _, f := range []store.Filter{{}, {Active: true}} {
+	for _, f := range []store.Filter{{}, {Active: true}, {ClientToken: o.ClientToken}} {
 		err := errors.New("no error from List")
 		for _, lerr := range e.List(ctx, f) {
 			err = lerr
@@ -42,6 +42,8 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	_, out["Head"] = e.Head(ctx)
 	out["Await"] = e.Await(ctx, "")
 	_, out["Lanes"] = e.Lanes(ctx)
+	_, out["Lane"] = e.Lane(ctx, "s")
+	out["SetBlock"] = e.SetBlock(ctx, "s", store.Block{Reason: "offline"})
 	out["SetPaused"] = e.SetPaused(ctx, "s", true, "mo", e.now)
 	out["SetRetryAfter"] = e.SetRetryAfter(ctx, "s", e.now, e.now)
 	out["Adopt"] = e.Adopt(ctx, "mo", e.now)

@@ -156,6 +156,9 @@ func full(e *env) store.Operation {
 	o.SentAt, o.LastSentAt, o.AcceptedAt, o.ReadyBy = at(6), at(7), at(8), at(9)
 	o.StartedSeen = at(11)
 	o.SentTheirs = at(12)
+	o.StatusCode, o.StatusMessage, o.StatusAt = "running", "running, but port 22 does not answer", at(13)
+	o.Probe = transport.ProbeResult{Target: "port 22 (ssh) of 10.0.0.5", OK: true, Message: "none", At: at(14)}
+	o.ErrorSince, o.Shortages = at(15), 16
 	return o
 }
 

@@ -246,7 +246,7 @@ func (h *history) pause(t *rapid.T) {
 	l := store.Lane{Name: fmt.Sprint("s", h.draw(t, "lane", 2)), Paused: h.draw(t, "paused", 2) == 0, PausedBy: "mo", PausedAt: h.e.now}
 	h.ok(t, "SetPaused", h.e.SetPaused(h.e.ctx, l.Name, l.Paused, l.PausedBy, l.PausedAt))
 	was := h.m.lanes[l.Name]
-	l.RetryAfter, l.RetryAfterHeard = was.RetryAfter, was.RetryAfterHeard
+	l.RetryAfter, l.RetryAfterHeard, l.Block = was.RetryAfter, was.RetryAfterHeard, was.Block
 	h.m.lanes[l.Name] = l
 }
 

@@ -5,12 +5,14 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 func laneTests() []test {
 	return []test{
 		{"a pause and a retry-after", lanesKept},
 		{"a pause holds nothing back by itself", pauseIsRecord},
+		{"a block", blockKept},
 	}
 }
 
@@ -40,6 +42,29 @@ func lanesKept(e *env) {
 	b.RetryAfter, b.RetryAfterHeard = time.Time{}, time.Time{}
 	e.reopen()
 	e.wantLanes(store.Lane{Name: "a", PausedBy: "al", PausedAt: e.at(2)}, b)
+}
+
+func blockKept(e *env) {
+	set := func(err error) {
+		if err != nil {
+			e.Fatal(err)
+		}
+	}
+	l := store.Lane{Name: "a", Paused: true, PausedBy: "mo", PausedAt: e.now}
+	set(e.SetPaused(e.ctx, "a", true, "mo", e.now))
+	l.Block = store.Block{Reason: "offline", Since: e.at(-time.Hour), Error: "no route to host", Kind: transport.Unreachable, At: e.now}
+	set(e.SetBlock(e.ctx, "a", l.Block))
+	e.wantLanes(l)
+	e.reopen()
+	e.wantLanes(l)
+	l.Block = store.Block{}
+	set(e.SetBlock(e.ctx, "a", l.Block))
+	e.wantLanes(l)
+	for name, want := range map[string]store.Lane{"a": l, "b": {Name: "b"}, "": {}} {
+		if got, err := e.Lane(e.ctx, name); err != nil || got != want {
+			e.Errorf("lane %q: %+v, %v, want %+v", name, got, err, want)
+		}
+	}
 }
 
 func pauseIsRecord(e *env) {

@@ -157,7 +157,7 @@ func listFilters(e *env) {
 	}
 	ops := e.enqueue(
 		e.op("s", "1", created(e.at(-time.Hour))), e.op("s", "2", labels(map[string]string{"show": "x", "shot": "1"})),
-		e.op("t", "3", func(o *store.Operation) { o.Lane = "own" }), e.op("s", "4"), e.op("s", "5", tried))
+		e.op("t", "3", func(o *store.Operation) { o.Lane, o.RequestedBy = "own", "mo" }), e.op("s", "4", token("t-4")), e.op("s", "5", tried))
 	ops[3] = e.end(ops[3], fsm.Canceled)
 	for _, c := range []struct {
 		name string
@@ -173,6 +173,14 @@ func listFilters(e *env) {
 		{"studio", store.Filter{StudioID: "t"}, []int{2}},
 		{"lane", store.Filter{Lane: "own"}, []int{2}},
 		{"no such lane", store.Filter{Lane: "t"}, nil},
+		{"session", store.Filter{SessionID: "3"}, []int{2}},
+		{"session of another studio", store.Filter{StudioID: "s", SessionID: "3"}, nil},
+		{"requester", store.Filter{RequestedBy: "mo"}, []int{2}},
+		{"no such requester", store.Filter{RequestedBy: "m"}, nil},
+		{"token, ended", store.Filter{ClientToken: "t-4"}, []int{3}},
+		{"token, but active", store.Filter{ClientToken: "t-4", Active: true}, nil},
+		{"token that is an id", store.Filter{ClientToken: string(ops[1].ID), Active: true, Newest: true}, []int{1}},
+		{"no such token", store.Filter{ClientToken: "t-5"}, nil},
 		{"label", store.Filter{Labels: map[string]string{"show": "x"}}, []int{1}},
 		{"labels", store.Filter{Labels: map[string]string{"show": "x", "shot": "2"}}, nil},
 		{"since", store.Filter{Since: e.now}, []int{1, 2, 3, 4}},
