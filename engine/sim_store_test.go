@@ -152,6 +152,13 @@ func (s *simStore) SetRetryAfter(ctx context.Context, lane string, until, heard 
 	return err
 }
 
+func (s *simStore) SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error {
+	if s.l.dead.Load() {
+		return errDead
+	}
+	return s.Store.SetPace(ctx, lane, pace, throttledAt)
+}
+
 func (s *simStore) SetPaused(ctx context.Context, lane string, paused bool, by string, at time.Time) error {
 	if s.l.dead.Load() {
 		return errDead

@@ -34,6 +34,10 @@ func (s *troubled) Pull(ctx context.Context, by time.Time) error {
 	return errors.Join(s.fails("Pull"), s.Store.Pull(ctx, by))
 }
 
+func (s *troubled) SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error {
+	return errors.Join(s.fails("SetPace"), s.Store.SetPace(ctx, lane, pace, throttledAt))
+}
+
 func (s *troubled) SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error {
 	return errors.Join(s.fails("SetRetryAfter"), s.Store.SetRetryAfter(ctx, lane, until, heard))
 }

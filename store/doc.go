@@ -3,8 +3,8 @@
 //
 // # Guarantees
 //
-//  1. What Enqueue, Apply, SetPaused, SetRetryAfter and SetBlock changed is durable when
-//     they return nil. Nothing is shown to anyone before it is durable.
+//  1. What Enqueue, Apply, SetPaused, SetRetryAfter, SetBlock and SetPace changed is
+//     durable when they return nil. Nothing is shown to anyone before it is durable.
 //  2. One operation is active for a session at a time, and a client token
 //     belongs to one session. [Decide] states the rules, and Enqueue applies
 //     them atomically.

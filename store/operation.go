@@ -170,6 +170,12 @@ type Lane struct {
 	RetryAfter      time.Time // no call before it
 	RetryAfterHeard time.Time // when the provider said so
 	Block           Block
+	// Pace is the rate, in calls a second, that the lane reached without being
+	// throttled. Zero: it is not known.
+	Pace int
+	// ThrottledAt is when the provider last throttled the lane, to about an hour.
+	// Zero: never.
+	ThrottledAt time.Time
 }
 
 // Block says why a lane is blocked: nothing but trial calls goes out. The zero

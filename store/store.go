@@ -69,6 +69,9 @@ type Store interface {
 	SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error
 	// SetBlock stores why a lane is blocked; the zero Block: it is not.
 	SetBlock(ctx context.Context, lane string, b Block) error
+	// SetPace stores the rate that a lane reached, in calls a second, and when
+	// the provider last throttled it.
+	SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error
 
 	// Adopt makes a store that is held one of this machine (see [Stats.Held]), and
 	// appends the event that says so, without an operation: its Reason is Adopted.

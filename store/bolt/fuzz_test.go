@@ -113,7 +113,7 @@ func FuzzCursor(f *testing.F) {
 
 // FuzzLane: as FuzzOperation.
 func FuzzLane(f *testing.F) {
-	text, err := cbor.Marshal(laneBody{Paused: true, PausedBy: "mo", PausedAt: 1, RetryAfter: 2, RetryAfterHeard: 3})
+	text, err := cbor.Marshal(laneBody{Paused: true, PausedBy: "mo", PausedAt: 1, RetryAfter: 2, RetryAfterHeard: 3, Pace: 4, ThrottledAt: 5})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -21,6 +21,8 @@ type laneBody struct {
 	BlockError      string `cbor:"8,keyasint,omitempty"`
 	BlockKind       uint8  `cbor:"9,keyasint,omitempty"`
 	BlockAt         int64  `cbor:"10,keyasint,omitempty"`
+	Pace            int    `cbor:"11,keyasint,omitempty"`
+	ThrottledAt     int64  `cbor:"12,keyasint,omitempty"`
 }
 
 // Lanes implements store.Store. A damaged record is left out.
@@ -69,6 +71,7 @@ func laneFrom(name string, b laneBody) store.Lane {
 			Reason: b.Blocked, Since: fromNanos(b.BlockedSince), Error: b.BlockError,
 			Kind: transport.Kind(b.BlockKind), At: fromNanos(b.BlockAt),
 		},
+		Pace: b.Pace, ThrottledAt: fromNanos(b.ThrottledAt),
 	}
 }
 
@@ -91,6 +94,13 @@ func (s *Store) SetBlock(ctx context.Context, lane string, b store.Block) error 
 	return s.setLane(ctx, lane, func(l *laneBody) {
 		l.Blocked, l.BlockedSince = b.Reason, nanos(b.Since)
 		l.BlockError, l.BlockKind, l.BlockAt = b.Error, uint8(b.Kind), nanos(b.At)
+	})
+}
+
+// SetPace implements store.Store.
+func (s *Store) SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error {
+	return s.setLane(ctx, lane, func(l *laneBody) {
+		l.Pace, l.ThrottledAt = pace, nanos(throttledAt)
 	})
 }
 

@@ -46,6 +46,7 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	out["SetBlock"] = e.SetBlock(ctx, "s", store.Block{Reason: "offline"})
 	out["SetPaused"] = e.SetPaused(ctx, "s", true, "mo", e.now)
 	out["SetRetryAfter"] = e.SetRetryAfter(ctx, "s", e.now, e.now)
+	out["SetPace"] = e.SetPace(ctx, "s", 1, e.now)
 	out["Adopt"] = e.Adopt(ctx, "mo", e.now)
 	_, out["Prune"] = e.Prune(ctx, store.Keep{EndedSince: e.now, Events: 1})
 	_, out["Stats"] = e.Stats(ctx)

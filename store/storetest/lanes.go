@@ -10,7 +10,7 @@ import (
 
 func laneTests() []test {
 	return []test{
-		{"a pause and a retry-after", lanesKept},
+		{"a pause, a retry-after and a pace", lanesKept},
 		{"a pause holds nothing back by itself", pauseIsRecord},
 		{"a block", blockKept},
 	}
@@ -35,13 +35,17 @@ func lanesKept(e *env) {
 	set(e.SetRetryAfter(e.ctx, "b", until, heard))
 	set(e.SetPaused(e.ctx, "b", true, "mo", e.at(1)))
 	set(e.SetPaused(e.ctx, "a", true, "jo", e.now))
-	b := store.Lane{Name: "b", Paused: true, PausedBy: "mo", PausedAt: e.at(1), RetryAfter: until, RetryAfterHeard: heard}
+	set(e.SetPace(e.ctx, "b", 10, e.at(3)))
+	b := store.Lane{Name: "b", Paused: true, PausedBy: "mo", PausedAt: e.at(1), RetryAfter: until, RetryAfterHeard: heard, Pace: 10, ThrottledAt: e.at(3)}
 	e.wantLanes(store.Lane{Name: "a", Paused: true, PausedBy: "jo", PausedAt: e.now}, b)
 	set(e.SetPaused(e.ctx, "a", false, "al", e.at(2)))
 	set(e.SetRetryAfter(e.ctx, "b", time.Time{}, time.Time{}))
 	b.RetryAfter, b.RetryAfterHeard = time.Time{}, time.Time{}
+	set(e.SetPace(e.ctx, "b", 0, time.Time{}))
+	set(e.SetPace(e.ctx, "c", 7, time.Time{}))
+	b.Pace, b.ThrottledAt = 0, time.Time{}
 	e.reopen()
-	e.wantLanes(store.Lane{Name: "a", PausedBy: "al", PausedAt: e.at(2)}, b)
+	e.wantLanes(store.Lane{Name: "a", PausedBy: "al", PausedAt: e.at(2)}, b, store.Lane{Name: "c", Pace: 7})
 }
 
 func blockKept(e *env) {
