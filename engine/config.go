@@ -21,6 +21,7 @@ type Config struct {
 	// cuts them off. Defaults to 10 seconds.
 	Drain time.Duration
 	// Keep is how long an ended operation and its client token are remembered.
+	// Afterwards, Prune removes both, and the token starts the session again.
 	// Defaults to 30 days.
 	Keep time.Duration
 	// KeepEvents is how many events the feed holds at least. Defaults to

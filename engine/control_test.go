@@ -89,7 +89,7 @@ func TestTokensAndJoins(t *testing.T) {
 		if err != nil || !first.Created {
 			t.Fatal(first, err)
 		}
-		if r, err := ask(Request{Ref: ref, ClientToken: "monday"}); err != nil || r.Created || r.Operation.ID != first.Operation.ID {
+		if r, err := ask(Request{Ref: ref, ClientToken: "monday"}); err != nil || r.Created || r.Old || r.ID != first.ID || r.Operation.ID != first.Operation.ID {
 			t.Errorf("the same token: %+v, %v; want a join", r, err)
 		}
 		if r, err := ask(Request{Ref: ref}); err != nil || r.Created || r.Operation.ID != first.Operation.ID {
@@ -113,8 +113,10 @@ func TestTokensAndJoins(t *testing.T) {
 		b.all([]ID{first.Operation.ID})
 		b.after(2 * time.Hour)
 		// The host repeats its request verbatim, long after its expiry.
-		if r, err := ask(Request{Ref: ref, ClientToken: "monday", ExpiresAt: first.Operation.ExpiresAt.Add(-time.Hour)}); err != nil || r.Created || r.Operation.Phase != fsm.Succeeded {
+		if r, err := ask(Request{Ref: ref, ClientToken: "monday", ExpiresAt: first.Operation.ExpiresAt.Add(-time.Hour)}); err != nil || r.Created || !r.Old || r.ID != first.ID || r.Operation.Phase != fsm.Succeeded {
 			t.Errorf("the token after its end: %+v, %v; want the ended operation", r, err)
+		} else if op, err := b.Wait(b.Context(), r.ID); err != nil || !op.FinishedAt.Equal(r.Operation.FinishedAt) || b.now().Sub(op.FinishedAt) < time.Hour {
+			t.Errorf("Wait for an old operation = %+v, %v; want its end of two hours ago", op, err)
 		}
 		if _, err := ask(Request{Ref: ref, ExpiresAt: b.now().Add(-time.Second)}); !errors.Is(err, store.ErrExpired) {
 			t.Errorf("an expiry in the past: %v, want ErrExpired", err)

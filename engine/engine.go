@@ -20,7 +20,7 @@ type (
 	Operation = store.Operation // a request and all that is known of it
 	Event     = store.Event     // a line of the feed
 	Cursor    = store.Cursor    // a place in the feed
-	Receipt   = store.Enqueued  // what became of a request: the operation, and whether it is new
+	Receipt   = store.Enqueued  // what became of a request: created, joined or old
 	Filter    = store.Filter    // narrows List
 	Ref       = transport.Ref   // names a session
 )

@@ -20,15 +20,15 @@ func Example_embed() {
 	defer e.Close() // waits for Run
 	go e.Run(ctx)   // carries out whatever the file holds, also from before a crash
 	receipts, err := e.StartAll(ctx, []engine.Request{
-		{Ref: engine.Ref{StudioID: "comp", SessionID: "ws-041"}, ClientToken: "monday-ws-041"},
-		{Ref: engine.Ref{StudioID: "comp", SessionID: "ws-042"}, ClientToken: "monday-ws-042"},
+		{Ref: engine.Ref{StudioID: "comp", SessionID: "ws-041"}, ClientToken: "2026-11-30-ws-041"},
+		{Ref: engine.Ref{StudioID: "comp", SessionID: "ws-042"}, ClientToken: "2026-11-30-ws-042"},
 	}) // all of it is on disk now; the same tokens again start nothing new
 	if err != nil {
 		log.Panic(err)
 	}
 	for _, r := range receipts {
 		if r.Err == nil {
-			_, r.Err = e.Wait(ctx, r.Operation.ID) // nil only if it became READY
+			_, r.Err = e.Wait(ctx, r.ID) // nil only if it became READY
 		}
 		log.Println(r.Operation.Ref, r.Err)
 	}

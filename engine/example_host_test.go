@@ -49,7 +49,7 @@ func ExampleOpen_restart() {
 		fmt.Println("created:", r.Created, err)
 		if !r.Created {
 			go e.Run(ctx)
-			op, err := e.Wait(ctx, r.Operation.ID)
+			op, err := e.Wait(ctx, r.ID)
 			fmt.Println(op.Phase, "by token", op.ClientToken, err)
 		}
 		e.Close()

@@ -35,7 +35,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	op, err := e.Wait(ctx, r.Operation.ID)
+	op, err := e.Wait(ctx, r.ID)
 	fmt.Println(op.Ref, op.Phase, op.Session, err)
 	for ev, err := range e.Events(ctx, "") {
 		fmt.Println(ev.Seq, ev.From, "->", ev.To, err)

@@ -196,7 +196,7 @@ func ackFirst(l *simLife, s store.Store) store.Store {
 	return &bentStore{Store: s, enqueue: func(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
 		out := make([]store.Enqueued, len(ops))
 		for i, o := range ops {
-			out[i] = store.Enqueued{Operation: o, Created: true}
+			out[i] = store.Enqueued{ID: o.ID, Operation: o, Created: true}
 		}
 		ops = slices.Clone(ops) // the caller uses his again
 		l.work.Go(func() {

@@ -21,8 +21,12 @@ import (
 type Request struct {
 	Ref // required; see transport.Ref.Check. It is trimmed: see transport.Ref.Trim
 
-	// ClientToken makes the request idempotent: the same token again joins the
-	// operation, or meets it after its end, for as long as it is remembered.
+	// ClientToken makes the request idempotent. While the token's operation is
+	// active, the same token joins it. After its end, the same token starts
+	// nothing and gets that operation (Receipt.Old), until the operation is
+	// removed: Config.Keep after its end, by default 30 days. A token that
+	// repeats, such as a weekday, therefore starts nothing the second time: put
+	// the date into it.
 	// "": the operation's id is the token, and the request joins whatever
 	// operation is active for the session.
 	ClientToken string
@@ -51,8 +55,11 @@ const (
 const enqueueChunk = 4096
 
 // Start asks for r's session to be started, and returns when the request is on
-// disk: from then on it survives any crash. Receipt.Created is false if it
-// joined an active operation or met the ended one of its token.
+// disk: from then on it survives any crash. The Receipt says whether the request
+// created an operation, joined an active one, or met the ended one of its token
+// (Receipt.Old). An old operation says nothing about the session now, and starts
+// nothing: its Phase and FinishedAt say how and when it ended. Receipt.ID is what
+// to give to Wait.
 //
 // An *Error of kind transport.Invalid names what is wrong with the request; a
 // *store.ConflictError (store.ErrActive, store.ErrTokenReused) the operation in

@@ -31,6 +31,10 @@ func (e *EndError) Error() string {
 // *EndError for any other end, ctx.Err() if ctx ends first (the operation goes
 // on), store.ErrNotFound, ErrClosed. Wait runs nothing: without a Run it waits
 // for ctx.
+//
+// Wait returns at once for an operation that has ended before, however long ago:
+// SUCCEEDED says that the session was READY at Operation.FinishedAt, not that it
+// is READY now. Receipt.Old tells such an end from a new one.
 func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err

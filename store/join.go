@@ -2,11 +2,20 @@ package store
 
 import "time"
 
-// Enqueued is what became of one operation given to Enqueue.
+// Enqueued is what became of one operation given to Enqueue. Where Err is nil,
+// the request was one of three things:
+//
+//	Created  Old    the request
+//	true     false  created Operation
+//	false    false  joined Operation, which was active
+//	false    true   met Operation, which its token began and which has ended;
+//	                the request starts nothing
 type Enqueued struct {
-	Operation Operation
-	Created   bool  // false: it joined the active one, or met its token's ended one
-	Err       error // *ConflictError or *ExpiryError: this item alone, nothing stored for it
+	ID        ID        // what to wait for; "" if Err is not nil
+	Operation Operation // the one created, joined or met
+	Created   bool
+	Old       bool
+	Err       error // *ConflictError or *ExpiryError: for this item, nothing is stored
 }
 
 // Verdict is what [Decide] says is to be stored.
@@ -40,7 +49,7 @@ func Decide(want Operation, byToken, active *Operation) (Enqueued, Verdict) {
 	case byToken != nil && byToken.Ref != want.Ref:
 		return refuse(want, &ConflictError{Err: ErrTokenReused, Holder: *byToken})
 	case byToken != nil && !byToken.Active():
-		return Enqueued{Operation: *byToken}, Meet
+		return Enqueued{ID: byToken.ID, Operation: *byToken, Old: true}, Meet
 	case byToken != nil:
 		return join(*byToken, want)
 	case active != nil && want.ClientToken == string(want.ID):
@@ -51,7 +60,7 @@ func Decide(want Operation, byToken, active *Operation) (Enqueued, Verdict) {
 		return refuse(want, &ExpiryError{Operation: want})
 	}
 	want.Version = 1
-	return Enqueued{Operation: want, Created: true}, Create
+	return Enqueued{ID: want.ID, Operation: want, Created: true}, Create
 }
 
 func refuse(want Operation, err error) (Enqueued, Verdict) {
@@ -74,10 +83,10 @@ func join(holder, want Operation) (Enqueued, Verdict) {
 		o.CancelAt, o.CancelBy = time.Time{}, ""
 	}
 	if o.NotBefore.Equal(holder.NotBefore) && o.ExpiresAt.Equal(holder.ExpiresAt) && o.CancelAt.Equal(holder.CancelAt) {
-		return Enqueued{Operation: holder}, Meet
+		return Enqueued{ID: holder.ID, Operation: holder}, Meet
 	}
 	o.Version++
-	return Enqueued{Operation: o}, Join
+	return Enqueued{ID: o.ID, Operation: o}, Join
 }
 
 func later(a, b time.Time) time.Time {

@@ -68,7 +68,7 @@ func worker(ctx context.Context, db, endpoint string) error {
 		}
 	}
 	for _, r := range receipts {
-		if _, err := e.Wait(ctx, r.Operation.ID); err != nil {
+		if _, err := e.Wait(ctx, r.ID); err != nil {
 			return err
 		}
 	}

@@ -94,7 +94,7 @@ var mutants = []mutant{
 	},
 	{
 		"a token starts again after its end", "the same token after the end is a new start",
-		"store/join.go", "		return Enqueued{Operation: *byToken}, Meet\n	case byToken != nil:\n",
+		"store/join.go", "		return Enqueued{ID: byToken.ID, Operation: *byToken, Old: true}, Meet\n	case byToken != nil:\n",
 		"		want.Version = 1\n		return Enqueued{Operation: want, Created: true}, Create\n	case byToken != nil:\n",
 		"engine", "TestTokensAndJoins",
 	},

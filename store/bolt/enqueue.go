@@ -90,7 +90,7 @@ func wantAll(ops []store.Operation, out []store.Enqueued, wants []wanted) error 
 		return cmp.Or(err, other)
 	}
 	for i := range ops {
-		out[i].Operation, out[i].Created = ops[i], true
+		out[i].ID, out[i].Operation, out[i].Created = ops[i].ID, ops[i], true
 		normalize(&out[i].Operation)
 		var err error
 		if wants[i], err = want(&out[i].Operation); err != nil {

@@ -81,7 +81,7 @@ func rules() []rule {
 			}
 		}},
 		{"the same token, active", active("t"), ask("a", token("t")), meets},
-		{"the same token, ended", ended("t"), ask("a", token("t")), meets},
+		{"the same token, ended", ended("t"), ask("a", token("t")), old},
 		{"no token, active", active("t"), ask("a"), meets},
 		{"a second request by the operation's id", active("t"), func(e *env, h store.Operation) store.Operation {
 			o := e.enqueue(e.op("s", "d"))[0]
@@ -98,7 +98,7 @@ func rules() []rule {
 		{"nothing at all, expired", nil, ask("a", late), expired},
 		{"not-before after the expiry", nil, ask("a", func(o *store.Operation) { o.NotBefore = o.ExpiresAt }), expired},
 		{"the same token, active, and expired", active("t"), ask("a", token("t"), late), meets},
-		{"the same token, ended, and expired", ended("t"), ask("a", token("t"), late), meets},
+		{"the same token, ended, and expired", ended("t"), ask("a", token("t"), late), old},
 		{"another session's token, and expired", active("t"), ask("b", token("t"), late), conflict(store.ErrTokenReused)},
 		{"another token, active, and expired", active("t"), ask("a", token("u"), late), conflict(store.ErrActive)},
 	}
@@ -116,7 +116,19 @@ func conflict(want error) func(*env, store.Enqueued, store.Operation) {
 	}
 }
 
+// old fails unless the request met an ended operation, and is told so.
+func old(e *env, r store.Enqueued, holder store.Operation) {
+	if !r.Old {
+		e.Errorf("%+v, want it to say that the operation is old", r)
+	}
+	r.Old = false
+	meets(e, r, holder)
+}
+
 func meets(e *env, r store.Enqueued, holder store.Operation) {
+	if r.ID != holder.ID || r.Old {
+		e.Errorf("to wait for %s, old %v, want %s, which is not old", r.ID, r.Old, holder.ID)
+	}
 	if r.Err != nil || r.Created || !same(r.Operation, holder) {
 		e.Errorf("%+v (created %v, %v), want %+v", r.Operation, r.Created, r.Err, holder)
 	}
@@ -126,8 +138,8 @@ func meets(e *env, r store.Enqueued, holder store.Operation) {
 }
 
 func creates(e *env, r store.Enqueued, _ store.Operation) {
-	if r.Err != nil || !r.Created || r.Operation.Version != 1 {
-		e.Errorf("created %v, version %d, %v", r.Created, r.Operation.Version, r.Err)
+	if r.Err != nil || !r.Created || r.Old || r.ID != r.Operation.ID || r.Operation.Version != 1 {
+		e.Errorf("%+v, want it created", r)
 	}
 	if now := e.read(r.Operation.ID); !same(now, r.Operation) {
 		e.Errorf("stored %+v, answered %+v", now, r.Operation)

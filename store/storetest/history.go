@@ -99,7 +99,7 @@ func (h *history) enqueue(t *rapid.T) {
 	h.ok(t, "Enqueue", err)
 	for i, o := range ops {
 		want := h.m.enqueue(o)
-		if got[i].Created != want.Created || !same(got[i].Operation, want.Operation) || fmt.Sprint(got[i].Err) != fmt.Sprint(want.Err) {
+		if got[i].ID != want.ID || got[i].Created != want.Created || got[i].Old != want.Old || !same(got[i].Operation, want.Operation) || fmt.Sprint(got[i].Err) != fmt.Sprint(want.Err) {
 			t.Fatalf("enqueued %+v, want %+v", got[i], want)
 		}
 	}

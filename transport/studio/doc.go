@@ -9,7 +9,7 @@
 //	s.Add("lab", "ws-1", "ws-2") // STOPPED
 //	session, err := s.Start(ctx, transport.StartInput{
 //		Ref:         transport.Ref{StudioID: "lab", SessionID: "ws-1"},
-//		ClientToken: "monday-ws-1",
+//		ClientToken: "2026-11-30-ws-1",
 //	}) // START_IN_PROGRESS, and READY when looked at two minutes later
 //
 // Studios come into being when they are named. A test of one's own code runs in
