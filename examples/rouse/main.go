@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // for --not-before "08:30 Europe/Berlin" where the system has no time zone database
 )
 
 func main() {

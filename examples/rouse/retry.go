@@ -57,7 +57,7 @@ FAILED.`,
 	}
 	g := c.Flags()
 	g.BoolVar(&r.failed, "failed", false, "retry all that FAILED")
-	g.StringVar(&r.since, "since", "", "with --failed: created at `TIME` or later: 2006-01-02T15:04:05Z, 08:30, or 2h ago as 2h")
+	g.StringVar(&r.since, "since", "", "with --failed: created at `TIME` or later: "+pastForms)
 	g.StringArrayVar(&r.labels, "label", nil, "with --failed: label `NAME=VALUE` that they have; may be repeated")
 	return c
 }

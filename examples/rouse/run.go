@@ -67,7 +67,7 @@ to another machine. 2 wrong usage. 3 another process holds the database.`,
 		},
 	}
 	c.Flags().BoolVar(&r.untilIdle, "until-idle", false, "end when nothing is left to do now")
-	c.Flags().DurationVar(&r.atMost, "for", 0, "end after this `DURATION` at the latest")
+	durationVar(c.Flags(), &r.atMost, "for", 0, "end after this `DURATION` at the latest")
 	return c
 }
 

@@ -18,6 +18,7 @@ import (
 // startFlags are the flags of "start".
 type startFlags struct {
 	token, notBefore, why string
+	note                  string // about not-before, for the user
 	expire                time.Duration
 	labels                []string
 	wait                  bool
@@ -43,6 +44,7 @@ come of waiting (there are no credentials, or the provider refuses them), and
 when the time of --for is up. Ctrl-C ends the wait; the request stays.`,
 		Example: `  rouse start lab ws-1 --reason dailies
   rouse start lab ws-1 --not-before 08:30 --label show=aurora
+  rouse start lab ws-1 --not-before "mon 07:45 Europe/Berlin" --expire 1d12h
   rouse start lab ws-1 --wait`,
 		Args: words(2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -59,12 +61,12 @@ when the time of --for is up. Ctrl-C ends the wait; the request stays.`,
 	}
 	f := c.Flags()
 	f.StringVar(&s.token, "token", "", "client `TOKEN`, 1 to 64 printable characters (default: a new one)")
-	f.DurationVar(&s.expire, "expire", 24*time.Hour, "give up after this `DURATION` if it could not be sent, counted from when it may be, in place of the settings'")
-	f.StringVar(&s.notBefore, "not-before", "", "earliest `TIME` to send it: 2006-01-02T15:04:05Z, 08:30 or +2h")
+	durationVar(f, &s.expire, "expire", 24*time.Hour, "give up after this `DURATION` if it could not be sent, counted from when it may be, in place of the settings'")
+	f.StringVar(&s.notBefore, "not-before", "", "earliest `TIME` to send it: "+aheadForms)
 	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE` to find it by; may be repeated")
 	f.StringVar(&s.why, "reason", "", "`TEXT` for people: what it is for")
 	f.BoolVar(&s.wait, "wait", false, "carry it out now, and wait for its end")
-	f.DurationVar(&s.atMost, "for", 0, "with --wait: wait for this `DURATION` at most")
+	durationVar(f, &s.atMost, "for", 0, "with --wait: wait for this `DURATION` at most")
 	return c
 }
 
@@ -84,7 +86,7 @@ func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (en
 	}
 	var err error
 	if c.Flags().Changed("not-before") {
-		if r.NotBefore, err = ahead(s.notBefore, now); err != nil {
+		if r.NotBefore, s.note, err = ahead(s.notBefore, now); err != nil {
 			return r, usagef("--not-before: %w", err)
 		}
 	}
@@ -149,6 +151,9 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 		if err != nil {
 			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
 		}
+		if s.note != "" {
+			t.screen.note("%s", s.note)
+		}
 		if s.wait && d.held != nil && receipt.Operation.Active() {
 			if t.json {
 				t.screen.record(recordOf(engine.Explanation{Operation: receipt.Operation}))
@@ -197,7 +202,7 @@ func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 	case !r.Created:
 		t.screen.say("%s", joinedText(o, time.Now()))
 	case o.NotBefore.After(time.Now()):
-		t.screen.say("queued %s as operation %s, not before %s", name, o.ID, clock(o.NotBefore, time.Now()))
+		t.screen.say("queued %s as operation %s, not before %s", name, o.ID, dayAndClock(o.NotBefore, time.Now()))
 	default:
 		t.screen.say("queued %s as operation %s", name, o.ID)
 	}
@@ -210,7 +215,7 @@ func joinedText(o engine.Operation, now time.Time) string {
 	if o.Sent == store.SentNo {
 		text += "the earlier not-before and the later expiry of the two count ("
 		if o.NotBefore.After(now) {
-			text += "not before " + clock(o.NotBefore, now) + ", "
+			text += "not before " + dayAndClock(o.NotBefore, now) + ", "
 		}
 		text += "expires " + clock(o.ExpiresAt, now) + "); "
 	}

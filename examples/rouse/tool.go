@@ -201,6 +201,9 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 		return errors.Join(err, s.Close())
 	}
 	d := &desk{path: path, store: s, engine: e}
+	if tz := unknownTZ(); tz != "" {
+		t.noteOnce("TZ=%q names no time zone that this machine knows: times are shown in UTC", tz)
+	}
 	st, err := s.Stats(context.Background())
 	if d.held = st.Held; d.held != nil && !t.db.adopts {
 		t.noteOnce("%s", heldNote(d.held))

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/rouse-dev/rouse/internal/civil"
 )
 
 // span is a duration as a person says it: "12s", "3m", "2h10m", "5d".
@@ -22,16 +26,27 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d/(24*time.Hour)))
 }
 
-// clock is a moment in local time: without the day, if that is today.
+// clock returns a time in now's zone, with the zone's name, or its offset from
+// UTC if it has none. It leaves out the date if that is today.
 func clock(at, now time.Time) string {
-	at, now = at.Local(), now.Local()
-	if at.YearDay() == now.YearDay() && at.Year() == now.Year() {
-		return at.Format("15:04:05")
+	at = at.In(now.Location())
+	if civil.DateOf(at) == civil.DateOf(now) {
+		return at.Format("15:04:05 MST")
 	}
-	return at.Format("2006-01-02 15:04:05")
+	return at.Format("2006-01-02 15:04:05 MST")
 }
 
-// when is a moment both ways: "3m ago (17:02:10)", "in 9h (2026-03-02 08:30:00)".
+// dayAndClock is clock that also says "tomorrow".
+func dayAndClock(at, now time.Time) string {
+	text := clock(at, now)
+	if civil.DateOf(at.In(now.Location())) == civil.DateOf(now).AddDays(1) {
+		return "tomorrow, " + text
+	}
+	return text
+}
+
+// when returns a time both ways: "3m ago (17:02:10 CET)", "in 9h (2026-03-02
+// 08:30:00 CET)".
 func when(at, now time.Time) string {
 	if at.After(now) {
 		return fmt.Sprintf("in %s (%s)", span(at.Sub(now).Round(time.Second)), clock(at, now))
@@ -39,49 +54,38 @@ func when(at, now time.Time) string {
 	return fmt.Sprintf("%s ago (%s)", span(now.Sub(at)), clock(at, now))
 }
 
-// ahead reads a moment to come: a time as RFC 3339 has it, a time of day, which
-// is the next such one here, or a duration from now.
-func ahead(text string, now time.Time) (time.Time, error) {
-	at, err := moment(text, now, false)
-	if err == nil && timeOfDay(text) && !at.After(now) {
-		at = at.AddDate(0, 0, 1)
-	}
-	return at, err
+// durationFlag is a time.Duration that is set by a flag. It takes days too.
+type durationFlag time.Duration
+
+// durationVar defines a flag whose value is a duration, as in "90s", "2h30m" or
+// "1d12h".
+func durationVar(f *pflag.FlagSet, d *time.Duration, name string, value time.Duration, usage string) {
+	*d = value
+	f.Var((*durationFlag)(d), name, usage)
 }
 
-// past reads a moment that was: as ahead, the other way round.
-func past(text string, now time.Time) (time.Time, error) {
-	at, err := moment(text, now, true)
-	if err == nil && timeOfDay(text) && at.After(now) {
-		at = at.AddDate(0, 0, -1)
+func (d *durationFlag) Set(text string) error {
+	value, err := civil.ParseDuration(text)
+	if err != nil {
+		return err
 	}
-	return at, err
+	*d = durationFlag(value)
+	return nil
 }
 
-func moment(text string, now time.Time, back bool) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, nil
-	}
-	if at, err := time.Parse("15:04", text); err == nil {
-		n := now.Local()
-		return time.Date(n.Year(), n.Month(), n.Day(), at.Hour(), at.Minute(), 0, 0, time.Local), nil
-	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
-		if back {
-			d = -d
-		}
-		return now.Add(d), nil
-	}
-	if back {
-		return time.Time{}, fmt.Errorf("%q is no time: write 2006-01-02T15:04:05Z, 08:30, or 2h for two hours ago", text)
-	}
-	if _, err := time.ParseDuration(text); err == nil {
-		return time.Time{}, fmt.Errorf("%q lies in the past: write %s for that long from now", text, strings.Replace(text, "-", "+", 1))
-	}
-	return time.Time{}, fmt.Errorf("%q is no time: write 2006-01-02T15:04:05Z, 08:30, or +2h for two hours from now", text)
-}
+func (d *durationFlag) Type() string { return "duration" }
 
-func timeOfDay(text string) bool {
-	_, err := time.Parse("15:04", text)
-	return err == nil
+// String returns "24h" for 24h0m0s. Zero is "0": pflag prints no such default.
+func (d *durationFlag) String() string {
+	if *d == 0 {
+		return "0"
+	}
+	text := time.Duration(*d).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

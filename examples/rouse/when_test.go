@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 func TestSpan(t *testing.T) {
@@ -17,47 +19,37 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-func TestMoments(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 18, 0, 0, 0, time.Local)
-	day := func(d, h, m int) time.Time { return time.Date(2026, 3, d, h, m, 0, 0, time.Local) }
-	zulu := time.Date(2026, 3, 2, 8, 30, 0, 0, time.UTC)
-	for _, c := range []struct {
-		text        string
-		ahead, past time.Time
-	}{
-		{"2026-03-02T08:30:00Z", zulu, zulu},
-		{"2026-03-02T10:30:00+02:00", zulu, zulu},
-		{"08:30", day(2, 8, 30), day(1, 8, 30)},
-		{"23:15", day(1, 23, 15), day(0, 23, 15)},
-		{"18:00", day(2, 18, 0), day(1, 18, 0)},
-		{"2h", now.Add(2 * time.Hour), now.Add(-2 * time.Hour)},
-		{"+90m", now.Add(90 * time.Minute), now.Add(-90 * time.Minute)},
-		{"0s", now, now},
-	} {
-		if got, err := ahead(c.text, now); err != nil || !got.Equal(c.ahead) {
-			t.Errorf("ahead(%q) = %v, %v, want %v", c.text, got, err, c.ahead)
-		}
-		if got, err := past(c.text, now); err != nil || !got.Equal(c.past) {
-			t.Errorf("past(%q) = %v, %v, want %v", c.text, got, err, c.past)
-		}
-	}
-	for _, bad := range []string{"", "noon", "24:00", "8", "-2h", "2026-03-02", "08:30:00"} {
-		if got, err := ahead(bad, now); err == nil {
-			t.Errorf("ahead(%q) = %v, want an error", bad, got)
-		}
-	}
-}
-
 func TestWhen(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 3, 1, 18, 0, 0, 0, time.Local)
+	zone := location(t, "Europe/Berlin")
+	now := time.Date(2026, 3, 1, 18, 0, 0, 0, zone)
 	for at, want := range map[time.Time]string{
-		now.Add(-3 * time.Minute): "3m ago (17:57:00)",
-		now.Add(14 * time.Hour):   "in 14h (2026-03-02 08:00:00)",
+		now.Add(-3 * time.Minute):                       "3m ago (17:57:00 CET)",
+		now.Add(14 * time.Hour).UTC():                   "in 14h (2026-03-02 08:00:00 CET)",
+		time.Date(2026, 3, 29, 3, 30, 0, 0, zone):       "in 27d (2026-03-29 03:30:00 CEST)",
+		now.In(location(t, "Asia/Tokyo")):               "0s ago (18:00:00 CET)",
+		now.Add(time.Minute).In(location(t, "Etc/UTC")): "in 1m (18:01:00 CET)",
 	} {
 		if got := when(at, now); got != want {
 			t.Errorf("when = %q, want %q", got, want)
+		}
+	}
+	if got := clock(now, now.In(location(t, "America/Sao_Paulo"))); got != "14:00:00 -03" {
+		t.Errorf("in a zone without a name it is %q", got)
+	}
+	if got := dayAndClock(now.Add(14*time.Hour), now); got != "tomorrow, 2026-03-02 08:00:00 CET" {
+		t.Errorf("tomorrow is %q", got)
+	}
+}
+
+func TestDurationFlag(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"1d12h": "36h", "1d": "24h", "90s": "1m30s", "2h30m": "2h30m", "0": "0", "10m": "10m", "1h0m10s": "1h0m10s", "1ms": "1ms"} {
+		var d time.Duration
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		durationVar(f, &d, "for", time.Hour, "")
+		if err := f.Set("for", text); err != nil || f.Lookup("for").Value.String() != want {
+			t.Errorf("%s is %s (%v), want %s", text, f.Lookup("for").Value, err, want)
 		}
 	}
 }
