@@ -41,7 +41,11 @@ func (t *tool) checkCommand() *cobra.Command {
 is as it was written, and whether they agree. It changes nothing. A process of
 its own does the reading, with limits of memory and time, since a damaged page
 can kill who reads it. The exit status is 1 if anything is damaged, and 3 if
-another process has the database open: its pages change while they are read.`,
+another process has the database open: its pages change while they are read.
+
+If the reading process is killed, runs out of memory or takes too long, nothing
+is known about the database: the message says why, and what to do. The exit
+status is then 1 as well.`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error { return t.check(c.Context()) },
 	}

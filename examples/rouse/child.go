@@ -46,6 +46,7 @@ type line struct {
 // known are the errors of a job that matter to whoever asked for it.
 var known = map[string]error{
 	"foreign": bolt.ErrForeign, "newer": bolt.ErrNewer, "locked": bolt.ErrLocked, "corrupt": store.ErrCorrupt, "full": store.ErrFull,
+	"unfinished": bolt.ErrInconclusive,
 }
 
 // jobError is an error of the child's.
@@ -84,7 +85,7 @@ func (t *tool) byChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
 	if err != nil {
 		return bolt.Done{}, err
 	}
-	_, limit := t.room(info.Size())
+	memory, limit := t.room(info.Size())
 	limited, stop := context.WithTimeout(ctx, limit)
 	defer stop()
 	child := t.child(limited, childCommand, string(text))
@@ -95,7 +96,7 @@ func (t *tool) byChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
 		err = child.Start()
 	}
 	if err != nil {
-		return bolt.Done{}, fmt.Errorf("starting a process to read %s: %w", j.Path, err)
+		return bolt.Done{}, unfinished(j, fmt.Sprintf("its process could not be started (%v): run it again", err))
 	}
 	end := t.hear(out)
 	err = child.Wait()
@@ -108,18 +109,52 @@ func (t *tool) byChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
 	case end != nil && end.Error != "":
 		return bolt.Done{}, end.failure(j)
 	case limited.Err() != nil:
-		return died(j, fmt.Sprintf("it did not end in %s", limit))
+		return bolt.Done{}, unfinished(j, fmt.Sprintf("its time was up after %s: run it again when the disk is less busy", limit))
+	case crashed(complaint.String()):
+		return died(j, fmt.Sprintf("%v%s", err, firstLine(complaint.String())))
+	case strings.Contains(complaint.String(), "out of memory"), strings.Contains(complaint.String(), "cannot allocate memory"):
+		return bolt.Done{}, unfinished(j, fmt.Sprintf("it ran out of memory (limit %d MiB): free memory and run it again", memory>>20))
+	case err == nil:
+		return bolt.Done{}, unfinished(j, "its process ended without a result: run it again")
+	case child.ProcessState != nil && !child.ProcessState.Exited():
+		return bolt.Done{}, unfinished(j, fmt.Sprintf("its process was ended from outside (%v), perhaps for want of memory: free memory and run it again", err))
 	}
-	return died(j, fmt.Sprintf("%v%s", err, firstLine(complaint.String())))
+	return bolt.Done{}, unfinished(j, fmt.Sprintf("its process ended without a result (%v%s): run it again", err, firstLine(complaint.String())))
 }
 
-// died is what came of a job that killed the child: a file that does so is
-// damaged, and a way to mend it has failed.
+// crashes begin the lines by which a Go program reports that it cannot go on
+// because of what it read. A process that is killed, or that gets no memory or no
+// thread, does not write them.
+var crashes = []string{"fatal error: fault", "fatal error: stack overflow", "panic: "}
+
+// crashed reports whether a child's standard error says that the file made it crash.
+func crashed(complaint string) bool {
+	for text := range strings.Lines(complaint) {
+		for _, begin := range crashes {
+			if strings.HasPrefix(text, begin) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// unfinished is the error of a job that says nothing about the file.
+func unfinished(j bolt.Job, why string) error {
+	text := fmt.Sprintf("the check of %s did not finish, and the file may be sound: %s", j.Path, why)
+	if j.Method != "" {
+		text = fmt.Sprintf("the repair (%s) of %s did not finish, and nothing was changed: %s", j.Method, j.Path, why)
+	}
+	return &jobError{text: text, is: []error{bolt.ErrInconclusive}}
+}
+
+// died is the result of a job whose child reported a crash. A file that crashes its
+// reader is damaged; a repair that crashes has failed.
 func died(j bolt.Job, how string) (bolt.Done, error) {
 	if j.Method != "" {
-		return bolt.Done{}, &jobError{text: "the process that tried died of it: " + how, is: []error{store.ErrCorrupt}}
+		return bolt.Done{}, &jobError{text: "the process that tried crashed: " + how, is: []error{store.ErrCorrupt}}
 	}
-	p := &bolt.CorruptError{Path: j.Path, Detail: "the check died of it: " + how}
+	p := &bolt.CorruptError{Path: j.Path, Detail: "reading it crashed the check: " + how}
 	return bolt.Done{Report: bolt.Report{Problems: []*bolt.CorruptError{p}}}, nil
 }
 
@@ -185,7 +220,7 @@ func (t *tool) childCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			j, err := t.prepare(args[0])
 			if err != nil {
-				t.screen.record(failed(err)) // a child that ends without a word speaks against the file
+				t.screen.record(failed(fmt.Errorf("%w: %w", bolt.ErrInconclusive, err)))
 				return nil
 			}
 			t.do(c.Context(), j)
@@ -224,6 +259,9 @@ func (t *tool) do(ctx context.Context, j bolt.Job) {
 		}
 	})
 	end := line{Done: &d}
+	if ctx.Err() != nil && err != nil {
+		err = unfinished(j, "its process was asked to end: run it again")
+	}
 	if err != nil {
 		end = failed(err)
 	}

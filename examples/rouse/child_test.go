@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -12,10 +13,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rouse-dev/rouse/store/bolt"
 )
 
-// TestCheckDies: whatever becomes of the process that reads a damaged file, the
-// tool lives, says so and calls the file damaged.
+// TestCheckDies ends the process that reads a sound file in every way. Only a crash
+// that the process itself reports is damage; after every other end the tool says that
+// nothing is known, why, and what to do. It lives, and leaves the file as it is.
 func TestCheckDies(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -29,13 +33,21 @@ func TestCheckDies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ name, script, want string }{
-		{"killed", "kill -9 $$", "the check died of it: signal: killed"},
-		{"a fatal error", "echo 'fatal error: fault' >&2; echo stack >&2; exit 2", "the check died of it: exit status 2: fatal error: fault"},
-		{"says nothing", "exit 0", "the check died of it: "},
-		{"half a line", `printf '{"done":{"Report":{"Opera'; kill -9 $$`, "the check died of it: signal: killed"},
-		{"hangs", "exec sleep 100", "the check died of it: it did not end in 300ms"},
-		{"talks and hangs", `while :; do echo '{"what":"pages","count":1,"of":2}'; done`, "the check died of it: it did not end in 300ms"},
+	for _, c := range []struct {
+		name, script, want string
+		damage             bool
+	}{
+		{"a fatal error", "echo 'fatal error: fault' >&2; echo stack >&2; exit 2", "reading it crashed the check: exit status 2: fatal error: fault", true},
+		{"a fault", "echo 'unexpected fault address 0x1' >&2; echo 'fatal error: fault' >&2; exit 2", "reading it crashed the check: exit status 2: unexpected fault address 0x1", true},
+		{"a panic", "echo 'panic: page 3 is bad' >&2; exit 2", "reading it crashed the check: exit status 2: panic: page 3 is bad", true},
+		{"killed", "kill -9 $$", "ended from outside (signal: killed), perhaps for want of memory: free memory and run it again", false},
+		{"terminated", "kill $$; sleep 1", "ended from outside (signal: terminated)", false},
+		{"half a line", `printf '{"done":{"Report":{"Opera'; kill -9 $$`, "ended from outside (signal: killed)", false},
+		{"says nothing", "exit 0", "ended without a result: run it again", false},
+		{"fails", "echo 'no thread' >&2; exit 2", "ended without a result (exit status 2: no thread): run it again", false},
+		{"no memory", "echo 'fatal error: runtime: out of memory' >&2; exit 2", "ran out of memory (limit 1024 MiB): free memory and run it again", false},
+		{"hangs", "exec sleep 100", "time was up after 300ms: run it again when the disk is less busy", false},
+		{"talks and hangs", `while :; do echo '{"what":"pages","count":1,"of":2}'; done`, "time was up after 300ms", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -53,22 +65,97 @@ func TestCheckDies(t *testing.T) {
 				t.Fatal(err)
 			}
 			began := time.Now()
-			if got := tool.execute(t.Context(), []string{"--db", path, "check", "--json"}); got != 1 || !strings.Contains(out.String(), c.want) {
-				t.Errorf("check: exit status %d, %s%s, want %q", got, &out, &errOut, c.want)
+			for _, args := range [][]string{{"check", "--json"}, {"check"}, {"repair"}} {
+				out.Reset()
+				errOut.Reset()
+				got := tool.execute(t.Context(), append([]string{"--db", path}, args...))
+				text := out.String() + errOut.String()
+				if got != 1 {
+					t.Errorf("%q: exit status %d, want 1: %s", args, got, text)
+				}
+				if says := strings.Contains(text, "damaged") || strings.Contains(text, "mended"); says != c.damage {
+					t.Errorf("%q says damaged: %t, want %t: %s", args, says, c.damage, text)
+				}
+				if args[0] == "repair" && c.damage {
+					if !strings.Contains(text, "cannot be mended") || !strings.Contains(text, "tried crashed") {
+						t.Errorf("repair says %s", text)
+					}
+				} else if !strings.Contains(text, c.want) {
+					t.Errorf("%q says %s, want %q", args, text, c.want)
+				}
+				if !c.damage && !strings.Contains(text, path+" did not finish, and the file may be sound") {
+					t.Errorf("%q does not say that the file may be sound: %s", args, text)
+				}
 			}
 			if took := time.Since(began); took > 10*time.Second {
-				t.Errorf("check took %v", took)
-			}
-			out.Reset()
-			errOut.Reset()
-			got := tool.execute(t.Context(), []string{"--db", path, "repair"})
-			if got != 1 || !strings.Contains(errOut.String(), "cannot be mended") || !strings.Contains(errOut.String(), "died of it") {
-				t.Errorf("repair: exit status %d, %s%s", got, &out, &errOut)
+				t.Errorf("the commands took %v", took)
 			}
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 				t.Errorf("the file was altered, or is gone: %v", err)
 			}
 		})
+	}
+}
+
+// TestRepairStopsWithTheRebuild ends the process that rebuilds a damaged file. The
+// next method may lose what the rebuild would have kept, so none is tried.
+func TestRepairStopsWithTheRebuild(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1", "--reason", "to be damaged"}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	file, err := os.ReadFile(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.ReplaceAll(file, []byte("to be damaged"), []byte("is damaged..."))
+	if err := os.WriteFile(db, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		end  func(ctx context.Context, args []string) *exec.Cmd // starts the process of the rebuild
+		want string
+	}{
+		{"not started", func(context.Context, []string) *exec.Cmd { return exec.Command(filepath.Join(db, "none")) }, "could not be started"},
+		{"no job", func(ctx context.Context, args []string) *exec.Cmd { return self(ctx, args[0], "{") }, "unexpected end of JSON input"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			tool := newTool(&out, &out)
+			tool.child = func(ctx context.Context, args ...string) *exec.Cmd {
+				if strings.Contains(args[1], `"Method":"rebuild"`) {
+					return c.end(ctx, args)
+				}
+				return self(ctx, args...)
+			}
+			got := tool.execute(t.Context(), []string{"--db", db, "repair"})
+			if text := out.String(); got != 1 || !strings.Contains(text, c.want) || strings.Contains(text, "mended") {
+				t.Errorf("exit status %d: %s", got, text)
+			}
+			if after, err := os.ReadFile(db); err != nil || !bytes.Equal(after, damaged) {
+				t.Errorf("the file was altered: %v", err)
+			}
+		})
+	}
+}
+
+// TestJobIsStopped: a child that is asked to end says that its job did not finish.
+func TestJobIsStopped(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "rouse.db")
+	if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1"}, io.Discard, io.Discard); got != 0 {
+		t.Fatalf("exit status %d", got)
+	}
+	var out bytes.Buffer
+	tool := newTool(&out, io.Discard)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	tool.do(ctx, bolt.Job{Path: db})
+	end := tool.hear(&out)
+	if end == nil || end.Done != nil || !errors.Is(end.failure(bolt.Job{Path: db}), bolt.ErrInconclusive) {
+		t.Errorf("it says %+v", end)
 	}
 }
 
@@ -140,7 +227,7 @@ func TestCheckNotBegun(t *testing.T) {
 				}
 				got := tool.execute(t.Context(), []string{"--db", db, command})
 				if text := out.String(); got != 1 || !strings.Contains(text, c.want) || strings.Contains(text, "damaged") ||
-					strings.Contains(text, "died of it") || strings.Contains(text, "move the file aside") {
+					strings.Contains(text, "crashed") || strings.Contains(text, "move the file aside") {
 					t.Errorf("%s: exit status %d: %s", command, got, text)
 				}
 				_ = os.Rename(db+".gone", db)

@@ -23,6 +23,10 @@ var (
 	// ErrNetworkFS: the file is on a file system whose locks and syncs cannot
 	// be relied on. Config.AllowNetworkFS lifts the check.
 	ErrNetworkFS = errors.New("bolt: database is on a network file system")
+	// ErrInconclusive: a Job did not finish, for a reason outside of the file: its
+	// process was killed, or its time was up. The file may be sound. A JobFunc
+	// returns it; Verify and Repair pass it on, and Repair changes nothing then.
+	ErrInconclusive = errors.New("bolt: the examination did not finish")
 )
 
 // LockedError says who holds a database. errors.Is(err, ErrLocked) is true of

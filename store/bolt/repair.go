@@ -112,7 +112,9 @@ type RepairConfig struct {
 // It holds the lock meanwhile. It needs as much memory as the file has bytes, and
 // as much room on the disk, or twice where a method has to be followed by another:
 // store.ErrFull says that there is none. The errors are those of Open and of
-// Verify, and a *CorruptError if no method gives a sound file.
+// Verify, and a *CorruptError if no method gives a sound file. If a job does not
+// finish (ErrInconclusive) Repair changes nothing, and tries no other method: the
+// next one may lose more.
 func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) {
 	path, err := realPath(path)
 	if err != nil {
@@ -143,7 +145,8 @@ func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) 
 		case ctx.Err() != nil: // though this copy may be sound
 			_ = os.Remove(a.copy)
 			return out, cmp.Or(err, ctx.Err())
-		case errors.Is(err, ErrNewer), errors.Is(err, store.ErrFull): // with room it may be mended, or with less lost
+		case errors.Is(err, ErrNewer), errors.Is(err, store.ErrFull), errors.Is(err, ErrInconclusive):
+			// With room or time this method may repair the file; the next may lose more.
 			return out, err
 		case err != nil:
 			out.Failed = append(out.Failed, fmt.Sprintf("%s: %v", how, err))

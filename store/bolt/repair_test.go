@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -297,5 +298,34 @@ func TestRepairByAnother(t *testing.T) {
 	}
 	if _, err := Verify(t.Context(), path, VerifyConfig{Do: func(context.Context, Job) (Done, error) { return Done{}, dies }}); !errors.Is(err, dies) {
 		t.Errorf("Verify: %v", err)
+	}
+}
+
+// TestRepairInconclusive: after a job that did not finish, Repair changes nothing and
+// tries no method that may lose more.
+func TestRepairInconclusive(t *testing.T) {
+	t.Parallel()
+	data, _ := sample(t, 50)
+	clear(data[:os.Getpagesize()])
+	for _, at := range []Method{"", Rebuild, StepBack, Salvage} {
+		path := writeTemp(t, data)
+		var tried []Method
+		_, err := Repair(t.Context(), path, RepairConfig{Do: func(ctx context.Context, j Job) (Done, error) {
+			tried = append(tried, j.Method)
+			if j.Method == at {
+				return Done{}, fmt.Errorf("%w: killed", ErrInconclusive)
+			}
+			return j.Do(ctx, nil)
+		}})
+		var damaged *CorruptError
+		if !errors.Is(err, ErrInconclusive) || errors.As(err, &damaged) || tried[len(tried)-1] != at {
+			t.Errorf("%q: %v, after %q", at, err, tried)
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, data) {
+			t.Errorf("%q: the file was altered: %v", at, err)
+		}
+		if left, _ := filepath.Glob(path + ".*[0-9]"); len(left) > 0 {
+			t.Errorf("%q: left behind: %q", at, left)
+		}
 	}
 }

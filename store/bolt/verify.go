@@ -49,7 +49,9 @@ func (j Job) Do(ctx context.Context, tell Progress) (Done, error) {
 	return Done{Report: r}, err
 }
 
-// JobFunc has a job done somewhere. What it returns is as Job.Do returns it.
+// JobFunc has a job done somewhere. What it returns is as Job.Do returns it. If the
+// job did not finish, for a reason outside of the file, the error wraps
+// ErrInconclusive.
 type JobFunc func(ctx context.Context, j Job) (Done, error)
 
 // VerifyConfig says how to verify. The zero value works.
@@ -68,7 +70,8 @@ type VerifyConfig struct {
 // *LockedError; Store.Check checks an open store's records).
 //
 // What is damaged is in the report; the error is why it could not be examined:
-// fs.ErrNotExist, ErrForeign, ErrNewer, a *LockedError, or what c.Do returned.
+// fs.ErrNotExist, ErrForeign, ErrNewer, a *LockedError, or what c.Do returned:
+// ErrInconclusive, if the job did not finish.
 func Verify(ctx context.Context, path string, c VerifyConfig) (Report, error) {
 	path, unlock, err := hold(path, c.LockTimeout, false)
 	if err != nil {
