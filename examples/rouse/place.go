@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -24,7 +25,7 @@ type database struct {
 }
 
 func (d *database) flags(f *pflag.FlagSet) {
-	f.StringVar(&d.path, "db", "", "database `FILE` (default $ROUSE_DB, else rouse.db in your state folder)")
+	f.StringVar(&d.path, "db", "", "database `FILE` (default $ROUSE_DB, else rouse.db in the service's or your state folder)")
 }
 
 func (d *database) check(f *pflag.FlagSet) error {
@@ -34,12 +35,23 @@ func (d *database) check(f *pflag.FlagSet) error {
 	return nil
 }
 
+// isURL reports whether a path begins like a URL: a scheme of two letters or more
+// (one letter is a drive on Windows), a colon and a slash.
+func isURL(path string) bool {
+	scheme, _, ok := strings.Cut(path, ":/")
+	return ok && len(scheme) > 1 && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "" && scheme[0] > '9'
+}
+
 // chosen is the file that the user named, or "".
-func (d *database) chosen() string {
-	if d.path != "" {
-		return d.path
+func (d *database) chosen() (string, error) {
+	name, path := "--db", d.path
+	if path == "" {
+		name, path = "ROUSE_DB", os.Getenv("ROUSE_DB")
 	}
-	return os.Getenv("ROUSE_DB")
+	if isURL(path) {
+		return "", usagef("%s %q is a URL, and the database is a file: give a path (./%s, if that is its name)", name, path, path)
+	}
+	return path, nil
 }
 
 // errStranded: a database that is there already is on a network file system. It is
@@ -49,10 +61,14 @@ var errStranded = errors.New("this database cannot be used where it is")
 // open opens the database, or makes it, and returns its path; note tells the
 // user where it is if that may surprise.
 func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
-	if path := d.chosen(); path != "" {
+	path, err := d.chosen()
+	if err != nil {
+		return nil, "", err
+	}
+	if path != "" {
 		return d.openAt(path, c, note)
 	}
-	path, err := statePath()
+	path, err = statePath()
 	if err != nil {
 		return nil, "", err
 	}
@@ -79,9 +95,11 @@ func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, 
 // find is the file of a database that is there, for who reads it without
 // opening it.
 func (d *database) find() (string, error) {
-	path := d.chosen()
+	path, err := d.chosen()
+	if err != nil {
+		return "", err
+	}
 	if path == "" {
-		var err error
 		if path, err = statePath(); err != nil {
 			return "", err
 		}
@@ -90,7 +108,7 @@ func (d *database) find() (string, error) {
 			return local, makePrivate(folder) // as open has it
 		}
 	}
-	path, err := filepath.Abs(path)
+	path, err = filepath.Abs(path)
 	if err == nil && !exists(path) {
 		err = noDatabase(path)
 	}
@@ -119,29 +137,53 @@ func (d *database) openAt(path string, c bolt.Config, note func(string, ...any))
 	return s, path, err
 }
 
-// statePath is the default database of this user.
+// statePath is the default database: of the service, if systemd runs this program
+// with a state folder, else of this user. One that is there already is taken before
+// one that is not, so that an operation that was acknowledged is not passed over.
 func statePath() (string, error) {
-	var folder string
+	var all []string
+	unset := "none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is an absolute path"
 	switch runtime.GOOS {
 	case "windows":
-		folder = os.Getenv("LocalAppData")
+		unset = "LocalAppData is not set"
 	case "darwin":
-		if home, err := os.UserHomeDir(); err == nil {
-			folder = filepath.Join(home, "Library", "Application Support")
-		}
-	default:
-		folder = os.Getenv("XDG_STATE_HOME")
-		if !filepath.IsAbs(folder) { // the XDG rules: a relative one is ignored
-			folder = ""
-			if home, err := os.UserHomeDir(); err == nil {
-				folder = filepath.Join(home, ".local", "state")
-			}
+		unset = "HOME is not an absolute path"
+	}
+	// systemd sets STATE_DIRECTORY to the unit's StateDirectory=, which may be several.
+	if first, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); runtime.GOOS == "linux" && filepath.IsAbs(first) {
+		all = append(all, filepath.Join(first, "rouse.db"))
+	}
+	if folder := userFolder(); folder != "" {
+		all = append(all, filepath.Join(folder, "rouse", "rouse.db"))
+	}
+	for _, path := range all {
+		if exists(path) {
+			return path, nil
 		}
 	}
-	if folder == "" {
-		return "", usagef("cannot find your state folder: say where the database is with --db or ROUSE_DB")
+	if len(all) == 0 {
+		return "", usagef("cannot find a state folder, since %s: give --db FILE, or set ROUSE_DB", unset)
 	}
-	return filepath.Join(folder, "rouse", "rouse.db"), nil
+	return all[0], nil
+}
+
+// userFolder is this user's folder for state; "" if the environment does not say.
+func userFolder() string {
+	if runtime.GOOS == "windows" {
+		return os.Getenv("LocalAppData")
+	}
+	// The XDG rules: a relative folder is ignored.
+	if folder := os.Getenv("XDG_STATE_HOME"); runtime.GOOS != "darwin" && filepath.IsAbs(folder) {
+		return folder
+	}
+	home, err := os.UserHomeDir()
+	switch {
+	case err != nil, !filepath.IsAbs(home):
+		return ""
+	case runtime.GOOS == "darwin":
+		return filepath.Join(home, "Library", "Application Support")
+	}
+	return filepath.Join(home, ".local", "state")
 }
 
 // privateFolder is this user's place in a folder that is everybody's.

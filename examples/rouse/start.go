@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +49,10 @@ when the time of --for is up. Ctrl-C ends the wait; the request stays.`,
   rouse start lab ws-1 --wait`,
 		Args: words(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if cut := cutText(s.why, maxReason); cut != s.why {
+				t.screen.note("--reason has %d bytes, and at most %d are stored: it was cut", len(s.why), maxReason)
+				s.why = cut
+			}
 			r, err := s.request(c, args, time.Now())
 			if err != nil {
 				return err
@@ -64,7 +69,7 @@ when the time of --for is up. Ctrl-C ends the wait; the request stays.`,
 	durationVar(f, &s.expire, "expire", 24*time.Hour, "give up after this `DURATION` if it could not be sent, counted from when it may be, in place of the settings'")
 	f.StringVar(&s.notBefore, "not-before", "", "earliest `TIME` to send it: "+aheadForms)
 	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE` to find it by; may be repeated")
-	f.StringVar(&s.why, "reason", "", "`TEXT` for people: what it is for")
+	f.StringVar(&s.why, "reason", "", fmt.Sprintf("`TEXT` for people: what it is for; what exceeds %d bytes is cut", maxReason))
 	f.BoolVar(&s.wait, "wait", false, "carry it out now, and wait for its end")
 	durationVar(f, &s.atMost, "for", 0, "with --wait: wait for this `DURATION` at most")
 	return c
@@ -131,14 +136,33 @@ func labels(texts []string) (map[string]string, error) {
 	return out, nil
 }
 
+// What a request may carry for people, in bytes: see engine.Request.
+const (
+	maxReason = 1024
+	maxName   = 128
+)
+
+// cutText returns s, or if it has more than limit bytes as much of it as fits
+// before a "…". It cuts between characters.
+func cutText(s string, limit int) string {
+	const mark = "…"
+	if len(s) <= limit {
+		return s
+	}
+	at := limit - len(mark)
+	for at > 0 && !utf8.RuneStart(s[at]) {
+		at--
+	}
+	return s[:at] + mark
+}
+
 // userName is the user of the system, for the records; "" if it cannot be had.
 func userName() string {
 	u, err := user.Current()
 	if err != nil {
 		return ""
 	}
-	name := clean(u.Username)
-	return name[:min(len(name), 128)]
+	return cutText(clean(u.Username), maxName)
 }
 
 func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error {
