@@ -140,9 +140,9 @@ func advise(err error, command string) string {
 	case errors.Is(err, bolt.ErrReadOnly), errors.Is(err, fs.ErrPermission):
 		return "make the file and its folder writable for you, or choose another with --db or ROUSE_DB"
 	case errors.Is(err, errStranded), errors.Is(err, bolt.ErrNetworkFS) && command == "repair":
-		return "move it to a disk of this machine, and name it with --db or ROUSE_DB; or out of the way, if nothing in it matters any more"
+		return "move it to a disk of this machine, and name it with --db or ROUSE_DB; or out of the way, if nothing in it matters any more; or give --force-fs, if no other machine can open it"
 	case errors.Is(err, bolt.ErrNetworkFS):
-		return "choose a file on a disk of this machine with --db or ROUSE_DB"
+		return "choose a file on a disk of this machine with --db or ROUSE_DB, or give --force-fs, if no other machine can open it"
 	case errors.Is(err, bolt.ErrNewer):
 		return "use the newer version of rouse that wrote it"
 	case errors.As(err, &gap):

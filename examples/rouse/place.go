@@ -20,12 +20,22 @@ type database struct {
 	path     string // of --db
 	mayMake  bool   // the command makes one where there is none
 	adopts   bool   // the command takes over one of another machine
+	forceFS  bool   // of --force-fs
 	local    string // where every user may make a folder that outlives a restart
 	openFile func(path string, c bolt.Config) (*bolt.Store, error)
 }
 
 func (d *database) flags(f *pflag.FlagSet) {
 	f.StringVar(&d.path, "db", "", "database `FILE` (default $ROUSE_DB, else rouse.db in the service's or your state folder)")
+	f.BoolVar(&d.forceFS, "force-fs", false, "use the database on a file system that other machines may write too; if two machines open it at once it is destroyed, acknowledged starts are lost, and sessions may be started twice")
+}
+
+// forced tells what is at stake with --force-fs.
+func (d *database) forced(note func(string, ...any)) bool {
+	if d.forceFS {
+		note("--force-fs: the lock may hold on this machine only; make sure that no other machine opens this database: two at once destroy it, and may start sessions twice")
+	}
+	return d.forceFS
 }
 
 func (d *database) check(f *pflag.FlagSet) error {
@@ -120,6 +130,7 @@ func noDatabase(path string) error {
 }
 
 func (d *database) openAt(path string, c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
+	c.AllowNetworkFS = d.forced(note)
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}

@@ -73,7 +73,7 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 	if err != nil {
 		return err
 	}
-	r, err := bolt.Repair(ctx, path, bolt.RepairConfig{Do: t.byChild, DryRun: dry})
+	r, err := bolt.Repair(ctx, path, bolt.RepairConfig{Do: t.byChild, DryRun: dry, AllowNetworkFS: t.db.forced(t.noteOnce)})
 	if err != nil {
 		return err
 	}

@@ -71,9 +71,12 @@
 //
 // # Caveats
 //
-// The file belongs to one machine: its byte order is the processor's, and locks
-// and syncs of a network file system are not to be relied on, so Open refuses
-// one. Only on Linux can it tell; elsewhere it is up to the host.
+// The file belongs to one machine: its byte order is the processor's. Open refuses
+// a file system that another machine may write too (NFS, SMB, FUSE, Lustre, BeeGFS,
+// GPFS, Ceph, OCFS2, GFS2, AFS, PanFS, 9P, shared folders of virtual machines and
+// others), since its locks may hold on one machine only. It treats a kind that it
+// does not know in the same way, unless a block device of this machine is behind
+// it. Only on Linux can it tell; elsewhere it is up to the host.
 //
 // A file knows the machine that it belongs to, and is held on another, repaired or
 // not: in a cloned image, in a copied home (see store.Held, and [Store.Adopt]). It

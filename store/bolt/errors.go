@@ -20,8 +20,9 @@ var (
 	ErrForeign = errors.New("bolt: not a database of rouse")
 	// ErrReadOnly: the file cannot be written.
 	ErrReadOnly = errors.New("bolt: database cannot be written")
-	// ErrNetworkFS: the file is on a file system whose locks and syncs cannot
-	// be relied on. Config.AllowNetworkFS lifts the check.
+	// ErrNetworkFS: the file is on a file system whose locks or syncs may not
+	// hold, or which is not known and has no disk of this machine behind it.
+	// Config.AllowNetworkFS lifts the check.
 	ErrNetworkFS = errors.New("bolt: database is on a network file system")
 	// ErrInconclusive: a Job did not finish, for a reason outside of the file: its
 	// process was killed, or its time was up. The file may be sound. A JobFunc

@@ -1,43 +1,128 @@
 package bolt
 
 import (
+	"errors"
 	"fmt"
-	"syscall"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
-// networkFS names the file systems whose locks and syncs another host, or a
-// program in between, answers for, by the magic number that statfs gives.
-func networkFS(magic int64) string {
-	switch uint32(magic) { //nolint:gosec // the kernel's numbers have 32 bits
-	case 0x6969:
-		return "NFS"
-	case 0x517b, 0xff534d42, 0xfe534d42:
-		return "SMB"
-	case 0x65735546:
-		return "FUSE"
-	case 0x5346414f:
-		return "AFS"
-	case 0x00c36400:
-		return "Ceph"
-	case 0x01021997:
-		return "9P"
-	case 0x0bd00bd0:
-		return "Lustre"
-	}
-	return ""
+// fileSystem is a kind of file system, by the number that statfs reports.
+type fileSystem struct {
+	magic uint32
+	name  string
+	risk  string // why a lock or a sync may not hold; "": only this machine writes it
 }
 
-// checkFS refuses a folder on a network file system unless that is allowed.
-func checkFS(folder string, allow bool) error {
+// Numbers that golang.org/x/sys/unix does not have. The comment is where they are
+// defined.
+const (
+	acfsMagic   = 0x61636673 // Oracle ACFS: coreutils
+	aufsMagic   = 0x61756673 // aufs: its magic.h
+	beegfsMagic = 0x19830326 // BeeGFS, earlier FhGFS: FhgfsOpsSuper.h
+	gfs2Magic   = 0x01161970 // GFS and GFS2: linux/gfs2_ondisk.h
+	gpfsMagic   = 0x47504653 // IBM Storage Scale: coreutils
+	ibrixMagic  = 0x013111a8 // HPE Ibrix: coreutils
+	lustreMagic = 0x0bd00bd0 // Lustre: lustre_user.h
+	orangeMagic = 0x20030528 // OrangeFS: fs/orangefs
+	panfsMagic  = 0xaad7aaea // PanFS: coreutils
+	prlMagic    = 0x7c7c6673 // Parallels shared folders: coreutils
+	snfsMagic   = 0xbeefdead // Quantum StorNext: coreutils
+	vboxMagic   = 0x786f4256 // VirtualBox shared folders: fs/vboxsf
+	vmhgfsMagic = 0xbacbacbc // VMware shared folders: coreutils
+	vxfsMagic   = 0xa501fcf5 // Veritas: coreutils
+
+	wslMagic   = 0x53464846 // WSL 1: coreutils
+	ubifsMagic = 0x24051905 // flash memory: fs/ubifs
+	zfsMagic   = 0x2fc12fc1 // OpenZFS
+)
+
+const smbRisk = "its locks are of one client only under nobrl, and a file server answers for its syncs"
+
+// fileSystems are the kinds that are known. A kind that is missing is accepted if a
+// disk of this machine is behind it, and else treated as a network file system.
+var fileSystems = []fileSystem{
+	{unix.NFS_SUPER_MAGIC, "NFS", "its locks are of one client only under local_lock and on old kernels, and are lost when the server restarts"},
+	{unix.SMB_SUPER_MAGIC, "SMB", smbRisk},
+	{unix.CIFS_SUPER_MAGIC, "SMB", smbRisk},
+	{unix.SMB2_SUPER_MAGIC, "SMB", smbRisk},
+	{unix.AFS_SUPER_MAGIC, "AFS", "its locks end when the server forgets them, and its files are written when they are closed"},
+	{unix.AFS_FS_MAGIC, "AFS", "its locks are of one client only under flock=local, and end when the server forgets them"},
+	{unix.CODA_SUPER_MAGIC, "Coda", "it works on while the server is away, and merges later"},
+	{unix.NCP_SUPER_MAGIC, "NCP", "a file server answers for its locks and syncs"},
+	{unix.CEPH_SUPER_MAGIC, "Ceph", "other clients write it, and a client that is cut off loses its locks"},
+	{unix.V9FS_MAGIC, "9P", "its locks are of one client only where its server or the mount does not pass them on"},
+	{unix.FUSE_SUPER_MAGIC, "FUSE", "a program answers for its locks and syncs, often for a network file system"},
+	{lustreMagic, "Lustre", "its locks are of one node only under localflock"},
+	{beegfsMagic, "BeeGFS", "its locks are of one node only unless tuneUseGlobalFileLocks is set"},
+	{gpfsMagic, "GPFS", "other nodes write it, and a node that is cut off loses its locks"},
+	{panfsMagic, "PanFS", "other nodes write it, and its locks may be of one node only"},
+	{snfsMagic, "StorNext", "other nodes write it, and its locks may be of one node only"},
+	{ibrixMagic, "Ibrix", "other nodes write it, and its locks may be of one node only"},
+	{orangeMagic, "OrangeFS", "its locks are of one node only"},
+	{unix.OCFS2_SUPER_MAGIC, "OCFS2", "other nodes write the same disk, and its locks are of one node only under localflocks"},
+	{gfs2Magic, "GFS2", "other nodes write the same disk, and its locks are of one node only under localflocks"},
+	{acfsMagic, "ACFS", "other nodes may write the same disk"},
+	{vxfsMagic, "VxFS", "other nodes may write the same disk"},
+	{vboxMagic, "a VirtualBox shared folder", "its locks do not reach the host, which has the same files"},
+	{vmhgfsMagic, "a VMware shared folder", "its locks do not reach the host, which has the same files"},
+	{prlMagic, "a Parallels shared folder", "its locks do not reach the host, which has the same files"},
+	{unix.HOSTFS_SUPER_MAGIC, "hostfs", "its locks do not reach the host, which has the same files"},
+	{unix.ECRYPTFS_SUPER_MAGIC, "eCryptfs", "it does not say which file system is below it"},
+	{aufsMagic, "aufs", "it does not say which file system is below it"},
+
+	{unix.BCACHEFS_SUPER_MAGIC, "bcachefs", ""},
+	{unix.BTRFS_SUPER_MAGIC, "btrfs", ""},
+	{unix.OVERLAYFS_SUPER_MAGIC, "overlayfs", ""}, // it needs more of the folder that is written than a network file system has
+	{unix.RAMFS_MAGIC, "ramfs", ""},
+	{unix.TMPFS_MAGIC, "tmpfs", ""},
+	{ubifsMagic, "UBIFS", ""},
+	{wslMagic, "WSL", ""},
+	{zfsMagic, "ZFS", ""},
+}
+
+// classify returns the file system with that number. onDisk reports whether a
+// block device of this machine is behind it.
+func classify(magic uint32, onDisk bool) fileSystem {
+	for _, f := range fileSystems {
+		if f.magic == magic {
+			return f
+		}
+	}
+	f := fileSystem{magic: magic, name: fmt.Sprintf("unknown kind %#x", magic)}
+	if !onDisk {
+		f.risk = "no disk of this machine is behind it"
+	}
+	return f
+}
+
+// checkFS refuses a database on a file system that another machine may write too,
+// unless that is allowed. It looks at the folder, and at the file if there is one:
+// a container may have mounted that alone.
+func checkFS(path string, allow bool) error {
 	if allow {
 		return nil
 	}
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(folder, &st); err != nil {
-		return fmt.Errorf("bolt: file system of %s: %w", folder, err)
-	}
-	if kind := networkFS(int64(st.Type)); kind != "" { //nolint:unconvert // its type differs by architecture
-		return fmt.Errorf("%w (%s): %s: choose a folder of this machine", ErrNetworkFS, kind, folder)
+	for _, name := range []string{filepath.Dir(path), path} {
+		var at unix.Statfs_t
+		var of unix.Stat_t
+		err := unix.Statfs(name, &at)
+		if err == nil {
+			err = unix.Stat(name, &of)
+		}
+		switch {
+		case errors.Is(err, os.ErrNotExist) && name == path:
+			continue
+		case err != nil:
+			return fmt.Errorf("bolt: file system of %s: %w", name, err)
+		}
+		// A file system without a block device has a device number of major 0.
+		f := classify(uint32(at.Type), unix.Major(uint64(of.Dev)) != 0) //nolint:gosec,unconvert // 32 bits; the types differ by architecture
+		if f.risk != "" {
+			return fmt.Errorf("%w (%s: %s): %s: choose a folder on a disk of this machine", ErrNetworkFS, f.name, f.risk, name)
+		}
 	}
 	return nil
 }

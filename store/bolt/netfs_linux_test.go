@@ -11,15 +11,82 @@ import (
 	"testing"
 )
 
+// TestNetworkFileSystems: each kind has a name, and a reason if it is refused. A
+// kind that is not known is refused unless a disk of this machine is behind it.
 func TestNetworkFileSystems(t *testing.T) {
 	t.Parallel()
-	for magic, want := range map[int64]string{
-		0x6969: "NFS", 0x65735546: "FUSE", -11317950: "SMB", 0x517b: "SMB", 0xfe534d42: "SMB", 0x5346414f: "AFS",
-		0x00c36400: "Ceph", 0x01021997: "9P", 0x0bd00bd0: "Lustre", 0xef53: "", 0x01021994: "",
+	for _, c := range []struct {
+		magic   int64 // as the kernel reports it: on some processors it is signed
+		onDisk  bool
+		name    string
+		refused bool
+	}{
+		{0x6969, false, "NFS", true}, {0x65735546, false, "FUSE", true}, {0x65735546, true, "FUSE", true}, // fuseblk
+		{-11317950, false, "SMB", true}, {0x517b, false, "SMB", true}, {0xfe534d42, false, "SMB", true},
+		{0x5346414f, false, "AFS", true}, {0x6b414653, false, "AFS", true}, {0x73757245, false, "Coda", true},
+		{0x00c36400, false, "Ceph", true}, {0x01021997, false, "9P", true}, {0x0bd00bd0, false, "Lustre", true},
+		{0x47504653, false, "GPFS", true}, {0x19830326, false, "BeeGFS", true}, {0xaad7aaea, false, "PanFS", true},
+		{0x7461636f, true, "OCFS2", true}, {0x01161970, true, "GFS2", true}, {0x20030528, false, "OrangeFS", true},
+		{0x786f4256, false, "a VirtualBox shared folder", true}, {0xbacbacbc, false, "a VMware shared folder", true},
+		{0x77454b41, false, "unknown kind 0x77454b41", true}, {0x77454b41, true, "unknown kind 0x77454b41", false},
+		{0xef53, true, "unknown kind 0xef53", false}, {0x58465342, true, "unknown kind 0x58465342", false},
+		{0x01021994, false, "tmpfs", false}, {0x9123683e, false, "btrfs", false}, {0x2fc12fc1, false, "ZFS", false},
+		{0x794c7630, false, "overlayfs", false},
 	} {
-		if got := networkFS(magic); got != want {
-			t.Errorf("%#x is %q, want %q", magic, got, want)
+		if got := classify(uint32(c.magic), c.onDisk); got.name != c.name || got.risk != "" != c.refused { //nolint:gosec // as checkFS does
+			t.Errorf("%#x is %q (%s), want %q, refused: %t", c.magic, got.name, got.risk, c.name, c.refused)
 		}
+	}
+	seen := map[uint32]bool{}
+	for _, f := range fileSystems {
+		if seen[f.magic] || f.name == "" {
+			t.Errorf("%#x (%s) is there twice, or has no name", f.magic, f.name)
+		}
+		seen[f.magic] = true
+	}
+}
+
+// TestUnknownFileSystemIsRefused: proc stands for a kind that the table does not
+// have, with no disk behind it.
+func TestUnknownFileSystemIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/proc/rouse.db", "/proc/version"} {
+		err := checkFS(path, false)
+		if !errors.Is(err, ErrNetworkFS) || !strings.Contains(err.Error(), "unknown kind 0x9fa0: no disk of this machine is behind it") {
+			t.Errorf("%s: %v, want ErrNetworkFS with the reason", path, err)
+		}
+		if err := checkFS(path, true); err != nil {
+			t.Errorf("%s: forced: %v", path, err)
+		}
+	}
+	for _, path := range []string{filepath.Join(t.TempDir(), "rouse.db"), "/dev/shm/rouse.db"} {
+		if err := checkFS(path, false); err != nil {
+			t.Errorf("a disk of this machine: %v", err)
+		}
+	}
+}
+
+// TestMountedFile: a file that is mounted alone may be on another file system than
+// its folder.
+func TestMountedFile(t *testing.T) {
+	t.Parallel()
+	if !alone(t, ownMounts()) {
+		return
+	}
+	path := filepath.Join(t.TempDir(), "rouse.db")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("/proc/version", path, "", syscall.MS_BIND, ""); err != nil {
+		skipOrFail(t, "cannot mount: "+err.Error())
+	}
+	defer func() {
+		if err := syscall.Unmount(path, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := checkFS(path, false); !errors.Is(err, ErrNetworkFS) || !strings.Contains(err.Error(), path) {
+		t.Errorf("%v, want ErrNetworkFS that names the file", err)
 	}
 }
 

@@ -37,7 +37,7 @@ func Open(path string, c Config) (*Store, error) {
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	if err := checkFS(filepath.Dir(path), c.AllowNetworkFS); err != nil {
+	if err := checkFS(path, c.AllowNetworkFS); err != nil {
 		return nil, err
 	}
 	lock, err := lockFile(path, c.LockTimeout)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -120,7 +119,7 @@ func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) 
 	if err != nil {
 		return Repaired{}, err
 	}
-	if err := checkFS(filepath.Dir(path), c.AllowNetworkFS); err != nil {
+	if err := checkFS(path, c.AllowNetworkFS); err != nil {
 		return Repaired{}, err
 	}
 	path, unlock, err := hold(path, c.LockTimeout, true)

@@ -24,9 +24,11 @@ type Config struct {
 	// LockTimeout is how long Open waits for another process to let go of the
 	// file. Defaults to half a second; negative: it does not wait.
 	LockTimeout time.Duration
-	// AllowNetworkFS opens a file on a network file system all the same. Two
-	// hosts must never open it at once, and locks may not prevent it there.
-	// Defaults to false.
+	// AllowNetworkFS opens a file on a file system that another machine may write
+	// too, and on one that is not known. Its lock may hold on one machine only.
+	// If two machines open the file at once they destroy it, acknowledged starts
+	// are lost, and sessions may be started twice: the host must make sure that
+	// no other machine does. Defaults to false.
 	AllowNetworkFS bool
 	// MaxSize is how large the file may become, in bytes, at least 1 MiB. Starts
 	// are refused with store.ErrFull while what the active operations need to end
