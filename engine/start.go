@@ -161,6 +161,9 @@ func (e *Engine) operation(op *store.Operation, r Request) error {
 		NotBefore: stored(r.NotBefore), ExpiresAt: stored(r.ExpiresAt),
 	}
 	setDefault(&op.ClientToken, string(op.ID))
+	if err := transport.CheckStart(e.transport, transport.StartInput{Ref: op.Ref, ClientToken: op.ClientToken}); err != nil {
+		return err
+	}
 	if !op.NotBefore.After(now) {
 		op.NotBefore = time.Time{} // so that a clock set back does not make it one
 	}

@@ -40,7 +40,8 @@
 //	address   = "10.0.0.255"     # where packets go: the machines' broadcast address
 //	probe     = "ssh"            # required: nothing else tells that a machine runs
 //	boot      = "5m"             # how long a machine may be silent after it was woken
-//	stop      = ["ssh", "{session}", "sudo", "poweroff"]
+//	stop      = ["ssh", "--", "{session}", "sudo", "poweroff"]
+//	id_characters = "#"          # further characters of ids that the stop command gets; see exec
 //	ethers    = "/etc/ethers"    # more machines, a line each: MAC and name
 //
 //	[studio.shelf.machines]
@@ -57,6 +58,7 @@
 //	shell  = false               # true: each command is one text for sh
 //	dir    = "/srv/rouse"        # where they run
 //	env    = { IPMI_USER = "rouse" } # beside rouse's own environment, where secrets are
+//	id_characters = "#"          # in ids and tokens, in addition to letters, digits and . _ - : @ + =
 //	probe  = "ssh"
 //	host   = "{session}.lab"     # what the probe asks; default: the session's id
 //

@@ -29,6 +29,7 @@ func readExec(t *table, p probe.Probe) driver {
 			checkCommand(t, cmd.key, exec.Config{Start: *cmd.argv, Status: *cmd.argv, Shell: c.Shell})
 		}
 	}
+	c.IDCharacters = idCharacters(t)
 	t.required("start", "the command that starts {session}")
 	t.required("status", "the command that says how {session} is")
 	if c.Host != "" {
@@ -58,7 +59,15 @@ func command(t *table, key string, shell bool) []string {
 	return t.texts(key)
 }
 
-var errorsOfExec = regexp.MustCompile(`^exec: (start command|status command|stop command|host): `)
+// idCharacters are the characters that ids of commands may hold in addition to
+// those of words.
+func idCharacters(t *table) string {
+	more := t.text("id_characters")
+	checkCommand(t, "id_characters", exec.Config{Start: []string{"true"}, Status: []string{"true"}, IDCharacters: more})
+	return more
+}
+
+var errorsOfExec = regexp.MustCompile(`^exec: ((start command|status command|stop command|host): )?`)
 
 // checkCommand lets the driver check what of c is not a placeholder.
 func checkCommand(t *table, key string, c exec.Config) {
@@ -77,6 +86,10 @@ func checkVariable(t *table, name string) {
 }
 
 func (d *execDriver) where() string { return strings.Join(d.config.Start, " ") }
+
+func (d *execDriver) checkStart(in transport.StartInput) error {
+	return in.CheckWords(d.config.IDCharacters)
+}
 
 func (d *execDriver) open(_ context.Context, o *opening) transport.Transport {
 	t, err := exec.New(d.config)

@@ -174,6 +174,22 @@ func (s *Settings) Find(studioID string) (Studio, bool) {
 	return found, ok
 }
 
+// CheckStart returns the error with which the studio's transport would refuse in
+// unsent, as transport.CheckStart does, without opening the transport.
+func (s *Settings) CheckStart(in transport.StartInput) error {
+	if one, ok := s.Find(in.StudioID); ok {
+		if c, ok := one.driver.(startChecker); ok {
+			return c.checkStart(in)
+		}
+	}
+	return in.Check()
+}
+
+// startChecker is a driver whose transport is a transport.StartChecker.
+type startChecker interface {
+	checkStart(in transport.StartInput) error
+}
+
 // Engine is an engine's Config as the settings say: Expiry, Budget, Timeout and
 // Lane. The rest is the host's to fill in.
 func (s *Settings) Engine() engine.Config {

@@ -17,6 +17,7 @@ import (
 type wolDriver struct {
 	boot     time.Duration
 	stop     []string
+	more     string            // id_characters
 	shelf    wol.Shelf         // without passwords
 	password map[string]string // the variable that holds it, by session
 	ethers   string            // a file of more machines
@@ -32,6 +33,9 @@ func readWoL(t *table, p probe.Probe) driver {
 	checkMachine(t, "address", wol.Machine{Address: d.common.Address})
 	if d.stop != nil {
 		checkCommand(t, "stop", exec.Config{Start: d.stop, Status: d.stop})
+	}
+	if d.more = idCharacters(t); d.more != "" && d.stop == nil {
+		t.wrong("id_characters", "no command gets the ids: it goes with stop")
 	}
 	for id, m := range t.tables("machines", `a table for each machine, as node-01 = { mac = "52:54:00:12:34:56" }`) {
 		d.readMachine(m, id)
@@ -61,11 +65,19 @@ func (d *wolDriver) readMachine(t *table, id string) {
 			t.wrong("password_env", "want the name of an environment variable that holds the SecureOn password, and no password")
 		}
 	}
-	if err := transport.CheckID("id", id); err != nil {
+	if err := d.checkID(id); err != nil {
 		t.fault(display(t.path...), "%s", messageOf(err))
 	}
 	t.end()
 	d.shelf[id] = m
+}
+
+// checkID checks the id of a machine, which the stop command gets if there is one.
+func (d *wolDriver) checkID(id string) error {
+	if err := transport.CheckID("id", id); err != nil || d.stop == nil {
+		return err
+	}
+	return transport.CheckWord("id", id, d.more)
 }
 
 // checkMachine lets the driver check the one field of m that is set.
@@ -106,7 +118,7 @@ func (d *wolDriver) where() string {
 func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
 	shelf := wol.Shelf{}
 	if d.ethers != "" {
-		if err := readEthers(d.ethers, d.common, shelf); err != nil {
+		if err := d.readEthers(shelf); err != nil {
 			o.wrong("ethers", "%v", err)
 		}
 	}
@@ -121,7 +133,7 @@ func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
 		}
 		shelf[id] = m
 	}
-	t, err := wol.New(wol.Config{Find: shelf.Find, Boot: d.boot, Stop: d.stop})
+	t, err := wol.New(wol.Config{Find: shelf.Find, Boot: d.boot, Stop: d.stop, IDCharacters: d.more})
 	if err != nil {
 		o.wrong("transport", "%s", cutPrefix(err, "wol: "))
 	}
@@ -129,7 +141,8 @@ func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
 }
 
 // readEthers reads a file of "MAC name" lines, as /etc/ethers is.
-func readEthers(path string, common wol.Machine, into wol.Shelf) error {
+func (d *wolDriver) readEthers(into wol.Shelf) error {
+	path := d.ethers
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -142,9 +155,12 @@ func readEthers(path string, common wol.Machine, into wol.Shelf) error {
 		if len(words) == 0 {
 			continue
 		}
-		m := common
+		m := d.common
 		if len(words) != 2 {
 			return fmt.Errorf("%s:%d: want a MAC address and a name", path, n)
+		}
+		if err := d.checkID(words[1]); err != nil {
+			return fmt.Errorf("%s:%d: %s", path, n, messageOf(err))
 		}
 		m.MAC = words[0]
 		if err := m.Check(); err != nil {

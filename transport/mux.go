@@ -79,6 +79,16 @@ func (m *Mux) Get(ctx context.Context, ref Ref) (Session, error) {
 	return t.Get(ctx, ref)
 }
 
+// CheckStart is [CheckStart] of the studio's transport. A studio without a
+// transport is not its concern: Start reports that.
+func (m *Mux) CheckStart(in StartInput) error {
+	t, err := m.route(in.StudioID)
+	if err != nil {
+		return in.Check()
+	}
+	return CheckStart(t, in)
+}
+
 // List lists by the studio's transport; if that cannot list, the error is
 // errors.ErrUnsupported too.
 func (m *Mux) List(ctx context.Context, in ListInput) (ListOutput, error) {

@@ -13,6 +13,10 @@ const (
 	MaxToken = 64  // characters of a client token: the seed's constraint
 )
 
+// WordCharacters are what ids and client tokens may hold, in addition to letters
+// and digits, where they become words of a command: see [CheckWord].
+const WordCharacters = "._-:@+="
+
 // Ref names a session: the studio it belongs to, and its id there.
 type Ref struct{ StudioID, SessionID string }
 
@@ -51,6 +55,50 @@ func CheckID(what, id string) error {
 		}
 	}
 	return nil
+}
+
+// CheckWord returns an *Error of kind Invalid if id, a valid id or client token,
+// may not become a word of a command: it holds a character other than letters,
+// digits, the characters of [WordCharacters] and those of more, or it begins with
+// "-". what names id in the message.
+//
+// Without more, such a word is one word to any POSIX shell, however often it is
+// read again, and no program takes it for an option.
+func CheckWord(what, id, more string) error {
+	if strings.HasPrefix(id, "-") {
+		return invalid("%s %.80q begins with \"-\": the command would take it for an option", what, id)
+	}
+	for i, c := range id {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && !strings.ContainsRune(WordCharacters+more, c) {
+			return invalid("%s %.80q: character %q at byte %d is not allowed in a command (letters, digits and %s; the setting id_characters allows more)",
+				what, id, c, i, WordCharacters+more)
+		}
+	}
+	return nil
+}
+
+// CheckWords is [StartInput.Check], and then [CheckWord] for the studio's id, the
+// session's id and the token.
+func (in StartInput) CheckWords(more string) error {
+	if err := in.Check(); err != nil {
+		return err
+	}
+	if err := in.Ref.CheckWords(more); err != nil {
+		return err
+	}
+	return CheckWord("client token", in.ClientToken, more)
+}
+
+// CheckWords is [Ref.Check], and then [CheckWord] for both parts.
+func (r Ref) CheckWords(more string) error {
+	if err := r.Check(); err != nil {
+		return err
+	}
+	if err := CheckWord("studio id", r.StudioID, more); err != nil {
+		return err
+	}
+	return CheckWord("session id", r.SessionID, more)
 }
 
 // CheckToken returns an *Error of kind Invalid if token cannot be a client

@@ -27,6 +27,23 @@ type Transport interface {
 // gives the same answer for one Ref at all times.
 type Describer interface{ Traits(ref Ref) Traits }
 
+// StartChecker is a transport that refuses some refs or tokens which
+// [StartInput.Check] allows: one that runs commands, for example.
+type StartChecker interface {
+	// CheckStart returns the *Error of kind Invalid with which Start would refuse
+	// in before it sends anything, or nil. It does no I/O.
+	CheckStart(in StartInput) error
+}
+
+// CheckStart returns the error with which t would refuse in unsent. For a
+// transport that is no [StartChecker] that is [StartInput.Check].
+func CheckStart(t Transport, in StartInput) error {
+	if c, ok := t.(StartChecker); ok {
+		return c.CheckStart(in)
+	}
+	return in.Check()
+}
+
 // BatchGetter looks at many sessions in one call.
 type BatchGetter interface {
 	// BatchGet returns one Result for each ref, in the order of refs; a session

@@ -135,6 +135,9 @@ func (l lanes) Traits(ref transport.Ref) transport.Traits {
 	return transport.Traits{Lane: one.Lane}
 }
 
+// CheckStart refuses what the studio's transport would refuse unsent.
+func (l lanes) CheckStart(in transport.StartInput) error { return l.settings.CheckStart(in) }
+
 // serves returns an error if a studio is served by nothing.
 func (p *provider) serves(studioID string) error {
 	if _, ok := p.settings.Find(studioID); ok {

@@ -3,6 +3,7 @@ package exec
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/probe"
@@ -12,7 +13,7 @@ import (
 //
 // A command is a program and its arguments. In the arguments, {studio},
 // {session} and {token} stand for the ids of the call; each argument stays one
-// argument whatever they hold. The program is found as this process finds it, by
+// argument. The program is found as this process finds it, by
 // its own PATH and not by one of Env.
 type Config struct {
 	// Start starts a session, Status says how it is, and Stop stops it. Without
@@ -28,6 +29,11 @@ type Config struct {
 	// Env is "NAME=value", in addition to what this process had when New was
 	// called; of two values of one name, Env's counts.
 	Env []string
+	// IDCharacters are characters that ids and client tokens may hold in addition
+	// to letters, digits and transport.WordCharacters. Add only what is plain text
+	// to each program and shell that a command passes an id on to, on this machine
+	// and on others. Defaults to "": none.
+	IDCharacters string
 	// Repeat is what a second Start of one session does. Defaults to
 	// transport.Never: an operation whose start has an unknown outcome is then
 	// not sent again unless a look shows for certain that nothing happened. Say
@@ -62,6 +68,9 @@ func (c Config) validate() error {
 		if name, _ := splitEnv(pair); name == "" {
 			return errors.New(`exec: an element of the environment is not "NAME=value"`) // its text may be a secret
 		}
+	}
+	if i := strings.IndexFunc(c.IDCharacters, func(r rune) bool { return r <= ' ' || r >= 0x7f }); i >= 0 {
+		return fmt.Errorf("exec: id characters %q: byte %d is not printable ASCII, and no id may hold it", c.IDCharacters, i)
 	}
 	if c.Repeat > transport.ByState {
 		return fmt.Errorf("exec: repeat %d is none of Never, ByToken, ByState", c.Repeat)

@@ -13,13 +13,29 @@
 //	})
 //
 // A command is a program and its arguments, and no shell comes between: an id
-// stays one argument, whatever characters it has. With [Config].Shell a command is
-// one text for sh, which finds the ids in its environment, and never in its text:
+// stays one argument. With [Config].Shell a command is one text for sh, which finds
+// the ids in its environment, and never in its text:
 //
-//	exec.Config{Shell: true, Status: []string{`ssh "$ROUSE_SESSION" true || exit 3`}, …}
+//	exec.Config{Shell: true, Status: []string{`case $(ssh -- hv1 virsh domstate "$ROUSE_SESSION") in
+//	  running) ;; "shut off") exit 3 ;; *) exit 1 ;; esac`}, …}
 //
 // Every command has ROUSE_STUDIO, ROUSE_SESSION and ROUSE_CLIENT_TOKEN in its
 // environment, and an empty standard input.
+//
+// # Ids
+//
+// Whoever may ask for a start chooses the ids and the client token. A program may
+// take a word that begins with "-" for an option: ssh runs the command of
+// -oProxyCommand on this machine. A program may pass its arguments to another
+// shell: ssh joins them into one text, which the far machine's shell reads again.
+// So ids and tokens are letters, digits and . _ - : @ + = alone, and begin with no
+// "-". Anything else is refused as Invalid before a command is run, and by the
+// engine before it is queued.
+//
+// [Config].IDCharacters, the setting id_characters, allows more characters. Allow
+// only what is plain text to every program and shell that an id is passed to.
+// A "-" at the beginning is refused in any case. Write "--" before an id where the
+// tool knows it: it protects the script where it is called by hand.
 //
 // # Ten lines each
 //
@@ -100,9 +116,13 @@
 //
 // # Guarantees
 //
-//  1. Start runs one command, once. Ids and tokens are checked before, and an id
-//     that would turn an argument into an option is refused: it cannot change
-//     what is run.
+//  1. Start runs one command, once. No id and no token changes which program it
+//     runs or how many arguments the program gets, and none is an option of it.
+//     Without IDCharacters that holds beyond the first process as well: any POSIX
+//     shell, here or on a far machine, that reads an id again, quoted or not, reads
+//     one word. What a tool reads into a word is the command's to prevent: ssh takes
+//     user@host, rsync host:path, env NAME=value, and zsh expands a word that begins
+//     with "=".
 //  2. An outcome is claimed to be known only if the command ended by itself, with an exit
 //     status or a line of the tables above. A command that was killed, by its
 //     context or by anybody, leaves it unknown.

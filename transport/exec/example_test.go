@@ -20,7 +20,7 @@ func Example() {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	t, err := exec.New(exec.Config{
-		Start:  []string{`touch "$ROUSE_SESSION"`},
+		Start:  []string{`touch -- "$ROUSE_SESSION"`},
 		Status: []string{`test -e "$ROUSE_SESSION" || exit 3`},
 		Shell:  true,
 		Dir:    dir,

@@ -175,14 +175,18 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestIDsStayArguments: no character of an id reaches a shell.
+// anyCharacter allows every id that is valid elsewhere, but for a leading "-".
+const anyCharacter = `!"#$%&'()*,/;<>?[\]^` + "`{|}~"
+
+// TestIDsStayArguments: no character of an id reaches the first shell, even where
+// Config.IDCharacters allows it.
 func TestIDsStayArguments(t *testing.T) {
 	t.Parallel()
 	const print = `printf '{"statusMessage": "%s"}\n' "$ROUSE_STUDIO|$ROUSE_SESSION|$1"`
 	for _, id := range []string{"$(id)", "`id`", ";id", "a'b", "a&&b", "*", "~", "$ROUSE_STUDIO", "{studio}", "{token}", "%s", "a|b", "#x"} {
 		hostile := transport.Ref{StudioID: "lab", SessionID: id}
 		argv := []string{"sh", "-c", print, "sh", "{session}"}
-		e, err := exec.New(exec.Config{Start: argv, Status: argv})
+		e, err := exec.New(exec.Config{Start: argv, Status: argv, IDCharacters: anyCharacter})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +194,10 @@ func TestIDsStayArguments(t *testing.T) {
 		if want := "lab|" + id + "|" + id; err != nil || got.StatusMessage != want {
 			t.Errorf("argv: %q, %v, want %q", got.StatusMessage, err, want)
 		}
-		got, err = shell(t, print).Get(t.Context(), hostile)
+		if e, err = exec.New(exec.Config{Start: []string{print}, Status: []string{print}, Shell: true, IDCharacters: anyCharacter}); err != nil {
+			t.Fatal(err)
+		}
+		got, err = e.Get(t.Context(), hostile)
 		if want := "lab|" + id + "|"; err != nil || got.StatusMessage != want {
 			t.Errorf("shell: %q, %v, want %q", got.StatusMessage, err, want)
 		}

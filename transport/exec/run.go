@@ -34,10 +34,7 @@ type result struct {
 // run runs one command once. An error says that it never began (NotSent), or
 // that its outcome is unknown.
 func (t *Transport) run(ctx context.Context, argv []string, c call) (result, error) {
-	cmd, err := t.command(ctx, argv, c)
-	if err != nil {
-		return result{}, err
-	}
+	cmd := t.command(ctx, argv, c)
 	stdout, stderr := &tail{limit: maxStdout}, &tail{limit: maxStderr}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	if err := cmd.Start(); err != nil {
@@ -48,7 +45,7 @@ func (t *Transport) run(ctx context.Context, argv []string, c call) (result, err
 		return result{}, &transport.Error{Kind: kind, NotSent: true,
 			Err: fmt.Errorf("the %s command of %s cannot be run: %w", c.name, c.ref, err)}
 	}
-	err = cmd.Wait()
+	err := cmd.Wait()
 	said := t.secrets.drop(stderr.String())
 	if stderr.cut {
 		said = t.secrets.dropFromTail(stderr.String())
@@ -70,19 +67,15 @@ func (t *Transport) run(ctx context.Context, argv []string, c call) (result, err
 	return result{}, &transport.Error{Err: fmt.Errorf("the %s command of %s: %w", c.name, c.ref, err)}
 }
 
-func (t *Transport) command(ctx context.Context, argv []string, c call) (*exec.Cmd, error) {
+func (t *Transport) command(ctx context.Context, argv []string, c call) *exec.Cmd {
 	program, args := "sh", []string{"-c", argv[0]}
 	if !t.config.Shell {
-		var err error
-		if args, err = arguments(argv[1:], c); err != nil {
-			return nil, err
-		}
-		program = argv[0]
+		program, args = argv[0], arguments(argv[1:], c)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = t.config.Dir
 	cmd.Env = slices.Concat(t.config.Env, c.variables())
 	cmd.WaitDelay = drain
 	group(cmd)
-	return cmd, nil
+	return cmd
 }

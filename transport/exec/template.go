@@ -38,18 +38,14 @@ func fill(text string, c call) string {
 	return strings.NewReplacer("{studio}", c.ref.StudioID, "{session}", c.ref.SessionID, "{token}", c.token).Replace(text)
 }
 
-// arguments fills a command's templates. An id that would turn its argument into
-// an option is refused: no id may change what the command does.
-func arguments(templates []string, c call) ([]string, error) {
+// arguments fills a command's templates with ids that CheckStart has allowed: none
+// of them begins with "-", so an argument is an option only if its template is.
+func arguments(templates []string, c call) []string {
 	args := make([]string, len(templates))
 	for i, text := range templates {
 		args[i] = fill(text, c)
-		if strings.HasPrefix(args[i], "-") && !strings.HasPrefix(text, "-") {
-			return nil, &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
-				Message: fmt.Sprintf("%s: the argument %q of the %s command would be taken for an option", c.ref, args[i], c.name)}
-		}
 	}
-	return args, nil
+	return args
 }
 
 // variables are the ids as a command finds them in its environment.

@@ -36,6 +36,12 @@ func (t *Transport) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{Repeat: t.config.Repeat}
 }
 
+// CheckStart returns an error of kind Invalid if an id or the client token of in
+// may not become a word of a command: see [Config].IDCharacters.
+func (t *Transport) CheckStart(in transport.StartInput) error {
+	return in.CheckWords(t.config.IDCharacters)
+}
+
 // Start runs the Start command once. Exit status 0 is an accepted start; what
 // others mean, and the line that a command may print, stands in the package's
 // documentation. A command that ctx ends is killed, and its outcome is unknown.
@@ -53,10 +59,7 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 }
 
 func (t *Transport) change(ctx context.Context, argv []string, c call, accepted fsm.State) (transport.Session, error) {
-	if err := c.ref.Check(); err != nil {
-		return transport.Session{}, err
-	}
-	if err := transport.CheckToken(c.token); err != nil {
+	if err := t.CheckStart(transport.StartInput{Ref: c.ref, ClientToken: c.token}); err != nil {
 		return transport.Session{}, err
 	}
 	got, err := t.run(ctx, argv, c)
@@ -73,7 +76,7 @@ func (t *Transport) change(ctx context.Context, argv []string, c call, accepted 
 // Get runs the Status command, and the probe where there is one and the session
 // runs.
 func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
-	if err := ref.Check(); err != nil {
+	if err := ref.CheckWords(t.config.IDCharacters); err != nil {
 		return transport.Session{}, err
 	}
 	c := call{name: "status", ref: ref}

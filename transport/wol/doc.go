@@ -13,7 +13,7 @@
 //				Probe:   probe.Probe{Kind: probe.SSH, Port: 22},
 //			},
 //		}.Find,
-//		Stop: []string{"ssh", "{session}", "sudo", "poweroff"},
+//		Stop: []string{"ssh", "--", "{session}", "sudo", "poweroff"},
 //	})
 //
 // The machine's firmware must allow it ("Wake on LAN", "Power on by PCI-E"), and

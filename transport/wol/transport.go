@@ -34,8 +34,12 @@ type Config struct {
 	// Stop is a command that stops a machine: a program and its arguments, as
 	// in exec.Config, where {studio} and {session} stand for the ids. Nothing
 	// but a command can: there is no packet that puts a machine to sleep.
-	// Defaults to none; sessions are then not stopped from here.
+	// Defaults to none; sessions are then not stopped from here. The ids must be
+	// words of a command: see transport.CheckWord.
 	Stop []string
+	// IDCharacters are further characters that the ids may hold which the Stop
+	// command gets: see exec.Config. Defaults to "": none.
+	IDCharacters string
 }
 
 // Transport wakes machines by magic packets. Make it by [New]. It needs no Close.
@@ -64,7 +68,7 @@ func New(c Config) (*Transport, error) {
 		argv := slices.Clone(c.Stop)
 		var err error
 		// The others are required there, and not called from here.
-		if t.stop, err = exec.New(exec.Config{Start: argv, Status: argv, Stop: argv}); err != nil {
+		if t.stop, err = exec.New(exec.Config{Start: argv, Status: argv, Stop: argv, IDCharacters: c.IDCharacters}); err != nil {
 			return nil, fmt.Errorf("wol: stop: %w", err)
 		}
 	}

@@ -401,3 +401,24 @@ func Example() {
 	// START_IN_PROGRESS WOKEN <nil>
 	// START_IN_PROGRESS running, but port 1 (ssh) of 127.0.0.1 does not answer from this computer: connection refused <nil>
 }
+
+// TestStopIDs: an id that a shell or a program would read differently does not
+// reach the stop command, and wakes its machine all the same.
+func TestStopIDs(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "127.0.0.1", "")
+	find := func(transport.Ref) (wol.Machine, bool) { return m.config(""), true }
+	w := open(t, wol.Config{Find: find, Stop: []string{"go", "version", "{session}"}})
+	for _, id := range []string{"-C", "ws;id", "$(id)"} {
+		bad := transport.Ref{StudioID: "lab", SessionID: id}
+		_, err := w.Stop(t.Context(), transport.StopInput{Ref: bad, ClientToken: "evening"})
+		wantError(t, id, err, transport.Invalid, "session id")
+		if _, err := w.Start(t.Context(), transport.StartInput{Ref: bad, ClientToken: "monday"}); err != nil {
+			t.Errorf("Start of %s: %v", bad, err)
+		}
+	}
+	w = open(t, wol.Config{Find: find, Stop: []string{"go", "version"}, IDCharacters: ";"})
+	if _, err := w.Stop(t.Context(), transport.StopInput{Ref: transport.Ref{StudioID: "lab", SessionID: "ws;id"}, ClientToken: "evening"}); err != nil {
+		t.Errorf("a character that the Config allows: %v", err)
+	}
+}
