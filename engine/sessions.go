@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/paging"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -45,36 +46,44 @@ func (e *Engine) Sessions(ctx context.Context, studioID string) iter.Seq2[Known,
 	}
 }
 
-// listLive reports false if the provider gave nothing, and what it knows of
-// itself must do.
+// listLive yields the sessions that the provider lists, page by page. It reports
+// false if the provider gave nothing, so that the stored sessions are shown.
 func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID string, yield func(Known, error) bool) (bool, error) {
 	in := transport.ListInput{StudioID: studioID}
-	for page := 0; ; page++ {
-		callCtx, done := context.WithTimeout(ctx, e.cfg.Timeout)
-		out, err := l.List(callCtx, in)
-		done()
-		if err != nil {
+	r := paging.New("List of studio "+studioID, paging.ListCalls)
+	for first, more := true, true; more; first = false {
+		var page transport.ListOutput
+		var err error
+		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {
+			callCtx, done := context.WithTimeout(ctx, e.cfg.Timeout)
+			defer done()
+			var err error
+			page, err = l.List(callCtx, in)
+			in.NextToken = page.NextToken
+			return page.NextToken, 0, err // each page has its driver's own limit
+		})
+		if err != nil && !errors.Is(err, paging.ErrEndless) {
 			var te *transport.Error
 			if errors.Is(err, errors.ErrUnsupported) {
 				return false, nil
 			}
 			away := !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.Credentials
-			if page == 0 && away && ctx.Err() == nil {
+			if first && away && ctx.Err() == nil {
 				return false, nil
 			}
 			return true, err
 		}
 		now := e.now()
-		for _, s := range out.Sessions {
+		for _, s := range page.Sessions {
 			if !yield(Known{Session: s, SeenAt: now, Live: true}, nil) {
 				return true, nil
 			}
 		}
-		if out.NextToken == "" || out.NextToken == in.NextToken {
-			return true, nil
+		if err != nil {
+			return true, err
 		}
-		in.NextToken = out.NextToken
 	}
+	return true, nil
 }
 
 // listKnown yields each session once, by its newest operation.

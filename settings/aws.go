@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -74,6 +76,7 @@ func (a account) open(ctx context.Context, o *opening) (aws.Config, bool) {
 	}
 	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // each client would make connections of its own, and keep them
 		connections := b.GetTransport()
+		awswire.LimitHeaders(connections)
 		cfg.HTTPClient = &http.Client{Transport: connections}
 		o.to.idle = append(o.to.idle, connections.CloseIdleConnections)
 	}

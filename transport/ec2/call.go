@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -33,6 +34,8 @@ type call struct {
 	connected atomic.Bool // … and having one
 	status    int         // of the answer; 0: none
 	header    http.Header
+	most      int64         // bytes that the answer may have
+	body      *awswire.Body // of the answer; nil: none
 }
 
 // invoke makes one call of an action: one request, no repeats. The error is an
@@ -40,15 +43,34 @@ type call struct {
 func invoke[In, Out any](ctx context.Context, t *Transport, action string,
 	do func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), in *In,
 ) (*Out, time.Time, error) {
+	out, c, err := invokePage(ctx, t, maxAnswer, action, do, in)
+	return out, awswire.ServerDate(c.header), err
+}
+
+// invokePage is invoke for an answer of at most most bytes. The call that it
+// returns, which is never nil, says how many they were.
+func invokePage[In, Out any](ctx context.Context, t *Transport, most int64, action string,
+	do func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), in *In,
+) (*Out, *call, error) {
+	c := &call{action: action, http: t.http, most: min(most, maxAnswer)}
 	if err := ctx.Err(); err != nil {
-		return nil, time.Time{}, &transport.Error{NotSent: true, Err: err}
+		return nil, c, &transport.Error{NotSent: true, Err: err}
 	}
-	c := &call{action: action, http: t.http}
 	out, err := do(ctx, in, c.options)
 	if err != nil {
-		return nil, time.Time{}, c.failure(err)
+		failed := c.failure(err)
+		c.header = nil // its date is in the error
+		return nil, c, failed
 	}
-	return out, serverDate(c.header), nil
+	return out, c, nil
+}
+
+// size is how many bytes of the answer were read.
+func (c *call) size() int64 {
+	if c.body == nil {
+		return 0
+	}
+	return c.body.Size()
 }
 
 // options puts the call between the SDK and the wire.
@@ -77,21 +99,24 @@ const maxAnswer = 64 << 20
 
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
-	req, err := whole(req)
-	if err != nil {
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { c.dialed.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
+	}))
+	if err := awswire.OwnBody(req); err != nil {
 		return nil, err
 	}
 	c.entered = true
-	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { c.dialed.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
-	})
-	resp, err := c.http.Do(req.WithContext(ctx))
+	resp, err := c.http.Do(req)
 	if err != nil {
 		return resp, err
 	}
+	if err := awswire.Redirected(resp); err != nil {
+		return nil, err
+	}
 	c.status, c.header = resp.StatusCode, resp.Header
-	body := bufio.NewReader(io.LimitReader(resp.Body, maxAnswer))
+	c.body = awswire.Limit(resp.Body, c.most)
+	body := bufio.NewReader(c.body)
 	head, err := body.Peek(512)
 	if cut := err != nil && !errors.Is(err, io.EOF); !cut && !c.shaped(head) {
 		_ = resp.Body.Close()
@@ -100,25 +125,8 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 			Message: "what answered is not EC2: the answer has not its shape",
 		}
 	}
-	resp.Body = answer{body, resp.Body}
+	resp.Body = answer{body, c.body}
 	return resp, nil
-}
-
-// whole is a copy of a request with a body of its own. The SDK closes its body as
-// soon as the answer begins; where that is quick, net/http may not have seen the
-// body's end yet, and then cuts the connection in the middle of the answer.
-func whole(req *http.Request) (*http.Request, error) {
-	if req.Body == nil {
-		return req, nil
-	}
-	text, err := io.ReadAll(req.Body)
-	if err != nil {
-		return nil, err
-	}
-	own := req.WithContext(req.Context())
-	own.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
-	own.Body, err = own.GetBody()
-	return own, err
 }
 
 type answer struct {
@@ -159,7 +167,7 @@ func (c *call) withoutKeys() *transport.Error {
 	out := &transport.Error{Kind: transport.Credentials, NotSent: true, Message: "there are no credentials"}
 	var api smithy.APIError
 	if errors.As(c.noKeys, &api) {
-		out.Code = clean(api.ErrorCode(), 128)
+		out.Code = awswire.Clean(api.ErrorCode(), 128)
 	}
 	var e *transport.Error
 	if !errors.As(transport.Classify(c.noKeys), &e) || e.Kind != transport.Unreachable {
@@ -170,9 +178,9 @@ func (c *call) withoutKeys() *transport.Error {
 	var dns *net.DNSError
 	switch {
 	case errors.As(c.noKeys, &op):
-		out.Message += ": " + clean(op.Error(), 512)
+		out.Message += ": " + awswire.Clean(op.Error(), 512)
 	case errors.As(c.noKeys, &dns):
-		out.Message += ": " + clean(dns.Error(), 512)
+		out.Message += ": " + awswire.Clean(dns.Error(), 512)
 	}
 	return out
 }

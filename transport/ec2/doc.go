@@ -167,6 +167,11 @@
 // EC2 limits StartInstances by requests and by instances, both refilled by the
 // second; the engine's lane slows down when it is throttled.
 //
+// At most 64 MiB of an answer are read, and of all pages of one answer together,
+// counted after decompression. A call that looks instances up follows at most 50
+// pages, for at most a minute; a page token that comes twice ends it at once. The
+// error is of kind transport.Internal and names the bound.
+//
 // # Caveats
 //
 // A name means the instance that has the tag when it is asked for. Whoever moves

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/paging"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,11 +64,12 @@ func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, ti
 			names[ref.SessionID] = true
 		}
 	}
-	byID, missing, idDate, err := t.describeIDs(ctx, slices.Sorted(maps.Keys(ids)))
+	r := look()
+	byID, missing, idDate, err := t.describeIDs(ctx, r, slices.Sorted(maps.Keys(ids)))
 	if err != nil {
 		return nil, idDate, err
 	}
-	byName, nameDate, err := t.describeNames(ctx, slices.Sorted(maps.Keys(names)))
+	byName, nameDate, err := t.describeNames(ctx, r, slices.Sorted(maps.Keys(names)))
 	if err != nil {
 		return nil, nameDate, err
 	}
@@ -93,10 +96,10 @@ func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, ti
 // describeIDs describes instances by id. A call by ids is refused as a whole
 // for one that EC2 does not know; then it asks again by a filter, which leaves
 // such ids out, but takes fewer. missing is the error of those left out.
-func (t *Transport) describeIDs(ctx context.Context, ids []string) (all map[string]types.Instance, missing error, date time.Time, err error) {
+func (t *Transport) describeIDs(ctx context.Context, r *paging.Reader, ids []string) (all map[string]types.Instance, missing error, date time.Time, err error) {
 	all = map[string]types.Instance{}
 	add := func(in *ec2.DescribeInstancesInput) error {
-		got, at, err := t.describe(ctx, in)
+		got, at, err := t.describe(ctx, r, in)
 		for _, one := range got {
 			all[aws.ToString(one.InstanceId)] = one
 		}
@@ -134,7 +137,7 @@ func notFound(message string, date time.Time) error {
 }
 
 // describeNames describes instances by the value of the tag that names them.
-func (t *Transport) describeNames(ctx context.Context, names []string) (all map[string][]types.Instance, date time.Time, err error) {
+func (t *Transport) describeNames(ctx context.Context, r *paging.Reader, names []string) (all map[string][]types.Instance, date time.Time, err error) {
 	all = map[string][]types.Instance{}
 	for part := range slices.Chunk(names, maxFilter) {
 		values := make([]string, len(part))
@@ -143,7 +146,7 @@ func (t *Transport) describeNames(ctx context.Context, names []string) (all map[
 		}
 		var got []types.Instance
 		filters := append(t.tagFilters(), types.Filter{Name: aws.String("tag:" + t.cfg.Tag), Values: values})
-		if got, date, err = t.describe(ctx, &ec2.DescribeInstancesInput{Filters: filters}); err != nil {
+		if got, date, err = t.describe(ctx, r, &ec2.DescribeInstancesInput{Filters: filters}); err != nil {
 			return nil, date, err
 		}
 		for _, in := range got {
@@ -175,7 +178,7 @@ func (t *Transport) only(name string, all []types.Instance, date time.Time) (typ
 	slices.Sort(ids)
 	return types.Instance{}, &transport.Error{
 		Kind: transport.Invalid, NotSent: true, Code: "AmbiguousTag", Date: date,
-		Message: fmt.Sprintf("%d instances have the tag %s=%s: %s", len(ids), t.cfg.Tag, name, clean(strings.Join(ids, ", "), 256)),
+		Message: fmt.Sprintf("%d instances have the tag %s=%s: %s", len(ids), t.cfg.Tag, name, awswire.Clean(strings.Join(ids, ", "), 256)),
 		Context: map[string]string{"instances": strings.Join(ids, ",")},
 	}
 }
@@ -207,28 +210,28 @@ func tagOf(in types.Instance, key string) string {
 	return ""
 }
 
-// describe reads all pages of an answer, and learns what it can for later
-// starts.
-func (t *Transport) describe(ctx context.Context, in *ec2.DescribeInstancesInput) ([]types.Instance, time.Time, error) {
-	var all []types.Instance
-	for {
-		got, date, err := t.describePage(ctx, in)
-		if err != nil {
-			return nil, date, err
-		}
-		all = append(all, instances(got)...)
-		if in.NextToken = got.NextToken; aws.ToString(in.NextToken) == "" {
-			return all, date, nil
-		}
-	}
-}
+// look bounds all the calls that look up instances for one call of a Transport.
+func look() *paging.Reader { return paging.New("DescribeInstances", paging.LookCalls) }
 
-func (t *Transport) describePage(ctx context.Context, in *ec2.DescribeInstancesInput) (*ec2.DescribeInstancesOutput, time.Time, error) {
-	got, date, err := invoke(ctx, t, "DescribeInstances", t.client.DescribeInstances, in)
-	if err == nil {
-		t.pools.learn(instances(got))
+// describe reads all pages of an answer, within the bounds of r, and learns what
+// it can for later starts.
+func (t *Transport) describe(ctx context.Context, r *paging.Reader, in *ec2.DescribeInstancesInput) (all []types.Instance, date time.Time, err error) {
+	for more := true; more && err == nil; {
+		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {
+			got, c, err := invokePage(ctx, t, r.Left(), "DescribeInstances", t.client.DescribeInstances, in)
+			if date = awswire.ServerDate(c.header); err != nil {
+				return "", c.size(), err
+			}
+			all = append(all, instances(got)...)
+			in.NextToken = got.NextToken
+			return aws.ToString(got.NextToken), c.size(), nil
+		})
 	}
-	return got, date, err
+	if err != nil {
+		return nil, date, err
+	}
+	t.pools.learn(all)
+	return all, date, nil
 }
 
 func instances(out *ec2.DescribeInstancesOutput) []types.Instance {

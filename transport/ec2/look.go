@@ -85,10 +85,11 @@ func (t *Transport) page(ctx context.Context, token string) ([]found, string, ti
 	if token != "" {
 		in.NextToken = aws.String(token)
 	}
-	got, date, err := t.describePage(ctx, in)
+	got, date, err := invoke(ctx, t, "DescribeInstances", t.client.DescribeInstances, in)
 	if err != nil {
 		return nil, "", date, err
 	}
+	t.pools.learn(instances(got))
 	var all []found
 	for _, one := range instances(got) {
 		all = append(all, found{Instance: one})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -39,7 +40,7 @@ func (t *Transport) startPlanned(ctx context.Context, ids []string, token map[st
 	err := t.holds.take(ctx, ids)
 	if err == nil {
 		defer t.holds.letGo(ids)
-		all, _, _, err = t.describeIDs(ctx, ids)
+		all, _, _, err = t.describeIDs(ctx, look(), ids)
 	}
 	if err != nil {
 		for _, id := range ids {
@@ -228,7 +229,7 @@ func (t *Transport) another(ctx context.Context, a *attempt) bool {
 // does nothing then, and says how it is.
 func (t *Transport) startedMeanwhile(ctx context.Context, a *attempt) bool {
 	id := aws.ToString(a.InstanceId)
-	all, _, _, err := t.describeIDs(ctx, []string{id})
+	all, _, _, err := t.describeIDs(ctx, look(), []string{id})
 	in, ok := all[id]
 	if err != nil || !ok || isStopped(in) {
 		return false
@@ -290,12 +291,12 @@ func (a *attempt) failed() error {
 	var why *transport.Error
 	switch {
 	case errors.As(a.note, &why):
-		out.Message += "; its type was not changed: " + clean(why.Error(), 512)
+		out.Message += "; its type was not changed: " + awswire.Clean(why.Error(), 512)
 		if text := why.Context[EncodedMessage]; text != "" {
 			out.Context = map[string]string{EncodedMessage: text}
 		}
 	case a.note != nil:
-		out.Message += "; its type was not changed: " + clean(a.note.Error(), 512)
+		out.Message += "; its type was not changed: " + awswire.Clean(a.note.Error(), 512)
 	}
 	return &out
 }

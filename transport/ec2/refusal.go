@@ -3,11 +3,9 @@ package ec2
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -99,16 +97,16 @@ const (
 // refusal is EC2's own error.
 func (c *call) refusal(api smithy.APIError, err error) *transport.Error {
 	out := &transport.Error{
-		Kind: kindOf(api.ErrorCode(), c.status), Code: clean(api.ErrorCode(), 128), HTTPStatusCode: c.status,
-		RetryAfter: retryAfter(c.header), Date: serverDate(c.header), Err: err,
+		Kind: kindOf(api.ErrorCode(), c.status), Code: awswire.Clean(api.ErrorCode(), 128), HTTPStatusCode: c.status,
+		RetryAfter: awswire.RetryAfter(c.header), Date: awswire.ServerDate(c.header), Err: err,
 	}
 	var resp *awshttp.ResponseError
 	if errors.As(err, &resp) {
-		out.RequestID = clean(resp.ServiceRequestID(), 128)
+		out.RequestID = awswire.Clean(resp.ServiceRequestID(), 128)
 	}
 	message, encoded, found := strings.Cut(api.ErrorMessage(), encodedMark)
-	if out.Message = clean(message, 512); found {
-		out.Context = map[string]string{EncodedMessage: clean(encoded, maxEncoded)}
+	if out.Message = awswire.Clean(message, 512); found {
+		out.Context = map[string]string{EncodedMessage: awswire.Clean(encoded, maxEncoded)}
 	}
 	if out.Kind == transport.Credentials {
 		// Its message may quote the request, and what signed it.
@@ -116,43 +114,6 @@ func (c *call) refusal(api smithy.APIError, err error) *transport.Error {
 		out.Err = &smithy.GenericAPIError{Code: out.Code, Message: out.Message, Fault: smithy.FaultClient}
 	}
 	return out
-}
-
-// clean makes a provider's text fit for logs and terminals: what cannot be
-// printed becomes a space, and at most limit bytes remain.
-func clean(s string, limit int) string {
-	s = strings.ToValidUTF8(s[:min(len(s), limit)], " ")
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s))
-}
-
-// serverDate is the provider's clock. An answer with an Age came from a cache,
-// and its Date is the past.
-func serverDate(h http.Header) time.Time {
-	at, err := http.ParseTime(h.Get("Date"))
-	if err != nil || h.Get("Age") != "" {
-		return time.Time{}
-	}
-	return at.UTC()
-}
-
-// retryAfter reads Retry-After, in seconds or as a date on the provider's clock.
-func retryAfter(h http.Header) time.Duration {
-	const most = 24 * time.Hour // so that no number overflows
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Duration(min(max(n, 0), int64(most/time.Second))) * time.Second
-	}
-	at, err := http.ParseTime(text)
-	now := serverDate(h)
-	if err != nil || now.IsZero() {
-		return 0
-	}
-	return min(max(at.Sub(now), 0), most)
 }
 
 func invalid(message string) error {

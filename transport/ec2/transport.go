@@ -4,16 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/probe"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
@@ -150,23 +149,7 @@ func New(client *ec2.Client, config Config) (*Transport, error) {
 	if config.InstanceTypesAfter == 0 {
 		config.InstanceTypesAfter = defaultAfter
 	}
-	return &Transport{client: client, http: straight(o.HTTPClient), cfg: config}, nil
-}
-
-// straight makes a client that follows no redirect of one that might: a
-// redirect is never EC2's answer. A client of a type not known here is left as
-// it is.
-func straight(h aws.HTTPClient) aws.HTTPClient {
-	if b, ok := h.(*awshttp.BuildableClient); ok {
-		h = b.Freeze()
-	}
-	known, ok := h.(*http.Client)
-	if !ok {
-		return h
-	}
-	own := *known
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &own
+	return &Transport{client: client, http: awswire.Client(o.HTTPClient), cfg: config}, nil
 }
 
 // Traits are the same for every session: starting what runs does nothing,

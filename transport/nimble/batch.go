@@ -5,18 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/rouse-dev/rouse/internal/paging"
 	"github.com/rouse-dev/rouse/transport"
 )
 
-const (
-	// maxQuery keeps a request's URL, with the endpoint and the path, below the
-	// 8 KiB that proxies commonly take.
-	maxQuery = 6 << 10
-	// maxPages ends a list that does not end by itself.
-	maxPages = 10
-)
+// maxQuery keeps a request's URL, with the endpoint and the path, below the 8 KiB
+// that proxies commonly take.
+const maxQuery = 6 << 10
 
 // BatchGet looks at refs by ListStreamingSessions, one request where their ids
 // fit a URL. A session that a list which came to its end leaves out is NotFound.
@@ -30,8 +28,9 @@ func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 	}
 	out := make([]transport.Result, len(refs))
 	lists, singles := split(refs, out)
+	r := paging.New("ListStreamingSessions", paging.LookCalls)
 	for _, list := range lists {
-		if !c.listed(ctx, refs, list, out) {
+		if !c.listed(ctx, r, refs, list, out) {
 			singles = append(singles, list...)
 		}
 	}
@@ -71,7 +70,7 @@ func split(refs []transport.Ref, out []transport.Result) (lists [][]int, singles
 
 // listed fills in the results of part, all of one studio. It returns false if
 // they have to be looked at singly.
-func (c *Client) listed(ctx context.Context, refs []transport.Ref, part []int, out []transport.Result) bool {
+func (c *Client) listed(ctx context.Context, r *paging.Reader, refs []transport.Ref, part []int, out []transport.Result) bool {
 	if len(part) == 1 {
 		return false
 	}
@@ -79,7 +78,7 @@ func (c *Client) listed(ctx context.Context, refs []transport.Ref, part []int, o
 	for _, i := range part {
 		in.SessionIDs = append(in.SessionIDs, refs[i].SessionID)
 	}
-	found, err := c.pages(ctx, in)
+	found, err := c.pages(ctx, r, in)
 	if wholeRefused(err) {
 		return false
 	}
@@ -97,27 +96,27 @@ func (c *Client) listed(ctx context.Context, refs []transport.Ref, part []int, o
 	return true
 }
 
-// pages follows a list to its end.
-func (c *Client) pages(ctx context.Context, in transport.ListInput) (map[string]transport.Session, error) {
+// pages follows a list to its end, and returns the sessions that it was asked for.
+func (c *Client) pages(ctx context.Context, r *paging.Reader, in transport.ListInput) (map[string]transport.Session, error) {
 	found := map[string]transport.Session{}
-	for range maxPages {
-		page, err := c.List(ctx, in)
+	for more := true; more; {
+		var err error
+		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {
+			call := &call{client: c}
+			page, err := result[transport.ListOutput](call.invoke(ctx, "ListStreamingSessions", in))
+			for _, s := range page.Sessions {
+				if slices.Contains(in.SessionIDs, s.SessionID) {
+					found[s.SessionID] = s
+				}
+			}
+			in.NextToken = page.NextToken
+			return page.NextToken, call.size(), err
+		})
 		if err != nil {
 			return found, err
 		}
-		for _, s := range page.Sessions {
-			found[s.SessionID] = s
-		}
-		if page.NextToken == "" {
-			return found, nil
-		}
-		if page.NextToken == in.NextToken || len(page.NextToken) > maxQuery {
-			break
-		}
-		in.NextToken = page.NextToken
 	}
-	return found, &transport.Error{Kind: transport.Unknown, HTTPStatusCode: http.StatusOK,
-		Message: fmt.Sprintf("a list of %d sessions does not end", len(in.SessionIDs))}
+	return found, nil
 }
 
 // wholeRefused reports whether err may be the fault of one member.
@@ -125,6 +124,9 @@ func wholeRefused(err error) bool {
 	var e *transport.Error
 	if !errors.As(err, &e) {
 		return false
+	}
+	if errors.Is(err, paging.ErrEndless) {
+		return true
 	}
 	switch e.Kind {
 	case transport.Invalid, transport.NotFound, transport.AccessDenied:

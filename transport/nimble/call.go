@@ -1,15 +1,14 @@
 package nimble
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -28,7 +27,8 @@ type call struct {
 	list   bool          // the answer is a page, not a session
 	looks  bool          // the action changes nothing
 
-	secrets secrets // of the attempt at hand
+	secrets secrets       // of the attempt at hand
+	body    *awswire.Body // of its answer; nil: none
 
 	entered   bool        // the HTTP client was given a request
 	dialed    atomic.Bool // net/http was seen looking for a connection
@@ -39,23 +39,34 @@ type call struct {
 // invoke sends in, a transport's input, and returns a transport.Session or a
 // transport.ListOutput. Its error is always a *transport.Error.
 func (c *Client) invoke(ctx context.Context, op string, in any) (any, error) {
+	return (&call{client: c}).invoke(ctx, op, in)
+}
+
+func (c *call) invoke(ctx context.Context, op string, in any) (any, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &transport.Error{NotSent: true, Err: err}
 	}
-	call := &call{client: c}
 	stack := middleware.NewStack(op, smithyhttp.NewStackRequest)
-	if err := call.assemble(stack, op); err != nil {
+	if err := c.assemble(stack, op); err != nil {
 		return nil, &transport.Error{Kind: transport.Unreachable, NotSent: true, Err: fmt.Errorf("nimble: middleware: %w", err)}
 	}
 	ctx = middleware.ClearStackValues(ctx)
 	ctx = middleware.WithServiceID(ctx, ServiceID)
 	ctx = middleware.WithOperationName(ctx, op)
-	handler := smithyhttp.NewClientHandlerWithOptions(call)
+	handler := smithyhttp.NewClientHandlerWithOptions(c)
 	out, _, err := middleware.DecorateHandler(handler, stack).Handle(ctx, in)
 	if err != nil {
-		return nil, call.verdict(&smithy.OperationError{ServiceID: ServiceID, OperationName: op, Err: err})
+		return nil, c.verdict(&smithy.OperationError{ServiceID: ServiceID, OperationName: op, Err: err})
 	}
 	return out, nil
+}
+
+// size is how many bytes of the last attempt's answer were read.
+func (c *call) size() int64 {
+	if c.body == nil {
+		return 0
+	}
+	return c.body.Size()
 }
 
 // assemble builds the stack. The steps that the SDK's helpers look for by name
@@ -122,43 +133,22 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 		GetConn: func(string) { c.dialed.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
 	})
-	req, err := ownBody(req.WithContext(ctx))
-	if err != nil {
+	req = req.WithContext(ctx)
+	if err := awswire.OwnBody(req); err != nil {
 		return nil, err
 	}
 	c.entered = true
 	resp, err := c.client.http.Do(req)
-	if err == nil && resp.Request != nil && resp.Request.Response != nil {
-		_ = resp.Body.Close()
-		return nil, &transport.Error{Kind: transport.Unreachable, HTTPStatusCode: resp.Request.Response.StatusCode,
-			Message: "the HTTP client followed a redirect: configure one that does not"}
-	}
-	if resp != nil && resp.Body != nil {
-		resp.Body = limited{io.LimitReader(resp.Body, maxAnswer+1), resp.Body}
-	}
-	return resp, err
-}
-
-// ownBody gives a copy of a request a body that nobody else closes. The SDK closes
-// its own as soon as the answer begins, and if net/http has not seen its end by
-// then it cuts the connection in the middle of the answer. By GetBody net/http may
-// send again what it knows it has not sent.
-func ownBody(req *http.Request) (*http.Request, error) {
-	if req.Body == nil {
-		return req, nil
-	}
-	text, err := io.ReadAll(req.Body)
 	if err != nil {
+		return resp, err
+	}
+	if resp == nil || resp.Body == nil { // of an HTTP client that breaks its own rules
+		return resp, nil
+	}
+	if err := awswire.Redirected(resp); err != nil {
 		return nil, err
 	}
-	req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
-	req.Body, err = req.GetBody()
-	return req, err
-}
-
-// limited is the beginning of a body, whoever reads it. It is counted after
-// decompression.
-type limited struct {
-	io.Reader
-	io.Closer
+	c.body = awswire.Limit(resp.Body, maxAnswer)
+	resp.Body = c.body
+	return resp, nil
 }

@@ -3,15 +3,14 @@ package nimble
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/google/uuid"
@@ -116,34 +115,11 @@ func New(options Options, optFns ...func(*Options)) *Client {
 	if options.TokenMemory == 0 {
 		options.TokenMemory = DefaultTokenMemory
 	}
-	return &Client{options: options, http: straight(options.HTTPClient)}
+	return &Client{options: options, http: awswire.Client(options.HTTPClient)}
 }
 
 // Options returns a copy of the client's options.
 func (c *Client) Options() Options { return c.options.copy() }
-
-// straight makes a client that follows no redirect of one that might, and keeps
-// the SDK's own from reading headers without end. A client
-// of a type not known here is left as it is, and checked after each answer.
-func straight(h aws.HTTPClient) aws.HTTPClient {
-	if h == nil {
-		h = awshttp.NewBuildableClient()
-	}
-	if b, ok := h.(*awshttp.BuildableClient); ok {
-		h = b.WithTransportOptions(func(t *http.Transport) {
-			if t.MaxResponseHeaderBytes == 0 { // net/http's own limit is ten times an answer's
-				t.MaxResponseHeaderBytes = maxAnswer
-			}
-		}).Freeze()
-	}
-	known, ok := h.(*http.Client)
-	if !ok {
-		return h
-	}
-	own := *known
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &own
-}
 
 // Start asks for a stopped session to be started: one request, whatever the
 // outcome, unless Options has a Retryer.

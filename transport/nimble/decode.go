@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/smithy-go/middleware"
@@ -18,8 +19,6 @@ import (
 
 // maxAnswer is how much of an answer is read, after decompression.
 const maxAnswer = 1 << 20
-
-var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
 
 // deserialize reads an answer into out.Result, a transport.Session or a
 // transport.ListOutput, or into an error that is a *transport.Error.
@@ -36,7 +35,7 @@ func (c *call) deserialize(ctx context.Context, in middleware.DeserializeInput, 
 	}
 	// Closed without being drained: what is left may have no end.
 	defer func() { _ = resp.Body.Close() }()
-	body, readErr := readBody(resp.Body)
+	body, readErr := io.ReadAll(resp.Body)
 	body, readErr = c.secrets.body(body), c.secrets.error(readErr)
 	c.secrets.header(resp.Header)
 	if resp.StatusCode != http.StatusOK {
@@ -48,15 +47,6 @@ func (c *call) deserialize(ctx context.Context, in middleware.DeserializeInput, 
 	return out, md, nil
 }
 
-// readBody reads what [call.Do] lets through.
-func readBody(r io.Reader) ([]byte, error) {
-	body, err := io.ReadAll(r)
-	if err == nil && len(body) > maxAnswer {
-		err = errTooLarge
-	}
-	return body, err
-}
-
 // refused is the verdict of an answer other than 200.
 func refused(resp *http.Response, body []byte, readErr error) *transport.Error {
 	code, b, shaped := readError(resp.Header, body)
@@ -66,7 +56,7 @@ func refused(resp *http.Response, body []byte, readErr error) *transport.Error {
 	e := answered(resp)
 	e.Kind = kindOf(resp.StatusCode, code, b.Code)
 	e.Code, e.Message, e.Context = code, b.Message, b.Context
-	e.RetryAfter = retryAfter(resp.Header)
+	e.RetryAfter = awswire.RetryAfter(resp.Header)
 	if e.Kind == transport.Credentials {
 		// Such a message may quote the canonical request, session token included.
 		e.Message, e.Context = "the provider did not accept the credentials, or the clock", nil
@@ -90,7 +80,7 @@ func foreign(resp *http.Response, body []byte, readErr error) *transport.Error {
 	if to := resp.Header.Get("Location"); to != "" {
 		what += ", to " + to
 	}
-	e.Message = clean(fmt.Sprintf("not an answer of the service: %s, %s", http.StatusText(resp.StatusCode), what), 512)
+	e.Message = awswire.Clean(fmt.Sprintf("not an answer of the service: %s, %s", http.StatusText(resp.StatusCode), what), 512)
 	if readErr != nil && !looksForeign(body) {
 		e.Kind, e.Err = transport.Unknown, readErr
 	}
@@ -118,7 +108,7 @@ func (c *call) accepted(resp *http.Response, body []byte, readErr error) (any, e
 	if answer.Session == nil || answer.Session.SessionID == "" && answer.Session.State == "" {
 		return nil, foreign(resp, body, nil)
 	}
-	s := fromWire(*answer.Session, c.ref.StudioID, serverDate(resp.Header))
+	s := fromWire(*answer.Session, c.ref.StudioID, awswire.ServerDate(resp.Header))
 	switch {
 	case s.SessionID == "":
 		s.SessionID = c.ref.SessionID
@@ -136,7 +126,7 @@ func (c *call) acceptedList(resp *http.Response, body []byte) (any, error) {
 	if answer.Sessions == nil {
 		return nil, foreign(resp, body, nil)
 	}
-	date := serverDate(resp.Header)
+	date := awswire.ServerDate(resp.Header)
 	out := transport.ListOutput{NextToken: answer.NextToken}
 	for _, s := range *answer.Sessions {
 		out.Sessions = append(out.Sessions, fromWire(s, c.ref.StudioID, date))
@@ -165,7 +155,7 @@ func undecodable(resp *http.Response, body []byte, err error) *transport.Error {
 // had its effect.
 func unreadable(resp *http.Response, err error) *transport.Error {
 	e := answered(resp)
-	e.Message = clean("the answer cannot be read: "+err.Error(), 512)
+	e.Message = awswire.Clean("the answer cannot be read: "+err.Error(), 512)
 	e.Err = err
 	return e
 }
@@ -173,7 +163,7 @@ func unreadable(resp *http.Response, err error) *transport.Error {
 func answered(resp *http.Response) *transport.Error {
 	return &transport.Error{
 		HTTPStatusCode: resp.StatusCode,
-		RequestID:      clean(resp.Header.Get(headerRequestID), 128),
-		Date:           serverDate(resp.Header),
+		RequestID:      awswire.Clean(resp.Header.Get(headerRequestID), 128),
+		Date:           awswire.ServerDate(resp.Header),
 	}
 }

@@ -30,7 +30,9 @@
 //  4. After several attempts (with a Retryer) the last one's refusal is a
 //     verdict only if none before it may have had its effect; else the Kind is
 //     Unknown.
-//  5. At most 1 MiB of an answer is read, counted after decompression.
+//  5. At most 1 MiB of an answer is read, counted after decompression. A BatchGet
+//     follows at most 50 pages of lists, for at most a minute; a page token that
+//     comes twice ends a list at once, and its sessions are looked at one by one.
 //  6. Neither an error's text nor a session names credentials: where the provider
 //     speaks of them, its message is dropped and its code kept, and where an
 //     answer quotes those it was asked with, or their signature, "***" stands

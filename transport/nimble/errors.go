@@ -3,11 +3,9 @@ package nimble
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
-	"unicode"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -123,8 +121,8 @@ func readError(h http.Header, body []byte) (code string, e errorBody, ok bool) {
 		}
 		return ""
 	}
-	e.Code = clean(text("code", "Code"), 128)
-	e.Message = clean(text("message", "Message"), 512)
+	e.Code = awswire.Clean(text("code", "Code"), 128)
+	e.Message = awswire.Clean(text("message", "Message"), 512)
 	e.Context = readContext(members["context"])
 
 	if code = shortCode(h.Get(headerErrorType)); code != "" {
@@ -149,7 +147,7 @@ func readContext(raw json.RawMessage) map[string]string {
 		if len(out) == 16 {
 			break
 		}
-		out[clean(k, 128)] = clean(v, 512)
+		out[awswire.Clean(k, 128)] = awswire.Clean(v, 512)
 	}
 	return out
 }
@@ -160,56 +158,7 @@ func shortCode(s string) string {
 	if i := strings.LastIndexByte(s, '#'); i >= 0 {
 		s = s[i+1:]
 	}
-	return clean(strings.TrimSpace(s), 128)
-}
-
-// clean makes a provider's text fit for logs and terminals: what cannot be
-// printed becomes a space, and at most limit bytes remain.
-func clean(s string, limit int) string {
-	if len(s) > limit {
-		s = s[:limit] // a rune cut in two becomes a space, too
-	}
-	s = strings.ToValidUTF8(s, " ")
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s))
-}
-
-// serverDate is the provider's clock. An answer with an Age came from a cache,
-// and its Date is the past.
-func serverDate(h http.Header) time.Time {
-	if h.Get("Age") != "" {
-		return time.Time{}
-	}
-	at, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return time.Time{}
-	}
-	return at.UTC()
-}
-
-// retryAfter reads Retry-After, in seconds or as a date, and x-amz-retry-after
-// in milliseconds. A date counts from the provider's clock where that is known.
-func retryAfter(h http.Header) time.Duration {
-	const most = 24 * time.Hour // so that no number overflows
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Duration(min(max(n, 0), int64(most/time.Second))) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		now := serverDate(h)
-		if now.IsZero() {
-			now = time.Now()
-		}
-		return min(max(at.Sub(now), 0), most)
-	}
-	if n, err := strconv.ParseInt(strings.TrimSpace(h.Get("X-Amz-Retry-After")), 10, 64); err == nil {
-		return time.Duration(min(max(n, 0), int64(most/time.Millisecond))) * time.Millisecond
-	}
-	return 0
+	return awswire.Clean(strings.TrimSpace(s), 128)
 }
 
 // apiError is what the SDK's own tools look for in an error's chain.

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/studio"
 
@@ -235,15 +236,15 @@ func FuzzRetryAfter(f *testing.F) {
 		h.Set("Retry-After", after)
 		h.Set("Date", date)
 		h.Set("X-Amz-Retry-After", amz)
-		if wait := retryAfter(h); wait < 0 || wait > 24*time.Hour {
+		if wait := awswire.RetryAfter(h); wait < 0 || wait > 24*time.Hour {
 			t.Errorf("%q, %q, %q: %v", after, date, amz, wait)
 		}
-		at := serverDate(h)
+		at := awswire.ServerDate(h)
 		if at.Location() != time.UTC && !at.IsZero() {
 			t.Errorf("%q is %v", date, at)
 		}
 		h.Set("Age", "1")
-		if !serverDate(h).IsZero() {
+		if !awswire.ServerDate(h).IsZero() {
 			t.Error("a cache's date is taken")
 		}
 	})

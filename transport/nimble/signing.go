@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -120,7 +121,7 @@ func noCredentials(err error) error {
 		Message: "there are no credentials to sign with", Err: err}
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		e.Code = clean(api.ErrorCode(), 128)
+		e.Code = awswire.Clean(api.ErrorCode(), 128)
 	}
 	if errors.Is(err, context.Canceled) {
 		e.Kind, e.Message = transport.Unknown, "the call was interrupted while credentials were fetched"

@@ -1,0 +1,53 @@
+package awswire
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Clean makes a provider's text fit for logs and terminals: what cannot be
+// printed becomes a space, and at most limit bytes remain.
+func Clean(s string, limit int) string {
+	s = strings.ToValidUTF8(s[:min(len(s), limit)], " ") // a rune cut in two becomes a space, too
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s))
+}
+
+// ServerDate is the provider's clock, in UTC; zero: not known. An answer with an
+// Age came from a cache, and its Date is the past.
+func ServerDate(h http.Header) time.Time {
+	at, err := http.ParseTime(h.Get("Date"))
+	if err != nil || h.Get("Age") != "" {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+// RetryAfter reads Retry-After, in seconds or as a date, and x-amz-retry-after in
+// milliseconds. A date counts from the provider's clock where that is known. It
+// returns 0 where the answer says nothing, and 24 hours at most.
+func RetryAfter(h http.Header) time.Duration {
+	const most = 24 * time.Hour // so that no number overflows
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Duration(min(max(n, 0), int64(most/time.Second))) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		now := ServerDate(h)
+		if now.IsZero() {
+			now = time.Now()
+		}
+		return min(max(at.Sub(now), 0), most)
+	}
+	if n, err := strconv.ParseInt(strings.TrimSpace(h.Get("X-Amz-Retry-After")), 10, 64); err == nil {
+		return time.Duration(min(max(n, 0), int64(most/time.Millisecond))) * time.Millisecond
+	}
+	return 0
+}

@@ -1,0 +1,92 @@
+// Package paging bounds what one paged answer of a provider may cost. Every loop
+// that follows page tokens uses it, in drivers and in the engine.
+//
+//	r := paging.New("DescribeInstances", paging.LookCalls)
+//	for more := true; more && err == nil; {
+//		more, err = r.Page(ctx, func(ctx context.Context) (next string, size int64, err error) {
+//			// ask for the page of the token before, and read at most r.Left() bytes
+//		})
+//	}
+package paging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// The bounds of one paged answer.
+const (
+	LookCalls = 50          // calls of a look at sessions that are named
+	ListCalls = 1000        // calls of a list of all sessions
+	MaxBytes  = 64 << 20    // of all its pages, after decompression
+	MaxTime   = time.Minute // spent in its calls
+	MaxToken  = 6 << 10     // bytes of one page token: with it a URL is below the 8 KiB that proxies take
+)
+
+// ErrEndless is the cause of each error that names a bound.
+var ErrEndless = errors.New("an answer without an end")
+
+// Reader reads one paged answer. Make it by [New]. It is for one goroutine.
+type Reader struct {
+	what  string
+	most  int
+	calls int
+	bytes int64
+	spent time.Duration
+	seen  map[string]bool // the tokens so far: at most most of MaxToken bytes
+}
+
+// New makes a Reader of an answer that takes at most calls calls. what names the
+// answer in errors, as "DescribeInstances".
+func New(what string, calls int) *Reader {
+	return &Reader{what: what, most: calls, seen: map[string]bool{}}
+}
+
+// Left is how many bytes the next page may have.
+func (r *Reader) Left() int64 { return MaxBytes - r.bytes }
+
+// Page makes one call by read, which returns the token of the next page and how
+// many bytes this one has, or 0 where that is not known. It reports whether
+// there is another page. An answer that breaks a bound is an *transport.Error of
+// kind Internal which names the bound; another error is that of read.
+func (r *Reader) Page(ctx context.Context, read func(context.Context) (next string, size int64, err error)) (more bool, err error) {
+	if r.calls == r.most {
+		return false, r.fault("it has more than %d pages", r.most)
+	}
+	r.calls++
+	over := r.fault("its pages took longer than %v", MaxTime)
+	limited, done := context.WithTimeoutCause(ctx, MaxTime-r.spent, over)
+	began := time.Now()
+	next, size, err := read(limited)
+	late := limited.Err() != nil && ctx.Err() == nil
+	done()
+	r.spent += time.Since(began)
+	r.bytes += size
+	switch {
+	case r.bytes > MaxBytes:
+		return false, r.fault("it has more than %d MiB", MaxBytes>>20)
+	case late || r.spent >= MaxTime && next != "":
+		return false, over
+	case err != nil || next == "":
+		return false, err
+	case len(next) > MaxToken:
+		return false, r.fault("page %d has a token of more than %d bytes", r.calls, MaxToken)
+	case r.seen[next]:
+		return false, r.fault("page %d repeats the token of an earlier page", r.calls)
+	}
+	r.seen[next] = true
+	return true, nil
+}
+
+// fault is the provider's: it answers, and its answer has no end.
+func (r *Reader) fault(format string, args ...any) *transport.Error {
+	return &transport.Error{
+		Kind:    transport.Internal,
+		Err:     ErrEndless,
+		Message: fmt.Sprintf("the answer to %s does not end: %s", r.what, fmt.Sprintf(format, args...)),
+	}
+}
