@@ -61,8 +61,28 @@ type Operation struct {
 	// StartedSeen is the session's startedAt as a look saw it before the
 	// latest send; zero: none was seen.
 	StartedSeen time.Time
+	// CreatedUp is CreatedAt on a clock that nobody can set, and SentUp is
+	// LastSentAt; zero where that clock was not known. CreatedUp runs while the
+	// machine sleeps, SentUp stands still then.
+	CreatedUp, SentUp Uptime
 
 	Version uint64 // of the record; the store counts it
+}
+
+// Uptime is a moment on a clock that counts since a machine booted. It is stored
+// in whole milliseconds. The zero value means that the moment is not known.
+type Uptime struct {
+	Boot uint32 // names the boot; 0: not known
+	At   time.Duration
+}
+
+// Since returns the time from earlier to u. It reports false unless both are of
+// one boot and in this order.
+func (u Uptime) Since(earlier Uptime) (time.Duration, bool) {
+	if u.Boot == 0 || u.Boot != earlier.Boot || u.At < earlier.At {
+		return 0, false
+	}
+	return u.At - earlier.At, true
 }
 
 // Active reports whether the operation has not ended.
@@ -186,4 +206,12 @@ type Block struct {
 	Error  string         // the latest answer, or why there was none; without secrets
 	Kind   transport.Kind // of Error
 	At     time.Time      // when Error was heard
+}
+
+// Record is a small record that belongs to no operation and no lane. What its
+// Value means is up to whoever stores it.
+type Record struct {
+	Kind  string // 1 to 64 bytes, none of them zero
+	Name  string // up to 256 bytes, none of them zero; unique within its kind
+	Value []byte // up to 4 KiB
 }

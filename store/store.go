@@ -73,6 +73,12 @@ type Store interface {
 	// the provider last throttled it.
 	SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error
 
+	// Records returns the small records of a kind, by name.
+	Records(ctx context.Context, kind string) ([]Record, error)
+	// PutRecord stores r in place of the record of its kind and name. A nil Value
+	// removes that.
+	PutRecord(ctx context.Context, r Record) error
+
 	// Adopt makes a store that is held one of this machine (see [Stats.Held]), and
 	// appends the event that says so, without an operation: its Reason is Adopted.
 	// One that is not held is left as it is.

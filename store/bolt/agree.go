@@ -142,7 +142,7 @@ func yield[K comparable](s *settler, key rowID, held map[K]rowID, of K, what str
 	s.lose(Loss{Operation: o.ID, Ref: o.Ref, Detail: fmt.Sprintf("operation %s has its %s", stays.id(), what)})
 }
 
-// settings keeps the lanes. Of several that nobody is sure of, one that is
+// settings keeps the lanes and the small records. Of several lanes that nobody is sure of, one that is
 // paused counts: it sends nothing that was not to be sent.
 func (s *settler) settings() {
 	for _, name := range slices.Sorted(maps.Keys(s.lanes)) {
@@ -158,6 +158,11 @@ func (s *settler) settings() {
 			s.out.mended.Doubtful = append(s.out.mended.Doubtful, Loss{Lane: name, Detail: "what is stored of it was found on a page that was not in use"})
 		}
 	}
+	for key, all := range s.records {
+		if pick := s.best(all); pick.trust == sure || len(s.rotten) > 0 || s.broken {
+			s.out.records[key] = pick.sealed
+		}
+	}
 }
 
 // spoilt names what was not as it was written and is not named yet.
@@ -169,6 +174,8 @@ func (s *settler) spoilt() {
 			if s.gone(key) {
 				s.lose(Loss{Operation: key.id(), Ref: s.refOf(key), Detail: "its record is damaged"})
 			}
+		case r.bucket == bucketRecords:
+			s.lose(Loss{Detail: fmt.Sprintf("the small record %s is damaged", keyText(bucketRecords, r.key))})
 		case r.bucket == bucketLanes:
 			s.lose(Loss{Lane: string(r.key), Detail: "what was stored of it is damaged: whether it is paused, say"})
 		}

@@ -60,7 +60,7 @@ func checkDB(ctx context.Context, path string, view func(fn func(b buckets) erro
 		each   func(b buckets, k, v []byte)
 	}{
 		{bucketMeta, c.meta}, {bucketOperations, c.operation}, {bucketEvents, c.event},
-		{bucketTokens, c.token}, {bucketEnded, c.ended}, {bucketLanes, c.lane},
+		{bucketTokens, c.token}, {bucketEnded, c.ended}, {bucketLanes, c.lane}, {bucketRecords, c.record},
 	} {
 		if err := c.pages(ctx, part.bucket, part.each); err != nil {
 			return c.report, err
@@ -78,7 +78,11 @@ func (c *checker) pages(ctx context.Context, bucket string, each func(b buckets,
 		}
 		err := c.view(func(b buckets) error {
 			more = false
-			cur := b.tx.Bucket([]byte(bucket)).Cursor()
+			from := b.tx.Bucket([]byte(bucket))
+			if from == nil { // the file has no records
+				return nil
+			}
+			cur := from.Cursor()
 			k, v := cur.First()
 			if last != nil {
 				if k, v = cur.Seek(last); string(k) == string(last) {
@@ -222,5 +226,11 @@ func (c *checker) lane(_ buckets, k, v []byte) {
 	c.report.Lanes++
 	if _, err := decodeLane(k, v); err != nil {
 		c.problem(bucketLanes, k, "%s", why(bucketLanes, err))
+	}
+}
+
+func (c *checker) record(_ buckets, k, v []byte) {
+	if _, err := decodeRecord(k, v); err != nil {
+		c.problem(bucketRecords, k, "%s", why(bucketRecords, err))
 	}
 }

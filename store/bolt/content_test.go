@@ -22,6 +22,7 @@ type content struct {
 	sessions map[transport.Ref]store.ID // the active, else the latest
 	events   []store.Event
 	lanes    []store.Lane
+	records  []store.Record // of kind clock
 }
 
 // contentOf reads a store, and of the errors that a damaged one gives the first.
@@ -60,6 +61,8 @@ func contentOf(t testing.TB, s *Store) (content, error) {
 	var err error
 	c.lanes, err = s.Lanes(t.Context())
 	keep(err)
+	c.records, err = s.Records(t.Context(), "clock")
+	keep(err)
 	return c, first
 }
 
@@ -86,6 +89,8 @@ func (c content) differs(from content) string {
 		return "what sessions lead to"
 	case !reflect.DeepEqual(c.lanes, from.lanes):
 		return "the lanes"
+	case !reflect.DeepEqual(c.records, from.records):
+		return "the small records"
 	}
 	return ""
 }
@@ -111,6 +116,9 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 		images = append(images, data)
 	}
 	s := openTest(t, path, Config{noSync: true})
+	if err := s.PutRecord(t.Context(), store.Record{Kind: "clock", Value: []byte("a small record")}); err != nil {
+		t.Fatal(err)
+	}
 	for first := 0; first < n; first += 7 {
 		var ops []store.Operation
 		for i := first; i < min(first+7, n); i++ {

@@ -22,15 +22,18 @@ import (
 //   - good_schema1_all.db has every kind of record and of row, a pruned feed, a
 //     record that was set aside, and says what it holds;
 //   - good_schema1_backup.db is a backup of it;
+//   - good_schema1_records.db has the times that nobody can set, and small records;
 //   - good_schema1_more.db has the fields that were added since those were written;
 //   - fail_….db are those that must not be taken for sound.
 //
 // ROUSE_GOLDEN=write makes them anew, as it does the first; ROUSE_GOLDEN=more
-// writes good_schema1_more.db alone.
+// writes good_schema1_more.db alone, and ROUSE_GOLDEN=records
+// good_schema1_records.db.
 const (
 	goldenAll     = "testdata/good_schema1_all.db"
 	goldenBackup  = "testdata/good_schema1_backup.db"
 	goldenMore    = "testdata/good_schema1_more.db"
+	goldenRecords = "testdata/good_schema1_records.db"
 	goldenMachine = "golden"
 )
 
@@ -145,6 +148,44 @@ func writeGoldenMore(t *testing.T) {
 		return nil
 	})
 	keepGolden(t, path, goldenMore)
+}
+
+// goldenRecord are an operation with the times that nobody can set, and a small
+// record.
+func goldenRecord() (store.Operation, store.Record) {
+	o := goldenOps()[0]
+	o.Version = 1
+	o.CreatedUp, o.SentUp = store.Uptime{Boot: 7, At: time.Hour}, store.Uptime{Boot: 1<<32 - 1, At: 80 * 24 * time.Hour}
+	return o, store.Record{Kind: "clock", Name: "name", Value: []byte("value")}
+}
+
+func TestGoldenRecords(t *testing.T) {
+	want, record := goldenRecord()
+	if os.Getenv("ROUSE_GOLDEN") == "records" {
+		path := testPath(t)
+		s := openTest(t, path, Config{Machine: goldenMachine})
+		o := want
+		o.Version = 0
+		_, err := s.Enqueue(t.Context(), []store.Operation{o})
+		if err = errors.Join(err, s.PutRecord(t.Context(), record), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		edit(t, path, func(b *writer) error { // not the name of the machine that writes it
+			m := thisMachine(goldenMachine)
+			m.Host = "workstation"
+			b.putMeta(metaMachine, encoded(m))
+			return nil
+		})
+		keepGolden(t, path, goldenRecords)
+	}
+	s := openTest(t, goldenCopy(t, goldenRecords), Config{noSync: true, Machine: goldenMachine})
+	if o, err := s.Operation(t.Context(), want.ID); err != nil || !reflect.DeepEqual(o, want) {
+		t.Errorf("%+v, %v, want %+v", o, err, want)
+	}
+	if r, err := s.Records(t.Context(), record.Kind); err != nil || len(r) != 1 || !reflect.DeepEqual(r[0], record) {
+		t.Errorf("records %+v, %v, want %+v", r, err, record)
+	}
+	clean(t, s)
 }
 
 func TestGoldenMore(t *testing.T) {
@@ -272,8 +313,9 @@ func TestGoldenAll(t *testing.T) {
 	// Each field of an operation is set in one of the golden files: a new one must
 	// be too.
 	more, _, _ := goldenAdded()
+	up, _ := goldenRecord()
 	for i := range reflect.TypeFor[store.Operation]().NumField() {
-		if !slices.ContainsFunc(append(want, more), func(o store.Operation) bool { return !reflect.ValueOf(o).Field(i).IsZero() }) {
+		if !slices.ContainsFunc(append(want, more, up), func(o store.Operation) bool { return !reflect.ValueOf(o).Field(i).IsZero() }) {
 			t.Errorf("no operation of a golden file has a %s", reflect.TypeFor[store.Operation]().Field(i).Name)
 		}
 	}

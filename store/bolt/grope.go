@@ -34,7 +34,7 @@ func (s *sweeper) elementOf(bucket string, flags uint32, key, value []byte) {
 	}
 	name, _, aside := strings.Cut(string(key), "\x00")
 	switch {
-	case aside && slices.Contains(bucketNames(), name): // it was set aside before
+	case aside && slices.Contains(allBuckets(), name): // it was set aside before
 		return
 	case bucket == "" && len(key) == 16:
 		bucket = bucketOperations
@@ -52,7 +52,7 @@ func (s *sweeper) elementOf(bucket string, flags uint32, key, value []byte) {
 
 // inline takes in a small bucket, which stands in the page that names it.
 func (s *sweeper) inline(flags uint32, key, value []byte) bool {
-	named := slices.Contains(bucketNames(), string(key))
+	named := slices.Contains(allBuckets(), string(key))
 	if !named || len(value) < bucketHeader+pageHeader || binary.NativeEndian.Uint64(value) != 0 && flags&bucketFlag != 0 {
 		return false
 	}

@@ -13,6 +13,7 @@ type harvest struct {
 	ops     map[rowID][]found
 	events  map[uint64][]found
 	lanes   map[string][]found
+	records map[string][]found
 	meta    map[string][]found
 	ended   map[string]rowID // what leads to operations, as far as it is sure
 	tokens  map[string]rowID
@@ -40,7 +41,7 @@ type spoilt struct {
 
 func newHarvest() *harvest {
 	return &harvest{
-		ops: map[rowID][]found{}, events: map[uint64][]found{}, lanes: map[string][]found{},
+		ops: map[rowID][]found{}, events: map[uint64][]found{}, lanes: map[string][]found{}, records: map[string][]found{},
 		meta: map[string][]found{}, ended: map[string]rowID{}, tokens: map[string]rowID{}, over: map[rowID]bool{}, aside: map[string][]byte{},
 	}
 }
@@ -54,6 +55,7 @@ var kinds = []struct {
 	{bucketOperations, fitsOperation},
 	{bucketEvents, fitsEvent},
 	{bucketMeta, fitsMeta},
+	{bucketRecords, fitsRecord},
 	{bucketEnded, func(k, v []byte) bool { return fitsRow(k, v) && bytes.IndexByte(k, 0) >= 0 }},
 	{bucketTokens, fitsRow},
 	{bucketLanes, fitsLane},
@@ -83,6 +85,11 @@ func fitsRow(k, v []byte) bool {
 
 func fitsLane(k, v []byte) bool {
 	_, err := decodeLane(k, v)
+	return err == nil
+}
+
+func fitsRecord(k, v []byte) bool {
+	_, err := decodeRecord(k, v)
 	return err == nil
 }
 
@@ -146,6 +153,8 @@ func (h *harvest) add(bucket string, key, sealed []byte, t trust) bool {
 		h.meta[string(key)] = also(h.meta[string(key)], sealed, t)
 	case bucketLanes:
 		h.lanes[string(key)] = also(h.lanes[string(key)], sealed, t)
+	case bucketRecords:
+		h.records[string(key)] = also(h.records[string(key)], sealed, t)
 	case bucketEnded:
 		h.over[rowID(sealed[:16])] = true
 		if t == sure {

@@ -28,15 +28,21 @@ const (
 	bucketLanes      = "lanes"      // name → CBOR, sum
 	bucketMeta       = "meta"       // see the keys below → value, sum
 	bucketQuarantine = "quarantine" // bucket, 0, key → the damaged value as found
+	// bucketRecords is absent until the first record is stored, and in files of
+	// earlier versions.
+	bucketRecords = "records" // 0, kind, 0, name → CBOR, sum
 )
 
-// bucketNames lists them all.
+// bucketNames lists those that every file has.
 func bucketNames() []string {
 	return []string{
 		bucketOperations, bucketEvents, bucketTokens, bucketEnded,
 		bucketLanes, bucketMeta, bucketQuarantine,
 	}
 }
+
+// allBuckets lists those that a file may have.
+func allBuckets() []string { return append(bucketNames(), bucketRecords) }
 
 // The keys of the meta bucket.
 const (
@@ -125,9 +131,10 @@ func unseal(key, sealed []byte) ([]byte, bool) {
 type buckets struct {
 	tx                                          *bbolt.Tx
 	ops, events, tokens, ended, lanes, meta, qu *bbolt.Bucket
+	records                                     *bbolt.Bucket // nil: the file has none
 }
 
-// in looks the buckets up; a file of this schema has them all.
+// in looks the buckets up. A file of this schema has all but the last.
 func in(tx *bbolt.Tx) (buckets, error) {
 	b := buckets{tx: tx}
 	places := []**bbolt.Bucket{&b.ops, &b.events, &b.tokens, &b.ended, &b.lanes, &b.meta, &b.qu}
@@ -136,6 +143,7 @@ func in(tx *bbolt.Tx) (buckets, error) {
 			return b, &CorruptError{Bucket: name, Detail: "the bucket is missing"}
 		}
 	}
+	b.records = tx.Bucket([]byte(bucketRecords))
 	return b, nil
 }
 

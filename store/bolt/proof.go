@@ -28,6 +28,9 @@ func (s *settler) counted() map[string]uint64 {
 	for _, sealed := range s.out.lanes {
 		found[bucketLanes] += weight(sealed)
 	}
+	for _, sealed := range s.out.records {
+		found[bucketRecords] += weight(sealed)
+	}
 	return found
 }
 
@@ -80,8 +83,8 @@ func (s *settler) explained() bool {
 					found[bucketTokens] += weightOf([]byte(token), key)
 				}
 			}
-		case bucketLanes:
-			found[bucketLanes] += weight(r.sealed)
+		case bucketLanes, bucketRecords:
+			found[r.bucket] += weight(r.sealed)
 		}
 	}
 	return s.fits(found, append(weighed(), bucketMeta)...) && s.endsAsSaid()

@@ -88,6 +88,10 @@ type body struct {
 	ProbeAt     int64             `cbor:"33,keyasint,omitempty"`
 	ErrorSince  int64             `cbor:"34,keyasint,omitempty"`
 	Shortages   int               `cbor:"35,keyasint,omitempty"`
+	CreatedBoot uint32            `cbor:"36,keyasint,omitempty"`
+	CreatedUp   int64             `cbor:"37,keyasint,omitempty"` // in milliseconds, as SentUp
+	SentBoot    uint32            `cbor:"38,keyasint,omitempty"`
+	SentUp      int64             `cbor:"39,keyasint,omitempty"`
 }
 
 // decoder takes text as it was given: a provider's message need not be UTF-8,
@@ -161,6 +165,8 @@ func normalize(o *store.Operation) {
 	} {
 		*t = fromNanos(nanos(*t))
 	}
+	o.CreatedUp.At = o.CreatedUp.At.Truncate(time.Millisecond)
+	o.SentUp.At = o.SentUp.At.Truncate(time.Millisecond)
 	if len(o.Labels) == 0 {
 		o.Labels = nil
 	}
@@ -265,6 +271,8 @@ func bodyOf(o *store.Operation) body {
 		StatusCode: o.StatusCode, StatusText: o.StatusMessage, StatusAt: nanos(o.StatusAt),
 		Probed: o.Probe.Target, ProbeOK: o.Probe.OK, ProbeText: o.Probe.Message, ProbeAt: nanos(o.Probe.At),
 		ErrorSince: nanos(o.ErrorSince), Shortages: o.Shortages,
+		CreatedBoot: o.CreatedUp.Boot, CreatedUp: o.CreatedUp.At.Milliseconds(),
+		SentBoot: o.SentUp.Boot, SentUp: o.SentUp.At.Milliseconds(),
 	}
 }
 
@@ -331,5 +339,7 @@ func operationOf(id store.ID, h head, b body) store.Operation {
 		StatusCode: b.StatusCode, StatusMessage: b.StatusText, StatusAt: fromNanos(b.StatusAt),
 		Probe:      transport.ProbeResult{Target: b.Probed, OK: b.ProbeOK, Message: b.ProbeText, At: fromNanos(b.ProbeAt)},
 		ErrorSince: fromNanos(b.ErrorSince), Shortages: b.Shortages, Version: h.version,
+		CreatedUp: store.Uptime{Boot: b.CreatedBoot, At: time.Duration(b.CreatedUp) * time.Millisecond},
+		SentUp:    store.Uptime{Boot: b.SentBoot, At: time.Duration(b.SentUp) * time.Millisecond},
 	}
 }

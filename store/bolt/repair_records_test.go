@@ -50,6 +50,7 @@ func TestRepairRecords(t *testing.T) {
 			_, record, err := encodeOperation(overKey, &o)
 			return errors.Join(err, b.ops.Put(overKey[:], record), rotRow(b.events, seqKey(end)))
 		}, []Loss{{First: end, Last: end}, {Operation: over.ID, Ref: over.Ref}, {}}, false},
+		{"a small record", func(b *writer) error { return rotRow(b.records, recordKey("clock", "")) }, []Loss{{}}, false},
 		{"a lane", func(b *writer) error { return rotRow(b.lanes, []byte("lab")) }, []Loss{{Lane: "lab"}}, false},
 		{"an event that an old page has", func(b *writer) error { return rotRow(b.events, seqKey(last-7)) }, nil, true},
 	} {

@@ -69,6 +69,9 @@ func (s *settled) putSettings(w *writer) {
 	for name, sealed := range s.lanes {
 		w.put(w.lanes, []byte(name), sealed)
 	}
+	for key, sealed := range s.records {
+		w.put(w.recordsBucket(), []byte(key), sealed)
+	}
 	for key, value := range s.aside {
 		w.put(w.qu, []byte(key), value)
 	}

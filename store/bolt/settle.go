@@ -19,6 +19,7 @@ type settled struct {
 	more        []store.Event
 	ops         []kept // by id
 	lanes       map[string][]byte
+	records     map[string][]byte
 	ended       map[string]rowID
 	aside       map[string][]byte
 	mended      Mended
@@ -43,7 +44,7 @@ type kept struct {
 // harvested; where the file itself says so, that counts too.
 func (h *harvest) settle(behind bool) settled {
 	s := &settler{harvest: h, last: map[rowID]store.Event{}, kept: map[rowID]kept{}, named: map[rowID]bool{}}
-	s.out.lanes, s.out.aside, s.out.other = map[string][]byte{}, h.aside, map[string][]byte{}
+	s.out.lanes, s.out.records, s.out.aside, s.out.other = map[string][]byte{}, map[string][]byte{}, h.aside, map[string][]byte{}
 	s.out.mended.Lost, s.out.mended.Doubtful = h.pages, h.doubted
 	s.identity()
 	s.feed()

@@ -17,6 +17,7 @@ import (
 //	meta                            the transaction that wrote it; 0: nothing is said
 //	events                          the feed's link at its head; 0: there is none
 //	operations tokens ended lanes   the weights of all records together
+//	records                         the same, if there is such a bucket
 //
 // What stands in the bucket meta is small enough to stand in that page itself, and
 // nobody relies on the quarantine. Open compares all this before anybody reads: see
@@ -24,7 +25,7 @@ import (
 
 // weighed lists the buckets of the last line.
 func weighed() []string {
-	return []string{bucketOperations, bucketTokens, bucketEnded, bucketLanes}
+	return []string{bucketOperations, bucketTokens, bucketEnded, bucketLanes, bucketRecords}
 }
 
 // weight makes a number of a record's sum, which covers its key too. Records of
@@ -80,8 +81,10 @@ func bearWitness(tx *bbolt.Tx) {
 func (w *writer) witnessAll() {
 	_, last := w.events.Cursor().Last()
 	w.say(w.events, linkOf(last).number())
-	for _, b := range []*bbolt.Bucket{w.ops, w.tokens, w.ended, w.lanes} { // as weighed says
-		w.say(b, weightOfAll(b))
+	for _, b := range []*bbolt.Bucket{w.ops, w.tokens, w.ended, w.lanes, w.records} { // as weighed says
+		if b != nil {
+			w.say(b, weightOfAll(b))
+		}
 	}
 	w.say(w.meta, uint64(w.tx.ID())) //nolint:gosec // positive
 }

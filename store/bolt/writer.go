@@ -40,7 +40,7 @@ func (w *writer) keep(there *bbolt.Bucket, key []byte, err error) {
 	if err == nil || w.failed != nil {
 		return
 	}
-	i := slices.Index([]*bbolt.Bucket{w.ops, w.events, w.tokens, w.ended, w.lanes, w.meta, w.qu}, there)
-	name := bucketNames()[i]
+	i := slices.Index([]*bbolt.Bucket{w.ops, w.events, w.tokens, w.ended, w.lanes, w.meta, w.qu, w.records}, there)
+	name := allBuckets()[i]
 	w.failed = fmt.Errorf("bolt: writing to %s at %s: %w", name, keyText(name, key), err)
 }

@@ -44,6 +44,8 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	_, out["Lanes"] = e.Lanes(ctx)
 	_, out["Lane"] = e.Lane(ctx, "s")
 	out["SetBlock"] = e.SetBlock(ctx, "s", store.Block{Reason: "offline"})
+	_, out["Records"] = e.Records(ctx, "clock")
+	out["PutRecord"] = e.PutRecord(ctx, store.Record{Kind: "clock", Value: []byte("1")})
 	out["SetPaused"] = e.SetPaused(ctx, "s", true, "mo", e.now)
 	out["SetRetryAfter"] = e.SetRetryAfter(ctx, "s", e.now, e.now)
 	out["SetPace"] = e.SetPace(ctx, "s", 1, e.now)

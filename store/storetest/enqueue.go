@@ -171,6 +171,7 @@ func full(e *env) store.Operation {
 	o.StatusCode, o.StatusMessage, o.StatusAt = "running", "running, but port 22 does not answer", at(13)
 	o.Probe = transport.ProbeResult{Target: "port 22 (ssh) of 10.0.0.5", OK: true, Message: "none", At: at(14)}
 	o.ErrorSince, o.Shortages = at(15), 16
+	o.CreatedUp, o.SentUp = store.Uptime{Boot: 17, At: 18 * time.Millisecond}, store.Uptime{Boot: 1<<32 - 1, At: 20 * time.Hour}
 	return o
 }
 

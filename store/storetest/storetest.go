@@ -33,6 +33,7 @@ func Run(t *testing.T, open Opener) {
 		{"Lookup", lookupTests()},
 		{"List", listTests()},
 		{"Lanes", laneTests()},
+		{"Records", []test{{"kept, replaced and removed", recordsKept}}},
 		{"Prune", pruneTests()},
 		{"Reopen", reopenTests()},
 		{"Concurrent", concurrentTests()},

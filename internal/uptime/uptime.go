@@ -1,0 +1,20 @@
+// Package uptime reads the clocks that nobody can set: they count since the
+// machine booted. Together with the identity of the boot they prove how much time
+// passed between two moments, across processes, whatever the wall clock shows.
+package uptime
+
+import "time"
+
+// Reading is one moment on those clocks. The zero value means that they are not
+// known: on systems other than Linux, and in a synctest bubble, whose time is not
+// the system's.
+type Reading struct {
+	// Boot names the boot of the machine: a hash of the kernel's random id. Two
+	// readings can be compared only where it is equal.
+	Boot uint32
+	// Elapsed runs while the machine sleeps, Awake stands still then.
+	Elapsed, Awake time.Duration
+}
+
+// Known reports whether the clocks could be read.
+func (r Reading) Known() bool { return r.Boot != 0 }
