@@ -42,6 +42,7 @@
 //	boot      = "5m"             # how long a machine may be silent after it was woken
 //	stop      = ["ssh", "--", "{session}", "sudo", "poweroff"]
 //	id_characters = "#"          # further characters of ids that the stop command gets; see exec
+//	secret_env = ["BMC_LOGIN"]   # variables that the stop command must not show; see exec
 //	ethers    = "/etc/ethers"    # more machines, a line each: MAC and name
 //
 //	[studio.shelf.machines]
@@ -57,7 +58,9 @@
 //	repeat = "by_state"          # a second start does nothing; or "by_token", or "never" (the default)
 //	shell  = false               # true: each command is one text for sh
 //	dir    = "/srv/rouse"        # where they run
-//	env    = { IPMI_USER = "rouse" } # beside rouse's own environment, where secrets are
+//	env    = { IPMI_USER = "rouse" } # in addition to rouse's own environment, where secrets are
+//	secret_env = ["IPMI_USER"]   # variables whose values are hidden in what commands print, in addition to
+//	                             # those whose names hold PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL
 //	id_characters = "#"          # in ids and tokens, in addition to letters, digits and . _ - : @ + =
 //	probe  = "ssh"
 //	host   = "{session}.lab"     # what the probe asks; default: the session's id

@@ -29,7 +29,7 @@ func readExec(t *table, p probe.Probe) driver {
 			checkCommand(t, cmd.key, exec.Config{Start: *cmd.argv, Status: *cmd.argv, Shell: c.Shell})
 		}
 	}
-	c.IDCharacters = idCharacters(t)
+	c.IDCharacters, c.Secrets = idCharacters(t), secretEnv(t)
 	t.required("start", "the command that starts {session}")
 	t.required("status", "the command that says how {session} is")
 	if c.Host != "" {

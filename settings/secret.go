@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/rouse-dev/rouse/internal/secret"
 )
 
 // noSecrets is said of what looks like a secret, which is not quoted.
@@ -11,14 +13,25 @@ const noSecrets = "this looks like a secret, and a settings file is no place for
 	"or in the AWS settings, and give its name here (password_env, profile)"
 
 var (
-	secretWord = regexp.MustCompile(`(?i)pass(word|wd|phrase)|secret|token|credential|(access|api|private)[_-]?key`)
 	aboutOne   = regexp.MustCompile(`(?i)[_-](file|path|dir|env)$`)
 	secretText = regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY`)
 )
 
 // secretName reports whether a name is that of a secret, and not of the place
 // where one is.
-func secretName(name string) bool { return secretWord.MatchString(name) && !aboutOne.MatchString(name) }
+func secretName(name string) bool { return secret.Name(name) && !aboutOne.MatchString(name) }
+
+// secretEnv are names of environment variables whose values are hidden in what
+// commands print.
+func secretEnv(t *table) []string {
+	names := t.texts("secret_env")
+	for _, name := range names {
+		if !isVariable(name) {
+			t.wrong("secret_env", "want names of environment variables, and no values")
+		}
+	}
+	return names
+}
 
 // harmless reports whether a text can stand in a settings file; else that is
 // reported.

@@ -373,3 +373,29 @@ func TestSingle(t *testing.T) {
 		}
 	}
 }
+
+// TestEnvHoldsNoSecrets: what exec takes for a secret by its name is refused in a
+// file, and a variable can be marked as one by its name.
+func TestEnvHoldsNoSecrets(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"IPMI_PASSWORD", "IPMI_PASS", "SSHPASS", "MYSQL_PWD", "API_KEY", "SSH_KEY", "GITHUB_TOKEN", "CREDENTIALS"} {
+		_, err := settings.Parse("f", []byte("[studio.x]\ntransport = 'exec'\nstart = ['a']\nstatus = ['a']\nenv = { "+name+" = 'hunter2' }\n"))
+		if err == nil || !strings.Contains(err.Error(), "env."+name+": this looks like a secret") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, line := range []string{`env = { IPMI_USER = "rouse", SSH_KEY_FILE = "/k", PWD = "/srv" }`, `secret_env = ["IPMI_USER", "NOT_SET"]`} {
+		if _, err := settings.Parse("f", []byte("[studio.x]\ntransport = 'exec'\nstart = ['a']\nstatus = ['a']\n"+line+"\n")); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	for line, want := range map[string]string{
+		`secret_env = ["hunter 2"]`: "secret_env: want names of environment variables, and no values",
+		`secret_env = []`:           "secret_env: it is empty",
+	} {
+		_, err := settings.Parse("f", []byte("[studio.x]\ntransport = 'exec'\nstart = ['a']\nstatus = ['a']\n"+line+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {
+			t.Errorf("%s: %v, want %q", line, err, want)
+		}
+	}
+}

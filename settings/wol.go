@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ type wolDriver struct {
 	boot     time.Duration
 	stop     []string
 	more     string            // id_characters
+	secrets  []string          // secret_env
 	shelf    wol.Shelf         // without passwords
 	password map[string]string // the variable that holds it, by session
 	ethers   string            // a file of more machines
@@ -34,8 +37,11 @@ func readWoL(t *table, p probe.Probe) driver {
 	if d.stop != nil {
 		checkCommand(t, "stop", exec.Config{Start: d.stop, Status: d.stop})
 	}
-	if d.more = idCharacters(t); d.more != "" && d.stop == nil {
-		t.wrong("id_characters", "no command gets the ids: it goes with stop")
+	d.more, d.secrets = idCharacters(t), secretEnv(t)
+	for _, key := range []string{"id_characters", "secret_env"} {
+		if t.has(key) && d.stop == nil {
+			t.wrong(key, "there is no command: it goes with stop")
+		}
 	}
 	for id, m := range t.tables("machines", `a table for each machine, as node-01 = { mac = "52:54:00:12:34:56" }`) {
 		d.readMachine(m, id)
@@ -133,7 +139,10 @@ func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
 		}
 		shelf[id] = m
 	}
-	t, err := wol.New(wol.Config{Find: shelf.Find, Boot: d.boot, Stop: d.stop, IDCharacters: d.more})
+	t, err := wol.New(wol.Config{
+		Find: shelf.Find, Boot: d.boot, Stop: d.stop, IDCharacters: d.more,
+		Secrets: slices.AppendSeq(slices.Clone(d.secrets), maps.Values(d.password)),
+	})
 	if err != nil {
 		o.wrong("transport", "%s", cutPrefix(err, "wol: "))
 	}

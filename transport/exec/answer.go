@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/command"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -61,8 +62,8 @@ type endpoint struct {
 // refusal, or that it is not known what became of the call.
 func (r result) answer() (line, error) {
 	var l line
-	stdout := r.secrets.notJSON().drop(r.stdout)
-	last := lastLine(stdout)
+	stdout := notJSON(r.secrets).Hide(r.stdout)
+	last := command.LastLine(stdout)
 	if strings.HasPrefix(last, "{") {
 		err := json.Unmarshal([]byte(last), &l)
 		var at *time.ParseError
@@ -70,19 +71,19 @@ func (r result) answer() (line, error) {
 		case errors.As(err, &at): // it quotes the text as it stands in JSON
 			return line{}, r.unclear(errors.New("its last line cannot be read: a time is not one of RFC 3339"))
 		case err != nil:
-			return line{}, r.unclear(fmt.Errorf("its last line cannot be read: %s", r.secrets.drop(err.Error())))
+			return line{}, r.unclear(fmt.Errorf("its last line cannot be read: %s", r.secrets.Hide(err.Error())))
 		}
-		r.secrets.dropFrom(&l)
+		hideIn(&l, r.secrets)
 	}
 	switch {
 	case r.cut && len(last) == len(strings.TrimSpace(stdout)):
-		return line{}, r.unclear(fmt.Errorf("its last line is longer than %d bytes", maxStdout))
+		return line{}, r.unclear(fmt.Errorf("its last line is longer than %d bytes", command.MaxStdout))
 	case l.Error != "":
 		return line{}, r.refusal(l)
 	case r.exit != 0 && (r.exit != exitStopped || r.name != "status"):
 		return line{}, r.failure()
 	case l.State != "" && !l.State.Known():
-		return line{}, r.unclear(fmt.Errorf("%q is no state of a session", clean(string(l.State))))
+		return line{}, r.unclear(fmt.Errorf("%q is no state of a session", command.Clean(string(l.State))))
 	}
 	return l, nil
 }
@@ -91,11 +92,11 @@ func (r result) answer() (line, error) {
 func (r result) refusal(l line) error {
 	kind, ok := kinds[l.Error]
 	if !ok {
-		return r.unclear(fmt.Errorf("%q is no kind of error: %s", clean(l.Error), clean(l.Message)))
+		return r.unclear(fmt.Errorf("%q is no kind of error: %s", command.Clean(l.Error), command.Clean(l.Message)))
 	}
 	const most = int64(24 * time.Hour / time.Second)
 	return &transport.Error{
-		Kind: kind, NotSent: kind == transport.Unreachable, Message: r.says(clean(l.Message)),
+		Kind: kind, NotSent: kind == transport.Unreachable, Message: r.says(command.Clean(l.Message)),
 		RetryAfter: time.Duration(min(max(l.RetryAfter, 0), most)) * time.Second,
 	}
 }
@@ -104,7 +105,7 @@ func (r result) refusal(l line) error {
 func (r result) failure() error {
 	kind := exits[r.exit]
 	text := fmt.Sprintf("exit status %d", r.exit)
-	if said := clean(end(r.stderr)); said != "" {
+	if said := command.Clean(command.End(r.stderr)); said != "" {
 		text += ": " + said
 	}
 	return &transport.Error{Kind: kind, NotSent: kind == transport.Unreachable, Message: r.says(text)}
@@ -116,20 +117,20 @@ func (r result) says(text string) string {
 }
 
 func (r result) unclear(err error) error {
-	return &transport.Error{Message: r.says(clean(err.Error())), Err: errors.New(clean(err.Error()))}
+	return &transport.Error{Message: r.says(command.Clean(err.Error())), Err: errors.New(command.Clean(err.Error()))}
 }
 
 // session is the answer as a session; a command that names no state means state.
 func (l line) session(ref transport.Ref, state fsm.State) transport.Session {
 	s := transport.Session{
-		Ref: ref, State: l.State, StatusCode: clean(l.StatusCode), StatusMessage: clean(l.StatusMessage),
+		Ref: ref, State: l.State, StatusCode: command.Clean(l.StatusCode), StatusMessage: command.Clean(l.StatusMessage),
 		StartedAt: l.StartedAt.UTC(), UpdatedAt: l.UpdatedAt.UTC(),
 	}
 	if s.State == "" {
 		s.State = state
 	}
 	if e := l.Endpoint; e != nil {
-		s.Endpoints = []transport.Endpoint{{Name: clean(e.Name), Host: clean(e.Host), Port: e.Port, URL: clean(e.URL)}}
+		s.Endpoints = []transport.Endpoint{{Name: command.Clean(e.Name), Host: command.Clean(e.Host), Port: e.Port, URL: command.Clean(e.URL)}}
 	}
 	return s
 }

@@ -34,6 +34,10 @@ type Config struct {
 	// to each program and shell that a command passes an id on to, on this machine
 	// and on others. Defaults to "": none.
 	IDCharacters string
+	// Secrets names variables whose values are hidden wherever a command prints
+	// them, in addition to the variables whose names look like a secret (see the
+	// package's guarantees). Defaults to none.
+	Secrets []string
 	// Repeat is what a second Start of one session does. Defaults to
 	// transport.Never: an operation whose start has an unknown outcome is then
 	// not sent again unless a look shows for certain that nothing happened. Say
@@ -65,7 +69,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("exec: host: %w", err)
 	}
 	for _, pair := range c.Env {
-		if name, _ := splitEnv(pair); name == "" {
+		if name, _, ok := strings.Cut(pair, "="); name == "" || !ok {
 			return errors.New(`exec: an element of the environment is not "NAME=value"`) // its text may be a secret
 		}
 	}

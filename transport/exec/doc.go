@@ -132,9 +132,12 @@
 //  4. Of standard output the last 64 KiB are kept, of standard error the last
 //     2 KiB. What reaches an error is one line of printable characters, at most 300
 //     bytes long.
-//  5. No error shows a command's arguments, or the value of an environment
-//     variable with PASSWORD, PASSPHRASE, SECRET, TOKEN, CREDENTIAL or KEY in
-//     its name.
+//  5. No error and no session shows a secret value of the command's environment:
+//     [secret] stands in its place. A value is secret if it has at least 6 bytes
+//     and the variable's name holds PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL, in
+//     upper or lower case, or is one of [Config].Secrets. PWD and OLDPWD are not
+//     secret.
+//  6. No error shows a command's arguments, except the ids.
 //
 // # Concurrency
 //

@@ -323,7 +323,9 @@ func TestFloods(t *testing.T) {
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2-hunter2"
-	for _, name := range []string{"IPMI_PASSWORD", "API_TOKEN", "aws_secret_access_key", "SSH_PASSPHRASE"} {
+	for _, name := range []string{
+		"IPMI_PASSWORD", "API_TOKEN", "aws_secret_access_key", "SSH_PASSPHRASE", "SSHPASS", "MYSQL_PWD", "IPMI_PASS", "GOOGLE_CREDENTIALS",
+	} {
 		for _, command := range []string{
 			`echo "login as $%s failed" >&2; exit 77`,
 			`echo "{\"error\": \"AccessDenied\", \"message\": \"login as $%s failed\"}"`,
@@ -456,5 +458,30 @@ func TestProbe(t *testing.T) {
 	}
 	if got, err := e.Get(t.Context(), ref); err != nil || got.State != fsm.StartInProgress || got.StatusCode != probe.Unanswered {
 		t.Errorf("nobody answers: %+v, %v", got, err)
+	}
+}
+
+// TestSecretsAreMarked: a variable whose name does not look like a secret is hidden
+// if the Config says so, whoever set it; PWD is shown.
+func TestSecretsAreMarked(t *testing.T) {
+	t.Setenv("BMC_LOGIN", "hunter2-hunter2")
+	for _, name := range []string{"BMC_LOGIN", "RACK_LOGIN"} {
+		for _, command := range []string{
+			`echo "login as $%s failed in $PWD" >&2; exit 77`,
+			`echo "{\"error\": \"AccessDenied\", \"message\": \"login as $%s failed in $PWD\"}"`,
+		} {
+			text := []string{fmt.Sprintf(command, name)}
+			e, err := exec.New(exec.Config{
+				Start: text, Status: text, Shell: true, Dir: "/usr", Secrets: []string{"BMC_LOGIN", "RACK_LOGIN"},
+				Env: []string{"RACK_LOGIN=hunter2-hunter3", "PWD=/usr", "OLDPWD=/usr/share"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = start(t, e)
+			if err == nil || strings.Contains(err.Error(), "hunter") || !strings.HasSuffix(err.Error(), "login as [secret] failed in /usr") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
 	}
 }

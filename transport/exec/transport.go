@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/secret"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -14,7 +15,7 @@ import (
 // [New]. It keeps no state and needs no Close.
 type Transport struct {
 	config  Config
-	secrets secrets
+	secrets secret.Values
 }
 
 // New makes a Transport of c. An error names the field that cannot be; whether
@@ -27,8 +28,9 @@ func New(c Config) (*Transport, error) {
 		c.Host = "{session}"
 	}
 	c.Start, c.Status, c.Stop = slices.Clone(c.Start), slices.Clone(c.Status), slices.Clone(c.Stop)
+	c.Secrets = slices.Clone(c.Secrets)
 	c.Env = slices.Concat(os.Environ(), c.Env) // of two values the later counts
-	return &Transport{config: c, secrets: secretsOf(c.Env)}, nil
+	return &Transport{config: c, secrets: secret.Of(c.Env, c.Secrets)}, nil
 }
 
 // Traits says what the Config says of repeats.

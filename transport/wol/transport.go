@@ -40,6 +40,10 @@ type Config struct {
 	// IDCharacters are further characters that the ids may hold which the Stop
 	// command gets: see exec.Config. Defaults to "": none.
 	IDCharacters string
+	// Secrets names environment variables whose values are hidden in what the Stop
+	// command prints, in addition to those whose names look like a secret: see
+	// exec.Config. Defaults to none.
+	Secrets []string
 }
 
 // Transport wakes machines by magic packets. Make it by [New]. It needs no Close.
@@ -68,7 +72,7 @@ func New(c Config) (*Transport, error) {
 		argv := slices.Clone(c.Stop)
 		var err error
 		// The others are required there, and not called from here.
-		if t.stop, err = exec.New(exec.Config{Start: argv, Status: argv, Stop: argv, IDCharacters: c.IDCharacters}); err != nil {
+		if t.stop, err = exec.New(exec.Config{Start: argv, Status: argv, Stop: argv, IDCharacters: c.IDCharacters, Secrets: c.Secrets}); err != nil {
 			return nil, fmt.Errorf("wol: stop: %w", err)
 		}
 	}

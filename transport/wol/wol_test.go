@@ -422,3 +422,20 @@ func TestStopIDs(t *testing.T) {
 		t.Errorf("a character that the Config allows: %v", err)
 	}
 }
+
+// TestStopHidesSecrets: what a failing stop command prints holds no secret.
+func TestStopHidesSecrets(t *testing.T) {
+	m := newMachine(t, "127.0.0.1", "")
+	t.Setenv("NODE_LOGIN", "hunter2-login")
+	t.Setenv("NODE_PASS", "hunter2-pass")
+	w := open(t, wol.Config{
+		Find: wol.Shelf{ref.SessionID: m.config("")}.Find, Secrets: []string{"NODE_LOGIN"},
+		// The Go tool is there wherever a test runs, and names what it does not know.
+		Stop: []string{"go", "hunter2-login,hunter2-pass"},
+	})
+	_, err := w.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
+	wantError(t, "a command that prints secrets", err, transport.Unknown, "[secret],[secret]")
+	if strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,91 @@
+// Package command runs programs on behalf of drivers: once, within a context, with
+// all children, and with bounds on what is kept of their output.
+package command
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"time"
+
+	"github.com/rouse-dev/rouse/internal/secret"
+)
+
+// MaxStdout and MaxStderr are how many bytes are kept of a program's output: its
+// end. The rest is read and dropped, so that no program waits for a reader.
+const (
+	MaxStdout = 64 << 10
+	maxStderr = 2 << 10
+)
+
+// drain is how long Run waits for the output of a program that has ended: a
+// program that it left running may hold the pipes open.
+const drain = time.Second
+
+// Command is a program and how to run it.
+type Command struct {
+	Program string // looked up in this process's PATH
+	Args    []string
+	Dir     string        // "": this process's
+	Env     []string      // nil: this process's
+	Secrets secret.Values // hidden in Output.Stderr
+}
+
+// Output is what a program left that ended by itself.
+type Output struct {
+	Exit           int    // its exit status
+	Stdout, Stderr string // their ends; of Stderr without secrets
+	Cut            bool   // Stdout was longer than MaxStdout
+}
+
+// StartError says that a program did not begin.
+type StartError struct{ Err error }
+
+// Error is the cause's text.
+func (e *StartError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// KilledError says that a program was killed because its context ended. It wraps
+// the context's error.
+type KilledError struct{ Err error }
+
+// Error says that the program was killed, and the context's error.
+func (e *KilledError) Error() string {
+	return "it did not end in time, and was killed: " + e.Err.Error()
+}
+
+// Unwrap returns the context's error.
+func (e *KilledError) Unwrap() error { return e.Err }
+
+// Run runs the program once, with an empty standard input, and waits for its end.
+// If ctx ends first it kills the program and, where the system has process groups,
+// its children. The error is a [*StartError], a [*KilledError], or says which
+// signal ended the program.
+func (c Command) Run(ctx context.Context) (Output, error) {
+	cmd := exec.CommandContext(ctx, c.Program, c.Args...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = c.Dir, c.Env, drain
+	group(cmd)
+	stdout, stderr := &tail{limit: MaxStdout}, &tail{limit: maxStderr}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	if err := cmd.Start(); err != nil {
+		return Output{}, &StartError{Err: err}
+	}
+	err := cmd.Wait()
+	if errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
+		err = nil // it ended well, and left something running
+	}
+	said := c.Secrets.Hide(stderr.String())
+	if stderr.cut {
+		said = c.Secrets.HideTail(stderr.String())
+	}
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil && !cmd.ProcessState.Success():
+		return Output{}, &KilledError{Err: ctx.Err()}
+	case err == nil, errors.As(err, &exit) && exit.Exited():
+		return Output{Exit: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: said, Cut: stdout.cut}, nil
+	}
+	return Output{}, err
+}

@@ -1,0 +1,56 @@
+package command
+
+import (
+	"strings"
+	"unicode"
+)
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	limit int
+	kept  []byte
+	cut   bool
+}
+
+// Write never fails: an error would end the program that writes.
+func (t *tail) Write(p []byte) (int, error) {
+	t.kept = append(t.kept, p...)
+	if over := len(t.kept) - t.limit; over > 0 {
+		t.cut = true
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return string(t.kept) }
+
+// LastLine is the last line of text that is not blank.
+func LastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+}
+
+// MaxMessage is how many bytes of a program's text Clean and End keep.
+const MaxMessage = 300
+
+// Clean makes a program's text fit for a terminal and a log: one line of
+// printable characters, cut after MaxMessage bytes.
+func Clean(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r): // control and format characters; U+FFFD is printable
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > MaxMessage {
+		text = strings.ToValidUTF8(text[:MaxMessage], "") + "…"
+	}
+	return text
+}
+
+// End is the last MaxMessage bytes of text: a program that fails says why at the end.
+func End(text string) string { return text[max(0, len(text)-MaxMessage):] }

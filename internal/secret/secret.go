@@ -1,0 +1,79 @@
+// Package secret recognizes environment variables that hold secrets, and hides
+// their values in text that programs print.
+package secret
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// names are the parts of a variable's name that mark a secret.
+var names = []string{"PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"}
+
+// folders are variables of a shell that hold no secret, though they look like it.
+var folders = []string{"PWD", "OLDPWD"}
+
+// Name reports whether a variable of this name is taken for a secret: whether the
+// name, in upper or lower case, holds PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL.
+// PWD and OLDPWD are not taken for secrets.
+func Name(name string) bool {
+	name = strings.ToUpper(name)
+	return !slices.Contains(folders, name) &&
+		slices.ContainsFunc(names, func(part string) bool { return strings.Contains(name, part) })
+}
+
+// MinLength is how many bytes a value must have to be hidden. A shorter one, such
+// as "1", would be cut out of every text.
+const MinLength = 6
+
+// hidden stands in a text where a value was.
+const hidden = "[secret]"
+
+// Values are secret values, without duplicates, the longest first.
+type Values []string
+
+// Of returns the secret values of env, whose elements are "NAME=value": those of
+// variables for which Name is true, and those of the variables named in marked. A
+// value with space around it is hidden without that space, too.
+func Of(env, marked []string) Values {
+	var out Values
+	for _, pair := range env {
+		name, value, _ := strings.Cut(pair, "=")
+		if !Name(name) && !slices.Contains(marked, name) {
+			continue
+		}
+		for _, value := range []string{value, strings.TrimSpace(value)} {
+			if len(value) >= MinLength {
+				out = append(out, value)
+			}
+		}
+	}
+	// One value may hold another.
+	slices.SortFunc(out, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return slices.Compact(out)
+}
+
+// Hide replaces every value in text.
+func (v Values) Hide(text string) string {
+	for _, value := range v {
+		text = strings.ReplaceAll(text, value, hidden)
+	}
+	return text
+}
+
+// HideTail is Hide for the end of a longer text, which may begin within a value.
+func (v Values) HideTail(text string) string {
+	longest := 0
+	for _, value := range v {
+		for n := min(len(value), len(text)); n > longest; n-- {
+			if strings.HasPrefix(text, value[len(value)-n:]) {
+				longest = n
+			}
+		}
+	}
+	if longest > 0 {
+		text = hidden + text[longest:]
+	}
+	return v.Hide(text)
+}
