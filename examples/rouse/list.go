@@ -41,7 +41,7 @@ narrow terminal the operations' ids are left out, and long names are shortened.`
 				return err
 			}
 			if c.Flags().Changed("studio") {
-				if err := transport.CheckID("--studio", f.StudioID); err != nil {
+				if err := checkStudio("--studio", f.StudioID); err != nil {
 					return err
 				}
 			}
@@ -62,6 +62,14 @@ narrow terminal the operations' ids are left out, and long names are shortened.`
 		return strings.Split(phaseNames(), ", "), cobra.ShellCompDirectiveNoFileComp
 	})
 	return c
+}
+
+// checkStudio checks the name of one studio; what names it in the message.
+func checkStudio(what, id string) error {
+	if err := transport.CheckID(what, id); err != nil {
+		return err
+	}
+	return checkLiteral(what, id)
 }
 
 func phaseNames() string {
@@ -157,7 +165,7 @@ not, or cannot, it lists those that were asked for here, as they were last seen,
 and says why.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := transport.CheckID("studio id", args[0]); err != nil {
+			if err := checkStudio("studio id", args[0]); err != nil {
 				return err
 			}
 			l := &lister{Transport: t.provider.offline()}

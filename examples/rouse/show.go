@@ -51,6 +51,26 @@ func checkTarget(args []string) error {
 	return nil
 }
 
+// checkOne checks that ref names one session and is not a host list or a wildcard:
+// the tool would take either for the name of a session.
+func checkOne(ref engine.Ref) error {
+	if err := ref.Check(); err != nil {
+		return err
+	}
+	if err := checkLiteral("studio id", ref.StudioID); err != nil {
+		return err
+	}
+	return checkLiteral("session id", ref.SessionID)
+}
+
+// checkLiteral is [checkOne] for one part; what names it in the message.
+func checkLiteral(what, id string) error {
+	if i := strings.IndexAny(id, "[]{}*?,"); i >= 0 {
+		return usagef("%s %q: character %q at byte %d is not allowed: host lists and wildcards are not supported; name one session in each command", what, id, id[i], i)
+	}
+	return nil
+}
+
 // target finds the operation that the words name.
 func (d *desk) target(ctx context.Context, args []string) (engine.Operation, error) {
 	if len(args) == 1 {
@@ -64,6 +84,9 @@ func (d *desk) target(ctx context.Context, args []string) (engine.Operation, err
 	o, err := d.engine.Find(ctx, ref)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		if err := checkOne(ref); err != nil {
+			return o, err
+		}
 		return o, &neverAskedError{ref}
 	case err != nil:
 		return o, fmt.Errorf("session %s: %w", ref, err)

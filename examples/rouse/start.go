@@ -81,7 +81,7 @@ func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (en
 		Ref: engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim(), ClientToken: s.token,
 		RequestedBy: userName(), Why: s.why,
 	}
-	if err := r.Check(); err != nil {
+	if err := checkOne(r.Ref); err != nil {
 		return r, err
 	}
 	if c.Flags().Changed("token") {
