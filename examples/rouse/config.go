@@ -31,13 +31,7 @@ func (t *tool) configCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Check the settings: what serves which studio",
 		Args:  cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				c.SetOut(t.screen.err)
-				return errors.Join(errHelped, c.Help())
-			}
-			return usagef("unknown command %q: did you mean \"config check\"?", "config "+args[0])
-		},
+		RunE:  t.group,
 	}
 	c.AddCommand(&cobra.Command{
 		Use:   "check [FILE]",

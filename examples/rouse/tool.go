@@ -30,6 +30,7 @@ type tool struct {
 	noted    map[string]bool                                       // what is noted once
 	child    func(ctx context.Context, args ...string) *exec.Cmd   // this program again
 	room     func(size int64) (memory uint64, limit time.Duration) // of the child
+	misnamed error                                                 // help was asked for on a command that does not exist
 	began    bool                                                  // a command has begun: what goes wrong from here on is no wrong usage
 }
 
@@ -54,7 +55,7 @@ func (t *tool) execute(ctx context.Context, args []string) int {
 		err = &usageError{err: err}
 	}
 	if err == nil {
-		err = t.screen.failure()
+		err = cmp.Or(t.misnamed, t.screen.failure())
 	}
 	return t.report(c, err)
 }
@@ -79,8 +80,6 @@ process holds the database.`,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-
-		SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
 			if err := errors.Join(t.db.check(c.Flags()), t.provider.check(c.Flags())); err != nil {
 				return err
@@ -88,16 +87,7 @@ process holds the database.`,
 			t.began = true
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				c.SetOut(t.screen.err)
-				return errors.Join(errHelped, c.Help())
-			}
-			if like := c.SuggestionsFor(args[0]); len(like) > 0 {
-				return usagef("unknown command %q: did you mean %q?", args[0], like[0])
-			}
-			return usagef("unknown command %q", args[0])
-		},
+		RunE: t.group,
 	}
 	root.SetVersionTemplate(versionText() + "\n")
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
@@ -121,6 +111,7 @@ process holds the database.`,
 		}
 	}
 	root.AddCommand(t.childCommand())
+	t.helped(root)
 	return root
 }
 
