@@ -126,6 +126,8 @@ type feedPrinter struct {
 	all  bool              // on a terminal too; else only ends are printed there
 	ends map[fsm.Phase]int // counts them; nil: it does not
 
+	failed []engine.ID // the first of those that ended otherwise than READY or canceled, if ends counts
+
 	pages bool // those of a page are aligned with each other, and printed together
 	page  [][]string
 }
@@ -144,6 +146,9 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 		f.seq = ev.Seq
 		if f.ends != nil && ev.To.Ended() && ev.From != ev.To {
 			f.ends[ev.To]++
+			if failure(ev.To) && len(f.failed) < mostFailures {
+				f.failed = append(f.failed, ev.Operation)
+			}
 		}
 		switch {
 		case f.tool.json:

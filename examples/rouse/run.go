@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 // runFlags are the flags of "run".
 type runFlags struct {
 	untilIdle bool
+	fail      bool
 	atMost    time.Duration // 0: for ever
 }
 
@@ -35,17 +35,23 @@ credentials the provider has refused for ten seconds. While the provider cannot
 be reached it waits: --for bounds that. A database that belongs to another
 machine has nothing to do but to be adopted: see "rouse adopt".
 
+At its end it says of each operation that ended FAILED or EXPIRED in this run
+why, and what to do next. With --fail the exit status is then 1: a timer needs
+that to report failures.
+
 Ctrl-C and SIGTERM end it cleanly: calls under way are finished or given up,
 what is known is on disk, and the next run goes on. A second Ctrl-C ends it at
 once, which loses nothing either.
 
-Exit status: 0 idle, or without --until-idle interrupted, whatever became of
-the operations: see the summary, or "rouse ls". 1 no credentials were found, or
-they were refused; the time of --for is up, and the message says what still
-waits and why; --until-idle was interrupted, or without it, the database belongs
-to another machine. 2 wrong usage. 3 another process holds the database.`,
+Exit status: 0 idle, or without --until-idle interrupted, and without --fail
+whatever became of the operations. 1 with --fail, an operation ended FAILED or
+EXPIRED; no credentials were found, or they were refused; the time of --for is
+up, and the message says what still waits and why; --until-idle was interrupted,
+or without it, the database belongs to another machine. 2 wrong usage. 3 another
+process holds the database.`,
 		Example: `  rouse run
-  rouse run --until-idle --for 10m --endpoint http://127.0.0.1:8080`,
+  rouse run --until-idle --for 10m --fail
+  rouse run --until-idle --endpoint http://127.0.0.1:8080`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("for") {
@@ -66,6 +72,7 @@ to another machine. 2 wrong usage. 3 another process holds the database.`,
 			return t.with(client, func(d *desk) error { return t.run(c.Context(), d, r) })
 		},
 	}
+	c.Flags().BoolVar(&r.fail, "fail", false, "exit with 1 if an operation ended FAILED or EXPIRED in this run")
 	c.Flags().BoolVar(&r.untilIdle, "until-idle", false, "end when nothing is left to do now")
 	durationVar(c.Flags(), &r.atMost, "for", 0, "end after this `DURATION` at the latest")
 	return c
@@ -110,6 +117,10 @@ func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idlenes
 	}
 	active := s.Operations[fsm.Queued] + s.Operations[fsm.Starting]
 	t.screen.note("%s", summary(feed.ends, active, rest))
+	failures, ferr := t.explainFailures(ctx, d, feed)
+	if ferr != nil {
+		return ferr
+	}
 	stay := plural(active, "operation stays", "operations stay") + " active, and \"rouse run\" goes on"
 	switch {
 	case err != nil && r.untilIdle:
@@ -118,26 +129,10 @@ func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idlenes
 		return fmt.Errorf("the time is up (--for %v), and still waiting are %s", r.atMost, rest.late)
 	case err == nil && rest.refused > 0:
 		return fmt.Errorf("%s; %s", refusedText, stay)
+	case r.fail && failures > 0:
+		return errors.New(plural(failures, "start", "starts") + " ended FAILED or EXPIRED")
 	}
 	return nil
-}
-
-// summary is how a run ended: "3 SUCCEEDED, 1 FAILED; 2 active (1 scheduled)".
-func summary(ends map[fsm.Phase]int, active int, rest idleness) string {
-	var parts []string
-	for _, p := range fsm.Phases() {
-		if n := ends[p]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, p))
-		}
-	}
-	if len(parts) == 0 {
-		parts = []string{"nothing ended"}
-	}
-	text := strings.Join(parts, ", ") + fmt.Sprintf("; %d active", active)
-	if r := rest.String(); r != "" && active > 0 {
-		text += " (" + r + ")"
-	}
-	return text
 }
 
 // supervise shows how the engine fares until ctx ends, until it is idle, or until

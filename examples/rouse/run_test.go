@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
 )
 
 // TestTell: without a terminal a blocked lane is a line, another one a minute
@@ -46,6 +48,53 @@ func TestTell(t *testing.T) {
 	later()
 	if got := tell(""); got != "" {
 		t.Errorf("a lane that goes on is told again: %q", got)
+	}
+}
+
+func TestFailureLine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		phase     fsm.Phase
+		reason    store.Reason
+		lastError string
+		want      string
+	}{
+		{fsm.Failed, store.Invalid, "invalid: ValidationException: no such type (HTTP 400)", `lab ws-1 FAILED (invalid): no such type (ValidationException, HTTP 400); next: correct that, then "rouse retry lab ws-1"`},
+		{fsm.Failed, store.Ambiguous, "", `lab ws-1 FAILED: it may have been started, and a second start might start it twice (ambiguous); next: check whether the session runs; if it does not, "rouse retry lab ws-1"`},
+		{fsm.Failed, store.ReturnedToStopped, "", `lab ws-1 FAILED: it was started, and has stopped since (returned_to_stopped); next: "rouse retry lab ws-1"`},
+		{fsm.Expired, store.TooLate, "unreachable: no route", `lab ws-1 EXPIRED: it could not be sent in time: no route; next: "rouse retry lab ws-1"`},
+		{fsm.Failed, "", "", `lab ws-1 FAILED: no reason is recorded; next: "rouse retry lab ws-1"`},
+	} {
+		o := engine.Operation{Ref: ref("lab", "ws-1"), Phase: c.phase, Reason: c.reason, LastError: c.lastError}
+		if got := failureLine(o); got != c.want {
+			t.Errorf("%s\nwant %s", got, c.want)
+		}
+	}
+}
+
+// TestManyFailures checks that a run explains a bounded number of failures.
+func TestManyFailures(t *testing.T) {
+	t.Parallel()
+	var errOut bytes.Buffer
+	tool := newTool(io.Discard, &errOut)
+	feed := &feedPrinter{tool: tool, ends: map[fsm.Phase]int{}}
+	const n = 1000
+	err := feed.follow(func(yield func(engine.Event, error) bool) {
+		for i := range n {
+			if !yield(engine.Event{Seq: uint64(i + 1), From: fsm.Queued, To: fsm.Failed}, nil) {
+				return
+			}
+		}
+	})
+	if err != nil || len(feed.failed) != mostFailures {
+		t.Fatalf("%d are to be explained (%v), want %d", len(feed.failed), err, mostFailures)
+	}
+	feed.failed = nil
+	if got, err := tool.explainFailures(t.Context(), nil, feed); err != nil || got != n {
+		t.Errorf("%d, %v", got, err)
+	}
+	if want := "rouse: and 1000 more failures: see \"rouse ls --phase FAILED --phase EXPIRED\"\n"; errOut.String() != want {
+		t.Errorf("it prints %q, want %q", errOut.String(), want)
 	}
 }
 

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// summary says how a run ended: "3 SUCCEEDED, 1 FAILED; 2 active (1 scheduled)".
+func summary(ends map[fsm.Phase]int, active int, rest idleness) string {
+	var parts []string
+	for _, p := range fsm.Phases() {
+		if n := ends[p]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, p))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"nothing ended"}
+	}
+	text := strings.Join(parts, ", ") + fmt.Sprintf("; %d active", active)
+	if r := rest.String(); r != "" && active > 0 {
+		text += " (" + r + ")"
+	}
+	return text
+}
+
+// mostFailures is how many failures a run explains at its end.
+const mostFailures = 20
+
+// failure reports whether a phase is an end that a user must act on.
+func failure(p fsm.Phase) bool { return p == fsm.Failed || p == fsm.Expired }
+
+// explainFailures prints why the first of a run's failures ended, and what to do
+// next. It returns how many there are.
+func (t *tool) explainFailures(ctx context.Context, d *desk, feed *feedPrinter) (int, error) {
+	n := feed.ends[fsm.Failed] + feed.ends[fsm.Expired]
+	for _, id := range feed.failed {
+		o, err := d.engine.Get(ctx, id)
+		switch {
+		case errors.Is(err, store.ErrNotFound): // it was pruned
+		case err != nil:
+			return n, err
+		default:
+			t.screen.note("%s", failureLine(o))
+		}
+	}
+	if more := n - len(feed.failed); more > 0 {
+		t.screen.note("and %s: see \"rouse ls --phase FAILED --phase EXPIRED\"", plural(more, "more failure", "more failures"))
+	}
+	return n, nil
+}
+
+// failureLine says of an operation that failed its session, its reason, the last
+// error and the next step.
+func failureLine(o engine.Operation) string {
+	name := o.Ref.StudioID + " " + o.Ref.SessionID
+	text := name + " " + string(o.Phase)
+	if restated(o.Reason) {
+		text += " (" + string(o.Reason) + ")"
+	}
+	return fmt.Sprintf("%s: %s; next: %s\"rouse retry %s\"", text, cmp.Or(failureText(o), "no reason is recorded"), beforeRetry[o.Reason], name)
+}
+
+// beforeRetry says what to do before a retry; a retry alone where it has nothing.
+var beforeRetry = map[store.Reason]string{
+	store.StartFailed:  "repair the session, then ",
+	store.Ambiguous:    "check whether the session runs; if it does not, ",
+	store.Timeout:      "check why the session is not READY, then ",
+	store.Unseen:       "check whether the session runs; if it does not, ",
+	store.AccessDenied: "correct the permissions, then ",
+	store.NotFound:     "start it by its right name, or correct the settings, then ",
+	store.Invalid:      "correct that, then ",
+}
