@@ -32,15 +32,19 @@
 //     it remembers it. By state alone it holds unless a request reaches the
 //     provider later than Config.Timeout, or twice.
 //  3. Every operation ends once, and the feed says so once, in order.
-//  4. Offline, starts wait: no attempt is charged, nothing is written, and one
-//     probe at a time looks whether the lane's provider is back.
+//  4. Offline, starts wait: no attempt is charged, nothing is written after the
+//     one note that the lane is blocked, and one trial call at a time looks whether
+//     the lane's provider is back.
 //  5. What could not be sent before its expiry ends EXPIRED and is never sent.
 //  6. Memory is bounded: what is in flight, about 64 bytes for each pending
-//     operation, and a few hundred for each active lane. No operation has a goroutine, a timer or a state
+//     operation, and a few hundred for each active lane and for each session that
+//     boots. No operation has a goroutine, a timer or a state
 //     machine of its own.
 //  7. Credentials never reach the store, the feed or the log.
 //  8. Explain says of any operation why it waits, since when, what comes next,
-//     and what would unblock it.
+//     what would unblock it, and what the provider and the port probe said last.
+//     Reason, error and attempts are stored, once when they change, so that it
+//     says so after a Run too.
 //
 // A store that was copied to another machine is held there: requests are taken and
 // questions answered, and nothing is sent, looked at or ended until [Engine.Adopt].

@@ -17,6 +17,7 @@ type judge struct {
 	rule    ruling           // instead of the table's; nil: the table's
 	traits  transport.Traits
 	clock   clock
+	lane    store.Lane    // as it was when the answer came: why it expired unsent
 	blind   time.Duration // for how long since AcceptedAt nobody could look
 	asleep  time.Duration // by how much our clock went ahead of the monotonic one since the last send, or AcceptedAt
 	was     sighting      // as it was before this answer
@@ -33,6 +34,7 @@ type judge struct {
 	from   fsm.Phase       // the phase it had
 	event  *store.Event
 	fact   *store.Event
+	moved  bool // the session's state is another than it was
 	write  bool // op is to be stored; else it is put back, due at DueAt
 	resend bool // a look has cleared it for another send
 }
@@ -51,7 +53,7 @@ type sighting struct {
 
 // decide rules on op, the record as it is now.
 func (j *judge) decide() {
-	j.from, j.event, j.fact, j.write, j.resend = j.op.Phase, nil, nil, false, false
+	j.from, j.event, j.fact, j.moved, j.write, j.resend = j.op.Phase, nil, nil, false, false, false
 	j.seen, j.slept = j.was, j.asleep
 	if j.seen.from.After(j.a.at) { // of a clock that was ahead
 		j.seen.from = j.a.at
@@ -72,6 +74,7 @@ func (j *judge) decide() {
 	j.anchor()
 	answers[j.a.row][j.a.call](j)
 	j.note()
+	j.status()
 	switch {
 	case j.op.Phase.Ended() || j.resend:
 	case j.op.Sent == store.SentNo && !j.op.CancelAt.IsZero():
@@ -155,7 +158,7 @@ func (j *judge) note() {
 		j.fact.From = j.from // it comes before what follows from it
 	}
 	j.op.Session = s
-	j.write = true
+	j.moved, j.write = true, true
 	if j.event != nil {
 		j.event.Session = s
 	}
@@ -185,6 +188,9 @@ func (j *judge) advance(to fsm.Phase, why store.Reason) {
 		panic(fmt.Sprintf("engine: a ruling broke the table: %v", err)) // a bug: stop rather than go on wrong
 	}
 	j.event = j.tell(to, why)
+	if to == fsm.Expired || to == fsm.Failed {
+		j.event.Error = bounded(j.op.LastError, 2*maxError)
+	}
 	j.op.Phase = to
 	j.write = true
 }
@@ -200,6 +206,6 @@ func (j *judge) end(to fsm.Phase, why store.Reason) {
 
 // failed ends the operation, and says why for a person.
 func (j *judge) failed(why store.Reason, text string) {
-	j.end(fsm.Failed, why)
 	j.op.LastError, j.op.LastErrorAt = text, j.a.at
+	j.end(fsm.Failed, why)
 }

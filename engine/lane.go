@@ -25,8 +25,11 @@ type lane struct {
 	sending, looking int // calls in flight
 	turn             bool
 	block            *block
-	outages          []span // the past ones, the oldest first
-	silent           int    // time-outs and cut connections in a row
+	outages          []span      // the past ones, the oldest first
+	silent           int         // time-outs and cut connections in a row
+	kept             store.Block // what is on disk of stored.Block
+	keptAt           time.Time   // when it was written last, on the monotonic clock; zero: not in this Run
+	throttledAt      time.Time   // when the provider began to throttle it, on the wall clock; zero: it does not
 	clock            clock
 	asked            bool // for that clock, whether or not it was told
 	asking           bool // right now: sends wait for it
@@ -38,8 +41,7 @@ type lane struct {
 
 // block closes a lane: nothing but probes goes out, one at a time.
 type block struct {
-	why     Waiting // Offline or Credentials
-	said    string  // the latest answer, or why there was none
+	why     Waiting // Offline or Credentials; stored.Block says what was heard
 	since   time.Time
 	probeAt time.Time
 	wait    time.Duration // the backoff of probes so far
@@ -137,8 +139,9 @@ func (l *lane) probeRoom(r store.Room, now, at, send, look time.Time) (store.Roo
 // floor is the provider's Retry-After, as far as it is believed: an hour from
 // when it was heard, and nothing if that lies ahead, which a clock that was
 // wrong has stored.
-func (l *lane) floor(now time.Time) time.Time {
-	s := l.stored
+func (l *lane) floor(now time.Time) time.Time { return floorOf(l.stored, now) }
+
+func floorOf(s *store.Lane, now time.Time) time.Time {
 	if s.RetryAfter.IsZero() || s.RetryAfterHeard.After(now) {
 		return time.Time{}
 	}
@@ -169,10 +172,18 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 	if l.block != nil {
 		l.reopen(now, mono)
 	}
-	if a.row == throttled {
+	l.stored.Block = store.Block{} // also one of an earlier Run
+	switch {
+	case a.row == throttled:
 		l.pace.throttled(mono, a.beganMono)
-	} else {
+		if l.throttledAt.IsZero() {
+			l.throttledAt = now
+		}
+	default:
 		l.pace.answered(mono)
+		if l.pace.ramping || float64(l.pace.bucket.Limit()) >= l.pace.most {
+			l.throttledAt = time.Time{}
+		}
 	}
 	var te *transport.Error
 	if errors.As(a.err, &te) && te.RetryAfter > 0 {
@@ -192,7 +203,8 @@ func (l *lane) shut(why Waiting, a answer, now time.Time) {
 		b.probeAt = now.Add(jitter(b.wait))
 		b.probing = false
 	}
-	b.why, b.said = why, reasonText(a)
+	b.why = why
+	l.noteBlock(why, a, now)
 }
 
 // reopen lets the lane go on, slowly at first.

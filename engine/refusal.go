@@ -38,9 +38,23 @@ func (j *judge) notReached() {
 	j.lookAfterTimeout()
 }
 
+// waitLong: the feed says so once for each time that the reason becomes this one.
 func (j *judge) waitLong() {
+	news := j.op.LastError == "" || j.op.LastKind != j.a.kind
 	j.unsend()
 	j.backOff(long)
+	if news && j.op.Shortages < maxShortages {
+		j.op.Shortages++
+		j.fact = j.tell(j.op.Phase, shortages[j.a.kind])
+		j.fact.Error = bounded(j.op.LastError, 2*maxError)
+	}
+}
+
+// maxShortages bounds what the feed says of an operation whose refusals alternate.
+const maxShortages = 16
+
+var shortages = map[transport.Kind]store.Reason{
+	transport.Capacity: store.NoCapacity, transport.QuotaExceeded: store.QuotaExceeded,
 }
 
 // lookSoon: the outcome stays unknown, and the next look tells.
@@ -69,6 +83,11 @@ func (j *judge) backOff(p pause) {
 
 // remember stores the error, for Explain.
 func (j *judge) remember() {
+	if j.op.LastError == "" || j.op.LastKind != j.a.kind {
+		j.op.ErrorSince = j.a.at
+	} else if j.op.ErrorSince.IsZero() { // an earlier version wrote the record
+		j.op.ErrorSince = j.op.LastErrorAt
+	}
 	j.op.LastError, j.op.LastKind, j.op.LastErrorAt = reasonText(j.a), j.a.kind, j.a.at
 	j.write = true
 }

@@ -31,7 +31,8 @@ func (j *judge) succeed() {
 
 // forgive forgets what went wrong before.
 func (j *judge) forgive() {
-	j.op.Interval, j.op.LastError, j.op.LastKind, j.op.LastErrorAt = 0, "", transport.Unknown, time.Time{}
+	j.op.Interval, j.op.LastError, j.op.LastKind = 0, "", transport.Unknown
+	j.op.LastErrorAt, j.op.ErrorSince = time.Time{}, time.Time{}
 }
 
 func (j *judge) keepPolling() {
@@ -245,7 +246,26 @@ func (j *judge) arrivedBy() time.Time {
 // expire ends an operation that was not sent in time.
 func (j *judge) expire() {
 	if j.op.Sent == store.SentNo && !j.a.at.Before(j.op.ExpiresAt) && !j.doubt {
+		j.unsentBecause()
 		j.end(fsm.Expired, store.TooLate)
+	}
+}
+
+// unsentBecause notes why an operation that expires was not sent, where its lane
+// knows something newer than the record.
+func (j *judge) unsentBecause() {
+	b, o := j.lane.Block, &j.op
+	switch {
+	case b.Reason != "" && b.At.After(o.LastErrorAt):
+		o.LastError, o.LastKind, o.LastErrorAt = b.Error, b.Kind, b.At
+	case o.LastError != "":
+	case j.lane.Paused:
+		o.LastError, o.LastErrorAt = "lane "+o.Lane+" is paused", j.a.at
+		if j.lane.PausedBy != "" {
+			o.LastError += " by " + j.lane.PausedBy
+		}
+	case j.began.After(o.ExpiresAt):
+		o.LastError, o.LastErrorAt = "no Run of the engine went on when it expired; the next one began at "+stamp(j.began), j.a.at
 	}
 }
 

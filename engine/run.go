@@ -21,6 +21,8 @@ type run struct {
 	cut   context.CancelFunc
 	work  sync.WaitGroup // the workers
 
+	keeping sync.Mutex // orders the writes of blocks; held across the store's call, taken before mu
+
 	// mu guards what follows, the lanes' fields included. It is never held
 	// across a call of the store or the transport.
 	mu       sync.Mutex
@@ -39,7 +41,8 @@ type run struct {
 	ahead    []span          // what this Run has seen of clocks that were set back since, on those clocks
 	inFlight int
 	seen     map[ID]sighting
-	fullAt   time.Time // when the store last had no space; zero: it has
+	read     map[ID]Seen // of sessions that were sent a start: what was read last
+	fullAt   time.Time   // when the store last had no space; zero: it has
 	pruned   time.Time
 	swept    time.Time
 	late     []lateLook
@@ -58,7 +61,7 @@ func newRun(e *Engine, stop context.CancelFunc) *run {
 	return &run{
 		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		calls: calls, cut: cut,
-		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]sighting{},
+		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]sighting{}, read: map[ID]Seen{},
 		began: now, mono: mono, watch: newWatch(now, mono),
 	}
 }
@@ -93,6 +96,7 @@ func (r *run) loop(ctx context.Context) error {
 	endDues()
 	dues.Wait()
 	r.drain()
+	r.keepBlocks()
 	return r.verdict(ctx, r.failure())
 }
 
@@ -128,7 +132,7 @@ func (r *run) load(ctx context.Context) error {
 	defer r.mu.Unlock()
 	for _, l := range lanes {
 		if s := r.stored[l.Name]; s != nil { // a Pause or Resume came first, and knows of itself only
-			s.RetryAfter, s.RetryAfterHeard = l.RetryAfter, l.RetryAfterHeard
+			s.RetryAfter, s.RetryAfterHeard, s.Block = l.RetryAfter, l.RetryAfterHeard, l.Block
 			continue
 		}
 		r.stored[l.Name] = &l
@@ -175,7 +179,7 @@ func (r *run) lane(name string) *lane {
 		if r.stored[name] == nil {
 			r.stored[name] = &store.Lane{Name: name}
 		}
-		l = &lane{name: name, cfg: cfg, pace: newPace(cfg.Rate, time.Now()), stored: r.stored[name], at: -1}
+		l = &lane{name: name, cfg: cfg, pace: newPace(cfg.Rate, time.Now()), stored: r.stored[name], kept: r.stored[name].Block, at: -1}
 		r.lanes[name] = l
 	}
 	return l

@@ -29,7 +29,7 @@ func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 	same := !op.SentAt.Before(r.began) // else it was dated by another Run's clock, and nobody knows how right that was
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
-		op: *op, a: *a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID],
+		op: *op, a: *a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID], lane: *l.stored,
 		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
 		began:  a.at.Add(-a.beganMono.Sub(r.mono)),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
@@ -152,6 +152,7 @@ func (r *run) reread(judges []*judge) []*judge {
 func (r *run) recall(j *judge) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.noteRead(j)
 	if j.resend || j.event != nil || j.seen.from.IsZero() {
 		delete(r.seen, j.op.ID)
 	} else {

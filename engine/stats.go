@@ -50,7 +50,14 @@ func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 	for _, l := range lanes {
 		known[l.Name] = LaneStats{Name: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, RetryAfter: l.RetryAfter}
 	}
-	if r := e.current(); r != nil {
+	r := e.current()
+	if r == nil { // as the last Run left them
+		for _, l := range lanes {
+			k := known[l.Name]
+			k.Blocked, k.Since, k.Error = Waiting(l.Block.Reason), l.Block.Since, l.Block.Error
+			known[l.Name] = k
+		}
+	} else {
 		r.mu.Lock()
 		r.noticeJump()
 		out.Running, out.InFlight = true, r.inFlight
@@ -60,7 +67,7 @@ func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 				Rate: float64(l.pace.bucket.Limit()), InFlight: l.sending + l.looking,
 			}
 			if l.block != nil {
-				k.Blocked, k.Since, k.Next, k.Error = l.block.why, l.block.since, l.block.probeAt, l.block.said
+				k.Blocked, k.Since, k.Next, k.Error = l.block.why, earlierOf(l.stored.Block.Since, e.now()), l.block.probeAt, l.stored.Block.Error
 			}
 			known[name] = k
 		}

@@ -213,7 +213,7 @@ func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
 	if l.clock.measure(*a) {
 		r.watch.confirm(l.clock)
 	}
-	now := l.block
+	now, keep := l.block, l.unkept(mono)
 	var why Waiting
 	if now != nil {
 		why = now.why // of this answer: another may come in before it is logged
@@ -229,6 +229,9 @@ func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
 		r.e.log.Warn("lane closed", "lane", l.name, "why", why, "error", reasonText(*a))
 	case was != nil && now == nil:
 		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.at.Sub(was.since))
+	}
+	if keep {
+		r.keepBlock(l)
 	}
 	if !until.IsZero() {
 		if err := r.e.store.SetRetryAfter(context.Background(), l.name, until, a.at); err != nil {

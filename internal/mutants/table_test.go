@@ -219,7 +219,7 @@ var mutants = []mutant{
 	},
 	{
 		"nobody is told of the pause", "a paused lane's operations seem to be queued",
-		"engine/explain.go", "	if !s.lane.Paused || o.Sent != store.SentNo {\n", "	if !s.lane.Paused || o.Sent == store.SentNo {\n",
+		"engine/waits.go", "	if !s.lane.Paused || o.Sent != store.SentNo {\n", "	if !s.lane.Paused || o.Sent == store.SentNo {\n",
 		"engine", "TestPauseOutlivesRestart",
 	},
 

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// A lane's block is stored so that Explain can say after the Run why nothing went
+// out. A block is written when it begins, when its reason changes, and when it
+// ends; never for each trial call.
+
+const (
+	blockEvery = 10 * time.Second // at most so often a block is written: a lane may be blocked and unblocked with each call
+	errorEvery = 10 * time.Minute // and so often only because the error reads otherwise
+)
+
+// noteBlock takes over why the lane is blocked, and since when: an earlier Run's
+// block for the same reason goes on. mu must be held.
+func (l *lane) noteBlock(why Waiting, a answer, now time.Time) {
+	b := store.Block{Reason: string(why), Since: now, Error: reasonText(a), Kind: a.kind, At: now}
+	if was := l.stored.Block; was.Reason == b.Reason && was.Since.Before(now) {
+		b.Since = was.Since
+	}
+	l.stored.Block = b
+}
+
+// unkept reports whether the lane's block is to be written now. mu must be held.
+func (l *lane) unkept(mono time.Time) bool {
+	b, kept := l.stored.Block, l.kept
+	age := mono.Sub(l.keptAt)
+	switch {
+	case b.Reason == kept.Reason && b.Error == kept.Error:
+		return false
+	case b.Reason == "" || l.keptAt.IsZero():
+		return true
+	case b.Reason == kept.Reason && b.Kind == kept.Kind:
+		return age >= errorEvery
+	}
+	return age >= blockEvery
+}
+
+// keepBlock writes a lane's block as it is now. Its callers take turns, so that
+// the last write is the newest.
+func (r *run) keepBlock(l *lane) {
+	r.keeping.Lock()
+	defer r.keeping.Unlock()
+	r.mu.Lock()
+	b := l.stored.Block
+	same := b == l.kept
+	r.mu.Unlock()
+	if same {
+		return
+	}
+	if err := r.e.store.SetBlock(context.Background(), l.name, b); err != nil {
+		r.trouble(err)
+		return
+	}
+	r.mu.Lock()
+	l.kept, l.keptAt = b, time.Now()
+	r.mu.Unlock()
+}
+
+// keepBlocks writes, at the end of a Run, what was not written yet.
+func (r *run) keepBlocks() {
+	r.mu.Lock()
+	var left []*lane
+	for _, l := range r.lanes {
+		if l.stored.Block.Reason != l.kept.Reason || l.stored.Block.Error != l.kept.Error {
+			left = append(left, l)
+		}
+	}
+	r.mu.Unlock()
+	for _, l := range left {
+		if r.failure() == nil {
+			r.keepBlock(l)
+		}
+	}
+}
