@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/smithy-go/logging"
 )
 
@@ -84,25 +84,28 @@ func (a account) open(ctx context.Context, o *opening) (aws.Config, bool) {
 	return cfg, true
 }
 
-// Credentials returns an error, which says what to do, if the AWS settings name
-// no credentials at all for a studio that needs some. Any other trouble with
-// them may pass, as where a role is to be assumed and the network is down, and
-// is left to the engine. It takes five seconds at most, and less where
-// credentials are named.
+// Credentials returns an error, which says what to do, if a studio needs AWS
+// credentials and there are none: the AWS settings name none, a login has
+// expired, or their source refuses them. It returns nil for a source that is not
+// reached, which is the engine's to wait for, and for a studio that needs none. It
+// takes five seconds at most. The error of ctx is returned as it is.
 func (t *Transport) Credentials(ctx context.Context, studioID string) error {
 	one, _ := t.settings.Find(studioID)
 	keys := t.keys[one.Pattern]
-	// This machine's role, as a cloud tells it, is what the SDK asks for where it
-	// has found nothing.
-	if keys == nil || !aws.IsCredentialsProvider(keys, &ec2rolecreds.Provider{}) {
+	if keys == nil {
 		return nil
 	}
 	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if _, err := keys.Retrieve(limited); err == nil || ctx.Err() != nil {
+	_, err := awswire.Retrieve(limited, keys)
+	var e *transport.Error
+	if ctx.Err() != nil || !errors.As(err, &e) || e.Kind != transport.Credentials {
 		return ctx.Err()
 	}
-	return errors.New("no AWS credentials were found: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has some")
+	if e.Code != "" {
+		return fmt.Errorf("%s: %s", e.Code, e.Message)
+	}
+	return errors.New(e.Message)
 }
 
 // checkURL says what is wrong with an endpoint, or "".

@@ -19,17 +19,24 @@ type gaveUpError struct{ why string }
 func (e *gaveUpError) Error() string { return e.why }
 
 // await carries out what is queued until one operation has ended, and shows how
-// it fares. It waits for atMost; 0: for ever.
+// it fares. It waits for atMost; 0 means without a limit. Without credentials it
+// does not begin: the operation stays.
 func (t *tool) await(ctx context.Context, d *desk, o engine.Operation, atMost time.Duration) error {
-	err := d.run(ctx, func(ctx context.Context) error {
-		ended := make(chan error, 1)
-		go func() {
-			_, err := d.engine.Wait(ctx, o.ID)
-			ended <- err
-		}()
-		defer t.screen.status("")
-		return t.watch(ctx, d, o.ID, ended, atMost)
-	})
+	err := t.provider.search(ctx, o.Ref.StudioID)
+	switch {
+	case err == nil:
+		err = d.run(ctx, func(ctx context.Context) error {
+			ended := make(chan error, 1)
+			go func() {
+				_, err := d.engine.Wait(ctx, o.ID)
+				ended <- err
+			}()
+			defer t.screen.status("")
+			return t.watch(ctx, d, o.ID, ended, atMost)
+		})
+	case ctx.Err() == nil:
+		err = &gaveUpError{plain(err)}
+	}
 	var end *engine.EndError
 	after := context.WithoutCancel(ctx)
 	o, gerr := d.engine.Get(after, o.ID)
@@ -70,7 +77,7 @@ func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan er
 		switch {
 		case err != nil || x.Operation.Phase.Ended() || x.Reason == engine.NotRunning: // ends, or is about to begin
 		case x.Reason == engine.Credentials && now.Sub(x.Since) >= patience:
-			return &gaveUpError{refused(t.provider.studioOf(x.Operation.Lane))}
+			return &gaveUpError{t.refusal(ctx, t.provider.studioOf(x.Operation.Lane))}
 		case t.screen.live():
 			t.screen.status("%s", progress(x, now))
 		case shortly(x) != last || now.Sub(told) >= again:

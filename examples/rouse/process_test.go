@@ -165,7 +165,8 @@ func TestRefusedCredentials(t *testing.T) {
 	}
 }
 
-// TestNoCredentials: where there are none, "run" waits for them and says so.
+// TestNoCredentials: where there are none, "run" waits for them and says so, and
+// "start --wait" says so and leaves the start queued.
 func TestNoCredentials(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -177,6 +178,16 @@ func TestNoCredentials(t *testing.T) {
 	p.until("no AWS credentials were found: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	p.interrupt()
 	p.exit(0)
+	p = launch(t, append(slices.Clone(env), "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="), "start", "lab", "ws-2", "--wait")
+	p.exit(1)
+	if text := p.errOut.String(); !strings.Contains(text, "no AWS credentials were found") || !strings.Contains(text, "stays QUEUED") {
+		t.Errorf("start --wait says %s", text)
+	}
+	p = launch(t, env, "run", "--until-idle")
+	p.exit(0)
+	if !strings.Contains(p.errOut.String(), "2 SUCCEEDED; 0 active") {
+		t.Errorf("with credentials it says %s", p.errOut)
+	}
 }
 
 // TestFollow: a follower sees what other processes do, and lets them.

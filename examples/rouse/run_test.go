@@ -98,8 +98,9 @@ func TestManyFailures(t *testing.T) {
 	}
 }
 
-// TestSilentMetadata: where the SDK's last resort, the cloud's account of this
-// machine, never answers, nobody waits for it for long.
+// TestSilentMetadata: a start is queued where the SDK's last resort, the cloud's
+// account of this machine, never answers. That source is then not reached: the
+// wait goes on as offline, and says what is not reached.
 func TestSilentMetadata(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // connects, and says nothing
@@ -115,12 +116,19 @@ func TestSilentMetadata(t *testing.T) {
 	p := launch(t, append(env,
 		"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=",
 		"AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://"+silent.Addr().String(),
-	), "start", "lab", "ws-1", "--wait")
+	), "start", "lab", "ws-1", "--wait", "--for", "8s")
 	p.exit(1)
-	if !strings.Contains(p.errOut.String(), "no AWS credentials were found") {
-		t.Errorf("it says %s", p.errOut)
+	for _, want := range []string{"the time is up", "the source of the credentials is not reached: no answer in time", "stays QUEUED"} {
+		if !strings.Contains(p.errOut.String(), want) {
+			t.Errorf("it says %s, and not %q", p.errOut, want)
+		}
 	}
-	if took := time.Since(began); took > 15*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %v", took)
+	}
+	p = launch(t, env, "run", "--until-idle")
+	p.exit(0)
+	if !strings.Contains(p.errOut.String(), "1 SUCCEEDED; 0 active") {
+		t.Errorf("with credentials it says %s", p.errOut)
 	}
 }

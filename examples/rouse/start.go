@@ -42,7 +42,8 @@ starts the session a second time.
 With --wait it carries out what is queued, in this process, until this request
 has ended: exit status 0 if the session is READY. It ends with 1 if nothing can
 come of waiting (there are no credentials, or the provider refuses them), and
-when the time of --for is up. Ctrl-C ends the wait; the request stays.`,
+when the time of --for is up. Ctrl-C ends the wait. In each case the request
+stays queued.`,
 		Example: `  rouse start lab ws-1 --reason dailies
   rouse start lab ws-1 --not-before 08:30 --label show=aurora
   rouse start lab ws-1 --not-before "mon 07:45 Europe/Berlin" --expire 1d12h
@@ -191,8 +192,9 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 	})
 }
 
-// starter is what a start is queued for: a studio that is served, and, where it
-// is sent from here, one whose provider can be talked to.
+// starter returns the transport that a start is queued with. The studio must be
+// served. With send, the start is also sent from here: the transport is opened.
+// Credentials are looked for later, since a start is queued without them.
 func (t *tool) starter(ctx context.Context, studioID string, send bool) (transport.Transport, error) {
 	p, err := t.provider.queued()
 	if err == nil {
@@ -201,11 +203,7 @@ func (t *tool) starter(ctx context.Context, studioID string, send bool) (transpo
 	if err != nil || !send {
 		return p, err
 	}
-	client, err := t.provider.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return client, t.provider.search(ctx, studioID)
+	return t.provider.client(ctx)
 }
 
 // started says what became of a request.

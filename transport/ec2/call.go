@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -27,7 +26,6 @@ type call struct {
 	action string
 	http   aws.HTTPClient
 	keys   aws.CredentialsProvider
-	noKeys error // why there are none
 
 	entered   bool        // the HTTP client was given the request
 	dialed    atomic.Bool // net/http was seen looking for a connection
@@ -81,16 +79,10 @@ func (c *call) options(o *ec2.Options) {
 	o.Credentials = aws.CredentialsProviderFunc(c.retrieve)
 }
 
+// retrieve returns the error of awswire.Retrieve, which failure finds again in
+// what the SDK makes of it.
 func (c *call) retrieve(ctx context.Context) (aws.Credentials, error) {
-	keys, err := c.keys.Retrieve(ctx)
-	if err == nil {
-		return keys, nil
-	}
-	if ctx.Err() != nil {
-		return keys, ctx.Err() // what the source says may be the credentials
-	}
-	c.noKeys = err
-	return keys, err
+	return awswire.Retrieve(ctx, c.keys)
 }
 
 // maxAnswer bounds what is read of one answer. A thousand instances have a few
@@ -151,38 +143,10 @@ func (c *call) failure(err error) *transport.Error {
 	case errors.As(err, &e):
 		out := *e
 		return &out
-	case c.noKeys != nil:
-		return c.withoutKeys()
 	case errors.As(err, &api) && c.status != 0:
 		return c.refusal(api, err)
 	}
 	return c.silence(err)
-}
-
-// withoutKeys: nothing was sent for want of credentials. Where their source
-// could not be reached, that is what is wrong. What the source says is not
-// quoted but for its code and the network's error: credential_process has its
-// whole output in it.
-func (c *call) withoutKeys() *transport.Error {
-	out := &transport.Error{Kind: transport.Credentials, NotSent: true, Message: "there are no credentials"}
-	var api smithy.APIError
-	if errors.As(c.noKeys, &api) {
-		out.Code = awswire.Clean(api.ErrorCode(), 128)
-	}
-	var e *transport.Error
-	if !errors.As(transport.Classify(c.noKeys), &e) || e.Kind != transport.Unreachable {
-		return out
-	}
-	out.Kind, out.Message = transport.Unreachable, "the source of the credentials is not reached"
-	var op *net.OpError
-	var dns *net.DNSError
-	switch {
-	case errors.As(c.noKeys, &op):
-		out.Message += ": " + awswire.Clean(op.Error(), 512)
-	case errors.As(c.noKeys, &dns):
-		out.Message += ": " + awswire.Clean(dns.Error(), 512)
-	}
-	return out
 }
 
 // silence is the verdict where no answer came, or none that can be read. An

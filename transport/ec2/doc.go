@@ -148,8 +148,9 @@
 //   - IncorrectInstanceState, of one that is stopping or hibernating too: Conflict
 //   - UnauthorizedOperation: AccessDenied. The encoded message is not in the
 //     text but in the Context, under [EncodedMessage].
-//   - AuthFailure, ExpiredToken, RequestExpired, and no credentials at all:
-//     Credentials
+//   - AuthFailure, ExpiredToken, RequestExpired, no credentials at all, a login
+//     that has expired, and a source of credentials (STS, SSO) that refuses:
+//     Credentials. A source that is not reached, or fails, is Unreachable.
 //   - InvalidInstanceID.NotFound: NotFound; .Malformed: Invalid
 //   - another 5xx: Internal; another 4xx: Invalid
 //

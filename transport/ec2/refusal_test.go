@@ -192,6 +192,25 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
+// TestCredentialsThatNoRequestCarries: they are refused before anything is sent.
+func TestCredentialsThatNoRequestCarries(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, always(500, ""))
+	cfg := s.config()
+	cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: secret, SessionToken: secret + "\n"}, nil
+	})
+	tr, err := ec2.NewFromConfig(cfg, ec2.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tr.Start(t.Context(), start(one))
+	var e *transport.Error
+	if !errors.As(err, &e) || e.Kind != transport.Credentials || !e.NotSent || !strings.Contains(e.Message, "line break") || strings.Contains(err.Error(), secret) {
+		t.Errorf("%+v, want credentials, not sent", err)
+	}
+}
+
 // TestCredentialsInterrupted: the call's end is what is told, and not what the
 // source of the credentials says of it.
 func TestCredentialsInterrupted(t *testing.T) {

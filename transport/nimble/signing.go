@@ -8,16 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -71,16 +68,9 @@ func (c *call) sign(ctx context.Context, in middleware.FinalizeInput, next middl
 
 // signRequest returns what it signed with.
 func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at time.Time) (secrets, error) {
-	if c.options.Credentials == nil {
-		return nil, noCredentials(errors.New("no credentials are configured"))
-	}
-	credentials, err := c.options.Credentials.Retrieve(ctx)
+	credentials, err := awswire.Retrieve(ctx, c.options.Credentials)
 	if err != nil {
-		return nil, noCredentials(err)
-	}
-	if !fitsHeader(credentials.AccessKeyID) || !fitsHeader(credentials.SessionToken) {
-		return nil, &transport.Error{Kind: transport.Credentials, NotSent: true,
-			Message: "the access key id or the session token holds a control character, such as a line break: no request can carry it"}
+		return nil, err
 	}
 	var body []byte
 	if stream := req.GetStream(); stream != nil {
@@ -114,21 +104,6 @@ func (c *Client) learnSkew(err error, skew time.Duration) {
 	}
 }
 
-// noCredentials says why there are none, by the error's code only: a provider of
-// credentials may quote them in its text.
-func noCredentials(err error) error {
-	e := &transport.Error{Kind: transport.Credentials, NotSent: true,
-		Message: "there are no credentials to sign with", Err: err}
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		e.Code = awswire.Clean(api.ErrorCode(), 128)
-	}
-	if errors.Is(err, context.Canceled) {
-		e.Kind, e.Message = transport.Unknown, "the call was interrupted while credentials were fetched"
-	}
-	return e
-}
-
 // endpoint checks what the client needs before it can send anything.
 func (o Options) endpoint() (string, error) {
 	switch {
@@ -136,16 +111,11 @@ func (o Options) endpoint() (string, error) {
 		return "", misconfigured("no endpoint: set BaseEndpoint (the hosted service ended on 2024-10-22)")
 	case o.Region == "":
 		return "", misconfigured("no region: set Region, which requests are signed for")
-	case !fitsHeader(o.Region):
+	case !awswire.FitsHeader(o.Region):
 		return "", misconfigured("the region holds a control character, such as a line break: set Region")
 	}
 	return *o.BaseEndpoint, nil
 }
-
-// fitsHeader reports whether text can stand in a header. net/http refuses a
-// request with another before it sends anything, but says so in no way that can
-// be told from a request that was cut.
-func fitsHeader(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
 
 // misconfigured is no verdict on the request, which can wait until it is mended.
 func misconfigured(message string) error {

@@ -1,0 +1,169 @@
+package awswire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"unicode"
+
+	"github.com/rouse-dev/rouse/transport"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// Retrieve asks keys, which may be nil, for credentials. Its error, an
+// *transport.Error with NotSent, says what their source did:
+//
+//   - Unreachable: it was not reached, or failed for reasons of its own
+//   - Credentials: there is none, or it refused; the message says what to do
+//   - Unknown: ctx was cancelled first
+//
+// The text of the source's own error is not part of it, except for the code and
+// what the network says: credential_process puts its whole output there.
+func Retrieve(ctx context.Context, keys aws.CredentialsProvider) (aws.Credentials, error) {
+	if keys == nil {
+		return aws.Credentials{}, unsigned("no credentials are configured", "")
+	}
+	got, err := keys.Retrieve(ctx)
+	switch {
+	case err != nil:
+		return aws.Credentials{}, whyNone(ctx, keys, err)
+	case !FitsHeader(got.AccessKeyID) || !FitsHeader(got.SessionToken):
+		return aws.Credentials{}, unsigned("the access key id or the session token holds a control character, such as a line break: no request can carry it", "")
+	}
+	return got, nil
+}
+
+// FitsHeader reports whether text can be the value of a header. net/http refuses
+// a request with another before it sends anything, but its error cannot be told
+// from that of a request that was cut.
+func FitsHeader(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
+
+// noneFound is said where no setting names credentials.
+const noneFound = "no AWS credentials were found: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has some"
+
+// logins are the commands that renew an interactive login.
+var logins = []struct {
+	command string
+	sources []aws.CredentialSource
+}{
+	{"aws sso login", []aws.CredentialSource{
+		aws.CredentialSourceSSO, aws.CredentialSourceProfileSSO, aws.CredentialSourceSSOLegacy, aws.CredentialSourceProfileSSOLegacy,
+	}},
+	{"aws login", []aws.CredentialSource{aws.CredentialSourceLogin, aws.CredentialSourceProfileLogin}},
+}
+
+// loginCodes are the codes by which a login service says that a login is over.
+var loginCodes = []string{
+	"UnauthorizedException", "InvalidGrantException", "ExpiredTokenException", "InvalidClientException", "UnauthorizedClientException",
+}
+
+func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error {
+	var sources []aws.CredentialSource
+	if known, ok := keys.(aws.CredentialProviderSource); ok {
+		sources = known.ProviderSources()
+	}
+	role := slices.Equal(sources, []aws.CredentialSource{aws.CredentialSourceIMDS}) // of this machine: the SDK's last resort
+	var api smithy.APIError
+	code := ""
+	if errors.As(err, &api) {
+		code = Clean(api.ErrorCode(), 128)
+	}
+	switch why, away := unreached(ctx, err); {
+	case errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, context.Canceled) && ctx.Err() == nil:
+		return &transport.Error{NotSent: true, Message: "the call was interrupted while credentials were fetched", Err: context.Canceled}
+	case role && (!away || noMetadata(err)):
+		return unsigned(noneFound, code)
+	case away:
+		if role {
+			why += "; if this machine has no role, export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has some"
+		}
+		return &transport.Error{Kind: transport.Unreachable, NotSent: true, Code: code, Message: "the source of the credentials is not reached" + why}
+	}
+	for _, login := range logins {
+		uses := slices.ContainsFunc(login.sources, func(s aws.CredentialSource) bool { return slices.Contains(sources, s) })
+		if uses && (code == "" || slices.Contains(loginCodes, code)) {
+			return unsigned("the AWS login has expired or is missing: log in again: "+login.command, code)
+		}
+	}
+	text := "there are no credentials"
+	var op *smithy.OperationError
+	if code != "" && errors.As(err, &op) {
+		text += fmt.Sprintf(": %s of %s refuses them", Clean(op.OperationName, 64), Clean(op.ServiceID, 64))
+	}
+	return unsigned(text, code)
+}
+
+func unsigned(message, code string) error {
+	return &transport.Error{Kind: transport.Credentials, NotSent: true, Code: code, Message: message}
+}
+
+// unreached reports whether a source of credentials was not reached, or answered
+// with a failure of its own, and what a person should know of it.
+func unreached(ctx context.Context, err error) (why string, ok bool) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ": no answer in time", true
+	}
+	var api smithy.APIError
+	var resp interface {
+		error
+		HTTPStatusCode() int
+	}
+	answered := errors.As(err, &resp)
+	if errors.As(err, &api) {
+		_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+		failed := api.ErrorFault() == smithy.FaultServer || answered && resp.HTTPStatusCode() >= http.StatusInternalServerError
+		return ": it cannot answer now", throttled || failed
+	}
+	if answered && resp.HTTPStatusCode() != 0 {
+		switch status := resp.HTTPStatusCode(); {
+		case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
+			return fmt.Sprintf(": HTTP %d", status), true
+		case status < http.StatusBadRequest: // it was refused by nobody, and is not what it should be
+			return ": what answers is not the source", true
+		}
+		return "", false
+	}
+	var (
+		classified *transport.Error
+		timeout    net.Error
+		op         *net.OpError
+		dns        *net.DNSError
+		alert      tls.AlertError
+		send       *smithyhttp.RequestSendError
+	)
+	switch {
+	case errors.As(err, &op):
+		return ": " + Clean(op.Error(), 512), true
+	case errors.As(err, &dns):
+		return ": " + Clean(dns.Error(), 512), true
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return ": no answer in time", true
+	case errors.As(transport.Classify(err), &classified) && classified.Kind == transport.Unreachable, errors.As(err, &alert), errors.As(err, &send):
+		return "", true
+	}
+	return "", false
+}
+
+// noMetadata reports whether err says that nothing is at the address where a
+// cloud tells a machine its role: this machine is in no cloud. Without any
+// network that cannot be known.
+func noMetadata(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "dial" || op.Addr == nil ||
+		errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.ENETDOWN) {
+		return false
+	}
+	host, _, _ := net.SplitHostPort(op.Addr.String())
+	return host == "169.254.169.254" || host == "fd00:ec2::254"
+}
