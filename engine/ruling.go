@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
@@ -67,9 +68,13 @@ func (j *judge) nextPoll() time.Time {
 func (j *judge) failState() {
 	s := j.a.session
 	text := "the session is " + string(s.State)
-	for _, more := range []string{s.StatusCode, s.StatusMessage} {
+	code, message := clean(s.StatusCode), clean(s.StatusMessage)
+	if strings.HasPrefix(message, code) {
+		code = "" // EC2's messages begin with it
+	}
+	for _, more := range []string{code, message} {
 		if more != "" {
-			text += ": " + clean(more)
+			text += ": " + more
 		}
 	}
 	j.failed(store.StartFailed, text)

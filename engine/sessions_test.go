@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/paging"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/studio"
@@ -48,6 +50,32 @@ func TestSessionsOfAnEndlessList(t *testing.T) {
 				}
 				if !errors.Is(last, paging.ErrEndless) || !strings.Contains(last.Error(), want) || listed != l.calls {
 					t.Errorf("%d sessions of %d calls, %v; want %q", listed, l.calls, last, want)
+				}
+			})
+		})
+	}
+}
+
+// TestFailedStateSaysTheCodeOnce: a provider's message may begin with the code.
+func TestFailedStateSaysTheCodeOnce(t *testing.T) {
+	const code = "Server.InsufficientInstanceCapacity"
+	for message, want := range map[string]string{
+		code + ": no g5.xlarge": "the session is START_FAILED: " + code + ": no g5.xlarge",
+		"no g5.xlarge":          "the session is START_FAILED: " + code + ": no g5.xlarge",
+		code:                    "the session is START_FAILED: " + code,
+		"":                      "the session is START_FAILED: " + code,
+	} {
+		t.Run(message, func(t *testing.T) {
+			scenario(t, studio.Config{Boot: time.Hour}, Config{}, func(b *bench) {
+				id := b.start("ws-1")
+				b.goRun()
+				b.after(time.Second)
+				b.studio.Put(transport.Session{
+					Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, State: fsm.StartFailed, StatusCode: code, StatusMessage: message,
+				})
+				b.after(time.Minute)
+				if got := b.op(id).LastError; got != want {
+					t.Errorf("%q, want %q", got, want)
 				}
 			})
 		})

@@ -250,8 +250,8 @@ func sessionRow(k engine.Known, now time.Time) []string {
 			seen = fmt.Sprintf("%s ago", span(now.Sub(k.SeenAt)))
 		}
 	}
-	if k.Session.StatusCode != "" && k.Session.StatusCode != "NONE" {
-		status = strings.TrimSpace(k.Session.StatusCode + " " + status)
+	if code := k.Session.StatusCode; code != "" && code != "NONE" && !strings.HasPrefix(status, code) { // EC2's messages begin with the code
+		status = strings.TrimSpace(code + " " + status)
 	}
 	return []string{k.Session.SessionID, state, seen, k.Session.OwnedBy, status}
 }
