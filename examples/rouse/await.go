@@ -18,41 +18,41 @@ type gaveUpError struct{ why string }
 
 func (e *gaveUpError) Error() string { return e.why }
 
-// await carries out what is queued until one operation has ended, and shows how
-// it fares. It waits for atMost; 0 means without a limit. Without credentials it
-// does not begin: the operation stays.
-func (t *tool) await(ctx context.Context, d *desk, o engine.Operation, atMost time.Duration) error {
-	err := t.provider.search(ctx, o.Ref.StudioID)
+// await carries out what is queued until a request's operation has ended, and shows
+// how it fares. It waits no longer than atMost; 0 means without a limit. Without
+// credentials it does not begin: the operation stays.
+func (t *tool) await(ctx context.Context, d *desk, r engine.Receipt, atMost time.Duration) error {
+	err := t.provider.search(ctx, r.Operation.Ref.StudioID)
 	switch {
 	case err == nil:
 		err = d.run(ctx, func(ctx context.Context) error {
 			ended := make(chan error, 1)
 			go func() {
-				_, err := d.engine.Wait(ctx, o.ID)
+				_, err := d.engine.Wait(ctx, r.ID)
 				ended <- err
 			}()
 			defer t.screen.status("")
-			return t.watch(ctx, d, o.ID, ended, atMost)
+			return t.watch(ctx, d, r.ID, ended, atMost)
 		})
 	case ctx.Err() == nil:
 		err = &gaveUpError{plain(err)}
 	}
 	var end *engine.EndError
 	after := context.WithoutCancel(ctx)
-	o, gerr := d.engine.Get(after, o.ID)
+	o, gerr := d.engine.Get(after, r.ID)
 	if gerr == nil && o.Phase.Ended() && cutShort(err) { // it ended while the run did
-		_, err = d.engine.Wait(after, o.ID)
+		_, err = d.engine.Wait(after, r.ID)
 	}
 	switch {
 	case err != nil && !errors.As(err, &end):
 		if t.json && gerr == nil {
-			t.screen.record(recordOf(engine.Explanation{Operation: o}))
+			t.recordRequest(engine.Explanation{Operation: o}, r)
 		}
 		return interrupted(err, fmt.Sprintf("operation %s stays %s, and \"rouse run\" goes on with it", o.ID, o.Phase))
 	case gerr != nil:
 		return gerr
 	case t.json:
-		t.screen.record(recordOf(engine.Explanation{Operation: o}))
+		t.recordRequest(engine.Explanation{Operation: o}, r)
 	case err == nil:
 		t.screen.say("%s", endText(o))
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +48,7 @@ func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
 	case outcome == engine.Accepted:
 		return fmt.Errorf("not canceled: the provider has started %s already (operation %s)", name, o.ID)
 	case outcome == engine.AlreadyEnded && was != fsm.Canceled:
-		return fmt.Errorf("not canceled: operation %s is over: %s", o.ID, endText(o))
+		return fmt.Errorf("not canceled: operation %s is over: %s", o.ID, endedText(o, time.Now()))
 	case t.json:
 	case outcome == engine.AlreadyEnded:
 		t.screen.say("operation %s had ended already: %s", o.ID, endText(o))

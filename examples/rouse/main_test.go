@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
@@ -126,7 +128,7 @@ func keys(ts *testscript.TestScript, neg bool, want []string) {
 }
 
 // control is what a script does to its provider: provider up, provider down,
-// provider effects lab ws-1 N.
+// provider stop lab ws-1, provider effects lab ws-1 N.
 func control(ts *testscript.TestScript, _ bool, args []string) {
 	p := ts.Value(providerKey{}).(*testProvider)
 	switch args[0] {
@@ -134,6 +136,9 @@ func control(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(p.up())
 	case "down":
 		p.down()
+	case "stop":
+		_, err := p.studio.Stop(context.Background(), transport.StopInput{Ref: ref(args[1], args[2]), ClientToken: "stop-" + args[2]})
+		ts.Check(err)
 	case "effects":
 		want, err := strconv.Atoi(args[3])
 		ts.Check(err)

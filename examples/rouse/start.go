@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rouse-dev/rouse/engine"
-	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -31,23 +30,27 @@ func (t *tool) startCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "start STUDIO SESSION",
 		Short: "Ask for a session to be started",
-		Long: `Start asks for a session to be started, and returns when the request is on
+		Long: fmt.Sprintf(`Start asks for a session to be started, and returns when the request is on
 disk; no network is needed. "rouse run" carries it out.
 
 If an operation is active for the session, the request joins it: of the two, the
-earlier not-before counts, and the later expiry. With --token it is idempotent:
-the same token again joins the operation, or meets it after its end, and never
-starts the session a second time.
+earlier not-before counts, and the later expiry.
+
+With --token it is idempotent: the same token again joins the operation, and
+after its end starts nothing. A token is remembered for %d days after that end,
+so put the date into a token that repeats: "monday" starts nothing on the second
+Monday. With --json, "request" is created, joined or old (the token's operation
+has ended).
 
 With --wait it carries out what is queued, in this process, until this request
 has ended: exit status 0 if the session is READY. It ends with 1 if nothing can
-come of waiting (there are no credentials, or the provider refuses them), and
-when the time of --for is up. Ctrl-C ends the wait. In each case the request
-stays queued.`,
+come of waiting (there are no credentials, or the provider refuses them), if the
+token is old and the session is not READY now, and when the time of --for is up.
+Ctrl-C ends the wait. A request that was queued stays queued.`, int(keep/(24*time.Hour))),
 		Example: `  rouse start lab ws-1 --reason dailies
   rouse start lab ws-1 --not-before 08:30 --label show=aurora
   rouse start lab ws-1 --not-before "mon 07:45 Europe/Berlin" --expire 1d12h
-  rouse start lab ws-1 --wait`,
+  rouse start lab ws-1 --token "$(date +%F)-ws-1" --wait`,
 		Args: words(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if cut := cutText(s.why, maxReason); cut != s.why {
@@ -179,16 +182,18 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 		if s.note != "" {
 			t.screen.note("%s", s.note)
 		}
-		if s.wait && d.held != nil && receipt.Operation.Active() {
-			if t.json {
-				t.screen.record(recordOf(engine.Explanation{Operation: receipt.Operation}))
-			}
-			return away(receipt.Operation)
+		switch {
+		case receipt.Old:
+			return t.old(ctx, p, receipt, s.wait)
+		case !s.wait:
+			return t.started(ctx, d, receipt)
+		case d.held == nil:
+			return t.await(ctx, d, receipt, s.atMost)
 		}
-		if s.wait {
-			return t.await(ctx, d, receipt.Operation, s.atMost)
+		if t.json {
+			t.recordRequest(engine.Explanation{Operation: receipt.Operation}, receipt)
 		}
-		return t.started(ctx, d, receipt)
+		return away(receipt.Operation)
 	})
 }
 
@@ -206,21 +211,17 @@ func (t *tool) starter(ctx context.Context, studioID string, send bool) (transpo
 	return t.provider.client(ctx)
 }
 
-// started says what became of a request.
+// started says what became of a request that was created or joined.
 func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 	o := r.Operation
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
-	if t.json {
-		if err := t.recordOperation(ctx, d, o.ID); err != nil {
+	switch {
+	case t.json:
+		x, err := d.explain(ctx, o.ID)
+		if err != nil {
 			return err
 		}
-	}
-	switch {
-	case o.Phase.Ended() && o.Phase != fsm.Succeeded:
-		return fmt.Errorf("nothing was queued: this token's operation %s is over: %s: to ask anew, choose another --token, or \"rouse retry %[1]s\"", o.ID, endText(o))
-	case t.json:
-	case o.Phase.Ended():
-		t.screen.say("nothing to do: this token's operation %s is over: %s", o.ID, endText(o))
+		t.recordRequest(x, r)
 	case !r.Created:
 		t.screen.say("%s", joinedText(o, time.Now()))
 	case o.NotBefore.After(time.Now()):

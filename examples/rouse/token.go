@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// requestRecord is what "start" prints with --json: the operation, and what the
+// request was.
+type requestRecord struct {
+	operationRecord
+	Request string `json:"request"` // created, joined or old
+}
+
+// recordRequest prints a request and its operation as JSON.
+func (t *tool) recordRequest(x engine.Explanation, r engine.Receipt) {
+	request := "joined"
+	switch {
+	case r.Created:
+		request = "created"
+	case r.Old:
+		request = "old"
+	}
+	t.screen.record(requestRecord{recordOf(x), request})
+}
+
+// old answers a start whose token's operation has ended: it starts nothing. With
+// wait, the session's provider p is asked for the state, and the error is nil only
+// if the session is READY now.
+func (t *tool) old(ctx context.Context, p transport.Transport, r engine.Receipt, wait bool) error {
+	o := r.Operation
+	var now fsm.State
+	var unseen error
+	if wait && o.Phase == fsm.Succeeded {
+		now, unseen = look(ctx, p, o.Ref)
+	}
+	if t.json {
+		o := o
+		if now != "" {
+			o.Session = now
+		}
+		t.recordRequest(engine.Explanation{Operation: o}, r)
+	}
+	const advice = "to start it again, choose another --token or leave it out"
+	switch text := endedText(o, time.Now()) + "; this token starts nothing more"; {
+	case o.Phase != fsm.Succeeded:
+		return fmt.Errorf("nothing was queued: %s; %s, or \"rouse retry %s\"", text, advice, o.ID)
+	case unseen != nil:
+		return fmt.Errorf("%s, and the session's state now is not known: %s; %s", text, plain(unseen), advice)
+	case wait && now != fsm.Ready:
+		return fmt.Errorf("%s; the session is %s now; %s", text, now, advice)
+	case t.json:
+	case wait:
+		t.screen.say("%s; the session is %s now", text, now)
+	default:
+		t.screen.say("nothing was queued: %s; %s", text, advice)
+	}
+	return nil
+}
+
+// look asks a session's provider for its state.
+func look(ctx context.Context, p transport.Transport, ref engine.Ref) (fsm.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	s, err := p.Get(ctx, ref)
+	if err == nil && s.State == "" {
+		err = errors.New("the provider names no state")
+	}
+	return s.State, err
+}
+
+// endedText says how an operation ended some time ago. Its session may have
+// another state by now.
+func endedText(o engine.Operation, now time.Time) string {
+	if o.Phase == fsm.Succeeded {
+		return fmt.Sprintf("%s %s was READY at %s", o.Ref.StudioID, o.Ref.SessionID, clock(o.FinishedAt, now))
+	}
+	return endText(o)
+}
