@@ -50,27 +50,30 @@ var answers = [rows][3]ruling{
 	passing:     {(*judge).lookLater, (*judge).lookLater, (*judge).keepPolling},
 	strange:     {(*judge).accept, (*judge).lookLater, (*judge).keepPolling},
 	conflict:    {(*judge).lookSoon, (*judge).lookLater, (*judge).retryPoll},
-	throttled:   {(*judge).unsend, (*judge).again, (*judge).again},
+	throttled:   {(*judge).sendAgain, (*judge).again, (*judge).again},
 	unclear:     {(*judge).lookAfterTimeout, (*judge).lookLater, (*judge).retryPoll},
 	shortage:    {(*judge).waitLong, (*judge).lookLater, (*judge).retryPoll},
 	denied:      {(*judge).fail, (*judge).blindLook, (*judge).retrySlowly},
 	refused:     {(*judge).fail, (*judge).blindLook, (*judge).failRefused},
-	credentials: {(*judge).unsend, (*judge).again, (*judge).again},
+	credentials: {(*judge).sendAgain, (*judge).again, (*judge).again},
 	unreachable: {(*judge).notReached, (*judge).again, (*judge).again},
 }
 
 // answer is what came of one call for one session.
 type answer struct {
 	call      call
-	probe     bool // of a closed lane
+	of        transport.Ref // the session; zero: a call for several
+	probe     bool          // of a closed lane
 	row       row
 	session   transport.Session
 	err       error
 	kind      transport.Kind
 	notSent   bool
-	member    bool      // of a batch, and the lane was told of another member
-	date      time.Time // the provider's clock
-	began, at time.Time // on the wall clock: the call, the answer
+	only      bool          // the failure concerns this session alone: its lane does not hear of it
+	wait      time.Duration // the provider's RetryAfter; 0: it asked for none
+	member    bool          // of a batch, and the lane was told of another member
+	date      time.Time     // the provider's clock
+	began, at time.Time     // on the wall clock: the call, the answer
 	beganMono time.Time
 }
 
@@ -90,7 +93,11 @@ func (a *answer) read(s transport.Session, err error) {
 	}
 	var te *transport.Error
 	if errors.As(err, &te) {
-		a.kind, a.notSent, a.date = te.Kind, te.NotSent, te.Date
+		a.kind, a.notSent, a.date, a.wait = te.Kind, te.NotSent, te.Date, te.RetryAfter
+		switch te.Kind {
+		case transport.Unreachable, transport.Unknown, transport.Throttled, transport.Credentials:
+			a.only = te.OnlySession
+		}
 	}
 	a.row = rowOfKind(a.kind)
 }
@@ -134,6 +141,13 @@ func rowOfKind(k transport.Kind) row {
 // protocol reports that the service itself answered.
 func (a *answer) protocol() bool { return a.err == nil || a.kind.Protocol() }
 
+// silent reports that nothing was heard of the session: no answer came, or one
+// that says that it alone cannot be reached.
+func (a *answer) silent() bool { return a.only || !a.protocol() }
+
+// alone reports that the answer is about one session and no batch.
+func (a *answer) alone() bool { return a.only || a.of != (transport.Ref{}) }
+
 // telling reports that the answer says how the session is, or that looks at it
 // are refused: another look would say the same.
 func (a *answer) telling() bool {
@@ -143,6 +157,8 @@ func (a *answer) telling() bool {
 // weight ranks the answers of a batch by what they tell of the lane.
 func (a *answer) weight() int {
 	switch {
+	case a.only:
+		return -1
 	case a.row == throttled:
 		return 3
 	case a.row == credentials:

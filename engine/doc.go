@@ -58,9 +58,12 @@
 // record and the answer.
 //
 // A lane is the sessions that share an endpoint's fate and rate, by default a
-// studio. It has a concurrency, a rate that begins low and slows down when the
-// provider throttles, and a breaker, which Unreachable, refused credentials or
-// three silences in a row open, and any answer closes.
+// studio. It has a concurrency and a rate, which begins low and slows down when the
+// provider throttles. The lane is blocked by Unreachable, by refused credentials,
+// and by three calls in a row without an answer, unless all of them were for one
+// session. Any answer unblocks it. An error that concerns one session only
+// (transport.Error.OnlySession) leaves the lane as it is: that session backs off
+// by itself.
 //
 // # Time
 //
@@ -79,7 +82,7 @@
 // by that.
 //
 // The budget of a boot counts the time in which this Run could look: it stands
-// still while the lane is closed, and what passed before Run began does not
+// still while the lane is blocked or the session gives no answer, and what passed before Run began does not
 // count. (Counting that time would end boots that nobody saw fail, and keeping
 // account of it would write at every poll.) A day past the budget of the clock on
 // the wall it ends all the same, but for what that clock went ahead in this Run.

@@ -17,8 +17,8 @@ const (
 	Scheduled   Waiting = "scheduled"   // its not-before lies ahead
 	ClockHeld   Waiting = "clock"       // it looks expired, but the clock is in doubt
 	StoreFull   Waiting = "store_full"  // the store has no space
-	Offline     Waiting = "offline"     // the lane's provider cannot be reached
-	Credentials Waiting = "credentials" // the lane's credentials are refused
+	Offline     Waiting = "offline"     // the lane's provider, or this session alone, cannot be reached
+	Credentials Waiting = "credentials" // the lane's credentials are refused, or this session's
 	Paused      Waiting = "paused"      // somebody paused the lane's sends
 	Throttled   Waiting = "throttled"   // the provider asked the lane to wait, or slows it down
 	Quota       Waiting = "quota"
@@ -138,6 +138,8 @@ type scene struct {
 	slow    bool
 	slowed  time.Time // when the provider began to throttle the lane; zero: not in this Run
 	next    time.Time // when it is due
+	silent  time.Time // since when reads of the session have had no answer; zero: the last one had
+	looks   int       // reads in a row that decided nothing
 	seen    Seen
 }
 
@@ -159,7 +161,9 @@ func (e *Engine) look(op Operation) scene {
 	}
 	_, s.doubt = r.watch.believed(mono)
 	most := s.now.Add(longest) // what is further ahead is a time of a clock that was, and was pulled in
-	if due := r.seen[op.ID].due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
+	seen := r.seen[op.ID]
+	s.silent, s.looks = seen.silent, seen.looks
+	if due := seen.due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
 		s.next = due
 	}
 	if s.next.After(most) {

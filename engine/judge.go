@@ -19,6 +19,7 @@ type judge struct {
 	clock   clock
 	lane    store.Lane    // as it was when the answer came: why it expired unsent
 	blind   time.Duration // for how long since AcceptedAt nobody could look
+	unheard time.Duration // of that, the silence of this session alone that this answer ends or goes on with
 	asleep  time.Duration // by how much our clock went ahead of the monotonic one since the last send, or AcceptedAt
 	was     sighting      // as it was before this answer
 	seen    sighting      // and as it is with it
@@ -49,6 +50,9 @@ type sighting struct {
 	doubt int       // of those, that may have shown the past
 	from  time.Time // the first
 	due   time.Time // the next, which is not in the record
+
+	silent time.Time     // since when looks have had no answer; zero: the last one had
+	blind  time.Duration // how long that was in all, the present silence left out
 }
 
 // decide rules on op, the record as it is now.
@@ -73,6 +77,7 @@ func (j *judge) decide() {
 	}
 	j.anchor()
 	answers[j.a.row][j.a.call](j)
+	j.listen()
 	j.note()
 	j.status()
 	switch {
@@ -86,6 +91,18 @@ func (j *judge) decide() {
 		j.op.DueAt = most
 	}
 	j.seen.due = j.op.DueAt
+}
+
+// listen notes since when looks at the session have had no answer. The time that
+// the session could not be seen is added to its time to boot.
+func (j *judge) listen() {
+	switch silent := j.a.silent(); {
+	case j.a.call == startCall:
+	case silent && j.seen.silent.IsZero():
+		j.seen.silent = j.a.at
+	case !silent:
+		j.seen.silent, j.seen.blind = time.Time{}, j.seen.blind+j.unheard
+	}
 }
 
 // anchor moves the beginning of a boot along with our clock when that is set

@@ -93,7 +93,7 @@ func TestAnswers(t *testing.T) {
 	var (
 		accepted  = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: time.Second}
 		succeeded = verdict{phase: fsm.Succeeded, sent: store.SentAccepted, write: true}
-		unsent    = verdict{phase: fsm.Queued, sent: store.SentNo, write: true} // due as it was before the send
+		unsent    = verdict{phase: fsm.Queued, sent: store.SentNo, write: true, due: time.Second}
 		lookSoon  = verdict{phase: fsm.Queued, sent: store.SentUnknown, write: true, due: time.Second}
 		lookAfter = verdict{phase: fsm.Queued, sent: store.SentUnknown, write: true, due: 14 * time.Second} // Timeout after the send
 		shortage  = verdict{phase: fsm.Queued, sent: store.SentNo, write: true, due: time.Minute}
@@ -104,6 +104,7 @@ func TestAnswers(t *testing.T) {
 		pollNoted = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: poll.after(2 * time.Minute)}
 		slowly    = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: time.Minute}
 		pollLane  = verdict{phase: fsm.Starting, sent: store.SentAccepted}
+		pollLater = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: time.Second}
 	)
 	failed := func(why store.Reason, sent store.Sent) verdict {
 		return verdict{phase: fsm.Failed, reason: why, sent: sent, write: true}
@@ -142,8 +143,8 @@ func TestAnswers(t *testing.T) {
 		{kind: transport.AccessDenied, want: answers{failed(store.AccessDenied, store.SentNo), resend, slowly}},
 		{kind: transport.NotFound, want: answers{failed(store.NotFound, store.SentNo), resend, failed(store.NotFound, store.SentAccepted)}},
 		{kind: transport.Invalid, want: answers{failed(store.Invalid, store.SentNo), resend, failed(store.Invalid, store.SentAccepted)}},
-		{kind: transport.Credentials, want: answers{unsent, lane, pollLane}},
-		{kind: transport.Unreachable, want: answers{lookAfter, lane, pollLane}}, // a portal's page: something may have passed
+		{kind: transport.Credentials, want: answers{unsent, noted, pollLater}},
+		{kind: transport.Unreachable, want: answers{lookAfter, noted, pollLater}}, // a portal's page: something may have passed
 	} {
 		name := string(row.state)
 		if name == "" {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -25,11 +24,12 @@ type lane struct {
 	sending, looking int // calls in flight
 	turn             bool
 	block            *block
-	outages          []span      // the past ones, the oldest first
-	silent           int         // time-outs and cut connections in a row
-	kept             store.Block // what is on disk of stored.Block
-	keptAt           time.Time   // when it was written last, on the monotonic clock; zero: not in this Run
-	throttledAt      time.Time   // when the provider began to throttle it, on the wall clock; zero: it does not
+	outages          []span        // the past ones, the oldest first
+	silent           int           // time-outs and cut connections in a row
+	mute             transport.Ref // the session that all of those were calls for; zero: there were several
+	kept             store.Block   // what is on disk of stored.Block
+	keptAt           time.Time     // when it was written last, on the monotonic clock; zero: not in this Run
+	throttledAt      time.Time     // when the provider began to throttle it, on the wall clock; zero: it does not
 	clock            clock
 	asked            bool // for that clock, whether or not it was told
 	asking           bool // right now: sends wait for it
@@ -51,7 +51,8 @@ type block struct {
 // span is a time in which nobody could look.
 type span struct{ from, to time.Time }
 
-// maxSilent calls without any answer, in a row, close a lane.
+// maxSilent calls in a row without any answer block a lane. If all of them were
+// for one session, that session backs off by itself.
 const maxSilent = 3
 
 // maxRetryAfter is how far ahead a provider's Retry-After is believed.
@@ -155,6 +156,11 @@ func floorOf(s *store.Lane, now time.Time) time.Time {
 // Retry-After to be stored, if any.
 func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 	switch {
+	case a.only:
+		if a.probe && l.block != nil { // the next trial call is for another session
+			l.block.probing, l.block.probeAt = false, now.Add(jitter(probe.first))
+		}
+		return time.Time{}
 	case a.row == unreachable:
 		l.shut(Offline, a, now)
 		return time.Time{}
@@ -162,8 +168,13 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 		l.shut(Credentials, a, now)
 		return time.Time{}
 	case !a.protocol():
+		if l.silent == 0 {
+			l.mute = a.of
+		} else if l.mute != a.of {
+			l.mute = transport.Ref{}
+		}
 		l.silent++
-		if l.silent >= maxSilent || l.block != nil {
+		if l.silent >= maxSilent && l.mute == (transport.Ref{}) || l.block != nil {
 			l.shut(Offline, a, now)
 		}
 		return time.Time{}
@@ -185,9 +196,8 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 			l.throttledAt = time.Time{}
 		}
 	}
-	var te *transport.Error
-	if errors.As(a.err, &te) && te.RetryAfter > 0 {
-		return now.Add(te.RetryAfter)
+	if a.wait > 0 {
+		return now.Add(a.wait)
 	}
 	return time.Time{}
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -12,13 +14,18 @@ func (j *judge) unsend() {
 	b := j.before
 	j.unmark()
 	j.op.DueAt = b.DueAt
-	if j.a.member { // the lane does not know, and would send it again at once
-		j.backOff(quick)
-	}
 	if j.a.row != throttled && j.a.row != shortage { // offline and credentials cost nothing
 		j.op.Attempts = b.Attempts
 	}
 	j.write = true
+}
+
+// sendAgain undoes this send and waits before the next one. The wait grows with
+// each send that had no effect. Good answers to other calls, such as the trial
+// calls of the lane, do not reset it.
+func (j *judge) sendAgain() {
+	j.unsend()
+	j.backOff(quick)
 }
 
 // unmark makes the operation as sent as it was before this send.
@@ -32,7 +39,7 @@ func (j *judge) unmark() {
 // send undone; a portal's page proves nothing.
 func (j *judge) notReached() {
 	if j.a.notSent {
-		j.unsend()
+		j.sendAgain()
 		return
 	}
 	j.lookAfterTimeout()
@@ -64,8 +71,7 @@ func (j *judge) lookSoon() { j.backOff(quick) }
 // may take.
 func (j *judge) lookAfterTimeout() {
 	if j.a.notSent {
-		j.unsend()
-		j.backOff(quick)
+		j.sendAgain()
 		return
 	}
 	j.backOff(quick)
@@ -74,11 +80,22 @@ func (j *judge) lookAfterTimeout() {
 	}
 }
 
-// backOff stores the next interval with the error.
+// backOff stores the next interval with the error. A shorter pause does not
+// shorten an interval that a longer one has reached.
 func (j *judge) backOff(p pause) {
-	j.op.Interval = p.next(j.op.Interval)
-	j.op.DueAt = j.a.at.Add(jitter(j.op.Interval))
+	wait := p.next(j.op.Interval)
+	j.op.Interval = max(j.op.Interval, wait)
+	j.op.DueAt = j.a.at.Add(max(jitter(wait), j.ownWait()))
 	j.remember()
+}
+
+// ownWait is how long the provider asked to leave this session alone. What it
+// asks for the whole lane is the lane's business.
+func (j *judge) ownWait() time.Duration {
+	if !j.a.only {
+		return 0
+	}
+	return min(j.a.wait, maxRetryAfter)
 }
 
 // remember stores the error, for Explain.
@@ -120,21 +137,36 @@ func (j *judge) putOff(p pause) {
 	if j.seen.from.IsZero() {
 		j.seen.from = j.a.at
 	}
-	j.op.DueAt = j.a.at.Add(jitter(wait))
+	j.op.DueAt = j.a.at.Add(max(jitter(wait), j.ownWait()))
 }
 
-// again leaves the operation as it is and due: its lane decides when, if it was
-// told.
+// again looks again later. A trial call and a throttled one leave the operation
+// due: its lane decides when. Anything else waits by itself, for a good answer to
+// another session unblocks the lane at once, and this session would block it
+// again.
 func (j *judge) again() {
-	if j.a.member {
+	if j.a.member || j.a.only || !j.a.probe && j.a.row != throttled {
 		j.putOff(quick)
+		j.learn()
 		return
 	}
 	j.op.DueAt = j.a.at
 }
 
+// avoid puts off an operation that was never sent: a trial call found that its
+// session alone cannot be reached.
+func (j *judge) avoid() {
+	j.putOff(quick)
+	j.learn()
+	j.seen.due = j.op.DueAt
+}
+
 func (j *judge) retryPoll() {
-	j.op.DueAt = j.nextPoll()
+	if j.a.silent() && j.a.alone() { // each such call holds one of the lane's slots until its time is up
+		j.putOff(quick)
+	} else {
+		j.op.DueAt = j.nextPoll()
+	}
 	j.learn()
 }
 

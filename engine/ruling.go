@@ -37,7 +37,7 @@ func (j *judge) forgive() {
 }
 
 func (j *judge) keepPolling() {
-	j.seen = sighting{}
+	j.seen = sighting{silent: j.seen.silent, blind: j.seen.blind}
 	blind := j.blind - (j.asleep - j.slept) // the rest is in ReadyBy
 	if waited := j.a.at.Sub(j.op.ReadyBy) - blind; waited >= 0 {
 		text := fmt.Sprintf("not READY within %v of the accepted start: the session is %s", j.cfg.Budget, j.a.session.State)
@@ -47,7 +47,6 @@ func (j *judge) keepPolling() {
 		j.failed(store.Timeout, text)
 		return
 	}
-	j.again()
 	j.op.DueAt = j.nextPoll()
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 // The words of Explain.
@@ -28,6 +29,26 @@ var heads = map[Waiting]string{
 	Queued:      "waits for its turn in lane %s",
 }
 
+// aloneHeads begin it where the reason concerns one session, and not its lane. %s is
+// the session.
+var aloneHeads = map[Waiting]string{
+	Offline:     "session %s cannot be reached",
+	Credentials: "the provider refuses the credentials for session %s",
+	Throttled:   "the provider throttles the starts of session %s",
+}
+
+// alone reports whether a reason that normally holds a lane holds this session
+// only.
+func (x *Explanation) alone(reason Waiting, s scene) bool {
+	switch reason {
+	case Offline, Credentials:
+		return s.lane.Block.Reason != string(reason)
+	case Throttled:
+		return x.Operation.LastKind == transport.Throttled && !s.slow && !floorOf(&s.lane, s.now).After(s.now)
+	}
+	return false
+}
+
 // steps name the next step of each reason; absent: "next step".
 var steps = map[Waiting]string{
 	Held: "next attempt, at the earliest,", NotRunning: "next attempt, at the earliest,",
@@ -39,6 +60,9 @@ var steps = map[Waiting]string{
 // head begins the sentence.
 func (x *Explanation) head(reason Waiting, s scene) string {
 	o := &x.Operation
+	if x.alone(reason, s) {
+		return fmt.Sprintf(aloneHeads[reason], o.Ref)
+	}
 	switch reason {
 	case Held:
 		home := "another machine"
@@ -85,6 +109,9 @@ func (x *Explanation) sentence(s scene) string {
 	}
 	if !x.Next.IsZero() {
 		step := steps[x.Reason]
+		if x.alone(x.Reason, s) {
+			step = steps[Backoff]
+		}
 		if o.Sent == store.SentUnknown && step == steps[Backoff] { // it is not sent again before that
 			step = steps[Looking]
 		}

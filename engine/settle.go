@@ -26,14 +26,19 @@ func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 	if op.Sent == store.SentAccepted {
 		pending = op.AcceptedAt
 	}
+	was := r.seen[op.ID]
+	unheard := time.Duration(0)
+	if !was.silent.IsZero() { // the rest of it is the lane's
+		unheard = max(0, a.at.Sub(was.silent)-l.blind(was.silent, a.at)-since(r.naps, was.silent))
+	}
 	same := !op.SentAt.Before(r.began) // else it was dated by another Run's clock, and nobody knows how right that was
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
-		op: *op, a: *a, clock: l.clock, cfg: &r.e.cfg, was: r.seen[op.ID], lane: *l.stored,
+		op: *op, a: *a, clock: l.clock, cfg: &r.e.cfg, was: was, unheard: unheard, lane: *l.stored,
 		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
 		began:  a.at.Add(-a.beganMono.Sub(r.mono)),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
-		blind:  idle + l.blind(from, a.at) + since(r.naps, from),
+		blind:  idle + l.blind(from, a.at) + since(r.naps, from) + was.blind + unheard,
 		asleep: since(r.naps, pending),
 	}
 }
@@ -153,7 +158,7 @@ func (r *run) recall(j *judge) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.noteRead(j)
-	if j.resend || j.event != nil || j.seen.from.IsZero() {
+	if j.resend || j.event != nil || j.seen.from.IsZero() && j.seen.silent.IsZero() && j.seen.blind == 0 {
 		delete(r.seen, j.op.ID)
 	} else {
 		r.seen[j.op.ID] = j.seen

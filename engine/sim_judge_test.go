@@ -59,6 +59,7 @@ type simOp struct {
 	unknown  bool // a send's outcome was not told
 	token    string
 	ref      engine.Ref
+	sends    []time.Time // of the last ten minutes of this Run, on the bubble's clock
 }
 
 // forgettable: it has begun and ended years ago by the clock of then, and ended
@@ -82,6 +83,10 @@ type simJudged struct {
 	gone     time.Time   // an answer said that it is offline, on the bubble's clock; zero: the last did not
 	paused   time.Time   // on the bubble's clock; zero: it is not
 	unsure   bool        // whether it is paused: the host died of it
+
+	silent map[engine.Ref]bool // whose last call in this Run had no answer
+	mute   map[engine.Ref]bool // whose calls had none since the lane's last answer
+	away   bool                // since then, an error blamed the whole lane
 }
 
 func newSimJudge(w *simWorld, d *simDay, want string) *simJudge {
@@ -91,7 +96,7 @@ func newSimJudge(w *simWorld, d *simDay, want string) *simJudge {
 		effects: map[string][]simEffect{}, lanes: map[string]*simJudged{},
 	}
 	for _, l := range d.lanes {
-		j.lanes[l.name] = &simJudged{}
+		j.lanes[l.name] = &simJudged{silent: map[engine.Ref]bool{}, mute: map[engine.Ref]bool{}}
 	}
 	return j
 }
@@ -130,7 +135,12 @@ func (j *simJudge) forget() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, l := range j.lanes {
-		l.gone = time.Time{}
+		l.gone, l.away = time.Time{}, true // what an earlier Run has stored of it counts until there is an answer
+		clear(l.silent)
+		clear(l.mute)
+	}
+	for _, o := range j.ops {
+		o.sends = nil
 	}
 }
 
@@ -151,6 +161,7 @@ func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
 	op := r.Operation
 	o := j.op(op.ID)
 	o.acked, o.token, o.ref = true, op.ClientToken, op.Ref
+	o.sends = nil // a request that joins may make the next one due soon
 	if ask >= 0 && (r.Created || o.ask < 0) {
 		o.ask = ask
 	}
@@ -190,6 +201,10 @@ func (j *simJudge) begins(c *simCall) {
 	}
 }
 
+// mostSends of one operation in ten minutes are what its backoff has room for, with
+// some for a clock that jumps.
+const mostSends = 30
+
 // sends checks a send as it sets out. mu must be held.
 func (j *simJudge) sends(c *simCall, ref engine.Ref, token string) {
 	op, err := c.life.inner.ByToken(context.Background(), token)
@@ -209,7 +224,12 @@ func (j *simJudge) sends(c *simCall, ref engine.Ref, token string) {
 	case wall.Before(op.NotBefore):
 		j.blame("not-before", "%s is sent %v before its not-before", op.ID, op.NotBefore.Sub(wall))
 	}
-	if o := j.op(op.ID); o.canceled {
+	o, now := j.op(op.ID), time.Now()
+	o.sends = append(slices.DeleteFunc(o.sends, func(t time.Time) bool { return now.Sub(t) >= 10*time.Minute }), now)
+	if len(o.sends) > mostSends {
+		j.blame("often", "%s is sent the %dth time in ten minutes: %s", op.ID, len(o.sends), op.LastError)
+	}
+	if o.canceled {
 		j.blame("canceled", "%s is sent, and its cancel was answered with NeverSent", op.ID)
 	}
 }
@@ -237,6 +257,7 @@ func (j *simJudge) ends(c *simCall, out []transport.Result, err error) {
 	case l.gone.IsZero():
 		l.gone = time.Now()
 	}
+	l.hears(c, out, te)
 	for i, token := range c.token {
 		one := te
 		if err == nil {
@@ -254,6 +275,32 @@ func (j *simJudge) ends(c *simCall, out []transport.Result, err error) {
 			o.unknown = true
 		}
 	}
+}
+
+// hears notes which sessions of the lane are silent.
+func (l *simJudged) hears(c *simCall, out []transport.Result, whole *transport.Error) {
+	for i, ref := range c.refs {
+		e := whole
+		if e == nil && i < len(out) {
+			errors.As(out[i].Err, &e)
+		}
+		switch l.silent[ref] = e != nil && !e.Kind.Protocol(); {
+		case e != nil && (e.Kind == transport.Unreachable || e.Kind == transport.Credentials):
+			l.away = true
+		case l.silent[ref]:
+			l.mute[ref] = true
+		default:
+			l.away = false
+			clear(l.mute)
+		}
+	}
+}
+
+// wellFor reports whether the lane has no reason to be offline for a session: its
+// last call was answered, and at most one other session was silent since.
+func (l *simJudged) wellFor(ref engine.Ref) bool {
+	silent, called := l.silent[ref]
+	return called && !silent && !l.away && len(l.mute) <= 1
 }
 
 // tokenOf is the operation that holds a token. mu must be held.
@@ -295,6 +342,9 @@ func (j *simJudge) changes(l *simLife, host bool, was []store.Operation, cs []st
 	for i, c := range cs {
 		op, o, lane := c.Operation, j.op(c.Operation.ID), j.lanes[c.Operation.Lane]
 		j.tokens[op.ClientToken] = op.ID
+		if host && op.Interval < was[i].Interval { // a person wants it now
+			o.sends = nil
+		}
 		if was[i].Version != op.Version || host {
 			continue // it will be refused, or it is not the engine's doing
 		}
@@ -462,6 +512,10 @@ func (j *simJudge) explained(l *simLife, x engine.Explanation, settled bool) {
 		j.blame("silence", "%s waits, and this is said of it: %+v", x.Operation.ID, x)
 	case settled && x.Reason != engine.Scheduled && x.Next.Sub(now) > 65*time.Minute:
 		j.blame("silence", "%s waits for %q; its next step is in %v", x.Operation.ID, x.Reason, x.Next.Sub(now))
+	}
+	op := x.Operation
+	if settled && x.Reason == engine.Offline && op.LastKind != transport.Unreachable && j.lanes[op.Lane].wellFor(op.Ref) {
+		j.blame("scope", "%s waits as offline, and the last answers of %s and of lane %s came: %s", op.ID, op.Ref, op.Lane, x.Text)
 	}
 	j.reached["waits: "+string(x.Reason)]++
 }

@@ -336,6 +336,14 @@ func simPlants() []simPlant {
 			x.Next, x.Unblock = time.Time{}, ""
 			return x
 		}},
+		{name: "a backoff does not grow", want: "often", store: claiming(
+			func(o *store.Operation) { o.Interval = 0 }, func(*store.Operation, store.Operation) {})},
+		{name: "a session that boots is said to be offline", want: "scope", explain: func(x engine.Explanation) engine.Explanation {
+			if x.Reason == engine.Booting {
+				x.Reason = engine.Offline
+			}
+			return x
+		}},
 		{name: "a session that boots is taken for READY", want: "ready", wire: bent(bentWire{look: func(s *transport.Session) {
 			if s.State == fsm.StartInProgress {
 				s.State = fsm.Ready

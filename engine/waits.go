@@ -17,7 +17,8 @@ type wait struct {
 // waits are the rules of Explain, the most pressing first; nil: it does not
 // apply.
 var waits = []func(*Operation, scene) *wait{
-	heldElsewhere, scheduled, notRunning, clockHeld, storeFull, laneBlocked, lanePaused, retryAfter, nowBooting, refusedBefore, nowLooking, slowed, queued,
+	heldElsewhere, scheduled, notRunning, clockHeld, storeFull, laneBlocked, lanePaused, retryAfter, sessionSilent, nowBooting,
+	refusedBefore, nowLooking, slowed, queued,
 }
 
 func heldElsewhere(_ *Operation, s scene) *wait {
@@ -87,6 +88,22 @@ func retryAfter(_ *Operation, s scene) *wait {
 	return &wait{Throttled, since, floor, "the time that the provider asked for"}
 }
 
+// sessionSilent applies where the lane is not blocked and this session alone
+// cannot be reached.
+func sessionSilent(o *Operation, s scene) *wait {
+	since := s.silent
+	switch unreachable := o.LastError != "" && o.LastKind == transport.Unreachable; {
+	case !since.IsZero() && (unreachable || s.looks >= maxSilent):
+	case unreachable && o.Sent != store.SentAccepted:
+		if since = o.ErrorSince; since.IsZero() { // an earlier version wrote the record
+			since = o.LastErrorAt
+		}
+	default:
+		return nil
+	}
+	return &wait{Offline, since, ahead(s.next, s.now), "an answer for session " + o.Ref.String()}
+}
+
 func nowBooting(o *Operation, s scene) *wait {
 	if o.Sent != store.SentAccepted {
 		return nil
@@ -109,6 +126,10 @@ func refusedBefore(o *Operation, s scene) *wait {
 		w.since = o.LastErrorAt
 	}
 	switch o.LastKind {
+	case transport.Credentials:
+		w.reason, w.unblock = Credentials, "valid credentials"
+	case transport.Throttled:
+		w.reason = Throttled
 	case transport.QuotaExceeded:
 		w.reason, w.unblock = Quota, "another session being stopped, or a higher quota"
 	case transport.Capacity:

@@ -176,6 +176,7 @@ func (r *run) call(l *lane, sends []marked) {
 		calls[i] = startCall
 	}
 	whole := r.begin(startCall)
+	whole.of = onlyRef(sends[0].op.Ref, len(sends))
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
 	defer done()
 	var results []transport.Result
@@ -199,12 +200,16 @@ func (r *run) begin(c call) answer {
 	return answer{call: c, began: r.e.now(), beganMono: time.Now()}
 }
 
-// heard completes an answer and tells the lane.
-func (r *run) heard(l *lane, a *answer, s transport.Session, err error) {
-	if a.at.IsZero() {
-		a.at = r.e.now()
+// onlyRef is the session of a call for n of them; zero: there are several.
+func onlyRef(ref transport.Ref, n int) transport.Ref {
+	if n > 1 {
+		return transport.Ref{}
 	}
-	a.read(s, err)
+	return ref
+}
+
+// heard tells the lane of an answer.
+func (r *run) heard(l *lane, a *answer) {
 	mono := time.Now()
 	r.mu.Lock()
 	r.noticeJump()
@@ -265,11 +270,13 @@ func callFor(op *store.Operation) call {
 
 func (r *run) get(l *lane, op *store.Operation, probe bool) answer {
 	a := r.begin(callFor(op))
-	a.probe = probe
+	a.of, a.probe = op.Ref, probe
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
 	defer done()
 	s, err := r.e.transport.Get(ctx, op.Ref)
-	r.heard(l, &a, s, err)
+	a.at = r.e.now()
+	a.read(s, err)
+	r.heard(l, &a)
 	return a
 }
 
@@ -281,6 +288,7 @@ func (r *run) getBatch(l *lane, ops []store.Operation) []answer {
 		refs[i], calls[i] = ops[i].Ref, callFor(&ops[i])
 	}
 	whole := r.begin(pollCall)
+	whole.of = onlyRef(refs[0], len(refs))
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
 	defer done()
 	results, err := r.e.transport.(transport.BatchGetter).BatchGet(ctx, refs)
@@ -297,6 +305,7 @@ func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.R
 	if err != nil {
 		results = slices.Repeat([]transport.Result{{Err: err}}, n)
 	}
+	failed := err != nil && n > 1
 	answers := make([]answer, n)
 	voice := 0
 	whole.at = r.e.now() // of all, so that what was looked at together stays together
@@ -304,6 +313,7 @@ func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.R
 		answers[i] = whole
 		answers[i].call = calls[i]
 		answers[i].read(results[i].Session, results[i].Err)
+		answers[i].only = answers[i].only && !failed // one error of a whole batch is not about one session
 		if answers[i].weight() > answers[voice].weight() {
 			voice = i
 		}
@@ -311,21 +321,26 @@ func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.R
 	for i := range answers {
 		answers[i].member = i != voice && err == nil && answers[i].row != answers[voice].row
 	}
-	r.heard(l, &answers[voice], results[voice].Session, results[voice].Err)
+	r.heard(l, &answers[voice])
 	return answers
 }
 
-// probe looks at one operation of a closed lane. One that was never sent is only
-// the occasion: it stays as it is, behind those that wait too.
+// probe makes the trial call of a blocked lane, a look at one operation's session.
+// An operation that was never sent stays as it is, behind those that wait too,
+// unless its session alone cannot be reached.
 func (r *run) probe(l *lane, op store.Operation) {
 	defer r.finished(&l.looking)
 	a := r.get(l, &op, true)
-	if op.Sent == store.SentNo {
+	if op.Sent == store.SentNo && !a.only {
 		op.DueAt = a.at
 		r.release(op)
 		return
 	}
-	r.settle(l, r.judge(l, &op, &a))
+	j := r.judge(l, &op, &a)
+	if op.Sent == store.SentNo {
+		j.rule = (*judge).avoid
+	}
+	r.settle(l, j)
 }
 
 // overdue ends what has passed its deadline: as EXPIRED if it was never sent,

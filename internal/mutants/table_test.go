@@ -170,7 +170,7 @@ var mutants = []mutant{
 	},
 	{
 		"Retry-After is forgotten", "a provider's Retry-After holds no lane",
-		"engine/lane.go", "		return now.Add(te.RetryAfter)\n", "		return time.Time{}\n",
+		"engine/lane.go", "		return now.Add(a.wait)\n", "		return time.Time{}\n",
 		"engine", "TestRetryAfter",
 	},
 

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// deadNode makes every call for the session "dead" meet a fault while on is set.
+func deadNode(on *atomic.Bool, f studio.Fault) studio.Config {
+	return studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if on.Load() && c.Ref.SessionID == "dead" {
+			return f
+		}
+		return studio.Fault{}
+	}}
+}
+
+// oneDead is what a dead machine may answer to every call.
+func oneDead() map[string]struct {
+	fault studio.Fault
+	why   Waiting
+} {
+	only := func(e transport.Error) studio.Fault { e.OnlySession = true; return studio.Fault{Err: &e} }
+	return map[string]struct {
+		fault studio.Fault
+		why   Waiting
+	}{
+		"unreachable":                 {only(transport.Error{Kind: transport.Unreachable, NotSent: true, Message: "no route"}), Offline},
+		"unreachable, perhaps sent":   {only(transport.Error{Kind: transport.Unreachable, Message: "no route"}), Offline},
+		"silent, as its driver knows": {only(transport.Error{Kind: transport.Unknown}), Offline},
+		"silent":                      {studio.Fault{Delay: 24 * time.Hour}, Offline},
+		"credentials":                 {only(transport.Error{Kind: transport.Credentials, Code: "bad password"}), Credentials},
+		"throttled":                   {only(transport.Error{Kind: transport.Throttled, RetryAfter: time.Minute}), Throttled},
+	}
+}
+
+// TestOneDeadMachine: a machine that cannot be reached leaves its lane unblocked.
+// The others start at once, before and after it was found dead; it backs off by
+// itself, Explain names it, and it starts when it is back.
+func TestOneDeadMachine(t *testing.T) {
+	for name, c := range oneDead() {
+		t.Run(name, func(t *testing.T) {
+			var on atomic.Bool
+			on.Store(true)
+			cfg := deadNode(&on, c.fault)
+			scenario(t, cfg, Config{}, func(b *bench) {
+				b.goRun()
+				dead := b.start("dead")
+				b.after(20 * time.Millisecond)
+				atOnce := func(session string) {
+					began := time.Now()
+					id := b.start(session)
+					b.all([]ID{id})
+					if took := time.Since(began); took > 3*time.Second {
+						t.Errorf("%s, which is well, took %v", session, took)
+					}
+				}
+				atOnce("well-1")
+				b.after(5 * time.Minute) // it alone was called for all the time
+				atOnce("well-2")
+				b.after(time.Minute)
+				calls := b.wire.starts.Load() + b.wire.looks.Load()
+				b.after(10 * time.Minute)
+				if n := b.wire.starts.Load() + b.wire.looks.Load() - calls; n > 20 {
+					t.Errorf("%d calls in ten minutes for a dead machine", n)
+				}
+				x := b.wantWaiting(dead, c.why)
+				if !strings.Contains(x.Text, "session studio/dead") {
+					t.Errorf("it does not name the session: %s", x.Text)
+				}
+				if s, err := b.Stats(b.Context()); err != nil || len(s.Lanes) != 1 || s.Lanes[0].Blocked != "" {
+					t.Errorf("%+v, %v, want an unblocked lane", s.Lanes, err)
+				}
+				on.Store(false)
+				b.after(90 * time.Second)
+				b.want(dead, fsm.Succeeded, "", 1)
+			})
+		})
+	}
+}
+
+// TestOneSilentBoot: a session that boots and cannot be reached for longer than
+// its budget is not given up when it can be reached again, and still boots.
+func TestOneSilentBoot(t *testing.T) {
+	for name, c := range oneDead() {
+		if c.why == Throttled { // the provider answers
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			var on atomic.Bool
+			cfg := deadNode(&on, c.fault)
+			cfg.Boot = 2 * time.Hour
+			scenario(t, cfg, Config{Budget: 20 * time.Minute}, func(b *bench) {
+				b.goRun()
+				id := b.start("dead")
+				b.after(10 * time.Minute)
+				for range 2 {
+					on.Store(true)
+					b.after(18 * time.Minute)
+					on.Store(false)
+					b.after(90 * time.Second)
+					b.want(id, fsm.Starting, "", 1)
+				}
+				b.after(9 * time.Minute) // of its 20 minutes, it was seen for 13 so far
+				b.want(id, fsm.Failed, store.Timeout, 1)
+			})
+		})
+	}
+}
+
+// TestTrialOfADeadMachine: a lane that is offline is unblocked although the trial
+// call comes to a dead machine first.
+func TestTrialOfADeadMachine(t *testing.T) {
+	var on atomic.Bool
+	on.Store(true)
+	cfg := deadNode(&on, studio.Fault{Err: &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: true}})
+	scenario(t, cfg, Config{}, func(b *bench) {
+		b.studio.SetOffline(true)
+		b.goRun()
+		dead := b.start("dead")
+		b.after(time.Second)
+		ids := b.startMany("studio", 20)
+		b.after(time.Hour)
+		b.wantWaiting(dead, Offline)
+		b.studio.SetOffline(false)
+		b.after(2*time.Minute + 20*time.Second)
+		for _, id := range ids {
+			b.want(id, fsm.Succeeded, "", 1)
+		}
+		b.want(dead, fsm.Queued, "", 0)
+	})
+}
+
+// TestUnreachableStarts: starts do not reach the provider, while its other answers
+// come. The sends grow apart, and the error is shown.
+func TestUnreachableStarts(t *testing.T) {
+	var on atomic.Bool
+	on.Store(true)
+	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
+		if on.Load() && c.Action == studio.Start {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Unreachable, NotSent: true, Message: "the power switch is not reached"}}
+		}
+		return studio.Fault{}
+	}}, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(2 * time.Minute)
+		if n := b.wire.starts.Load(); n < 5 || n > 10 {
+			t.Errorf("%d sends in two minutes, want them to grow apart", n)
+		}
+		x := b.wantWaiting(id, Offline)
+		if !strings.Contains(x.Error, "the power switch is not reached") || !strings.Contains(x.Text, x.Error) || x.Operation.Attempts != 0 {
+			t.Errorf("%q does not show the error %q; %d attempts are charged", x.Text, x.Error, x.Operation.Attempts)
+		}
+		on.Store(false)
+		b.after(90 * time.Second)
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
