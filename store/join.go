@@ -33,6 +33,8 @@ const (
 // with ClientToken equal to ID where the caller brought no token; byToken is the
 // holder of its token and active the session's active operation, or nil. A
 // driver calls it where nothing can come between the look-ups and the storing.
+// The id of a later wish leads to the operation that keeps it (see [Wish]), as
+// that operation's token does.
 //
 //	token's holder       active operation   it
 //	of another session   –                  is refused: ErrTokenReused
@@ -56,7 +58,7 @@ func Decide(want Operation, byToken, active *Operation) (Enqueued, Verdict) {
 		return join(*active, want)
 	case active != nil:
 		return refuse(want, &ConflictError{Err: ErrActive, Holder: *active})
-	case !want.ExpiresAt.After(want.CreatedAt) || !want.ExpiresAt.After(want.NotBefore):
+	case expired(&want):
 		return refuse(want, &ExpiryError{Operation: want})
 	}
 	want.Version = 1
@@ -68,10 +70,18 @@ func refuse(want Operation, err error) (Enqueued, Verdict) {
 }
 
 // join gives the holder the earlier not-before and the later expiry of the two.
-// Somebody new who wants the session (a join without the holder's own token)
-// withdraws a cancellation that is not decided yet; a repeated request does not.
+// The same request again changes nothing else. A new request (a join without the
+// holder's own token) also
+//
+//   - withdraws a cancellation that is not decided yet,
+//   - makes the next step due soon, where that waits for longer,
+//   - becomes a later wish, where the holder may have been sent already.
 func join(holder, want Operation) (Enqueued, Verdict) {
-	o := holder
+	o, id := holder, holder.ID
+	byWish := o.Later != nil && want.ClientToken == string(o.Later.ID)
+	if byWish {
+		id = o.Later.ID
+	}
 	if want.NotBefore.Before(o.NotBefore) {
 		if o.DueAt.Equal(o.NotBefore) { // it waits for nothing else
 			o.DueAt = later(want.NotBefore, want.CreatedAt)
@@ -79,14 +89,53 @@ func join(holder, want Operation) (Enqueued, Verdict) {
 		o.NotBefore = want.NotBefore
 	}
 	o.ExpiresAt = later(o.ExpiresAt, want.ExpiresAt)
-	if want.ClientToken != o.ClientToken && !o.CancelAt.IsZero() {
+	if !byWish && want.ClientToken != o.ClientToken {
 		o.CancelAt, o.CancelBy = time.Time{}, ""
+		hasten(&o, &want)
+		if o.Sent != SentNo && !expired(&want) {
+			o.Later = o.Later.And(wishOf(&want))
+			id = o.Later.ID
+		}
 	}
-	if o.NotBefore.Equal(holder.NotBefore) && o.ExpiresAt.Equal(holder.ExpiresAt) && o.CancelAt.Equal(holder.CancelAt) {
-		return Enqueued{ID: holder.ID, Operation: holder}, Meet
+	if o.NotBefore.Equal(holder.NotBefore) && o.ExpiresAt.Equal(holder.ExpiresAt) && o.CancelAt.Equal(holder.CancelAt) &&
+		o.DueAt.Equal(holder.DueAt) && o.Later == holder.Later {
+		return Enqueued{ID: id, Operation: holder}, Meet
 	}
 	o.Version++
-	return Enqueued{ID: o.ID, Operation: o}, Join
+	return Enqueued{ID: id, Operation: o}, Join
+}
+
+// expired reports whether a request is void when it arrives.
+func expired(want *Operation) bool {
+	return !want.ExpiresAt.After(want.CreatedAt) || !want.ExpiresAt.After(want.NotBefore)
+}
+
+// hastenMost is the longest time that a new request still waits for after the
+// last error, and after an earlier request that hastened the operation.
+const hastenMost = time.Minute
+
+// hasten makes the next step of an operation due soon for a new request: after
+// the last error, a second, and twice as long after each send, so that a flood of
+// requests does not become a flood of sends. The backoff begins again.
+func hasten(o, want *Operation) {
+	due := later(want.CreatedAt, o.NotBefore)
+	if !o.LastErrorAt.IsZero() {
+		wait := hastenMost
+		if o.Attempts < 7 {
+			wait = min(wait, time.Second<<max(0, o.Attempts-1))
+		}
+		heard := o.LastErrorAt
+		if heard.After(want.CreatedAt) { // the clock was set back
+			heard = want.CreatedAt
+		}
+		due = later(due, heard.Add(wait))
+	}
+	switch {
+	case o.Sent == SentNo && due.Before(o.DueAt):
+		o.DueAt, o.Interval = due, 0
+	case o.Sent != SentNo && (!o.Later.Stands() || want.CreatedAt.Sub(o.Later.At) >= hastenMost):
+		o.DueAt, o.Interval = due, 0 // of later steps the record knows nothing
+	}
 }
 
 func later(a, b time.Time) time.Time {

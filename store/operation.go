@@ -12,7 +12,8 @@ import (
 type ID string
 
 // Operation is a request to start one session, and all that is known of it. It
-// is a value: copies are independent, but for Labels, which nobody changes.
+// is a value: copies are independent, but for Labels and Later, which nobody
+// changes.
 type Operation struct {
 	ID          ID
 	Ref         transport.Ref
@@ -65,6 +66,8 @@ type Operation struct {
 	// LastSentAt; zero where that clock was not known. CreatedUp runs while the
 	// machine sleeps, SentUp stands still then.
 	CreatedUp, SentUp Uptime
+	// Later is the request for the session that arrived after the send; nil: none.
+	Later *Wish
 
 	Version uint64 // of the record; the store counts it
 }

@@ -42,7 +42,9 @@ type Store interface {
 	// mends what a clock that jumped has put off.
 	Pull(ctx context.Context, by time.Time) error
 
-	// Operation, BySession and ByToken look one up, or return ErrNotFound.
+	// Operation, BySession and ByToken look one up, or return ErrNotFound. The id
+	// of a later wish leads to the operation that keeps it, until the wish has
+	// become an operation of its own.
 	Operation(ctx context.Context, id ID) (Operation, error)
 	// BySession is the active operation of a session, else its latest.
 	BySession(ctx context.Context, ref transport.Ref) (Operation, error)
@@ -105,6 +107,18 @@ type Change struct {
 	Operation Operation
 	Events    []Event
 	Release   bool // the claim ends with it
+	// Next is the operation that the operation's later wish becomes in the same
+	// commit; nil: none. Only a change that ends the operation may have it. The
+	// event that Next was created follows Events: see [Change.Created].
+	Next *Operation
+}
+
+// Created is the event that c.Next was created, at the time of the end that made
+// it.
+func (c *Change) Created() Event {
+	e := Created(c.Next)
+	e.At = c.Operation.FinishedAt
+	return e
 }
 
 // ClaimRequest says what there is room for.

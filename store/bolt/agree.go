@@ -85,6 +85,7 @@ func (s *settler) agree() {
 		case known && e.To.Ended():
 			s.doubt(&k.op, fmt.Sprintf("its record said %s; it ended %s, as event %d told", k.op.Phase, e.To, e.Seq))
 			k.op.Phase, k.op.Reason, k.op.FinishedAt, k.op.Session = e.To, e.Reason, e.At, e.Session
+			k.op.Later = k.op.Later.Over() // had it become an operation, that has a record of its own
 			k.op.Version++
 			k.sealed = nil
 			s.kept[key] = k

@@ -16,6 +16,7 @@ type changed struct {
 	record  []byte
 	events  [][]byte
 	release bool
+	next    *wanted // what its later wish becomes; nil: nothing
 }
 
 // Apply implements store.Store. A call with very many changes takes several
@@ -74,7 +75,31 @@ func toChange(c *store.Change) (changed, error) {
 		text, encErr := encodeEvent(key, &c.Events[i])
 		out.events, err = append(out.events, text), errors.Join(err, encErr)
 	}
+	if c.Next != nil {
+		var nextErr error
+		out.next, nextErr = toNext(c)
+		err = errors.Join(err, nextErr)
+	}
 	return out, err
+}
+
+// toNext encodes the operation that a change creates.
+func toNext(c *store.Change) (*wanted, error) {
+	o, next := &c.Operation, *c.Next
+	switch {
+	case o.Active() || next.Ref != o.Ref || !next.Active():
+		return nil, fmt.Errorf("bolt: operation %s (%s) of %s cannot follow operation %s (%s) of %s", next.ID, next.Phase, next.Ref, o.ID, o.Phase, o.Ref)
+	case o.Later == nil || o.Later.ID != next.ID:
+		return nil, fmt.Errorf("bolt: operation %s is not the later wish of operation %s", next.ID, o.ID)
+	}
+	normalize(&next)
+	w, err := want(&next)
+	if err != nil {
+		return nil, err
+	}
+	e := c.Created()
+	w.event, err = encodeEvent(w.key, &e)
+	return &w, err
 }
 
 // change applies c to the version that it was made from. refused is this
@@ -101,6 +126,9 @@ func (b *batch) change(c *changed) (refused, err error) {
 	if was.phase.Ended() && c.op.Active() {
 		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.phase, c.op.Phase)
 	}
+	if c.next != nil && (was.phase.Ended() || get(b.opsAt, c.next.key[:]) != nil) {
+		return nil, fmt.Errorf("bolt: operation %s cannot follow operation %s, which is %s: its id is taken", c.next.op.ID, c.op.ID, was.phase)
+	}
 	b.putOperation(c.key, &c.head, c.record, sealed, was.phase, c.release)
 	if !was.phase.Ended() && !c.op.Active() {
 		key := sessionKey(c.op.Ref)
@@ -108,6 +136,12 @@ func (b *batch) change(c *changed) (refused, err error) {
 	}
 	for _, text := range c.events {
 		b.putEvent(text)
+	}
+	if c.op.Later != nil {
+		b.putTokens(c.key, c.op)
+	}
+	if c.next != nil {
+		b.create(c.next)
 	}
 	return nil, nil
 }

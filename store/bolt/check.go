@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -147,10 +148,10 @@ func (c *checker) operation(b buckets, k, v []byte) {
 	if was, _, err := decodeHead(v); err != nil || was != headOf(&o) {
 		c.problem(bucketOperations, k, "its head says other than its body")
 	}
-	if o.ClientToken != string(o.ID) {
-		token := []byte(o.ClientToken)
+	for _, t := range tokensOf(&o) {
+		token := []byte(t)
 		if id, ok := unseal(token, b.tokens.Get(token)); !ok || string(id) != string(k) {
-			c.problem(bucketOperations, k, "its client token does not lead to it")
+			c.problem(bucketOperations, k, "its token %s does not lead to it", t)
 		}
 	}
 	if o.Active() {
@@ -201,7 +202,7 @@ func (c *checker) token(b buckets, k, v []byte) {
 	c.report.Tokens++
 	o, err := b.pointed(bucketTokens, k, v)
 	switch {
-	case err == nil && o.ClientToken != string(k):
+	case err == nil && !slices.Contains(tokensOf(&o), string(k)):
 		c.problem(bucketTokens, k, "it leads to operation %s, which has another token", o.ID)
 	case err == store.ErrNotFound: //nolint:errorlint // ours, and never wrapped
 		c.problem(bucketTokens, k, "it leads to no operation")

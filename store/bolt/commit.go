@@ -395,12 +395,13 @@ func (s *Store) newBatch(tx *bbolt.Tx, size int) (*batch, error) {
 
 // change is what a commit does to the tables in memory.
 type change struct {
-	id      rowID
-	before  fsm.Phase // "": it is new
-	after   fsm.Phase // "": it was pruned
-	head    *head
-	release bool
-	join    bool // it leaves due what was pulled
+	id       rowID
+	before   fsm.Phase // "": it is new
+	after    fsm.Phase // "": it was pruned
+	head     *head
+	release  bool
+	join     bool // it puts nothing off, and leaves the due time in memory
+	hastened bool // but for making it sooner
 }
 
 // apply makes the change; s.mu must be held.
@@ -415,7 +416,7 @@ func (c change) apply(s *Store) {
 	}
 	switch was, is := c.before != "" && !c.before.Ended(), c.after != "" && !c.after.Ended(); {
 	case was && is:
-		s.index.update(c.id, *c.head, c.release, c.join)
+		s.index.update(c.id, *c.head, c.release, c.join, c.hastened)
 	case is:
 		s.index.add(c.id, *c.head)
 	case was:

@@ -169,12 +169,33 @@ func (b *batch) enqueue(w *wanted) error {
 	if verdict != store.Join {
 		return nil
 	}
-	key, _ := parseID(other.Operation.ID)
-	h, record, err := encodeOperation(key, &other.Operation)
-	b.keep(b.ops, key[:], err)
-	b.putOperation(key, &h, record, b.ops.Get(key[:]), h.phase, false)
-	b.changes[len(b.changes)-1].join = true
+	b.join(&other.Operation)
 	return nil
+}
+
+// join stores an operation as a join has changed it.
+func (b *batch) join(o *store.Operation) {
+	key, _ := parseID(o.ID)
+	h, record, err := encodeOperation(key, o)
+	b.keep(b.ops, key[:], err)
+	old := b.ops.Get(key[:])
+	was, _, err := decodeHead(old)
+	b.keep(b.ops, key[:], err)
+	b.putOperation(key, &h, record, old, h.phase, false)
+	c := &b.changes[len(b.changes)-1]
+	c.join, c.hastened = true, h.due != was.due
+	b.putTokens(key, o)
+}
+
+// putTokens stores the rows that lead to an operation, where they are missing.
+func (b *batch) putTokens(key rowID, o *store.Operation) {
+	for _, t := range tokensOf(o) {
+		token := []byte(t)
+		sealed := seal(token, append([]byte(nil), key[:]...))
+		if old := get(b.tokensAt, token); !bytes.Equal(old, sealed) {
+			b.putWeighed(b.tokens, token, sealed, old)
+		}
+	}
 }
 
 // get is a bucket's Get by a cursor.
@@ -187,10 +208,7 @@ func get(c *bbolt.Cursor, key []byte) []byte {
 }
 
 func (b *batch) create(w *wanted) {
-	if w.op.ClientToken != string(w.op.ID) {
-		token := []byte(w.op.ClientToken)
-		b.putWeighed(b.tokens, token, seal(token, append([]byte(nil), w.key[:]...)), nil)
-	}
+	b.putTokens(w.key, w.op)
 	b.putOperation(w.key, &w.head, w.record, nil, "", false)
 	if w.op.Active() {
 		if b.created == nil {

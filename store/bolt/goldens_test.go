@@ -120,6 +120,10 @@ func goldenAdded() (store.Operation, store.Event, store.Lane) {
 	o.StatusCode, o.StatusMessage, o.StatusAt = "running", "running, but port 22 does not answer", at(11)
 	o.Probe = transport.ProbeResult{Target: "port 22 (ssh) of 10.0.0.5", OK: true, Message: "connection refused", At: at(12)}
 	o.ErrorSince, o.Shortages = at(13), 2
+	o.Later = &store.Wish{
+		ID: "019a0000-0000-7000-8000-000000000003", At: at(17), AtUp: store.Uptime{Boot: 3, At: time.Minute}, Labels: map[string]string{"show": "y"}, RequestedBy: "al",
+		Source: "cli", Why: "again", NotBefore: at(18), ExpiresAt: at(19),
+	}
 	ev := store.Event{
 		Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Reason: store.NoCapacity, At: at(14), Error: "no capacity",
 	}
@@ -197,6 +201,9 @@ func TestGoldenMore(t *testing.T) {
 	want.Version = 2
 	if o, err := s.Operation(t.Context(), want.ID); err != nil || !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, %v, want %+v", o, err, want)
+	}
+	if o, err := s.Operation(t.Context(), want.Later.ID); err != nil || o.ID != want.ID {
+		t.Errorf("the later wish's id leads to %+v, %v", o, err)
 	}
 	events, err := s.Events(t.Context(), "", 9)
 	if err != nil || len(events) != 2 {

@@ -93,9 +93,10 @@ func (x *index) fill(r *row, h head) {
 }
 
 // update takes over a changed record of an active operation. With release the
-// claim ends; else a claimed operation stays claimed. A join puts nothing off that
-// was pulled, though its record says when it was due before.
-func (x *index) update(id rowID, h head, release, join bool) {
+// claim ends; else a claimed operation stays claimed. A join leaves the due time
+// as it is in memory, whatever the record says, unless it hastened the operation:
+// then the earlier of the two counts.
+func (x *index) update(id rowID, h head, release, join, hastened bool) {
 	n := x.find(h.session, id)
 	if n == none {
 		return
@@ -107,8 +108,12 @@ func (x *index) update(id rowID, h head, release, join bool) {
 		return
 	}
 	x.unqueue(n)
-	if join && !h.waits {
+	switch {
+	case !join || h.waits:
+	case hastened:
 		h.due = min(h.due, r.due)
+	default:
+		h.due = r.due
 	}
 	x.fill(r, h)
 	r.set(rowClaimed|rowTouched, false)

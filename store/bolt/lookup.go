@@ -15,8 +15,24 @@ func (s *Store) Operation(ctx context.Context, id store.ID) (store.Operation, er
 		if !ok {
 			return store.Operation{}, store.ErrNotFound
 		}
-		return b.operation(key)
+		o, err := b.operation(key)
+		if errors.Is(err, store.ErrNotFound) {
+			o, err = b.byWish(id)
+		}
+		return o, err
 	})
+}
+
+// byWish is the operation that keeps a later wish of this id.
+func (b buckets) byWish(id store.ID) (store.Operation, error) {
+	o, err := b.byRow(string(id))
+	switch {
+	case err != nil:
+		return store.Operation{}, err
+	case o == nil || o.Later == nil || o.Later.ID != id:
+		return store.Operation{}, store.ErrNotFound
+	}
+	return *o, nil
 }
 
 // BySession implements store.Store.
@@ -30,7 +46,18 @@ func (s *Store) BySession(ctx context.Context, ref transport.Ref) (store.Operati
 			return o, err
 		}
 		key := sessionKey(ref)
-		return b.pointed(bucketEnded, key, b.ended.Get(key))
+		o, err = b.pointed(bucketEnded, key, b.ended.Get(key))
+		if err != nil || o.Later == nil {
+			return o, err
+		}
+		// Its end and what follows it are one commit, and the tables in memory,
+		// from which among was taken, come after the file.
+		if key, ok := parseID(o.Later.ID); ok {
+			if next, err := b.operation(key); err == nil && next.Active() {
+				return next, nil
+			}
+		}
+		return o, nil
 	})
 }
 

@@ -18,8 +18,8 @@ func (s *settler) counted() map[string]uint64 {
 		k := &s.out.ops[i]
 		key, _ := parseID(k.op.ID)
 		found[bucketOperations] += weight(k.sealed)
-		if token := []byte(k.op.ClientToken); string(token) != string(k.op.ID) {
-			found[bucketTokens] += weightOf(token, key)
+		for _, token := range tokensOf(&k.op) {
+			found[bucketTokens] += weightOf([]byte(token), key)
 		}
 	}
 	for session, key := range s.out.ended {

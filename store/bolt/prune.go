@@ -86,8 +86,8 @@ func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64
 }
 
 func (b *batch) removeOperation(key rowID, o *store.Operation) {
-	if o.ClientToken != string(o.ID) {
-		token := []byte(o.ClientToken)
+	for _, t := range tokensOf(o) {
+		token := []byte(t)
 		if id, ok := unseal(token, b.tokens.Get(token)); ok && string(id) == string(key[:]) {
 			b.removeWeighed(b.tokens, token)
 		}

@@ -113,8 +113,8 @@ func (w *rewriter) operations() error {
 			_, record, err = encodeOperation(key, o)
 			to.keep(to.ops, key[:], err)
 		}
-		if o.ClientToken != string(o.ID) {
-			token := []byte(o.ClientToken)
+		for _, t := range tokensOf(o) {
+			token := []byte(t)
 			to.put(to.tokens, token, seal(token, append([]byte(nil), key[:]...)))
 		}
 		session := sessionKey(o.Ref)

@@ -168,6 +168,10 @@ func full(e *env) store.Operation {
 	o.SentAt, o.LastSentAt, o.AcceptedAt, o.ReadyBy = at(6), at(7), at(8), at(9)
 	o.StartedSeen = at(11)
 	o.SentTheirs = at(12)
+	o.Later = &store.Wish{
+		ID: e.op("studio", "session").ID, At: at(13), AtUp: store.Uptime{Boot: 3, At: time.Minute}, Labels: map[string]string{"show": "y"}, RequestedBy: "al", Source: "cli", Why: "again",
+		NotBefore: at(14), ExpiresAt: at(15),
+	}
 	o.StatusCode, o.StatusMessage, o.StatusAt = "running", "running, but port 22 does not answer", at(13)
 	o.Probe = transport.ProbeResult{Target: "port 22 (ssh) of 10.0.0.5", OK: true, Message: "none", At: at(14)}
 	o.ErrorSince, o.Shortages = at(15), 16

@@ -87,7 +87,11 @@ func (h *history) enqueue(t *rapid.T) {
 			o.ClientToken = fmt.Sprint("t", h.draw(t, "which", 3))
 		case 1:
 			if n := len(h.m.ops); n > 0 {
-				o.ClientToken = h.m.ops[h.draw(t, "whose", n)].op.ClientToken
+				holder := &h.m.ops[h.draw(t, "whose", n)].op
+				o.ClientToken = holder.ClientToken
+				if holder.Later != nil && h.draw(t, "its later wish's", 2) == 0 {
+					o.ClientToken = string(holder.Later.ID)
+				}
 			}
 		}
 		o.NotBefore = h.e.at(max(0, h.offset(t, "not-before")))
@@ -129,7 +133,14 @@ func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 	case 6: // a wish to cancel
 		o.CancelAt, o.CancelBy, o.DueAt = h.e.now, "mo", h.e.now
 	}
-	c := store.Change{Operation: o, Release: h.draw(t, "release", 2) == 0}
+	c := store.Change{Release: h.draw(t, "release", 2) == 0}
+	if w := o.Later; w.Stands() && h.draw(t, "later wish", 2) == 0 { // it is over, or becomes an operation
+		o.Later = w.Over()
+		if o.Phase != from && o.Phase.Ended() {
+			c.Next = w.Operation(&o, o.Lane, h.e.now)
+		}
+	}
+	c.Operation = o
 	if o.Phase != from || h.draw(t, "fact", 4) == 0 {
 		c.Events = []store.Event{{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: h.e.now}}
 	}
@@ -322,6 +333,9 @@ func (h *history) compare(t *rapid.T) {
 		o, err := h.e.ByToken(h.e.ctx, r.op.ClientToken)
 		h.ok(t, "ByToken", err)
 		h.sameOps(t, "by token", []store.Operation{o}, []store.Operation{r.op})
+		if r.op.Later != nil {
+			h.compareWish(t, r.op.Later.ID)
+		}
 	}
 	h.sameOps(t, "all", all, want)
 	h.compareSessions(t)
@@ -359,6 +373,18 @@ func (h *history) compare(t *rapid.T) {
 			t.Fatalf("lane %+v, want %+v", l, h.m.lanes[l.Name])
 		}
 	}
+}
+
+// compareWish looks up the id of a later wish: it leads to the operation that the
+// wish has become, else to the one that was joined.
+func (h *history) compareWish(t *rapid.T, id store.ID) {
+	want := h.m.byToken(string(id))
+	o, err := h.e.ByToken(h.e.ctx, string(id))
+	h.ok(t, "ByToken of a wish", err)
+	h.sameOps(t, "a wish by token", []store.Operation{o}, []store.Operation{*want})
+	o, err = h.e.Operation(h.e.ctx, id)
+	h.ok(t, "Operation of a wish", err)
+	h.sameOps(t, "a wish by id", []store.Operation{o}, []store.Operation{*want})
 }
 
 func (h *history) compareSessions(t *rapid.T) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
@@ -65,7 +66,7 @@ func (m *model) append(e store.Event) {
 }
 
 func (m *model) enqueue(want store.Operation) store.Enqueued {
-	byToken := m.find(func(o *store.Operation) bool { return o.ClientToken == want.ClientToken })
+	byToken := m.byToken(want.ClientToken)
 	active := m.find(func(o *store.Operation) bool { return o.Ref == want.Ref && o.Active() })
 	out, verdict := store.Decide(want, byToken, active)
 	switch verdict {
@@ -76,13 +77,28 @@ func (m *model) enqueue(want store.Operation) store.Enqueued {
 		m.append(store.Created(&out.Operation))
 	case store.Join:
 		r := m.get(out.Operation.ID)
-		was := r.due
+		was, hastened := r.due, !out.Operation.DueAt.Equal(r.op.DueAt)
 		r.op = out.Operation
-		if r.fresh(); !r.held && !r.waits && was.Before(r.due) {
+		if r.fresh(); !r.held && !r.waits && (!hastened || was.Before(r.due)) {
 			r.due = was
 		}
 	}
 	return out
+}
+
+// byToken is the holder of a token, which may be the id of its later wish; nil:
+// there is none.
+func (m *model) byToken(token string) *store.Operation {
+	if o := m.find(func(o *store.Operation) bool { return o.ClientToken == token }); o != nil {
+		return o
+	}
+	return m.byWish(store.ID(token))
+}
+
+// byWish is the operation that keeps, or kept, the later wish of an id; nil:
+// there is none.
+func (m *model) byWish(id store.ID) *store.Operation {
+	return m.find(func(o *store.Operation) bool { return o.Later != nil && o.Later.ID == id })
 }
 
 func (m *model) apply(c store.Change) error {
@@ -105,6 +121,14 @@ func (m *model) apply(c store.Change) error {
 	}
 	for _, ev := range c.Events {
 		m.append(ev)
+	}
+	if c.Next != nil {
+		next := &record{op: *c.Next}
+		next.op.Version = 1
+		next.fresh()
+		m.ops = append(m.ops, next)
+		slices.SortFunc(m.ops, func(a, b *record) int { return strings.Compare(string(a.op.ID), string(b.op.ID)) })
+		m.append(c.Created())
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ func Run(t *testing.T, open Opener) {
 		{"Due", dueTests()},
 		{"Apply", applyTests()},
 		{"Feed", feedTests()},
+		{"Wish", wishTests()},
 		{"Lookup", lookupTests()},
 		{"List", listTests()},
 		{"Lanes", laneTests()},

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+)
+
+// Wish is a later wish: a request for a session that arrived after the start of
+// the session's active operation was sent. Had the session been stopped between
+// the two, that send would not serve the request. So the active operation keeps
+// the request until a READY session is seen after it. If the operation ends in a
+// way that leaves open that the session is off, the wish becomes an operation in
+// the same commit: see [Change].Next. Several requests make one wish.
+//
+// A Wish is a value that nobody changes: an operation gets another one. A nil
+// Wish means that there was no later request.
+type Wish struct {
+	ID ID // of the operation that it becomes, which is its client token too
+	// At is when it was last asked for. Zero means that the wish is over: it was
+	// served or withdrawn, or has become an operation. The ID stays, so that
+	// look-ups by it find the operation that was joined.
+	At   time.Time
+	AtUp Uptime // At, as Operation.CreatedUp
+	// The rest is as in the request: of several, the first one's labels and
+	// names, the earliest NotBefore and the latest ExpiresAt.
+	Labels               map[string]string
+	RequestedBy          string
+	Source               string
+	Why                  string
+	NotBefore, ExpiresAt time.Time
+}
+
+// wishOf is the wish that a request makes.
+func wishOf(o *Operation) *Wish {
+	return &Wish{
+		ID: o.ID, At: o.CreatedAt, AtUp: o.CreatedUp, Labels: o.Labels, RequestedBy: o.RequestedBy, Source: o.Source, Why: o.Why,
+		NotBefore: o.NotBefore, ExpiresAt: o.ExpiresAt,
+	}
+}
+
+// Stands reports whether the wish is neither served nor withdrawn.
+func (w *Wish) Stands() bool { return w != nil && !w.At.IsZero() }
+
+// Over returns the wish when it is over.
+func (w *Wish) Over() *Wish {
+	if !w.Stands() {
+		return w
+	}
+	return &Wish{ID: w.ID}
+}
+
+// And returns one wish for w and a later one, under the id that w has.
+func (w *Wish) And(more *Wish) *Wish {
+	switch {
+	case !more.Stands():
+		return w
+	case w == nil:
+		return more
+	}
+	out := *more
+	if w.Stands() {
+		out = *w
+		if more.At.After(w.At) {
+			out.At, out.AtUp = more.At, more.AtUp
+		}
+		out.ExpiresAt = later(w.ExpiresAt, more.ExpiresAt)
+		if more.NotBefore.Before(w.NotBefore) {
+			out.NotBefore = more.NotBefore
+		}
+	}
+	out.ID = w.ID
+	return &out
+}
+
+// Operation returns the operation that the wish for the session of o becomes at
+// now, in the given lane.
+func (w *Wish) Operation(o *Operation, lane string, now time.Time) *Operation {
+	return &Operation{
+		ID: w.ID, ClientToken: string(w.ID), Ref: o.Ref, Lane: lane, Labels: w.Labels, RequestedBy: w.RequestedBy,
+		Source: w.Source, Why: w.Why, Phase: fsm.Queued, CreatedAt: w.At, CreatedUp: w.AtUp,
+		NotBefore: w.NotBefore, DueAt: later(now, w.NotBefore), ExpiresAt: w.ExpiresAt,
+	}
+}
