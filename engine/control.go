@@ -17,7 +17,7 @@ type Cancellation uint8
 const (
 	NeverSent    Cancellation = iota // it was never sent: it has ended CANCELED
 	PerhapsSent                      // it is not sent again; a look decides whether it ends CANCELED or runs on
-	Accepted                         // the provider has started it: nothing changed
+	Accepted                         // the provider has started it, and it goes on; a later wish is withdrawn
 	AlreadyEnded                     // nothing changed
 )
 
@@ -33,8 +33,9 @@ func (c Cancellation) String() string {
 	return "ended already: nothing changed"
 }
 
-// Cancel withdraws a request, for all who joined it; by says who does, for the
-// feed. It wins or loses against a send that is about to begin, and the
+// Cancel withdraws a request, for all who joined it, later wishes included; by
+// says who does, for the feed. The id of a later wish withdraws that wish alone,
+// and the answer is NeverSent. It wins or loses against a send that is about to begin, and the
 // Cancellation says which. It never stops a session. Errors: store.ErrNotFound,
 // and the store's.
 func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, error) {
@@ -43,9 +44,19 @@ func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, er
 	}
 	out := AlreadyEnded
 	err := e.change(ctx, id, func(op *Operation, now time.Time) *store.Event {
+		stood := op.Later.Stands()
+		if op.Active() {
+			op.Later = op.Later.Over()
+		}
 		switch {
 		case op.Phase.Ended():
 			out = AlreadyEnded
+			return nil
+		case op.ID != id: // of a later wish
+			out = AlreadyEnded
+			if stood {
+				out = NeverSent
+			}
 			return nil
 		case op.Sent == store.SentAccepted:
 			out = Accepted
@@ -107,7 +118,7 @@ func (e *Engine) change(ctx context.Context, id ID, f func(op *Operation, now ti
 		}
 		was := op
 		ev := f(&op, e.now())
-		if ev == nil && op.DueAt.Equal(was.DueAt) && op.CancelAt.Equal(was.CancelAt) && op.Interval == was.Interval {
+		if ev == nil && op.DueAt.Equal(was.DueAt) && op.CancelAt.Equal(was.CancelAt) && op.Interval == was.Interval && op.Later == was.Later {
 			return nil
 		}
 		c := store.Change{Operation: op}

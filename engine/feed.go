@@ -11,7 +11,9 @@ import (
 // eventPage is how many events are read at a time.
 const eventPage = 256
 
-// Get returns an operation, or store.ErrNotFound.
+// Get returns an operation, or store.ErrNotFound. The id of a later wish returns
+// the operation that the request joined, until the wish becomes an operation of
+// its own: see store.Wish.
 func (e *Engine) Get(ctx context.Context, id ID) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err

@@ -30,14 +30,16 @@ type judge struct {
 	doubt   bool          // our clock is not believed about what has expired
 	began   time.Time     // this Run, on the clock of the answer, whatever that has shown since
 	cfg     *Config
+	held    uint64 // the version of the record that the call began with
 
 	op     store.Operation // the record as it is; then, as it shall be
 	from   fsm.Phase       // the phase it had
 	event  *store.Event
 	fact   *store.Event
-	moved  bool // the session's state is another than it was
-	write  bool // op is to be stored; else it is put back, due at DueAt
-	resend bool // a look has cleared it for another send
+	moved  bool             // the session's state is another than it was
+	next   *store.Operation // what the later wish becomes; nil: nothing
+	write  bool             // op is to be stored; else it is put back, due at DueAt
+	resend bool             // a look has cleared it for another send
 }
 
 // ruling is one field of the answers table.
@@ -57,7 +59,7 @@ type sighting struct {
 
 // decide rules on op, the record as it is now.
 func (j *judge) decide() {
-	j.from, j.event, j.fact, j.moved, j.write, j.resend = j.op.Phase, nil, nil, false, false, false
+	j.from, j.event, j.fact, j.next, j.moved, j.write, j.resend = j.op.Phase, nil, nil, nil, false, false, false
 	j.seen, j.slept = j.was, j.asleep
 	if j.seen.from.After(j.a.at) { // of a clock that was ahead
 		j.seen.from = j.a.at
@@ -154,7 +156,7 @@ func (j *judge) pastDeadline() {
 // change is what is to be stored. The claim ends with it, unless the operation
 // is about to be sent again.
 func (j *judge) change() store.Change {
-	c := store.Change{Operation: j.op, Release: !j.resend}
+	c := store.Change{Operation: j.op, Next: j.next, Release: !j.resend}
 	for _, ev := range []*store.Event{j.fact, j.event} {
 		if ev != nil {
 			c.Events = append(c.Events, *ev)
@@ -219,6 +221,7 @@ func (j *judge) end(to fsm.Phase, why store.Reason) {
 	if to == fsm.Canceled {
 		j.event.By = j.op.CancelBy
 	}
+	j.renew()
 }
 
 // failed ends the operation, and says why for a person.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,6 +36,10 @@ func (e *EndError) Error() string {
 // Wait returns at once for an operation that has ended before, however long ago:
 // SUCCEEDED says that the session was READY at Operation.FinishedAt, not that it
 // is READY now. Receipt.Old tells such an end from a new one.
+//
+// With the id of a later wish (see store.Wish), Wait waits for the operation that
+// the wish becomes. If the wish is served, withdrawn or void instead, Wait waits
+// for the end of the operation that the request joined.
 func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err
@@ -49,6 +54,8 @@ func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
 		switch {
 		case err != nil:
 			return op, err
+		case sub.add(op.ID): // a later wish: it may have changed before it was added
+			continue
 		case op.Phase == fsm.Succeeded:
 			return op, nil
 		case op.Phase.Ended():
@@ -98,6 +105,9 @@ func (e *Engine) Watch(ctx context.Context, id ID) iter.Seq2[Explanation, error]
 		var last Explanation
 		for first := true; ; first = false {
 			x, err := e.Explain(ctx, id)
+			if err == nil && sub.add(x.Operation.ID) {
+				x, err = e.Explain(ctx, id)
+			}
 			if err == nil && (first || x.differs(last)) {
 				last = x
 				if !yield(x, nil) || x.Operation.Phase.Ended() {
@@ -141,7 +151,7 @@ func newHerald(s store.Store) *herald {
 // subscription is one waiter's.
 type subscription struct {
 	h    *herald
-	id   ID
+	ids  []ID          // of the operations whose events it gets; h.mu guards it
 	news chan struct{} // holds one
 
 	mu  sync.Mutex // guards err
@@ -166,16 +176,13 @@ func (s *subscription) failure() error {
 
 // subscribe returns when every event from now on will be told.
 func (h *herald) subscribe(ctx context.Context, id ID) (*subscription, error) {
-	s := &subscription{h: h, id: id, news: make(chan struct{}, 1)}
+	s := &subscription{h: h, news: make(chan struct{}, 1)}
 	h.mu.Lock()
 	if h.over {
 		h.mu.Unlock()
 		return nil, ErrClosed
 	}
-	if h.subs[id] == nil {
-		h.subs[id] = map[*subscription]struct{}{}
-	}
-	h.subs[id][s] = struct{}{}
+	s.hear(id)
 	if h.stop == nil {
 		var follow context.Context
 		follow, h.stop = context.WithCancel(context.Background())
@@ -198,14 +205,37 @@ func (h *herald) subscribe(ctx context.Context, id ID) (*subscription, error) {
 	}
 }
 
+// hear subscribes to the events of one more operation; h.mu must be held.
+func (s *subscription) hear(id ID) {
+	if s.h.subs[id] == nil {
+		s.h.subs[id] = map[*subscription]struct{}{}
+	}
+	s.h.subs[id][s] = struct{}{}
+	s.ids = append(s.ids, id)
+}
+
+// add subscribes to the events of one more operation and reports whether that is
+// new. The id of a later wish leads to the operation that keeps it.
+func (s *subscription) add(id ID) bool {
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	if slices.Contains(s.ids, id) {
+		return false
+	}
+	s.hear(id)
+	return true
+}
+
 // cancel ends the subscription, and the follower with the last of them.
 func (s *subscription) cancel() {
 	h := s.h
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.subs[s.id], s)
-	if len(h.subs[s.id]) == 0 {
-		delete(h.subs, s.id)
+	for _, id := range s.ids {
+		delete(h.subs[id], s)
+		if len(h.subs[id]) == 0 {
+			delete(h.subs, id)
+		}
 	}
 	if len(h.subs) == 0 && h.stop != nil {
 		h.stop()

@@ -138,6 +138,9 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		}
 		op.Sent = store.SentUnknown
 		op.Attempts++
+		if ops[i].Sent == store.SentNo && op.Later.Stands() && !op.Later.NotBefore.After(now) {
+			op.Later = op.Later.Over() // it arrived during a send that was undone, and this one serves it
+		}
 	}
 	errs, err := r.e.store.Apply(r.calls, changes)
 	if err != nil {

@@ -1,0 +1,462 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// again asks for the session of an operation again and fails unless that joins.
+func (b *bench) again(id ID, set ...func(*Request)) Receipt {
+	b.Helper()
+	r := Request{Ref: b.op(id).Ref}
+	for _, s := range set {
+		s(&r)
+	}
+	got, err := b.Start(b.Context(), r)
+	if err != nil || got.Created || got.Old {
+		b.Fatalf("asked again: %+v, %v; want a join", got, err)
+	}
+	return got
+}
+
+// powerOff stops the session of an operation by other means.
+func (b *bench) powerOff(id ID) {
+	b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.Stopped})
+}
+
+// ends waits for the end of an id, and checks it and the operation that had it.
+func (b *bench) ends(id ID, of ID, phase fsm.Phase, why store.Reason) {
+	b.Helper()
+	ctx, stop := context.WithTimeout(b.Context(), 24*time.Hour)
+	defer stop()
+	op, err := b.Wait(ctx, id)
+	var end *EndError
+	if phase == fsm.Succeeded && err != nil || phase != fsm.Succeeded && !errors.As(err, &end) {
+		b.Errorf("Wait for %s: %v", id, err)
+	}
+	if op.ID != of || op.Phase != phase || op.Reason != why {
+		b.Errorf("%s ended as %s %s %q (%s), want %s %s %q", id, op.ID, op.Phase, op.Reason, op.LastError, of, phase, why)
+	}
+}
+
+// TestNodePoweredDownAndUpWithinAMinute: a scheduler powers a node down and up
+// while the engine still waits for the first start.
+func TestNodePoweredDownAndUpWithinAMinute(t *testing.T) {
+	scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
+		b.goRun()
+		first := b.start("node-1")
+		b.after(10 * time.Second)
+		b.want(first, fsm.Starting, "", 1)
+		b.powerOff(first)
+		second := b.again(first)
+		if second.Operation.ID != first || second.ID == first {
+			t.Errorf("the second request: wait for %s, joined %s; want an id of its own, and to join %s", second.ID, second.Operation.ID, first)
+		}
+		b.ends(first, first, fsm.Failed, store.ReturnedToStopped)
+		b.ends(second.ID, second.ID, fsm.Succeeded, "")
+		b.want(second.ID, fsm.Succeeded, "", 2)
+		if took := b.op(second.ID).FinishedAt.Sub(second.Operation.Later.At); took > 2*time.Minute {
+			t.Errorf("the node was READY %v after it was asked for again", took)
+		}
+		var feed []string
+		for ev := range b.Events(b.Context(), "") {
+			feed = append(feed, fmt.Sprintf("%t %s", ev.Operation == first, ev.To))
+		}
+		want := "[true QUEUED true STARTING true FAILED false QUEUED false STARTING false SUCCEEDED]"
+		if fmt.Sprint(feed) != want {
+			t.Errorf("the feed says %s, want %s", feed, want)
+		}
+	})
+}
+
+// TestStoppedAndAskedForAgainWhileNothingRuns: the first start was accepted, and
+// its run ended. The next run finds the session stopped.
+func TestStoppedAndAskedForAgainWhileNothingRuns(t *testing.T) {
+	scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
+		b.goRun()
+		first := b.start("ws-1")
+		b.after(time.Second)
+		b.want(first, fsm.Starting, "", 1)
+		b.end()
+		b.powerOff(first)
+		b.after(time.Minute)
+		second := b.again(first, func(r *Request) { r.RequestedBy, r.Why = "jo", "dailies" })
+		b.restart()
+		b.after(time.Minute)
+		third := b.again(first)
+		if third.ID != second.ID {
+			t.Errorf("a third request waits for %s, want %s", third.ID, second.ID)
+		}
+		b.goRun()
+		b.ends(second.ID, second.ID, fsm.Succeeded, "")
+		if op := b.op(second.ID); op.RequestedBy != "jo" || op.Why != "dailies" || op.ClientToken != string(second.ID) {
+			t.Errorf("the later wish became %+v", op)
+		}
+		b.want(first, fsm.Failed, store.ReturnedToStopped, 2)
+		b.restart()
+		b.ends(second.ID, second.ID, fsm.Succeeded, "")
+	})
+}
+
+// TestLaterWishIsServed: the session is READY after the second request, which
+// starts nothing. Whoever waits for the second request waits for the first.
+func TestLaterWishIsServed(t *testing.T) {
+	scenario(t, studio.Config{Boot: 2 * time.Minute}, Config{}, func(b *bench) {
+		b.goRun()
+		first := b.start("ws-1")
+		b.after(10 * time.Second)
+		second := b.again(first)
+		b.ends(second.ID, first, fsm.Succeeded, "")
+		b.want(first, fsm.Succeeded, "", 1)
+		if b.op(first).Later.Stands() || b.wire.starts.Load() != 1 {
+			t.Errorf("later wish %+v, %d sends; want it over, and one send", b.op(first).Later, b.wire.starts.Load())
+		}
+		b.restart()
+		b.ends(second.ID, first, fsm.Succeeded, "")
+		if r, err := b.Start(b.Context(), Request{Ref: b.op(first).Ref, ClientToken: string(second.ID)}); err != nil || !r.Old || r.Operation.ID != first {
+			t.Errorf("its id as a token: %+v, %v, want the old operation", r, err)
+		}
+	})
+}
+
+// TestLaterWishForLater: a request for a later time is not served by a READY of
+// now.
+func TestLaterWishForLater(t *testing.T) {
+	scenario(t, studio.Config{Boot: time.Minute}, Config{}, func(b *bench) {
+		b.goRun()
+		first := b.start("ws-1")
+		b.after(10 * time.Second)
+		tomorrow := b.now().Add(12 * time.Hour)
+		second := b.again(first, func(r *Request) { r.NotBefore = tomorrow })
+		b.after(5 * time.Minute)
+		b.want(first, fsm.Succeeded, "", 1)
+		b.want(second.ID, fsm.Queued, "", 1)
+		b.powerOff(first)
+		b.ends(second.ID, second.ID, fsm.Succeeded, "")
+		b.want(second.ID, fsm.Succeeded, "", 2)
+		if op := b.op(second.ID); op.SentAt.Before(tomorrow) {
+			t.Errorf("sent at %v, want not before %v", op.SentAt, tomorrow)
+		}
+	})
+}
+
+// TestCancelWithdrawsLaterWishes: with the operation, or by its own id.
+func TestCancelWithdrawsLaterWishes(t *testing.T) {
+	for name, its := range map[string]bool{"the operation's id": false, "the wish's id": true} {
+		t.Run(name, func(t *testing.T) {
+			scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
+				b.goRun()
+				first := b.start("ws-1")
+				b.after(time.Second)
+				second := b.again(first)
+				id, want := first, Accepted
+				if its {
+					id, want = second.ID, NeverSent
+				}
+				for range 2 {
+					if got, err := b.Cancel(b.Context(), id, "jo"); err != nil || got != want {
+						t.Errorf("Cancel: %v, %v, want %v", got, err, want)
+					}
+					if its {
+						want = AlreadyEnded
+					}
+				}
+				b.powerOff(first)
+				b.ends(second.ID, first, fsm.Failed, store.ReturnedToStopped)
+				b.want(first, fsm.Failed, store.ReturnedToStopped, 1)
+			})
+		})
+	}
+}
+
+// TestLaterWishThatExpires starts nothing.
+func TestLaterWishThatExpires(t *testing.T) {
+	scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
+		b.goRun()
+		first := b.start("ws-1")
+		b.after(time.Second)
+		b.end()
+		second := b.again(first, func(r *Request) { r.ExpiresAt = b.now().Add(time.Minute) })
+		b.powerOff(first)
+		b.after(2 * time.Minute)
+		b.goRun()
+		b.ends(second.ID, first, fsm.Failed, store.ReturnedToStopped)
+		b.want(first, fsm.Failed, store.ReturnedToStopped, 1)
+	})
+}
+
+// TestLaterWishByEnd: what each answer makes of a later wish that arrived before
+// the call.
+func TestLaterWishByEnd(t *testing.T) {
+	t.Parallel()
+	const (
+		stays = "stays" // the operation goes on
+		over  = "over"  // served, or failed with the operation
+		next  = "becomes an operation"
+	)
+	type answers struct{ start, look, poll, late string } // late: a poll past the boot timeout, and past the deadline
+	broken := answers{over, over, over, over}
+	for _, row := range []struct {
+		state fsm.State
+		kind  transport.Kind
+		want  answers
+	}{
+		{state: fsm.StartInProgress, want: answers{stays, stays, stays, over}},
+		{state: fsm.Ready, want: answers{next, over, over, over}}, // a send's answer is not known to be later
+		{state: fsm.Stopped, want: answers{stays, next, next, next}},
+		{state: fsm.StartFailed, want: broken},
+		{state: fsm.CreateFailed, want: broken},
+		{state: fsm.StopFailed, want: broken},
+		{state: fsm.DeleteFailed, want: broken},
+		{state: fsm.DeleteInProgress, want: broken},
+		{state: fsm.Deleted, want: broken},
+		{state: fsm.StopInProgress, want: answers{stays, stays, stays, next}},
+		{state: fsm.CreateInProgress, want: answers{stays, stays, stays, over}},
+		{state: "FROM_THE_FUTURE", want: answers{stays, stays, stays, next}},
+		{kind: transport.Conflict, want: answers{stays, stays, stays, next}},
+		{kind: transport.Throttled, want: answers{stays, stays, stays, next}},
+		{kind: transport.Internal, want: answers{stays, stays, stays, next}},
+		{kind: transport.Unknown, want: answers{stays, stays, stays, next}},
+		{kind: transport.QuotaExceeded, want: answers{stays, stays, stays, next}},
+		{kind: transport.Capacity, want: answers{stays, stays, stays, next}},
+		{kind: transport.AccessDenied, want: answers{over, stays, stays, next}},
+		{kind: transport.NotFound, want: answers{over, stays, over, over}},
+		{kind: transport.Invalid, want: answers{over, stays, over, over}},
+		{kind: transport.Credentials, want: answers{stays, stays, stays, next}},
+		{kind: transport.Unreachable, want: answers{stays, stays, stays, next}},
+	} {
+		name := string(row.state)
+		if name == "" {
+			name = row.kind.Error()
+		}
+		lateJudge := func() *judge { // a day past all of its times
+			j := pollJudge()
+			j.a.at = j.op.ReadyBy.Add(25 * time.Hour)
+			j.a.began = j.a.at
+			return j
+		}
+		for _, c := range []struct {
+			call string
+			make func() *judge
+			want string
+		}{{"start", startJudge, row.want.start}, {"look", lookJudge, row.want.look}, {"poll", pollJudge, row.want.poll}, {"late", lateJudge, row.want.late}} {
+			t.Run(name+"/"+c.call, func(t *testing.T) {
+				t.Parallel()
+				j := c.make()
+				j.traits.Repeat = transport.Never // so that a look decides
+				j.op.Later = &store.Wish{ID: "wish", At: epoch.Add(time.Millisecond), RequestedBy: "jo", ExpiresAt: j.a.at.Add(time.Hour)}
+				j.op.ExpiresAt = j.op.Later.ExpiresAt
+				if j.a.call == startCall {
+					j.held = j.op.Version + 1 // the wish came while the send was under way
+				}
+				if row.state != "" {
+					j.state(row.state)
+				} else {
+					j.kind(row.kind)
+				}
+				for range 3 { // so that what may show the past is seen again
+					if j.decide(); j.op.Phase.Ended() {
+						break
+					}
+					j.was = j.seen
+				}
+				got := stays
+				switch {
+				case j.op.Phase.Ended() && j.next != nil:
+					got = next
+				case !j.op.Later.Stands():
+					got = over
+				}
+				if got != c.want || j.op.Phase.Ended() != (c.want != stays) {
+					t.Fatalf("%s %q: the later wish %s, want that it %s", j.op.Phase, j.op.Reason, got, c.want)
+				}
+				if n := j.change().Next; n != nil && (n.ID != "wish" || n.Ref != j.op.Ref || n.RequestedBy != "jo" || n.Phase != fsm.Queued || n.DueAt.After(j.a.at)) {
+					t.Errorf("it becomes %+v", n)
+				}
+			})
+		}
+	}
+}
+
+// TestReadyAndLaterWish: which READY is sure to be later than the wish.
+func TestReadyAndLaterWish(t *testing.T) {
+	t.Parallel()
+	const stale = 30 * time.Second
+	for _, c := range []struct {
+		name   string
+		asked  time.Duration // before the call began
+		set    func(j *judge)
+		served bool
+	}{
+		{"long before the call", stale, nil, true},
+		{"within what reads may show", stale - 1, nil, false},
+		{"and the provider dates the state later", stale - 1, func(j *judge) {
+			j.clock = clock{known: true, error: time.Second}
+			j.a.session.UpdatedAt = j.a.at.Add(-25 * time.Second)
+		}, true},
+		{"and the provider dates the state before", stale - 1, func(j *judge) {
+			j.clock = clock{known: true, error: time.Second}
+			j.a.session.UpdatedAt = j.a.at.Add(-stale)
+		}, false},
+		{"joined while the call was under way", stale, func(j *judge) { j.held-- }, false},
+		{"our clock went ahead since", stale, func(j *judge) { j.asleep = time.Second }, false},
+		{"by an earlier run's clock", time.Hour, func(j *judge) { j.began = j.a.began.Add(-time.Second) }, false},
+		{"by an earlier run's clock, and this run is long enough", time.Hour, func(j *judge) { j.began = j.a.began.Add(-stale) }, true},
+		{"the clock was set back since", -time.Hour, nil, false},
+		{"for later", stale, func(j *judge) { j.op.Later.NotBefore = j.a.at.Add(1) }, false},
+		{"for now", stale, func(j *judge) { j.op.Later.NotBefore = j.a.at }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			j := pollJudge()
+			j.op.Version, j.held = 3, 3
+			j.op.Later = &store.Wish{ID: "wish", At: j.a.began.Add(-c.asked), ExpiresAt: j.a.at.Add(time.Hour)}
+			j.state(fsm.Ready)
+			if c.set != nil {
+				c.set(j)
+			}
+			j.decide()
+			if j.op.Phase != fsm.Succeeded || j.op.Later.Stands() || (j.next == nil) != c.served {
+				t.Errorf("%s, later wish %+v, next %+v; want served: %v", j.op.Phase, j.op.Later, j.next, c.served)
+			}
+		})
+	}
+}
+
+// TestSendServesTheLaterWish: the second request arrives during a send that is
+// refused. The next send is later, and serves both.
+func TestSendServesTheLaterWish(t *testing.T) {
+	cfg := studio.Config{Boot: 10 * time.Second, Latency: 4 * time.Second, Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Start && c.Nth == 1 {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Capacity}}
+		}
+		return studio.Fault{}
+	}}
+	scenario(t, cfg, Config{}, func(b *bench) {
+		b.goRun()
+		first := b.start("ws-1")
+		for b.wire.starts.Load() < 1 {
+			b.after(100 * time.Millisecond)
+		}
+		second := b.again(first)
+		b.after(5 * time.Second)
+		if op := b.op(first); op.Sent != store.SentNo || !op.Later.Stands() {
+			t.Fatalf("after the refusal: sent %s, later wish %+v", op.Sent, op.Later)
+		}
+		for b.wire.starts.Load() < 2 {
+			b.after(100 * time.Millisecond)
+		}
+		if op := b.op(first); op.Later.Stands() {
+			t.Errorf("during the second send: later wish %+v, want it over", op.Later)
+		}
+		b.ends(second.ID, first, fsm.Succeeded, "")
+		b.want(first, fsm.Succeeded, "", 1)
+	})
+}
+
+// mortal is a store whose host dies at a write, before or after it.
+type mortal struct {
+	store.Store
+	left  int  // writes until then
+	after bool // it is on disk
+	died  func()
+}
+
+var errDied = errors.New("the host died")
+
+func (m *mortal) write(do func() error) error {
+	if m.left--; m.left < 0 || m.left == 0 && !m.after {
+		m.died()
+		return errDied
+	}
+	err := do()
+	if m.left == 0 {
+		m.died()
+		return errDied
+	}
+	return err
+}
+
+func (m *mortal) Enqueue(ctx context.Context, ops []store.Operation) (out []store.Enqueued, err error) {
+	err = m.write(func() error { out, err = m.Store.Enqueue(ctx, ops); return err })
+	return out, err
+}
+
+func (m *mortal) Apply(ctx context.Context, cs []store.Change) (out []error, err error) {
+	err = m.write(func() error { out, err = m.Store.Apply(ctx, cs); return err })
+	return out, err
+}
+
+// TestLaterWishThroughCrashes: the host dies at each write, before and after it,
+// and the second request is made again until it is acknowledged.
+func TestLaterWishThroughCrashes(t *testing.T) {
+	for n := 1; n <= 9; n++ { // so many there are
+		for _, after := range []bool{false, true} {
+			t.Run(fmt.Sprintf("write %d, kept %v", n, after), func(t *testing.T) {
+				scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
+					m := &mortal{left: n, after: after}
+					b.wrap = func(under store.Store) store.Store { m.Store = under; return m }
+					b.close()
+					b.open(&b.wire)
+					dead := false
+					run := func() func() {
+						ctx, stop := context.WithCancel(b.Context())
+						m.died = func() { dead = true; stop() }
+						done := make(chan error, 1)
+						go func() { done <- b.Engine.Run(ctx) }()
+						return func() { stop(); <-done }
+					}
+					end := run()
+					revive := func() {
+						if b.after(100 * time.Millisecond); !dead {
+							return
+						}
+						end()
+						_ = b.Close()
+						b.wrap, dead = nil, false
+						b.open(&b.wire)
+						end = run()
+					}
+					defer func() { end() }()
+					ref := Ref{StudioID: "studio", SessionID: "ws-1"}
+					b.studio.Add(ref.StudioID, ref.SessionID)
+					ask := func(token string) Receipt {
+						for range 3 {
+							if r, err := b.Start(b.Context(), Request{Ref: ref, ClientToken: token}); err == nil {
+								return r
+							}
+							revive()
+						}
+						b.Fatal("it cannot be asked for")
+						return Receipt{}
+					}
+					first := ask("first")
+					for b.studio.Effects(ref) == 0 || b.op(first.ID).Sent == store.SentNo {
+						revive()
+					}
+					b.studio.Put(transport.Session{Ref: ref, State: fsm.Stopped})
+					second := ask("")
+					for range 600 {
+						revive()
+					}
+					if b.wrap != nil {
+						b.Fatalf("the host did not die: %d writes are left", m.left)
+					}
+					b.ends(first.ID, first.ID, fsm.Failed, store.ReturnedToStopped)
+					b.ends(second.ID, second.ID, fsm.Succeeded, "")
+					if n := b.studio.Effects(ref); n != 2 {
+						t.Errorf("started %d times, want 2", n)
+					}
+				})
+			})
+		}
+	}
+}
