@@ -56,6 +56,7 @@
 //	status = ["rouse-ipmi", "status", "{session}"] # exit status 0: it runs; 3: it does not
 //	stop   = ["rouse-ipmi", "stop", "{session}"]
 //	repeat = "by_state"          # a second start does nothing; or "by_token", or "never" (the default)
+//	authoritative = true         # exit status 3 is read from the machine's own power switch (default: false)
 //	shell  = false               # true: each command is one text for sh
 //	dir    = "/srv/rouse"        # where they run
 //	env    = { IPMI_USER = "rouse" } # in addition to rouse's own environment, where secrets are

@@ -19,7 +19,7 @@ var repeats = map[string]transport.Repeat{"never": transport.Never, "by_token": 
 func readExec(t *table, p probe.Probe) driver {
 	c := exec.Config{
 		Shell: t.yes("shell"), Dir: t.text("dir"), Host: t.text("host"), Probe: p,
-		Repeat: repeats[t.choice("repeat", "never", "by_state", "by_token")],
+		Repeat: repeats[t.choice("repeat", "never", "by_state", "by_token")], Authoritative: t.yes("authoritative"),
 	}
 	for _, cmd := range []struct {
 		key  string

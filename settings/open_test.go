@@ -144,6 +144,7 @@ start = "exit 75"
 status = 'test "$WHO$ROUSE_SESSION" = "me ws" || exit 3'
 env = { WHO = "me " }
 repeat = "by_state"
+authoritative = true
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -151,8 +152,8 @@ repeat = "by_state"
 	for ref, want := range map[transport.Ref]transport.Traits{
 		{StudioID: "lab", SessionID: "i-0123456789abcdef0"}: {Lane: "account", Repeat: transport.ByState, MaxBatch: 1000, MaxStarts: 500},
 		{StudioID: "other", SessionID: "ws"}:                {Lane: "account", Repeat: transport.ByToken, MaxBatch: 100},
-		{StudioID: "shelf", SessionID: "node"}:              {Lane: "shelf", Repeat: transport.ByState},
-		{StudioID: "sh-1", SessionID: "ws"}:                 {Lane: "sh-1", Repeat: transport.ByState},
+		{StudioID: "shelf", SessionID: "node"}:              {Lane: "shelf", Repeat: transport.ByState, Authoritative: true},
+		{StudioID: "sh-1", SessionID: "ws"}:                 {Lane: "sh-1", Repeat: transport.ByState, Authoritative: true},
 	} {
 		got := transport.TraitsOf(opened, ref)
 		got.TokenMemory, got.StaleFor = 0, 0

@@ -75,11 +75,11 @@ func greet(t *testing.T, at string) {
 // rack is machines that are off, behind a stand-in for ipmitool.
 func rack(t *testing.T, f *follower) {
 	tool := `#!/bin/sh
-# ipmitool -I lanplus -H bmc-MACHINE -U rouse -E chassis power on|status
+# ipmitool -I lanplus -N 1 -R 3 -H bmc-MACHINE -U rouse -E chassis power on|status
 test "$IPMI_PASSWORD" = planted || exit 1
-case ${10} in
-on) echo on >>"$4"; echo "Chassis Power Control: Up/On" ;;
-status) test -e "$4" && echo "Chassis Power is on" || echo "Chassis Power is off" ;;
+case ${14} in
+on) echo on >>"$8"; echo "Chassis Power Control: Up/On" ;;
+status) test -e "$8" && echo "Chassis Power is on" || echo "Chassis Power is off" ;;
 esac
 `
 	if err := os.WriteFile(filepath.Join(f.dir, "ipmitool"), []byte(tool), 0o700); err != nil {

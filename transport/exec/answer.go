@@ -16,15 +16,19 @@ import (
 // run, as an init script's does. To a Start or Stop it means nothing.
 const exitStopped = 3
 
+// exitProvider is what a command exits with if the provider itself is unreachable.
+const exitProvider = 76
+
 // exits are the exit statuses with a meaning: those of sysexits.h that say what
 // kind of failure it was. All but Internal say that nothing was done.
 var exits = map[int]transport.Kind{
 	64: transport.Invalid,      // EX_USAGE
 	68: transport.NotFound,     // EX_NOHOST
-	69: transport.Unreachable,  // EX_UNAVAILABLE
+	69: transport.Unreachable,  // EX_UNAVAILABLE: this session's machine
 	70: transport.Internal,     // EX_SOFTWARE
 	73: transport.Capacity,     // EX_CANTCREAT
 	75: transport.Throttled,    // EX_TEMPFAIL
+	76: transport.Unreachable,  // EX_PROTOCOL: the provider, so all its sessions
 	77: transport.AccessDenied, // EX_NOPERM
 	78: transport.Credentials,  // EX_CONFIG
 }
@@ -49,6 +53,14 @@ type line struct {
 	Error      string `json:"error"`
 	Message    string `json:"message"`
 	RetryAfter int64  `json:"retryAfter"` // seconds
+	Scope      string `json:"scope"`      // of the error: "session" or "provider"; "": as the kind has it
+}
+
+// onlySession reports whether an error of a kind concerns one session alone if the
+// command does not say. A script that fails, or that waits for ever, knows of one
+// machine; a rate limit and a login are the provider's.
+func onlySession(kind transport.Kind) bool {
+	return kind == transport.Unreachable || kind == transport.Unknown
 }
 
 type endpoint struct {
@@ -94,9 +106,17 @@ func (r result) refusal(l line) error {
 	if !ok {
 		return r.unclear(fmt.Errorf("%q is no kind of error: %s", command.Clean(l.Error), command.Clean(l.Message)))
 	}
+	only := onlySession(kind)
+	switch l.Scope {
+	case "":
+	case "session", "provider":
+		only = l.Scope == "session"
+	default:
+		return r.unclear(fmt.Errorf(`%q is no scope of an error: want "session" or "provider"`, command.Clean(l.Scope)))
+	}
 	const most = int64(24 * time.Hour / time.Second)
 	return &transport.Error{
-		Kind: kind, NotSent: kind == transport.Unreachable, Message: r.says(command.Clean(l.Message)),
+		Kind: kind, NotSent: kind == transport.Unreachable, OnlySession: only, Message: r.says(command.Clean(l.Message)),
 		RetryAfter: time.Duration(min(max(l.RetryAfter, 0), most)) * time.Second,
 	}
 }
@@ -108,7 +128,9 @@ func (r result) failure() error {
 	if said := command.Clean(command.End(r.stderr)); said != "" {
 		text += ": " + said
 	}
-	return &transport.Error{Kind: kind, NotSent: kind == transport.Unreachable, Message: r.says(text)}
+	return &transport.Error{
+		Kind: kind, NotSent: kind == transport.Unreachable, OnlySession: onlySession(kind) && r.exit != exitProvider, Message: r.says(text),
+	}
 }
 
 // says names the command before what it said.
@@ -117,7 +139,7 @@ func (r result) says(text string) string {
 }
 
 func (r result) unclear(err error) error {
-	return &transport.Error{Message: r.says(command.Clean(err.Error())), Err: errors.New(command.Clean(err.Error()))}
+	return &transport.Error{OnlySession: onlySession(transport.Unknown), Message: r.says(command.Clean(err.Error())), Err: errors.New(command.Clean(err.Error()))}
 }
 
 // session is the answer as a session; a command that names no state means state.

@@ -44,6 +44,11 @@ type Config struct {
 	// ByState where the command leaves a machine alone that runs already, ByToken
 	// where it knows {token} again.
 	Repeat transport.Repeat
+	// Authoritative says that exit status 3 of Status is read from the machine's
+	// own power switch, a management controller or a hypervisor, and not guessed
+	// from a machine that is silent: see transport.Traits. With ByState a start
+	// whose outcome is unknown is then sent again. Defaults to false.
+	Authoritative bool
 	// Probe must answer, from this computer, before a running session is READY.
 	// Defaults to none: the Status command decides alone.
 	Probe probe.Probe

@@ -1,5 +1,5 @@
 // Package exec starts machines by running commands: whatever has a command
-// line, or a script of ten lines before it, becomes a provider. IPMI, a
+// line, or a short script before it, becomes a provider. IPMI, a
 // hypervisor, a cluster's scheduler, a cloud's own tool.
 //
 // # Usage
@@ -9,6 +9,7 @@
 //		Status: []string{"rouse-ipmi", "status", "{session}"},
 //		Stop:   []string{"rouse-ipmi", "stop", "{session}"},
 //		Repeat: transport.ByState, // "power on" leaves a running machine alone
+//		Authoritative: true,       // its power state is the machine's own
 //		Probe:  probe.Probe{Kind: probe.SSH, Port: 22},
 //	})
 //
@@ -37,30 +38,45 @@
 // A "-" at the beginning is refused in any case. Write "--" before an id where the
 // tool knows it: it protects the script where it is called by hand.
 //
-// # Ten lines each
+// # Scripts
 //
-// The three scripts below are run by this package's tests against stand-ins for
-// the tools they call. A board management controller, by IPMI:
+// This package's tests run the three scripts below against stand-ins for the tools
+// they call. Each compares whole words or whole messages of its tool, since a word
+// may stand in another message, too. A board management controller, by IPMI: -N and
+// -R let ipmitool give up after 12 seconds in place of 20, before the engine's 15
+// seconds are over:
 //
 //	#!/bin/sh
 //	# rouse-ipmi start|stop|status MACHINE   The password is in IPMI_PASSWORD.
-//	power() { ipmitool -I lanplus -H "bmc-$machine" -U rouse -E chassis power "$1"; }
-//	machine=$2
-//	case $1 in
-//	start) power on ;;
-//	stop) power soft ;;
-//	status) case $(power status) in *on) exit 0 ;; *off) exit 3 ;; esac; exit 69 ;;
+//	case $1 in start) verb=on ;; stop) verb=soft ;; *) verb=status ;; esac
+//	said=$(ipmitool -I lanplus -N 1 -R 3 -H "bmc-$2" -U rouse -E chassis power "$verb" 2>&1) && exit=0 || exit=$?
+//	case $1,$exit,$said in
+//	status,0,*"Chassis Power is on") exit 0 ;;
+//	status,0,*"Chassis Power is off") exit 3 ;;
+//	status,0,*) exit=1 ;;
+//	*,0,*) exit 0 ;;
+//	*"Unable to establish IPMI"* | *"Address lookup for "*" failed"*) exit=69 ;; # this machine's BMC alone
+//	*": Node busy"*) exit=75 ;; # nothing was done
 //	esac
+//	echo "$said" >&2
+//	exit $exit
 //
 // A virtual machine of Proxmox VE, on the node that has it:
 //
 //	#!/bin/sh
 //	# rouse-proxmox start|stop|status VMID   Runs on the node.
+//	case $2 in *[!0-9]*) echo "$2 is no VMID" >&2; exit 64 ;; esac
 //	case $1 in stop) verb=shutdown ;; *) verb=$1 ;; esac
-//	said=$(qm "$verb" "$2" 2>&1) && exit=0 || exit=$?
-//	case $said in
-//	*"does not exist"*) exit=68 ;; *"Connection refused"*) exit=69 ;;
-//	*"already running"*) exit=0 ;; "status: stopped") exit=3 ;;
+//	said=$(LC_ALL=C qm "$verb" "$2" 2>&1) && exit=0 || exit=$?
+//	case $1,$exit,$said in
+//	status,0,*"status: running") exit 0 ;;
+//	status,0,*"status: stopped") exit 3 ;;
+//	status,0,*) exit=1 ;;
+//	*,0,* | start,*"VM $2 already running"*) exit 0 ;;
+//	*"Configuration file '"*"/qemu-server/$2.conf' does not exist"*) exit=68 ;;
+//	*"ipcc_send_rec"*" failed: Connection refused"*) exit=76 ;; # the node's own services
+//	*"can't lock file '"*"/lock-$2.conf' - got timeout"* | *"VM is locked ("*)
+//	  echo '{"error": "Conflict", "message": "another task has locked the VM"}' ;;
 //	esac
 //	echo "$said" >&2
 //	exit $exit
@@ -69,34 +85,47 @@
 //
 //	#!/bin/sh
 //	# rouse-slurm start|stop|status NODE
-//	node=$(scontrol show node "$2" --oneliner 2>&1)
-//	case $1,$node in
-//	*,*"not found"*) exit 68 ;; status,*State=*POWERED_DOWN*) exit 3 ;;
-//	start,*State=*) scontrol update nodename="$2" state=power_up ;;
-//	stop,*State=*) scontrol update nodename="$2" state=power_down ;;
-//	status,*State=*POWERING_DOWN*) echo '{"state": "STOP_IN_PROGRESS"}' ;;
-//	status,*State=*POWERING_UP*) echo '{"state": "START_IN_PROGRESS"}' ;;
-//	status,*State=DOWN*) echo '{"state": "START_FAILED", "statusMessage": "the node is DOWN"}' ;;
-//	status,*State=*) exit 0 ;; *) exit 69 ;;
+//	node=$(scontrol --oneliner show node -- "$2" 2>&1)
+//	case $node in
+//	*"NodeName=$2 "*" State="*) state=${node#* State=} state=+${state%% *}+ ;;
+//	*"Node $2 not found"*) exit 68 ;;
+//	*) echo "$node" >&2; exit 76 ;; # slurmctld does not answer
+//	esac
+//	why=; case $node in *" Reason="*) why=": $(printf %s "${node##* Reason=}" | tr -d '"\\')" ;; esac
+//	show() { echo "{\"state\": \"$1\", \"statusMessage\": \"$2\"}"; }
+//	case $1,$state in
+//	start,*+POWER_DOWN+* | start,*+POWERING_DOWN+*) # slurmctld would accept power_up and ignore it
+//	  echo '{"error": "Conflict", "message": "the node is being powered down"}' ;;
+//	start,*) scontrol update nodename="$2" state=power_up ;;
+//	stop,*) scontrol update nodename="$2" state=power_down ;;
+//	*+POWER_DOWN+* | *+POWERING_DOWN+*) show STOP_IN_PROGRESS ;;
+//	*+POWER_UP+* | *+POWERING_UP+*) show START_IN_PROGRESS ;;
+//	*,+DOWN+*+POWERED_DOWN+*) show STOPPED "the node is DOWN$why" ;;
+//	*+POWERED_DOWN+* | *+POWER+*) show STOPPED "${why#: }" ;;
+//	*,+DOWN+*) show START_FAILED "the node is DOWN$why" ;;
+//	*+NOT_RESPONDING+* | *+REBOOT_ISSUED+*) show START_IN_PROGRESS "slurmd does not answer$why" ;;
+//	*,+IDLE+* | *,+ALLOCATED+* | *,+MIXED+*) exit 0 ;;
+//	*) echo "the node is $state" >&2; exit 1 ;;
 //	esac
 //
-// None of the three starts a machine twice, so all of them go with
-// transport.ByState.
+// None of the three starts a machine twice, and all of them read the machine's own
+// power switch: they go with transport.ByState and Authoritative.
 //
 // # What a command says
 //
-// It says by its exit status how it went. Of the statuses that mean a failure, those of
-// sysexits.h count, and each but 70 is a promise that nothing was done:
+// Its exit status says how it went. Of the statuses that mean a failure, those of
+// sysexits.h count. Each of them, except 70, promises that nothing was done:
 //
 //	exit   a Start or Stop             a Status
 //	0      accepted                    READY (if the probe answers, where there is one)
 //	3      the outcome is unknown      STOPPED
 //	64     Invalid: it fails           Invalid
 //	68     NotFound: it fails          NotFound: there is no such session
-//	69     Unreachable: ask later      Unreachable
+//	69     Unreachable: this session   Unreachable: this session only
 //	70     the outcome is unknown      Internal: look again
 //	73     Capacity: wait long         Capacity
 //	75     Throttled: ask later        Throttled
+//	76     Unreachable: the provider   Unreachable: all sessions of the lane
 //	77     AccessDenied: it fails      AccessDenied
 //	78     Credentials: hold the lane  Credentials
 //	other  the outcome is unknown      not known: look again
@@ -106,12 +135,21 @@
 //	{"state": "START_IN_PROGRESS", "statusMessage": "POST 3 of 7"}
 //	{"endpoint": {"name": "rdp", "host": "10.0.0.3", "port": 3389}, "startedAt": "2026-03-04T05:06:07Z"}
 //	{"error": "Throttled", "message": "two machines a minute", "retryAfter": 30}
+//	{"error": "Unreachable", "message": "no route to hv1", "scope": "provider"}
+//
+// Exit status 69 says that this session's machine is unreachable, such as a
+// management controller without power: the engine backs off for this session, and
+// the others of its lane go on. 76 says that the provider is, such as slurmctld or
+// a hypervisor: the engine blocks the lane, and asks again with one call at a time.
+// A command that ends in another way, or not in time, concerns its session only.
 //
 // The first two forms count with exit status 0, and, of a Status, with 3; all
 // their fields may be left out: state, statusCode, statusMessage, startedAt,
 // updatedAt, endpoint. A state is one of the port's, spelled as there. An error
 // counts with every exit status, and is the name of a transport.Kind; retryAfter
-// is in seconds. A line that begins with a brace and cannot be read leaves the
+// is in seconds. The scope of an error is "session" or "provider"; without one,
+// Unreachable concerns the session, and Throttled and Credentials the provider. A
+// line that begins with a brace and cannot be read leaves the
 // outcome unknown.
 //
 // # Guarantees
@@ -147,7 +185,7 @@
 // # Errors
 //
 // All errors of calls are [*transport.Error]. A program that is not there is
-// Unreachable, not sent: the studio's starts wait until it is.
+// Unreachable, not sent, for the whole lane: its starts wait until it is.
 //
 // # Caveats
 //

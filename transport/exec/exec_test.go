@@ -54,7 +54,7 @@ func TestExitStatuses(t *testing.T) {
 	t.Parallel()
 	kinds := map[int]transport.Kind{
 		64: transport.Invalid, 68: transport.NotFound, 69: transport.Unreachable, 70: transport.Internal, 73: transport.Capacity,
-		75: transport.Throttled, 77: transport.AccessDenied, 78: transport.Credentials,
+		75: transport.Throttled, 76: transport.Unreachable, 77: transport.AccessDenied, 78: transport.Credentials,
 	}
 	for _, status := range []int{1, 2, 3, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 126, 127, 255} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -62,12 +62,14 @@ func TestExitStatuses(t *testing.T) {
 			e := shell(t, fmt.Sprintf("echo because >&2; exit %d", status))
 			want := kinds[status]
 			_, err := start(t, e)
-			wantRefusal(t, err, want, status == 69)
+			wantRefusal(t, err, want, want == transport.Unreachable)
+			wantScope(t, err, status != 76 && (want == transport.Unreachable || want == transport.Unknown))
 			if !strings.Contains(err.Error(), fmt.Sprintf("the start command of lab/ws-1: exit status %d: because", status)) {
 				t.Errorf("%v does not say what happened", err)
 			}
 			_, err = e.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
-			wantRefusal(t, err, want, status == 69)
+			wantRefusal(t, err, want, want == transport.Unreachable)
+			wantScope(t, err, status != 76 && (want == transport.Unreachable || want == transport.Unknown))
 			got, err := e.Get(t.Context(), ref)
 			if status == 3 {
 				if err != nil || got.State != fsm.Stopped {
@@ -75,8 +77,18 @@ func TestExitStatuses(t *testing.T) {
 				}
 				return
 			}
-			wantRefusal(t, err, want, status == 69)
+			wantRefusal(t, err, want, want == transport.Unreachable)
+			wantScope(t, err, status != 76 && (want == transport.Unreachable || want == transport.Unknown))
 		})
+	}
+}
+
+// wantScope checks whether an error is about one session alone.
+func wantScope(t *testing.T, err error, onlySession bool) {
+	t.Helper()
+	var e *transport.Error
+	if !errors.As(err, &e) || e.OnlySession != onlySession {
+		t.Errorf("%+v: OnlySession is not %v", err, onlySession)
 	}
 }
 
@@ -484,4 +496,41 @@ func TestSecretsAreMarked(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestScope: a line says of an error whether it is about the session or its
+// provider; without that, a failure is about the session, and a refusal that every
+// session would get is about the provider.
+func TestScope(t *testing.T) {
+	t.Parallel()
+	for line, only := range map[string]bool{
+		`{"error": "Unreachable"}`:                      true,
+		`{"error": "Unreachable", "scope": "provider"}`: false,
+		`{"error": "Unreachable", "scope": "session"}`:  true,
+		`{"error": "Throttled"}`:                        false,
+		`{"error": "Throttled", "scope": "session"}`:    true,
+		`{"error": "Credentials"}`:                      false,
+		`{"error": "NoSuchError"}`:                      true,
+		`{"state": "NO_SUCH_STATE"}`:                    true,
+		`{not JSON`:                                     true,
+	} {
+		_, err := start(t, shell(t, "echo '"+line+"'"))
+		wantScope(t, err, only)
+	}
+	_, err := start(t, shell(t, `echo '{"error": "Unreachable", "scope": "planet"}'`))
+	wantRefusal(t, err, transport.Unknown, false)
+	_, err = start(t, shell(t, "kill -9 $$"))
+	wantScope(t, err, true)
+	argv := []string{filepath.Join(t.TempDir(), "missing")}
+	e, err := exec.New(exec.Config{Start: argv, Status: argv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = start(t, e) // no session's command can be run
+	wantScope(t, err, false)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = shell(t, "sleep 1000").Get(ctx, ref) // a management controller that does not answer
+	wantRefusal(t, err, transport.Unknown, false)
+	wantScope(t, err, true)
 }

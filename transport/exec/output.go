@@ -12,7 +12,7 @@ import (
 // hideIn hides secrets in what was read of a line.
 func hideIn(l *line, s secret.Values) {
 	l.State = fsm.State(s.Hide(string(l.State)))
-	texts := []*string{&l.StatusCode, &l.StatusMessage, &l.Error, &l.Message}
+	texts := []*string{&l.StatusCode, &l.StatusMessage, &l.Error, &l.Message, &l.Scope}
 	if e := l.Endpoint; e != nil {
 		texts = append(texts, &e.Name, &e.Host, &e.URL)
 	}

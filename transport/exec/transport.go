@@ -33,9 +33,9 @@ func New(c Config) (*Transport, error) {
 	return &Transport{config: c, secrets: secret.Of(c.Env, c.Secrets)}, nil
 }
 
-// Traits says what the Config says of repeats.
+// Traits says what the Config says of repeats and of its authority.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
-	return transport.Traits{Repeat: t.config.Repeat}
+	return transport.Traits{Repeat: t.config.Repeat, Authoritative: t.config.Authoritative}
 }
 
 // CheckStart returns an error of kind Invalid if an id or the client token of in

@@ -39,7 +39,7 @@ func TestTraits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := l.Traits(transport.Ref{}); got != (transport.Traits{Repeat: transport.ByState}) {
+	if got := l.Traits(transport.Ref{}); got != (transport.Traits{Repeat: transport.ByState, Authoritative: true}) {
 		t.Errorf("%+v", got)
 	}
 }

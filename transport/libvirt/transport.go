@@ -27,9 +27,10 @@ func New(c Config) (*Transport, error) {
 	return &Transport{config: c}, nil
 }
 
-// Traits: libvirt starts no domain that runs.
+// Traits says that libvirt starts no domain that runs, and that the state it shows
+// is the domain's own.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
-	return transport.Traits{Repeat: transport.ByState}
+	return transport.Traits{Repeat: transport.ByState, Authoritative: true}
 }
 
 // Start starts the domain, unless it is there already, which its state says and no
@@ -81,9 +82,10 @@ func start(l *libvirt.Libvirt, d domain, ref transport.Ref) (transport.Session, 
 	return refusedStart(ref, verdict)
 }
 
-// unclear is a start after which the domain could not be looked at.
+// unclear is a start after which the domain could not be looked at. The daemon had
+// answered for the domain before: it is this start that hangs.
 func unclear(ref transport.Ref, failed, err error) error {
-	return &transport.Error{Err: fmt.Errorf("looking at %s after its start: %w", ref, errors.Join(failed, err))}
+	return &transport.Error{OnlySession: true, Err: fmt.Errorf("looking at %s after its start: %w", ref, errors.Join(failed, err))}
 }
 
 // refusedStart is a start that failed, of a domain that was seen not to run after it.

@@ -44,7 +44,7 @@
 // A check that fails is an [*Error], which wraps its cause: errors.Is(err,
 // syscall.ECONNREFUSED) works, and errors.Is(err, context.Canceled) where the
 // caller gave up. [Offline] tells a fault of this computer's network from that of
-// a machine; [Silent] tells a machine that says nothing at all, and may be off,
+// a machine; [OnlyHost] tells whether an error concerns one host only; [Silent] tells a machine that says nothing at all, and may be off,
 // from one that runs and refuses.
 //
 // # Caveats

@@ -68,6 +68,40 @@ func Offline(err error) bool {
 	return isAny(err, syscall.ENETUNREACH, syscall.ENETDOWN, wsaNetUnreach, wsaNetDown)
 }
 
+// OnlyHost reports whether an error of the network concerns the one host that was
+// asked, and leaves the others alone: its name is not known, no route leads to it
+// although this computer has a network, it does not take a packet. A driver sets
+// transport.Error.OnlySession by it. Without a network it is false.
+func OnlyHost(err error) bool {
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		return dns.IsNotFound
+	case Offline(err):
+		return networked()
+	}
+	return isAny(err, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.ECONNREFUSED, syscall.ETIMEDOUT,
+		syscall.EPERM, syscall.EACCES, wsaHostDown, wsaHostUnreach, wsaTimedOut)
+}
+
+// networked reports whether this computer has an address on a network that is up.
+func networked() bool {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(interfaces, func(i net.Interface) bool {
+		if i.Flags&net.FlagRunning == 0 || i.Flags&net.FlagLoopback != 0 {
+			return false
+		}
+		addresses, err := i.Addrs()
+		return err == nil && slices.ContainsFunc(addresses, func(a net.Addr) bool {
+			ip, ok := a.(*net.IPNet)
+			return ok && ip.IP.IsGlobalUnicast()
+		})
+	})
+}
+
 // Silent reports whether a check failed because nothing at all came back: the
 // machine is off, or cut off. Any other answer, a refusal above all, is a sign that
 // it runs, and that only its port does not answer as it should.

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -323,5 +324,29 @@ func TestSaysNothing(t *testing.T) {
 			t.Errorf("%v: sent %q", kind, got)
 		}
 		_ = l.Close()
+	}
+}
+
+// TestOnlyHost: what concerns one host is told from what this computer cannot do.
+func TestOnlyHost(t *testing.T) {
+	t.Parallel()
+	dial := func(errno syscall.Errno) error {
+		return &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", errno)}
+	}
+	for name, row := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"unknown name":        {&net.DNSError{IsNotFound: true}, true},
+		"name server":         {&net.DNSError{IsTimeout: true}, false},
+		"no route to host":    {dial(syscall.EHOSTUNREACH), true},
+		"not permitted":       {dial(syscall.EPERM), true},
+		"too many open files": {dial(syscall.EMFILE), false},
+		"gave up":             {context.Canceled, false},
+		"nothing":             {nil, false},
+	} {
+		if got := probe.OnlyHost(row.err); got != row.want {
+			t.Errorf("%s: %v, want %v", name, got, row.want)
+		}
 	}
 }

@@ -33,6 +33,7 @@
 //	silent, woken before that                    START_FAILED, NO_ANSWER
 //	silent, not woken                            STOPPED
 //	this computer has no network                 an error: Unreachable
+//	it has one, but no route to the machine      an error: Unreachable, for this session only
 //
 // # Guarantees
 //

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -73,7 +74,8 @@ func TestNamespaces(t *testing.T) {
 		}
 	}
 	out, err := inNamespace(t, here, "waker", dir).CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestInNamespace/waker/StartMakesReady")) {
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestInNamespace/waker/StartMakesReady")) ||
+		!bytes.Contains(out, []byte("--- PASS: TestInNamespace/waker/SessionUnreachable")) {
 		t.Errorf("the waker: %v\n%s", err, out)
 	}
 }
@@ -117,9 +119,16 @@ func machineAt(n int) wol.Machine {
 	}
 }
 
+// elsewhere are machines of a network that no route leads to.
+var elsewhere sync.Map
+
 func find(ref transport.Ref) (wol.Machine, bool) {
 	n, err := strconv.Atoi(ref.SessionID)
-	return machineAt(n), err == nil
+	m := machineAt(n)
+	if _, ok := elsewhere.Load(ref); ok {
+		m.Address, m.Host = "10.78.0.255", "10.78.0."+strconv.Itoa(n)
+	}
+	return m, err == nil
 }
 
 var nextMachine = 1 // 1 is this computer's own address
@@ -136,6 +145,7 @@ func waker(t *testing.T) transporttest.Subject {
 			text, _ := os.ReadFile(filepath.Join(os.Getenv(folder), ref.SessionID))
 			return len(text)
 		},
+		Unreachable: func(ref transport.Ref) { elsewhere.Store(ref, true) },
 		Offline: func(off bool) {
 			state := "up"
 			if off {

@@ -79,10 +79,10 @@ func New(c Config) (*Transport, error) {
 	return t, nil
 }
 
-// Traits: a packet to a machine that runs does nothing, and for as long as a
-// machine boots it looks as it did before.
+// Traits says that a packet to a machine that runs does nothing, and that a machine
+// is silent for Boot at most: if it is silent after that, it is off.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
-	return transport.Traits{Repeat: transport.ByState, StaleFor: t.config.Boot}
+	return transport.Traits{Repeat: transport.ByState, StaleFor: t.config.Boot, Authoritative: true}
 }
 
 // Start sends one magic packet and says START_IN_PROGRESS. That the packet was
@@ -134,7 +134,7 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	case ctx.Err() != nil:
 		return transport.Session{}, &transport.Error{Err: fmt.Errorf("looking at %s: %w", ref, ctx.Err())}
 	case probe.Offline(err):
-		return transport.Session{}, &transport.Error{Kind: transport.Unreachable, NotSent: true, Err: err}
+		return transport.Session{}, &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: probe.OnlyHost(err), Err: err}
 	case !probe.Silent(err):
 		t.noteRunning(ref)
 		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, probe.Unanswered, "running, but "+err.Error()
@@ -218,7 +218,7 @@ func (t *Transport) find(ref transport.Ref) (target, error) {
 }
 
 func notSent(kind transport.Kind, ref transport.Ref, err error) error {
-	return &transport.Error{Kind: kind, NotSent: true, Err: fmt.Errorf("waking %s: %w", ref, err)}
+	return &transport.Error{Kind: kind, NotSent: true, OnlySession: probe.OnlyHost(err), Err: fmt.Errorf("waking %s: %w", ref, err)}
 }
 
 // now is the wall clock, which goes on while this computer sleeps.

@@ -376,7 +376,7 @@ func TestNewRefuses(t *testing.T) {
 func TestTraits(t *testing.T) {
 	t.Parallel()
 	w := open(t, wol.Config{Find: wol.Shelf{}.Find})
-	if got, want := w.Traits(ref), (transport.Traits{Repeat: transport.ByState, StaleFor: wol.DefaultBoot}); got != want {
+	if got, want := w.Traits(ref), (transport.Traits{Repeat: transport.ByState, StaleFor: wol.DefaultBoot, Authoritative: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -1,0 +1,147 @@
+//go:build unix
+
+package exec_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/exec"
+)
+
+// said is what a tool says, how it ends, and what the script must make of it.
+type said struct {
+	verb, text string
+	exit       string
+	state      fsm.State      // of no error
+	message    string         // a part of the session's or the error's
+	kind       transport.Kind // of an error
+	provider   bool           // the error is not about this session alone
+}
+
+const slurmNode = "NodeName=100 Arch=x86_64 OS=Linux 6.1 #1 SMP State=%s ThreadsPerCore=1 Partitions=gpu  ExtSensorsTemp=n/s"
+
+func slurm(verb, state string, s said) said {
+	s.verb, s.exit = verb, "0"
+	state, reason, _ := strings.Cut(state, " Reason=")
+	if s.text = strings.Replace(slurmNode, "%s", state, 1); reason != "" {
+		s.text += " Reason=" + reason // the last field of a node
+	}
+	return s
+}
+
+// TestScriptsReadWords: what the tools of the documented scripts really print, and
+// texts that hold the same words in another place.
+func TestScriptsReadWords(t *testing.T) {
+	t.Parallel()
+	for script, rows := range map[string][]said{
+		"rouse-slurm": {
+			slurm("status", "IDLE+CLOUD", said{state: fsm.Ready}),
+			slurm("status", "MIXED+CLOUD+PLANNED", said{state: fsm.Ready}),
+			slurm("status", "ALLOCATED+CLOUD+COMPLETING", said{state: fsm.Ready}),
+			slurm("status", "IDLE+CLOUD+DRAIN Reason=POWERED_DOWN for repair State=DOWN [root@2026-11-30T01:00:00]", said{state: fsm.Ready}),
+			slurm("status", "IDLE+CLOUD+NOT_RESPONDING", said{state: fsm.StartInProgress, message: "slurmd does not answer"}),
+			slurm("status", "IDLE+CLOUD+NOT_RESPONDING+POWERING_UP", said{state: fsm.StartInProgress}),
+			slurm("status", "IDLE+CLOUD+POWER_UP+POWERED_DOWN", said{state: fsm.StartInProgress}),
+			slurm("status", "DOWN+CLOUD+POWER_UP+POWERED_DOWN+NOT_RESPONDING Reason=ResumeTimeout reached [slurm@x]", said{state: fsm.StartInProgress}),
+			slurm("status", "DOWN+CLOUD+NOT_RESPONDING+POWERING_UP", said{state: fsm.StartInProgress}),
+			slurm("status", "IDLE+CLOUD+POWER_DOWN", said{state: fsm.StopInProgress}),
+			slurm("status", "IDLE+CLOUD+POWERING_DOWN", said{state: fsm.StopInProgress}),
+			slurm("status", "IDLE+CLOUD+POWERED_DOWN", said{state: fsm.Stopped}),
+			slurm("status", "IDLE+CLOUD+POWER", said{state: fsm.Stopped}),
+			slurm("status", "DOWN+CLOUD+POWERED_DOWN", said{state: fsm.Stopped, message: "the node is DOWN"}),
+			slurm("status", `DOWN+CLOUD+POWERED_DOWN+NOT_RESPONDING Reason=ResumeTimeout "reached" [slurm@2026-11-30T01:27:42]`,
+				said{state: fsm.Stopped, message: "the node is DOWN: ResumeTimeout reached [slurm@2026-11-30T01:27:42]"}),
+			slurm("status", `DOWN+CLOUD Reason=Not responding [slurm@x]`, said{state: fsm.StartFailed, message: "the node is DOWN: Not responding [slurm@x]"}),
+			slurm("status", "UNKNOWN+CLOUD", said{kind: transport.Unknown}),
+			slurm("status", "IDLE*+CLOUD", said{kind: transport.Unknown}),
+			slurm("start", "IDLE+CLOUD+POWERING_DOWN", said{kind: transport.Conflict, message: "being powered down"}),
+			slurm("start", "IDLE+CLOUD+POWER_DOWN", said{kind: transport.Conflict, message: "being powered down"}),
+			slurm("start", "IDLE+CLOUD+POWERED_DOWN", said{state: fsm.StartInProgress}),
+			{verb: "status", text: "Node 100 not found", exit: "1", kind: transport.NotFound},
+			{verb: "status", text: "scontrol: error: plugin x.so not found", exit: "1", kind: transport.Unreachable, provider: true},
+			{verb: "start", text: "slurm_load_node error: Unable to contact slurm controller (connect failure)", exit: "1", kind: transport.Unreachable, provider: true},
+		},
+		"rouse-proxmox": {
+			{verb: "status", text: "status: running", exit: "0", state: fsm.Ready},
+			{verb: "status", text: "status: stopped", exit: "0", state: fsm.Stopped},
+			{verb: "status", text: "perl: warning: Setting locale failed.\nstatus: stopped", exit: "0", state: fsm.Stopped},
+			{verb: "status", text: "status: unknown", exit: "0", kind: transport.Unknown},
+			{verb: "status", text: "Configuration file 'nodes/pve/qemu-server/100.conf' does not exist", exit: "2", kind: transport.NotFound},
+			{verb: "start", text: "volume 'local-lvm:vm-100-disk-0' does not exist", exit: "255", kind: transport.Unknown},
+			{verb: "start", text: "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout", exit: "255", kind: transport.Conflict},
+			{verb: "status", text: "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout", exit: "255", kind: transport.Conflict},
+			{verb: "start", text: "VM is locked (backup)", exit: "255", kind: transport.Conflict},
+			{verb: "start", text: "VM 100 already running", exit: "255", state: fsm.StartInProgress},
+			{verb: "start", text: "swtpm of VM 1001 already running", exit: "255", kind: transport.Unknown},
+			{verb: "start", text: "ipcc_send_rec[1] failed: Connection refused\nUnable to load access control list: Connection refused", exit: "111", kind: transport.Unreachable, provider: true},
+			{verb: "start", text: "iscsiadm: connect to 10.0.0.9 failed: Connection refused", exit: "255", kind: transport.Unknown},
+		},
+		"rouse-ipmi": {
+			{verb: "status", text: "Chassis Power is on", exit: "0", state: fsm.Ready},
+			{verb: "status", text: "Chassis Power is off", exit: "0", state: fsm.Stopped},
+			{verb: "status", text: "Get HPM.x Capabilities request failed, compcode = d4\nChassis Power is off", exit: "0", state: fsm.Stopped},
+			{verb: "status", text: "the power-on self test goes on", exit: "0", kind: transport.Unknown},
+			{verb: "status", text: "Error: Unable to establish IPMI v2 / RMCP+ session", exit: "1", kind: transport.Unreachable},
+			{verb: "start", text: "Error: Unable to establish IPMI v2 / RMCP+ session", exit: "1", kind: transport.Unreachable},
+			{verb: "start", text: "Address lookup for bmc-100 failed\nCould not open socket!", exit: "1", kind: transport.Unreachable},
+			{verb: "start", text: "Set Chassis Power Control to Up/On failed: Node busy", exit: "1", kind: transport.Throttled},
+			{verb: "start", text: "Set Chassis Power Control to Up/On failed: Unspecified error", exit: "1", kind: transport.Unknown},
+		},
+	} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for _, tool := range []string{"scontrol", "qm", "ipmitool"} {
+				text := "#!/bin/sh\n[ \"$1\" = update ] || { printf '%s\\n' \"$SAID\"; exit \"$EXIT\"; }\n"
+				if err := os.WriteFile(filepath.Join(dir, tool), []byte(text), 0o700); err != nil { //nolint:gosec // a program
+					t.Fatal(err)
+				}
+			}
+			for _, row := range rows {
+				row.check(t, script, dir)
+			}
+		})
+	}
+}
+
+func (s said) check(t *testing.T, script, dir string) {
+	t.Helper()
+	path, err := filepath.Abs(filepath.Join("testdata", script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := exec.New(exec.Config{
+		Start: []string{path, "start", "{session}"}, Status: []string{path, "status", "{session}"},
+		Env: []string{"SAID=" + s.text, "EXIT=" + s.exit, "PATH=" + dir + ":" + os.Getenv("PATH")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := transport.Ref{StudioID: "lab", SessionID: "100"}
+	var got transport.Session
+	if s.verb == "start" {
+		got, err = e.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
+	} else {
+		got, err = e.Get(t.Context(), ref)
+	}
+	if s.state != "" {
+		if err != nil || got.State != s.state || !strings.HasSuffix(got.StatusMessage, s.message) {
+			t.Errorf("%s, %q: %+v, %v, want %s, %q", s.verb, s.text, got, err, s.state, s.message)
+		}
+		return
+	}
+	var failed *transport.Error
+	if !errors.As(err, &failed) || failed.Kind != s.kind || !strings.Contains(err.Error(), s.message) {
+		t.Errorf("%s, %q: %+v, %v, want %v, %q", s.verb, s.text, got, err, s.kind, s.message)
+		return
+	}
+	if blocks := failed.Kind == transport.Unreachable || failed.Kind == transport.Unknown; blocks && failed.OnlySession == s.provider {
+		t.Errorf("%s, %q: OnlySession %v", s.verb, s.text, failed.OnlySession)
+	}
+}
