@@ -110,6 +110,9 @@
 //     and not quoted.
 //  4. [Load] opens nothing but the file, and [Settings.Open] asks nothing of a
 //     provider: whether it can be reached is the engine's to find out.
+//     [Transport.LookUp] asks one.
+//  5. A region of ec2 that AWS does not have is an error of Open, unless an endpoint
+//     is set, with which any name is right.
 //
 // # Errors
 //

@@ -6,6 +6,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/ec2"
 	"github.com/rouse-dev/rouse/transport/probe"
+
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
 type ec2Driver struct {
@@ -64,6 +66,11 @@ func (d *ec2Driver) open(ctx context.Context, o *opening) transport.Transport {
 	case cfg.Region == "":
 		o.wrong("region", "no region is set: give one, or set AWS_REGION")
 		return nil
+	case d.endpoint == "" && endpointOf(ctx, cfg, awsec2.ServiceID) == "":
+		if wrong := checkRegion(cfg.Region, "ec2"); wrong != "" {
+			o.wrong("region", "%s", wrong)
+			return nil
+		}
 	}
 	t, err := ec2.NewFromConfig(cfg, d.config)
 	if err != nil {

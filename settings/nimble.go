@@ -34,7 +34,7 @@ func (d *nimbleDriver) open(ctx context.Context, o *opening) transport.Transport
 		cfg.Region = defaultRegion
 	}
 	if d.endpoint == "" {
-		endpoint := endpointOf(ctx, cfg)
+		endpoint := endpointOf(ctx, cfg, nimble.ServiceID)
 		if endpoint == "" {
 			o.wrong("endpoint", "no endpoint is set: give one, or set AWS_ENDPOINT_URL_NIMBLE (the service that AWS hosted has ended), or choose another transport")
 			return nil
@@ -50,8 +50,9 @@ func (d *nimbleDriver) open(ctx context.Context, o *opening) transport.Transport
 	})
 }
 
-// endpointOf is what the AWS settings say for this service, else for all.
-func endpointOf(ctx context.Context, cfg aws.Config) string {
+// endpointOf is the endpoint that the AWS settings have for a service, else for
+// all; "": none.
+func endpointOf(ctx context.Context, cfg aws.Config, serviceID string) string {
 	if off, found, err := config.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources); err == nil && found && off {
 		return ""
 	}
@@ -62,7 +63,7 @@ func endpointOf(ctx context.Context, cfg aws.Config) string {
 		if !ok {
 			continue
 		}
-		if v, found, err := s.GetServiceBaseEndpoint(ctx, nimble.ServiceID); err == nil && found {
+		if v, found, err := s.GetServiceBaseEndpoint(ctx, serviceID); err == nil && found {
 			return v
 		}
 	}

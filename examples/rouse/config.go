@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,11 @@ type servedRecord struct {
 	Where     string `json:"where"`
 	Probe     string `json:"probe"`
 	Lane      string `json:"lane,omitempty"`
+	// Of --online:
+	Sessions *int   `json:"sessions,omitempty"` // that the provider lists on its first page
+	More     bool   `json:"more,omitempty"`     // there are more pages
+	Skipped  string `json:"skipped,omitempty"`
+	Error    string `json:"error,omitempty"`
 }
 
 // boundRecord is a lane as "config check" prints it with --json.
@@ -33,17 +39,24 @@ func (t *tool) configCommand() *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  t.group,
 	}
-	c.AddCommand(&cobra.Command{
+	var online bool
+	check := &cobra.Command{
 		Use:   "check [FILE]",
 		Short: "Say what is wrong with the settings, or what serves what",
 		Long: `Check reads the settings of FILE, or those that other commands would use, and
-what they point to: the AWS settings, environment variables. No provider is
-asked. It prints what serves which studio, or all that is wrong, each thing with
-its line and key; the exit status is then 1.
+what they point to: the AWS settings, environment variables. It prints what
+serves which studio, or all that is wrong, each thing with its line and key; the
+exit status is then 1.
+
+Without --online no provider is asked. With it, each provider is asked for its
+sessions now: that shows whether it is reached, and whether region, credentials
+and tags are right. A transport that lists no sessions is left out, or asked for
+a sign of life; "rouse start --check" looks one session up with any transport.
 
 The settings are a TOML file; "go doc github.com/rouse-dev/rouse/settings" shows
 one with all its keys.`,
 		Example: `  rouse config check rouse.toml
+  rouse config check --online rouse.toml
   rouse --transport ec2 --region us-west-2 config check`,
 		Args: words(0, 1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -53,16 +66,19 @@ one with all its keys.`,
 				}
 				t.provider.config, t.provider.chosen = args[0], true
 			}
-			return t.checkConfig(c.Context())
+			return t.checkConfig(c.Context(), online)
 		},
-	})
+	}
+	check.Flags().BoolVar(&online, "online", false, "ask each provider for its sessions, too")
+	c.AddCommand(check)
 	return c
 }
 
-func (t *tool) checkConfig(ctx context.Context) error {
+func (t *tool) checkConfig(ctx context.Context, online bool) error {
 	s, err := t.provider.load()
+	var client *settings.Transport
 	if err == nil {
-		_, err = t.provider.client(ctx)
+		client, err = t.provider.client(ctx)
 		defer t.provider.close()
 	}
 	var wrong settings.Errors
@@ -72,18 +88,72 @@ func (t *tool) checkConfig(ctx context.Context) error {
 	case err != nil:
 		return err
 	case t.json:
+		failed := 0
 		for _, one := range s.Studios {
-			t.screen.record(servedRecord{one.Pattern, one.Transport, one.Where, one.Probe.String(), one.Lane})
+			r := servedRecord{Studio: one.Pattern, Transport: one.Transport, Where: one.Where, Probe: one.Probe.String(), Lane: one.Lane}
+			if online && !t.online(ctx, client, one, &r) {
+				failed++
+			}
+			t.screen.record(r)
 		}
 		for _, l := range s.Lanes {
 			t.screen.record(boundRecord{l.Name, l.Concurrency, l.Rate})
 		}
-		return nil
+		return failedOnline(ctx, failed)
 	}
 	t.screen.table(servedRows(s), 0, 3)
 	if len(s.Lanes) > 0 {
 		t.screen.say("")
 		t.screen.table(boundRows(s))
+	}
+	if !online {
+		return nil
+	}
+	failed := 0
+	for _, one := range s.Studios {
+		var r servedRecord
+		if !t.online(ctx, client, one, &r) {
+			failed++
+		}
+		t.screen.say("%s: %s", one.Pattern, r.onlineText())
+	}
+	return failedOnline(ctx, failed)
+}
+
+// online asks a studio's provider, and reports whether what it says is right.
+func (t *tool) online(ctx context.Context, client *settings.Transport, one settings.Studio, r *servedRecord) bool {
+	ctx, done := context.WithTimeout(ctx, t.provider.timeout())
+	defer done()
+	found, err := client.LookUp(ctx, one)
+	r.More, r.Skipped = found.More, found.Skipped
+	switch {
+	case err != nil:
+		r.Error = plain(err)
+	case found.Skipped == "":
+		r.Sessions = &found.Sessions
+	}
+	return err == nil
+}
+
+func (r *servedRecord) onlineText() string {
+	switch {
+	case r.Error != "":
+		return r.Error
+	case r.Sessions == nil:
+		return "not looked up: " + r.Skipped
+	case r.More:
+		return fmt.Sprintf("more than %d sessions", *r.Sessions)
+	}
+	return plural(*r.Sessions, "session", "sessions")
+}
+
+// failedOnline is the end of a check with --online.
+func failedOnline(ctx context.Context, failed int) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case failed > 0:
+		return fmt.Errorf("%s failed the check", plural(failed, "provider", "providers"))
 	}
 	return nil
 }

@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/settings"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -170,6 +172,24 @@ func (p *provider) engine() engine.Config {
 		return engine.Config{}
 	}
 	return p.settings.Engine()
+}
+
+// timeout is how long one call may take, as in the engine.
+func (p *provider) timeout() time.Duration { return cmp.Or(p.engine().Timeout, 15*time.Second) }
+
+// lookUp returns an error unless the provider knows the session now, and it can be
+// started: the opened transport is asked for it.
+func (p *provider) lookUp(ctx context.Context, ref transport.Ref) error {
+	limited, done := context.WithTimeout(ctx, p.timeout())
+	defer done()
+	s, err := p.opened.Get(limited, ref)
+	switch {
+	case err != nil:
+		return err
+	case s.State == fsm.Deleted || s.State == fsm.DeleteInProgress:
+		return fmt.Errorf("%s %s is %s", ref.StudioID, ref.SessionID, s.State)
+	}
+	return nil
 }
 
 // store is what the settings say of the database, where the command has read them.

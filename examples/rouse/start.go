@@ -21,7 +21,7 @@ type startFlags struct {
 	note                  string // about not-before, for the user
 	expire                time.Duration
 	labels                []string
-	wait                  bool
+	wait, check           bool
 	atMost                time.Duration // of wait; 0: for ever
 }
 
@@ -31,7 +31,7 @@ func (t *tool) startCommand() *cobra.Command {
 		Use:   "start STUDIO SESSION",
 		Short: "Ask for a session to be started",
 		Long: fmt.Sprintf(`Start asks for a session to be started, and returns when the request is on
-disk; no network is needed. "rouse run" carries it out.
+disk; no network is needed without --check. "rouse run" carries it out.
 
 If an operation is active for the session, the request joins it: of the two, the
 earlier not-before counts, and the later expiry.
@@ -41,6 +41,9 @@ after its end starts nothing. A token is remembered for %d days after that end,
 so put the date into a token that repeats: "monday" starts nothing on the second
 Monday. With --json, "request" is created, joined or old (the token's operation
 has ended).
+
+With --check the provider is asked for the session first, so that a wrong name,
+region or tag and refused credentials are seen now, and not when it is sent.
 
 With --wait it carries out what is queued, in this process, until this request
 has ended: exit status 0 if the session is READY. It ends with 1 if nothing can
@@ -74,6 +77,7 @@ Ctrl-C ends the wait. A request that was queued stays queued.`, int(keep/(24*tim
 	f.StringVar(&s.notBefore, "not-before", "", "earliest `TIME` to send it: "+aheadForms)
 	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE` to find it by; may be repeated")
 	f.StringVar(&s.why, "reason", "", fmt.Sprintf("`TEXT` for people: what it is for; what exceeds %d bytes is cut", maxReason))
+	f.BoolVar(&s.check, "check", false, "look the session up now, and queue nothing if the provider does not know it or cannot be asked")
 	f.BoolVar(&s.wait, "wait", false, "carry it out now, and wait for its end")
 	durationVar(f, &s.atMost, "for", 0, "with --wait: wait for this `DURATION` at most")
 	return c
@@ -170,9 +174,15 @@ func userName() string {
 }
 
 func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error {
-	p, err := t.starter(ctx, r.Ref.StudioID, s.wait)
+	p, err := t.starter(ctx, r.Ref.StudioID, s.wait || s.check)
 	if err != nil {
 		return fmt.Errorf("nothing was queued: %w", err)
+	}
+	if s.check {
+		if err := t.provider.lookUp(ctx, r.Ref); err != nil {
+			t.provider.close()
+			return fmt.Errorf("nothing was queued: %s; without --check it is queued all the same", plain(err))
+		}
 	}
 	return t.with(p, func(d *desk) error {
 		receipt, err := d.engine.Start(ctx, r)

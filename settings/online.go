@@ -1,0 +1,85 @@
+package settings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Found is what a provider says of one studio.
+type Found struct {
+	// Sessions is how many it lists on its first page, and More whether there are
+	// more pages.
+	Sessions int
+	More     bool
+	// Unnamed is how many of those lack the tag that sessions are named by.
+	Unnamed int
+	// Skipped says why the provider was not asked, or not for its sessions; "": it
+	// was.
+	Skipped string
+}
+
+// LookUp asks the provider of one of the studios for its first page of sessions:
+// whether it is reached, the region and the endpoint are right, the credentials
+// are accepted and instances have the tags. It starts nothing, and runs no
+// command. An error is the provider's, or says that it lists nothing where tags
+// are set. It takes as long as ctx allows.
+func (t *Transport) LookUp(ctx context.Context, one Studio) (Found, error) {
+	studio, open := strings.CutSuffix(one.Pattern, "*")
+	if studio == "" {
+		studio = "any" // of those that serve one account, or one daemon, under each name
+	}
+	switch d := one.driver.(type) {
+	case *ec2Driver:
+		return t.list(ctx, studio, d.config.Tag, d.config.Tags)
+	case *nimbleDriver:
+		if open {
+			return Found{Skipped: "the pattern fits many studios, and the provider lists the sessions of one"}, t.Credentials(ctx, one.Pattern)
+		}
+		return t.list(ctx, studio, "", nil)
+	case *libvirtDriver:
+		_, err := t.Get(ctx, transport.Ref{StudioID: studio, SessionID: "rouse-config-check"})
+		if errors.Is(err, transport.NotFound) {
+			err = nil // the daemon has answered
+		}
+		return Found{Skipped: "it answers; a transport of kind libvirt lists no sessions"}, err
+	}
+	return Found{Skipped: "a transport of kind " + one.Transport + " lists no sessions"}, nil
+}
+
+// list looks at the first page of a studio. tag names its sessions, and all of
+// them have tags.
+func (t *Transport) list(ctx context.Context, studio, tag string, tags map[string]string) (Found, error) {
+	page, err := t.List(ctx, transport.ListInput{StudioID: studio})
+	if err != nil {
+		return Found{}, err
+	}
+	found := Found{Sessions: len(page.Sessions), More: page.NextToken != ""}
+	for _, s := range page.Sessions {
+		if tag != "" && s.Tags[tag] == "" {
+			found.Unnamed++
+		}
+	}
+	switch {
+	case found.More:
+	case found.Sessions == 0 && len(tags) > 0:
+		return found, fmt.Errorf("no instance of this account and region has the tags %s", pairText(tags))
+	case found.Sessions > 0 && found.Unnamed == found.Sessions:
+		return found, fmt.Errorf("no instance has the tag %s, which names the sessions", tag)
+	}
+	return found, nil
+}
+
+// pairText is pairs for a person: "fleet=workstations, site=b", in order.
+func pairText(pairs map[string]string) string {
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(pairs)) {
+		all = append(all, strings.TrimSuffix(key+"="+pairs[key], "="))
+	}
+	return strings.Join(all, ", ")
+}
