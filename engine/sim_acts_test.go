@@ -149,6 +149,8 @@ func (h *simHost) receipt(n int, r engine.Receipt, err error) {
 			if n%8 == 0 {
 				h.wait(r.Operation.ID)
 			}
+		} else if r.ID != r.Operation.ID {
+			h.wait(r.ID)
 		}
 	}
 }
@@ -175,6 +177,7 @@ func (h *simHost) cancel(ctx context.Context, n int) {
 	if !ok {
 		return
 	}
+	h.judge.withdraws(id)
 	got, err := h.life.e.Cancel(ctx, id, "ann")
 	if h.check(err); err != nil || h.life.dead.Load() {
 		return

@@ -207,6 +207,9 @@ func (h *simHost) setClock(d time.Duration) {
 	for _, o := range h.judge.ops {
 		o.odd = o.odd || o.sent && o.accepted.IsZero()
 	}
+	for _, w := range h.judge.wishes {
+		w.odd = true
+	}
 }
 
 // boot begins a life.

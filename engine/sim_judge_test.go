@@ -33,6 +33,7 @@ type simJudge struct {
 	reached map[string]int // what came to pass, beyond the promises included
 	ops     map[store.ID]*simOp
 	tokens  map[string]store.ID // who holds a token
+	wishes  map[store.ID]*simWish
 	effects map[string][]simEffect
 	lanes   map[string]*simJudged
 	feed    []store.Event
@@ -92,7 +93,7 @@ type simJudged struct {
 func newSimJudge(w *simWorld, d *simDay, want string) *simJudge {
 	j := &simJudge{
 		want: want, enough: make(chan struct{}),
-		world: w, day: d, reached: map[string]int{}, ops: map[store.ID]*simOp{}, tokens: map[string]store.ID{},
+		world: w, day: d, reached: map[string]int{}, ops: map[store.ID]*simOp{}, tokens: map[string]store.ID{}, wishes: map[store.ID]*simWish{},
 		effects: map[string][]simEffect{}, lanes: map[string]*simJudged{},
 	}
 	for _, l := range d.lanes {
@@ -161,6 +162,7 @@ func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
 	op := r.Operation
 	o := j.op(op.ID)
 	o.acked, o.token, o.ref = true, op.ClientToken, op.Ref
+	j.wished(r)
 	o.sends = nil // a request that joins may make the next one due soon
 	if ask >= 0 && (r.Created || o.ask < 0) {
 		o.ask = ask
@@ -391,8 +393,12 @@ func (j *simJudge) changed(l *simLife, was []store.Operation, cs []store.Change,
 		if op.Sent == store.SentAccepted && o.accepted.IsZero() {
 			o.accepted, o.within = now, l.runs
 		}
+		if marks(was[i], op) && was[i].Sent == store.SentNo {
+			j.servesWishes(op.ID)
+		}
 		if op.Phase.Ended() && !was[i].Phase.Ended() {
 			j.ended(l, o, op, now, state, ready)
+			j.wishEnded(c, state, func(from time.Time) bool { return j.p.readySince(op.Ref, from, now) })
 		}
 		j.mu.Unlock()
 	}

@@ -286,6 +286,10 @@ func simPlants() []simPlant {
 		{name: "an end is told to nobody", want: "end", store: applying(noEnd)},
 		{name: "an end is told twice", want: "feed", store: applying(twoEnds)},
 		{name: "a follower misses an event", want: "feed", event: func(e store.Event) (store.Event, bool) { return e, e.Seq%100 != 0 }},
+		{name: "a later wish is forgotten as its operation ends", want: "swallowed", store: applying(func(_ context.Context, c *store.Change) bool {
+			c.Next = nil
+			return true
+		})},
 		{name: "a cancel is only said to be committed", want: "canceled", store: applying(func(ctx context.Context, c *store.Change) bool {
 			return ctx.Value(byHost{}) == nil || c.Operation.Phase != fsm.Canceled
 		})},

@@ -43,6 +43,7 @@ func (j *simJudge) close(s store.Store, bytes string) simVerdict {
 			j.blame("lost", "%s was acknowledged, and is not there", id)
 		}
 	}
+	j.closeWishes(s)
 	j.closeFeed(ctx, s)
 	if strings.Contains(bytes, simSecret) {
 		j.blame("secret", "credentials are in the file")

@@ -1,0 +1,119 @@
+package engine_test
+
+import (
+	"context"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// simWish is a later wish that was acknowledged. The oracle forgets it when it is
+// withdrawn.
+type simWish struct {
+	holder    store.ID
+	at        time.Time // the latest request, by the world's clock
+	notBefore time.Time // by the wall clock, as expires
+	expires   time.Time
+	odd       bool // the clock was wrong since: its times cannot be compared
+	became    bool // an operation
+}
+
+// wished is told of a receipt whose id is not its operation's. mu must be held.
+func (j *simJudge) wished(r engine.Receipt) {
+	w := r.Operation.Later
+	if r.ID == r.Operation.ID || !w.Stands() {
+		return
+	}
+	j.reached["later wish"]++
+	wrong := time.Duration(j.world.wrong.Load())
+	odd := wrong != 0 || j.wishes[r.ID] != nil && j.wishes[r.ID].odd
+	j.wishes[r.ID] = &simWish{holder: r.Operation.ID, at: w.At.Add(-wrong), notBefore: w.NotBefore, expires: w.ExpiresAt, odd: odd}
+}
+
+// servesWishes is told of a send of an operation of which no earlier send can have
+// arrived: it starts what was asked for before it. mu must be held.
+func (j *simJudge) servesWishes(holder store.ID) {
+	for id, w := range j.wishes {
+		if w.holder == holder && !w.notBefore.After(j.world.wall()) {
+			delete(j.wishes, id)
+			j.reached["later wish served by a send"]++
+		}
+	}
+}
+
+// withdraws is told before a cancel of an operation.
+func (j *simJudge) withdraws(holder store.ID) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for id, w := range j.wishes {
+		if w.holder == holder && !w.became {
+			delete(j.wishes, id)
+		}
+	}
+}
+
+// wishEnded compares what became of a later wish, as its holder ended, with the
+// truth. readyAt reports whether the session was READY at some time since one.
+// mu must be held.
+func (j *simJudge) wishEnded(c store.Change, state simState, readySince func(time.Time) bool) {
+	op := c.Operation
+	if op.Later == nil || j.wishes[op.Later.ID] == nil {
+		return
+	}
+	w := j.wishes[op.Later.ID]
+	if next := c.Next; next != nil {
+		w.became = true
+		j.reached["later wish became an operation"]++
+		if next.ID != op.Later.ID || next.Ref != op.Ref || next.ClientToken != string(next.ID) {
+			j.blame("swallowed", "the later wish %s of %s became %s of %s, token %s", op.Later.ID, op.Ref, next.ID, next.Ref, next.ClientToken)
+		}
+		o := j.op(next.ID)
+		o.acked, o.token, o.ref, o.odd = true, next.ClientToken, next.Ref, w.odd
+		j.tokens[next.ClientToken] = next.ID
+		return
+	}
+	from := w.at
+	if at := w.notBefore; at.After(from) {
+		from = at
+	}
+	switch {
+	case w.odd || !j.world.wall().Before(w.expires):
+	case op.Reason == store.ReturnedToStopped || op.Reason == store.Ambiguous || op.Reason == store.Unseen:
+		j.blame("swallowed", "%s of %s ended %s %s, and was asked for again %v ago: nothing starts it", op.ID, op.Ref, op.Phase, op.Reason, j.world.now().Sub(w.at))
+	case op.Phase == fsm.Succeeded && j.world.now().Sub(from) < 50*time.Minute && !readySince(from):
+		j.blame("swallowed", "%s of %s SUCCEEDED, was asked for again %v ago, and is %s: it was not READY since", op.ID, op.Ref, j.world.now().Sub(w.at), state.state)
+	case op.Phase == fsm.Succeeded:
+		j.reached["later wish served"]++
+	}
+}
+
+// readySince reports whether a session was READY at some time from one on. The
+// provider remembers an hour.
+func (p *simProvider) readySince(ref engine.Ref, from, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	states := p.session(ref).states
+	for i, x := range states {
+		over := i+1 < len(states) && !states[i+1].at.After(from)
+		if x.state == fsm.Ready && !over && !x.at.After(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// closeWishes: the id of each acknowledged wish leads to an operation of its
+// session. mu must be held.
+func (j *simJudge) closeWishes(s store.Store) {
+	for id, w := range j.wishes {
+		op, err := s.Operation(context.Background(), id)
+		if h := j.op(w.holder); err != nil && h.forgettable() {
+			continue
+		}
+		if err != nil || op.Ref != j.op(w.holder).ref || op.ID != id && op.ID != w.holder || op.ID == id != w.became {
+			j.blame("lost", "the later wish %s, which joined %s, leads to %s of %s, %v", id, w.holder, op.ID, op.Ref, err)
+		}
+	}
+}
