@@ -30,7 +30,9 @@
 //     is unknown the engine looks before it sends again, with the same client
 //     token. This is exact where the provider honours the token, for as long as
 //     it remembers it. By state alone it holds unless a request reaches the
-//     provider later than Config.Timeout, or twice.
+//     provider later than Config.Timeout, or twice, or, if the provider's state is
+//     authoritative (transport.Traits), a session that was started by a send of
+//     unknown outcome is stopped again before the engine looks.
 //  3. Every operation ends once, and the feed says so once, in order.
 //  4. Offline, starts wait: no attempt is charged, nothing is written after the
 //     one note that the lane is blocked, and one trial call at a time looks whether

@@ -192,6 +192,7 @@ func TestStartedAtRule(t *testing.T) {
 	t.Parallel()
 	at := func(d time.Duration) time.Time { return epoch.Add(d) } // the first send is at epoch, on our clock
 	never := transport.Traits{Repeat: transport.Never, StaleFor: 30 * time.Second}
+	authoritative := transport.Traits{Repeat: transport.ByState, StaleFor: 30 * time.Second, Authoritative: true}
 	for _, c := range []struct {
 		name    string
 		seen    time.Time // before the send
@@ -219,6 +220,14 @@ func TestStartedAtRule(t *testing.T) {
 		{name: "no startedAt", traits: never, want: store.Ambiguous},
 		{name: "no startedAt, by token"},
 		{name: "no startedAt, by state", traits: transport.Traits{Repeat: transport.ByState}, want: store.Ambiguous},
+		{name: "no startedAt, by state, authoritative", traits: authoritative},
+		{name: "no startedAt, no clock, by state, authoritative", unknown: true, traits: authoritative},
+		{name: "long before, no clock, by state, authoritative", unknown: true, started: at(-time.Hour), traits: authoritative},
+		{name: "shortly before, no clock, by state, authoritative", unknown: true, started: at(-time.Minute), traits: authoritative, want: store.Ambiguous},
+		{name: "in between, by state, authoritative", started: at(time.Second), traits: authoritative, want: store.Ambiguous},
+		{name: "later than the send, by state, authoritative", started: at(3 * time.Second), traits: authoritative, want: store.ReturnedToStopped},
+		{name: "no startedAt, authoritative, a second start has an effect",
+			traits: transport.Traits{Authoritative: true, StaleFor: time.Second}, want: store.Ambiguous},
 		{name: "no startedAt now, one before", seen: at(-time.Hour), traits: never, want: store.Ambiguous},
 		{name: "by token whose memory is not known", traits: transport.Traits{Repeat: transport.ByToken}, want: store.Ambiguous},
 	} {

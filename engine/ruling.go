@@ -113,11 +113,29 @@ func (j *judge) startedAtRule() {
 		}
 	case j.remembered():
 		j.clear()
+	case j.provenOff():
+		if settled := j.arrivedBy().Add(j.traits.StaleFor); j.a.began.Before(settled) { // it may show the time before
+			j.op.DueAt = later(settled, j.a.at)
+			return
+		}
+		j.clear()
 	case j.doubt: // by a clock that is right it may be remembered
 		j.lookLater()
 	default:
 		j.failed(store.Ambiguous, "the session may have been started and stopped since, and a second start might start it twice")
 	}
+}
+
+// provenOff reports that the provider's STOPPED is the machine's own state, that a
+// start of a running session does nothing there, and that nothing shows a change
+// of the session since the first send.
+func (j *judge) provenOff() bool {
+	sent, margin, sure := j.sentOnTheirClock()
+	if !sure {
+		margin = agrees
+	}
+	changed := later(j.a.session.StartedAt, j.a.session.UpdatedAt)
+	return j.traits.Repeat == transport.ByState && j.traits.Authoritative && changed.Before(sent.Add(-margin))
 }
 
 // clockMargin is by how much a startedAt must differ from a send to say that it
