@@ -281,7 +281,7 @@ func TestExpiredUnsentSaysWhy(t *testing.T) {
 			b.goRun()
 			b.after(time.Hour)
 			b.want(id, fsm.Expired, store.TooLate, 0)
-			if got := b.op(id).LastError; !strings.Contains(got, "no Run of the engine went on when it expired") {
+			if got := b.op(id).LastError; !strings.Contains(got, ", after the expiry") {
 				t.Errorf("it expired with %q", got)
 			}
 		})

@@ -287,7 +287,7 @@ func (j *judge) unsentBecause() {
 			o.LastError += " by " + j.lane.PausedBy
 		}
 	case j.began.After(o.ExpiresAt):
-		o.LastError, o.LastErrorAt = "no Run of the engine went on when it expired; the next one began at "+stamp(j.began), j.a.at
+		o.LastError, o.LastErrorAt = "this run began at "+stamp(j.began)+", after the expiry", j.a.at
 	}
 }
 

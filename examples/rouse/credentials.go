@@ -11,6 +11,15 @@ import (
 // no second try mends waits for a person.
 const patience = 10 * time.Second
 
+// refusedFor is for how long of the present run credentials are refused since a
+// time: an earlier run may have had others.
+func (d *desk) refusedFor(since, now time.Time) time.Duration {
+	if since.Before(d.began) {
+		since = d.began
+	}
+	return now.Sub(since)
+}
+
 // refusedText says what only a person can do about refused credentials.
 const refusedText = "the provider refuses these credentials: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the profile, at the region, and at this machine's clock"
 

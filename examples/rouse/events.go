@@ -196,5 +196,8 @@ func eventText(ev engine.Event) string {
 	if ev.By != "" {
 		text += ", by " + ev.By
 	}
+	if ev.Error != "" {
+		text += ": " + worded(ev.Error)
+	}
 	return text
 }

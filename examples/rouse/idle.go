@@ -48,7 +48,7 @@ func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error)
 	paused, refused := map[string]bool{}, map[string]bool{}
 	for _, l := range s.Lanes {
 		paused[l.Name] = l.Paused
-		refused[l.Name] = l.Blocked == engine.Credentials && now.Sub(l.Since) >= patience
+		refused[l.Name] = l.Blocked == engine.Credentials && d.refusedFor(l.Since, now) >= patience
 	}
 	for op, err := range d.engine.List(ctx, engine.Filter{Active: true}) {
 		sent := op.Sent != store.SentNo
@@ -114,7 +114,7 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 		if count[g]++; count[g] == 1 {
 			groups = append(groups, g)
 		}
-		if x.Error != "" && !x.Operation.LastErrorAt.Before(newest[g].Operation.LastErrorAt) {
+		if saidOf(x) != "" && !x.Operation.LastErrorAt.Before(newest[g].Operation.LastErrorAt) {
 			newest[g] = x
 		}
 	}
@@ -126,8 +126,8 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 			break
 		}
 		text := reasonText(g.why)
-		if said := newest[g].Error; said != "" {
-			text += ": " + worded(said)
+		if said := saidOf(newest[g]); said != "" {
+			text += ": " + said
 		}
 		parts = append(parts, fmt.Sprintf("%d of %s (%s)", count[g], g.lane, text))
 	}

@@ -33,6 +33,9 @@ type operationRecord struct {
 
 func recordOf(x engine.Explanation) operationRecord {
 	o := x.Operation
+	if x.Error != "" { // its blocked lane's, which its record does not have
+		o.LastError = x.Error
+	}
 	return operationRecord{
 		ID: o.ID, StudioID: o.Ref.StudioID, SessionID: o.Ref.SessionID, ClientToken: o.ClientToken,
 		Phase: o.Phase, SessionState: o.Session, Waiting: x.Reason, Attempts: o.Attempts,
@@ -59,10 +62,26 @@ func errorOf(o engine.Operation) string {
 // shownRecord is what "show" prints: an operation, why it waits, and its events.
 type shownRecord struct {
 	operationRecord
-	WaitingSince time.Time     `json:"waitingSince,omitzero"`
-	NextAt       time.Time     `json:"nextAt,omitzero"`
-	UnblockedBy  string        `json:"unblockedBy,omitempty"`
-	Events       []eventRecord `json:"events,omitempty"`
+	WaitingSince time.Time `json:"waitingSince,omitzero"`
+	NextAt       time.Time `json:"nextAt,omitzero"`
+	UnblockedBy  string    `json:"unblockedBy,omitempty"`
+	// WaitingToo is what the last run left it waiting for.
+	WaitingToo      engine.Waiting `json:"waitingToo,omitempty"`
+	WaitingTooSince time.Time      `json:"waitingTooSince,omitzero"`
+	ErrorAt         time.Time      `json:"errorAt,omitzero"`
+	StatusCode      string         `json:"statusCode,omitempty"`
+	StatusMessage   string         `json:"statusMessage,omitempty"`
+	SeenAt          time.Time      `json:"seenAt,omitzero"` // when the session was read last
+	Probe           *probeRecord   `json:"probe,omitempty"`
+	Events          []eventRecord  `json:"events,omitempty"`
+}
+
+// probeRecord is the result of the probe of a session's port.
+type probeRecord struct {
+	Target  string    `json:"target"`
+	OK      bool      `json:"ok"`
+	Message string    `json:"message,omitempty"`
+	At      time.Time `json:"at,omitzero"`
 }
 
 // eventRecord is an event as --json prints it.
@@ -78,11 +97,12 @@ type eventRecord struct {
 	Reason       store.Reason  `json:"reason,omitempty"`
 	By           string        `json:"by,omitempty"`
 	At           time.Time     `json:"at,omitzero"`
+	Error        string        `json:"error,omitempty"`
 }
 
 func eventRecordOf(e engine.Event) eventRecord {
 	return eventRecord{
 		Seq: e.Seq, Cursor: e.Cursor, OperationID: e.Operation, StudioID: e.Ref.StudioID, SessionID: e.Ref.SessionID,
-		From: e.From, To: e.To, SessionState: e.Session, Reason: e.Reason, By: e.By, At: e.At,
+		From: e.From, To: e.To, SessionState: e.Session, Reason: e.Reason, By: e.By, At: e.At, Error: e.Error,
 	}
 }

@@ -239,6 +239,7 @@ func statusLine(s engine.Stats, now time.Time) string {
 // run carries out what is queued while another function goes on, and returns
 // when both have ended. If the engine fails, while's context ends.
 func (d *desk) run(ctx context.Context, while func(ctx context.Context) error) error {
+	d.began = time.Now()
 	ctx, stop := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() {

@@ -127,9 +127,13 @@ func (t *tool) show(ctx context.Context, d *desk, id engine.ID) error {
 		}
 	}
 	if t.json {
-		r := shownRecord{operationRecord: recordOf(x), NextAt: x.Next, UnblockedBy: x.Unblock}
+		r := shownRecord{operationRecord: recordOf(x), NextAt: x.Next, UnblockedBy: x.Unblock, ErrorAt: x.ErrorAt}
 		if x.Reason != "" {
-			r.WaitingSince = x.Since
+			r.WaitingSince, r.WaitingToo, r.WaitingTooSince = x.Since, x.Then, x.ThenSince
+		}
+		r.StatusCode, r.StatusMessage, r.SeenAt = x.Seen.StatusCode, x.Seen.StatusMessage, x.Seen.At
+		if p := x.Seen.Probe; p.Target != "" {
+			r.Probe = &probeRecord{Target: p.Target, OK: p.OK, Message: p.Message, At: p.At}
 		}
 		for _, ev := range events {
 			r.Events = append(r.Events, eventRecordOf(ev))
@@ -158,12 +162,14 @@ func fields(x engine.Explanation, now time.Time) []field {
 		{"operation", string(o.ID)},
 		{"session", o.Ref.StudioID + " " + o.Ref.SessionID},
 		{"phase", phaseText(o)},
-		{"last seen", string(o.Session)},
+		{"last seen", seenText(x.Seen, now)},
+		{"probe", probedText(x.Seen, now)},
 	}
 	if o.Active() {
 		out = append(out,
 			field{"waits", reasonText(x.Reason) + ", since " + when(x.Since, now)},
-			field{"last error", errorText(o, now)},
+			field{"besides", besidesText(x, now)},
+			field{"last error", errorText(x, now)},
 			field{"next step", at(x.Next, now)},
 			field{"unblocked by", x.Unblock})
 	} else {
@@ -206,11 +212,38 @@ func phaseText(o engine.Operation) string {
 	return text
 }
 
-func errorText(o engine.Operation, now time.Time) string {
-	if o.LastError == "" {
+func errorText(x engine.Explanation, now time.Time) string {
+	if x.Error == "" {
 		return ""
 	}
-	return failureText(o) + ", " + when(o.LastErrorAt, now)
+	return worded(x.Error) + ", " + when(x.ErrorAt, now)
+}
+
+// besidesText says what the last "rouse run" left an operation waiting for.
+func besidesText(x engine.Explanation, now time.Time) string {
+	if x.Then == "" {
+		return ""
+	}
+	return reasonText(x.Then) + ", since " + when(x.ThenSince, now)
+}
+
+func seenText(s engine.Seen, now time.Time) string {
+	text := string(s.State)
+	if more := statusText(s); more != "" && more != probeText(s) {
+		text += ": " + more
+	}
+	if text != "" && !s.At.IsZero() {
+		text += ", " + when(s.At, now)
+	}
+	return text
+}
+
+func probedText(s engine.Seen, now time.Time) string {
+	text := probeText(s)
+	if text != "" && !s.Probe.At.IsZero() {
+		text += ", " + when(s.Probe.At, now)
+	}
+	return text
 }
 
 func askedText(o engine.Operation, now time.Time) string {

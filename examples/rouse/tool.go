@@ -157,6 +157,7 @@ type desk struct {
 	store  *bolt.Store
 	engine *engine.Engine
 	held   *store.Held // the database belongs to another machine; nil: it does not
+	began  time.Time   // the present run; zero: there is none
 }
 
 // noteOnce notes what is the same each time that a command opens the database.

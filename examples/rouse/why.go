@@ -19,12 +19,9 @@ func (d *desk) explain(ctx context.Context, id engine.ID) (engine.Explanation, e
 	}
 	if x.Reason == engine.NotRunning {
 		x.Unblock = `"rouse run"`
-		lane, err := d.lane(ctx, x.Operation.Lane)
-		if err != nil {
-			return x, err
-		}
-		if lane.Paused && x.Operation.Sent == store.SentNo {
-			x.Reason, x.Since = engine.Paused, lane.PausedAt
+		if x.Then == engine.Paused {
+			x.Reason, x.Since = engine.Paused, x.ThenSince
+			x.Then, x.ThenSince = "", time.Time{}
 		}
 	}
 	if x.Reason == engine.Held {
@@ -34,20 +31,6 @@ func (d *desk) explain(ctx context.Context, id engine.ID) (engine.Explanation, e
 		x.Unblock = fmt.Sprintf("\"rouse resume %s\"", x.Operation.Lane)
 	}
 	return x, nil
-}
-
-// lane is what is stored of a lane, zero if nothing is.
-func (d *desk) lane(ctx context.Context, name string) (store.Lane, error) {
-	lanes, err := d.store.Lanes(ctx)
-	if err != nil {
-		return store.Lane{}, err
-	}
-	for _, l := range lanes {
-		if l.Name == name {
-			return l, nil
-		}
-	}
-	return store.Lane{}, nil
 }
 
 // reasonText says a reason for waiting to a person.
@@ -102,11 +85,51 @@ func shortly(x engine.Explanation) string {
 	if x.Reason == engine.Scheduled {
 		text = "not before " + clock(o.NotBefore, time.Now())
 	}
-	o.LastError = x.Error // its closed lane's, which no record has
-	if said := failureText(o); said != "" {
+	if x.Then != "" {
+		text += "; " + reasonText(x.Then)
+	}
+	if said := saidOf(x); said != "" {
 		text += ": " + said
 	}
 	return text
+}
+
+// saidOf returns what went wrong last with an operation, or, of a session that
+// boots, what was said of it; "": nothing.
+func saidOf(x engine.Explanation) string {
+	if x.Error == "" && x.Operation.Sent == store.SentAccepted {
+		return statusText(x.Seen)
+	}
+	return worded(x.Error)
+}
+
+// statusText returns what the provider, or the probe of the machine's port, says
+// of a session: its message, else the probe's result, else its code.
+func statusText(s engine.Seen) string {
+	switch {
+	case s.StatusMessage != "":
+		return s.StatusMessage
+	case s.Probe.Target != "":
+		return probeText(s)
+	case s.StatusCode == "NONE":
+		return ""
+	}
+	return s.StatusCode
+}
+
+// probeText returns the result of the probe of a session's port; "" if none was
+// made.
+func probeText(s engine.Seen) string {
+	p := s.Probe
+	switch {
+	case p.Target == "":
+		return ""
+	case p.OK:
+		return p.Target + " answers"
+	case p.Message == "":
+		return p.Target + " does not answer"
+	}
+	return p.Target + " does not answer: " + p.Message
 }
 
 // said is what a blocked lane heard last, behind a colon, or "".
@@ -126,7 +149,7 @@ func pastExpiry(o engine.Operation, now time.Time) bool {
 func progress(x engine.Explanation, now time.Time) string {
 	o := x.Operation
 	text := o.Ref.StudioID + " " + o.Ref.SessionID + ": " + shortly(x)
-	if x.Reason == engine.Booting && o.Session != "" {
+	if x.Reason == engine.Booting && statusText(x.Seen) == "" && o.Session != "" {
 		text += " (" + string(o.Session) + ")"
 	}
 	if !x.Since.IsZero() && x.Since.Before(now) && x.Reason != engine.Queued && x.Reason != engine.Scheduled {
@@ -149,7 +172,11 @@ func endText(o engine.Operation) string {
 		}
 		return text
 	case fsm.Expired:
-		return fmt.Sprintf("the start of %s ended EXPIRED: it could not be sent by %s", name, clock(o.ExpiresAt, time.Now()))
+		text := fmt.Sprintf("the start of %s ended EXPIRED: it could not be sent by %s", name, clock(o.ExpiresAt, time.Now()))
+		if o.LastError != "" {
+			text += ": " + worded(o.LastError)
+		}
+		return text
 	case fsm.Canceled:
 		return fmt.Sprintf("the start of %s ended CANCELED by %s", name, orSomebody(o.CancelBy))
 	}
