@@ -203,3 +203,86 @@ func TestFailures(t *testing.T) {
 		})
 	})
 }
+
+// TestJoinHastens: a session waits for long, for capacity or for a look that is
+// allowed. A new request for it has it tried soon; a flood of them does not make
+// a flood of sends.
+func TestJoinHastens(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  studio.Config
+	}{{"quota", studio.Config{Quota: 1}}, {"capacity", studio.Config{Capacity: 1}}} {
+		t.Run(c.name, func(t *testing.T) {
+			scenario(t, c.cfg, Config{}, func(b *bench) {
+				b.goRun()
+				first := b.start("ws-1")
+				b.all([]ID{first})
+				waits := b.start("ws-2")
+				for b.op(waits).DueAt.Sub(b.now()) < 12*time.Minute {
+					b.after(time.Second)
+				}
+				b.after(90 * time.Second)
+				sends := b.wire.starts.Load()
+				again := Request{Ref: b.op(waits).Ref, ExpiresAt: b.now().Add(2 * time.Minute)}
+				if _, err := b.Start(b.Context(), again); err != nil {
+					t.Fatal(err)
+				}
+				b.after(2 * time.Second)
+				if n := b.wire.starts.Load() - sends; n != 1 {
+					t.Errorf("%d sends after a second request, want 1", n)
+				}
+				if op := b.op(waits); op.Interval != long.first {
+					t.Errorf("the backoff is %v after it, want %v: it begins again", op.Interval, long.first)
+				}
+				flood := b.now()
+				for b.now().Sub(flood) < 10*time.Minute {
+					if _, err := b.Start(b.Context(), Request{Ref: again.Ref}); err != nil {
+						t.Fatal(err)
+					}
+					b.after(250 * time.Millisecond)
+				}
+				if n := b.wire.starts.Load() - sends; n < 5 || n > 15 {
+					t.Errorf("%d sends in ten minutes of requests, want about one a minute", n)
+				}
+				b.powerOff(first)
+				b.all([]ID{waits})
+				b.want(waits, fsm.Succeeded, "", 1)
+			})
+		})
+	}
+}
+
+// TestJoinHastensLooks: looks are refused, and waited for longer and longer. A
+// request, made when they may be allowed, has the session looked at soon.
+func TestJoinHastensLooks(t *testing.T) {
+	var denied atomic.Bool
+	denied.Store(true)
+	cfg := studio.Config{Boot: time.Minute, Intercept: func(c studio.Call) studio.Fault {
+		if c.Action == studio.Get && denied.Load() {
+			return studio.Fault{Err: &transport.Error{Kind: transport.AccessDenied}}
+		}
+		return studio.Fault{}
+	}}
+	scenario(t, cfg, Config{}, func(b *bench) {
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(20 * time.Minute)
+		b.want(id, fsm.Starting, "", 1)
+		looks := b.wire.looks.Load()
+		for range 120 {
+			b.again(id)
+			b.after(500 * time.Millisecond)
+		}
+		if n := b.wire.looks.Load() - looks; n < 1 || n > 3 {
+			t.Errorf("%d looks during a minute of requests, want about one", n)
+		}
+		denied.Store(false)
+		b.after(time.Minute)
+		last := b.again(id)
+		b.after(5 * time.Second)
+		b.want(id, fsm.Succeeded, "", 1)
+		if late := b.op(id).FinishedAt.Sub(last.Operation.Later.At); late > 10*time.Second {
+			t.Errorf("READY was noticed %v after the request", late)
+		}
+	})
+}

@@ -74,7 +74,7 @@ func refuse(want Operation, err error) (Enqueued, Verdict) {
 // holder's own token) also
 //
 //   - withdraws a cancellation that is not decided yet,
-//   - makes the next step due soon, where that waits for longer,
+//   - makes the next step due soon, where an error puts it off for longer,
 //   - becomes a later wish, where the holder may have been sent already.
 func join(holder, want Operation) (Enqueued, Verdict) {
 	o, id := holder, holder.ID
@@ -114,27 +114,29 @@ func expired(want *Operation) bool {
 // last error, and after an earlier request that hastened the operation.
 const hastenMost = time.Minute
 
-// hasten makes the next step of an operation due soon for a new request: after
-// the last error, a second, and twice as long after each send, so that a flood of
-// requests does not become a flood of sends. The backoff begins again.
+// hasten makes the next step of an operation due soon for a new request, where an
+// error puts it off. It comes a second after the last error, and twice as long
+// after each send, so that a flood of requests does not become a flood of sends.
+// The backoff begins again.
 func hasten(o, want *Operation) {
-	due := later(want.CreatedAt, o.NotBefore)
-	if !o.LastErrorAt.IsZero() {
-		wait := hastenMost
-		if o.Attempts < 7 {
-			wait = min(wait, time.Second<<max(0, o.Attempts-1))
-		}
-		heard := o.LastErrorAt
-		if heard.After(want.CreatedAt) { // the clock was set back
-			heard = want.CreatedAt
-		}
-		due = later(due, heard.Add(wait))
+	if o.LastErrorAt.IsZero() {
+		return
 	}
+	due := later(want.CreatedAt, o.NotBefore)
+	wait := hastenMost
+	if o.Attempts < 7 {
+		wait = min(wait, time.Second<<max(0, o.Attempts-1))
+	}
+	heard := o.LastErrorAt
+	if heard.After(want.CreatedAt) { // the clock was set back
+		heard = want.CreatedAt
+	}
+	due = later(due, heard.Add(wait))
 	switch {
 	case o.Sent == SentNo && due.Before(o.DueAt):
 		o.DueAt, o.Interval = due, 0
 	case o.Sent != SentNo && (!o.Later.Stands() || want.CreatedAt.Sub(o.Later.At) >= hastenMost):
-		o.DueAt, o.Interval = due, 0 // of later steps the record knows nothing
+		o.DueAt, o.Interval = due, 0 // the record does not say when the next look is due
 	}
 }
 

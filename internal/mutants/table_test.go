@@ -104,6 +104,21 @@ var mutants = []mutant{
 		"engine", "TestTokensAndJoins",
 	},
 	{
+		"a request after the send is swallowed", "the end of an operation drops its later wish",
+		"engine/wish.go", "		j.next = w.Operation(&j.op, j.traits.Lane, j.a.at)\n", "",
+		"engine", "TestNodePoweredDownAndUpWithinAMinute",
+	},
+	{
+		"a READY of before serves a later wish", "an answer to a call that began before the request serves it",
+		"engine/wish.go", "	return j.op.Version == j.held && ", "	return ",
+		"engine", "TestReadyAndLaterWish",
+	},
+	{
+		"a request waits for the backoff", "a new request leaves a long backoff as it is",
+		"store/join.go", "		hasten(&o, &want)\n", "",
+		"engine", "TestJoinHastens",
+	},
+	{
 		"a backup starts again what the original sent", "a restored operation counts as never sent",
 		"store/bolt/arrive.go", "o.Sent = store.SentUnknown", "o.Sent = store.SentNo",
 		"store/bolt", "TestBackup",

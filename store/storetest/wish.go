@@ -264,10 +264,22 @@ func hastensLittle(e *env) {
 	}
 }
 
-// joinKeepsDue: a poll that was put off is not in the record, and a request
-// brings it forward if none did within the last minute.
+// joinKeepsDue: a poll that was put off is not in the record. A request brings it
+// forward if there was an error and no request within the last minute.
 func joinKeepsDue(e *env) {
-	o := e.sent("a")
+	o := e.sent("well")
+	e.wantOps("due", e.claim("s", 0, 9), o)
+	o.DueAt = e.at(time.Hour)
+	if err := e.Release(e.ctx, []store.Operation{o}); err != nil {
+		e.Fatal(err)
+	}
+	e.now = e.at(time.Second)
+	e.again(o)
+	e.wantOps("put off without an error", e.claim("s", 0, 9))
+
+	o = e.sent("a")
+	o.LastError, o.LastErrorAt = "denied", e.now
+	o = e.apply(o, nil, false)
 	putOff := func() {
 		e.wantOps("due", e.claim("s", 0, 9), o)
 		o.DueAt = e.at(time.Hour)
