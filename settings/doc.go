@@ -25,7 +25,9 @@
 //	tag       = "Name"           # a session is this tag's value; without it, an instance's id
 //	tags      = { fleet = "workstations" } # that all instances have
 //	probe     = "dcv"            # READY when this answers: dcv, rdp, ssh, tcp:PORT, tls:PORT or ssh:PORT
-//	probe_timeout = "3s"         # less than the engine's timeout
+//	probe_timeout = "8s"         # less than the engine's timeout; default: 3s
+//	# In addition, once the port answers: READY if this exits with status 0.
+//	probe_command = ["ssh", "-oBatchMode=yes", "--", "{host}", "dcv list-sessions -j | grep -q '\"id\"'"]
 //	public    = false            # probe the public address
 //	status_checks = false        # READY only when EC2's status checks are ok
 //	stale_for = "30s"            # for how long answers may show the past

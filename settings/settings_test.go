@@ -49,7 +49,7 @@ func TestDocumented(t *testing.T) {
 		got = append(got, [5]string{one.Pattern, one.Transport, one.Where, one.Probe.String(), one.Lane})
 	}
 	want := [][5]string{
-		{"us-west-2", "ec2", "https://ec2.us-west-2.amazonaws.com, us-west-2, profile farm, by tag Name", "tls:8443", "farm-account"},
+		{"us-west-2", "ec2", "https://ec2.us-west-2.amazonaws.com, us-west-2, profile farm, by tag Name", "tls:8443 and ssh", "farm-account"},
 		{"shelf", "wol", "3 machines and those of /etc/ethers by 10.0.0.255", "ssh:22", ""},
 		{"ipmi-*", "exec", "rouse-ipmi start {session}", "ssh:22", ""},
 		{"bench", "libvirt", "qemu:///session by /run/user/1000/libvirt/libvirt-sock", "ssh:2222", ""},
@@ -58,8 +58,13 @@ func TestDocumented(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if want := (probe.Probe{Kind: probe.TLS, Port: 8443, Timeout: 3 * time.Second}); s.Studios[0].Probe != want {
-		t.Errorf("%+v, want %+v", s.Studios[0].Probe, want)
+	first := s.Studios[0].Probe
+	if want := (probe.Probe{Kind: probe.TLS, Port: 8443, Timeout: 8 * time.Second, Command: first.Command}); first != want {
+		t.Errorf("%+v, want %+v", first, want)
+	}
+	if want := []string{"ssh", "-oBatchMode=yes", "--", "{host}", `dcv list-sessions -j | grep -q '"id"'`}; first.Command == nil ||
+		!reflect.DeepEqual(first.Command.Args, want) {
+		t.Errorf("the command of %v, want %q", first, want)
 	}
 	// Whatever key a message says is known is shown.
 	for _, table := range []string{"[engine]", "[store]", "[studio.a]\ntransport='nimble'", "[studio.a]\ntransport='ec2'", "[studio.a]\ntransport='exec'",
@@ -166,7 +171,7 @@ func TestWrong(t *testing.T) {
 		ec2 + "[lane.lab]\nrate = '1'":           `x.toml:4: lane.lab.rate: want a number, not a text`,
 		ec2 + "[lane.lab]\nconcurrency=1.5":      `x.toml:4: lane.lab.concurrency: want a whole number, not a number`,
 		ec2 + "[lane.lab]\nconcurrency=0":        `x.toml:4: lane.lab.concurrency: 0: want 1 to 1048576`,
-		ec2 + "reigon = 'x'":                     `x.toml:3: studio.lab.reigon: unknown key: did you mean "region"?; known are transport, lane, probe, probe_timeout, endpoint, region, profile, tag, tags, status_checks, public, stale_for`,
+		ec2 + "reigon = 'x'":                     `x.toml:3: studio.lab.reigon: unknown key: did you mean "region"?; known are transport, lane, probe, probe_timeout, probe_command, endpoint, region, profile, tag, tags, status_checks, public, stale_for`,
 		ec2 + "region = ''":                      `x.toml:3: studio.lab.region: it is empty: leave the key out for the default`,
 		ec2 + "region = 'US West'":               `x.toml:3: studio.lab.region: "US West": want a region's name, as "us-west-2"`,
 		ec2 + "region = 1979-05-27":              `x.toml:3: studio.lab.region: want a text in quotes, not a date`,
@@ -188,7 +193,7 @@ func TestWrong(t *testing.T) {
 		wol + shelf + "machines.b = {}":          `x.toml:5: studio.lab.machines.b: mac is required: the address of its network card`,
 		wol + shelf + "machines.b.mac = '52:54'": `x.toml:5: studio.lab.machines.b.mac: MAC "52:54": want six bytes, as 52:54:00:12:34:56`,
 		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', address=':9' }": `x.toml:5: studio.lab.machines.b.address: address ":9": want a host, or a host and a port from 1 to 65535`,
-		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', hots='x' }":     `x.toml:5: studio.lab.machines.b.hots: unknown key: did you mean "host"?; known are mac, host, address, probe, probe_timeout, password_env`,
+		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', hots='x' }":     `x.toml:5: studio.lab.machines.b.hots: unknown key: did you mean "host"?; known are mac, host, address, probe, probe_timeout, probe_command, password_env`,
 		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', probe='x' }":    `x.toml:5: studio.lab.machines.b.probe: "x": want "none"`,
 		wol + shelf + "machines.'b c' = { mac = '52:54:00:12:34:56' }":           `x.toml:5: studio.lab.machines."b c": id "b c": character ' '`,
 		wol + shelf + "machines.b = '52:54:00:12:34:56'":                         `x.toml:5: studio.lab.machines.b: want a table for each machine, as node-01 = { mac = "52:54:00:12:34:56" }, not a text`,
@@ -397,5 +402,27 @@ func TestEnvHoldsNoSecrets(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%s: %v, want %q", line, err, want)
 		}
+	}
+}
+
+// TestProbeCommand: a command goes with a port, and is checked as it is read.
+func TestProbeCommand(t *testing.T) {
+	t.Parallel()
+	for lines, want := range map[string]string{
+		"probe_command = ['ssh', '{host}']":                                      "probe_command: there is no port",
+		"probe = 'dcv'\nprobe_command = ['ssh', '{session}']":                    `probe_command: {session} in "{session}" stands for nothing: known is {host}`,
+		"probe = 'dcv'\nprobe_command = 'ssh'":                                   "probe_command: want an array of texts",
+		"probe = 'dcv'\nprobe_command = []":                                      "probe_command: it is empty",
+		"probe = 'dcv'\nprobe_command = ['ssh', '{host}']\nsecret_env = ['a b']": "secret_env: want names",
+		"probe = 'dcv'\nsecret_env = ['A']":                                      "secret_env: unknown key",
+	} {
+		_, err := settings.Parse("f", []byte("[studio.x]\ntransport = 'libvirt'\n"+lines+"\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", lines, err, want)
+		}
+	}
+	s, err := settings.Parse("f", []byte("[studio.x]\ntransport = 'wol'\nprobe = 'dcv'\nprobe_command = ['ssh', '{host}']\nsecret_env = ['A']\nmachines.a.mac = '52:54:00:12:34:56'"))
+	if err != nil || !reflect.DeepEqual(s.Studios[0].Probe.Command.Secrets, []string{"A"}) {
+		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -243,18 +243,26 @@ func (t *table) names() []string {
 	return names
 }
 
-// probe reads the two keys of a probe.
+// probe reads the keys of a probe.
 func (t *table) probe() probe.Probe {
-	text, timeout := t.text("probe"), t.duration("probe_timeout")
+	text, timeout, argv := t.text("probe"), t.duration("probe_timeout"), t.texts("probe_command")
 	p, err := probe.Parse(text)
 	switch {
 	case err != nil:
 		t.wrong("probe", "%s", cutPrefix(err, "probe "))
 		return probe.Probe{}
+	case p.Kind == probe.None && argv != nil:
+		t.wrong("probe_command", "there is no port: it is asked once the port of probe answers")
 	case p.Kind == probe.None && timeout > 0:
 		t.wrong("probe_timeout", "there is no probe: it goes with probe")
 	case p.Kind != probe.None:
 		p.Timeout = timeout
+		if argv != nil {
+			p.Command = &probe.Command{Args: argv, Secrets: secretEnv(t)}
+			if err := p.Valid(); err != nil {
+				t.wrong("probe_command", "%s", cutPrefix(err, "probe: "))
+			}
+		}
 		key, waits := "probe_timeout", timeout
 		if timeout == 0 {
 			key, waits = "probe", probe.DefaultTimeout

@@ -38,10 +38,11 @@ func readWoL(t *table, p probe.Probe) driver {
 		checkCommand(t, "stop", exec.Config{Start: d.stop, Status: d.stop})
 	}
 	d.more, d.secrets = idCharacters(t), secretEnv(t)
-	for _, key := range []string{"id_characters", "secret_env"} {
-		if t.has(key) && d.stop == nil {
-			t.wrong(key, "there is no command: it goes with stop")
-		}
+	if t.has("id_characters") && d.stop == nil {
+		t.wrong("id_characters", "there is no command: it goes with stop")
+	}
+	if t.has("secret_env") && d.stop == nil && p.Command == nil {
+		t.wrong("secret_env", "there is no command: it goes with stop or probe_command")
 	}
 	for id, m := range t.tables("machines", `a table for each machine, as node-01 = { mac = "52:54:00:12:34:56" }`) {
 		d.readMachine(m, id)

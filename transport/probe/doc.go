@@ -22,30 +22,44 @@
 // server. Prefer the one that speaks your port's protocol: a tunnel or a
 // load balancer may take a TCP connection for a machine that is off.
 //
+// A port that answers may still have nothing to show: a DCV server takes TLS
+// connections before it has a session. A [Command] is asked in addition, once the
+// port has answered:
+//
+//	p.Command = &probe.Command{Args: []string{"ssh", "-oBatchMode=yes", "--", "{host}",
+//		`dcv list-sessions -j | grep -q '"id"'`}}
+//
 // # Guarantees
 //
-//  1. Check returns nil only if the port answered in the way of its Kind, or if
-//     there is no probe (the zero value).
+//  1. Check returns nil only if the port answered in the way of its Kind and the
+//     Command, if there is one, exited with status 0, or if there is no probe (the
+//     zero value).
 //  2. Check ends when its context does, or after Timeout, whichever is first,
-//     and leaves no connection and no goroutine behind.
-//  3. Nothing secret is sent: no name of a user, no certificate, no byte at all
-//     but those of a TLS handshake.
-//  4. Settle calls a session READY only if its port answered. Where it did not,
-//     the session is START_IN_PROGRESS, its StatusCode is [Unanswered], and its
-//     StatusMessage names port, host and cause. Either way Session.Probe says what
+//     and leaves no connection, no goroutine and no process of the Command's group
+//     behind.
+//  3. Nothing secret is sent to a port: no name of a user, no certificate, no byte
+//     at all but those of a TLS handshake. What a Command prints is shown without
+//     the secrets of its environment.
+//  4. Settle calls a session READY only if Check returns nil. Else the session is
+//     START_IN_PROGRESS, its StatusCode is [Unanswered] or [CommandFailed], and its
+//     StatusMessage names port or program, host and cause. Either way Session.Probe says what
 //     was probed, whether it answered, why it did not, and when.
+//  5. No host makes a Command run anything else: one with characters other than
+//     letters, digits and . _ - : @ + =, or with a "-" at its beginning, is not ready.
 //
 // # Concurrency
 //
-// A [Probe] is a value without state: use it from anywhere.
+// A [Probe] may be used concurrently. Probes that share a Command run at most 64 of
+// its programs at once.
 //
 // # Errors
 //
-// A check that fails is an [*Error], which wraps its cause: errors.Is(err,
-// syscall.ECONNREFUSED) works, and errors.Is(err, context.Canceled) where the
-// caller gave up. [Offline] tells a fault of this computer's network from that of
-// a machine; [OnlyHost] tells whether an error concerns one host only; [Silent] tells a machine that says nothing at all, and may be off,
-// from one that runs and refuses.
+// A check that fails is an [*Error] or a [*CommandError], which wrap their cause:
+// errors.Is(err, syscall.ECONNREFUSED) works, and errors.Is(err, context.Canceled)
+// where the caller gave up. [Offline] tells a fault of this computer's network from
+// one of a machine; [OnlyHost] tells whether an error concerns one host only;
+// [Silent] tells a machine that says nothing at all, and may be off, from one that
+// runs and refuses.
 //
 // # Caveats
 //

@@ -62,6 +62,10 @@ func (t timeoutError) Unwrap() error { return context.DeadlineExceeded }
 // a machine on this network that does not answer, are no such fault.
 func Offline(err error) bool {
 	var dns *net.DNSError
+	var unready *CommandError
+	if errors.As(err, &unready) {
+		return false
+	}
 	if errors.As(err, &dns) {
 		return !dns.IsNotFound
 	}
@@ -107,6 +111,10 @@ func networked() bool {
 // it runs, and that only its port does not answer as it should.
 func Silent(err error) bool {
 	var dns *net.DNSError
+	var unready *CommandError
+	if errors.As(err, &unready) {
+		return false // its port has answered
+	}
 	return errors.As(err, &dns) || errors.Is(err, context.DeadlineExceeded) ||
 		isAny(err, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, wsaTimedOut, wsaHostDown, wsaHostUnreach) ||
 		Offline(err)

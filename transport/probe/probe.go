@@ -42,15 +42,19 @@ const DefaultTimeout = 3 * time.Second
 // does not answer from this computer.
 const Unanswered = "PORT_DOES_NOT_ANSWER"
 
-// Probe asks one port. The zero value is no probe: its Check is nil for every
-// host.
+// Probe asks one port, and in addition a program if there is one. The zero value is
+// no probe: its Check is nil for every host.
 type Probe struct {
 	Kind Kind
 	// Port is 1 to 65535.
 	Port int
-	// Timeout bounds one check, name look-up and connection included.
+	// Timeout bounds one check, name look-up, connection and Command included.
 	// Defaults to DefaultTimeout.
 	Timeout time.Duration
+	// Command must find the machine ready as well, once the port has answered: a
+	// DCV server takes TLS connections before it has a session to show. Defaults
+	// to nil: the port decides alone.
+	Command *Command
 }
 
 // Parse reads "none" or "" (no probe), a kind and its port ("tls:8443"), or the
@@ -77,10 +81,14 @@ func Parse(text string) (Probe, error) {
 	return Probe{}, fmt.Errorf(`probe %.64q: want "none", "dcv", "rdp", "ssh", or a kind and a port from 1 to 65535 as "tcp:3389", "tls:8443", "ssh:22"`, text)
 }
 
-// String is what [Parse] reads back: "tls:8443", or "none".
+// String is what [Parse] reads back: "tls:8443", or "none". A Command is named in
+// addition, by its program: "tls:8443 and ssh".
 func (p Probe) String() string {
-	if p.Kind == None {
+	switch {
+	case p.Kind == None:
 		return None.String()
+	case p.Command != nil && len(p.Command.Args) > 0:
+		return fmt.Sprintf("%v:%d and %s", p.Kind, p.Port, p.Command.Args[0])
 	}
 	return fmt.Sprintf("%v:%d", p.Kind, p.Port)
 }
@@ -89,6 +97,8 @@ func (p Probe) String() string {
 // zero value nor a probe that can be made.
 func (p Probe) Valid() error {
 	switch {
+	case p.Kind == None && p.Command != nil:
+		return errors.New("probe: a command without a kind: it is asked once a port answers, so want tcp, tls or ssh")
 	case p.Kind == None && p != Probe{}:
 		return fmt.Errorf("probe: port %d and time-out %v without a kind: want tcp, tls or ssh", p.Port, p.Timeout)
 	case p.Kind > SSH:
@@ -97,6 +107,8 @@ func (p Probe) Valid() error {
 		return fmt.Errorf("probe: port %d: want 1 to 65535", p.Port)
 	case p.Timeout < 0:
 		return fmt.Errorf("probe: time-out %v is negative", p.Timeout)
+	case p.Command != nil:
+		return p.Command.valid()
 	}
 	return nil
 }
@@ -120,8 +132,9 @@ func (p Probe) Endpoint(host string) transport.Endpoint {
 	return transport.Endpoint{Name: name, Host: host, Port: p.Port}
 }
 
-// Check returns nil if p's port of host answers, and an [*Error] if it does not.
-// host is a name or an address, without a port. Check ends with ctx, and takes
+// Check returns nil if p's port of host answers and p's Command, if there is one,
+// finds the machine ready. It returns an [*Error] if the port does not answer, and a
+// [*CommandError] if the Command does not find the machine ready. host is a name or an address, without a port. Check ends with ctx, and takes
 // no longer than Timeout. It may be called concurrently.
 func (p Probe) Check(ctx context.Context, host string) error {
 	if p == (Probe{}) {
@@ -140,7 +153,7 @@ func (p Probe) Check(ctx context.Context, host string) error {
 	var dns *net.DNSError
 	switch {
 	case err == nil:
-		return nil
+		return p.ask(ctx, limited, timeout, host)
 	case errors.As(err, &dns): // says more than that time is up
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		<-limited.Done() // net's own timer may be a moment ahead
@@ -154,6 +167,33 @@ func (p Probe) Check(ctx context.Context, host string) error {
 	return &Error{Probe: p, Host: host, Err: err}
 }
 
+// ask asks p's Command; limited ends with ctx, or after timeout.
+func (p Probe) ask(ctx, limited context.Context, timeout time.Duration, host string) error {
+	if p.Command == nil {
+		return nil
+	}
+	err := p.Command.ask(limited, host)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case limited.Err() != nil:
+		err = timeoutError(timeout)
+	}
+	return &CommandError{Probe: p, Host: host, Err: err}
+}
+
+// Status says what err of Check means for a session whose machine runs: its
+// StatusCode, [Unanswered] or [CommandFailed], and its StatusMessage.
+func Status(err error) (code, message string) {
+	var failed *CommandError
+	if code = Unanswered; errors.As(err, &failed) {
+		code = CommandFailed
+	}
+	return code, "running, but " + err.Error()
+}
+
 // Result returns err, which Check(ctx, host) has just returned, as data for
 // [transport.Session]. It is the zero value if p is no probe.
 func (p Probe) Result(host string, err error) transport.ProbeResult {
@@ -162,9 +202,12 @@ func (p Probe) Result(host string, err error) transport.ProbeResult {
 	}
 	r := transport.ProbeResult{Target: p.target(host), OK: err == nil, At: time.Now().UTC()}
 	var failed *Error
+	var unready *CommandError
 	switch {
 	case errors.As(err, &failed):
 		r.Message = cause(failed.Err)
+	case errors.As(err, &unready):
+		r.Target, r.Message = unready.target(), unready.Err.Error()
 	case err != nil:
 		r.Message = err.Error()
 	}
@@ -177,9 +220,9 @@ func (p Probe) target(host string) string {
 }
 
 // Settle decides the state of s, whose machine the provider shows as running:
-// READY if p's port of host answers, else START_IN_PROGRESS with a status
-// that says what does not answer, followed by the message that s had. It sets s.Probe, and adds p's endpoint where s
-// has none of its name. An empty host is a machine that has no address yet, and
+// READY if Check finds nothing wrong, else START_IN_PROGRESS with a status that says
+// what does not answer, followed by the message that s had. It sets s.Probe, and
+// adds p's endpoint where s has none of its name. An empty host is a machine that has no address yet, and
 // counts as one that does not answer. The error, an *transport.Error of kind
 // Unknown, says that ctx ended first.
 func (p Probe) Settle(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
@@ -200,11 +243,11 @@ func (p Probe) Settle(ctx context.Context, s transport.Session, host string) (tr
 	}
 	s.Probe = p.Result(host, err)
 	if err != nil {
-		message := "running, but " + err.Error()
+		code, message := Status(err)
 		if s.StatusMessage != "" {
 			message += "; the provider says: " + s.StatusMessage
 		}
-		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, Unanswered, message
+		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, code, message
 	}
 	return s, nil
 }

@@ -154,6 +154,12 @@ func waker(t *testing.T) transporttest.Subject {
 			if out, err := exec.Command("ip", "link", "set", "rousehere", state).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
+			// The kernel notices a second later that the cable carries again.
+			for deadline := time.Now().Add(20 * time.Second); !off && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+				if i, err := net.InterfaceByName("rousehere"); err == nil && i.Flags&net.FlagRunning != 0 {
+					return
+				}
+			}
 		},
 	}
 }

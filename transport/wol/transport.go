@@ -137,7 +137,8 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 		return transport.Session{}, &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: probe.OnlyHost(err), Err: err}
 	case !probe.Silent(err):
 		t.noteRunning(ref)
-		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, probe.Unanswered, "running, but "+err.Error()
+		s.State = fsm.StartInProgress
+		s.StatusCode, s.StatusMessage = probe.Status(err)
 		return s, nil
 	}
 	var again bool

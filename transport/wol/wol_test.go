@@ -439,3 +439,27 @@ func TestStopHidesSecrets(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestProbeCommand: a machine whose port answers runs, whatever its command says and
+// however long that takes: it is not STOPPED.
+func TestProbeCommand(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "127.0.0.1", "")
+	m.set(func() { m.on = true })
+	at := m.config("")
+	at.Probe.Timeout = 20 * time.Second
+	// The Go tool is there wherever a test runs.
+	for _, row := range []struct {
+		args  []string
+		state fsm.State
+	}{{[]string{"go", "version"}, fsm.Ready}, {[]string{"go", "no-such-command"}, fsm.StartInProgress}} {
+		at.Probe.Command = &probe.Command{Args: row.args}
+		got, err := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: at}.Find}).Get(t.Context(), ref)
+		if err != nil || got.State != row.state {
+			t.Errorf("%q: %+v, %v, want %s", row.args, got, err, row.state)
+		}
+		if row.state != fsm.Ready && (got.StatusCode != probe.CommandFailed || !strings.Contains(got.StatusMessage, "no-such-command")) {
+			t.Errorf("%q: %+v", row.args, got)
+		}
+	}
+}
