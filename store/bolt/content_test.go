@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -46,6 +47,11 @@ func contentOf(t testing.TB, s *Store) (content, error) {
 		by, err := s.ByToken(t.Context(), o.ClientToken)
 		keep(err)
 		c.byToken[o.ClientToken] = by.ID
+		if o.Later != nil {
+			by, err = s.ByToken(t.Context(), string(o.Later.ID))
+			keep(err)
+			c.byToken[string(o.Later.ID)] = by.ID
+		}
 		by, err = s.BySession(t.Context(), o.Ref)
 		keep(err)
 		c.sessions[o.Ref] = by.ID
@@ -158,6 +164,9 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 		if _, err := s.Apply(t.Context(), changes); err != nil {
 			t.Fatal(err)
 		}
+		for i := 0; i < len(rs); i += 6 { // one keeps its later wish, one ends and is followed by it
+			wishAgain(t, s, rs[i].Operation, store.ID(fmt.Sprintf("019a0000-%04x-7000-8000-000000000001", first+i)), i > 0)
+		}
 		if first >= n-35 {
 			look()
 		}
@@ -188,6 +197,30 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 	}
 	look()
 	return images, want
+}
+
+// wishAgain makes a later wish of an operation that was sent, and has it become an
+// operation.
+func wishAgain(t testing.TB, s *Store, o store.Operation, id store.ID, becomes bool) {
+	t.Helper()
+	again := testOp(o.Ref.SessionID)
+	again.ID, again.ClientToken, again.Ref, again.CreatedAt, again.RequestedBy = id, string(id), o.Ref, o.CreatedAt.Add(time.Second), "jo"
+	rs, err := s.Enqueue(t.Context(), []store.Operation{again})
+	if err != nil || rs[0].ID != id || !rs[0].Operation.Later.Stands() {
+		t.Fatalf("asked again: %+v, %v, want a later wish", rs, err)
+	}
+	if !becomes {
+		return
+	}
+	o = rs[0].Operation
+	w, at, from := o.Later, o.CreatedAt.Add(2*time.Minute), o.Phase
+	o.Phase, o.Reason, o.FinishedAt, o.Later = fsm.Failed, store.ReturnedToStopped, at, w.Over()
+	errs, err := s.Apply(t.Context(), []store.Change{{Operation: o, Next: w.Operation(&o, o.Lane, at), Events: []store.Event{
+		{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, Reason: o.Reason, At: at},
+	}}})
+	if err = errors.Join(append(errs, err)...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // pagesOf lists the pages of an image that are of a kind and in use, now and

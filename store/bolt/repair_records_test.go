@@ -25,6 +25,12 @@ func TestRepairRecords(t *testing.T) {
 			some = o
 		}
 	}
+	var wish []byte // the row of one that stands
+	for _, e := range want.events {
+		if o := want.ops[e.Operation]; o.Later.Stands() {
+			wish = []byte(o.Later.ID)
+		}
+	}
 	key, _ := parseID(some.ID)
 	over, end := want.lastEnded()
 	overKey, _ := parseID(over.ID)
@@ -37,6 +43,8 @@ func TestRepairRecords(t *testing.T) {
 	}{
 		{"a row of a token", func(b *writer) error { return rotRow(b.tokens, []byte(some.ClientToken)) }, nil, false},
 		{"a missing token", func(b *writer) error { return b.tokens.Delete([]byte(some.ClientToken)) }, nil, false},
+		{"a row of a later wish", func(b *writer) error { return rotRow(b.tokens, wish) }, nil, false},
+		{"a missing row of a later wish", func(b *writer) error { return b.tokens.Delete(wish) }, nil, false},
 		{"an operation", func(b *writer) error { return rotRow(b.ops, key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}}, false},
 		{"a missing operation", func(b *writer) error { return b.ops.Delete(key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}, {}}, false},
 		{"an event", func(b *writer) error { return rotRow(b.events, seqKey(last-7)) }, []Loss{{First: last - 7, Last: last - 7}}, false},

@@ -170,10 +170,18 @@ func (a *author) start(n int) {
 // join asks again for what is active, and for longer.
 func (a *author) join() {
 	o := a.ops[a.active[a.IntN(len(a.active))]]
+	was := o
 	o.ExpiresAt = o.ExpiresAt.Add(time.Hour)
 	again := o
 	a.ids++
 	again.ID = store.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", a.ids))
+	if a.ids%2 == 0 { // by a new request, which an operation that was sent keeps as a later wish
+		again.ClientToken, again.CreatedAt = string(again.ID), a.now
+		got, _ := store.Decide(again, nil, &was)
+		a.ops[o.ID] = got.Operation
+		a.enqueue("join anew", []store.Operation{again}, false)
+		return
+	}
 	o.Version++
 	a.ops[o.ID] = o
 	a.enqueue("join", []store.Operation{again}, false)
@@ -197,6 +205,14 @@ func (a *author) move(n int) {
 		c := store.Change{Operation: o}
 		if o.Phase != from {
 			c.Events = []store.Event{{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: a.now}}
+			a.events++
+		}
+		if w := o.Later; o.Phase.Ended() && w.Stands() {
+			o.Later = w.Over()
+			c.Operation, c.Next = o, w.Operation(&o, o.Lane, a.now)
+			next := *c.Next
+			next.Version = 1
+			a.ops[next.ID], a.active = next, append(a.active, next.ID)
 			a.events++
 		}
 		changes = append(changes, c)
