@@ -37,7 +37,7 @@
 //  8. An answer is of the session that was asked for and has a State. Its times
 //     are in UTC, so a time read from elsewhere is given as at.UTC(); its maps
 //     and slices are shared with nobody.
-//  8. The provider's reason for a state is in Session.StatusCode and
+//  9. The provider's reason for a state is in Session.StatusCode and
 //     Session.StatusMessage. The result of a probe that the driver makes is in
 //     Session.Probe, whether the machine answered or not.
 //

@@ -189,17 +189,18 @@
 //
 // # Caveats
 //
-// With the default, transport.Never, a start that ends with exit status 1 is
-// not sent again: it fails as ambiguous, unless the machine comes up. A script that
-// knows that nothing was done says so with 75.
+// With the default, transport.Never, the engine does not send a start again that
+// ended with exit status 1: the start fails as ambiguous, unless the machine comes
+// up. With ByState and Authoritative it sends again once Status says that the
+// machine is off. A script that knows that nothing was done says so with 75.
 //
 // The engine gives a call 15 seconds, unless its Config says otherwise; a tool
 // that waits for the machine must be told not to, or given more.
 //
-// A secret belongs into the environment, or a file that the tool reads. Arguments
-// can be read by everybody on the machine, and a secret that a program prints in
-// another form than the variable's value is not recognized, unless it is a text of
-// its JSON.
+// A secret belongs into the environment, or a file that the tool reads. Everybody
+// on the machine can read arguments. A secret that a program prints in another form
+// than the variable's value, such as base64, is not recognized, except as a text of
+// its JSON. Nor is a secret of a file.
 //
 // Without process groups, on Windows, only the program itself is killed with
 // its context. Name programs there, not .bat files: those are run by a shell,
