@@ -32,9 +32,10 @@
 //     so, in sequence and concurrently, and after a lost answer. BatchStart does
 //     for each member what Start does, in whatever company.
 //   - Refusals: refs and tokens that are not valid are Invalid and not sent, as by
-//     in.Check() and ref.Check(); a session that does not exist is NotFound;
-//     errors are *transport.Error, by transport.Classify where the provider gave
-//     no verdict, of a known kind, and hold no credential.
+//     in.Check() and ref.Check(); a transport.StartChecker refuses what Start
+//     refuses, and no more; a session that does not exist is NotFound; errors are
+//     *transport.Error, by transport.Classify where the provider gave no verdict, of
+//     a known kind, and hold no credential.
 //   - Reads: Get changes nothing; BatchGet answers in order and length, with
 //     duplicates and with sessions that do not exist; List shows each session
 //     once; what is returned shares nothing with later answers.

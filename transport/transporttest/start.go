@@ -2,6 +2,8 @@ package transporttest
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -170,6 +172,35 @@ func (s *suite) invalidTokens() {
 	s.wantUnsent("Start with a bad token", "in.Check()", starts)
 	s.wantStarts(ref, 0)
 	s.start(ref, strings.Repeat("x", transport.MaxToken)) // as long as it may be
+}
+
+// startChecker: CheckStart refuses what Start refuses unsent, and nothing else. A
+// start that it lets pass is queued, and one that it refuses never is.
+func (s *suite) startChecker() {
+	c, ok := s.Transport.(transport.StartChecker)
+	s.need(ok, "the transport is no transport.StartChecker: it takes what in.Check() allows")
+	good := s.Stopped()
+	for _, bad := range append(slices.Collect(maps.Values(badIDs())), "-option", "a;b", "a$b", "a|b", "a*b", "a'b", "a#b", good.SessionID) {
+		for _, in := range []transport.StartInput{
+			{Ref: transport.Ref{StudioID: bad, SessionID: good.SessionID}, ClientToken: s.token()},
+			{Ref: transport.Ref{StudioID: good.StudioID, SessionID: bad}, ClientToken: s.token()},
+			{Ref: good, ClientToken: bad},
+		} {
+			early := c.CheckStart(in)
+			_, late := s.Transport.Start(s.Context(), in)
+			e := s.checked(late)
+			refused := e != nil && e.Kind == transport.Invalid && e.NotSent
+			if (early != nil) != refused {
+				s.Fatalf("CheckStart of %q: %v, and Start: %v; want both or neither to refuse it", in, early, late)
+			}
+			if early == nil {
+				continue
+			}
+			if e := s.checked(early); e.Kind != transport.Invalid || !e.NotSent {
+				s.Errorf("CheckStart of %q: %v (NotSent %v), want Invalid and NotSent", in, early, e.NotSent)
+			}
+		}
+	}
 }
 
 func (s *suite) missing() {

@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"StartTokenOfAnother", (*suite).startTokenOfAnother},
 		{"InvalidRefs", (*suite).invalidRefs},
 		{"InvalidTokens", (*suite).invalidTokens},
+		{"StartChecker", (*suite).startChecker},
 		{"Missing", (*suite).missing},
 		{"GetChangesNothing", (*suite).getChangesNothing},
 		{"AnswersAreCopies", (*suite).answersAreCopies},

@@ -33,7 +33,10 @@ type wrap struct {
 	many  func(context.Context, []transport.StartInput) ([]transport.Result, error)
 	list  func(context.Context, transport.ListInput) (transport.ListOutput, error)
 	tr    func(transport.Ref) transport.Traits
+	check func(transport.StartInput) error
 }
+
+func (w wrap) CheckStart(in transport.StartInput) error { return w.check(in) }
 
 func (w wrap) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	return w.start(ctx, in)
@@ -116,6 +119,12 @@ func faults() map[string]broken {
 				}
 				return got, err
 			}
+		}},
+		"checks more than it refuses": {"StartChecker", func(_ *studio.Studio, w *wrap) {
+			w.check = func(in transport.StartInput) error { return in.CheckWords("") }
+		}},
+		"checks less than it refuses": {"StartChecker", func(_ *studio.Studio, w *wrap) {
+			w.check = func(in transport.StartInput) error { return in.Ref.Check() }
 		}},
 		"takes any token": {"InvalidTokens", func(s *studio.Studio, w *wrap) {
 			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
@@ -378,7 +387,7 @@ func TestBroken(t *testing.T) {
 			}
 			return got, err
 		}
-		w := &wrap{Studio: s, start: s.Start, get: get, many: oneByOne(s), list: s.List}
+		w := &wrap{Studio: s, start: s.Start, get: get, many: oneByOne(s), list: s.List, check: transport.StartInput.Check}
 		w.batch = func(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 			got, err := s.BatchGet(ctx, refs)
 			for i := range got {
