@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"unicode"
 
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -77,7 +78,7 @@ func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error
 	var api smithy.APIError
 	code := ""
 	if errors.As(err, &api) {
-		code = Clean(api.ErrorCode(), 128)
+		code = printable.Clean(api.ErrorCode(), 128)
 	}
 	switch why, away := unreached(ctx, err); {
 	case errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, context.Canceled) && ctx.Err() == nil:
@@ -99,7 +100,7 @@ func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error
 	text := "there are no credentials"
 	var op *smithy.OperationError
 	if code != "" && errors.As(err, &op) {
-		text += fmt.Sprintf(": %s of %s refuses them", Clean(op.OperationName, 64), Clean(op.ServiceID, 64))
+		text += fmt.Sprintf(": %s of %s refuses them", printable.Clean(op.OperationName, 64), printable.Clean(op.ServiceID, 64))
 	}
 	return unsigned(text, code)
 }
@@ -144,9 +145,9 @@ func unreached(ctx context.Context, err error) (why string, ok bool) {
 	)
 	switch {
 	case errors.As(err, &op):
-		return ": " + Clean(op.Error(), 512), true
+		return ": " + printable.Clean(op.Error(), 512), true
 	case errors.As(err, &dns):
-		return ": " + Clean(dns.Error(), 512), true
+		return ": " + printable.Clean(dns.Error(), 512), true
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return ": no answer in time", true
 	case errors.As(transport.Classify(err), &classified) && classified.Kind == transport.Unreachable, errors.As(err, &alert), errors.As(err, &send):

@@ -5,20 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 )
-
-// Clean makes a provider's text fit for logs and terminals: what cannot be
-// printed becomes a space, and at most limit bytes remain.
-func Clean(s string, limit int) string {
-	s = strings.ToValidUTF8(s[:min(len(s), limit)], " ") // a rune cut in two becomes a space, too
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s))
-}
 
 // ServerDate is the provider's clock, in UTC; zero: not known. An answer with an
 // Age came from a cache, and its Date is the past.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/internal/paging"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -178,7 +179,7 @@ func (t *Transport) only(name string, all []types.Instance, date time.Time) (typ
 	slices.Sort(ids)
 	return types.Instance{}, &transport.Error{
 		Kind: transport.Invalid, NotSent: true, Code: "AmbiguousTag", Date: date,
-		Message: fmt.Sprintf("%d instances have the tag %s=%s: %s", len(ids), t.cfg.Tag, name, awswire.Clean(strings.Join(ids, ", "), 256)),
+		Message: fmt.Sprintf("%d instances have the tag %s=%s: %s", len(ids), t.cfg.Tag, name, printable.Clean(strings.Join(ids, ", "), 256)),
 		Context: map[string]string{"instances": strings.Join(ids, ",")},
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -291,12 +291,12 @@ func (a *attempt) failed() error {
 	var why *transport.Error
 	switch {
 	case errors.As(a.note, &why):
-		out.Message += "; its type was not changed: " + awswire.Clean(why.Error(), 512)
+		out.Message += "; its type was not changed: " + printable.Clean(why.Error(), 512)
 		if text := why.Context[EncodedMessage]; text != "" {
 			out.Context = map[string]string{EncodedMessage: text}
 		}
 	case a.note != nil:
-		out.Message += "; its type was not changed: " + awswire.Clean(a.note.Error(), 512)
+		out.Message += "; its type was not changed: " + printable.Clean(a.note.Error(), 512)
 	}
 	return &out
 }

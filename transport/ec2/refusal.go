@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -97,16 +98,16 @@ const (
 // refusal is EC2's own error.
 func (c *call) refusal(api smithy.APIError, err error) *transport.Error {
 	out := &transport.Error{
-		Kind: kindOf(api.ErrorCode(), c.status), Code: awswire.Clean(api.ErrorCode(), 128), HTTPStatusCode: c.status,
+		Kind: kindOf(api.ErrorCode(), c.status), Code: printable.Clean(api.ErrorCode(), 128), HTTPStatusCode: c.status,
 		RetryAfter: awswire.RetryAfter(c.header), Date: awswire.ServerDate(c.header), Err: err,
 	}
 	var resp *awshttp.ResponseError
 	if errors.As(err, &resp) {
-		out.RequestID = awswire.Clean(resp.ServiceRequestID(), 128)
+		out.RequestID = printable.Clean(resp.ServiceRequestID(), 128)
 	}
 	message, encoded, found := strings.Cut(api.ErrorMessage(), encodedMark)
-	if out.Message = awswire.Clean(message, 512); found {
-		out.Context = map[string]string{EncodedMessage: awswire.Clean(encoded, maxEncoded)}
+	if out.Message = printable.Clean(message, 512); found {
+		out.Context = map[string]string{EncodedMessage: printable.Clean(encoded, maxEncoded)}
 	}
 	if out.Kind == transport.Credentials {
 		// Its message may quote the request, and what signed it.

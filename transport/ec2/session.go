@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
-	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/probe"
 
@@ -34,7 +34,7 @@ func stateOf(s *types.InstanceState) fsm.State {
 	if state, ok := states[s.Name]; ok {
 		return state
 	}
-	return fsm.State(awswire.Clean(strings.ToUpper(string(s.Name)), 64))
+	return fsm.State(printable.Clean(strings.ToUpper(string(s.Name)), 64))
 }
 
 func runs(in types.Instance) bool {
@@ -82,12 +82,12 @@ func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time
 // status is why an instance is in its state, as "Server.InsufficientInstanceCapacity"
 // of one that stopped again while it was pending.
 func status(r *types.StateReason, transition string) (code, message string) {
-	message = awswire.Clean(transition, 512)
+	message = printable.Clean(transition, 512)
 	if r == nil {
 		return "", message
 	}
-	code = awswire.Clean(aws.ToString(r.Code), 128)
-	detail := awswire.Clean(aws.ToString(r.Message), 512)
+	code = printable.Clean(aws.ToString(r.Code), 128)
+	detail := printable.Clean(aws.ToString(r.Message), 512)
 	switch {
 	case message == "" || strings.Contains(detail, message):
 		return code, detail

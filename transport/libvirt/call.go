@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/digitalocean/go-libvirt"
@@ -80,8 +81,11 @@ func interrupted(ref transport.Ref, err error) error {
 }
 
 func refusal(ref transport.Ref, e libvirt.Error) error {
-	return &transport.Error{Kind: kindOf(e), Code: code(e), Message: fmt.Sprintf("%s: %s", ref, e.Message), Err: e}
+	return &transport.Error{Kind: kindOf(e), Code: code(e), Message: fmt.Sprintf("%s: %s", ref, message(e)), Err: e}
 }
+
+// message is libvirt's own text, which may hold what a guest's system says.
+func message(e libvirt.Error) string { return printable.Clean(e.Message, 512) }
 
 func code(e libvirt.Error) string { return fmt.Sprintf("VIR_ERR_%d", e.Code) }
 

@@ -3,6 +3,7 @@ package libvirt
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 )
@@ -13,7 +14,10 @@ const (
 	maxPacket = 32 << 20
 )
 
-var errForeign = errors.New("what answers does not speak libvirt's protocol")
+var (
+	errForeign = errors.New("what answers does not speak libvirt's protocol")
+	errTooLong = fmt.Errorf("%w: a packet has more than %d bytes", errForeign, maxPacket)
+)
 
 // framed watches the packets between the client library and a daemon. The
 // library allocates whatever length it is told of, and locks itself up for ever
@@ -87,8 +91,11 @@ func (f *frames) watch(p []byte) error {
 			continue
 		}
 		length := binary.BigEndian.Uint32(f.head[:])
-		if length < minPacket || length > maxPacket {
+		switch {
+		case length < minPacket:
 			return errForeign
+		case length > maxPacket:
+			return errTooLong
 		}
 		f.begun++
 		f.have, f.left = 0, int(length)-len(f.head)

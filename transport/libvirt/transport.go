@@ -94,9 +94,9 @@ func refusedStart(ref transport.Ref, e libvirt.Error) (transport.Session, error)
 	case kindOf(e) != transport.Internal:
 		return transport.Session{}, refusal(ref, e)
 	case libvirt.ErrorNumber(e.Code) == libvirt.ErrNoMemory, strings.Contains(e.Message, "Cannot allocate memory"):
-		return transport.Session{}, &transport.Error{Kind: transport.Capacity, Code: code(e), Message: e.Message, Err: e}
+		return transport.Session{}, &transport.Error{Kind: transport.Capacity, Code: code(e), Message: message(e), Err: e}
 	}
-	return transport.Session{Ref: ref, State: fsm.StartFailed, StatusCode: code(e), StatusMessage: e.Message}, nil
+	return transport.Session{Ref: ref, State: fsm.StartFailed, StatusCode: code(e), StatusMessage: message(e)}, nil
 }
 
 // Get reads the domain's state, and asks the probe where it runs.

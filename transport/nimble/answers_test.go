@@ -461,3 +461,15 @@ func TestDateOfACacheIsNotBelieved(t *testing.T) {
 		t.Errorf("date %v, %v; want none", got.Date, err)
 	}
 }
+
+// A session's status reaches the host bounded, and without what a terminal would
+// act on.
+func TestStatusIsPrintable(t *testing.T) {
+	t.Parallel()
+	message := `\u001b[2J\u0000 melting ` + strings.Repeat("x", 10_000)
+	client := answering(t, say(200, `{"session":{"sessionId":"ws","state":"START_FAILED","statusCode":"C\u0007","statusMessage":"`+message+`"}}`))
+	got, err := client.Get(t.Context(), transport.Ref{StudioID: lab, SessionID: "ws"})
+	if err != nil || got.StatusCode != "C" || len(got.StatusMessage) > 512 || !strings.HasPrefix(got.StatusMessage, "[2J  melting x") {
+		t.Errorf("%q %.40q of %d bytes, %v", got.StatusCode, got.StatusMessage, len(got.StatusMessage), err)
+	}
+}

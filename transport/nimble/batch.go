@@ -22,9 +22,8 @@ const maxQuery = 6 << 10
 // its sessions is looked at by itself, once: one bad member does not hide the
 // others. The error is the call's if nothing was learnt of any.
 func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
-	if len(refs) > maxBatch {
-		return nil, &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
-			Message: fmt.Sprintf("a batch of %d sessions: at most %d are allowed", len(refs), maxBatch)}
+	if err := atMost(len(refs)); err != nil {
+		return nil, err
 	}
 	out := make([]transport.Result, len(refs))
 	lists, singles := split(refs, out)
@@ -39,6 +38,15 @@ func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 		return nil, err
 	}
 	return out, nil
+}
+
+// atMost refuses more sessions than one look takes.
+func atMost(sessions int) error {
+	if sessions <= maxBatch {
+		return nil
+	}
+	return &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
+		Message: fmt.Sprintf("%d sessions at once: at most %d are allowed", sessions, maxBatch)}
 }
 
 // split sorts the refs by how they are looked at: in lists, by studio and as

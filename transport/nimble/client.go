@@ -152,8 +152,12 @@ func (c *Client) Delete(ctx context.Context, in transport.DeleteInput) (transpor
 }
 
 // List returns one page of a studio's sessions. SessionIDs go as one text with
-// commas between them, so an id with a comma cannot be asked for.
+// commas between them, so an id with a comma cannot be asked for; more than 100 are
+// Invalid.
 func (c *Client) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
+	if err := atMost(len(in.SessionIDs)); err != nil {
+		return transport.ListOutput{}, err
+	}
 	return result[transport.ListOutput](c.invoke(ctx, "ListStreamingSessions", in))
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -112,6 +113,10 @@ func TestRefusedBeforeSending(t *testing.T) {
 		},
 		"list, comma": func() error {
 			_, err := client.List(t.Context(), transport.ListInput{StudioID: lab, SessionIDs: []string{"a,b"}})
+			return err
+		},
+		"list, too many": func() error {
+			_, err := client.List(t.Context(), transport.ListInput{StudioID: lab, SessionIDs: slices.Repeat([]string{"a"}, 101)})
 			return err
 		},
 		"batch, too large": func() error { _, err := client.BatchGet(t.Context(), make([]transport.Ref, 101)); return err },

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/smithy-go/middleware"
@@ -80,7 +81,7 @@ func foreign(resp *http.Response, body []byte, readErr error) *transport.Error {
 	if to := resp.Header.Get("Location"); to != "" {
 		what += ", to " + to
 	}
-	e.Message = awswire.Clean(fmt.Sprintf("not an answer of the service: %s, %s", http.StatusText(resp.StatusCode), what), 512)
+	e.Message = printable.Clean(fmt.Sprintf("not an answer of the service: %s, %s", http.StatusText(resp.StatusCode), what), 512)
 	if readErr != nil && !looksForeign(body) {
 		e.Kind, e.Err = transport.Unknown, readErr
 	}
@@ -155,7 +156,7 @@ func undecodable(resp *http.Response, body []byte, err error) *transport.Error {
 // had its effect.
 func unreadable(resp *http.Response, err error) *transport.Error {
 	e := answered(resp)
-	e.Message = awswire.Clean("the answer cannot be read: "+err.Error(), 512)
+	e.Message = printable.Clean("the answer cannot be read: "+err.Error(), 512)
 	e.Err = err
 	return e
 }
@@ -163,7 +164,7 @@ func unreadable(resp *http.Response, err error) *transport.Error {
 func answered(resp *http.Response) *transport.Error {
 	return &transport.Error{
 		HTTPStatusCode: resp.StatusCode,
-		RequestID:      awswire.Clean(resp.Header.Get(headerRequestID), 128),
+		RequestID:      printable.Clean(resp.Header.Get(headerRequestID), 128),
 		Date:           awswire.ServerDate(resp.Header),
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -121,8 +121,8 @@ func readError(h http.Header, body []byte) (code string, e errorBody, ok bool) {
 		}
 		return ""
 	}
-	e.Code = awswire.Clean(text("code", "Code"), 128)
-	e.Message = awswire.Clean(text("message", "Message"), 512)
+	e.Code = printable.Clean(text("code", "Code"), 128)
+	e.Message = printable.Clean(text("message", "Message"), 512)
 	e.Context = readContext(members["context"])
 
 	if code = shortCode(h.Get(headerErrorType)); code != "" {
@@ -147,7 +147,7 @@ func readContext(raw json.RawMessage) map[string]string {
 		if len(out) == 16 {
 			break
 		}
-		out[awswire.Clean(k, 128)] = awswire.Clean(v, 512)
+		out[printable.Clean(k, 128)] = printable.Clean(v, 512)
 	}
 	return out
 }
@@ -158,7 +158,7 @@ func shortCode(s string) string {
 	if i := strings.LastIndexByte(s, '#'); i >= 0 {
 		s = s[i+1:]
 	}
-	return awswire.Clean(strings.TrimSpace(s), 128)
+	return printable.Clean(strings.TrimSpace(s), 128)
 }
 
 // apiError is what the SDK's own tools look for in an error's chain.

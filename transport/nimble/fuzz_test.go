@@ -17,7 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -228,9 +228,9 @@ func FuzzClean(f *testing.F) {
 	f.Add(strings.Repeat("€", 200), 512)
 	f.Fuzz(func(t *testing.T, s string, limit int) {
 		limit = min(max(limit, 0), 1024)
-		got := awswire.Clean(s, limit)
+		got := printable.Clean(s, limit)
 		if len(got) > limit || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Errorf("awswire.Clean(%q, %d) is %q", s, limit, got)
+			t.Errorf("printable.Clean(%q, %d) is %q", s, limit, got)
 		}
 	})
 }

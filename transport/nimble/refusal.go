@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -87,7 +87,7 @@ func refusalOf(err error) *refusal {
 // write sends the refusal in the wire's form.
 func (r *refusal) write(w http.ResponseWriter) {
 	h := w.Header()
-	h.Set(headerErrorType, awswire.Clean(r.code, 128))
+	h.Set(headerErrorType, printable.Clean(r.code, 128))
 	if r.retryAfter > 0 {
 		seconds := int64(math.Ceil(r.retryAfter.Seconds()))
 		h.Set("Retry-After", strconv.FormatInt(seconds, 10))
@@ -95,12 +95,12 @@ func (r *refusal) write(w http.ResponseWriter) {
 	if r.allow != "" {
 		h.Set("Allow", r.allow)
 	}
-	body := errorBody{Message: awswire.Clean(r.message, 512), Code: awswire.Clean(r.detail, 128), Context: map[string]string{}}
+	body := errorBody{Message: printable.Clean(r.message, 512), Code: printable.Clean(r.detail, 128), Context: map[string]string{}}
 	if body.Code == "" {
 		body.Code = r.code
 	}
 	for k, v := range r.context {
-		body.Context[awswire.Clean(k, 128)] = awswire.Clean(v, 512)
+		body.Context[printable.Clean(k, 128)] = printable.Clean(v, 512)
 	}
 	writeJSON(w, r.status, body)
 }

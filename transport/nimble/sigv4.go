@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -230,7 +230,7 @@ func (s signature) canonicalHeaders(r *http.Request) (string, error) {
 		case name == "content-length" && len(values) == 0:
 			values = []string{strconv.FormatInt(r.ContentLength, 10)}
 		case len(values) == 0:
-			return "", incomplete("the signed header " + awswire.Clean(name, 64) + " is not there")
+			return "", incomplete("the signed header " + printable.Clean(name, 64) + " is not there")
 		}
 		trimmed := make([]string, len(values))
 		for i, v := range values {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	smithytime "github.com/aws/smithy-go/time"
@@ -79,8 +80,8 @@ func fromWire(s session, studio string, date time.Time) transport.Session {
 	return transport.Session{
 		Ref:              transport.Ref{StudioID: studio, SessionID: s.SessionID},
 		State:            s.State,
-		StatusCode:       s.StatusCode,
-		StatusMessage:    s.StatusMessage,
+		StatusCode:       printable.Clean(s.StatusCode, 128),
+		StatusMessage:    printable.Clean(s.StatusMessage, 512),
 		ARN:              s.ARN,
 		CreatedBy:        s.CreatedBy,
 		OwnedBy:          s.OwnedBy,
