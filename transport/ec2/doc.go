@@ -56,7 +56,9 @@
 // START_IN_PROGRESS, and says what is missing: its StatusCode is
 // [StatusChecking] or probe.Unanswered, and its StatusMessage is, for example,
 // "running, but port 8443 (tls) of 10.0.0.3 does not answer from this computer:
-// connection refused". One that does not run never says so.
+// connection refused". One that does not run never says so. The message has EC2's
+// details of a failed check, the events that it has scheduled, and its reason for
+// the state, if there is one. Session.Probe has the result of the probe as data.
 //
 // The other states: pending is START_IN_PROGRESS, stopping is STOP_IN_PROGRESS,
 // stopped is STOPPED, shutting-down is DELETE_IN_PROGRESS, terminated is DELETED.

@@ -3,7 +3,6 @@ package ec2
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
 // Get looks at a session: its instance, and, while that runs, what else the
@@ -30,8 +28,8 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 // by instance id, by one for each 200 that are named by tag. If an id is not
 // known it takes one more call for each 200.
 func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
-	if len(refs) == 0 {
-		return nil, nil
+	if err := atMost(len(refs)); len(refs) == 0 || err != nil {
+		return nil, err
 	}
 	all, date, err := t.find(ctx, refs)
 	if err != nil {
@@ -42,7 +40,7 @@ func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]trans
 
 // List returns a page of up to 1,000 instances that have the Config's tags. The
 // owner and the creator of a session are not known here: a filter by them
-// finds nothing. With SessionIDs all of those that there are make one page. If
+// finds nothing. With SessionIDs, up to 1,000, all of those that there are make one page. If
 // of one that runs nobody can say whether it is READY, that is the call's error.
 func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
 	if err := transport.CheckID("studio id", in.StudioID); err != nil {
@@ -56,6 +54,8 @@ func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport
 	switch {
 	case in.CreatedBy != "" || in.OwnedBy != "":
 		return out, nil
+	case atMost(len(in.SessionIDs)) != nil:
+		return out, atMost(len(in.SessionIDs))
 	case len(in.SessionIDs) > 0:
 		for _, id := range in.SessionIDs {
 			refs = append(refs, transport.Ref{StudioID: in.StudioID, SessionID: id})
@@ -78,6 +78,14 @@ func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport
 		}
 	}
 	return out, nil
+}
+
+// atMost refuses more sessions than one look takes.
+func atMost(sessions int) error {
+	if sessions <= maxDescribe {
+		return nil
+	}
+	return invalid(fmt.Sprintf("%d sessions at once: at most %d are allowed", sessions, maxDescribe))
 }
 
 func (t *Transport) page(ctx context.Context, token string) ([]found, string, time.Time, error) {
@@ -149,46 +157,6 @@ func (t *Transport) results(ctx context.Context, refs []transport.Ref, all []fou
 		t.probeAll(ctx, up, out)
 	}
 	return out
-}
-
-// StatusChecking is the StatusCode of a session whose instance runs, but has not
-// passed its status checks.
-const StatusChecking = "STATUS_CHECKS_NOT_OK"
-
-// statusChecks takes those back that have not passed both checks.
-func (t *Transport) statusChecks(ctx context.Context, up []running, out []transport.Result) {
-	for part := range slices.Chunk(up, maxStatus) {
-		ids := make([]string, len(part))
-		for i, r := range part {
-			ids[i] = r.id
-		}
-		slices.Sort(ids)
-		got, _, err := invoke(ctx, t, "DescribeInstanceStatus", t.client.DescribeInstanceStatus,
-			&ec2.DescribeInstanceStatusInput{InstanceIds: slices.Compact(ids)})
-		checks := map[string]types.InstanceStatus{}
-		if err == nil {
-			for _, s := range got.InstanceStatuses {
-				checks[aws.ToString(s.InstanceId)] = s
-			}
-		}
-		for _, r := range part {
-			s := &out[r.at].Session
-			switch system, instance := summary(checks[r.id].SystemStatus), summary(checks[r.id].InstanceStatus); {
-			case err != nil:
-				out[r.at] = transport.Result{Err: err}
-			case system != types.SummaryStatusOk || instance != types.SummaryStatusOk:
-				s.State, s.StatusCode = fsm.StartInProgress, StatusChecking
-				s.StatusMessage = fmt.Sprintf("running, but not all status checks are ok: system %s, instance %s", system, instance)
-			}
-		}
-	}
-}
-
-func summary(s *types.InstanceStatusSummary) types.SummaryStatus {
-	if s == nil || s.Status == "" {
-		return "unknown"
-	}
-	return s.Status
 }
 
 // maxProbes is how many ports are probed at once: a thousand that do not answer

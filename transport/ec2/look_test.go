@@ -193,6 +193,48 @@ func TestStatusChecks(t *testing.T) {
 	}
 }
 
+// TestStatusCheckDetails: what EC2 says of an instance whose checks fail is in the
+// session, and all pages of the answer are read.
+func TestStatusCheckDetails(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, func(form url.Values) (int, string) {
+		if form.Get("Action") == "DescribeInstances" {
+			return described(item(one, "running", `<stateReason><code>Server.Maintenance</code><message>moved to another host</message></stateReason>`))
+		}
+		if form.Get("NextToken") == "" {
+			return http.StatusOK, "<DescribeInstanceStatusResponse><instanceStatusSet/><nextToken>2</nextToken></DescribeInstanceStatusResponse>"
+		}
+		return http.StatusOK, `<DescribeInstanceStatusResponse><instanceStatusSet><item><instanceId>` + one + `</instanceId>
+<systemStatus><status>ok</status></systemStatus><instanceStatus><status>impaired</status><details><item><name>reachability</name><status>failed</status><impairedSince>2026-11-23T09:55:00.000Z</impairedSince></item></details></instanceStatus>
+<eventsSet><item><code>instance-retirement</code><description>degraded hardware</description><notBefore>2026-12-01T00:00:00.000Z</notBefore></item></eventsSet></item></instanceStatusSet></DescribeInstanceStatusResponse>`
+	})
+	got, err := s.open(ec2.Config{StatusChecks: true}).Get(t.Context(), ref(one))
+	const want = "running, but not all status checks are ok: system ok, instance impaired (reachability failed since 2026-11-23T09:55:00Z); " +
+		"scheduled instance-retirement: degraded hardware, not before 2026-12-01T00:00:00Z; EC2 says: moved to another host"
+	if err != nil || got.State != fsm.StartInProgress || got.StatusCode != ec2.StatusChecking || got.StatusMessage != want {
+		t.Errorf("%+v, %v; want\n%s", got, err, want)
+	}
+}
+
+// TestTooManyAtOnce: a look of more sessions than one takes is refused unsent.
+func TestTooManyAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, always(500, ""))
+	tr, refs, ids := s.open(ec2.Config{Tag: "Name"}), make([]transport.Ref, 1001), make([]string, 1001)
+	for i := range refs {
+		refs[i] = ref(fmt.Sprint("ws-", i))
+		ids[i] = refs[i].SessionID
+	}
+	_, batch := tr.BatchGet(t.Context(), refs)
+	_, list := tr.List(t.Context(), transport.ListInput{StudioID: studio, SessionIDs: ids})
+	for name, err := range map[string]error{"BatchGet": batch, "List": list} {
+		var e *transport.Error
+		if !errors.As(err, &e) || e.Kind != transport.Invalid || !e.NotSent || !strings.Contains(e.Message, "at most 1000") || len(s.requests()) != 0 {
+			t.Errorf("%s: %+v", name, err)
+		}
+	}
+}
+
 // TestStatusChecksFail: without an answer nobody knows whether it is READY.
 func TestStatusChecksFail(t *testing.T) {
 	t.Parallel()
