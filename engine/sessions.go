@@ -21,7 +21,8 @@ type Known struct {
 
 // Sessions yields a studio's sessions as the provider lists them, or, where it
 // cannot list or cannot be reached, those that operations know, as they were
-// last seen. Another error of the provider is yielded, and ends it.
+// last seen. Another error of the provider is yielded, and ends it. A list from a
+// provider that was unreachable unblocks its lane.
 func (e *Engine) Sessions(ctx context.Context, studioID string) iter.Seq2[Known, error] {
 	return func(yield func(Known, error) bool) {
 		err := e.open()
@@ -54,6 +55,7 @@ func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID stri
 	for first, more := true, true; more; first = false {
 		var page transport.ListOutput
 		var err error
+		began := e.now()
 		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {
 			callCtx, done := context.WithTimeout(ctx, e.cfg.Timeout)
 			defer done()
@@ -74,6 +76,7 @@ func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID stri
 			return true, err
 		}
 		now := e.now()
+		e.reached(studioID, page.Sessions, began, now)
 		for _, s := range page.Sessions {
 			if !yield(Known{Session: s, SeenAt: now, Live: true}, nil) {
 				return true, nil
@@ -84,6 +87,42 @@ func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID stri
 		}
 	}
 	return true, nil
+}
+
+// reached tells the lanes of a studio's sessions that their provider answered a
+// call of the host: sessions are what it showed, maybe none. Without a Run it does
+// nothing.
+func (e *Engine) reached(studioID string, sessions []transport.Session, began, at time.Time) {
+	r := e.current()
+	if r == nil {
+		return
+	}
+	if len(sessions) == 0 {
+		sessions = []transport.Session{{Ref: transport.Ref{StudioID: studioID}}}
+	}
+	told := map[string]bool{}
+	for _, s := range sessions {
+		name := transport.TraitsOf(e.transport, s.Ref).Lane
+		if told[name] {
+			continue
+		}
+		told[name] = true
+		r.mu.Lock()
+		l := r.lanes[name]
+		r.mu.Unlock()
+		if l == nil {
+			continue
+		}
+		a := answer{call: lookCall, began: began, at: at, beganMono: time.Now().Add(began.Sub(at))}
+		a.read(s, nil)
+		r.heard(l, &a)
+		r.mu.Lock()
+		if r.lanes[name] == l { // else it was idle, and is forgotten
+			r.ready.put(l, at)
+		}
+		r.mu.Unlock()
+	}
+	r.poke()
 }
 
 // listKnown yields each session once, by its newest operation.

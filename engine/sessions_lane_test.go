@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/studio"
+)
+
+// TestSessionsUnblocksTheLane: the provider is back, and a host's list of sessions
+// is the first to get an answer. The lane goes on at once, whether the list shows
+// sessions or none, and a list that fails changes nothing.
+func TestSessionsUnblocksTheLane(t *testing.T) {
+	down := map[string]struct {
+		config func(down *bool) studio.Config
+		why    Waiting
+	}{
+		"offline":     {func(*bool) studio.Config { return studio.Config{} }, Offline},
+		"credentials": {badWhile, Credentials},
+	}
+	for name, c := range down {
+		for _, empty := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				bad := true
+				scenario(t, c.config(&bad), Config{}, func(b *bench) {
+					if empty {
+						b.close()
+						b.open(noneListed{&b.wire})
+					}
+					b.studio.SetOffline(c.why == Offline)
+					b.goRun()
+					id := b.start("ws-1")
+					b.after(time.Hour)
+					list := func() {
+						for _, err := range b.Sessions(b.Context(), "studio") {
+							if err != nil {
+								t.Fatal(err)
+							}
+						}
+						b.after(0)
+					}
+					list()
+					b.wantWaiting(id, c.why)
+					b.studio.SetOffline(false)
+					bad = false
+					list()
+					b.after(3 * time.Second)
+					b.want(id, fsm.Succeeded, "", 1)
+				})
+			})
+		}
+	}
+}
+
+func badWhile(down *bool) studio.Config {
+	return studio.Config{Intercept: func(studio.Call) studio.Fault {
+		if *down {
+			return studio.Fault{Err: &transport.Error{Kind: transport.Credentials}}
+		}
+		return studio.Fault{}
+	}}
+}
+
+// noneListed lists no session.
+type noneListed struct{ *wire }
+
+func (n noneListed) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
+	_, err := n.wire.List(ctx, in)
+	return transport.ListOutput{}, err
+}
