@@ -54,7 +54,7 @@ func TestJitter(t *testing.T) {
 func TestPace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPace(80, time.Now())
+		p := newPace(80, 0, time.Now())
 		if got := p.bucket.Limit(); got != 10 {
 			t.Fatalf("begins at %v a second, want an eighth", got)
 		}

@@ -39,6 +39,17 @@ type Config struct {
 }
 
 // LaneConfig bounds what one lane asks of its provider.
+//
+// All calls of a lane count: sends, reads and polls. A lane begins at an eighth of
+// its Rate, at least at one call a second, and doubles that each second while answers
+// come. Once it has reached its Rate this is stored, and each later Run begins at
+// the full Rate. A provider that throttles slows the lane down, and for 24 hours
+// a new Run begins at an eighth again.
+//
+// With the default Rate of 10 and a provider without batches, the last of 300 starts
+// is accepted after a minute: while starts wait, up to half of the calls are polls
+// of sessions that boot. The slow beginning is a second or two of that. For a
+// provider that bears more calls, set a higher Rate.
 type LaneConfig struct {
 	// Concurrency is how many calls may be in flight. Defaults to 8.
 	Concurrency int

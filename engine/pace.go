@@ -4,11 +4,13 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/rouse-dev/rouse/store"
 )
 
-// pace is a lane's rate: a token bucket whose limit begins low, doubles each
-// second as answers come, is cut when the provider throttles, and from then on
-// probes upward slowly. It runs on the monotonic clock, so a jump of the wall
+// pace is a lane's rate: a token bucket whose limit begins low, or where an earlier
+// Run came to without being throttled. It doubles each second as answers come, is
+// cut when the provider throttles, and from then on grows slowly. It runs on the monotonic clock, so a jump of the wall
 // clock neither stops it nor opens it.
 type pace struct {
 	bucket  *rate.Limiter
@@ -24,11 +26,54 @@ const (
 	slowest    = 0.1  // calls a second: it never stops for good
 )
 
-func newPace(most float64, now time.Time) *pace {
+// newPace begins at known, the calls a second that the lane is known to bear, if that
+// is more than a part of its rate.
+func newPace(most, known float64, now time.Time) *pace {
 	p := &pace{most: most}
 	p.bucket = rate.NewLimiter(0, 1)
 	p.restart(now)
+	if known > float64(p.bucket.Limit()) {
+		p.set(now, known)
+	}
 	return p
+}
+
+const (
+	paceAfter      = 24 * time.Hour // a lane that was throttled is not known to bear its rate for so long
+	throttledEvery = time.Hour      // at most so often it is written that a lane is throttled
+)
+
+// knownPace is the stored pace of a lane, or 0 if it was throttled lately, or at a
+// time to come, of a clock that was ahead.
+func knownPace(s *store.Lane, now time.Time) float64 {
+	if !s.ThrottledAt.IsZero() && now.Sub(s.ThrottledAt) < paceAfter {
+		return 0
+	}
+	return float64(s.Pace)
+}
+
+// notePace takes over what an answer tells of the lane's pace, and reports whether
+// that is to be written: a throttled answer once an hour, the lane's whole rate when
+// it is reached. run.mu must be held.
+func (l *lane) notePace(a *answer, now time.Time) bool {
+	s := l.stored
+	if a.row == throttled && !a.only {
+		if age := now.Sub(s.ThrottledAt); s.Pace == 0 && age >= 0 && age < throttledEvery {
+			return false
+		}
+		s.Pace, s.ThrottledAt = 0, now
+		return true
+	}
+	switch most := l.pace.most; {
+	case a.silent() || float64(l.pace.bucket.Limit()) < most:
+		return false
+	case most <= max(1, most/rampPart): // it begins there anyway
+		return false
+	case s.Pace >= int(most) || !s.ThrottledAt.IsZero() && now.Sub(s.ThrottledAt) < paceAfter:
+		return false
+	}
+	s.Pace = int(l.pace.most)
+	return true
 }
 
 // restart begins the ramp again, after an outage: what piled up meanwhile is not

@@ -133,6 +133,7 @@ func (r *run) load(ctx context.Context) error {
 	for _, l := range lanes {
 		if s := r.stored[l.Name]; s != nil { // a Pause or Resume came first, and knows of itself only
 			s.RetryAfter, s.RetryAfterHeard, s.Block = l.RetryAfter, l.RetryAfterHeard, l.Block
+			s.Pace, s.ThrottledAt = l.Pace, l.ThrottledAt
 			continue
 		}
 		r.stored[l.Name] = &l
@@ -179,7 +180,8 @@ func (r *run) lane(name string) *lane {
 		if r.stored[name] == nil {
 			r.stored[name] = &store.Lane{Name: name}
 		}
-		l = &lane{name: name, cfg: cfg, pace: newPace(cfg.Rate, time.Now()), stored: r.stored[name], kept: r.stored[name].Block, at: -1}
+		s := r.stored[name]
+		l = &lane{name: name, cfg: cfg, pace: newPace(cfg.Rate, knownPace(s, r.e.now()), time.Now()), stored: s, kept: s.Block, at: -1}
 		r.lanes[name] = l
 	}
 	return l

@@ -222,6 +222,8 @@ func (r *run) heard(l *lane, a *answer) {
 		r.watch.confirm(l.clock)
 	}
 	now, keep := l.block, l.unkept(mono)
+	paced := l.notePace(a, a.at)
+	pace, throttledAt := l.stored.Pace, l.stored.ThrottledAt
 	var why Waiting
 	if now != nil {
 		why = now.why // of this answer: another may come in before it is logged
@@ -240,6 +242,11 @@ func (r *run) heard(l *lane, a *answer) {
 	}
 	if keep {
 		r.keepBlock(l)
+	}
+	if paced {
+		if err := r.e.store.SetPace(context.Background(), l.name, pace, throttledAt); err != nil {
+			r.trouble(err)
+		}
 	}
 	if !until.IsZero() {
 		if err := r.e.store.SetRetryAfter(context.Background(), l.name, until, a.at); err != nil {
