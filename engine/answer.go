@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/uptime"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -75,6 +76,7 @@ type answer struct {
 	date      time.Time     // the provider's clock
 	began, at time.Time     // on the wall clock: the call, the answer
 	beganMono time.Time
+	up        uptime.Reading // when the call began
 }
 
 // maxState bounds what is stored of a state that is not known, in bytes.

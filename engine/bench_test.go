@@ -14,6 +14,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/ram"
+	"github.com/rouse-dev/rouse/internal/uptime"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -31,6 +32,8 @@ type bench struct {
 	db     bolt.Config
 	wrap   func(store.Store) store.Store // puts something before the store; nil: nothing
 	skew   atomic.Int64                  // of the wall clock, in nanoseconds; it jumps when this changes
+	boot   atomic.Uint32                 // the boot of the machine; 0: its clocks are not known
+	slept  atomic.Int64                  // how long the machine has slept, in nanoseconds
 	end    func()                        // ends the Run that goes on
 	wire   wire
 }
@@ -89,7 +92,28 @@ func (b *bench) open(t transport.Transport) {
 	}
 	b.owned = true
 	b.wall = func() time.Time { return time.Now().Add(time.Duration(b.skew.Load())) }
+	b.up = b.uptime
+	b.earliest = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC) // a bubble's time begins in 2000
 	b.end = func() {}
+}
+
+// uptime reads the clocks of the machine, which began with the bubble.
+func (b *bench) uptime() uptime.Reading {
+	awake := time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)) + time.Hour
+	if b.boot.Load() == 0 {
+		return uptime.Reading{}
+	}
+	return uptime.Reading{Boot: b.boot.Load(), Awake: awake, Elapsed: awake + time.Duration(b.slept.Load())}
+}
+
+// runFor is a short Run of an engine that is opened for it, as a timer makes them.
+func (b *bench) runFor(t transport.Transport, d time.Duration) {
+	b.Helper()
+	b.close()
+	b.open(t)
+	b.goRun()
+	b.after(d)
+	b.end()
 }
 
 func (b *bench) close() {

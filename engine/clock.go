@@ -1,6 +1,11 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/rouse-dev/rouse/internal/uptime"
+	"github.com/rouse-dev/rouse/store"
+)
 
 // clock is what a lane's answers tell of the provider's clock.
 type clock struct {
@@ -8,6 +13,10 @@ type clock struct {
 	error  time.Duration // by how much offset may be off
 	known  bool
 }
+
+// earliestTime is before any request for this program was made: a clock that shows
+// less was never set, and a time that is stored as less is not known.
+var earliestTime = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // farthest is by how much two clocks may differ: one that begins in 1970 with each
 // boot does by less. What differs by more is no clock's, and would neither be kept
@@ -47,23 +56,34 @@ const (
 	longestNap = 30 * time.Second
 )
 
-// watch compares the wall clock with the monotonic one, and keeps whether the
-// wall clock is to be believed about what has expired. run.mu guards it.
+// watch compares the wall clock with clocks that nobody can set, and decides
+// whether the wall clock is trusted about what has expired. run.mu guards it.
 type watch struct {
-	wall, mono time.Time // of the last look
-	doubtSince time.Time // on the monotonic clock; zero: believed
+	wall, mono time.Time      // of the last look
+	up         uptime.Reading // likewise
+	doubtSince time.Time      // on the monotonic clock; zero: trusted
+	wrong      bool           // the last look showed that the wall clock jumped
 }
 
-func newWatch(wall, mono time.Time) watch {
-	return watch{wall: wall, mono: mono, doubtSince: mono}
+func newWatch(wall, mono time.Time, up uptime.Reading) watch {
+	return watch{wall: wall, mono: mono, up: up, doubtSince: mono}
 }
 
-// jumped takes both clocks and returns by how much the wall clock went ahead of
-// the monotonic one since the last look, if that is worth noticing.
-func (w *watch) jumped(wall, mono time.Time) time.Duration {
+// behaved takes over for how long the clock has behaved before this Run.
+func (w *watch) behaved(d time.Duration) { w.doubtSince = w.mono.Add(-d) }
+
+// jumped takes all clocks and returns by how much the wall clock went ahead of
+// the monotonic one since the last look, if that is worth noticing. A machine that
+// slept accounts for it where a clock that runs in sleep says so: then the wall
+// clock stays trusted.
+func (w *watch) jumped(wall, mono time.Time, up uptime.Reading) time.Duration {
 	jump := wall.Sub(w.wall) - mono.Sub(w.mono)
-	w.wall, w.mono = wall, mono
-	if jump > bigJump || jump < -bigJump {
+	wrong := jump
+	if passed, ok := elapsed(up).Since(elapsed(w.up)); ok {
+		wrong = wall.Sub(w.wall) - passed
+	}
+	w.wall, w.mono, w.up = wall, mono, up
+	if w.wrong = wrong > bigJump || wrong < -bigJump; w.wrong {
 		w.doubtSince = mono
 	}
 	if jump > smallJump || jump < -smallJump {
@@ -71,6 +91,11 @@ func (w *watch) jumped(wall, mono time.Time) time.Duration {
 	}
 	return 0
 }
+
+// elapsed is a reading of the clock that runs while the machine sleeps, awake of
+// the one that stands still then.
+func elapsed(r uptime.Reading) store.Uptime { return store.Uptime{Boot: r.Boot, At: r.Elapsed} }
+func awake(r uptime.Reading) store.Uptime   { return store.Uptime{Boot: r.Boot, At: r.Awake} }
 
 // confirm takes a provider's clock, just measured: one that agrees with ours
 // confirms it.
@@ -80,8 +105,8 @@ func (w *watch) confirm(c clock) {
 	}
 }
 
-// believed reports whether the wall clock's word counts, and else for how long
-// it does not.
+// believed reports whether the wall clock is trusted, and else how long it takes
+// until it is.
 func (w *watch) believed(mono time.Time) (bool, time.Duration) {
 	if w.doubtSince.IsZero() {
 		return true, 0
@@ -91,4 +116,12 @@ func (w *watch) believed(mono time.Time) (bool, time.Duration) {
 	}
 	w.doubtSince = time.Time{}
 	return true, 0
+}
+
+// served is for how long the wall clock has behaved, up to what makes it trusted.
+func (w *watch) served(mono time.Time) time.Duration {
+	if ok, left := w.believed(mono); !ok {
+		return believeAfter - left
+	}
+	return believeAfter
 }

@@ -213,7 +213,10 @@ func (r *run) nap() time.Duration {
 // must be held.
 func (r *run) noticeJump() {
 	now, seen := r.e.now(), r.watch.wall
-	jump := r.watch.jumped(now, time.Now())
+	jump := r.watch.jumped(now, time.Now(), r.e.up())
+	if r.watch.wrong {
+		r.kept.clock, r.confirmed = false, false
+	}
 	if jump == 0 {
 		return
 	}
@@ -292,6 +295,9 @@ func (r *run) housekeep() {
 			}
 			l.quiet = idle
 		}
+	}
+	if r.clockNews(mono) {
+		r.work.Go(r.keepClock)
 	}
 	if trusted, _ := r.watch.believed(mono); trusted && mono.Sub(r.pruned) > pruneEvery {
 		r.pruned = mono

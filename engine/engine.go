@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rouse-dev/rouse/internal/uptime"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -42,8 +43,10 @@ type Engine struct {
 	transport transport.Transport
 	cfg       Config
 	log       *slog.Logger
-	owned     bool             // Close closes the store
-	wall      func() time.Time // the wall clock; tests make it jump
+	owned     bool                  // Close closes the store
+	wall      func() time.Time      // the wall clock; tests make it jump
+	up        func() uptime.Reading // the clocks that nobody can set; tests give them
+	earliest  time.Time             // what is dated before was dated by a clock that was never set; tests move it
 	herald    *herald
 	home      atomic.Bool // the store is known not to be held; it is never held again
 
@@ -87,7 +90,7 @@ func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
 	}
 	c = c.withDefaults()
 	e := &Engine{
-		store: s, transport: t, cfg: c, log: c.Logger, wall: time.Now,
+		store: s, transport: t, cfg: c, log: c.Logger, wall: time.Now, up: uptime.Now, earliest: earliestTime,
 	}
 	e.dead = make(chan struct{})
 	e.life, e.die = context.WithCancel(context.Background())

@@ -131,7 +131,8 @@ type scene struct {
 	held    *store.Held
 	running bool
 	stored  bool          // no Run goes on, or may: only what is stored counts from here on
-	doubt   time.Duration // for how long the clock is not believed yet
+	doubt   time.Duration // for how long the clock is not trusted yet
+	clock   clockWait     // what keeps an operation that may have expired
 	full    time.Duration // for how long nothing is sent because the store had no space
 	lane    store.Lane
 	trial   time.Time // the next trial call of a blocked lane; zero: when there is one is not known
@@ -148,6 +149,7 @@ func (e *Engine) look(op Operation) scene {
 	s := scene{now: e.now(), next: op.DueAt}
 	r := e.current()
 	if r == nil {
+		s.clock = clockWaitOf(&op, s.now, e.up(), trust{earliest: e.earliest})
 		return s
 	}
 	r.mu.Lock()
@@ -160,6 +162,7 @@ func (e *Engine) look(op Operation) scene {
 		s.full = max(time.Millisecond, fullPause-mono.Sub(r.fullAt))
 	}
 	_, s.doubt = r.watch.believed(mono)
+	s.clock = clockWaitOf(&op, s.now, r.watch.up, r.trust(&op))
 	most := s.now.Add(longest) // what is further ahead is a time of a clock that was, and was pulled in
 	seen := r.seen[op.ID]
 	s.silent, s.looks = seen.silent, seen.looks

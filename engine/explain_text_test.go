@@ -75,6 +75,9 @@ func explainCases(t *testing.T) (out []string) {
 	due := func(o Operation) Operation { o.DueAt = day("08:29:59"); return o }
 	old := refused(transport.Capacity, "no capacity: InsufficientInstanceCapacity")
 	old.ErrorSince = time.Time{}
+	tomorrow, long := queued, queued
+	tomorrow.CreatedAt, tomorrow.ExpiresAt = day("08:00:00").Add(24*time.Hour), day("23:00:00").Add(24*time.Hour)
+	long.CreatedAt, long.ExpiresAt = time.Unix(60, 0), time.Unix(86460, 0)
 	later := queued
 	later.NotBefore, later.DueAt = day("09:00:00"), day("09:00:00")
 	ended := func(p fsm.Phase, r store.Reason, text string) Operation {
@@ -122,7 +125,11 @@ func explainCases(t *testing.T) (out []string) {
 		{"not running, outcome unknown", unsure, stopped},
 		{"not running, outcome unknown after an error", withError(unsure, now), stopped},
 		{"not running, boots", probed, stopped},
-		{"clock", due(withExpiry(queued, day("08:10:00"))), with(running, func(s *scene) { s.doubt = 9 * time.Minute })},
+		{"clock", due(withExpiry(queued, day("08:10:00"))), with(running, func(s *scene) { s.doubt, s.clock = 9*time.Minute, clockInDoubt })},
+		{"clock, before the request", tomorrow, with(running, func(s *scene) { s.doubt, s.clock = 9*time.Minute, clockBehind })},
+		{"clock, never set", tomorrow, with(running, func(s *scene) { s.clock = clockNeverSet })},
+		{"clock, never set, nothing runs", tomorrow, with(stopped, func(s *scene) { s.clock = clockNeverSet })},
+		{"clock, was never set at the request", long, with(running, func(s *scene) { s.doubt, s.clock = 9*time.Minute, clockWasNeverSet })},
 		{"store full", queued, with(running, func(s *scene) { s.full = 7 * time.Second })},
 		{"offline", queued, with(running, trial(offline))},
 		{"offline, boots", booting, with(running, trial(offline))},

@@ -27,7 +27,7 @@ type judge struct {
 	sentAt  time.Time     // this send; startCall only
 	steady  bool          // our clock has not jumped since the first send
 	setBack bool          // it was set back since then
-	doubt   bool          // our clock is not believed about what has expired
+	trust                 // of our clock
 	began   time.Time     // this Run, on the clock of the answer, whatever that has shown since
 	cfg     *Config
 	held    uint64 // the version of the record that the call began with
@@ -69,6 +69,7 @@ func (j *judge) decide() {
 		j.afterEnd()
 		return
 	case j.rule != nil:
+		j.redate()
 		j.anchor()
 		j.rule(j)
 		return
@@ -77,6 +78,7 @@ func (j *judge) decide() {
 	case j.a.call == startCall && !j.op.LastSentAt.Equal(j.sentAt):
 		return // likewise, and somebody has sent it again since
 	}
+	j.redate()
 	j.anchor()
 	answers[j.a.row][j.a.call](j)
 	j.listen()
@@ -114,13 +116,19 @@ func (j *judge) listen() {
 func (j *judge) anchor() {
 	accepted := j.op.AcceptedAt
 	switch {
-	case j.op.Sent != store.SentAccepted, accepted.After(j.a.at) && j.doubt:
+	case j.op.Sent != store.SentAccepted, j.doubt && (accepted.After(j.a.at) || accepted.Before(j.earliest)):
 		return
-	case accepted.After(j.a.at):
+	case accepted.After(j.a.at), accepted.Before(j.earliest) && !j.a.at.Before(j.earliest):
 		accepted = j.a.at
 	case j.asleep > bigJump:
 		accepted = accepted.Add(j.asleep)
 		j.slept = 0
+	default: // what happened to the clock between two Runs
+		if awake, ok := awake(j.a.up).Since(j.op.SentUp); ok {
+			if ahead := j.a.at.Sub(accepted) - awake; ahead > bigJump {
+				accepted = accepted.Add(ahead)
+			}
+		}
 	}
 	if !accepted.Equal(j.op.AcceptedAt) {
 		j.op.AcceptedAt, j.op.ReadyBy = accepted, accepted.Add(j.cfg.Budget)
@@ -138,9 +146,10 @@ func (j *judge) deadline() time.Time {
 	return d
 }
 
-// pastDeadline ends what this answer has left open, a day past its time, if it
-// tells that more of them would not help, or after ten minutes of such answers;
-// by a clock that is believed.
+// pastDeadline ends what this answer has left open, a day past its time, by a
+// clock that is trusted. It ends at once if the answer tells that more of them
+// would not help, else after ten minutes of such answers. The record says when the
+// first of these came, so that they may be of several Runs.
 func (j *judge) pastDeadline() {
 	if j.doubt {
 		return
@@ -148,7 +157,13 @@ func (j *judge) pastDeadline() {
 	if j.seen.from.IsZero() {
 		j.seen.from = j.a.at
 	}
-	if j.a.telling() || j.a.at.Sub(j.seen.from) >= believeAfter {
+	from := j.seen.from
+	if heard := j.op.LastErrorAt; heard.Before(j.deadline()) || heard.After(j.a.at) || j.op.LastKind != j.a.kind {
+		j.remember()
+	} else {
+		from = earliest(from, heard)
+	}
+	if j.a.telling() || j.a.at.Sub(from) >= believeAfter {
 		j.giveUp()
 	}
 }

@@ -32,7 +32,7 @@ func (j *judge) sendAgain() {
 func (j *judge) unmark() {
 	b := j.before
 	j.op.Sent, j.op.SentAt, j.op.LastSentAt = b.Sent, b.SentAt, b.LastSentAt
-	j.op.SentTheirs, j.op.StartedSeen = b.SentTheirs, b.StartedSeen
+	j.op.SentTheirs, j.op.StartedSeen, j.op.SentUp = b.SentTheirs, b.StartedSeen, b.SentUp
 }
 
 // notReached: the lane is offline. Only where not a byte was written is the
@@ -181,7 +181,7 @@ func (j *judge) blindLook() {
 	if j.a.row == refused && j.doubtful() { // a session just touched may be missing for a while
 		return
 	}
-	if j.remembered() && j.op.CancelAt.IsZero() && j.a.at.Before(j.op.ExpiresAt) {
+	if s := j.standing(); j.remembered() && j.op.CancelAt.IsZero() && s.sure && !s.over {
 		j.clear()
 		return
 	}

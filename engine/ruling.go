@@ -111,6 +111,10 @@ func (j *judge) startedAtRule() {
 		if j.clear(); j.resend { // else it may be our own doing, and proves nothing to the next look
 			j.op.StartedSeen = started
 		}
+	case j.beforeRequest(started):
+		if j.clear(); j.resend {
+			j.op.StartedSeen = started
+		}
 	case j.remembered():
 		j.clear()
 	case j.provenOff():
@@ -137,6 +141,26 @@ func (j *judge) provenOff() bool {
 	changed := later(j.a.session.StartedAt, j.a.session.UpdatedAt)
 	return j.traits.Repeat == transport.ByState && j.traits.Authoritative && changed.Before(sent.Add(-margin))
 }
+
+// beforeRequest reports whether a startedAt is older than the request, so that no
+// send of it, whoever made it, brought it about. The age of a request of this boot
+// is known for sure. Else, for what this store has never sent, because it is a
+// backup or came from another machine, the clock that acknowledged it is trusted
+// within copyMargin.
+func (j *judge) beforeRequest(started time.Time) bool {
+	if !j.clock.known || started.IsZero() {
+		return false
+	}
+	now := j.a.at.Add(j.clock.offset)
+	if age, ok := elapsed(j.a.up).Since(j.op.CreatedUp); ok {
+		return started.Before(now.Add(-age - clockMargin - 2*j.clock.error))
+	}
+	return j.op.Attempts == 0 && started.Before(j.op.CreatedAt.Add(-copyMargin)) && !now.Before(j.op.CreatedAt)
+}
+
+// copyMargin is by how much the clock of another machine may have been ahead when
+// it acknowledged a request.
+const copyMargin = 10 * time.Minute
 
 // clockMargin is by how much a startedAt must differ from a send to say that it
 // is earlier or later.
@@ -176,9 +200,9 @@ func (j *judge) clear() {
 		j.op.DueAt = over
 	case !j.op.CancelAt.IsZero():
 		j.end(fsm.Canceled, store.Withdrawn)
-	case !j.a.at.Before(j.op.ExpiresAt) && j.doubt: // neither sent nor ended
+	case !j.standing().sure: // neither sent nor ended
 		j.op.DueAt = j.a.at.Add(longestNap)
-	case !j.a.at.Before(j.op.ExpiresAt):
+	case j.standing().over:
 		j.end(fsm.Expired, store.TooLate)
 	default:
 		j.resend = true
@@ -240,34 +264,34 @@ func (j *judge) doubtful() bool {
 	return true
 }
 
-// arrivedBy is when the last send had arrived at the provider, at the latest: it
-// was answered by then, or its time was out. What our clock went ahead since may
-// be sleep, or a clock set right, and then no time has passed. Nor is it known by
-// which clock an earlier Run dated what it did: all that is sure of that is how
-// long this Run goes on, and what the provider's clock says of an only send. So a
-// host that is restarted again and again waits once, and not anew each time.
+// arrivedBy is when the last send had surely arrived at the provider: it was
+// answered by then, or its time was out. What our clock went ahead since may be
+// sleep, or a clock set right, and then no time has passed. Nor is it known by
+// which clock an earlier Run dated what it did. Three things are sure, and the
+// earliest counts: how long this Run goes on, what the provider's clock says of an
+// only send, and how long the machine has been awake since the intent, if it has
+// not booted since. So a host that is restarted again and again waits once.
 func (j *judge) arrivedBy() time.Time {
 	at, most := j.op.AcceptedAt, time.Duration(0)
 	if j.op.Sent != store.SentAccepted {
 		at, most = j.op.LastSentAt, j.cfg.Timeout
 	}
 	arrived := later(j.passed(at).Add(j.slept), j.began).Add(most)
+	if up, ok := awake(j.a.up).Since(j.op.SentUp); ok {
+		arrived = earliest(arrived, j.a.at.Add(j.cfg.Timeout+intentFresh-up))
+	}
 	theirs := j.sentTheirs()
 	if theirs.IsZero() || !j.clock.known || !j.op.SentAt.Equal(j.op.LastSentAt) {
 		return arrived
 	}
-	byThem := theirs.Add(j.cfg.Timeout + clockMargin + j.clock.error - j.clock.offset)
-	if byThem.Before(arrived) {
-		return byThem
-	}
-	return arrived
+	return earliest(arrived, theirs.Add(j.cfg.Timeout+clockMargin+j.clock.error-j.clock.offset))
 }
 
 // Rulings without an answer.
 
 // expire ends an operation that was not sent in time.
 func (j *judge) expire() {
-	if j.op.Sent == store.SentNo && !j.a.at.Before(j.op.ExpiresAt) && !j.doubt {
+	if s := j.standing(); j.op.Sent == store.SentNo && s.over && s.sure {
 		j.unsentBecause()
 		j.end(fsm.Expired, store.TooLate)
 	}

@@ -25,28 +25,32 @@ type run struct {
 
 	// mu guards what follows, the lanes' fields included. It is never held
 	// across a call of the store or the transport.
-	mu       sync.Mutex
-	lanes    map[string]*lane
-	stored   map[string]*store.Lane // what is stored of lanes
-	ready    laneHeap               // lanes by when to look at them next
-	deadline time.Time              // the earliest; zero: none
-	dues     uint64                 // counts what Due said: see assign
-	watch    watch
-	jumps    []time.Duration // of the wall clock, that the dispatcher has not followed up yet
-	began    time.Time       // on the wall clock
-	mono     time.Time       // when it began, on the monotonic one
-	naps     []span          // by which the wall clock went ahead of the monotonic one
-	steady   time.Time       // on the wall clock: it has not jumped since; zero: not in this Run
-	setBack  time.Time       // likewise: it was not set back since
-	ahead    []span          // what this Run has seen of clocks that were set back since, on those clocks
-	inFlight int
-	seen     map[ID]sighting
-	read     map[ID]Seen // of sessions that were sent a start: what was read last
-	fullAt   time.Time   // when the store last had no space; zero: it has
-	pruned   time.Time
-	swept    time.Time
-	late     []lateLook
-	fault    error // why the store ended the run
+	mu        sync.Mutex
+	lanes     map[string]*lane
+	stored    map[string]*store.Lane // what is stored of lanes
+	ready     laneHeap               // lanes by when to look at them next
+	deadline  time.Time              // the earliest; zero: none
+	dues      uint64                 // counts what Due said: see assign
+	watch     watch
+	jumps     []time.Duration // of the wall clock, that the dispatcher has not followed up yet
+	began     time.Time       // on the wall clock
+	mono      time.Time       // when it began, on the monotonic one
+	naps      []span          // by which the wall clock went ahead of the monotonic one
+	steady    time.Time       // on the wall clock: it has not jumped since; zero: not in this Run
+	setBack   time.Time       // likewise: it was not set back since
+	ahead     []span          // what this Run has seen of clocks that were set back since, on those clocks
+	inFlight  int
+	seen      map[ID]sighting
+	read      map[ID]Seen   // of sessions that were sent a start: what was read last
+	fullAt    time.Time     // when the store last had no space; zero: it has
+	watched   time.Duration // for how long Runs before this one followed one another closely
+	kept      kept
+	active    bool // there was something to do
+	confirmed bool // a provider's date confirmed the clock
+	pruned    time.Time
+	swept     time.Time
+	late      []lateLook
+	fault     error // why the store ended the run
 }
 
 // maxInFlight guards memory when very many lanes hang at once.
@@ -57,12 +61,12 @@ const fullPause = 10 * time.Second
 
 func newRun(e *Engine, stop context.CancelFunc) *run {
 	calls, cut := context.WithCancel(context.Background())
-	now, mono := e.now(), time.Now()
+	now, mono, up := e.now(), time.Now(), e.up()
 	return &run{
 		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		calls: calls, cut: cut,
 		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]sighting{}, read: map[ID]Seen{},
-		began: now, mono: mono, watch: newWatch(now, mono),
+		began: now, mono: mono, watch: newWatch(now, mono, up),
 	}
 }
 
@@ -97,6 +101,9 @@ func (r *run) loop(ctx context.Context) error {
 	dues.Wait()
 	r.drain()
 	r.keepBlocks()
+	if r.active && r.failure() == nil {
+		r.keepClock()
+	}
 	return r.verdict(ctx, r.failure())
 }
 
@@ -115,7 +122,8 @@ func (r *run) verdict(ctx context.Context, err error) error {
 	return r.e.storeError(err)
 }
 
-// load reads what is stored of lanes, and whether the store is held.
+// load reads what is stored of lanes and of the clock, and whether the store
+// belongs to another machine.
 func (r *run) load(ctx context.Context) error {
 	held, err := r.e.held(ctx)
 	if err != nil {
@@ -126,6 +134,9 @@ func (r *run) load(ctx context.Context) error {
 	}
 	lanes, err := r.e.store.Lanes(ctx)
 	if err != nil {
+		return err
+	}
+	if err := r.recallClock(ctx); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -164,6 +175,7 @@ func (r *run) merge(d store.Dues) {
 	defer r.mu.Unlock()
 	r.deadline = d.Deadline
 	r.dues++
+	r.active = r.active || len(d.Lanes) > 0
 	for _, due := range d.Lanes {
 		l := r.lane(due.Lane)
 		l.due = due

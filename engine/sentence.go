@@ -73,7 +73,15 @@ func (x *Explanation) head(reason Waiting, s scene) string {
 	case Scheduled:
 		return "is sent no earlier than " + stamp(o.NotBefore)
 	case ClockHeld:
-		return "it is past its expiry, " + stamp(o.ExpiresAt) + ", by this machine's clock, which is not confirmed"
+		switch s.clock {
+		case clockNeverSet, clockBehind:
+			return "this machine's clock shows " + stamp(s.now) + ", which is before the request, " + stamp(o.CreatedAt) +
+				", so that it may have expired"
+		case clockWasNeverSet:
+			return "it was requested at " + stamp(o.CreatedAt) + " by a clock that was not set; this machine's clock shows " +
+				stamp(s.now) + ", which is not confirmed"
+		}
+		return "it is past its expiry, " + stamp(o.ExpiresAt) + ", by this machine's clock, which shows " + stamp(s.now) + " and is not confirmed"
 	case Paused:
 		if s.lane.PausedBy != "" {
 			return fmt.Sprintf("lane %s is paused by %s", o.Lane, s.lane.PausedBy)

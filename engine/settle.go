@@ -15,12 +15,12 @@ import (
 func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.noticeJump()
-	trusted, _ := r.watch.believed(time.Now())
+	trust := r.trust(op)
 	from, idle := op.AcceptedAt, time.Duration(0)
-	if !from.IsZero() && from.Before(r.began) { // nobody ran: nobody could look
-		idle = r.began.Sub(from)
-		from = r.began
+	watched := r.began.Add(-r.watched)
+	if !from.IsZero() && from.Before(watched) { // no Run could poll it before
+		idle = watched.Sub(from)
+		from = watched
 	}
 	pending := op.LastSentAt
 	if op.Sent == store.SentAccepted {
@@ -35,7 +35,7 @@ func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
 		op: *op, held: op.Version, a: *a, clock: l.clock, cfg: &r.e.cfg, was: was, unheard: unheard, lane: *l.stored,
-		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, doubt: !trusted,
+		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, trust: trust,
 		began:  a.at.Add(-a.beganMono.Sub(r.mono)),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from) + was.blind + unheard,

@@ -43,8 +43,15 @@ func notRunning(o *Operation, s scene) *wait {
 }
 
 func clockHeld(o *Operation, s scene) *wait {
-	if s.doubt <= 0 || o.Sent == store.SentAccepted || s.now.Before(o.ExpiresAt) {
+	switch {
+	case o.Sent == store.SentAccepted || s.clock == clockFine:
 		return nil
+	case s.clock == clockNeverSet || s.clock == clockBehind:
+		w := &wait{ClockHeld, o.CreatedAt, time.Time{}, "this machine's clock to be set, by its time service or by hand"}
+		if s.clock == clockBehind && s.doubt > 0 {
+			w.next = s.now.Add(s.doubt)
+		}
+		return w
 	}
 	return &wait{ClockHeld, o.ExpiresAt, s.now.Add(s.doubt), "an answer of the provider that confirms this machine's clock"}
 }

@@ -59,7 +59,12 @@ func (j *judge) served() bool {
 // where that end leaves the wish open.
 func (j *judge) renew() {
 	w, renew := j.op.Later, renews[j.op.Reason]
-	void := w.Stands() && !j.a.at.Before(w.ExpiresAt) && !j.doubt
+	void := false
+	if w.Stands() {
+		asked := store.Operation{CreatedAt: w.At, CreatedUp: w.AtUp, ExpiresAt: w.ExpiresAt}
+		s := standingOf(&asked, j.a.at, j.a.up, j.trust)
+		void = s.over && s.sure
+	}
 	if w.Stands() && !void && renew != nil && renew(j) {
 		j.next = w.Operation(&j.op, j.traits.Lane, j.a.at)
 	}

@@ -59,22 +59,22 @@ func (r *run) ask(l *lane, ops []store.Operation) bool {
 	return true
 }
 
-// fresh reports that an operation may be sent now; if not, it is dealt with, or
-// to be held: while the clock is in doubt, what looks expired is neither sent nor
-// ended.
+// fresh reports whether an operation may be sent now. If not, it is dealt with, or
+// hold says to put it back: what may have expired by a clock that is not trusted
+// is neither sent nor ended.
 func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
-	now := r.e.now()
-	switch left := r.doubt(); {
+	now, s, doubt := r.e.now(), r.standing(op), r.doubt() > 0
+	switch {
 	case op.NotBefore.After(now): // the clock went back
 		op.DueAt = op.NotBefore
-	case now.Before(op.ExpiresAt):
-		return true, false
-	case left > 0:
+	case !s.sure, s.shift > 0 && doubt && !op.NotBefore.IsZero():
 		return false, true
-	case op.Sent == store.SentNo:
+	case !s.over && (s.shift == 0 || doubt):
+		return true, false
+	case op.Sent == store.SentNo: // a wrong time of the request is corrected, or it ends
 		r.rule(l, op, (*judge).expire)
 		return false, false
-	default: // it passed its expiry since it was cleared: another look ends it
+	default: // since it was cleared: another look corrects or ends it
 		op.DueAt = now
 	}
 	r.release(*op)
@@ -90,7 +90,11 @@ func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
 	if ask {
 		r.get(l, &ops[0], false)
 	}
-	due := r.e.now().Add(min(r.doubt(), longestNap))
+	wait := longestNap
+	if left := r.doubt(); left > 0 {
+		wait = min(wait, left)
+	}
+	due := r.e.now().Add(wait)
 	for i := range ops {
 		ops[i].DueAt = due
 	}
@@ -115,6 +119,10 @@ func (r *run) rule(l *lane, op *store.Operation, rule ruling) {
 	r.settle(l, j)
 }
 
+// intentFresh is how old an intent may be when its send begins: what waits for a
+// send to arrive counts from its intent.
+const intentFresh = 5 * time.Second
+
 // marked is an operation that is marked as sent, and its record before that.
 type marked struct{ op, before *store.Operation }
 
@@ -124,12 +132,16 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 	changes := make([]store.Change, len(ops))
 	r.mu.Lock()
 	r.noticeJump()
-	now, theirs := r.watch.wall, l.clock
+	now, mono, theirs, up := r.watch.wall, r.watch.mono, l.clock, awake(r.watch.up)
 	r.mu.Unlock()
+	if up.Boot != 0 { // rounded up, so that no wait since then is cut short
+		up.At = up.At.Truncate(time.Millisecond) + time.Millisecond
+	}
 	for i := range ops {
 		op := &changes[i].Operation
 		*op = ops[i]
 		op.LastSentAt = now
+		op.SentUp = up
 		if op.SentAt.IsZero() {
 			op.SentAt = now
 			if theirs.known && 2*theirs.error <= clockMargin { // else it says too little of so short a time
@@ -154,11 +166,13 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 	for i := range ops {
 		op, before := &changes[i].Operation, &ops[i]
 		op.Version++
-		switch now := r.e.now(); {
+		switch {
 		case errs[i] != nil: // a cancel or a join came first: the next claim sees it
 			r.release(*before)
-		case !now.Before(op.ExpiresAt): // the commit took its time
-			j := r.judge(l, op, &answer{call: startCall, began: now, at: now, beganMono: time.Now()})
+		case r.standing(op).over, time.Since(mono) > intentFresh: // the commit took its time
+			a := r.begin(startCall)
+			a.at = a.began
+			j := r.judge(l, op, &a)
 			j.before, j.rule = before, (*judge).expireMarked
 			r.settle(l, j)
 		default:
@@ -200,7 +214,7 @@ func (r *run) call(l *lane, sends []marked) {
 }
 
 func (r *run) begin(c call) answer {
-	return answer{call: c, began: r.e.now(), beganMono: time.Now()}
+	return answer{call: c, began: r.e.now(), beganMono: time.Now(), up: r.e.up()}
 }
 
 // onlyRef is the session of a call for n of them; zero: there are several.
@@ -220,6 +234,7 @@ func (r *run) heard(l *lane, a *answer) {
 	until := l.heard(*a, a.at, mono)
 	if l.clock.measure(*a) {
 		r.watch.confirm(l.clock)
+		r.confirmed = r.confirmed || r.watch.doubtSince.IsZero()
 	}
 	now, keep := l.block, l.unkept(mono)
 	paced := l.notePace(a, a.at)

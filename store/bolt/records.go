@@ -32,6 +32,14 @@ func (s *Store) Records(ctx context.Context, kind string) ([]store.Record, error
 	var out []store.Record
 	var damaged []error
 	prefix := recordKey(kind, "")
+	take := func(k, v []byte) {
+		body, err := decodeRecord(k, v)
+		if err != nil {
+			damaged = append(damaged, s.named(err))
+			return
+		}
+		out = append(out, store.Record{Kind: kind, Name: string(k[len(prefix):]), Value: body.Value})
+	}
 	err := s.view(ctx, func(b buckets) error {
 		out, damaged = nil, nil
 		if b.records == nil {
@@ -39,11 +47,7 @@ func (s *Store) Records(ctx context.Context, kind string) ([]store.Record, error
 		}
 		c := b.records.Cursor()
 		for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
-			if body, err := decodeRecord(k, v); err != nil {
-				damaged = append(damaged, s.named(err))
-			} else {
-				out = append(out, store.Record{Kind: kind, Name: string(k[len(prefix):]), Value: body.Value})
-			}
+			take(k, v)
 		}
 		return nil
 	})
@@ -64,12 +68,9 @@ func (s *Store) PutRecord(ctx context.Context, r store.Record) error {
 	key := recordKey(r.Kind, r.Name)
 	sealed := seal(key, encoded(recordBody{Value: r.Value}))
 	return s.commit(ctx, 1, func(b *batch) error {
-		to := b.recordsBucket()
-		switch {
-		case b.failed != nil:
-		case r.Value != nil:
+		if to := b.recordsBucket(); to != nil && r.Value != nil {
 			b.putWeighed(to, key, sealed, to.Get(key))
-		case to.Get(key) != nil:
+		} else if to != nil && to.Get(key) != nil {
 			b.removeWeighed(to, key)
 		}
 		return nil
