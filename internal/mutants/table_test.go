@@ -222,7 +222,7 @@ var mutants = []mutant{
 	},
 	{
 		"the file can be read by all", "a new file has the umask's mode",
-		"store/bolt/file.go", "	if err := f.Chmod(0o600); err != nil", "	if err := f.Chmod(0o644); err != nil",
+		"store/bolt/owner.go", "o := owner{uid: -1, gid: -1, mode: 0o600}", "o := owner{uid: -1, gid: -1, mode: 0o644}",
 		"store/bolt", "TestNewFile",
 	},
 

@@ -125,12 +125,9 @@ func (w *writer) doubtSends() {
 		}
 		key := rowID(k)
 		o, err := decodeOperation(key, v)
-		if err != nil || !o.Active() || o.Sent != store.SentNo {
+		if err != nil || !doubt(&o) {
 			continue
 		}
-		o.Sent = store.SentUnknown
-		o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // no sooner than that
-		o.Version++
 		_, record, err := encodeOperation(key, &o)
 		w.keep(w.ops, k, err)
 		all = append(all, changed{key, record})
@@ -138,6 +135,18 @@ func (w *writer) doubtSends() {
 	for _, ch := range all {
 		w.putWeighed(w.ops, ch.key[:], ch.record, w.ops.Get(ch.key[:]))
 	}
+}
+
+// doubt makes an active operation that was never sent one with an unknown outcome,
+// and reports whether o was such an operation.
+func doubt(o *store.Operation) bool {
+	if !o.Active() || o.Sent != store.SentNo {
+		return false
+	}
+	o.Sent = store.SentUnknown
+	o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // it was sent no earlier than that
+	o.Version++
+	return true
 }
 
 // Adopt implements store.Store: the file belongs to this machine from now on.

@@ -14,7 +14,9 @@ import (
 )
 
 // Backup writes a copy of the store, as it is now, to a new file at path; a file
-// that is there already is an error that wraps fs.ErrExist, and is left alone.
+// that is there already is an error that wraps fs.ErrExist, and is left alone. In the
+// database's own folder the copy has the database's owner, group and mode; elsewhere
+// it belongs to this process, or if that is root to the owner of the folder.
 // Other calls go on meanwhile, but the space of what they replace is not used
 // again until the copy is done. When it returns nil, the copy was read, checked
 // and synced. What a killed Backup to path has left beside it is removed.
@@ -28,7 +30,14 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		return fmt.Errorf("bolt: backup: %w", &os.PathError{Op: "create", Path: path, Err: fs.ErrExist})
 	}
 	defer enter(path)()
-	temp, err := tempFile(path)
+	o, err := ownerAt(path)
+	if err == nil && filepath.Dir(path) == filepath.Dir(s.path) {
+		o, err = ownerAt(s.path) // it is a file next to the database
+	}
+	if err != nil {
+		return err
+	}
+	temp, err := tempFileOf(path, o)
 	if err != nil {
 		return err
 	}
@@ -88,7 +97,7 @@ func (w *interruptible) Write(p []byte) (n int, err error) {
 
 // stampCopy marks a copy as one, and checks it.
 func stampCopy(ctx context.Context, path string, c Config) error {
-	f, err := os.Open(path) //nolint:gosec // a name that we made
+	f, err := openFile(path, os.O_RDONLY)
 	if err != nil {
 		return err
 	}

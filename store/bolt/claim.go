@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -17,7 +18,7 @@ type taken struct {
 // Claim implements store.Store. Nothing is written: a claim lasts as long as
 // this Store is open.
 func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
-	if err := s.ready(ctx); err != nil {
+	if err := cmp.Or(s.ready(ctx), s.writable()); err != nil {
 		return store.Claimed{}, err
 	}
 	s.mu.Lock()

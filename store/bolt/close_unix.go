@@ -12,7 +12,7 @@ import (
 // shareFile takes the lock that bbolt takes of a file that it only reads, or returns
 // a *LockedError if somebody has it open for writing. let lets go of it.
 func shareFile(path string) (let func(), err error) {
-	f, err := os.Open(path) //nolint:gosec // the host's own path
+	f, err := openFile(path, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("bolt: %w", err)
 	}

@@ -74,7 +74,7 @@ func (s *Store) commit(ctx context.Context, size int, write func(b *batch) error
 
 // submit hands a request to the committer and waits until it is durable.
 func (s *Store) submit(ctx context.Context, r *request) error {
-	if err := s.ready(ctx); err != nil {
+	if err := cmp.Or(s.ready(ctx), s.writable()); err != nil {
 		return err
 	}
 	r.answer = make(chan error, 1)

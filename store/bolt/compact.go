@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -24,7 +25,9 @@ func (s *Store) compactIfSparse() error {
 	if size < s.config.sparse || free < size/2 {
 		return nil
 	}
-	if err := s.compact(); err != nil {
+	if err := s.compact(); errors.Is(err, ErrNotOwner) {
+		s.config.Logger.Debug("not compacted", "path", s.path, "error", err.Error())
+	} else if err != nil {
 		s.config.Logger.Warn("not compacted", "path", s.path, "error", err.Error())
 	}
 	if s.db != nil {

@@ -18,12 +18,21 @@ var (
 	ErrNewer = errors.New("bolt: database has a newer schema")
 	// ErrForeign: the path names something that is no database of this package.
 	ErrForeign = errors.New("bolt: not a database of rouse")
-	// ErrReadOnly: the file cannot be written.
+	// ErrReadOnly: the file cannot be written, or the store was opened with
+	// Config.ReadOnly.
 	ErrReadOnly = errors.New("bolt: database cannot be written")
 	// ErrNetworkFS: the file is on a file system whose locks or syncs may not
 	// hold, or which is not known and has no disk of this machine behind it.
 	// Config.AllowNetworkFS lifts the check.
 	ErrNetworkFS = errors.New("bolt: database is on a network file system")
+	// ErrUnsafe: another user could have what is written end up in another file, or
+	// replace the database: a folder that every user may write to, or a symbolic
+	// link where a file of this package is to be.
+	ErrUnsafe = errors.New("bolt: database is not safe from other users")
+	// ErrNotOwner: a file has to be made next to the database or in its place, and
+	// this process cannot give it the owner, the group and the mode of the database.
+	// Nothing was written.
+	ErrNotOwner = errors.New("bolt: database belongs to another user")
 	// ErrInconclusive: a Job did not finish, for a reason outside of the file: its
 	// process was killed, or its time was up. The file may be sound. A JobFunc
 	// returns it; Verify and Repair pass it on, and Repair changes nothing then.

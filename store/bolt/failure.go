@@ -73,7 +73,11 @@ func (s *Store) judge(b *batch, err error) error {
 func (s *Store) fail(err error) error {
 	cause := fmt.Errorf("%w: %s: %w", store.ErrFailed, s.path, err)
 	s.config.Logger.Error("store failed", "path", s.path, "error", err.Error())
-	if f, merr := os.OpenFile(s.path+suspectSuffix, os.O_CREATE|os.O_WRONLY, 0o600); merr == nil {
+	// That the name is there is what counts: O_EXCL leaves what has it already alone.
+	if f, merr := os.OpenFile(s.path+suspectSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY|noFollow, 0o600); merr == nil {
+		if o, oerr := ownerAt(s.path); oerr == nil {
+			_ = o.give(f) // a mark that belongs to another user is better than none
+		}
 		_, _ = f.WriteString(err.Error() + "\n")
 		_ = f.Sync()
 		_ = f.Close()
@@ -110,7 +114,7 @@ func (s *Store) reopen(id int) (kept bool, err error) {
 // synced makes the two one.
 func (s *Store) replaceInode() error {
 	marker := s.path + suspectSuffix
-	if _, err := os.Stat(marker); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Lstat(marker); errors.Is(err, os.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return fmt.Errorf("bolt: %w", err)

@@ -27,8 +27,9 @@ const (
 	tempInfix     = ".temp-"   // of a file that is being made
 )
 
-// makeFolder makes a folder that only its owner can enter, and those above it.
-// One that exists is left as it is.
+// makeFolder makes a folder that only its owner can enter, and those above it. If
+// root makes it, it belongs to the owner of the folder above. One that exists is left
+// as it is.
 func makeFolder(folder string) error {
 	if _, err := os.Stat(folder); err == nil || folder == filepath.Dir(folder) {
 		return nil
@@ -36,7 +37,14 @@ func makeFolder(folder string) error {
 	if err := makeFolder(filepath.Dir(folder)); err != nil {
 		return err
 	}
-	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+	err := os.Mkdir(folder, 0o700)
+	if errors.Is(err, os.ErrExist) { // another process was faster
+		return nil
+	}
+	if err == nil {
+		err = inheritOwner(folder, filepath.Dir(folder))
+	}
+	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
 	return syncFolder(filepath.Dir(folder))
@@ -57,16 +65,29 @@ func removeLeftovers(path string) {
 	}
 }
 
-// tempFile makes an empty file of mode 0600 beside path, whatever the umask.
+// tempFile makes an empty file next to path, with the owner and mode that a file at
+// path must have, whatever the umask.
 func tempFile(path string) (*os.File, error) {
+	o, err := ownerAt(path)
+	if err != nil {
+		return nil, err
+	}
+	return tempFileOf(path, o)
+}
+
+// tempFileOf is tempFile for a file that belongs to o.
+func tempFileOf(path string, o owner) (*os.File, error) {
+	if err := o.check(path); err != nil {
+		return nil, err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+tempInfix)
 	if err != nil {
 		return nil, fmt.Errorf("bolt: %w", asFull(err))
 	}
-	if err := f.Chmod(0o600); err != nil && runtime.GOOS != "windows" {
+	if err := o.give(f); err != nil {
 		_ = f.Close()
 		_ = os.Remove(f.Name())
-		return nil, fmt.Errorf("bolt: %w", err)
+		return nil, err
 	}
 	return f, nil
 }
@@ -86,7 +107,7 @@ func tempName(path string) (string, error) {
 
 // syncFile makes what was written to a file durable.
 func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) //nolint:gosec // a name that we made
+	f, err := openFile(path, os.O_RDWR)
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
@@ -200,7 +221,7 @@ func (w *writer) newID() {
 
 // copyFile copies path to a new synced file beside it and returns its name.
 func copyFile(path string) (name string, err error) {
-	from, err := os.Open(path) //nolint:gosec // the host's own path
+	from, err := openFile(path, os.O_RDONLY)
 	if err != nil {
 		return "", fmt.Errorf("bolt: %w", err)
 	}

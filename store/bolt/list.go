@@ -36,7 +36,7 @@ func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operat
 				return
 			}
 			for _, o := range page {
-				if !yield(o, nil) {
+				if !yield(s.shown(o), nil) {
 					return
 				}
 				if left--; left == 0 {

@@ -3,8 +3,10 @@ package bolt
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,9 +14,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// holder is what stands in a lock file, for the error of who comes second. It
-// begins at the second byte: Windows lets nobody read the first while it is
-// locked.
+// holder is the text of a lock file, for the error of the process that comes second.
+// It begins at the second byte: Windows lets no other process read the first one
+// while it is locked.
 type holder struct {
 	PID     int       `json:"pid"`
 	Host    string    `json:"host"`
@@ -23,10 +25,14 @@ type holder struct {
 }
 
 // lockFile takes the lock of the database at path, or returns a *LockedError
-// when timeout has passed. The file of the lock stays when it is let go of: who
-// removes one may remove the next holder's.
+// when timeout has passed. The lock file stays when the lock is released: a process
+// that removes it may remove the one of the next holder.
 func lockFile(path string, timeout time.Duration) (*flock.Flock, error) {
-	l := flock.New(path+lockSuffix, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o600))
+	name := path + lockSuffix
+	if err := makeLock(path, name); err != nil {
+		return nil, err
+	}
+	l := flock.New(name, flock.SetFlag(os.O_RDWR|noFollow))
 	ok, err := l.TryLock()
 	if !ok && err == nil && timeout > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -43,41 +49,144 @@ func lockFile(path string, timeout time.Duration) (*flock.Flock, error) {
 		_ = l.Close()
 		return nil, lockedBy(path)
 	}
-	host, _ := os.Hostname()
-	writeHolder(path, &holder{PID: os.Getpid(), Host: host, Program: filepath.Base(os.Args[0]), Since: time.Now().UTC()})
+	if err := signLock(path, name, l); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
 	return l, nil
 }
 
-// unlock lets go of the lock.
-func unlock(l *flock.Flock) { _ = l.Close() }
+// makeLock makes the lock file if there is none, and refuses what is no plain file.
+func makeLock(path, name string) error {
+	info, err := os.Lstat(name)
+	switch {
+	case err == nil:
+		return checkNeighbour(name, info)
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("bolt: locking %s: %w", path, err)
+	}
+	o, err := ownerAt(path)
+	if err == nil {
+		err = o.check(path)
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR|noFollow, 0o600) //nolint:gosec // the host's own path
+	switch {
+	case errors.Is(err, fs.ErrExist): // another process was faster
+		return nil
+	case err != nil:
+		return fmt.Errorf("bolt: locking %s: %w", path, err)
+	}
+	err = o.give(f)
+	_ = f.Close()
+	if err != nil {
+		_ = os.Remove(name)
+	}
+	return err
+}
+
+// signLock checks the file that was locked, and writes into it who holds it. It
+// corrects the owner and mode, if an older version or a killed process has left the
+// lock file to another user than the owner of the database.
+func signLock(path, name string, l *flock.Flock) error {
+	f, err := openFile(name, os.O_RDWR)
+	if err != nil {
+		return fmt.Errorf("bolt: locking %s: %w", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	var locked os.FileInfo
+	if err == nil {
+		locked, err = l.Stat()
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("bolt: locking %s: %w", path, err)
+	case !os.SameFile(info, locked):
+		return fmt.Errorf("%w: %s was replaced while it was being locked", ErrUnsafe, name)
+	}
+	if err := checkNeighbour(name, info); err != nil {
+		return err
+	}
+	if of, err := os.Lstat(path); err == nil {
+		o, is := ownerOf(of), ownerOf(info)
+		if o != is && (isRoot() || is.uid == os.Geteuid()) {
+			_ = o.give(f) // it is locked all the same
+		}
+	}
+	host, _ := os.Hostname()
+	writeHolder(f, &holder{PID: os.Getpid(), Host: host, Program: filepath.Base(os.Args[0]), Since: time.Now().UTC()})
+	return nil
+}
+
+// unlock releases the lock, if there is one.
+func unlock(l *flock.Flock) {
+	if l != nil {
+		_ = l.Close()
+	}
+}
 
 // writeHolder is a courtesy: without it the lock holds as well.
-func writeHolder(path string, h *holder) {
+func writeHolder(f *os.File, h *holder) {
 	text, err := json.Marshal(h)
-	if err != nil {
-		return
-	}
-	f, err := os.OpenFile(path+lockSuffix, os.O_WRONLY, 0o600) //nolint:gosec // the host's own path
 	if err != nil {
 		return
 	}
 	if _, err := f.WriteAt(append([]byte("\n"), text...), 1); err == nil {
 		_ = f.Truncate(int64(len(text)) + 2)
 	}
-	_ = f.Close()
 }
 
+// lockedBy returns the error for a database that another process holds, with what
+// that one has written into the lock file.
 func lockedBy(path string) *LockedError {
 	e := &LockedError{Path: path}
-	f, err := os.Open(path + lockSuffix) //nolint:gosec // the host's own path
+	f, err := openFile(path+lockSuffix, os.O_RDONLY)
 	if err != nil {
 		return e
 	}
 	defer func() { _ = f.Close() }()
 	var h holder
-	// What an earlier holder wrote may be longer: only the first value counts.
-	if json.NewDecoder(io.NewSectionReader(f, 1, 4096)).Decode(&h) == nil {
-		e.PID, e.Host, e.Program, e.Since = h.PID, h.Host, h.Program, h.Since
+	// The text of an earlier holder may be longer: only the first value counts.
+	if json.NewDecoder(io.NewSectionReader(f, 1, 4096)).Decode(&h) != nil {
+		return e
 	}
+	// If the lock can be shared, only readers hold the database, and they write
+	// nothing: the text is of a process that has released it.
+	if l, err := shareLock(path, 0); l != nil || err == nil {
+		unlock(l)
+		return e
+	}
+	e.PID, e.Host, e.Program, e.Since = h.PID, h.Host, h.Program, h.Since
 	return e
+}
+
+// shareLock takes the lock of the database at path together with other readers. It
+// writes nothing. It returns nil where there is no lock file that this process can
+// open, and a *LockedError when timeout has passed.
+func shareLock(path string, timeout time.Duration) (*flock.Flock, error) {
+	name := path + lockSuffix
+	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
+		return nil, nil //nolint:nilnil // as documented
+	}
+	l := flock.New(name, flock.SetFlag(os.O_RDONLY|noFollow))
+	ok, err := l.TryRLock()
+	if !ok && err == nil && timeout > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		ok, err = l.TryRLockContext(ctx, 10*time.Millisecond)
+		if ctx.Err() != nil {
+			err = nil
+		}
+		cancel()
+	}
+	switch {
+	case err != nil: // it cannot be opened, or locks do not work here
+		return nil, nil //nolint:nilnil,nilerr // as documented
+	case !ok:
+		_ = l.Close()
+		return nil, &LockedError{Path: path}
+	}
+	return l, nil
 }

@@ -85,7 +85,7 @@ func (s *Store) lookup(ctx context.Context, fn func(b buckets) (store.Operation,
 		s.note(err)
 		return store.Operation{}, err
 	}
-	return o, nil
+	return s.shown(o), nil
 }
 
 // operation reads one record: store.ErrNotFound or a *CorruptError if it

@@ -28,7 +28,7 @@ func (j Job) mend(ctx context.Context, tell Progress) (Done, error) {
 
 // settle reads j.Path and decides what is kept of it.
 func (j Job) settle(tell Progress) (settled, error) {
-	f, err := os.Open(j.Path)
+	f, err := openFile(j.Path, os.O_RDONLY)
 	if err != nil {
 		return settled{}, fmt.Errorf("bolt: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gofrs/flock"
 	bbolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
@@ -31,6 +32,9 @@ func Open(path string, c Config) (*Store, error) {
 		return nil, err
 	}
 	exists, err := look(path)
+	if c.ReadOnly {
+		return openReadOnly(path, c, exists, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -40,20 +44,33 @@ func Open(path string, c Config) (*Store, error) {
 	if err := checkFS(path, c.AllowNetworkFS); err != nil {
 		return nil, err
 	}
+	if err := checkFolder(path); err != nil {
+		return nil, err
+	}
 	lock, err := lockFile(path, c.LockTimeout)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{
+	s := newStore(path, c, lock)
+	return s.begin(s.start(exists))
+}
+
+func newStore(path string, c Config, lock *flock.Flock) *Store {
+	return &Store{
 		path: path, config: c, lock: lock, index: newIndex(), counts: map[fsm.Phase]int{},
 		rotten: map[string]bool{}, verdict: make(chan struct{}), due: make(chan struct{}),
 		stopped: make(chan struct{}), wedged: make(chan struct{}), queue: newQueue(),
 	}
-	if err := s.start(exists); err != nil {
+}
+
+// begin lets the committer run, unless err says why the store could not be opened.
+func (s *Store) begin(err error) (*Store, error) {
+	if err != nil {
 		if s.db != nil {
+			s.unlockRead()
 			_ = closeDB(s.db, err)
 		}
-		unlock(lock)
+		unlock(s.lock)
 		return nil, err
 	}
 	go s.run()
@@ -136,8 +153,12 @@ func look(path string) (exists bool, err error) {
 
 // examine checks a file before anything of it is mapped for writing.
 func (s *Store) examine() error {
-	f, err := os.OpenFile(s.path, os.O_RDWR, 0)
-	if errors.Is(err, os.ErrPermission) {
+	flag := os.O_RDWR
+	if s.config.ReadOnly {
+		flag = os.O_RDONLY
+	}
+	f, err := openFile(s.path, flag)
+	if errors.Is(err, os.ErrPermission) && !s.config.ReadOnly {
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
 	if err != nil {
@@ -198,7 +219,7 @@ func openBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, e
 	// free pages itself, and the file grows for ever.
 	o.FreelistType = bbolt.FreelistArrayType
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
-		f, err := os.OpenFile(name, flag, mode) //nolint:gosec // the host's own path
+		f, err := os.OpenFile(name, flag|noFollow, mode) //nolint:gosec // the host's own path
 		file = f
 		return f, err
 	}
@@ -309,6 +330,12 @@ func (s *Store) scan() error {
 	}
 	x.publish(nil)
 	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned
+	if s.config.ReadOnly {
+		for _, a := range found {
+			s.note(a.err)
+		}
+		found = nil
+	}
 	if err := s.setAside(found); err != nil && !isFull(err) {
 		return fmt.Errorf("bolt: %s: setting damaged records aside: %w", s.path, err)
 	}

@@ -144,7 +144,7 @@ func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) 
 		case ctx.Err() != nil: // though this copy may be sound
 			_ = os.Remove(a.copy)
 			return out, cmp.Or(err, ctx.Err())
-		case errors.Is(err, ErrNewer), errors.Is(err, store.ErrFull), errors.Is(err, ErrInconclusive):
+		case errors.Is(err, ErrNewer), errors.Is(err, ErrNotOwner), errors.Is(err, store.ErrFull), errors.Is(err, ErrInconclusive):
 			// With room or time this method may repair the file; the next may lose more.
 			return out, err
 		case err != nil:

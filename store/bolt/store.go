@@ -30,6 +30,12 @@ type Config struct {
 	// are lost, and sessions may be started twice: the host must make sure that
 	// no other machine does. Defaults to false.
 	AllowNetworkFS bool
+	// ReadOnly opens a file that is there, and writes nothing: neither to it nor
+	// next to it. It shares the lock with other readers and keeps writers out. Every
+	// call that would write, and Claim, returns ErrReadOnly. What the next opening
+	// for writing will do is left to it: to compact the file, to set damaged records
+	// aside, to make a backup a store of its own. Defaults to false.
+	ReadOnly bool
 	// MaxSize is how large the file may become, in bytes, at least 1 MiB. Starts
 	// are refused with store.ErrFull while what the active operations need to end
 	// would not fit any more; see the package's guarantees. A file that is larger
@@ -78,8 +84,8 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	path   string
 	config Config
-	lock   *flock.Flock
-	id     [16]byte // the store's own
+	lock   *flock.Flock // nil: it is only read, and there is no lock file
+	id     [16]byte     // the store's own
 
 	// handle guards db: held for reading by whoever has a transaction open, for
 	// writing by the committer while it opens the file anew, and by Close.
@@ -105,6 +111,7 @@ type Store struct {
 	stopped chan struct{}
 
 	here      machine // where it is open
+	doubts    bool    // it is only read, and what is active and was not sent may have been sent from elsewhere
 	queue     queue
 	space     space       // the committer's, and Open's before it
 	file      os.FileInfo // the file that is open
@@ -139,6 +146,7 @@ func (s *Store) Close() error {
 		s.handle.Lock()
 		defer s.handle.Unlock()
 		if s.db != nil && !s.stuck {
+			s.unlockRead()
 			if err := s.db.Close(); err != nil {
 				s.closeErr = fmt.Errorf("bolt: closing %s: %w", s.path, err)
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"syscall"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
@@ -65,8 +64,8 @@ type VerifyConfig struct {
 
 // Verify examines the file at path as deeply as this package can: its length, all
 // its pages by a reading of our own and by bbolt's, every record as Store.Check
-// reads it. It alters nothing, and holds the lock meanwhile: a file that a process
-// has open cannot be verified, since its pages change beneath the reader (a
+// reads it. It writes nothing, and shares the lock with other readers meanwhile: a
+// file that a process has open for writing cannot be verified, since its pages change beneath the reader (a
 // *LockedError; Store.Check checks an open store's records).
 //
 // What is damaged is in the report; the error is why it could not be examined:
@@ -89,9 +88,8 @@ func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
 	return do(ctx, j)
 }
 
-// hold takes the lock of a file that is there, and returns its real path. Where
-// this user can write nothing beside the file another may have it open: who will not
-// write either takes a lock that others may share, on the file itself.
+// hold takes the lock of a file that is there, and returns its real path. A caller
+// that writes nothing shares the lock with others, and makes no lock file.
 func hold(path string, timeout time.Duration, writes bool) (string, func(), error) {
 	path, err := realPath(path)
 	if err != nil {
@@ -105,20 +103,43 @@ func hold(path string, timeout time.Duration, writes bool) (string, func(), erro
 	case !exists:
 		return "", nil, fmt.Errorf("bolt: %w", &os.PathError{Op: "open", Path: path, Err: fs.ErrNotExist})
 	}
-	lock, err := lockFile(path, Config{LockTimeout: timeout}.withDefaults().LockTimeout)
-	switch {
-	case !writes && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
-		let, err := shareFile(path)
-		return path, let, err
-	case err != nil:
+	timeout = Config{LockTimeout: timeout}.withDefaults().LockTimeout
+	if !writes {
+		release, err := shareDatabase(path, timeout)
+		return path, release, err
+	}
+	if err := checkFolder(path); err != nil {
+		return "", nil, err
+	}
+	lock, err := lockFile(path, timeout)
+	if err != nil {
 		return "", nil, err
 	}
 	return path, func() { unlock(lock) }, nil
 }
 
+// shareDatabase keeps writers away from a database that this process reads. Where
+// there is no lock file that it can open, the lock that bbolt takes of the database
+// itself is enough. release ends it.
+func shareDatabase(path string, timeout time.Duration) (release func(), err error) {
+	lock, err := shareLock(path, timeout)
+	if err != nil {
+		return nil, lockedBy(path)
+	}
+	let, err := shareFile(path)
+	if err != nil {
+		unlock(lock)
+		return nil, err
+	}
+	return func() {
+		let()
+		unlock(lock)
+	}, nil
+}
+
 // verifyFile is Verify's reading. The lock is held.
 func verifyFile(ctx context.Context, path string, tell Progress) (Report, error) {
-	f, err := os.Open(path) //nolint:gosec // the host's own path
+	f, err := openFile(path, os.O_RDONLY)
 	if err != nil {
 		return Report{}, fmt.Errorf("bolt: %w", err)
 	}

@@ -1,0 +1,110 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// A file that is made next to a database, or in its place, has the owner, the group
+// and the mode of the database: root must be able to work on a user's database
+// without locking that user out.
+
+// owner is whom a file belongs to, and its permissions.
+type owner struct {
+	uid, gid int // -1: the system decides
+	mode     os.FileMode
+}
+
+// ownerAt returns the owner that a file made for path must have: that of the file at
+// path, or where there is none, this process. If this process is root, a new file
+// belongs to the owner of its folder.
+func ownerAt(path string) (owner, error) {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode().IsRegular() {
+		return ownerOf(info), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return owner{}, fmt.Errorf("bolt: %w", err)
+	}
+	o := owner{uid: -1, gid: -1, mode: 0o600}
+	folder, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return owner{}, fmt.Errorf("bolt: %w", err)
+	}
+	if of := ownerOf(folder); isRoot() && of.uid > 0 {
+		o.uid, o.gid = of.uid, of.gid
+	}
+	return o, nil
+}
+
+// check refuses if this process cannot give a file to o. It is asked before anything
+// is written.
+func (o owner) check(path string) error {
+	if o.uid == -1 || isRoot() || o.uid == os.Geteuid() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s belongs to user %d, and this process, of user %d, would replace it or add a file: run it as user %d or as root",
+		ErrNotOwner, path, o.uid, os.Geteuid(), o.uid)
+}
+
+// give makes a file that this process has made o's.
+func (o owner) give(f *os.File) error {
+	err := o.chown(f)
+	if err == nil {
+		err = f.Chmod(o.mode)
+	}
+	if err != nil && hasOwners {
+		return fmt.Errorf("%w: %s cannot get the owner and mode of the database: %w", ErrNotOwner, f.Name(), err)
+	}
+	return nil
+}
+
+// openFile opens a file by its own name: a symbolic link is an error, since another
+// user may have made it.
+func openFile(path string, flag int) (*os.File, error) {
+	return os.OpenFile(path, flag|noFollow, 0) //nolint:gosec // the host's own path
+}
+
+// checkNeighbour refuses what is no plain file of one name: writing to it would
+// change another file, or a device.
+func checkNeighbour(path string, info os.FileInfo) error {
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%w: %s is a symbolic link, and writing to it would change another file: find out who made it, and remove it", ErrUnsafe, path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: %s is not a regular file (%s): find out who made it, and remove it", ErrUnsafe, path, info.Mode().Type())
+	case links(info) > 1:
+		return fmt.Errorf("%w: %s is another name of a file that has %d: find out who made it, and remove it", ErrUnsafe, path, links(info))
+	}
+	return nil
+}
+
+// checkFolder refuses to write in a folder where every user may replace the files of
+// others. In one with the sticky bit, as /tmp, they cannot; there the database and
+// what stands next to it must be this user's own.
+func checkFolder(path string) error {
+	folder := filepath.Dir(path)
+	info, err := os.Stat(folder)
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	switch {
+	case !hasOwners || info.Mode().Perm()&0o002 == 0:
+		return nil
+	case info.Mode()&fs.ModeSticky == 0:
+		return fmt.Errorf("%w: every user may replace files in %s (mode %s): run chmod o-w %[2]q, or choose a folder of your own", ErrUnsafe, folder, info.Mode().Perm())
+	}
+	for _, name := range []string{path, path + lockSuffix, path + suspectSuffix} {
+		info, err := os.Lstat(name)
+		if err != nil {
+			continue // it is not there, or its opening will say why
+		}
+		if uid := ownerOf(info).uid; uid != os.Geteuid() {
+			return fmt.Errorf("%w: every user may make files in %s, and %s belongs to user %d, not to %d: choose a folder of your own", ErrUnsafe, folder, name, uid, os.Geteuid())
+		}
+	}
+	return nil
+}

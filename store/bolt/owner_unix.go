@@ -1,0 +1,71 @@
+//go:build unix
+
+package bolt
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// hasOwners: files have an owner and permissions.
+const hasOwners = true
+
+// noFollow has an opening fail on a symbolic link, and not wait for a FIFO's writer.
+const noFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
+
+func isRoot() bool { return os.Geteuid() == 0 }
+
+func ownerOf(info os.FileInfo) owner {
+	o := owner{uid: -1, gid: -1, mode: info.Mode().Perm()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		o.uid, o.gid = int(st.Uid), int(st.Gid)
+	}
+	return o
+}
+
+// chown changes what differs. A user may not set what is so already everywhere.
+func (o owner) chown(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	is, uid, gid := ownerOf(info), o.uid, o.gid
+	if uid == is.uid {
+		uid = -1
+	}
+	if gid == is.gid {
+		gid = -1
+	}
+	if uid == -1 && gid == -1 {
+		return nil
+	}
+	return f.Chown(uid, gid)
+}
+
+// links is how many names a file has.
+func links(info os.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Nlink) //nolint:unconvert // its type differs by platform
+	}
+	return 1
+}
+
+// inheritOwner gives a folder that root has just made to the owner of its parent.
+func inheritOwner(folder, parent string) error {
+	of, err := os.Stat(parent)
+	if err != nil || !isRoot() || ownerOf(of).uid == 0 {
+		return err
+	}
+	f, err := os.OpenFile(folder, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0) //nolint:gosec // the host's own path
+	if err != nil {
+		return err
+	}
+	o := ownerOf(of)
+	err = f.Chown(o.uid, o.gid)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

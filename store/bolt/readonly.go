@@ -1,0 +1,107 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// openReadOnly is Open for Config.ReadOnly. look has reported exists and err.
+func openReadOnly(path string, c Config, exists bool, err error) (*Store, error) {
+	switch {
+	case errors.Is(err, ErrReadOnly): // as it is opened
+	case err != nil:
+		return nil, err
+	case !exists:
+		return nil, fmt.Errorf("bolt: %w", &os.PathError{Op: "open", Path: path, Err: fs.ErrNotExist})
+	}
+	if err := checkFS(path, c.AllowNetworkFS); err != nil {
+		return nil, err
+	}
+	lock, err := shareLock(path, c.LockTimeout)
+	if err != nil {
+		return nil, lockedBy(path)
+	}
+	s := newStore(path, c, lock)
+	err = s.startReading()
+	var held *LockedError
+	if errors.As(err, &held) { // by the lock of the database itself
+		err = lockedBy(path)
+	}
+	return s.begin(err)
+}
+
+// startReading is start for a store that writes nothing.
+func (s *Store) startReading() error {
+	if err := s.examine(); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(s.path + suspectSuffix); err == nil {
+		s.config.Logger.Warn("a sync failed when the file was last open: what is shown may not be on disk", "path", s.path)
+	}
+	db, file, err := openBoltFile(s.path, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true, Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	s.db, s.space = db, space{file: file}
+	if s.file, err = os.Stat(s.path); err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	s.here = thisMachine(s.config.Machine)
+	err = inside(s.path, db, false, withBuckets(func(b buckets) error {
+		s.held, s.doubts = b.foresee(s.here, time.Now().UTC())
+		return nil
+	}))
+	if err != nil {
+		return named(s.path, err)
+	}
+	return s.scan()
+}
+
+// foresee returns what the next opening here for writing will find out: whether the
+// file belongs to another machine (nil: it does not), and whether what is active may
+// have been sent from elsewhere. See arrival.settle.
+func (b buckets) foresee(here machine, now time.Time) (held *store.Held, doubts bool) {
+	stamp := b.meta.Get([]byte(metaStamp)) != nil
+	if text, err := b.getMeta(metaStamp); stamp && err == nil && !isRepair(text) {
+		return nil, true // a backup is at home wherever it is opened
+	}
+	home, known := getAs[machine](b, metaMachine)
+	if !known || !here.differs(home) {
+		return nil, stamp
+	}
+	was, noted := getAs[holding](b, metaHeld)
+	if !noted || here.differs(was.Here) {
+		return &store.Held{Home: home.Host, Since: now}, true
+	}
+	return &store.Held{Home: home.Host, Since: fromNanos(was.Since)}, stamp
+}
+
+// shown is an operation as a reader must see it: see Store.doubts.
+func (s *Store) shown(o store.Operation) store.Operation {
+	if s.doubts {
+		doubt(&o)
+	}
+	return o
+}
+
+// unlockRead releases the lock of a file that is only read: bbolt does not.
+func (s *Store) unlockRead() {
+	if s.config.ReadOnly {
+		unlockMapped(s.space.file)
+	}
+}
+
+// writable refuses what a store that is only read cannot do.
+func (s *Store) writable() error {
+	if s.config.ReadOnly {
+		return fmt.Errorf("%w: %s was opened for reading only", ErrReadOnly, s.path)
+	}
+	return nil
+}
