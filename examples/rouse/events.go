@@ -44,7 +44,7 @@ run", which holds it all the time, come when that has ended.`,
 			if follow {
 				return t.follow(c.Context(), &p)
 			}
-			return t.with(t.provider.offline(), func(d *desk) error { return t.events(c.Context(), d, &p) })
+			return t.reading(t.provider.offline(), func(d *desk) error { return t.events(c.Context(), d, &p) })
 		},
 	}
 	c.Flags().StringVar(&after, "after", "", "print what came after the event with this `NUMBER|CURSOR`")
@@ -100,7 +100,7 @@ func (t *tool) follow(ctx context.Context, p *place) error {
 	told := false
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := t.with(t.provider.offline(), func(d *desk) error { return t.events(ctx, d, p) })
+		err := t.reading(t.provider.offline(), func(d *desk) error { return t.events(ctx, d, p) })
 		var held *bolt.LockedError
 		isHeld := errors.As(err, &held)
 		if isHeld && !told {

@@ -133,6 +133,8 @@ func advise(err error, command string) string {
 		return fmt.Sprintf("%q shows what is damaged, and %q mends it", "rouse check --db "+damaged.Path, "rouse repair --db "+damaged.Path)
 	case errors.Is(err, store.ErrFailed):
 		return "what was acknowledged is safe in the file: look at the disk, and ask again"
+	case errors.Is(err, bolt.ErrNotOwner), errors.Is(err, bolt.ErrUnsafe), errors.Is(err, bolt.ErrInconclusive):
+		return "" // it says what to do
 	case errors.Is(err, bolt.ErrForeign):
 		return "choose another file with --db or ROUSE_DB"
 	case errors.Is(err, fs.ErrPermission) && command == "backup":

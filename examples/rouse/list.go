@@ -49,7 +49,7 @@ narrow terminal the operations' ids are left out, and long names are shortened.`
 				return usagef("--limit %d is negative", f.Limit)
 			}
 			f.Newest = true
-			return t.with(t.provider.offline(), func(d *desk) error { return t.ls(c.Context(), d, f) })
+			return t.reading(t.provider.offline(), func(d *desk) error { return t.ls(c.Context(), d, f) })
 		},
 	}
 	g := c.Flags()
@@ -173,7 +173,7 @@ and says why.`,
 			if l.err = err; err == nil {
 				l.Transport, l.list = client, client.List
 			}
-			return t.with(l, func(d *desk) error { return t.sessions(c.Context(), d, l, args[0]) })
+			return t.reading(l, func(d *desk) error { return t.sessions(c.Context(), d, l, args[0]) })
 		},
 	}
 }

@@ -20,6 +20,7 @@ type database struct {
 	path     string // of --db
 	mayMake  bool   // the command makes one where there is none
 	adopts   bool   // the command takes over one of another machine
+	reads    bool   // the command writes nothing
 	forceFS  bool   // of --force-fs
 	local    string // where every user may make a folder that outlives a restart
 	openFile func(path string, c bolt.Config) (*bolt.Store, error)
@@ -130,7 +131,7 @@ func noDatabase(path string) error {
 }
 
 func (d *database) openAt(path string, c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
-	c.AllowNetworkFS = d.forced(note)
+	c.AllowNetworkFS, c.ReadOnly = d.forced(note), d.reads
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}

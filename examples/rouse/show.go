@@ -29,7 +29,7 @@ else its latest.`,
 			if err := checkTarget(args); err != nil {
 				return err
 			}
-			return t.with(t.provider.offline(), func(d *desk) error {
+			return t.reading(t.provider.offline(), func(d *desk) error {
 				o, err := d.target(c.Context(), args)
 				if err != nil {
 					return err

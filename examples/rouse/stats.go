@@ -46,7 +46,7 @@ func (t *tool) statsCommand() *cobra.Command {
 		Short: "Count what is stored, and say where",
 		Args:  words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return t.with(t.provider.offline(), func(d *desk) error { return t.stats(c.Context(), d) })
+			return t.reading(t.provider.offline(), func(d *desk) error { return t.stats(c.Context(), d) })
 		},
 	}
 }

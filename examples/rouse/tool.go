@@ -168,6 +168,13 @@ func (t *tool) noteOnce(format string, args ...any) {
 	}
 }
 
+// reading is with for a command that only reads: it writes nothing.
+func (t *tool) reading(p transport.Transport, do func(d *desk) error) error {
+	t.db.reads = true
+	defer func() { t.db.reads = false }()
+	return t.with(p, do)
+}
+
 // with opens the database, lets do work on it, and closes it.
 func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	logger := slog.New(slog.NewTextHandler(cleanWriter{t.screen}, &slog.HandlerOptions{

@@ -50,7 +50,7 @@ retry" starts it.`,
 			if err != nil {
 				return err
 			}
-			return t.with(t.provider.offline(), func(d *desk) error {
+			return t.reading(t.provider.offline(), func(d *desk) error {
 				err := d.store.Backup(c.Context(), path)
 				switch {
 				case errors.Is(err, fs.ErrNotExist) && !exists(filepath.Dir(path)):
