@@ -1,7 +1,7 @@
 // Package paging bounds what one paged answer of a provider may cost. Every loop
 // that follows page tokens uses it, in drivers and in the engine.
 //
-//	r := paging.New("DescribeInstances", paging.LookCalls)
+//	r := paging.New("DescribeInstances", paging.GetCalls)
 //	for more := true; more && err == nil; {
 //		more, err = r.Page(ctx, func(ctx context.Context) (next string, size int64, err error) {
 //			// ask for the page of the token before, and read at most r.Left() bytes
@@ -20,8 +20,8 @@ import (
 
 // The bounds of one paged answer.
 const (
-	LookCalls = 50          // calls of a look at sessions that are named
-	ListCalls = 1000        // calls of a list of all sessions
+	GetCalls  = 50          // calls for sessions that are named, as by one Get or BatchGet
+	ListCalls = 1000        // calls for all sessions of a studio
 	MaxBytes  = 64 << 20    // of all its pages, after decompression
 	MaxTime   = time.Minute // spent in its calls
 	MaxToken  = 6 << 10     // bytes of one page token: with it a URL is below the 8 KiB that proxies take

@@ -28,7 +28,7 @@ func TestBounds(t *testing.T) {
 		"three pages":   {page: func(n int) (string, int64, error) { return strings.Repeat("x", 3-n), 1, nil }, calls: 3},
 		"a repeat":      {page: func(int) (string, int64, error) { return "x", 1, nil }, calls: 2, want: "page 2 repeats the token"},
 		"in turn":       {page: func(n int) (string, int64, error) { return fmt.Sprint("x", n%3), 1, nil }, calls: 4, want: "page 4 repeats the token"},
-		"without end":   {page: func(n int) (string, int64, error) { return fmt.Sprint(n), 1, nil }, calls: paging.LookCalls, want: "more than 50 pages"},
+		"without end":   {page: func(n int) (string, int64, error) { return fmt.Sprint(n), 1, nil }, calls: paging.GetCalls, want: "more than 50 pages"},
 		"large":         {page: func(n int) (string, int64, error) { return fmt.Sprint(n), 10 << 20, nil }, calls: 7, want: "more than 64 MiB"},
 		"large at last": {page: func(int) (string, int64, error) { return "", 65 << 20, nil }, calls: 1, want: "more than 64 MiB"},
 		"slow":          {page: func(n int) (string, int64, error) { return fmt.Sprint(n), 1, nil }, delay: 9 * time.Second, calls: 7, want: "longer than 1m0s"},
@@ -38,7 +38,7 @@ func TestBounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r, calls := paging.New("ListThings", paging.LookCalls), 0
+				r, calls := paging.New("ListThings", paging.GetCalls), 0
 				var err error
 				for more := true; more && err == nil; {
 					more, err = r.Page(t.Context(), func(ctx context.Context) (string, int64, error) {

@@ -111,7 +111,7 @@ func (t *Transport) putBack(ctx context.Context, id, token string) error {
 	if err == nil {
 		defer t.holds.letGo([]string{id})
 		var all map[string]types.Instance
-		if all, _, _, err = t.describeIDs(ctx, look(), []string{id}); err == nil {
+		if all, _, _, err = t.describeIDs(ctx, newReader(), []string{id}); err == nil {
 			_, err = t.settle(ctx, all[id], token, true)
 		}
 	}

@@ -24,7 +24,7 @@ const StatusChecking = "STATUS_CHECKS_NOT_OK"
 
 // statusChecks makes sessions START_IN_PROGRESS that have not passed both checks.
 func (t *Transport) statusChecks(ctx context.Context, up []running, out []transport.Result) {
-	r := paging.New("DescribeInstanceStatus", paging.LookCalls)
+	r := paging.New("DescribeInstanceStatus", paging.GetCalls)
 	for part := range slices.Chunk(up, maxStatus) {
 		checks, err := t.describeStatus(ctx, r, part)
 		for _, one := range part {

@@ -59,7 +59,7 @@ func TestEndlessPages(t *testing.T) {
 		want    string
 	}{
 		"one token":  {next: func(int) string { return "again" }, calls: 2, want: "page 2 repeats the token of an earlier page"},
-		"new tokens": {next: func(n int) string { return fmt.Sprint(n) }, calls: paging.LookCalls, want: "it has more than 50 pages"},
+		"new tokens": {next: func(n int) string { return fmt.Sprint(n) }, calls: paging.GetCalls, want: "it has more than 50 pages"},
 		"large pages": {
 			next: func(n int) string { return fmt.Sprint(n) }, padding: "<!--" + strings.Repeat("x", 40<<20) + "-->", calls: 2, want: "the answer is larger than ",
 		},

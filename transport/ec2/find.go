@@ -65,7 +65,7 @@ func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, ti
 			names[ref.SessionID] = true
 		}
 	}
-	r := look()
+	r := newReader()
 	byID, missing, idDate, err := t.describeIDs(ctx, r, slices.Sorted(maps.Keys(ids)))
 	if err != nil {
 		return nil, idDate, err
@@ -211,8 +211,8 @@ func tagOf(in types.Instance, key string) string {
 	return ""
 }
 
-// look bounds all the calls that look up instances for one call of a Transport.
-func look() *paging.Reader { return paging.New("DescribeInstances", paging.LookCalls) }
+// newReader bounds all the calls that look up instances for one call of a Transport.
+func newReader() *paging.Reader { return paging.New("DescribeInstances", paging.GetCalls) }
 
 // describe reads all pages of an answer, within the bounds of r, and learns what
 // it can for later starts.

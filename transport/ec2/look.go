@@ -80,7 +80,7 @@ func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport
 	return out, nil
 }
 
-// atMost refuses more sessions than one look takes.
+// atMost refuses more sessions than one call takes.
 func atMost(sessions int) error {
 	if sessions <= maxDescribe {
 		return nil

@@ -449,3 +449,36 @@ func TestStop(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestStartedAtOfAStoppedInstance: every look has the LaunchTime, which tells a
+// host whether a start of its own had an effect.
+func TestStartedAtOfAStoppedInstance(t *testing.T) {
+	t.Parallel()
+	s := newScript(t, func(url.Values) (int, string) { return described(item(one, "stopped", tag("Name", "ws-1"))) })
+	tr := s.open(ec2.Config{Tag: "Name", StatusChecks: true})
+	var all []transport.Session
+	for _, r := range []transport.Ref{ref(one), ref("ws-1")} {
+		got, err := tr.Get(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch, err := tr.BatchGet(t.Context(), []transport.Ref{r, r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := tr.List(t.Context(), transport.ListInput{StudioID: studio, SessionIDs: []string{r.SessionID}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, got, batch[0].Session, batch[1].Session)
+		all = append(all, list.Sessions...)
+	}
+	if len(all) != 8 {
+		t.Errorf("%d sessions, want 8", len(all))
+	}
+	for _, got := range all {
+		if want := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC); got.State != fsm.Stopped || !got.StartedAt.Equal(want) || got.Date.IsZero() {
+			t.Errorf("%+v, want it started at %v, and a date", got, want)
+		}
+	}
+}

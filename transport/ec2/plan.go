@@ -40,7 +40,7 @@ func (t *Transport) startPlanned(ctx context.Context, ids []string, token map[st
 	err := t.holds.take(ctx, ids)
 	if err == nil {
 		defer t.holds.letGo(ids)
-		all, _, _, err = t.describeIDs(ctx, look(), ids)
+		all, _, _, err = t.describeIDs(ctx, newReader(), ids)
 	}
 	if err != nil {
 		for _, id := range ids {
@@ -229,7 +229,7 @@ func (t *Transport) another(ctx context.Context, a *attempt) bool {
 // does nothing then, and says how it is.
 func (t *Transport) startedMeanwhile(ctx context.Context, a *attempt) bool {
 	id := aws.ToString(a.InstanceId)
-	all, _, _, err := t.describeIDs(ctx, look(), []string{id})
+	all, _, _, err := t.describeIDs(ctx, newReader(), []string{id})
 	in, ok := all[id]
 	if err != nil || !ok || isStopped(in) {
 		return false

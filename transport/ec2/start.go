@@ -223,7 +223,7 @@ func (t *Transport) byPool(ctx context.Context, ids []string) [][]string {
 	if len(ids) > 1 {
 		if unknown := t.pools.unknown(ids); len(unknown) > 1 {
 			// Without an answer they all share a call: worse, and not wrong.
-			_, _, _, _ = t.describeIDs(ctx, look(), unknown)
+			_, _, _, _ = t.describeIDs(ctx, newReader(), unknown)
 		}
 	}
 	groups := map[string][]string{}

@@ -27,7 +27,7 @@ func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 	}
 	out := make([]transport.Result, len(refs))
 	lists, singles := split(refs, out)
-	r := paging.New("ListStreamingSessions", paging.LookCalls)
+	r := paging.New("ListStreamingSessions", paging.GetCalls)
 	for _, list := range lists {
 		if !c.listed(ctx, r, refs, list, out) {
 			singles = append(singles, list...)
@@ -40,7 +40,7 @@ func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 	return out, nil
 }
 
-// atMost refuses more sessions than one look takes.
+// atMost refuses more sessions than one call takes.
 func atMost(sessions int) error {
 	if sessions <= maxBatch {
 		return nil

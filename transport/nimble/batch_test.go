@@ -184,7 +184,7 @@ func TestBatchOfEndlessPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantAll(t, refs, results)
-	count.want(t, paging.LookCalls, 2)
+	count.want(t, paging.GetCalls, 2)
 }
 
 // A list may say anything: each ref has one result, by few requests whose URLs are
