@@ -52,8 +52,14 @@
 //     wherever it was found, and goes on as the same store; else the file takes an
 //     id of its own, and what is active in it counts as perhaps sent. The damaged
 //     file stays.
-//  8. One process at a time: a lock beside the file is held from Open to Close,
-//     and says who holds it.
+//  8. One process writes at a time: it holds a lock file next to the database from
+//     Open to Close, which says who holds it. Processes that only read
+//     (Config.ReadOnly, [Verify]) share the lock, and write nothing at all.
+//  9. A file that is made next to a database or in its place has the database's
+//     owner, group and mode, whoever makes it; else the call returns [ErrNotOwner]
+//     before it writes. A new file of root's belongs to the owner of its folder. No
+//     file is written through a symbolic link or under a second name, and none in a
+//     folder where every user may replace it ([ErrUnsafe]).
 //
 // # Concurrency
 //
@@ -65,8 +71,8 @@
 //
 // # Errors
 //
-// Those of the port, and [ErrLocked], [ErrNewer], [ErrForeign], [ErrReadOnly] and
-// [ErrNetworkFS] of Open. A *[CorruptError] names file, bucket and key, and what
+// Those of the port, and [ErrLocked], [ErrNewer], [ErrForeign], [ErrReadOnly],
+// [ErrNetworkFS], [ErrUnsafe] and [ErrNotOwner] of Open. A *[CorruptError] names file, bucket and key, and what
 // to run.
 //
 // # Caveats

@@ -169,7 +169,7 @@ func lockedBy(path string) *LockedError {
 func shareLock(path string, timeout time.Duration) (*flock.Flock, error) {
 	name := path + lockSuffix
 	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
-		return nil, nil //nolint:nilnil // as documented
+		return nil, nil //nolint:nilnil,nilerr // as documented
 	}
 	l := flock.New(name, flock.SetFlag(os.O_RDONLY|noFollow))
 	ok, err := l.TryRLock()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -20,8 +21,10 @@ import (
 // Open opens the store in the file at path, and makes file and folder if they
 // do not exist. It takes Config.LockTimeout at most to find that another
 // process holds the file (a *LockedError), and else as long as one reading of
-// the file takes. Of a file that it refuses it alters nothing: ErrForeign,
-// ErrReadOnly, ErrNetworkFS, ErrNewer, or a *CorruptError.
+// the file takes. It does not change a file that it refuses: ErrForeign,
+// ErrReadOnly, ErrNetworkFS, ErrUnsafe, ErrNotOwner, ErrNewer, or a *CorruptError.
+// With Config.ReadOnly it makes nothing, and a file that is not there is
+// fs.ErrNotExist.
 func Open(path string, c Config) (*Store, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -37,6 +40,11 @@ func Open(path string, c Config) (*Store, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if exists {
+		if err := sniff(path); err != nil {
+			return nil, err
+		}
 	}
 	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -80,6 +88,9 @@ func (s *Store) begin(err error) (*Store, error) {
 // realPath is the file itself: it is replaced at times, and a link to it is not
 // what must be replaced then.
 func realPath(path string) (string, error) {
+	if strings.Contains(path, "://") {
+		return "", fmt.Errorf("%w: %s is a URL, and the database is a file: give a path", ErrForeign, path)
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("bolt: %w", err)
@@ -149,6 +160,20 @@ func look(path string) (exists bool, err error) {
 		return false, fmt.Errorf("%w: %s has mode %s", ErrReadOnly, path, info.Mode().Perm())
 	}
 	return true, nil
+}
+
+// sniff refuses a file of another kind before a lock file is made next to it. What
+// it cannot read, examine reports.
+func sniff(path string) error {
+	f, err := openFile(path, os.O_RDONLY)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	if metas, magic, err := readMetas(f); err == nil && len(metas) == 0 && !magic {
+		return fmt.Errorf("%w: %s is some other kind of file", ErrForeign, path)
+	}
+	return nil
 }
 
 // examine checks a file before anything of it is mapped for writing.

@@ -531,6 +531,29 @@ func TestReplacedByALink(t *testing.T) {
 	}
 }
 
+// TestForeignGetsNothing: a file of another kind is refused before anything is made
+// next to it, and a URL before a folder is made of it.
+func TestForeignGetsNothing(t *testing.T) {
+	t.Parallel()
+	path := testPath(t)
+	touch(t, path)
+	before := folderText(t, filepath.Dir(path))
+	if _, err := Open(path, Config{}); !errors.Is(err, ErrForeign) {
+		t.Errorf("%v, want ErrForeign", err)
+	}
+	if after := folderText(t, filepath.Dir(path)); after != before {
+		t.Errorf("the folder was\n%sand is\n%s", before, after)
+	}
+	for _, c := range []Config{{}, {ReadOnly: true}} {
+		if _, err := Open("postgres://host/db", c); !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), "is a URL") {
+			t.Errorf("%v, want ErrForeign", err)
+		}
+	}
+	if _, err := os.Lstat("postgres:"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder: %v", err)
+	}
+}
+
 // TestFolderOfAll: a folder in which every user may replace files is refused, but not
 // one with the sticky bit, if the files are this user's own.
 func TestFolderOfAll(t *testing.T) {
