@@ -73,6 +73,11 @@ var mutants = []mutant{
 		"engine", "TestStartedAtRule",
 	},
 	{
+		"a guess clears a start", "a STOPPED that may be a guess lets a start by state be sent again",
+		"engine/ruling.go", " && j.traits.Authoritative && ", " && ",
+		"engine", "TestStartedAtRule",
+	},
+	{
 		"the past is believed", "an answer that may show the past decides",
 		"engine/ruling.go", "	j.seen.doubt++\n", "	j.seen.doubt += 2\n	return false\n",
 		"engine", "TestStaleReads",
@@ -172,6 +177,16 @@ var mutants = []mutant{
 		"probes without backoff", "a closed lane is probed each second",
 		"engine/lane.go", "		b.wait = probe.next(b.wait)\n", "		b.wait = time.Second\n",
 		"engine", "TestOfflineHour",
+	},
+	{
+		"a good answer resets a backoff", "a send without effect is due at once when its lane is unblocked",
+		"engine/refusal.go", "	j.unsend()\n	j.backOff(quick)\n", "	j.unsend()\n",
+		"engine", "TestUnreachableStarts",
+	},
+	{
+		"one dead machine blocks its lane", "an error about one session counts for its lane",
+		"engine/lane.go", "	case a.only:\n", "	case a.only && a.probe:\n",
+		"engine", "TestOneDeadMachine",
 	},
 	{
 		"no jitter", "what failed together comes back together",
