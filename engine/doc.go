@@ -16,7 +16,7 @@
 //	go e.Run(ctx)
 //	r, err := e.Start(ctx, engine.Request{Ref: engine.Ref{StudioID: "studio", SessionID: "ws-1"}})
 //	…
-//	op, err := e.Wait(ctx, r.Operation.ID)
+//	op, err := e.Wait(ctx, r.ID)
 //
 // Start, Cancel and the look-ups need no Run, so a command-line tool can queue
 // a start and exit. A host that must know of every end reads [Engine.Follow]
@@ -50,6 +50,23 @@
 //
 // A store that was copied to another machine is held there: requests are taken and
 // questions answered, and nothing is sent, looked at or ended until [Engine.Adopt].
+//
+// # Requests for the same session
+//
+// One operation is active for a session at a time. A request without a client
+// token joins it: while nothing was sent, the earlier not-before and the later
+// expiry count, and a try that an error puts off comes soon. Once the start was
+// sent, the session may have been stopped again before the request, so the
+// operation keeps the request as a later wish (store.Wish). If the session is READY
+// after the request, the wish is served, and starts nothing. If the operation ends
+// and the session may be off, the same commit makes the wish an operation of its
+// own. Each end has its row in wish.go. Receipt.ID names what to wait for in
+// either case.
+//
+// A READY that may be older than the request does not serve it: within
+// transport.Traits.StaleFor of the request, or in answer to a call that was
+// already on its way. Then the wish becomes an operation too, whose start finds the
+// session READY and ends.
 //
 // # How it works
 //

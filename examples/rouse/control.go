@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,9 @@ func (t *tool) cancelCommand() *cobra.Command {
 		Short: "Withdraw a request that was not sent yet",
 		Long: `Cancel withdraws a request, for all who joined it. It never stops a session:
 one that was perhaps sent is not sent again, and a look decides what became of
-it; if the provider has started it, nothing changes, and the exit status is 1.`,
+it; if the provider has started it, it goes on, and the exit status is 1. Requests
+that joined it after it was sent are withdrawn too. The id that such a request got
+withdraws that request alone.`,
 		Args: words(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTarget(args); err != nil {
@@ -33,8 +36,11 @@ func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
 	if err != nil {
 		return err
 	}
-	was := o.Phase
-	outcome, err := d.engine.Cancel(ctx, o.ID, userName())
+	was, id := o.Phase, o.ID
+	if len(args) == 1 { // which may be the id of a later wish
+		id = engine.ID(strings.ToLower(args[0]))
+	}
+	outcome, err := d.engine.Cancel(ctx, id, userName())
 	if err != nil {
 		return err
 	}
@@ -45,6 +51,12 @@ func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
 	}
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
 	switch {
+	case id != o.ID && outcome == engine.NeverSent:
+		if !t.json {
+			t.screen.say("canceled the later request %s of %s; operation %s goes on", id, name, o.ID)
+		}
+	case id != o.ID:
+		return fmt.Errorf("not canceled: the later request %s of %s is over: it joined operation %s", id, name, o.ID)
 	case outcome == engine.Accepted:
 		return fmt.Errorf("not canceled: the provider has started %s already (operation %s)", name, o.ID)
 	case outcome == engine.AlreadyEnded && was != fsm.Canceled:

@@ -66,6 +66,19 @@ func TestCancelTooLate(t *testing.T) {
 	if !strings.Contains(p.errOut.String(), "stays STARTING") {
 		t.Errorf("it says %s", p.errOut)
 	}
+	again := launch(t, env, "start", "lab", "ws-1")
+	again.exit(0)
+	_, id, ok := strings.Cut(strings.TrimSpace(again.out.String()), "if ws-1 was stopped since, this request starts it again, as operation ")
+	if !ok {
+		t.Fatalf("it says %s", again.out)
+	}
+	for _, want := range []string{"canceled the later request " + id + " of lab ws-1", "not canceled: the later request " + id + " of lab ws-1 is over"} {
+		c := launch(t, env, "cancel", id)
+		c.exit(map[bool]int{true: 1}[strings.HasPrefix(want, "not ")])
+		if out := c.out.String() + c.errOut.String(); !strings.Contains(out, want) {
+			t.Errorf("it says %s, want %s", out, want)
+		}
+	}
 	c := launch(t, env, "cancel", "lab", "ws-1")
 	c.exit(1)
 	if !strings.Contains(c.errOut.String(), "not canceled: the provider has started lab ws-1 already") {

@@ -34,7 +34,9 @@ func (t *tool) startCommand() *cobra.Command {
 disk; no network is needed without --check. "rouse run" carries it out.
 
 If an operation is active for the session, the request joins it: of the two, the
-earlier not-before counts, and the later expiry.
+earlier not-before counts, and the later expiry. If that operation was sent
+already, the request is kept: should the session have been stopped since, it is
+started again when the operation ends.
 
 With --token it is idempotent: the same token again joins the operation, and
 after its end starts nothing. A token is remembered for %d days after that end,
@@ -233,7 +235,7 @@ func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 		}
 		t.recordRequest(x, r)
 	case !r.Created:
-		t.screen.say("%s", joinedText(o, time.Now()))
+		t.screen.say("%s", joinedText(r, time.Now()))
 	case o.NotBefore.After(time.Now()):
 		t.screen.say("queued %s as operation %s, not before %s", name, o.ID, dayAndClock(o.NotBefore, time.Now()))
 	default:
@@ -243,7 +245,8 @@ func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 }
 
 // joinedText says what stands after a join: see store.Decide.
-func joinedText(o engine.Operation, now time.Time) string {
+func joinedText(r engine.Receipt, now time.Time) string {
+	o := r.Operation
 	text := fmt.Sprintf("joined operation %s of %s %s (%s, asked for by %s): ", o.ID, o.Ref.StudioID, o.Ref.SessionID, o.Phase, orSomebody(o.RequestedBy))
 	if o.Sent == store.SentNo {
 		text += "the earlier not-before and the later expiry of the two count ("
@@ -251,6 +254,9 @@ func joinedText(o engine.Operation, now time.Time) string {
 			text += "not before " + dayAndClock(o.NotBefore, now) + ", "
 		}
 		text += "expires " + clock(o.ExpiresAt, now) + "); "
+	}
+	if r.ID != o.ID {
+		return text + fmt.Sprintf("it was sent before; if %s was stopped since, this request starts it again, as operation %s", o.Ref.SessionID, r.ID)
 	}
 	return text + "its own labels and reason stand"
 }

@@ -194,7 +194,7 @@ func wishFenced(e *env) {
 	end := wish
 	end.Phase, end.FinishedAt, end.Later = fsm.Failed, e.now, wish.Later.Over()
 	errs, err := e.Apply(e.ctx, []store.Change{{Operation: end, Next: wish.Later.Operation(&end, end.Lane, e.now)}})
-	if err != nil || errs[0] != store.ErrFenced { //nolint:errorlint // the port's own
+	if err != nil || errs[0] != store.ErrFenced {
 		e.Errorf("%v, %v, want ErrFenced", errs, err)
 	}
 	e.leads(more.Later.ID, more)
