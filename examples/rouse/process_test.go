@@ -60,7 +60,7 @@ func TestCancelTooLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := launch(t, env, "start", "lab", "ws-1", "--wait")
-	p.until("boots (START_IN_PROGRESS)")
+	p.until("boots: STREAMING_SESSION_START_IN_PROGRESS")
 	p.interrupt()
 	p.exit(1)
 	if !strings.Contains(p.errOut.String(), "stays STARTING") {
