@@ -15,21 +15,25 @@ import (
 const (
 	linearSessions = 2
 	linearTokens   = 4
+	linearFree     = 6 // starts without a token
 )
 
-// linearIn is a request: a start of a session with a token, or, without one, a
-// look at it.
+// linearIn is a request: a start of a session, with or without a token, or a look
+// at it.
 type linearIn struct {
 	group, session int
-	token          int // -1: a look
+	token          int // -1: a look; from linearTokens on: without a token, each number once
 }
+
+func (in linearIn) free() bool { return in.token >= linearTokens }
 
 // linearOut is an answer.
 type linearOut struct {
 	kind    string // one of those below
-	token   int    // of the operation that was shown, or that stands in the way
+	token   int    // of the operation that was shown, or that stands in the way; -1: its id
 	id      string
-	phase   int // 0 queued, 1 starting, 2 ended
+	wait    string // what to wait for: id, or the id of a later wish
+	phase   int    // 0 queued, 1 starting, 2 ended
 	created bool
 }
 
@@ -50,8 +54,17 @@ func (o linearOut) String() string {
 
 // linearState is a group.
 type linearState struct {
-	ops     [linearTokens]linearOp
+	ops     [linearTokens + linearFree]linearOp
 	current [linearSessions]int // 1 + the token of the session's latest operation
+	wish    [linearSessions]linearWish
+}
+
+// linearWish is the later wish of a session's current operation, which becomes the
+// operation of its number.
+type linearWish struct {
+	known bool
+	token int
+	id    string // "": nobody has heard it yet
 }
 
 // linearOp is what a token stands for.
@@ -72,6 +85,52 @@ func (s linearState) see(o linearOut) (linearState, bool) {
 	return s, true
 }
 
+// meet is the state in which an operation that was shown for a session is its
+// current one: it is, or its later wish has become it. out gets the operation's
+// number. False if it cannot be.
+func (s linearState) meet(session int, out *linearOut) (linearState, bool) {
+	current, w := s.current[session], &s.wish[session]
+	if out.token >= 0 {
+		return s, current == 1+out.token
+	}
+	if w.known && (w.id == out.id || w.id == "" && (current == 0 || s.ops[current-1].id != "" && s.ops[current-1].id != out.id)) {
+		s.ops[current-1].phase = 2
+		s.ops[w.token] = linearOp{known: true, session: session, id: out.id}
+		s.current[session] = 1 + w.token
+		*w = linearWish{}
+	}
+	if current = s.current[session]; current == 0 {
+		return s, false
+	}
+	out.token = current - 1
+	id := &s.ops[out.token].id
+	if *id == "" {
+		*id = out.id
+	}
+	return s, out.token >= linearTokens && *id == out.id
+}
+
+// wished is the state after a start without a token that joined. False if it
+// cannot join so.
+func (s linearState) wished(in linearIn, out linearOut) (linearState, bool) {
+	s, ok := s.meet(in.session, &out)
+	if ok {
+		s, ok = s.see(out)
+	}
+	w := &s.wish[in.session]
+	switch {
+	case !ok || out.phase == 2:
+		return s, false
+	case out.wait == out.id:
+		return s, true
+	case !w.known:
+		*w = linearWish{known: true, token: in.token, id: out.wait}
+	case w.id == "":
+		w.id = out.wait
+	}
+	return s, w.id == out.wait
+}
+
 // create is the state after a new operation; the one before it on its session
 // must have ended by itself. False if it cannot be made.
 func (s linearState) create(in linearIn, id string, phase int) (linearState, bool) {
@@ -87,7 +146,7 @@ func (s linearState) create(in linearIn, id string, phase int) (linearState, boo
 		s.ops[before-1].phase = 2
 	}
 	s.ops[in.token] = linearOp{known: true, session: in.session, id: id, phase: phase}
-	s.current[in.session] = 1 + in.token
+	s.current[in.session], s.wish[in.session] = 1+in.token, linearWish{}
 	return s, true
 }
 
@@ -104,23 +163,36 @@ func (s linearState) step(in linearIn, out linearOut) []linearState {
 		case out.kind == absent:
 			return one(s, s.current[in.session] == 0)
 		default:
-			if s.current[in.session] != 1+out.token {
+			s, ok := s.meet(in.session, &out)
+			if !ok {
 				return nil
 			}
 			return one(s.see(out))
 		}
 	}
+	if in.free() && out.kind == shown {
+		if out.created {
+			return one(s.create(in, out.id, out.phase))
+		}
+		return one(s.wished(in, out))
+	}
 	op := s.ops[in.token]
 	switch {
 	case out.kind == unheard: // it may have been done, or not
+		all := []linearState{s}
 		if made, ok := s.create(in, "", 0); ok {
-			return []linearState{s, made}
+			all = append(all, made)
 		}
-		return []linearState{s}
+		if in.free() && s.current[in.session] > 0 && !s.wish[in.session].known {
+			s.wish[in.session] = linearWish{known: true, token: in.token}
+			all = append(all, s)
+		}
+		return all
 	case out.kind == reused:
 		return one(s, op.known && op.session != in.session)
 	case out.kind == active:
-		return one(s, !op.known && s.current[in.session] == 1+out.token && s.ops[out.token].phase < 2)
+		s, ok := s.meet(in.session, &out)
+		return one(s, ok && !op.known && s.ops[out.token].phase < 2)
 	case out.token != in.token, out.created == op.known, op.known && op.session != in.session:
 		return nil
 	case op.known:
@@ -167,6 +239,9 @@ func TestLinearModel(t *testing.T) {
 	seen := func(token int, id string, phase int) linearOut {
 		return linearOut{kind: shown, token: token, id: id, phase: phase}
 	}
+	wish := func(token int, id, wait string) linearOut {
+		return linearOut{kind: shown, token: token, id: id, phase: 1, wait: wait}
+	}
 	none, lost := linearOut{kind: absent}, linearOut{kind: unheard}
 	busy := func(token int) linearOut { return linearOut{kind: active, token: token} }
 	for _, test := range []struct {
@@ -191,6 +266,25 @@ func TestLinearModel(t *testing.T) {
 		{"a token starts a second session", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(1, 0), made(0, "b")}}},
 		{"a look shows the operation before", porcupine.Illegal, []line{
 			{start(0, 0), made(0, "a")}, {start(0, 1), made(1, "b")}, {look(0), seen(0, "a", 2)},
+		}},
+		{"a later wish becomes an operation", porcupine.Ok, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {start(0, 5), wish(0, "a", "b")}, {look(0), seen(0, "a", 1)}, {look(0), seen(-1, "b", 0)},
+			{start(0, 1), linearOut{kind: active, token: -1, id: "b"}}, {start(0, 0), seen(0, "a", 2)},
+		}},
+		{"a later wish is served", porcupine.Ok, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {look(0), seen(0, "a", 2)}, {start(0, 1), made(1, "c")},
+		}},
+		{"a later wish becomes another operation", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {look(0), seen(-1, "c", 0)},
+		}},
+		{"two later wishes", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {start(0, 5), wish(0, "a", "c")},
+		}},
+		{"an operation goes on after its later wish became one", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {look(0), seen(-1, "b", 0)}, {start(0, 0), seen(0, "a", 1)},
+		}},
+		{"a later wish of what has ended", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {look(0), seen(0, "a", 2)}, {start(0, 4), wish(0, "a", "b")},
 		}},
 		{"unheard and done", porcupine.Ok, []line{{start(0, 0), lost}, {look(0), seen(0, "a", 0)}, {start(0, 0), seen(0, "a", 1)}}},
 		{"unheard and not done", porcupine.Ok, []line{{start(0, 0), lost}, {look(0), none}, {start(0, 1), made(1, "a")}}},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/uuid"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/child"
@@ -57,7 +58,7 @@ func TestLinearizable(t *testing.T) {
 	}
 	histories.Wait()
 	t.Logf("%d requests in all: %v", sum.all, sum.kinds)
-	for _, kind := range []string{"shown queued", "shown starting", "shown ended", absent, active, reused, unheard} {
+	for _, kind := range []string{"shown queued", "shown starting", "shown ended", "later wish", absent, active, reused, unheard} {
 		if sum.kinds[kind] == 0 && sum.all > 5000 {
 			t.Errorf("no answer was %q: the test is too kind", kind)
 		}
@@ -115,6 +116,9 @@ func (s *linearSum) add(history []porcupine.Operation) {
 	for _, o := range history {
 		out := o.Output.(linearOut)
 		s.kinds[out.kind]++
+		if out.wait != out.id && out.wait != "" {
+			s.kinds["later wish"]++
+		}
 		if out.kind == shown {
 			s.kinds[[]string{"shown queued", "shown starting", "shown ended"}[out.phase]]++
 		}
@@ -131,14 +135,15 @@ type linearWorld struct {
 	client *nimble.Client
 	began  time.Time
 
-	mu      sync.Mutex // guards history
+	mu      sync.Mutex // guards what follows
 	history []porcupine.Operation
+	free    map[int]int // starts without a token, by group
 }
 
 func newLinearWorld(t *testing.T, bug string, seed uint64) *linearWorld {
 	provider := httptest.NewServer(nimble.Handler(newLinearProvider(), nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)}))
 	t.Cleanup(provider.Close)
-	w := &linearWorld{t: t, rnd: scale.Rand(seed), began: time.Now()}
+	w := &linearWorld{t: t, rnd: scale.Rand(seed), began: time.Now(), free: map[int]int{}}
 	dir, err := os.MkdirTemp("", "rouse") // a socket's path has to be short
 	if err != nil {
 		t.Fatal(err)
@@ -187,11 +192,15 @@ func (w *linearWorld) live(requests int) []porcupine.Operation {
 		rnd := scale.Rand(w.rnd.Uint64())
 		clients.Go(func() {
 			for made := w.made(); made < requests; made = w.made() {
-				w.ask(linearIn{
+				in := linearIn{
 					group:   made/linearGroup + rnd.IntN(2),
 					session: rnd.IntN(linearSessions),
 					token:   rnd.IntN(2*linearTokens) - linearTokens, // half of them look
-				})
+				}
+				if in.token == -1 { // some of those ask without a token
+					in.token = w.anew(in.group)
+				}
+				w.ask(in)
 			}
 		})
 	}
@@ -221,6 +230,18 @@ func (w *linearWorld) live(requests int) []porcupine.Operation {
 	return w.history
 }
 
+// anew is the number of a group's next start without a token; -1: there were
+// enough.
+func (w *linearWorld) anew(group int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.free[group] == linearFree {
+		return -1
+	}
+	w.free[group]++
+	return linearTokens + w.free[group] - 1
+}
+
 func (w *linearWorld) made() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -241,7 +262,11 @@ func (w *linearWorld) ask(in linearIn) {
 	if in.token < 0 {
 		s, err = w.client.Get(ctx, ref)
 	} else {
-		s, err = w.client.Start(ctx, transport.StartInput{Ref: ref, ClientToken: fmt.Sprintf("t-%d-%d", in.group, in.token)})
+		token := fmt.Sprintf("t-%d-%d", in.group, in.token)
+		if in.free() {
+			token = linearAnew + token
+		}
+		s, err = w.client.Start(ctx, transport.StartInput{Ref: ref, ClientToken: token})
 	}
 	returned := w.now()
 	out := w.read(in, s, err)
@@ -274,11 +299,11 @@ func (w *linearWorld) read(in linearIn, s transport.Session, err error) linearOu
 		if phase.Ended() {
 			p = 2
 		}
-		return linearOut{kind: shown, token: w.token(s.Tags["token"]), id: s.Tags["operation"], phase: p, created: s.Tags["created"] == "true"}
+		return linearOut{kind: shown, token: w.token(s.Tags["token"]), id: s.Tags["operation"], phase: p, created: s.Tags["created"] == "true", wait: s.Tags["wait"]}
 	case errors.Is(err, transport.NotFound):
 		return linearOut{kind: absent}
 	case errors.Is(err, transport.Conflict) && errors.As(err, &e):
-		return linearOut{kind: active, token: w.token(e.Context["token"])}
+		return linearOut{kind: active, token: w.token(e.Context["token"]), id: e.Context["token"]}
 	case errors.Is(err, transport.Invalid):
 		return linearOut{kind: reused}
 	case errors.Is(err, transport.Unknown), errors.Is(err, transport.Unreachable):
@@ -288,8 +313,12 @@ func (w *linearWorld) read(in linearIn, s transport.Session, err error) linearOu
 	return linearOut{kind: unheard}
 }
 
-// token is the number of a token; with a bug it may be none of the clients'.
+// token is the number of a token, -1 of one that is an operation's id; with a bug
+// it may be none of the clients'.
 func (w *linearWorld) token(text string) int {
+	if _, err := uuid.Parse(text); err == nil && w.order.Bug != deaf {
+		return -1
+	}
 	var group, n int
 	if _, err := fmt.Sscanf(text, "t-%d-%d", &group, &n); err != nil && w.order.Bug == "" {
 		w.t.Errorf("token %q", text)
