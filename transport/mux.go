@@ -48,6 +48,11 @@ func (m *Mux) route(studio string) (Transport, error) {
 func (m *Mux) match(studio string) (t Transport, pattern string, err error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	return m.matched(studio)
+}
+
+// matched is match. mu must be held.
+func (m *Mux) matched(studio string) (t Transport, pattern string, err error) {
 	if t, ok := m.routes[studio]; ok {
 		return t, studio, nil
 	}
@@ -111,6 +116,24 @@ func (m *Mux) Traits(ref Ref) Traits {
 		return Traits{}
 	}
 	return TraitsOf(t, ref)
+}
+
+// HasLane reports whether a session of a studio that m serves may be in the lane.
+// A route to a transport that is no LaneChecker is taken to have one lane, or one
+// for each studio.
+func (m *Mux) HasLane(name string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for pattern, t := range m.routes {
+		if c, ok := t.(LaneChecker); ok && c.HasLane(name) {
+			return true
+		}
+		if TraitsOf(t, Ref{StudioID: strings.TrimSuffix(pattern, "*")}).Lane == name {
+			return true
+		}
+	}
+	t, _, err := m.matched(name)
+	return err == nil && CheckID("studio id", name) == nil && TraitsOf(t, Ref{StudioID: name}).Lane == name
 }
 
 // BatchGet splits refs by transport. The refs of a transport whose call fails

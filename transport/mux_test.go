@@ -249,6 +249,32 @@ func TestMuxBatchFails(t *testing.T) {
 	}
 }
 
+// TestMuxHasLane: a lane that no studio of its routes can be in is not one.
+func TestMuxHasLane(t *testing.T) {
+	t.Parallel()
+	var m, inner transport.Mux
+	inner.Handle("lab", only{name: "a"})
+	m.Handle("lab", &inner)
+	m.Handle("render-*", only{name: "b"})
+	m.Handle("box-*", laned{only{name: "c"}, "boxes"})
+	for lane, want := range map[string]bool{
+		"lab": true, "render-7": true, "boxes": true,
+		"": false, "lap": false, "render": false, "box-1": false, "*": false, "render-7 ": false,
+	} {
+		if got := m.HasLane(lane); got != want {
+			t.Errorf("lane %q: %v, want %v", lane, got, want)
+		}
+	}
+}
+
+// laned has one lane for all.
+type laned struct {
+	only
+	lane string
+}
+
+func (l laned) Traits(transport.Ref) transport.Traits { return transport.Traits{Lane: l.lane} }
+
 // TestMuxConcurrently is for the race detector: routes may be added meanwhile.
 func TestMuxConcurrently(t *testing.T) {
 	t.Parallel()

@@ -51,6 +51,13 @@ const (
 	ByState               // starting a session that runs does nothing; see Traits.Authoritative
 )
 
+// LaneChecker is a transport that knows the names of its lanes.
+type LaneChecker interface {
+	// HasLane reports whether a session that the transport serves may be in the
+	// lane. It does no I/O, and is cheap.
+	HasLane(name string) bool
+}
+
 // TraitsOf returns what t says of ref, with the defaults filled in: the lane
 // and StaleFor. A transport that says nothing has the zero Traits.
 func TraitsOf(t Transport, ref Ref) Traits {
