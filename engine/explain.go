@@ -150,6 +150,7 @@ func (e *Engine) look(op Operation) scene {
 	r := e.current()
 	if r == nil {
 		s.clock = clockWaitOf(&op, s.now, e.up(), trust{earliest: e.earliest})
+		s.next = earlierOf(s.next, s.now.Add(longest)) // what is further ahead is a time of a wrong clock: a Run pulls it in
 		return s
 	}
 	r.mu.Lock()

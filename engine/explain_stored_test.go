@@ -405,3 +405,22 @@ func TestCommitsOfOneStart(t *testing.T) {
 		}
 	})
 }
+
+// TestStoredNextOfAWrongClock: nor is a time of a clock that was ahead shown as the
+// next attempt after the Run.
+func TestStoredNextOfAWrongClock(t *testing.T) {
+	cfg := studio.Config{Intercept: func(studio.Call) studio.Fault {
+		return studio.Fault{Err: &transport.Error{Kind: transport.Capacity}}
+	}}
+	scenario(t, cfg, Config{}, func(b *bench) {
+		b.skew.Store(int64(9 * time.Hour))
+		b.goRun()
+		id := b.start("ws-1")
+		b.after(10 * time.Minute)
+		b.restart()
+		b.skew.Store(0)
+		if x := b.wantWaiting(id, NotRunning); x.Then != Capacity || x.Next.Sub(b.now()) > longest || x.ThenSince.After(b.now()) {
+			t.Errorf("the next attempt is said to be in %v: %s", x.Next.Sub(b.now()), x.Text)
+		}
+	})
+}
