@@ -162,13 +162,14 @@ func (e *Engine) Nudge() {
 }
 
 // Pause stops the sends of a lane, also after a restart, until Resume; by says
-// who, for people. Looks go on, and so do the few sends that were about to begin.
-// A lane is by default the studio's id.
+// who, for people. Polls go on, and so do the few sends that were about to begin.
+// A lane is by default the studio's id. ErrUnknownLane says that no session of the
+// transport can be in it, no operation is, and nothing is stored of it.
 func (e *Engine) Pause(ctx context.Context, lane, by string) error {
 	return e.setPaused(ctx, lane, true, by)
 }
 
-// Resume ends a Pause.
+// Resume ends a Pause. The errors are those of Pause.
 func (e *Engine) Resume(ctx context.Context, lane, by string) error {
 	return e.setPaused(ctx, lane, false, by)
 }
@@ -184,6 +185,9 @@ func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by str
 		if err := checkText(what, s, maxName); err != nil {
 			return fmt.Errorf("engine: %w", err)
 		}
+	}
+	if err := e.checkLane(ctx, lane); err != nil {
+		return err
 	}
 	e.pausing.Lock() // so that the store and the Run hear it in the same order
 	defer e.pausing.Unlock()

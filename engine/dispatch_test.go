@@ -14,7 +14,7 @@ import (
 // much is due.
 func TestPlanKeepsTheBound(t *testing.T) {
 	scenario(t, studio.Config{}, Config{Lane: fast}, func(b *bench) {
-		r := newRun(b.Engine, func() {})
+		r := newRun(b.Context(), b.Engine, func() {})
 		defer r.cut()
 		b.after(believeAfter)
 		r.deadline = b.now()

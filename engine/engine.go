@@ -32,6 +32,9 @@ var (
 	// ErrClosed is returned by every call after Close, and by those that Close
 	// found waiting.
 	ErrClosed = errors.New("engine: closed")
+	// ErrUnknownLane is returned by Pause and Resume for a lane in which no
+	// session can be.
+	ErrUnknownLane = errors.New("no such lane")
 	// ErrNotEnded is returned by Retry for an operation that is active.
 	ErrNotEnded = errors.New("engine: the operation has not ended")
 )
@@ -112,14 +115,15 @@ func (e *Engine) held(ctx context.Context) (*store.Held, error) {
 
 // Run carries out operations until ctx ends; then it lets calls in flight
 // finish for up to Config.Drain, commits what is known, and returns nil with no
-// goroutine left. It fits an errgroup. While the store is held it makes no call
+// goroutine left. The transport's calls have the values of ctx. It fits an
+// errgroup. While the store is held it makes no call
 // and ends nothing, until [Engine.Adopt]. ErrRunning says that another Run goes
 // on. Any other error is the store's, and every waiting and later call returns
 // it too.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := newRun(e, stop)
+	r := newRun(ctx, e, stop)
 	e.mu.Lock()
 	switch {
 	case e.closed:

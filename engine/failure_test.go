@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -49,6 +51,14 @@ var calls = map[string]func(e *Engine, id ID) error{
 	"Events":   func(e *Engine, _ ID) error { return last(e.Events(context.Background(), "")) },
 	"Follow":   func(e *Engine, _ ID) error { return last(e.Follow(context.Background(), "")) },
 	"Watch":    func(e *Engine, id ID) error { return last(e.Watch(context.Background(), id)) },
+	"Session": func(e *Engine, _ ID) error {
+		_, err := e.Session(context.Background(), Ref{StudioID: "studio", SessionID: "ws-1"})
+		return err
+	},
+	"Head": func(e *Engine, _ ID) error { _, err := e.Head(context.Background()); return err },
+	"Backup": func(e *Engine, _ ID) error {
+		return e.Backup(context.Background(), filepath.Join(os.TempDir(), "rouse-never-written.db"))
+	},
 	"Sessions": func(e *Engine, _ ID) error { return last(e.Sessions(context.Background(), "studio")) },
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/rouse-dev/rouse/store"
@@ -19,16 +20,22 @@ func (e *Engine) Get(ctx context.Context, id ID) (Operation, error) {
 		return Operation{}, err
 	}
 	op, err := e.store.Operation(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("engine: operation %s: %w", bounded(string(id), 80), err)
+	}
 	return op, e.storeError(err)
 }
 
-// Find returns the active operation of a session, else its latest, or
-// store.ErrNotFound.
+// Find returns the active operation of a session, else its latest.
+// store.ErrNotFound says that it has none.
 func (e *Engine) Find(ctx context.Context, ref Ref) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err
 	}
 	op, err := e.store.BySession(ctx, ref.Trim())
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("engine: session %s: %w", bounded(ref.String(), 300), err)
+	}
 	return op, e.storeError(err)
 }
 
@@ -48,6 +55,18 @@ func (e *Engine) List(ctx context.Context, f Filter) iter.Seq2[Operation, error]
 	}
 }
 
+// Head returns the cursor of the newest event. Following it begins with what is
+// committed from now on. A host that follows an older cursor has caught up when it
+// meets an event with the cursor that Head returned before; the first event of a
+// feed that has none yet is after Head too.
+func (e *Engine) Head(ctx context.Context) (Cursor, error) {
+	if err := e.open(); err != nil {
+		return "", err
+	}
+	at, err := e.store.Head(ctx)
+	return at, e.storeError(err)
+}
+
 // Events yields the events after a cursor up to the head that it finds, and
 // stops. "" begins with the first that is held. A *store.CursorError says that
 // the feed cannot go on from there without skipping; ctx's error, that there are
@@ -57,8 +76,9 @@ func (e *Engine) Events(ctx context.Context, after Cursor) iter.Seq2[Event, erro
 }
 
 // Follow yields the events after a cursor, and then each as it is committed,
-// until ctx ends: then it stops without an error. Store Event.Cursor with what
-// you did of it, and go on from there after a restart.
+// until ctx ends: then it stops without an error. To know when it has caught up,
+// read Events first, which ends there, and follow the last cursor: see Head too.
+// Store Event.Cursor with what you did of it, and go on from there after a restart.
 func (e *Engine) Follow(ctx context.Context, after Cursor) iter.Seq2[Event, error] {
 	all := e.read(ctx, after, func(head store.Cursor) (bool, error) {
 		ctx, stop := context.WithCancel(ctx)

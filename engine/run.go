@@ -59,8 +59,8 @@ const maxInFlight = 4096
 // fullPause is how long nothing is sent after the store had no space.
 const fullPause = 10 * time.Second
 
-func newRun(e *Engine, stop context.CancelFunc) *run {
-	calls, cut := context.WithCancel(context.Background())
+func newRun(ctx context.Context, e *Engine, stop context.CancelFunc) *run {
+	calls, cut := context.WithCancel(context.WithoutCancel(ctx)) // its values reach the transport; calls outlive it, for the drain
 	now, mono, up := e.now(), time.Now(), e.up()
 	return &run{
 		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),

@@ -17,6 +17,11 @@ type Known struct {
 	Session transport.Session
 	SeenAt  time.Time // when it was seen so, as far as that is recorded; zero: nobody has
 	Live    bool      // the provider says so now; else it is what operations saw last
+	// Err is why the provider was asked in vain, where Live is false, and Active
+	// the session's active operation, nil if there is none. Only Engine.Session
+	// sets them.
+	Err    error
+	Active *Operation
 }
 
 // Sessions yields a studio's sessions as the provider lists them, or, where it
@@ -65,12 +70,7 @@ func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID stri
 			return page.NextToken, 0, err // each page has its driver's own limit
 		})
 		if err != nil && !errors.Is(err, paging.ErrEndless) {
-			var te *transport.Error
-			if errors.Is(err, errors.ErrUnsupported) {
-				return false, nil
-			}
-			away := !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.Credentials
-			if first && away && ctx.Err() == nil {
+			if errors.Is(err, errors.ErrUnsupported) || first && unanswered(err) && ctx.Err() == nil {
 				return false, nil
 			}
 			return true, err
@@ -137,11 +137,7 @@ func (e *Engine) listKnown(ctx context.Context, studioID string, yield func(Know
 			continue
 		}
 		seen[op.Ref.SessionID] = true
-		at := later(later(op.LastSentAt, op.AcceptedAt), op.FinishedAt)
-		if op.Session == "" {
-			at = time.Time{}
-		}
-		if !yield(Known{Session: transport.Session{Ref: op.Ref, State: op.Session}, SeenAt: at}, nil) {
+		if !yield(knownOf(&op), nil) {
 			return
 		}
 	}

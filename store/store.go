@@ -96,6 +96,11 @@ type Store interface {
 	Close() error
 }
 
+// Backuper is a Store that can write a copy of itself to a new file.
+type Backuper interface {
+	Backup(ctx context.Context, path string) error
+}
+
 // OverdueAgain is how long a released operation that was sent is kept from
 // being overdue.
 const OverdueAgain = 10 * time.Minute

@@ -96,7 +96,11 @@ A lane is the sessions that share a provider's fate: a studio, by its id. What
 was sent already is watched to its end. A pause is kept on disk.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return t.with(t.provider.offline(), func(d *desk) error {
+			p, err := t.provider.queued()
+			if err != nil {
+				return err
+			}
+			return t.with(p, func(d *desk) error {
 				set := d.engine.Resume
 				if paused {
 					set = d.engine.Pause

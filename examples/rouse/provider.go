@@ -137,6 +137,17 @@ func (l lanes) Traits(ref transport.Ref) transport.Traits {
 	return transport.Traits{Lane: one.Lane}
 }
 
+// HasLane reports whether a studio of the settings is in the lane.
+func (l lanes) HasLane(name string) bool {
+	for _, one := range l.settings.Studios {
+		if one.Lane == name {
+			return true
+		}
+	}
+	one, ok := l.settings.Find(name)
+	return ok && one.Lane == name && transport.CheckID("studio id", name) == nil
+}
+
 // CheckStart refuses what the studio's transport would refuse unsent.
 func (l lanes) CheckStart(in transport.StartInput) error { return l.settings.CheckStart(in) }
 

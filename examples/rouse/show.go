@@ -75,10 +75,7 @@ func checkLiteral(what, id string) error {
 func (d *desk) target(ctx context.Context, args []string) (engine.Operation, error) {
 	if len(args) == 1 {
 		o, err := d.engine.Get(ctx, engine.ID(strings.ToLower(args[0])))
-		if err != nil {
-			return o, fmt.Errorf("operation %s: %w", args[0], err)
-		}
-		return o, nil
+		return o, err
 	}
 	ref := engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim()
 	o, err := d.engine.Find(ctx, ref)

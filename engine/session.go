@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Session asks the provider for one session now, whatever its lane's rate, and
+// returns it with its endpoints and its active operation. Where the provider
+// cannot be reached, or refuses the credentials, it returns the session as
+// operations saw it last, with no state if none did. A good answer unblocks the
+// session's lane. Another error of the
+// provider, as that there is no such session, is returned as it is, with the
+// active operation.
+func (e *Engine) Session(ctx context.Context, ref Ref) (Known, error) {
+	if err := e.open(); err != nil {
+		return Known{}, err
+	}
+	if ref = ref.Trim(); ref.Check() != nil {
+		return Known{}, fmt.Errorf("engine: session: %w", ref.Check())
+	}
+	op, err := e.store.BySession(ctx, ref)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Known{}, e.storeError(err)
+	}
+	k := Known{Session: transport.Session{Ref: ref}}
+	if err == nil {
+		k = knownOf(&op)
+		if op.Active() {
+			k.Active = &op
+		}
+	}
+	callCtx, done := context.WithTimeout(ctx, e.cfg.Timeout)
+	defer done()
+	began := e.now()
+	s, err := e.transport.Get(callCtx, ref)
+	switch {
+	case err == nil:
+		k.Session, k.SeenAt, k.Live = s, e.now(), true
+		e.reached(ref.StudioID, []transport.Session{s}, began, k.SeenAt)
+		return k, nil
+	case unanswered(err) && ctx.Err() == nil:
+		k.Err = err
+		return k, nil
+	}
+	return k, fmt.Errorf("engine: session %s: %w", ref, err)
+}
+
+// unanswered reports whether a provider could not be asked: it was not reached, or
+// it refuses the credentials.
+func unanswered(err error) bool {
+	var te *transport.Error
+	return !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.Credentials
+}
+
+// knownOf is what an operation saw last of its session.
+func knownOf(op *Operation) Known {
+	k := Known{Session: transport.Session{
+		Ref: op.Ref, State: op.Session, StatusCode: op.StatusCode, StatusMessage: op.StatusMessage, Probe: op.Probe,
+	}}
+	if op.Session != "" {
+		k.SeenAt = later(later(op.LastSentAt, op.AcceptedAt), later(op.FinishedAt, op.StatusAt))
+	}
+	return k
+}
