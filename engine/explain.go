@@ -50,6 +50,9 @@ type Explanation struct {
 	// "" and zero: nothing that is stored.
 	Then      Waiting
 	ThenSince time.Time
+	// Alone says that Reason, or Then, is Offline, Credentials or Throttled for this
+	// session only: the others of its lane go on.
+	Alone bool
 	// Seen is the session as it was read last.
 	Seen Seen
 	// Text says all of it in a sentence for a person. It names no durations: its
@@ -62,7 +65,7 @@ type Explanation struct {
 func (x *Explanation) differs(y Explanation) bool {
 	moved := x.Next.Sub(y.Next).Abs() >= time.Second || x.Next.IsZero() != y.Next.IsZero()
 	return moved || x.Operation.Phase != y.Operation.Phase || x.Operation.Attempts != y.Operation.Attempts ||
-		x.Reason != y.Reason || x.Then != y.Then || x.Error != y.Error || !x.Seen.says(y.Seen)
+		x.Reason != y.Reason || x.Then != y.Then || x.Alone != y.Alone || x.Error != y.Error || !x.Seen.says(y.Seen)
 }
 
 // Explain says why an operation waits, or how it ended. The error is Get's.
@@ -108,6 +111,7 @@ func explained(op Operation, s scene) Explanation {
 		if b := s.lane.Block; string(w.reason) == b.Reason { // another operation's answer may have blocked it
 			x.Error, x.ErrorAt = b.Error, b.At
 		}
+		x.Alone = x.alone(w.reason, s)
 		if x.Reason != "" {
 			x.Then, x.ThenSince = w.reason, earlierOf(w.since, s.now)
 			if w.next.After(s.now) {

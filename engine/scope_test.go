@@ -72,8 +72,8 @@ func TestOneDeadMachine(t *testing.T) {
 					t.Errorf("%d calls in ten minutes for a dead machine", n)
 				}
 				x := b.wantWaiting(dead, c.why)
-				if !strings.Contains(x.Text, "session studio/dead") {
-					t.Errorf("it does not name the session: %s", x.Text)
+				if !strings.Contains(x.Text, "session studio/dead") || !x.Alone {
+					t.Errorf("it does not name the session, or not it alone: %s", x.Text)
 				}
 				if s, err := b.Stats(b.Context()); err != nil || len(s.Lanes) != 1 || s.Lanes[0].Blocked != "" {
 					t.Errorf("%+v, %v, want an unblocked lane", s.Lanes, err)

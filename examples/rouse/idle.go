@@ -95,7 +95,7 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 	}
 	type group struct {
 		lane string
-		why  engine.Waiting
+		why  string
 	}
 	var groups []group
 	count, newest := map[group]int{}, map[group]engine.Explanation{}
@@ -110,7 +110,7 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 		if x.Operation.Phase.Ended() {
 			continue
 		}
-		g := group{op.Lane, x.Reason}
+		g := group{op.Lane, waitText(x, x.Reason)}
 		if count[g]++; count[g] == 1 {
 			groups = append(groups, g)
 		}
@@ -125,7 +125,7 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 			parts = append(parts, "and for "+plural(len(groups)-most, "more reason", "more reasons"))
 			break
 		}
-		text := reasonText(g.why)
+		text := g.why
 		if said := saidOf(newest[g]); said != "" {
 			text += ": " + said
 		}

@@ -164,7 +164,7 @@ func fields(x engine.Explanation, now time.Time) []field {
 	}
 	if o.Active() {
 		out = append(out,
-			field{"waits", reasonText(x.Reason) + ", since " + when(x.Since, now)},
+			field{"waits", waitText(x, x.Reason) + ", since " + when(x.Since, now)},
 			field{"besides", besidesText(x, now)},
 			field{"last error", errorText(x, now)},
 			field{"next step", at(x.Next, now)},
@@ -221,7 +221,7 @@ func besidesText(x engine.Explanation, now time.Time) string {
 	if x.Then == "" {
 		return ""
 	}
-	return reasonText(x.Then) + ", since " + when(x.ThenSince, now)
+	return waitText(x, x.Then) + ", since " + when(x.ThenSince, now)
 }
 
 func seenText(s engine.Seen, now time.Time) string {

@@ -72,6 +72,22 @@ func reasonText(r engine.Waiting) string {
 	return string(r)
 }
 
+// waitText says to a person what an operation waits for: its reason, or what it
+// waits for as well. It tells a machine that cannot be reached from a provider.
+func waitText(x engine.Explanation, r engine.Waiting) string {
+	if x.Alone {
+		switch r {
+		case engine.Offline:
+			return "the machine cannot be reached"
+		case engine.Credentials:
+			return "the credentials for this session are missing or refused"
+		case engine.Throttled:
+			return "the provider asks for fewer starts of this session"
+		}
+	}
+	return reasonText(r)
+}
+
 // shortly says in a few words how an operation is: why it waits, or its end.
 func shortly(x engine.Explanation) string {
 	o := x.Operation
@@ -81,12 +97,12 @@ func shortly(x engine.Explanation) string {
 	case x.Reason != engine.ClockHeld && x.Reason != engine.Held && pastExpiry(o, time.Now()):
 		return `past its expiry: the next "rouse run" ends it EXPIRED`
 	}
-	text := reasonText(x.Reason)
+	text := waitText(x, x.Reason)
 	if x.Reason == engine.Scheduled {
 		text = "not before " + clock(o.NotBefore, time.Now())
 	}
 	if x.Then != "" {
-		text += "; " + reasonText(x.Then)
+		text += "; " + waitText(x, x.Then)
 	}
 	if said := saidOf(x); said != "" {
 		text += ": " + said
