@@ -276,3 +276,25 @@ func TestStartedBeforeTheRequestOfThisBoot(t *testing.T) {
 		}
 	}
 }
+
+// TestEndedIn1970: an operation that ended before the clock was set is not
+// forgotten as one of decades ago. A host that repeats its request meets it.
+func TestEndedIn1970(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.boot.Store(1)
+		b.sinceEpoch()
+		ask := func(r *Request) { r.ClientToken = "monday" }
+		id := b.start("ws-3", ask)
+		b.runFor(&b.wire, time.Minute)
+		b.want(id, fsm.Succeeded, "", 1)
+		b.skew.Store(0)
+		b.goRun()
+		b.after(15 * time.Minute)
+		if _, err := b.Prune(b.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if again := b.start("ws-3", ask); again != id {
+			t.Errorf("the token was forgotten: operation %s, and it was %s", again, id)
+		}
+	})
+}

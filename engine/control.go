@@ -242,7 +242,11 @@ func (e *Engine) Prune(ctx context.Context) (int, error) {
 	if err := e.open(); err != nil {
 		return 0, err
 	}
-	keep := store.Keep{EndedSince: e.now().Add(-e.cfg.Keep), Events: e.cfg.KeepEvents}
+	now := e.now()
+	keep := store.Keep{EndedSince: now.Add(-e.cfg.Keep), Events: e.cfg.KeepEvents}
+	if !now.Before(e.earliest) {
+		keep.Impossible = e.earliest
+	}
 	if r := e.current(); r != nil && r.doubt() > 0 {
 		keep.EndedSince = time.Time{}
 	}

@@ -88,23 +88,50 @@
 //
 // Due times are wall-clock times, and no timer is trusted for more than 30
 // seconds while anything is active, because timers stand still while a laptop
-// sleeps. A wall clock that jumped is noticed against the monotonic one. After
-// Run begins and after a jump of more than five minutes, what looks expired is
-// neither sent nor ended until a provider's date confirms the clock, or ten
-// minutes have passed.
+// sleeps. A wall clock that jumped is noticed against the monotonic one.
+//
+// The wall clock is trusted about what has expired when a provider's date confirms
+// it, or after it has behaved for ten minutes. Until then what looks expired is
+// neither sent nor ended. A jump of more than five minutes ends the trust. A small
+// record in the store carries the trust, and the ten minutes, from Run to Run:
+//
+//   - Within one boot of the machine, the clock since boot (CLOCK_BOOTTIME, which
+//     nobody can set) proves that the wall clock behaved while nothing ran. The time
+//     between two Runs counts.
+//   - After another boot the wait begins again, unless the wall clock has moved by
+//     less than five minutes.
+//   - Where there is no clock since boot (on systems other than Linux), the wait
+//     goes on after up to an hour, and gaps of more than five minutes do not count.
+//
+// The record is written when a Run with something to do begins and ends, and when a
+// date first confirms the clock. An idle Run writes nothing.
+//
+// The clock since boot also proves the age of a request within its boot. So a
+// request ends at its expiry even while the wall clock is not trusted, and one that
+// the wall clock only seems to have outlived is carried out. A time before 2020 is
+// of a clock that was never set: it is no evidence for an expiry. Once the clock is
+// trusted, a request from then is dated again, with the times that were counted
+// from it. A request that is later than a clock that was never set is not sent;
+// Explain names the clock.
 //
 // Whether a session that a look shows STOPPED was started before or after a send
 // is told by the provider's clock, as it was known at the send. What an earlier
 // Run dated by its own clock only is not believed: where no token helps, such a
-// start ends as ambiguous. So a Run looks once before it sends anything to a
+// start ends as ambiguous. A startedAt from before the request proves that no send
+// of it had an effect; this counts within the boot of the request, and for what a
+// backup or another machine has never sent. So a Run looks once before it sends anything to a
 // provider that remembers no token: where its answers carry a date, nothing is lost
 // by that.
 //
-// The budget of a boot counts the time in which this Run could look: it stands
-// still while the lane is blocked or the session gives no answer, and what passed before Run began does not
-// count. (Counting that time would end boots that nobody saw fail, and keeping
-// account of it would write at every poll.) A day past the budget of the clock on
-// the wall it ends all the same, but for what that clock went ahead in this Run.
+// A send of unknown outcome is read again when it must have arrived: Timeout after
+// its intent, by the time that the machine was awake since, or by the provider's
+// dates. Without either, the time counts from when Run began.
+//
+// The boot timeout counts the time in which Runs could poll. It stands still while
+// the lane is blocked, while the session gives no answer, and between two Runs that
+// are more than ten minutes apart. (Counting that time would end boots that no Run
+// saw fail.) A day past the boot timeout by the wall clock it ends all the same, but
+// for what that clock went ahead of the time that the machine was awake.
 // Polls follow backoff's schedule counted from acceptance, which a restart resumes
 // without anything having been stored.
 //
@@ -130,6 +157,10 @@
 //
 // One process owns a file. Two engines on one provider's session do not know of
 // each other.
+//
+// Guarantee 2 relies on the clock of the machine that acknowledged a start where a
+// backup is restored or a store adopted: it must not have been ahead by more than
+// ten minutes, if the session was started and stopped elsewhere since.
 //
 // One case is beyond guarantee 2: the clock was ahead when a Run sent for the first
 // time, no answer had told it the provider's clock, the outcome of that send was

@@ -51,7 +51,8 @@ func simulate(t *testing.T, folder string, seed uint64, plant simPlant) (v simVe
 	defer os.RemoveAll(dir)
 	synctest.Test(t, func(t *testing.T) {
 		d := drawDay(seed)
-		w := &simWorld{began: time.Now().Round(0).UTC()}
+		w := &simWorld{began: time.Now().Round(0).UTC(), blind: seed%4 == 3}
+		w.boots.Store(1)
 		j := newSimJudge(w, d, plant.want)
 		h := &simHost{t: t, day: d, world: w, judge: j, p: newSimProvider(w, d, j), plant: plant, path: filepath.Join(dir, "rouse.db"), ids: map[int]store.ID{}}
 		j.p = h.p
@@ -220,6 +221,7 @@ func (h *simHost) boot() {
 		h.setClock(wrongBy(r))
 		h.rightAt = h.world.elapsed() + between(r, 10*time.Second, 9*time.Minute)
 		h.judge.reach("booted with a wrong clock")
+		h.world.boots.Add(1)
 	}
 	inner, err := bolt.Open(h.path, bolt.Config{})
 	if err != nil {
@@ -240,6 +242,8 @@ func (h *simHost) boot() {
 		h.t.Fatal(err)
 	}
 	l.e.SetWall(h.world.wall)
+	l.e.SetUptime(h.world.uptime)
+	l.e.SetEarliest(simEarliest)
 	h.life, h.upAt = l, 0
 	h.inherit(l)
 	h.follow(l)

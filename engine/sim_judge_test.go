@@ -41,11 +41,38 @@ type simJudge struct {
 	died    time.Time // the last life, on the bubble's clock
 	slept   time.Time // the last sleep, by the world's clock
 	woke    time.Time
+	kept    simKept
+}
+
+// simKept is since when the file has said how the clock behaves: as long as it is
+// of this boot, and as wrong, the clock has behaved.
+type simKept struct {
+	at    time.Time // by the world's clock
+	boot  uint32
+	wrong int64
+}
+
+// clockKept is told that the file says so now.
+func (j *simJudge) clockKept() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if k := (simKept{j.world.now(), j.world.boots.Load(), j.world.wrong.Load()}); k.boot != j.kept.boot || k.wrong != j.kept.wrong {
+		j.kept = k
+	}
+}
+
+// clockKnown reports whether a host must trust its clock: the file has said for
+// more than ten minutes how it behaves, and it is right. mu must be held.
+func (j *simJudge) clockKnown() bool {
+	return !j.world.blind && j.kept.boot == j.world.boots.Load() && j.kept.wrong == 0 && j.world.wrong.Load() == 0 &&
+		j.world.now().Sub(j.kept.at) > 10*time.Minute+time.Second
 }
 
 // simOp is what is known of an operation.
 type simOp struct {
-	ask      int // -1: not of an ask of its own
+	ask      int           // -1: not of an ask of its own
+	wish     time.Duration // from the request to its expiry, where the clock of the request was impossible
+	asked    time.Time     // when that was, by the world's clock
 	acked    bool
 	canceled bool // a cancel answered NeverSent
 	odd      bool // made, or sent, while the clock was wrong: what it is compared with is wrong too
@@ -167,6 +194,9 @@ func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
 	if ask >= 0 && (r.Created || o.ask < 0) {
 		o.ask = ask
 	}
+	if r.Created && op.CreatedAt.Before(simEarliest) {
+		o.wish, o.asked = op.ExpiresAt.Sub(op.CreatedAt), j.world.now()
+	}
 	if was, ok := j.tokens[op.ClientToken]; ok && was != op.ID && j.op(was).forgettable() {
 		delete(j.effects, op.ClientToken)
 	} else if ok && was != op.ID {
@@ -221,7 +251,7 @@ func (j *simJudge) sends(c *simCall, ref engine.Ref, token string) {
 		j.blame("mark", "%s is sent, and sent=%v is on disk", op.ID, op.Sent)
 	case op.Phase.Ended():
 		j.blame("mark", "%s is sent, and is %s", op.ID, op.Phase)
-	case !wall.Before(op.ExpiresAt):
+	case !wall.Before(op.ExpiresAt) && !j.inTime(&op):
 		j.blame("expiry", "%s is sent %v after its expiry", op.ID, wall.Sub(op.ExpiresAt))
 	case wall.Before(op.NotBefore):
 		j.blame("not-before", "%s is sent %v before its not-before", op.ID, op.NotBefore.Sub(wall))
@@ -234,6 +264,12 @@ func (j *simJudge) sends(c *simCall, ref engine.Ref, token string) {
 	if o.canceled {
 		j.blame("canceled", "%s is sent, and its cancel was answered with NeverSent", op.ID)
 	}
+}
+
+// inTime reports whether the clock that nobody can set proves that an operation
+// has not expired, whatever the wall clock shows. mu must be held.
+func (j *simJudge) inTime(op *store.Operation) bool {
+	return op.CreatedUp.Boot == j.world.boots.Load() && j.world.age(op.CreatedUp) < op.ExpiresAt.Sub(op.CreatedAt)
 }
 
 // ends takes a call's answer, as the engine gets it.
@@ -415,6 +451,8 @@ func (j *simJudge) ended(l *simLife, o *simOp, op store.Operation, now time.Time
 	switch {
 	case op.Phase == fsm.Succeeded && !ready:
 		j.blame("ready", "%s SUCCEEDED, and %s is %s", op.ID, op.Ref, state.state)
+	case op.Phase == fsm.Expired && o.wish > 0 && now.Before(o.asked.Add(o.wish-unnoticed)):
+		j.blame("early", "%s EXPIRED %v after a request by an impossible clock, and %v were asked for", op.ID, now.Sub(o.asked), o.wish)
 	case op.Phase == fsm.Expired && early(op.ExpiresAt):
 		j.blame("early", "%s EXPIRED %v before its time", op.ID, op.ExpiresAt.Sub(now))
 	case op.Phase == fsm.Succeeded:
@@ -518,6 +556,9 @@ func (j *simJudge) explained(l *simLife, x engine.Explanation, settled bool) {
 		j.blame("silence", "%s waits, and this is said of it: %+v", x.Operation.ID, x)
 	case settled && x.Reason != engine.Scheduled && x.Next.Sub(now) > 65*time.Minute:
 		j.blame("silence", "%s waits for %q; its next step is in %v", x.Operation.ID, x.Reason, x.Next.Sub(now))
+	}
+	if x.Reason == engine.ClockHeld && j.clockKnown() {
+		j.blame("clock", "%s waits for the clock, which is right since %v, as the file says: %s", x.Operation.ID, j.kept.at, x.Text)
 	}
 	op := x.Operation
 	if settled && x.Reason == engine.Offline && op.LastKind != transport.Unreachable && j.lanes[op.Lane].wellFor(op.Ref) {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/uptime"
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -17,7 +19,23 @@ import (
 type simWorld struct {
 	began        time.Time
 	slept, wrong atomic.Int64 // nanoseconds
+	boots        atomic.Uint32
+	blind        bool // the host has no clock that nobody can set
 }
+
+// uptime reads the host's clocks that nobody can set.
+func (w *simWorld) uptime() uptime.Reading {
+	if w.blind {
+		return uptime.Reading{}
+	}
+	return uptime.Reading{Boot: w.boots.Load(), Elapsed: w.elapsed() + time.Hour, Awake: time.Now().Round(0).Sub(w.began) + time.Hour}
+}
+
+// age is how long ago a moment of that clock was, in whichever boot.
+func (w *simWorld) age(u store.Uptime) time.Duration { return w.elapsed() + time.Hour - u.At }
+
+// simEarliest is before every day. A clock that is wrong by decades shows less.
+var simEarliest = time.Date(1985, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (w *simWorld) now() time.Time {
 	return time.Now().Round(0).Add(time.Duration(w.slept.Load())).UTC()

@@ -141,6 +141,17 @@ func (s *simStore) SetBlock(ctx context.Context, lane string, b store.Block) err
 	return s.Store.SetBlock(ctx, lane, b)
 }
 
+func (s *simStore) PutRecord(ctx context.Context, r store.Record) error {
+	if s.l.dead.Load() {
+		return errDead
+	}
+	err := s.Store.PutRecord(ctx, r)
+	if err == nil {
+		s.l.judge.clockKept()
+	}
+	return err
+}
+
 func (s *simStore) SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error {
 	if s.l.reach(dieBeforeFloor) {
 		return errDead

@@ -109,7 +109,7 @@ func (p *simProvider) readySince(ref engine.Ref, from, now time.Time) bool {
 func (j *simJudge) closeWishes(s store.Store) {
 	for id, w := range j.wishes {
 		op, err := s.Operation(context.Background(), id)
-		if h := j.op(w.holder); err != nil && h.forgettable() {
+		if h := j.op(w.holder); err != nil && h.forgettable() || w.became && j.op(id).forgettable() { // it may be pruned
 			continue
 		}
 		if err != nil || op.Ref != j.op(w.holder).ref || op.ID != id && op.ID != w.holder || op.ID == id != w.became {

@@ -211,7 +211,11 @@ func (f Filter) Fits(o *Operation) bool {
 // Keep says what Prune leaves. Active operations are always kept.
 type Keep struct {
 	EndedSince time.Time // ended operations finished at or after, and their tokens
-	Events     int       // the newest so many events; 0: all
+	// Impossible is a time before which nothing can have finished: operations that
+	// say so, by a clock that was never set, are kept with their tokens. Zero: none
+	// says so.
+	Impossible time.Time
+	Events     int // the newest so many events; 0: all
 }
 
 // Stats counts what is stored.

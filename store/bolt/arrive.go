@@ -137,14 +137,18 @@ func (w *writer) doubtSends() {
 	}
 }
 
-// doubt makes an active operation that was never sent one with an unknown outcome,
-// and reports whether o was such an operation.
+// doubt makes an active operation that was never sent one with an unknown outcome.
+// Nor is it known any more when an operation was sent last: the store that this one
+// was copied from may have sent it since. doubt reports whether it changed o.
 func doubt(o *store.Operation) bool {
-	if !o.Active() || o.Sent != store.SentNo {
+	if !o.Active() || o.Sent != store.SentNo && o.SentUp == (store.Uptime{}) {
 		return false
 	}
-	o.Sent = store.SentUnknown
-	o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // it was sent no earlier than that
+	if o.Sent == store.SentNo {
+		o.Sent = store.SentUnknown
+		o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // it was sent no earlier than that
+	}
+	o.SentUp = store.Uptime{}
 	o.Version++
 	return true
 }

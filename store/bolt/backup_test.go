@@ -73,6 +73,28 @@ func TestBackup(t *testing.T) {
 
 // TestBackupOfABusyStore: a backup is made while starts come in and end. It holds
 // what was acknowledged before it began, is sound, and hinders nobody.
+// TestBackupDoesNotKnowTheLastSend: the original may have sent again what it had
+// sent before the backup was made.
+func TestBackupDoesNotKnowTheLastSend(t *testing.T) {
+	t.Parallel()
+	s := openTest(t, testPath(t), Config{noSync: true})
+	o := testOp("sent")
+	o.Sent, o.SentUp, o.CreatedUp = store.SentUnknown, store.Uptime{Boot: 1, At: 2}, store.Uptime{Boot: 1, At: 1}
+	if _, err := s.Enqueue(t.Context(), []store.Operation{o}); err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err := s.Backup(t.Context(), copied); err != nil {
+		t.Fatal(err)
+	}
+	c := openTest(t, copied, Config{noSync: true})
+	got, err := c.Operation(t.Context(), o.ID)
+	if err != nil || got.SentUp.Boot != 0 || got.CreatedUp.Boot != 1 || got.Version != 2 {
+		t.Errorf("in the copy it was sent at %v and made at %v, version %d, %v", got.SentUp, got.CreatedUp, got.Version, err)
+	}
+	clean(t, c)
+}
+
 func TestBackupOfABusyStore(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
@@ -15,7 +16,7 @@ const pruneSize = 1000
 // Prune implements store.Store. It looks at every operation's head, a page at a
 // time.
 func (s *Store) Prune(ctx context.Context, k store.Keep) (int, error) {
-	gone, err := s.pruneOperations(ctx, k.EndedSince)
+	gone, err := s.pruneOperations(ctx, k.EndedSince, k.Impossible)
 	if err != nil || k.Events <= 0 {
 		return gone, err
 	}
@@ -23,13 +24,16 @@ func (s *Store) Prune(ctx context.Context, k store.Keep) (int, error) {
 	return gone + events, err
 }
 
-// pruneOperations removes what finished before since, and the rows that lead to
-// it.
-func (s *Store) pruneOperations(ctx context.Context, since time.Time) (int, error) {
+// pruneOperations removes what finished from impossible on and before since, and
+// the rows that lead to it.
+func (s *Store) pruneOperations(ctx context.Context, since, impossible time.Time) (int, error) {
 	if since.IsZero() {
 		return 0, nil
 	}
-	before := nanos(since)
+	before, from := nanos(since), int64(math.MinInt64)
+	if !impossible.IsZero() {
+		from = nanos(impossible)
+	}
 	gone := 0
 	var last *rowID
 	for more := true; more; {
@@ -45,7 +49,7 @@ func (s *Store) pruneOperations(ctx context.Context, since time.Time) (int, erro
 				}
 				at := rowID(k)
 				last = &at
-				if h, _, err := decodeHead(v); err == nil && h.phase.Ended() && h.finished < before {
+				if h, _, err := decodeHead(v); err == nil && h.phase.Ended() && h.finished >= from && h.finished < before {
 					old = append(old, at)
 				}
 			}

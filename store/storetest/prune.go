@@ -15,6 +15,7 @@ func pruneTests() []test {
 		{"nothing that it was not told to", pruneNothing},
 		{"the feed by count", pruneFeed},
 		{"more than one commit takes", pruneMany},
+		{"what cannot have finished then stays", pruneImpossible},
 	}
 }
 
@@ -129,5 +130,23 @@ func pruneMany(e *env) {
 	}
 	if left := e.feed(); len(left) != 100 || left[0].Seq != n-99 {
 		e.Errorf("%d events left", len(left))
+	}
+}
+
+func pruneImpossible(e *env) {
+	ops := e.enqueue(e.op("s", "1970", token("t")), e.op("s", "old", token("u")))
+	e.end(ops[1], fsm.Failed)
+	now := e.now
+	e.now = time.Unix(60, 0).UTC()
+	e.end(ops[0], fsm.Failed)
+	e.now = now.Add(time.Hour)
+	if n := e.prune(store.Keep{EndedSince: e.now, Impossible: now.Add(-time.Hour)}); n != 1 {
+		e.Errorf("%d pruned, want 1", n)
+	}
+	if o, err := e.ByToken(e.ctx, "t"); err != nil || o.ID != ops[0].ID {
+		e.Errorf("by its token: %+v, %v", o, err)
+	}
+	if n := e.prune(store.Keep{EndedSince: e.now}); n != 1 {
+		e.Errorf("%d pruned, want 1", n)
 	}
 }
