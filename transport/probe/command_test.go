@@ -98,11 +98,11 @@ func TestCommandIsNotAsked(t *testing.T) {
 			t.Errorf("%s: the command ran", host)
 		}
 	}
-	// Only a host that is looked up and connected to gets as far as the command.
-	c := &probe.Command{Args: []string{"touch", ran, "{host}"}}
-	p := probe.Probe{Kind: probe.TCP, Port: listening(t), Command: c}
-	if err := p.Check(t.Context(), "127.0.0.1"); err != nil {
+	if err := asking(listening(t), "touch", filepath.Join(dir, "{host}")).Check(t.Context(), "127.0.0.1"); err != nil {
 		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "127.0.0.1")); err != nil {
+		t.Errorf("a host whose port answers: the command did not run: %v", err)
 	}
 }
 
