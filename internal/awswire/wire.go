@@ -1,6 +1,6 @@
-// Package awswire is what the transports that speak a protocol of AWS share: the
-// HTTP client, the limits of an answer, its date and texts, and what an error of
-// a source of credentials means.
+// Package awswire has what the transports that speak a protocol of AWS share: the
+// HTTP client, the limits of an answer, its headers, and the meaning of an error of
+// a source of credentials.
 package awswire
 
 import (
@@ -27,8 +27,8 @@ func LimitHeaders(t *http.Transport) {
 }
 
 // Client returns h as a client that follows no redirect, since a redirect is
-// never an answer of the service. nil is the SDK's default client. A client of a
-// type that is not known is returned as it is: see [Redirected].
+// never an answer of the service. If h is nil it returns the SDK's default client. It
+// returns a client of an unknown type unchanged: see [Redirected].
 func Client(h aws.HTTPClient) aws.HTTPClient {
 	if h == nil {
 		h = awshttp.NewBuildableClient()
@@ -83,8 +83,14 @@ type Body struct {
 // Limit returns body with a limit. Reading beyond it is an error that names it.
 func Limit(body io.ReadCloser, limit int64) *Body { return &Body{ReadCloser: body, limit: limit} }
 
-// Size is how many bytes were read so far.
-func (b *Body) Size() int64 { return b.read }
+// Size returns how many bytes were read so far: 0 of a nil Body, which is a call
+// without an answer.
+func (b *Body) Size() int64 {
+	if b == nil {
+		return 0
+	}
+	return b.read
+}
 
 // Read reads at most one byte more than the limit, and fails at that one.
 func (b *Body) Read(p []byte) (int, error) {

@@ -45,8 +45,8 @@ func invoke[In, Out any](ctx context.Context, t *Transport, action string,
 	return out, awswire.ServerDate(c.header), err
 }
 
-// invokePage is invoke for an answer of at most most bytes. The call that it
-// returns, which is never nil, says how many they were.
+// invokePage is invoke for an answer of at most most bytes. It returns the call
+// too, which is never nil: call.body.Size() is how many bytes were read.
 func invokePage[In, Out any](ctx context.Context, t *Transport, most int64, action string,
 	do func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), in *In,
 ) (*Out, *call, error) {
@@ -61,14 +61,6 @@ func invokePage[In, Out any](ctx context.Context, t *Transport, most int64, acti
 		return nil, c, failed
 	}
 	return out, c, nil
-}
-
-// size is how many bytes of the answer were read.
-func (c *call) size() int64 {
-	if c.body == nil {
-		return 0
-	}
-	return c.body.Size()
 }
 
 // options puts the call between the SDK and the wire.

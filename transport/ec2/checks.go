@@ -43,7 +43,7 @@ func (t *Transport) statusChecks(ctx context.Context, up []running, out []transp
 	}
 }
 
-// describeStatus is what EC2 says of the checks, by instance id.
+// describeStatus returns what EC2 says of the checks, by instance id.
 func (t *Transport) describeStatus(ctx context.Context, r *paging.Reader, part []running) (map[string]types.InstanceStatus, error) {
 	in := &ec2.DescribeInstanceStatusInput{}
 	for _, one := range part {
@@ -57,13 +57,13 @@ func (t *Transport) describeStatus(ctx context.Context, r *paging.Reader, part [
 		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {
 			got, c, err := invokePage(ctx, t, r.Left(), "DescribeInstanceStatus", t.client.DescribeInstanceStatus, in)
 			if err != nil {
-				return "", c.size(), err
+				return "", c.body.Size(), err
 			}
 			for _, s := range got.InstanceStatuses {
 				checks[aws.ToString(s.InstanceId)] = s
 			}
 			in.NextToken = got.NextToken
-			return aws.ToString(got.NextToken), c.size(), nil
+			return aws.ToString(got.NextToken), c.body.Size(), nil
 		})
 		if err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func summary(s *types.InstanceStatusSummary) types.SummaryStatus {
 // maxEvents bounds the scheduled events that a message names.
 const maxEvents = 3
 
-// checksText is the checks and events of an instance for a person: "system ok,
+// checksText returns the checks and events of an instance for a person: "system ok,
 // instance impaired (reachability failed since 2026-11-23T10:00:00Z)".
 func checksText(c types.InstanceStatus) string {
 	text := "system " + checkText(c.SystemStatus) + ", instance " + checkText(c.InstanceStatus)

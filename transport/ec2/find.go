@@ -221,11 +221,11 @@ func (t *Transport) describe(ctx context.Context, r *paging.Reader, in *ec2.Desc
 		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {
 			got, c, err := invokePage(ctx, t, r.Left(), "DescribeInstances", t.client.DescribeInstances, in)
 			if date = awswire.ServerDate(c.header); err != nil {
-				return "", c.size(), err
+				return "", c.body.Size(), err
 			}
 			all = append(all, instances(got)...)
 			in.NextToken = got.NextToken
-			return aws.ToString(got.NextToken), c.size(), nil
+			return aws.ToString(got.NextToken), c.body.Size(), nil
 		})
 	}
 	if err != nil {

@@ -118,7 +118,7 @@ func (c *Client) pages(ctx context.Context, r *paging.Reader, in transport.ListI
 				}
 			}
 			in.NextToken = page.NextToken
-			return page.NextToken, call.size(), err
+			return page.NextToken, call.body.Size(), err
 		})
 		if err != nil {
 			return found, err

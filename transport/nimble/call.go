@@ -61,14 +61,6 @@ func (c *call) invoke(ctx context.Context, op string, in any) (any, error) {
 	return out, nil
 }
 
-// size is how many bytes of the last attempt's answer were read.
-func (c *call) size() int64 {
-	if c.body == nil {
-		return 0
-	}
-	return c.body.Size()
-}
-
 // assemble builds the stack. The steps that the SDK's helpers look for by name
 // come first.
 func (c *call) assemble(stack *middleware.Stack, op string) error {
