@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -40,10 +41,10 @@ func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]trans
 
 // List returns a page of up to 1,000 instances that have the Config's tags. The
 // owner and the creator of a session are not known here: a filter by them
-// finds nothing. With SessionIDs, up to 1,000, all of those that there are make one page. If
-// of one that runs nobody can say whether it is READY, that is the call's error.
+// finds nothing. With SessionIDs, at most 1,000, all that exist make one page. If
+// it is not known of a running one whether it is READY, that is the call's error.
 func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
-	if err := transport.CheckID("studio id", in.StudioID); err != nil {
+	if err := cmp.Or(transport.CheckID("studio id", in.StudioID), atMost(len(in.SessionIDs))); err != nil {
 		return transport.ListOutput{}, err
 	}
 	var refs []transport.Ref
@@ -54,8 +55,6 @@ func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport
 	switch {
 	case in.CreatedBy != "" || in.OwnedBy != "":
 		return out, nil
-	case atMost(len(in.SessionIDs)) != nil:
-		return out, atMost(len(in.SessionIDs))
 	case len(in.SessionIDs) > 0:
 		for _, id := range in.SessionIDs {
 			refs = append(refs, transport.Ref{StudioID: in.StudioID, SessionID: id})
