@@ -22,15 +22,15 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Retrieve asks keys, which may be nil, for credentials. Its error, an
+// Retrieve asks keys, which may be nil, for credentials. Its error, a
 // *transport.Error with NotSent, says what their source did:
 //
 //   - Unreachable: it was not reached, or failed for reasons of its own
 //   - Credentials: there is none, or it refused; the message says what to do
 //   - Unknown: ctx was cancelled first
 //
-// The text of the source's own error is not part of it, except for the code and
-// what the network says: credential_process puts its whole output there.
+// The error does not quote the source's own error, except for its code and the
+// network's error: credential_process puts its whole output there.
 func Retrieve(ctx context.Context, keys aws.CredentialsProvider) (aws.Credentials, error) {
 	if keys == nil {
 		return aws.Credentials{}, unsigned("no credentials are configured", "")
@@ -46,11 +46,11 @@ func Retrieve(ctx context.Context, keys aws.CredentialsProvider) (aws.Credential
 }
 
 // FitsHeader reports whether text can be the value of a header. net/http refuses
-// a request with another before it sends anything, but its error cannot be told
-// from that of a request that was cut.
+// a request with any other before it sends anything, but its error looks like the
+// error of a request that was cut.
 func FitsHeader(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
 
-// noneFound is said where no setting names credentials.
+// noneFound is the message if no setting names credentials.
 const noneFound = "no AWS credentials were found: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has some"
 
 // logins are the commands that renew an interactive login.
@@ -69,6 +69,7 @@ var loginCodes = []string{
 	"UnauthorizedException", "InvalidGrantException", "ExpiredTokenException", "InvalidClientException", "UnauthorizedClientException",
 }
 
+// whyNone returns the error of Retrieve for an error of keys.
 func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error {
 	var sources []aws.CredentialSource
 	if known, ok := keys.(aws.CredentialProviderSource); ok {
@@ -110,7 +111,7 @@ func unsigned(message, code string) error {
 }
 
 // unreached reports whether a source of credentials was not reached, or answered
-// with a failure of its own, and what a person should know of it.
+// with a failure of its own. why is the end of a message for people.
 func unreached(ctx context.Context, err error) (why string, ok bool) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ": no answer in time", true
@@ -130,7 +131,7 @@ func unreached(ctx context.Context, err error) (why string, ok bool) {
 		switch status := resp.HTTPStatusCode(); {
 		case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
 			return fmt.Sprintf(": HTTP %d", status), true
-		case status < http.StatusBadRequest: // it was refused by nobody, and is not what it should be
+		case status < http.StatusBadRequest: // no refusal, and not the answer of a source
 			return ": what answers is not the source", true
 		}
 		return "", false

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ServerDate is the provider's clock, in UTC; zero: not known. An answer with an
-// Age came from a cache, and its Date is the past.
+// ServerDate returns the time of the provider's clock, in UTC. Zero means that it is
+// not known: an answer with an Age came from a cache, and its Date is the past.
 func ServerDate(h http.Header) time.Time {
 	at, err := http.ParseTime(h.Get("Date"))
 	if err != nil || h.Get("Age") != "" {

@@ -11,8 +11,8 @@ import (
 	"github.com/rouse-dev/rouse/internal/secret"
 )
 
-// MaxStdout and MaxStderr are how many bytes are kept of a program's output: its
-// end. The rest is read and dropped, so that no program waits for a reader.
+// How many bytes are kept of a program's output: its end. The rest is read and
+// dropped, so that no program waits for a reader.
 const (
 	MaxStdout = 64 << 10
 	maxStderr = 2 << 10
@@ -31,7 +31,7 @@ type Command struct {
 	Secrets secret.Values // hidden in Output.Stderr
 }
 
-// Output is what a program left that ended by itself.
+// Output is the result of a program that ended by itself.
 type Output struct {
 	Exit           int    // its exit status
 	Stdout, Stderr string // their ends; of Stderr without secrets

@@ -24,17 +24,17 @@ func (t *tail) Write(p []byte) (int, error) {
 
 func (t *tail) String() string { return string(t.kept) }
 
-// LastLine is the last line of text that is not blank.
+// LastLine returns the last line of text that is not blank.
 func LastLine(text string) string {
 	text = strings.TrimSpace(text)
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// MaxMessage is how many bytes of a program's text Clean and End keep.
-const MaxMessage = 300
+// maxMessage is how many bytes of a program's text Clean and End keep.
+const maxMessage = 300
 
 // Clean makes a program's text fit for a terminal and a log: one line of
-// printable characters, cut after MaxMessage bytes.
+// printable characters, cut after 300 bytes.
 func Clean(text string) string {
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -46,11 +46,11 @@ func Clean(text string) string {
 		return r
 	}, strings.ToValidUTF8(text, "\uFFFD"))
 	text = strings.Join(strings.Fields(text), " ")
-	if len(text) > MaxMessage {
-		text = strings.ToValidUTF8(text[:MaxMessage], "") + "…"
+	if len(text) > maxMessage {
+		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
 	}
 	return text
 }
 
-// End is the last MaxMessage bytes of text: a program that fails says why at the end.
-func End(text string) string { return text[max(0, len(text)-MaxMessage):] }
+// End returns the last 300 bytes of text: a program that fails says why at the end.
+func End(text string) string { return text[max(0, len(text)-maxMessage):] }

@@ -46,13 +46,13 @@ func New(what string, calls int) *Reader {
 	return &Reader{what: what, most: calls, seen: map[string]bool{}}
 }
 
-// Left is how many bytes the next page may have.
+// Left returns how many bytes the next page may have.
 func (r *Reader) Left() int64 { return MaxBytes - r.bytes }
 
 // Page makes one call by read, which returns the token of the next page and how
 // many bytes this one has, or 0 where that is not known. It reports whether
 // there is another page. An answer that breaks a bound is an *transport.Error of
-// kind Internal which names the bound; another error is that of read.
+// kind Internal which names the bound; any other error is read's own.
 func (r *Reader) Page(ctx context.Context, read func(context.Context) (next string, size int64, err error)) (more bool, err error) {
 	if r.calls == r.most {
 		return false, r.fault("it has more than %d pages", r.most)
@@ -82,7 +82,7 @@ func (r *Reader) Page(ctx context.Context, read func(context.Context) (next stri
 	return true, nil
 }
 
-// fault is the provider's: it answers, and its answer has no end.
+// fault returns the error of a provider whose answer breaks a bound.
 func (r *Reader) fault(format string, args ...any) *transport.Error {
 	return &transport.Error{
 		Kind:    transport.Internal,

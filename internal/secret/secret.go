@@ -27,7 +27,7 @@ func Name(name string) bool {
 // as "1", would be cut out of every text.
 const MinLength = 6
 
-// hidden stands in a text where a value was.
+// hidden replaces a value in a text.
 const hidden = "[secret]"
 
 // Values are secret values, without duplicates, the longest first.

@@ -1,4 +1,4 @@
-// Package uptime reads the clocks that nobody can set: they count since the
+// Package uptime reads the clocks that cannot be set: they count since the
 // machine booted. Together with the identity of the boot they prove how much time
 // passed between two moments, across processes, whatever the wall clock shows.
 package uptime

@@ -57,8 +57,8 @@ type line struct {
 }
 
 // onlySession reports whether an error of a kind concerns one session alone if the
-// command does not say. A script that fails, or that waits for ever, knows of one
-// machine; a rate limit and a login are the provider's.
+// command does not say. A script that fails, or never ends, knows of one machine. A
+// rate limit and a login concern the provider.
 func onlySession(kind transport.Kind) bool {
 	return kind == transport.Unreachable || kind == transport.Unknown
 }
@@ -138,8 +138,10 @@ func (r result) says(text string) string {
 	return strings.TrimSuffix(fmt.Sprintf("the %s command of %s: %s", r.name, r.ref, text), ": ")
 }
 
+// unclear is the error of a call whose outcome is unknown.
 func (r result) unclear(err error) error {
-	return &transport.Error{OnlySession: onlySession(transport.Unknown), Message: r.says(command.Clean(err.Error())), Err: errors.New(command.Clean(err.Error()))}
+	text := command.Clean(err.Error())
+	return &transport.Error{OnlySession: onlySession(transport.Unknown), Message: r.says(text), Err: errors.New(text)}
 }
 
 // session is the answer as a session; a command that names no state means state.

@@ -25,7 +25,7 @@
 //
 // # Ids
 //
-// Whoever may ask for a start chooses the ids and the client token. A program may
+// A person who may ask for a start chooses the ids and the client token. A program may
 // take a word that begins with "-" for an option: ssh runs the command of
 // -oProxyCommand on this machine. A program may pass its arguments to another
 // shell: ssh joins them into one text, which the far machine's shell reads again.
@@ -40,11 +40,12 @@
 //
 // # Scripts
 //
-// This package's tests run the three scripts below against stand-ins for the tools
-// they call. Each compares whole words or whole messages of its tool, since a word
-// may stand in another message, too. A board management controller, by IPMI: -N and
-// -R let ipmitool give up after 12 seconds in place of 20, before the engine's 15
-// seconds are over:
+// This package's tests run the three scripts below with fakes of the tools they
+// call. Each script compares whole words or whole messages of its tool, since one word
+// may be part of several messages.
+//
+// A board management controller, by IPMI. -N and -R let ipmitool give up after 12
+// seconds, not 20, before the engine's 15 seconds are over:
 //
 //	#!/bin/sh
 //	# rouse-ipmi start|stop|status MACHINE   The password is in IPMI_PASSWORD.
@@ -171,7 +172,7 @@
 //     2 KiB. What reaches an error is one line of printable characters, at most 300
 //     bytes long.
 //  5. No error and no session shows a secret value of the command's environment:
-//     [secret] stands in its place. A value is secret if it has at least 6 bytes
+//     it is replaced by [secret]. A value is secret if it has at least 6 bytes
 //     and the variable's name holds PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL, in
 //     upper or lower case, or is one of [Config].Secrets. PWD and OLDPWD are not
 //     secret.

@@ -39,5 +39,7 @@ func (t *Transport) run(ctx context.Context, argv []string, c call) (result, err
 		return result{}, &transport.Error{Kind: transport.Unreachable, NotSent: true,
 			Err: fmt.Errorf("the %s command of %s cannot be run: %w", c.name, c.ref, err)}
 	}
-	return result{}, &transport.Error{NotSent: notStarted != nil, OnlySession: notStarted == nil, Err: fmt.Errorf("the %s command of %s: %w", c.name, c.ref, err)}
+	return result{}, &transport.Error{
+		NotSent: notStarted != nil, OnlySession: notStarted == nil, Err: fmt.Errorf("the %s command of %s: %w", c.name, c.ref, err),
+	}
 }

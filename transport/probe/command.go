@@ -27,7 +27,7 @@ type Command struct {
 	Secrets []string
 
 	once sync.Once
-	free chan struct{} // a slot for each program that may run
+	free chan struct{} // holds an element for each program that runs
 }
 
 // maxCommands is how many programs of one Command run at once. A check that gets no

@@ -40,12 +40,13 @@
 //  3. Nothing secret is sent to a port: no name of a user, no certificate, no byte
 //     at all but those of a TLS handshake. What a Command prints is shown without
 //     the secrets of its environment.
-//  4. Settle calls a session READY only if Check returns nil. Else the session is
-//     START_IN_PROGRESS, its StatusCode is [Unanswered] or [CommandFailed], and its
-//     StatusMessage names port or program, host and cause. Either way Session.Probe says what
-//     was probed, whether it answered, why it did not, and when.
+//  4. Settle calls a session READY only if Check returns nil. Otherwise the session
+//     is START_IN_PROGRESS, its StatusCode is [Unanswered] or [CommandFailed], and its
+//     StatusMessage names port or program, host and cause. Either way Session.Probe
+//     says what was probed, whether it answered, why it did not, and when.
 //  5. No host makes a Command run anything else: one with characters other than
-//     letters, digits and . _ - : @ + =, or with a "-" at its beginning, is not ready.
+//     letters, digits and . _ - : @ + =, or with a "-" at its beginning, is not
+//     ready, and the Command is not run.
 //
 // # Concurrency
 //
@@ -57,7 +58,7 @@
 // A check that fails is an [*Error] or a [*CommandError], which wrap their cause:
 // errors.Is(err, syscall.ECONNREFUSED) works, and errors.Is(err, context.Canceled)
 // where the caller gave up. [Offline] tells a fault of this computer's network from
-// one of a machine; [OnlyHost] tells whether an error concerns one host only;
+// one of a machine; [OnlyHost] reports whether an error concerns one host only;
 // [Silent] tells a machine that says nothing at all, and may be off, from one that
 // runs and refuses.
 //

@@ -134,8 +134,9 @@ func (p Probe) Endpoint(host string) transport.Endpoint {
 
 // Check returns nil if p's port of host answers and p's Command, if there is one,
 // finds the machine ready. It returns an [*Error] if the port does not answer, and a
-// [*CommandError] if the Command does not find the machine ready. host is a name or an address, without a port. Check ends with ctx, and takes
-// no longer than Timeout. It may be called concurrently.
+// [*CommandError] if the Command does not find the machine ready. host is a name or
+// an address, without a port. Check ends with ctx, and takes no longer than Timeout.
+// It may be called concurrently.
 func (p Probe) Check(ctx context.Context, host string) error {
 	if p == (Probe{}) {
 		return nil
@@ -222,9 +223,9 @@ func (p Probe) target(host string) string {
 // Settle decides the state of s, whose machine the provider shows as running:
 // READY if Check finds nothing wrong, else START_IN_PROGRESS with a status that says
 // what does not answer, followed by the message that s had. It sets s.Probe, and
-// adds p's endpoint where s has none of its name. An empty host is a machine that has no address yet, and
-// counts as one that does not answer. The error, an *transport.Error of kind
-// Unknown, says that ctx ended first.
+// adds p's endpoint where s has none of its name. An empty host is a machine that has
+// no address yet, and counts as one that does not answer. The error, an
+// *transport.Error of kind Unknown, says that ctx ended first.
 func (p Probe) Settle(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
 	s.State = fsm.Ready
 	if p == (Probe{}) {
