@@ -72,6 +72,11 @@ func TestCancelTooLate(t *testing.T) {
 	if !ok {
 		t.Fatalf("it says %s", again.out)
 	}
+	shown := launch(t, env, "show", id)
+	shown.exit(0)
+	if text := strings.Join(strings.Fields(shown.out.String()), " "); !strings.Contains(text, "this request starts it again, as operation "+id) {
+		t.Errorf("it says %s", text)
+	}
 	for _, want := range []string{"canceled the later request " + id + " of lab ws-1", "not canceled: the later request " + id + " of lab ws-1 is over"} {
 		c := launch(t, env, "cancel", id)
 		c.exit(map[bool]int{true: 1}[strings.HasPrefix(want, "not ")])

@@ -176,6 +176,7 @@ func fields(x engine.Explanation, now time.Time) []field {
 		field{"attempts", fmt.Sprint(o.Attempts)},
 		field{"not before", at(o.NotBefore, now)},
 		field{"asked for", askedText(o, now)},
+		field{"asked again", againText(o, now)},
 		field{"reason", o.Why},
 		field{"labels", labelText(o.Labels)},
 		field{"token", tokenText(o)},
@@ -249,6 +250,19 @@ func askedText(o engine.Operation, now time.Time) string {
 		text += " by " + o.RequestedBy
 	}
 	return text + " by way of " + o.Source
+}
+
+// againText says what becomes of a request that joined after the send.
+func againText(o engine.Operation, now time.Time) string {
+	w := o.Later
+	if !w.Stands() {
+		return ""
+	}
+	text := when(w.At, now)
+	if w.RequestedBy != "" {
+		text += " by " + w.RequestedBy
+	}
+	return text + fmt.Sprintf("; if %s was stopped since, this request starts it again, as operation %s", o.Ref.SessionID, w.ID)
 }
 
 func labelText(labels map[string]string) string {
