@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -261,6 +262,36 @@ func TestIdleRunsWriteNothing(t *testing.T) {
 		b.after(time.Hour)
 		if b.sum() != before {
 			t.Error("an idle hour wrote to the file")
+		}
+	})
+}
+
+// slowMark is a store whose first commit of an intent takes its time.
+type slowMark struct {
+	store.Store
+	slow atomic.Int32
+}
+
+func (s *slowMark) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+	if cs[0].Operation.Sent == store.SentUnknown && s.slow.Add(1) == 1 {
+		time.Sleep(20 * time.Second)
+	}
+	return s.Store.Apply(ctx, cs)
+}
+
+// TestOldIntentSendsNothing: what waits for a send to arrive counts from its
+// intent. So an intent whose commit took long is withdrawn, and made again.
+func TestOldIntentSendsNothing(t *testing.T) {
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		s := &slowMark{}
+		b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
+		b.restart()
+		b.goRun()
+		id := b.start("ws-1")
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+		if n := s.slow.Load(); n < 2 || b.op(id).Attempts != 1 {
+			t.Errorf("%d commits with an unknown outcome and %d attempts, want the second intent's send alone", n, b.op(id).Attempts)
 		}
 	})
 }

@@ -121,7 +121,7 @@ func (r *run) rule(l *lane, op *store.Operation, rule ruling) {
 
 // intentFresh is how old an intent may be when its send begins: what waits for a
 // send to arrive counts from its intent.
-const intentFresh = 5 * time.Second
+const intentFresh = 15 * time.Second
 
 // marked is an operation that is marked as sent, and its record before that.
 type marked struct{ op, before *store.Operation }
