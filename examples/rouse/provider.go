@@ -185,15 +185,20 @@ func (p *provider) engine() engine.Config {
 	return p.settings.Engine()
 }
 
-// timeout is how long one call may take, as in the engine.
+// timeout returns how long one call may take, as in the engine.
 func (p *provider) timeout() time.Duration { return cmp.Or(p.engine().Timeout, 15*time.Second) }
 
-// lookUp returns an error unless the provider knows the session now, and it can be
-// started: the opened transport is asked for it.
-func (p *provider) lookUp(ctx context.Context, ref transport.Ref) error {
-	limited, done := context.WithTimeout(ctx, p.timeout())
+// read returns a session as its provider shows it now. The transport must be open.
+func (p *provider) read(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+	ctx, done := context.WithTimeout(ctx, p.timeout())
 	defer done()
-	s, err := p.opened.Get(limited, ref)
+	return p.opened.Get(ctx, ref)
+}
+
+// lookUp returns an error unless the provider knows the session now, and it can be
+// started.
+func (p *provider) lookUp(ctx context.Context, ref transport.Ref) error {
+	s, err := p.read(ctx, ref)
 	switch {
 	case err != nil:
 		return err

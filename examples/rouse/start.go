@@ -196,7 +196,7 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 		}
 		switch {
 		case receipt.Old:
-			return t.old(ctx, p, receipt, s.wait)
+			return t.old(ctx, receipt, s.wait)
 		case !s.wait:
 			return t.started(ctx, d, receipt)
 		case d.held == nil:

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -31,14 +30,16 @@ func (t *tool) recordRequest(x engine.Explanation, r engine.Receipt) {
 }
 
 // old answers a start whose token's operation has ended: it starts nothing. With
-// wait, the session's provider p is asked for the state, and the error is nil only
-// if the session is READY now.
-func (t *tool) old(ctx context.Context, p transport.Transport, r engine.Receipt, wait bool) error {
+// wait, it reads the session from its provider, and returns nil only if the session
+// is READY now.
+func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
 	o := r.Operation
 	var now fsm.State
 	var unseen error
 	if wait && o.Phase == fsm.Succeeded {
-		now, unseen = look(ctx, p, o.Ref)
+		var s transport.Session
+		s, unseen = t.provider.read(ctx, o.Ref)
+		now = s.State
 	}
 	if t.json {
 		o := o
@@ -62,17 +63,6 @@ func (t *tool) old(ctx context.Context, p transport.Transport, r engine.Receipt,
 		t.screen.say("nothing was queued: %s; %s", text, advice)
 	}
 	return nil
-}
-
-// look asks a session's provider for its state.
-func look(ctx context.Context, p transport.Transport, ref engine.Ref) (fsm.State, error) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	s, err := p.Get(ctx, ref)
-	if err == nil && s.State == "" {
-		err = errors.New("the provider names no state")
-	}
-	return s.State, err
 }
 
 // endedText says how an operation ended some time ago. Its session may have
