@@ -87,40 +87,35 @@ func (t *tool) checkConfig(ctx context.Context, online bool) error {
 		return wrong // what was asked for, and no wrong usage
 	case err != nil:
 		return err
-	case t.json:
-		failed := 0
-		for _, one := range s.Studios {
-			r := servedRecord{Studio: one.Pattern, Transport: one.Transport, Where: one.Where, Probe: one.Probe.String(), Lane: one.Lane}
-			if online && !t.online(ctx, client, one, &r) {
-				failed++
-			}
-			t.screen.record(r)
+	case !t.json:
+		t.screen.table(servedRows(s), 0, 3)
+		if len(s.Lanes) > 0 {
+			t.screen.say("")
+			t.screen.table(boundRows(s))
 		}
-		for _, l := range s.Lanes {
-			t.screen.record(boundRecord{l.Name, l.Concurrency, l.Rate})
-		}
-		return failedOnline(ctx, failed)
-	}
-	t.screen.table(servedRows(s), 0, 3)
-	if len(s.Lanes) > 0 {
-		t.screen.say("")
-		t.screen.table(boundRows(s))
-	}
-	if !online {
-		return nil
 	}
 	failed := 0
 	for _, one := range s.Studios {
-		var r servedRecord
-		if !t.online(ctx, client, one, &r) {
+		r := servedRecord{Studio: one.Pattern, Transport: one.Transport, Where: one.Where, Probe: one.Probe.String(), Lane: one.Lane}
+		if online && !t.online(ctx, client, one, &r) {
 			failed++
 		}
-		t.screen.say("%s: %s", one.Pattern, r.onlineText())
+		switch {
+		case t.json:
+			t.screen.record(r)
+		case online:
+			t.screen.say("%s: %s", one.Pattern, r.onlineText())
+		}
+	}
+	if t.json {
+		for _, l := range s.Lanes {
+			t.screen.record(boundRecord{l.Name, l.Concurrency, l.Rate})
+		}
 	}
 	return failedOnline(ctx, failed)
 }
 
-// online asks a studio's provider, and reports whether what it says is right.
+// online asks a studio's provider, fills in r, and reports whether the studio passes.
 func (t *tool) online(ctx context.Context, client *settings.Transport, one settings.Studio, r *servedRecord) bool {
 	ctx, done := context.WithTimeout(ctx, t.provider.timeout())
 	defer done()
@@ -147,7 +142,7 @@ func (r *servedRecord) onlineText() string {
 	return plural(*r.Sessions, "session", "sessions")
 }
 
-// failedOnline is the end of a check with --online.
+// failedOnline returns the error of a check that some providers failed.
 func failedOnline(ctx context.Context, failed int) error {
 	switch {
 	case ctx.Err() != nil:
