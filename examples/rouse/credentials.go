@@ -11,8 +11,8 @@ import (
 // no second try mends waits for a person.
 const patience = 10 * time.Second
 
-// refusedFor is for how long of the present run credentials are refused since a
-// time: an earlier run may have had others.
+// refusedFor returns for how long this run has been refused, if the credentials are
+// refused since a time: an earlier run may have had other credentials.
 func (d *desk) refusedFor(since, now time.Time) time.Duration {
 	if since.Before(d.began) {
 		since = d.began

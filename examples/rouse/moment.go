@@ -16,7 +16,7 @@ const (
 	pastForms  = "18:00, yesterday 18:00, mon 18:00, 2026-11-30 18:00, any of them with a zone as in 18:00 Europe/Berlin, 2026-11-30T18:00:00Z, or 2h for two hours ago"
 )
 
-// recent is how long ago a time of day is taken for a slip: who writes 08:30 at
+// recent is how long ago a time of day may be a mistake: a user who writes 08:30 at
 // 08:31 may not mean tomorrow.
 const recent = time.Hour
 
@@ -84,7 +84,7 @@ func fullTime(text string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// written is a time as somebody wrote it: "mon 08:30", "2026-11-30 08:30 UTC".
+// written is a time as a user wrote it: "mon 08:30", "2026-11-30 08:30 UTC".
 type written struct {
 	text     string
 	date     *civil.Date           // nil: the next, or the last, date that on takes

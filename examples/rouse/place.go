@@ -31,7 +31,7 @@ func (d *database) flags(f *pflag.FlagSet) {
 	f.BoolVar(&d.forceFS, "force-fs", false, "use the database on a file system that other machines may write too; if two machines open it at once it is destroyed, acknowledged starts are lost, and sessions may be started twice")
 }
 
-// forced tells what is at stake with --force-fs.
+// forced returns whether --force-fs is given, and notes what it risks.
 func (d *database) forced(note func(string, ...any)) bool {
 	if d.forceFS {
 		note("--force-fs: the lock may hold on this machine only; make sure that no other machine opens this database: two at once destroy it, and may start sessions twice")

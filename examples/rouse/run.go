@@ -74,7 +74,7 @@ process holds the database.`,
 	}
 	c.Flags().BoolVar(&r.fail, "fail", false, "exit with 1 if an operation ended FAILED or EXPIRED in this run")
 	c.Flags().BoolVar(&r.untilIdle, "until-idle", false, "end when nothing is left to do now")
-	durationVar(c.Flags(), &r.atMost, "for", 0, "end after this `DURATION` at the latest")
+	durationVar(c.Flags(), &r.atMost, "for", 0, "end no later than after this `DURATION`")
 	return c
 }
 
