@@ -152,7 +152,6 @@ type farm struct {
 	root string
 	env  []string
 
-	mu       sync.Mutex
 	machines map[string]*exec.Cmd // that are up
 }
 
