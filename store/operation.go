@@ -12,8 +12,8 @@ import (
 type ID string
 
 // Operation is a request to start one session, and all that is known of it. It
-// is a value: copies are independent, but for Labels and Later, which nobody
-// changes.
+// is a value: copies are independent, but for Labels and Later, which are never
+// changed in place.
 type Operation struct {
 	ID          ID
 	Ref         transport.Ref
@@ -62,9 +62,9 @@ type Operation struct {
 	// StartedSeen is the session's startedAt as a look saw it before the
 	// latest send; zero: none was seen.
 	StartedSeen time.Time
-	// CreatedUp is CreatedAt on a clock that nobody can set, and SentUp is
-	// LastSentAt; zero where that clock was not known. CreatedUp runs while the
-	// machine sleeps, SentUp stands still then.
+	// CreatedUp is CreatedAt on a clock that cannot be set, and SentUp is
+	// LastSentAt. Zero means that this clock was not known. The clock of CreatedUp
+	// runs while the machine sleeps, the clock of SentUp stands still then.
 	CreatedUp, SentUp Uptime
 	// Later is the request for the session that arrived after the send; nil: none.
 	Later *Wish
@@ -211,8 +211,8 @@ type Block struct {
 	At     time.Time      // when Error was heard
 }
 
-// Record is a small record that belongs to no operation and no lane. What its
-// Value means is up to whoever stores it.
+// Record is a small record that belongs to no operation and no lane. The caller
+// that stores it decides what its Value means.
 type Record struct {
 	Kind  string // 1 to 64 bytes, none of them zero
 	Name  string // up to 256 bytes, none of them zero; unique within its kind

@@ -98,6 +98,8 @@ type Store interface {
 
 // Backuper is a Store that can write a copy of itself to a new file.
 type Backuper interface {
+	// Backup writes a consistent copy to a new file at path, while other calls go on.
+	// A file that is there already is an error that wraps fs.ErrExist, and is kept.
 	Backup(ctx context.Context, path string) error
 }
 
@@ -211,9 +213,9 @@ func (f Filter) Fits(o *Operation) bool {
 // Keep says what Prune leaves. Active operations are always kept.
 type Keep struct {
 	EndedSince time.Time // ended operations finished at or after, and their tokens
-	// Impossible is a time before which nothing can have finished: operations that
-	// say so, by a clock that was never set, are kept with their tokens. Zero: none
-	// says so.
+	// Impossible is a time before which nothing can have finished. Operations whose
+	// end is dated before it, by a clock that was never set, are kept with their
+	// tokens. Zero means that every date is possible.
 	Impossible time.Time
 	Events     int // the newest so many events; 0: all
 }

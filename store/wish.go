@@ -13,8 +13,8 @@ import (
 // way that leaves open that the session is off, the wish becomes an operation in
 // the same commit: see [Change].Next. Several requests make one wish.
 //
-// A Wish is a value that nobody changes: an operation gets another one. A nil
-// Wish means that there was no later request.
+// A Wish is never changed in place: an operation gets another one. A nil Wish means
+// that there was no later request.
 type Wish struct {
 	ID ID // of the operation that it becomes, which is its client token too
 	// At is when it was last asked for. Zero means that the wish is over: it was
@@ -31,7 +31,7 @@ type Wish struct {
 	NotBefore, ExpiresAt time.Time
 }
 
-// wishOf is the wish that a request makes.
+// wishOf returns the wish that a request makes.
 func wishOf(o *Operation) *Wish {
 	return &Wish{
 		ID: o.ID, At: o.CreatedAt, AtUp: o.CreatedUp, Labels: o.Labels, RequestedBy: o.RequestedBy, Source: o.Source, Why: o.Why,

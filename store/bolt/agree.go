@@ -143,8 +143,8 @@ func yield[K comparable](s *settler, key rowID, held map[K]rowID, of K, what str
 	s.lose(Loss{Operation: o.ID, Ref: o.Ref, Detail: fmt.Sprintf("operation %s has its %s", stays.id(), what)})
 }
 
-// settings keeps the lanes and the small records. Of several lanes that nobody is sure of, one that is
-// paused counts: it sends nothing that was not to be sent.
+// settings keeps the lanes and the small records. Of several records of a lane,
+// none of them sure, one that is paused counts: then nothing is sent by mistake.
 func (s *settler) settings() {
 	for _, name := range slices.Sorted(maps.Keys(s.lanes)) {
 		all := s.lanes[name]

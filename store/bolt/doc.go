@@ -56,8 +56,8 @@
 //     Open to Close, which says who holds it. Processes that only read
 //     (Config.ReadOnly, [Verify]) share the lock, and write nothing at all.
 //  9. A file that is made next to a database or in its place has the database's
-//     owner, group and mode, whoever makes it; else the call returns [ErrNotOwner]
-//     before it writes. A new file of root's belongs to the owner of its folder. No
+//     owner, group and mode, whichever user makes it; else the call returns
+//     [ErrNotOwner] before it writes. A new file of root's belongs to the owner of its folder. No
 //     file is written through a symbolic link or under a second name, and none in a
 //     folder where every user may replace it ([ErrUnsafe]).
 //
@@ -72,8 +72,8 @@
 // # Errors
 //
 // Those of the port, and [ErrLocked], [ErrNewer], [ErrForeign], [ErrReadOnly],
-// [ErrNetworkFS], [ErrUnsafe] and [ErrNotOwner] of Open. A *[CorruptError] names file, bucket and key, and what
-// to run.
+// [ErrNetworkFS], [ErrUnsafe] and [ErrNotOwner] of Open. A *[CorruptError] names
+// file, bucket and key, and what to run.
 //
 // # Caveats
 //

@@ -22,7 +22,7 @@ import (
 //   - good_schema1_all.db has every kind of record and of row, a pruned feed, a
 //     record that was set aside, and says what it holds;
 //   - good_schema1_backup.db is a backup of it;
-//   - good_schema1_records.db has the times that nobody can set, and small records;
+//   - good_schema1_records.db has the times since boot, and small records;
 //   - good_schema1_more.db has the fields that were added since those were written;
 //   - fail_….db are those that must not be taken for sound.
 //
@@ -154,7 +154,7 @@ func writeGoldenMore(t *testing.T) {
 	keepGolden(t, path, goldenMore)
 }
 
-// goldenRecord are an operation with the times that nobody can set, and a small
+// goldenRecord are an operation with times since boot, and a small
 // record.
 func goldenRecord() (store.Operation, store.Record) {
 	o := goldenOps()[0]

@@ -12,14 +12,14 @@ import (
 // and the mode of the database: root must be able to work on a user's database
 // without locking that user out.
 
-// owner is whom a file belongs to, and its permissions.
+// owner is the user and the group that a file belongs to, and its permissions.
 type owner struct {
 	uid, gid int // -1: the system decides
 	mode     os.FileMode
 }
 
-// ownerAt returns the owner that a file made for path must have: that of the file at
-// path, or where there is none, this process. If this process is root, a new file
+// ownerAt returns the owner that a file made for path must have: the owner of the file
+// at path, or this process if there is no file. If this process is root, a new file
 // belongs to the owner of its folder.
 func ownerAt(path string) (owner, error) {
 	info, err := os.Lstat(path)
@@ -40,8 +40,8 @@ func ownerAt(path string) (owner, error) {
 	return o, nil
 }
 
-// check refuses if this process cannot give a file to o. It is asked before anything
-// is written.
+// check returns ErrNotOwner if this process cannot give a file to o. It is called
+// before anything is written.
 func (o owner) check(path string) error {
 	if o.uid == -1 || isRoot() || o.uid == os.Geteuid() {
 		return nil
@@ -50,7 +50,7 @@ func (o owner) check(path string) error {
 		ErrNotOwner, path, o.uid, os.Geteuid(), o.uid)
 }
 
-// give makes a file that this process has made o's.
+// give makes o the owner of a file that this process has made.
 func (o owner) give(f *os.File) error {
 	err := o.chown(f)
 	if err == nil {

@@ -25,7 +25,8 @@ func ownerOf(info os.FileInfo) owner {
 	return o
 }
 
-// chown changes what differs. A user may not set what is so already everywhere.
+// chown changes what differs. Some systems refuse a user even an owner that the file
+// has already.
 func (o owner) chown(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -44,7 +45,7 @@ func (o owner) chown(f *os.File) error {
 	return f.Chown(uid, gid)
 }
 
-// links is how many names a file has.
+// links returns how many names a file has.
 func links(info os.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Nlink) //nolint:unconvert // its type differs by platform

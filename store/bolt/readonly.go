@@ -15,7 +15,7 @@ import (
 // openReadOnly is Open for Config.ReadOnly. look has reported exists and err.
 func openReadOnly(path string, c Config, exists bool, err error) (*Store, error) {
 	switch {
-	case errors.Is(err, ErrReadOnly): // as it is opened
+	case errors.Is(err, ErrReadOnly): // it is opened for reading only
 	case err != nil:
 		return nil, err
 	case !exists:
@@ -83,7 +83,7 @@ func (b buckets) foresee(here machine, now time.Time) (held *store.Held, doubts 
 	return &store.Held{Home: home.Host, Since: fromNanos(was.Since)}, stamp
 }
 
-// shown is an operation as a reader must see it: see Store.doubts.
+// shown returns an operation as a reader must see it: see Store.doubts.
 func (s *Store) shown(o store.Operation) store.Operation {
 	if s.doubts {
 		doubt(&o)
@@ -98,7 +98,7 @@ func (s *Store) unlockRead() {
 	}
 }
 
-// writable refuses what a store that is only read cannot do.
+// writable returns ErrReadOnly for a store that is only read.
 func (s *Store) writable() error {
 	if s.config.ReadOnly {
 		return fmt.Errorf("%w: %s was opened for reading only", ErrReadOnly, s.path)

@@ -77,7 +77,8 @@ func (s *Store) PutRecord(ctx context.Context, r store.Record) error {
 	})
 }
 
-// recordsBucket is the bucket of the small records, made if the file has none.
+// recordsBucket returns the bucket of the small records, and makes it if the file has
+// none.
 func (w *writer) recordsBucket() *bbolt.Bucket {
 	if w.records == nil {
 		var err error

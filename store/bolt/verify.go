@@ -64,9 +64,10 @@ type VerifyConfig struct {
 
 // Verify examines the file at path as deeply as this package can: its length, all
 // its pages by a reading of our own and by bbolt's, every record as Store.Check
-// reads it. It writes nothing, and shares the lock with other readers meanwhile: a
-// file that a process has open for writing cannot be verified, since its pages change beneath the reader (a
-// *LockedError; Store.Check checks an open store's records).
+// reads it. It writes nothing, and shares the lock with other readers meanwhile. A
+// file that a process has open for writing cannot be verified, since its pages
+// change while they are read: that is a *LockedError. Store.Check checks the records
+// of an open store.
 //
 // What is damaged is in the report; the error is why it could not be examined:
 // fs.ErrNotExist, ErrForeign, ErrNewer, a *LockedError, or what c.Do returned:
