@@ -59,7 +59,10 @@
 //     owner, group and mode, whichever user makes it; else the call returns
 //     [ErrNotOwner] before it writes. A new file of root's belongs to the owner of its folder. No
 //     file is written through a symbolic link or under a second name, and none in a
-//     folder where every user may replace it ([ErrUnsafe]).
+//     folder where every user may replace it ([ErrUnsafe]). Below a folder where
+//     every user may make files, as /tmp, each folder, link and file of the path
+//     must belong to this user or to root. A group that may write to the folder is
+//     trusted, and so is the owner of a folder that the path names.
 //
 // # Concurrency
 //

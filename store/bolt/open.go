@@ -30,7 +30,7 @@ func Open(path string, c Config) (*Store, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	path, err := realPath(path)
+	path, err := realPath(path, !c.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -86,14 +86,20 @@ func (s *Store) begin(err error) (*Store, error) {
 }
 
 // realPath is the file itself: it is replaced at times, and a link to it is not
-// what must be replaced then.
-func realPath(path string) (string, error) {
+// what must be replaced then. For a caller that writes, it follows no link that
+// another user may have made: a link in /tmp, say.
+func realPath(path string, writes bool) (string, error) {
 	if strings.Contains(path, "://") {
 		return "", fmt.Errorf("%w: %s is a URL, and the database is a file: give a path", ErrForeign, path)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("bolt: %w", err)
+	}
+	if writes {
+		if err := checkMakers(path); err != nil {
+			return "", err
+		}
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real, nil
@@ -117,6 +123,11 @@ func (s *Store) start(exists bool) error {
 			return err
 		}
 	} else if err := s.examine(); err != nil {
+		return err
+	}
+	// Another user may have made the file or the lock since Open looked. What is this
+	// user's own now stays so.
+	if err := checkFolder(s.path); err != nil {
 		return err
 	}
 	if err := s.replaceInode(); err != nil {

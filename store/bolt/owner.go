@@ -20,7 +20,8 @@ type owner struct {
 
 // ownerAt returns the owner that a file made for path must have: the owner of the file
 // at path, or this process if there is no file. If this process is root, a new file
-// belongs to the owner of its folder.
+// belongs to the owner of its folder, unless another user may have made that folder
+// for root to find: see checkMaker.
 func ownerAt(path string) (owner, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().IsRegular() {
@@ -34,7 +35,7 @@ func ownerAt(path string) (owner, error) {
 	if err != nil {
 		return owner{}, fmt.Errorf("bolt: %w", err)
 	}
-	if of := ownerOf(folder); isRoot() && of.uid > 0 {
+	if of := ownerOf(folder); isRoot() && of.uid > 0 && checkMakers(path) == nil {
 		o.uid, o.gid = of.uid, of.gid
 	}
 	return o, nil
@@ -83,28 +84,53 @@ func checkNeighbour(path string, info os.FileInfo) error {
 }
 
 // checkFolder refuses to write in a folder where every user may replace the files of
-// others. In one with the sticky bit, as /tmp, they cannot; there the database and
-// what stands next to it must be this user's own.
+// others. In one with the sticky bit, as /tmp, they cannot. There the database, what
+// stands next to it and the folders that lead to it must not be another user's.
 func checkFolder(path string) error {
 	folder := filepath.Dir(path)
 	info, err := os.Stat(folder)
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
-	switch {
-	case !hasOwners || info.Mode().Perm()&0o002 == 0:
-		return nil
-	case info.Mode()&fs.ModeSticky == 0:
+	if everyone(info) && info.Mode()&fs.ModeSticky == 0 {
 		return fmt.Errorf("%w: every user may replace files in %s (mode %s): run chmod o-w %[2]q, or choose a folder of your own", ErrUnsafe, folder, info.Mode().Perm())
 	}
-	for _, name := range []string{path, path + lockSuffix, path + suspectSuffix} {
-		info, err := os.Lstat(name)
-		if err != nil {
-			continue // it is not there, or its opening will say why
+	for _, name := range []string{path + lockSuffix, path + suspectSuffix} {
+		if err := checkMaker(name); err != nil {
+			return err
 		}
-		if uid := ownerOf(info).uid; uid != os.Geteuid() {
-			return fmt.Errorf("%w: every user may make files in %s, and %s belongs to user %d, not to %d: choose a folder of your own", ErrUnsafe, folder, name, uid, os.Geteuid())
+	}
+	return checkMakers(path)
+}
+
+// checkMakers is checkMaker for path and each folder and link that leads to it.
+func checkMakers(path string) error {
+	for name := path; name != filepath.Dir(name); name = filepath.Dir(name) {
+		if err := checkMaker(name); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// checkMaker refuses a name that another user may have made in this user's place: it
+// stands in a folder where every user may make files, and belongs neither to this
+// user nor to root.
+func checkMaker(name string) error {
+	folder := filepath.Dir(name)
+	in, err := os.Stat(folder)
+	if err != nil || !everyone(in) {
+		return nil //nolint:nilerr // a folder that is not there yet, this process makes
+	}
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	if uid := ownerOf(info).uid; uid != os.Geteuid() && uid != 0 {
+		return fmt.Errorf("%w: every user may make files in %s, and %s belongs to user %d, not to %d: choose a folder of your own", ErrUnsafe, folder, name, uid, os.Geteuid())
+	}
+	return nil
+}
+
+// everyone reports whether every user may make files in a folder.
+func everyone(folder os.FileInfo) bool { return hasOwners && folder.Mode().Perm()&0o002 != 0 }

@@ -604,3 +604,76 @@ func TestFolderOfAll(t *testing.T) {
 		}
 	}
 }
+
+// TestPlantedPaths: in a folder where every user may make files, another user may
+// have made the folder of the database, or a link to it, before this user did. Root
+// gives no backup in such a folder away.
+func TestPlantedPaths(t *testing.T) {
+	t.Parallel()
+	theirs := userDatabase(t)
+	common := t.TempDir()
+	folder, link, deep := filepath.Join(common, "folder"), filepath.Join(common, "link.db"), filepath.Join(common, "deep")
+	err := errors.Join(os.Chmod(common, 0o777|fs.ModeSticky), os.Chmod(theirs, 0o666), //nolint:gosec // as an attacker would have it
+		os.Mkdir(folder, 0o755), os.Chown(folder, testUser, testGroup), os.Symlink(theirs, link), os.Lchown(link, testUser, testGroup), //nolint:gosec // as above
+		os.Symlink(filepath.Dir(theirs), deep), os.Lchown(deep, testUser, testGroup))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := folderText(t, folder) + folderText(t, filepath.Dir(theirs))
+	for path, named := range map[string]string{
+		filepath.Join(folder, "rouse.db"):        folder,
+		filepath.Join(folder, "new", "rouse.db"): folder,
+		link:                                     link,
+		filepath.Join(deep, "rouse.db"):          deep,
+		filepath.Join(deep, "new.db"):            deep,
+	} {
+		_, oerr := Open(path, Config{noSync: true})
+		_, rerr := Repair(t.Context(), path, RepairConfig{})
+		for what, err := range map[string]error{"Open": oerr, "Repair": rerr} {
+			if what == "Repair" && errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), named+" belongs to user 12345") {
+				t.Errorf("%s %s: %v, want ErrUnsafe that names %s", what, path, err, named)
+			}
+		}
+	}
+	if after := folderText(t, folder) + folderText(t, filepath.Dir(theirs)); after != before {
+		t.Errorf("the folders were\n%sand are\n%s", before, after)
+	}
+	s := openTest(t, filepath.Join(t.TempDir(), "own.db"), Config{noSync: true})
+	backup := filepath.Join(folder, "backup.db")
+	if err := s.Backup(t.Context(), backup); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(backup); err != nil || ownerOf(info) != (owner{0, 0, 0o600}) {
+		t.Errorf("the backup of root: %+v, %v", ownerOf(info), err)
+	}
+	// A folder of this user's own in such a folder is as good as any.
+	if err := os.Mkdir(filepath.Join(common, "own"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	openTest(t, filepath.Join(common, "own", "rouse.db"), Config{noSync: true})
+}
+
+// TestPlantedMeanwhile: a database that another user makes after Open has looked,
+// and before it has the lock, is not used.
+func TestPlantedMeanwhile(t *testing.T) {
+	t.Parallel()
+	theirs := userDatabase(t)
+	path := testPath(t)
+	if err := os.Chmod(filepath.Dir(path), 0o777|fs.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := lockFile(path, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(theirs, path); err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(path, Config{noSync: true}.withDefaults(), lock)
+	if _, err := s.begin(s.start(false)); !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), path+" belongs to user 12345") {
+		t.Errorf("%v, want ErrUnsafe", err)
+	}
+}

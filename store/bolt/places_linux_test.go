@@ -39,11 +39,12 @@ func TestFolderGone(t *testing.T) {
 // not write is. Root may read everything, and is another for a while.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
-	path := quickPath(t)
+	above := filepath.Dir(quickPath(t)) // in a folder of all, and root's own: see TestPlantedPaths
+	path := filepath.Join(above, "own", "rouse.db")
 	if err := openTest(t, path, Config{noSync: true}).Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o200); err != nil {
+	if err := errors.Join(os.Chmod(path, 0o200), os.Chmod(above, 0o755)); err != nil { //nolint:gosec // another user passes through it
 		t.Fatal(err)
 	}
 	if os.Getuid() == 0 {

@@ -115,7 +115,7 @@ type RepairConfig struct {
 // finish (ErrInconclusive) Repair changes nothing, and tries no other method: the
 // next one may lose more.
 func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) {
-	path, err := realPath(path)
+	path, err := realPath(path, true)
 	if err != nil {
 		return Repaired{}, err
 	}

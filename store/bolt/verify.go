@@ -92,7 +92,7 @@ func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
 // hold takes the lock of a file that is there, and returns its real path. A caller
 // that writes nothing shares the lock with others, and makes no lock file.
 func hold(path string, timeout time.Duration, writes bool) (string, func(), error) {
-	path, err := realPath(path)
+	path, err := realPath(path, writes)
 	if err != nil {
 		return "", nil, err
 	}
