@@ -34,7 +34,7 @@ type Command struct {
 // Output is the result of a program that ended by itself.
 type Output struct {
 	Exit           int    // its exit status
-	Stdout, Stderr string // their ends; of Stderr without secrets
+	Stdout, Stderr string // their ends; Stderr has passed Hide
 	Cut            bool   // Stdout was longer than MaxStdout
 }
 
@@ -76,9 +76,9 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	if errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
 		err = nil // it ended well, and left something running
 	}
-	said := c.Secrets.Hide(stderr.String())
+	said := Hide(stderr.String(), c.Secrets)
 	if stderr.cut {
-		said = c.Secrets.HideTail(stderr.String())
+		said = hide(stderr.String(), c.Secrets.HideTail)
 	}
 	var exit *exec.ExitError
 	switch {

@@ -3,6 +3,8 @@ package command
 import (
 	"strings"
 	"unicode"
+
+	"github.com/rouse-dev/rouse/internal/secret"
 )
 
 // tail keeps the end of what is written to it.
@@ -33,19 +35,30 @@ func LastLine(text string) string {
 // maxMessage is how many bytes of a program's text Clean and End keep.
 const maxMessage = 300
 
+// Hide hides secrets in a program's text, and drops from it what Clean drops. Without
+// that, Clean would join a secret that has such characters in it: a program of Windows
+// may print two bytes for each character.
+func Hide(text string, secrets secret.Values) string { return hide(text, secrets.Hide) }
+
+func hide(text string, secrets func(string) string) string {
+	return secrets(printable(secrets(text)))
+}
+
+// printable drops control and format characters, and keeps space. U+FFFD, which it
+// puts where text is not UTF-8, is printable.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+}
+
 // Clean makes a program's text fit for a terminal and a log: one line of
 // printable characters, cut after 300 bytes.
 func Clean(text string) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r): // control and format characters; U+FFFD is printable
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-	text = strings.Join(strings.Fields(text), " ")
+	text = strings.Join(strings.Fields(printable(text)), " ")
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
 	}

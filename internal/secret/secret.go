@@ -35,7 +35,8 @@ type Values []string
 
 // Of returns the secret values of env, whose elements are "NAME=value": those of
 // variables for which Name is true, and those of the variables named in marked. A
-// value with space around it is hidden without that space, too.
+// value with space around it is hidden without that space, too. Of a value of
+// several lines, as a private key, each line is one.
 func Of(env, marked []string) Values {
 	var out Values
 	for _, pair := range env {
@@ -43,9 +44,13 @@ func Of(env, marked []string) Values {
 		if !Name(name) && !slices.Contains(marked, name) {
 			continue
 		}
-		for _, value := range []string{value, strings.TrimSpace(value)} {
-			if len(value) >= MinLength {
-				out = append(out, value)
+		forms := []string{value, strings.TrimSpace(value)}
+		for line := range strings.Lines(value) {
+			forms = append(forms, strings.TrimSpace(line))
+		}
+		for _, form := range forms {
+			if len(form) >= MinLength {
+				out = append(out, form)
 			}
 		}
 	}

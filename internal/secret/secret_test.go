@@ -30,8 +30,9 @@ func TestOf(t *testing.T) {
 	got := secret.Of([]string{
 		"SSHPASS=hunter2", "MYSQL_PWD=hunter2-longer", "PWD=/srv/rouse", "OLDPWD=/srv/other", "SHORT_KEY=12345", "SIX_KEY=123456",
 		"LOGIN=marked-one", "USER=somebody", "A_TOKEN= spaced-out\n", "B_TOKEN=hunter2", "no pair", "=SECRET",
+		"SSH_KEY=--begin--\r\nAAAABBBB\nend\n",
 	}, []string{"LOGIN", "NOT_THERE"})
-	want := secret.Values{"hunter2-longer", " spaced-out\n", "marked-one", "spaced-out", "hunter2", "123456"}
+	want := secret.Values{"--begin--\r\nAAAABBBB\nend\n", "--begin--\r\nAAAABBBB\nend", "hunter2-longer", " spaced-out\n", "marked-one", "spaced-out", "--begin--", "AAAABBBB", "hunter2", "123456"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}

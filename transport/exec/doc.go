@@ -175,7 +175,7 @@
 //     it is replaced by [secret]. A value is secret if it has at least 6 bytes
 //     and the variable's name holds PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL, in
 //     upper or lower case, or is one of [Config].Secrets. PWD and OLDPWD are not
-//     secret.
+//     secret. Each line of such a value that has 6 bytes is hidden, too.
 //  6. No error shows a command's arguments, except the ids.
 //
 // # Concurrency

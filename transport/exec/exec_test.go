@@ -387,6 +387,31 @@ func TestSecretsInLine(t *testing.T) {
 	}
 }
 
+// TestSecretsBetweenTheLines: a secret is hidden though the program prints characters
+// within it that are dropped from a message, or one line of it alone.
+func TestSecretsBetweenTheLines(t *testing.T) {
+	t.Parallel()
+	var wide string // as a program of Windows prints it
+	for _, r := range "hunter2-hunter2" {
+		wide += string(r) + `\000`
+	}
+	for what, command := range map[string]string{
+		"two bytes each":       `printf '%s' >&2; exit 77`,
+		"two bytes each, long": `printf 'no%%5000dlogin %s' 1 >&2; exit 77`,
+		"one more":             `printf 'login as hunt\000er2-hunter2' >&2; exit 77; : %s`,
+		"invisible":            `printf 'login as hunter2\342\200\213-hunter2' >&2; exit 77; : %s`,
+		"in JSON":              `echo '{"error": "AccessDenied", "message": "hunter\u00002-hunter2"}'; : %s`,
+		"in a state":           `echo '{"state": "hunter2\u200b-hunter2"}'; : %s`,
+		"one line":             `echo "a line is wrong: hunter3-hunter3" >&2; exit 77; : %s`,
+		"other line ends":      `printf 'begin here\r\nhunter3-hunter3\r\n' >&2; exit 77; : %s`,
+	} {
+		_, err := start(t, shell(t, fmt.Sprintf(command, wide), "SSHPASS=hunter2-hunter2", "SSH_KEY=begin here\nhunter3-hunter3\nend\n"))
+		if err == nil || strings.Contains(err.Error(), "unter") || !strings.Contains(err.Error(), "[secret]") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // TestSecretsAreLong: what is kept of a command's talk may begin within a value.
 func TestSecretsAreLong(t *testing.T) {
 	t.Parallel()

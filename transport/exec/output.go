@@ -6,18 +6,19 @@ import (
 	"unicode/utf8"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/command"
 	"github.com/rouse-dev/rouse/internal/secret"
 )
 
 // hideIn hides secrets in what was read of a line.
 func hideIn(l *line, s secret.Values) {
-	l.State = fsm.State(s.Hide(string(l.State)))
+	l.State = fsm.State(command.Hide(string(l.State), s))
 	texts := []*string{&l.StatusCode, &l.StatusMessage, &l.Error, &l.Message, &l.Scope}
 	if e := l.Endpoint; e != nil {
 		texts = append(texts, &e.Name, &e.Host, &e.URL)
 	}
 	for _, text := range texts {
-		*text = s.Hide(*text)
+		*text = command.Hide(*text, s)
 	}
 }
 

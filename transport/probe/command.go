@@ -99,7 +99,7 @@ func (c *Command) ask(ctx context.Context, host string) error {
 	}
 	said := command.Clean(command.End(got.Stderr))
 	if said == "" {
-		said = command.Clean(command.LastLine(secrets.Hide(got.Stdout)))
+		said = command.Clean(command.LastLine(command.Hide(got.Stdout, secrets)))
 	}
 	if said != "" {
 		said = ": " + said

@@ -131,7 +131,7 @@ func TestCommandHidesSecrets(t *testing.T) {
 	t.Setenv("SSHPASS", "hunter2-pass")
 	t.Setenv("BMC_LOGIN", "hunter2-login")
 	for _, to := range []string{"", " >&2"} {
-		p := asking(listening(t), "sh", "-c", `echo "login as $BMC_LOGIN with $SSHPASS failed"`+to+`; exit 1`)
+		p := asking(listening(t), "sh", "-c", `printf "login as $BMC_LOGIN with $SSHPASS failed: hun\000ter2-pass\n"`+to+`; exit 1`)
 		p.Command.Secrets = []string{"BMC_LOGIN"}
 		got, err := p.Settle(t.Context(), transport.Session{}, "127.0.0.1")
 		if err != nil || strings.Contains(got.StatusMessage+got.Probe.Message, "hunter2") ||
