@@ -57,7 +57,7 @@ var answers = [rows][3]ruling{
 	denied:      {(*judge).fail, (*judge).blindLook, (*judge).retrySlowly},
 	refused:     {(*judge).fail, (*judge).blindLook, (*judge).failRefused},
 	credentials: {(*judge).sendAgain, (*judge).again, (*judge).again},
-	unreachable: {(*judge).notReached, (*judge).again, (*judge).again},
+	unreachable: {(*judge).lookAfterTimeout, (*judge).again, (*judge).again},
 }
 
 // answer is what came of one call for one session.

@@ -35,16 +35,6 @@ func (j *judge) unmark() {
 	j.op.SentTheirs, j.op.StartedSeen, j.op.SentUp = b.SentTheirs, b.StartedSeen, b.SentUp
 }
 
-// notReached: the lane is offline. Only where not a byte was written is the
-// send undone; a portal's page proves nothing.
-func (j *judge) notReached() {
-	if j.a.notSent {
-		j.sendAgain()
-		return
-	}
-	j.lookAfterTimeout()
-}
-
 // waitLong: the feed says so once for each time that the reason becomes this one.
 func (j *judge) waitLong() {
 	news := j.op.LastError == "" || j.op.LastKind != j.a.kind
