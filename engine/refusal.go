@@ -92,11 +92,20 @@ func (j *judge) ownWait() time.Duration {
 func (j *judge) remember() {
 	if j.op.LastError == "" || j.op.LastKind != j.a.kind {
 		j.op.ErrorSince = j.a.at
-	} else if j.op.ErrorSince.IsZero() { // an earlier version wrote the record
-		j.op.ErrorSince = j.op.LastErrorAt
+	} else {
+		j.op.ErrorSince = errorSince(&j.op)
 	}
 	j.op.LastError, j.op.LastKind, j.op.LastErrorAt = reasonText(j.a), j.a.kind, j.a.at
 	j.write = true
+}
+
+// errorSince returns since when an operation has had its error. A record of an
+// earlier version says only when the error was heard last.
+func errorSince(o *store.Operation) time.Time {
+	if o.ErrorSince.IsZero() {
+		return o.LastErrorAt
+	}
+	return o.ErrorSince
 }
 
 // learn is remember for looks and polls, which write only what is new.

@@ -102,9 +102,7 @@ func sessionSilent(o *Operation, s scene) *wait {
 	switch unreachable := o.LastError != "" && o.LastKind == transport.Unreachable; {
 	case !since.IsZero() && (unreachable || s.looks >= maxSilent):
 	case unreachable && o.Sent != store.SentAccepted:
-		if since = o.ErrorSince; since.IsZero() { // an earlier version wrote the record
-			since = o.LastErrorAt
-		}
+		since = errorSince(o)
 	default:
 		return nil
 	}
@@ -128,10 +126,7 @@ func refusedBefore(o *Operation, s scene) *wait {
 	if o.LastError == "" {
 		return nil
 	}
-	w := &wait{Backoff, o.ErrorSince, ahead(s.next, s.now), "its next attempt"}
-	if w.since.IsZero() { // an earlier version wrote the record
-		w.since = o.LastErrorAt
-	}
+	w := &wait{Backoff, errorSince(o), ahead(s.next, s.now), "its next attempt"}
 	switch o.LastKind {
 	case transport.Credentials:
 		w.reason, w.unblock = Credentials, "valid credentials"
@@ -178,7 +173,7 @@ func queued(o *Operation, s scene) *wait {
 	return &wait{Queued, later(o.CreatedAt, o.NotBefore), ahead(s.next, s.now), "its turn in lane " + o.Lane}
 }
 
-// ahead is t, or zero if it is not after now.
+// ahead returns t, or zero if it is not after now.
 func ahead(t, now time.Time) time.Time {
 	if !t.After(now) {
 		return time.Time{}
