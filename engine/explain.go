@@ -113,13 +113,13 @@ func explained(op Operation, s scene) Explanation {
 		}
 		x.Alone = x.alone(w.reason, s)
 		if x.Reason != "" {
-			x.Then, x.ThenSince = w.reason, earlierOf(w.since, s.now)
+			x.Then, x.ThenSince = w.reason, noLater(w.since, s.now)
 			if w.next.After(s.now) {
 				x.Next = w.next
 			}
 			break
 		}
-		x.Reason, x.Since, x.Next, x.Unblock = w.reason, earlierOf(w.since, s.now), w.next, w.unblock
+		x.Reason, x.Since, x.Next, x.Unblock = w.reason, noLater(w.since, s.now), w.next, w.unblock
 		if x.Reason != Held && x.Reason != NotRunning {
 			break
 		}
@@ -154,7 +154,7 @@ func (e *Engine) look(op Operation) scene {
 	r := e.current()
 	if r == nil {
 		s.clock = clockWaitOf(&op, s.now, e.up(), trust{earliest: e.earliest})
-		s.next = earlierOf(s.next, s.now.Add(longest)) // what is further ahead is a time of a wrong clock: a Run pulls it in
+		s.next = noLater(s.next, s.now.Add(longest)) // what is further ahead is a time of a wrong clock: a Run pulls it in
 		return s
 	}
 	r.mu.Lock()
@@ -174,9 +174,7 @@ func (e *Engine) look(op Operation) scene {
 	if due := seen.due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
 		s.next = due
 	}
-	if s.next.After(most) {
-		s.next = most
-	}
+	s.next = noLater(s.next, most)
 	s.seen = r.read[op.ID]
 	if known := r.stored[op.Lane]; known != nil {
 		s.lane = *known
@@ -198,9 +196,10 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-func earlierOf(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
+// noLater returns t, or limit if t is later.
+func noLater(t, limit time.Time) time.Time {
+	if t.After(limit) {
+		return limit
 	}
-	return a
+	return t
 }
