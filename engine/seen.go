@@ -9,8 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Seen is a session as its provider showed it. The zero value: it was not read
-// yet.
+// Seen is a session as its provider showed it. The zero value means that it was not
+// read yet.
 type Seen struct {
 	State         fsm.State
 	StatusCode    string                // the provider's, or the driver's probe's; "" none
@@ -26,12 +26,12 @@ func (s Seen) says(t Seen) bool {
 		s.Probe.Target == t.Probe.Target && s.Probe.OK == t.Probe.OK && s.Probe.Message == t.Probe.Message
 }
 
-// storedSeen is what the record says of a session.
+// storedSeen returns what the record says of a session.
 func storedSeen(o *Operation) Seen {
 	return Seen{o.Session, o.StatusCode, o.StatusMessage, o.Probe, o.StatusAt, o.StatusAt}
 }
 
-// seenIn is what an answer says of a session, bounded, as it is stored.
+// seenIn returns what an answer says of a session, bounded, as it is stored.
 func seenIn(a *answer) Seen {
 	s := a.session
 	p := s.Probe
@@ -88,8 +88,8 @@ func (r *run) noteRead(j *judge) {
 	}
 }
 
-// text is the session for a person: the state, the message, else the code, and
-// the probe's result unless the message has it. "": it was not read.
+// text returns the session for a person: the state, the message or else the code, and
+// the probe's result unless the message has it. It returns "" if it was not read.
 func (s Seen) text() string {
 	text := string(s.State)
 	switch {
@@ -99,15 +99,7 @@ func (s Seen) text() string {
 		text += ": " + s.StatusCode
 	}
 	if p := s.Probe; p.Target != "" && !strings.Contains(text, p.Target) {
-		text += ", " + p.Target
-		switch {
-		case p.OK:
-			text += " answers"
-		case p.Message != "":
-			text += " does not answer: " + p.Message
-		default:
-			text += " does not answer"
-		}
+		text += ", " + p.Text()
 	}
 	return text
 }

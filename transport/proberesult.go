@@ -10,3 +10,17 @@ type ProbeResult struct {
 	Message string    // why it did not: "connection refused"; "" where OK
 	At      time.Time // when the result was known, by this computer's clock, in UTC; zero: no probe was made
 }
+
+// Text returns the result for a person: "port 22 (ssh) of ws-1 does not answer:
+// connection refused". It is "" if no probe was made.
+func (p ProbeResult) Text() string {
+	switch {
+	case p.Target == "":
+		return ""
+	case p.OK:
+		return p.Target + " answers"
+	case p.Message == "":
+		return p.Target + " does not answer"
+	}
+	return p.Target + " does not answer: " + p.Message
+}

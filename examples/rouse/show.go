@@ -227,7 +227,7 @@ func besidesText(x engine.Explanation, now time.Time) string {
 
 func seenText(s engine.Seen, now time.Time) string {
 	text := string(s.State)
-	if more := statusText(s); more != "" && more != probeText(s) {
+	if more := statusText(s); more != "" && more != s.Probe.Text() {
 		text += ": " + more
 	}
 	if text != "" && !s.At.IsZero() {
@@ -237,7 +237,7 @@ func seenText(s engine.Seen, now time.Time) string {
 }
 
 func probedText(s engine.Seen, now time.Time) string {
-	text := probeText(s)
+	text := s.Probe.Text()
 	if text != "" && !s.Probe.At.IsZero() {
 		text += ", " + when(s.Probe.At, now)
 	}

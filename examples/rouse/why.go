@@ -126,26 +126,11 @@ func statusText(s engine.Seen) string {
 	case s.StatusMessage != "":
 		return s.StatusMessage
 	case s.Probe.Target != "":
-		return probeText(s)
+		return s.Probe.Text()
 	case s.StatusCode == "NONE":
 		return ""
 	}
 	return s.StatusCode
-}
-
-// probeText returns the result of the probe of a session's port; "" if none was
-// made.
-func probeText(s engine.Seen) string {
-	p := s.Probe
-	switch {
-	case p.Target == "":
-		return ""
-	case p.OK:
-		return p.Target + " answers"
-	case p.Message == "":
-		return p.Target + " does not answer"
-	}
-	return p.Target + " does not answer: " + p.Message
 }
 
 // said is what a blocked lane heard last, behind a colon, or "".
