@@ -56,11 +56,11 @@ const (
 	longestNap = 30 * time.Second
 )
 
-// watch compares the wall clock with clocks that nobody can set, and decides
+// watch compares the wall clock with clocks that cannot be set, and decides
 // whether the wall clock is trusted about what has expired. run.mu guards it.
 type watch struct {
 	wall, mono time.Time      // of the last look
-	up         uptime.Reading // likewise
+	up         uptime.Reading // of the last look, too
 	doubtSince time.Time      // on the monotonic clock; zero: trusted
 	wrong      bool           // the last look showed that the wall clock jumped
 }
@@ -92,10 +92,11 @@ func (w *watch) jumped(wall, mono time.Time, up uptime.Reading) time.Duration {
 	return 0
 }
 
-// elapsed is a reading of the clock that runs while the machine sleeps, awake of
-// the one that stands still then.
+// elapsed returns a reading of the clock that runs while the machine sleeps.
 func elapsed(r uptime.Reading) store.Uptime { return store.Uptime{Boot: r.Boot, At: r.Elapsed} }
-func awake(r uptime.Reading) store.Uptime   { return store.Uptime{Boot: r.Boot, At: r.Awake} }
+
+// awake returns a reading of the clock that stands still while the machine sleeps.
+func awake(r uptime.Reading) store.Uptime { return store.Uptime{Boot: r.Boot, At: r.Awake} }
 
 // confirm takes a provider's clock, just measured: one that agrees with ours
 // confirms it.
@@ -118,7 +119,8 @@ func (w *watch) believed(mono time.Time) (bool, time.Duration) {
 	return true, 0
 }
 
-// served is for how long the wall clock has behaved, up to what makes it trusted.
+// served returns for how long the wall clock has behaved: believeAfter at most, which
+// makes it trusted.
 func (w *watch) served(mono time.Time) time.Duration {
 	if ok, left := w.believed(mono); !ok {
 		return believeAfter - left

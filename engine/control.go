@@ -33,10 +33,10 @@ func (c Cancellation) String() string {
 	return "ended already: nothing changed"
 }
 
-// Cancel withdraws a request, for all who joined it, later wishes included; by
-// says who does, for the feed. The id of a later wish withdraws that wish alone,
-// and the answer is NeverSent. It wins or loses against a send that is about to begin, and the
-// Cancellation says which. It never stops a session. Errors: store.ErrNotFound,
+// Cancel withdraws an operation with all requests that joined it, later wishes
+// included. by names who does, for the feed. The id of a later wish withdraws that
+// wish alone, and the answer is NeverSent. Cancel wins or loses against a send that
+// is about to begin, and the Cancellation says which. It never stops a session. Errors: store.ErrNotFound,
 // and the store's.
 func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, error) {
 	if err := checkText("by", by, maxName); err != nil {

@@ -40,8 +40,7 @@
 //  5. What could not be sent before its expiry ends EXPIRED and is never sent.
 //  6. Memory is bounded: what is in flight, about 64 bytes for each pending
 //     operation, and a few hundred for each active lane and for each session that
-//     boots. No operation has a goroutine, a timer or a state
-//     machine of its own.
+//     boots. No operation has a goroutine, a timer or a state machine of its own.
 //  7. Credentials never reach the store, the feed or the log.
 //  8. Explain says of any operation why it waits, since when, what comes next,
 //     what would unblock it, and what the provider and the port probe said last.
@@ -96,7 +95,7 @@
 // record in the store carries the trust, and the ten minutes, from Run to Run:
 //
 //   - Within one boot of the machine, the clock since boot (CLOCK_BOOTTIME, which
-//     nobody can set) proves that the wall clock behaved while nothing ran. The time
+//     cannot be set) proves that the wall clock behaved while nothing ran. The time
 //     between two Runs counts.
 //   - After another boot the wait begins again, unless the wall clock has moved by
 //     less than five minutes.
@@ -119,9 +118,9 @@
 // Run dated by its own clock only is not believed: where no token helps, such a
 // start ends as ambiguous. A startedAt from before the request proves that no send
 // of it had an effect; this counts within the boot of the request, and for what a
-// backup or another machine has never sent. So a Run looks once before it sends anything to a
-// provider that remembers no token: where its answers carry a date, nothing is lost
-// by that.
+// backup or another machine has never sent. So a Run looks once before it sends
+// anything to a provider that remembers no token: where its answers carry a date,
+// nothing is lost by that.
 //
 // A send of unknown outcome is read again when it must have arrived: Timeout after
 // its intent, by the time that the machine was awake since, or by the provider's

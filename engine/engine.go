@@ -48,7 +48,7 @@ type Engine struct {
 	log       *slog.Logger
 	owned     bool                  // Close closes the store
 	wall      func() time.Time      // the wall clock; tests make it jump
-	up        func() uptime.Reading // the clocks that nobody can set; tests give them
+	up        func() uptime.Reading // the clocks that cannot be set; tests give them
 	earliest  time.Time             // what is dated before was dated by a clock that was never set; tests move it
 	herald    *herald
 	home      atomic.Bool // the store is known not to be held; it is never held again

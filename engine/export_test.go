@@ -10,7 +10,7 @@ import (
 // called before Run.
 func (e *Engine) SetWall(wall func() time.Time) { e.wall = wall }
 
-// SetUptime gives an engine other clocks that nobody can set. It is called before
+// SetUptime gives an engine other clocks that cannot be set. It is called before
 // Start and Run.
 func (e *Engine) SetUptime(up func() uptime.Reading) { e.up = up }
 

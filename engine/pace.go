@@ -10,8 +10,8 @@ import (
 
 // pace is a lane's rate: a token bucket whose limit begins low, or where an earlier
 // Run came to without being throttled. It doubles each second as answers come, is
-// cut when the provider throttles, and from then on grows slowly. It runs on the monotonic clock, so a jump of the wall
-// clock neither stops it nor opens it.
+// cut when the provider throttles, and from then on grows slowly. It runs on the
+// monotonic clock, so a jump of the wall clock neither stops it nor opens it.
 type pace struct {
 	bucket  *rate.Limiter
 	most    float64   // the configured rate

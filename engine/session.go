@@ -10,12 +10,11 @@ import (
 )
 
 // Session asks the provider for one session now, whatever its lane's rate, and
-// returns it with its endpoints and its active operation. Where the provider
-// cannot be reached, or refuses the credentials, it returns the session as
-// operations saw it last, with no state if none did. A good answer unblocks the
-// session's lane. Another error of the
-// provider, as that there is no such session, is returned as it is, with the
-// active operation.
+// returns it with its endpoints and its active operation. If the provider cannot be
+// reached, or refuses the credentials, it returns the session as operations saw it
+// last, with no state if none did, and Known.Err says why. A good answer unblocks
+// the session's lane. Any other error of the provider, such as transport.NotFound,
+// is returned, with the active operation.
 func (e *Engine) Session(ctx context.Context, ref Ref) (Known, error) {
 	if err := e.open(); err != nil {
 		return Known{}, err
@@ -57,7 +56,7 @@ func unanswered(err error) bool {
 	return !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.Credentials
 }
 
-// knownOf is what an operation saw last of its session.
+// knownOf returns what an operation saw last of its session.
 func knownOf(op *Operation) Known {
 	k := Known{Session: transport.Session{
 		Ref: op.Ref, State: op.Session, StatusCode: op.StatusCode, StatusMessage: op.StatusMessage, Probe: op.Probe,

@@ -17,10 +17,11 @@ type Known struct {
 	Session transport.Session
 	SeenAt  time.Time // when it was seen so, as far as that is recorded; zero: nobody has
 	Live    bool      // the provider says so now; else it is what operations saw last
-	// Err is why the provider was asked in vain, where Live is false, and Active
-	// the session's active operation, nil if there is none. Only Engine.Session
-	// sets them.
-	Err    error
+	// Err says why the provider gave no answer; nil if Live. Only Engine.Session sets
+	// it.
+	Err error
+	// Active is the session's active operation; nil if there is none. Only
+	// Engine.Session sets it.
 	Active *Operation
 }
 

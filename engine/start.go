@@ -160,9 +160,8 @@ func (e *Engine) operation(op *store.Operation, r Request) error {
 		Phase: fsm.Queued, CreatedAt: now,
 		NotBefore: stored(r.NotBefore), ExpiresAt: stored(r.ExpiresAt),
 	}
-	if up := e.up(); up.Known() {
-		op.CreatedUp = store.Uptime{Boot: up.Boot, At: up.Elapsed.Truncate(time.Millisecond)}
-	}
+	op.CreatedUp = elapsed(e.up())
+	op.CreatedUp.At = op.CreatedUp.At.Truncate(time.Millisecond)
 	setDefault(&op.ClientToken, string(op.ID))
 	if err := transport.CheckStart(e.transport, transport.StartInput{Ref: op.Ref, ClientToken: op.ClientToken}); err != nil {
 		return err
