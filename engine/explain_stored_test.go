@@ -108,6 +108,31 @@ func TestSilentPortIsExplained(t *testing.T) {
 	})
 }
 
+// TestShortRunStoresTheProbe: the boot's own message gives way to a silent port,
+// and the Run ends soon after. Explain says so after that Run, too.
+func TestShortRunStoresTheProbe(t *testing.T) {
+	var up atomic.Bool
+	p := &scripted{boots, func() transport.Session {
+		if up.Load() {
+			return deaf("connection refused")
+		}
+		return transport.Session{State: fsm.StartInProgress, StatusMessage: "POST 3 of 7"}
+	}}
+	scenario(t, studio.Config{}, Config{}, func(b *bench) {
+		b.close()
+		b.open(p)
+		id := b.start("ws-1")
+		b.goRun()
+		b.after(2 * time.Second)
+		up.Store(true)
+		b.after(3 * time.Second)
+		b.end()
+		if x := b.wantWaiting(id, NotRunning); x.Seen.Probe.Message != "connection refused" {
+			t.Errorf("after a Run of five seconds the session is shown as %+v", x.Seen)
+		}
+	})
+}
+
 // TestStatusThatChangesAlways: a status text that counts up is not a write for
 // each poll.
 func TestStatusThatChangesAlways(t *testing.T) {

@@ -62,11 +62,11 @@ func (j *judge) status() {
 	j.write = true
 }
 
-// statusEvery is how far apart two writes are that only tell of a status: a tenth
-// of the boot so far, and not less than five seconds. A boot of half an hour
-// writes 50 times at most.
+// statusEvery returns how far apart two writes are that only store a status: an
+// eighth of the boot so far, and at least a second. So a short Run stores an early
+// change, and a boot of half an hour writes 60 times at most.
 func (j *judge) statusEvery() time.Duration {
-	return max(5*time.Second, j.a.at.Sub(j.op.AcceptedAt)/10)
+	return max(time.Second, j.a.at.Sub(j.op.AcceptedAt)/8)
 }
 
 // noteRead keeps what was read of a session for Explain. mu must be held.
