@@ -57,11 +57,15 @@ func ParseZone(text string) (*time.Location, error) {
 // ParseDuration is [time.ParseDuration] that also takes days of 24 hours, before
 // all other units: "1d", "1d12h", "-1.5d".
 func ParseDuration(text string) (time.Duration, error) {
+	wrong := fmt.Errorf("%.64q is not a duration: write it as 90s, 2h30m or 1d12h", text)
 	days, rest, ok := strings.Cut(text, "d")
 	if !ok {
-		return time.ParseDuration(text)
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return 0, wrong
+		}
+		return d, nil
 	}
-	wrong := fmt.Errorf("%.64q is not a duration: write it as 90s, 2h30m or 1d12h", text)
 	number, signed := strings.CutPrefix(days, "-")
 	if !signed {
 		number = strings.TrimPrefix(days, "+")

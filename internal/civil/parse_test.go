@@ -65,8 +65,11 @@ func TestParseDuration(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "d", "1", "1h1d", "1d1d", "1d-1h", "1d+1h", "--1d", "+-1d", "1 d", "1dh", "106752d", "1e3d", "infd", "NaNd", "0x1d", "1_0d", "1.2.3d", ".d"} {
-		if d, err := civil.ParseDuration(text); err == nil {
+		d, err := civil.ParseDuration(text)
+		if err == nil {
 			t.Errorf("%q is %v", text, d)
+		} else if !strings.Contains(err.Error(), "write it as 90s, 2h30m or 1d12h") {
+			t.Errorf("%q: the error %q does not say how to write it", text, err)
 		}
 	}
 }
