@@ -311,7 +311,7 @@ func (j *judge) unsentBecause() {
 			o.LastError += " by " + j.lane.PausedBy
 		}
 	case j.began.After(o.ExpiresAt):
-		o.LastError, o.LastErrorAt = "this run began at "+stamp(j.began)+", after the expiry", j.a.at
+		o.LastError, o.LastErrorAt = "the run that found it began at "+stamp(j.began)+", after the expiry", j.a.at
 	}
 }
 
