@@ -17,10 +17,11 @@ func (t *tool) cancelCommand() *cobra.Command {
 		Use:   "cancel OPERATION | STUDIO SESSION",
 		Short: "Withdraw a request that was not sent yet",
 		Long: `Cancel withdraws a request, for all who joined it. It never stops a session:
-one that was perhaps sent is not sent again, and a look decides what became of
-it; if the provider has started it, it goes on, and the exit status is 1. Requests
-that joined it after it was sent are withdrawn too. The id that such a request got
-withdraws that request alone.`,
+if a start was sent and its outcome is unknown, it is not sent again, and the next
+"rouse run" reads the session to find out. If the provider has accepted the start,
+the operation goes on, and the exit status is 1. Requests that joined it after it
+was sent are withdrawn too. The id that such a request got withdraws that request
+alone.`,
 		Args: words(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTarget(args); err != nil {
@@ -65,7 +66,7 @@ func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
 	case outcome == engine.AlreadyEnded:
 		t.screen.say("operation %s had ended already: %s", o.ID, endText(o))
 	case outcome == engine.PerhapsSent:
-		t.screen.say("operation %s of %s was perhaps sent: it is not sent again, and \"rouse run\" looks what became of it", o.ID, name)
+		t.screen.say("operation %s of %s was sent, and the outcome is unknown: it is not sent again, and the next \"rouse run\" reads the session to find out", o.ID, name)
 	default:
 		t.screen.say("canceled operation %s of %s", o.ID, name)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -190,7 +191,7 @@ func eventText(ev engine.Event) string {
 	} else if ev.Reason != "" && ev.To == fsm.Failed {
 		text += " (" + string(ev.Reason) + ")"
 	}
-	if ev.Session != "" {
+	if ev.Session != "" && !strings.HasPrefix(ev.Error, "the session is "+string(ev.Session)) {
 		text += ", session " + string(ev.Session)
 	}
 	if ev.By != "" {

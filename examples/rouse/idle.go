@@ -129,7 +129,7 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 		if said := saidOf(newest[g]); said != "" {
 			text += ": " + said
 		}
-		parts = append(parts, fmt.Sprintf("%d of %s (%s)", count[g], g.lane, text))
+		parts = append(parts, fmt.Sprintf("%d in lane %s (%s)", count[g], g.lane, text))
 	}
 	return idleness{late: strings.Join(parts, ", ")}, nil
 }

@@ -114,7 +114,7 @@ func (t *tool) sayRepaired(path string, r bolt.Repaired, dry bool) {
 	case !r.Mended.Forked:
 		t.screen.say("nothing is lost")
 	case r.Mended.PerhapsSent > 0:
-		t.screen.say("readers of the feed begin again; %s perhaps sent, and looked at first", plural(r.Mended.PerhapsSent, "operation counts as", "operations count as"))
+		t.screen.say("readers of the feed begin again; %s may have been sent: \"rouse run\" reads the sessions first", plural(r.Mended.PerhapsSent, "operation", "operations"))
 	default:
 		t.screen.say("readers of the feed begin again")
 	}

@@ -24,7 +24,7 @@ func (t *tool) retryCommand() *cobra.Command {
 	var r retryFlags
 	c := &cobra.Command{
 		Use:   "retry [OPERATION | STUDIO SESSION]",
-		Short: "Try again: at once what waits, anew what has ended",
+		Short: "Try again now what waits, or what has ended",
 		Long: `Retry makes the next step of an active operation due now, whatever it waits for
 after an error (a not-before stands). For an operation that has ended it queues
 a new one, for the same session with the same labels.

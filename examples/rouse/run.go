@@ -126,7 +126,7 @@ func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idlenes
 	case err != nil && r.untilIdle:
 		return fmt.Errorf("interrupted before all was done: %s", stay)
 	case err == nil && rest.late != "":
-		return fmt.Errorf("the time is up (--for %v), and still waiting are %s", r.atMost, rest.late)
+		return fmt.Errorf("the time is up (--for %v); still waiting: %s", r.atMost, rest.late)
 	case err == nil && rest.refused > 0:
 		return fmt.Errorf("%s; %s", refusedText, stay)
 	case r.fail && failures > 0:

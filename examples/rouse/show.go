@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -203,7 +204,7 @@ func phaseText(o engine.Operation) string {
 	case o.Sent == store.SentNo:
 		text += ", not sent"
 	case o.Sent == store.SentUnknown:
-		text += ", perhaps sent"
+		text += ", sent, outcome unknown"
 	case o.Sent == store.SentAccepted:
 		text += ", accepted by the provider"
 	}
@@ -249,7 +250,7 @@ func askedText(o engine.Operation, now time.Time) string {
 	if o.RequestedBy != "" {
 		text += " by " + o.RequestedBy
 	}
-	return text + " by way of " + o.Source
+	return text + " via " + o.Source
 }
 
 // againText says what becomes of a request that joined after the send.
@@ -282,6 +283,9 @@ func tokenText(o engine.Operation) string {
 }
 
 func expiryText(o engine.Operation, now time.Time) string {
+	if o.Phase == fsm.Expired {
+		return when(o.ExpiresAt, now)
+	}
 	if o.Phase.Ended() || o.Sent == store.SentAccepted {
 		return ""
 	}

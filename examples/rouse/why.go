@@ -8,6 +8,7 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 // explain is engine.Explain in this tool's terms: what would unblock an
@@ -63,11 +64,11 @@ func reasonText(r engine.Waiting) string {
 	case engine.Backoff:
 		return "waits after an error"
 	case engine.Looking:
-		return "perhaps started already: looking first"
+		return "a start was sent, outcome unknown"
 	case engine.Booting:
 		return "boots"
 	case engine.Queued:
-		return "its turn comes"
+		return "waits for its turn in its lane"
 	}
 	return string(r)
 }
@@ -75,6 +76,12 @@ func reasonText(r engine.Waiting) string {
 // waitText says to a person what an operation waits for: its reason, or what it
 // waits for as well. It tells a machine that cannot be reached from a provider.
 func waitText(x engine.Explanation, r engine.Waiting) string {
+	switch state := x.Seen.State; {
+	case r == engine.Booting && state != "" && state != fsm.StartInProgress:
+		return "its start was accepted, but the session is " + string(state)
+	case r == engine.Backoff && x.Operation.Sent == store.SentUnknown: // the next step is a read
+		return reasonText(engine.Looking)
+	}
 	if x.Alone {
 		switch r {
 		case engine.Offline:
@@ -113,8 +120,11 @@ func shortly(x engine.Explanation) string {
 // saidOf returns what went wrong last with an operation, or, of a session that
 // boots, what was said of it; "": nothing.
 func saidOf(x engine.Explanation) string {
-	if x.Error == "" && x.Operation.Sent == store.SentAccepted {
+	switch {
+	case x.Error == "" && x.Operation.Sent == store.SentAccepted:
 		return statusText(x.Seen)
+	case x.Error == transport.Credentials.Error(): // the reason has said so
+		return ""
 	}
 	return worded(x.Error)
 }
@@ -135,7 +145,7 @@ func statusText(s engine.Seen) string {
 
 // said is what a blocked lane heard last, behind a colon, or "".
 func said(l engine.LaneStats) string {
-	if l.Error == "" {
+	if l.Error == "" || l.Error == transport.Credentials.Error() {
 		return ""
 	}
 	return ": " + worded(l.Error)
@@ -150,8 +160,8 @@ func pastExpiry(o engine.Operation, now time.Time) bool {
 func progress(x engine.Explanation, now time.Time) string {
 	o := x.Operation
 	text := o.Ref.StudioID + " " + o.Ref.SessionID + ": " + shortly(x)
-	if x.Reason == engine.Booting && statusText(x.Seen) == "" && o.Session != "" {
-		text += " (" + string(o.Session) + ")"
+	if x.Reason == engine.Booting && statusText(x.Seen) == "" && x.Seen.State == fsm.StartInProgress {
+		text += " (" + string(x.Seen.State) + ")"
 	}
 	if !x.Since.IsZero() && x.Since.Before(now) && x.Reason != engine.Queued && x.Reason != engine.Scheduled {
 		text += fmt.Sprintf(", for %s", span(now.Sub(x.Since)))

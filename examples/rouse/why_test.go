@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
 )
 
 // TestWhoIsOffline: a machine that cannot be reached is told from its provider.
@@ -23,5 +25,44 @@ func TestWhoIsOffline(t *testing.T) {
 	x.Reason, x.Then = engine.NotRunning, engine.Credentials
 	if got := shortly(x); !strings.Contains(got, "for this session are missing or refused") {
 		t.Errorf("got %q, want the session's credentials", got)
+	}
+}
+
+// TestWaitingTexts: a session that is off again does not boot, the step after an
+// unknown outcome is named, and a refusal without words is not said twice.
+func TestWaitingTexts(t *testing.T) {
+	t.Parallel()
+	of := func(r engine.Waiting, change func(*engine.Explanation)) string {
+		x := engine.Explanation{Reason: r}
+		x.Operation.ExpiresAt = time.Now().Add(time.Hour)
+		change(&x)
+		return shortly(x)
+	}
+	for _, c := range []struct{ got, want string }{
+		{of(engine.Booting, func(x *engine.Explanation) { x.Seen.State = fsm.StartInProgress }), "boots"},
+		{of(engine.Booting, func(x *engine.Explanation) {
+			x.Operation.Sent, x.Seen = store.SentAccepted, engine.Seen{State: fsm.Stopped, StatusMessage: "the node is DOWN"}
+		}), "its start was accepted, but the session is STOPPED: the node is DOWN"},
+		{of(engine.Backoff, func(x *engine.Explanation) { x.Error = "internal error: busy" }), "waits after an error: busy"},
+		{of(engine.Backoff, func(x *engine.Explanation) {
+			x.Operation.Sent, x.Error = store.SentUnknown, "unknown outcome: busy"
+		}), "a start was sent, outcome unknown: busy"},
+		{of(engine.Credentials, func(x *engine.Explanation) { x.Error = "credentials" }), "credentials are missing or refused"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+// TestEventSaysAStateOnce: an error that begins with the session's state replaces it.
+func TestEventSaysAStateOnce(t *testing.T) {
+	t.Parallel()
+	ev := engine.Event{
+		From: fsm.Starting, To: fsm.Failed, Reason: store.StartFailed, Session: fsm.StartFailed,
+		Error: "the session is START_FAILED: no power",
+	}
+	if got, want := eventText(ev), "FAILED (start_failed): the session is START_FAILED: no power"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
