@@ -487,8 +487,8 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	_ = l.Close()
-	e, err := exec.New(exec.Config{
-		Start: []string{"true"}, Status: []string{"true"}, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.TCP, Port: port},
+	e, err := exec.New(exec.Config{ // port 1: a test that runs meanwhile may be given the one that was closed
+		Start: []string{"true"}, Status: []string{"true"}, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.TCP, Port: 1},
 	})
 	if err != nil {
 		t.Fatal(err)
