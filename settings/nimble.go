@@ -50,8 +50,8 @@ func (d *nimbleDriver) open(ctx context.Context, o *opening) transport.Transport
 	})
 }
 
-// endpointOf is the endpoint that the AWS settings have for a service, else for
-// all; "": none.
+// endpointOf returns the endpoint that the AWS settings have for a service, or else
+// for all; "" if they have none.
 func endpointOf(ctx context.Context, cfg aws.Config, serviceID string) string {
 	if off, found, err := config.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources); err == nil && found && off {
 		return ""

@@ -19,8 +19,8 @@ type Found struct {
 	More     bool
 	// Unnamed is how many of those lack the tag that sessions are named by.
 	Unnamed int
-	// Skipped says why the provider was not asked, or not for its sessions; "": it
-	// was.
+	// Skipped says why the provider was not asked, or not for its sessions. It is ""
+	// if the provider was asked.
 	Skipped string
 }
 
@@ -32,7 +32,7 @@ type Found struct {
 func (t *Transport) LookUp(ctx context.Context, one Studio) (Found, error) {
 	studio, open := strings.CutSuffix(one.Pattern, "*")
 	if studio == "" {
-		studio = "any" // of those that serve one account, or one daemon, under each name
+		studio = "any" // "*" serves one account, or one daemon, under every name
 	}
 	switch d := one.driver.(type) {
 	case *ec2Driver:
@@ -52,8 +52,8 @@ func (t *Transport) LookUp(ctx context.Context, one Studio) (Found, error) {
 	return Found{Skipped: "a transport of kind " + one.Transport + " lists no sessions"}, nil
 }
 
-// list looks at the first page of a studio. tag names its sessions, and all of
-// them have tags.
+// list reads the first page of a studio. tag names its sessions, and all of them have
+// tags.
 func (t *Transport) list(ctx context.Context, studio, tag string, tags map[string]string) (Found, error) {
 	page, err := t.List(ctx, transport.ListInput{StudioID: studio})
 	if err != nil {
@@ -75,7 +75,7 @@ func (t *Transport) list(ctx context.Context, studio, tag string, tags map[strin
 	return found, nil
 }
 
-// pairText is pairs for a person: "fleet=workstations, site=b", in order.
+// pairText returns pairs for a person, in order: "fleet=workstations, site=b".
 func pairText(pairs map[string]string) string {
 	var all []string
 	for _, key := range slices.Sorted(maps.Keys(pairs)) {

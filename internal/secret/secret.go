@@ -35,8 +35,8 @@ type Values []string
 
 // Of returns the secret values of env, whose elements are "NAME=value": those of
 // variables for which Name is true, and those of the variables named in marked. A
-// value with space around it is hidden without that space, too. Of a value of
-// several lines, as a private key, each line is one.
+// value with space around it is hidden without that space, too. If a value has
+// several lines, such as a private key, each line is a value as well.
 func Of(env, marked []string) Values {
 	var out Values
 	for _, pair := range env {

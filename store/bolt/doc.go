@@ -57,12 +57,12 @@
 //     (Config.ReadOnly, [Verify]) share the lock, and write nothing at all.
 //  9. A file that is made next to a database or in its place has the database's
 //     owner, group and mode, whichever user makes it; else the call returns
-//     [ErrNotOwner] before it writes. A new file of root's belongs to the owner of its folder. No
-//     file is written through a symbolic link or under a second name, and none in a
-//     folder where every user may replace it ([ErrUnsafe]). Below a folder where
-//     every user may make files, as /tmp, each folder, link and file of the path
-//     must belong to this user or to root. A group that may write to the folder is
-//     trusted, and so is the owner of a folder that the path names.
+//     [ErrNotOwner] before it writes. A new file of root's belongs to the owner of
+//     its folder. No file is written through a symbolic link or under a second name,
+//     and none in a folder where every user may replace it ([ErrUnsafe]). Below a
+//     folder where every user may make files, such as /tmp, each folder, link and
+//     file of the path must belong to this user or to root. A group that may write
+//     to the folder is trusted, and so is the owner of a folder that the path names.
 //
 // # Concurrency
 //

@@ -25,10 +25,10 @@ var (
 	// hold, or which is not known and has no disk of this machine behind it.
 	// Config.AllowNetworkFS lifts the check.
 	ErrNetworkFS = errors.New("bolt: database is on a network file system")
-	// ErrUnsafe: another user could have what is written end up in another file, or
-	// replace the database, or has made it: a folder that every user may write to, a
-	// symbolic link where a file of this package is to be, or another user's folder,
-	// link or file in a folder such as /tmp.
+	// ErrUnsafe: another user could divert what is written to another file, could
+	// replace the database, or has made it. There is a folder that every user may
+	// write to, a symbolic link in place of a file of this package, or another user's
+	// folder, link or file in a folder such as /tmp.
 	ErrUnsafe = errors.New("bolt: database is not safe from other users")
 	// ErrNotOwner: a file has to be made next to the database or in its place, and
 	// this process cannot give it the owner, the group and the mode of the database.

@@ -113,9 +113,9 @@ func checkMakers(path string) error {
 	return nil
 }
 
-// checkMaker refuses a name that another user may have made in this user's place: it
-// stands in a folder where every user may make files, and belongs neither to this
-// user nor to root.
+// checkMaker refuses a name that another user may have made before this user did: it
+// is in a folder where every user may make files, and belongs neither to this user
+// nor to root.
 func checkMaker(name string) error {
 	folder := filepath.Dir(name)
 	in, err := os.Stat(folder)
