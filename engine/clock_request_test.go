@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/ram"
+	"github.com/rouse-dev/rouse/internal/uptime"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -262,7 +263,8 @@ func TestStartedBeforeTheRequestOfThisBoot(t *testing.T) {
 		j := lookJudge()
 		j.traits = transport.Traits{Repeat: transport.ByState, StaleFor: time.Second}
 		j.a.at = epoch.Add(time.Hour)
-		j.a.up.Boot, j.a.up.Awake, j.a.up.Elapsed = c.boot, 3*time.Hour, 4*time.Hour
+		j.up = uptime.Reading{Boot: c.boot, Awake: 3 * time.Hour, Elapsed: 4 * time.Hour}
+		j.a.up = j.up
 		j.op.CreatedUp = store.Uptime{Boot: 1, At: 3 * time.Hour}
 		j.op.SentUp = store.Uptime{Boot: c.boot, At: 2*time.Hour + time.Second}
 		j.op.CreatedAt = epoch.Add(-24 * time.Hour) // by a clock that was wrong then

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/uptime"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -13,6 +14,7 @@ import (
 // turns the record as it is into the record as it shall be.
 type judge struct {
 	a       answer
+	up      uptime.Reading   // the clocks that cannot be set, at a.at; a.up is when the call began
 	before  *store.Operation // as it stood before this send; startCall only
 	rule    ruling           // instead of the table's; nil: the table's
 	traits  transport.Traits
@@ -124,7 +126,7 @@ func (j *judge) anchor() {
 		accepted = accepted.Add(j.asleep)
 		j.slept = 0
 	default: // what happened to the clock between two Runs
-		if awake, ok := awake(j.a.up).Since(j.op.SentUp); ok {
+		if awake, ok := awake(j.up).Since(j.op.SentUp); ok {
 			if ahead := j.a.at.Sub(accepted) - awake; ahead > bigJump {
 				accepted = accepted.Add(ahead)
 			}

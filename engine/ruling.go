@@ -152,7 +152,7 @@ func (j *judge) beforeRequest(started time.Time) bool {
 		return false
 	}
 	now := j.a.at.Add(j.clock.offset)
-	if age, ok := elapsed(j.a.up).Since(j.op.CreatedUp); ok {
+	if age, ok := elapsed(j.up).Since(j.op.CreatedUp); ok {
 		return started.Before(now.Add(-age - clockMargin - 2*j.clock.error))
 	}
 	return j.op.Attempts == 0 && started.Before(j.op.CreatedAt.Add(-copyMargin)) && !now.Before(j.op.CreatedAt)

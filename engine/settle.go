@@ -34,7 +34,7 @@ func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 	same := !op.SentAt.Before(r.began) // else it was dated by another Run's clock, and nobody knows how right that was
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
-		op: *op, held: op.Version, a: *a, clock: l.clock, cfg: &r.e.cfg, was: was, unheard: unheard, lane: *l.stored,
+		op: *op, held: op.Version, a: *a, up: r.watch.up, clock: l.clock, cfg: &r.e.cfg, was: was, unheard: unheard, lane: *l.stored,
 		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, trust: trust,
 		began:  a.at.Add(-a.beganMono.Sub(r.mono)),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),

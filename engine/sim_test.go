@@ -45,6 +45,7 @@ var keptSeeds = []struct {
 	{1043, "the Run after a clock was set right took a boot for a year old"},
 	{1061, "a first send dated by a clock that was ahead, judged by the next Run: two effects"},
 	{2056, "a Run that began with a wrong clock believed a read of the past"},
+	{120021, "the age of a request was counted to the beginning of a slow call: two effects"},
 	{880165, "a start accepted by a clock that was behind, and a read of the past in the next Run: a false returned_to_stopped"},
 	{3000391, "a clock that was behind at the end of a Run had moved a boot back: given up by the next"},
 	{5000074, "a clock that had been ahead was said to have shown what it never did: a lost answer became ambiguous"},

@@ -64,7 +64,7 @@ func (r *run) trust(o *store.Operation) trust {
 	return trust{doubt: !trusted, wasAhead: within(r.ahead, o.CreatedAt), earliest: r.e.earliest}
 }
 
-func (j *judge) standing() standing { return standingOf(&j.op, j.a.at, j.a.up, j.trust) }
+func (j *judge) standing() standing { return standingOf(&j.op, j.a.at, j.up, j.trust) }
 
 // standing is of an operation that a worker holds.
 func (r *run) standing(o *store.Operation) standing {

@@ -62,7 +62,7 @@ func (j *judge) renew() {
 	void := false
 	if w.Stands() {
 		asked := store.Operation{CreatedAt: w.At, CreatedUp: w.AtUp, ExpiresAt: w.ExpiresAt}
-		s := standingOf(&asked, j.a.at, j.a.up, j.trust)
+		s := standingOf(&asked, j.a.at, j.up, j.trust)
 		void = s.over && s.sure
 	}
 	if w.Stands() && !void && renew != nil && renew(j) {
