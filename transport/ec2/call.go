@@ -27,6 +27,9 @@ type call struct {
 	http   aws.HTTPClient
 	keys   aws.CredentialsProvider
 
+	credentials aws.Credentials // that signed the request
+	secrets     awswire.Secrets // that no error may show
+
 	entered   bool        // the HTTP client was given the request
 	dialed    atomic.Bool // net/http was seen looking for a connection
 	connected atomic.Bool // … and having one
@@ -73,13 +76,17 @@ func (c *call) options(o *ec2.Options) {
 
 // retrieve returns the error of awswire.Retrieve, which failure finds again in
 // what the SDK makes of it.
-func (c *call) retrieve(ctx context.Context) (aws.Credentials, error) {
-	return awswire.Retrieve(ctx, c.keys)
+func (c *call) retrieve(ctx context.Context) (got aws.Credentials, err error) {
+	c.credentials, err = awswire.Retrieve(ctx, c.keys)
+	return c.credentials, err
 }
 
 // maxAnswer bounds what is read of one answer. A thousand instances have a few
 // megabytes.
 const maxAnswer = 64 << 20
+
+// maxError bounds an error, which has a few hundred bytes.
+const maxError = 1 << 20
 
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
@@ -90,7 +97,7 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 	if err := awswire.OwnBody(req); err != nil {
 		return nil, err
 	}
-	c.entered = true
+	c.entered, c.secrets = true, awswire.SecretsOf(c.credentials, req.Header)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return resp, err
@@ -99,6 +106,9 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	c.status, c.header = resp.StatusCode, resp.Header
+	if !c.success() {
+		c.most = min(c.most, maxError)
+	}
 	c.body = awswire.Limit(resp.Body, c.most)
 	body := bufio.NewReader(c.body)
 	head, err := body.Peek(512)
@@ -110,8 +120,24 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 		}
 	}
 	resp.Body = answer{body, c.body}
+	if !c.success() {
+		c.hide(resp)
+	}
 	return resp, nil
 }
+
+// hide removes from EC2's error what the request was signed with.
+func (c *call) hide(resp *http.Response) {
+	text, err := io.ReadAll(resp.Body)
+	all := io.Reader(bytes.NewReader(c.secrets.Hide(text)))
+	if err != nil {
+		all = io.MultiReader(all, resp.Body) // which fails again
+	}
+	resp.Body = answer{all, c.body}
+	c.secrets.Header(resp.Header)
+}
+
+func (c *call) success() bool { return c.status >= 200 && c.status < 300 }
 
 type answer struct {
 	io.Reader
@@ -121,7 +147,7 @@ type answer struct {
 // shaped reports whether an answer begins as EC2's do. The SDK takes any XML
 // for one: a portal's page would be a list of no instances.
 func (c *call) shaped(head []byte) bool {
-	if c.status >= 200 && c.status < 300 {
+	if c.success() {
 		return bytes.Contains(head, []byte("<"+c.action+"Response"))
 	}
 	return bytes.Contains(head, []byte("<Response>")) || bytes.Contains(head, []byte("<Response "))
@@ -150,7 +176,7 @@ func (c *call) silence(err error) *transport.Error {
 	if errors.As(err, &send) {
 		cause = send.Err
 	}
-	out := transport.Error{Err: err, HTTPStatusCode: c.status}
+	out := transport.Error{Err: c.secrets.Error(err), HTTPStatusCode: c.status}
 	var e *transport.Error
 	if errors.As(transport.Classify(cause), &e) {
 		out.Kind, out.NotSent = e.Kind, e.NotSent

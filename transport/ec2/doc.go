@@ -127,9 +127,10 @@
 //     crash at any point loses neither the instance's own type nor the change:
 //     an instance with no record has its own type. EC2 itself changes the type of
 //     a stopped instance only, so two hosts at once cannot start it twice either.
-//  7. No credential is in an error's text. Where EC2 refuses them its own message,
-//     which may quote the request, is not kept; nor is what their source says where
-//     there are none, but for its code.
+//  7. No credential is in an error's text. If a server echoes what signed the request,
+//     *** replaces it; another form than was sent, such as base64, is not recognized.
+//     Where EC2 refuses the credentials, its own message is not kept. Where there are
+//     none, only the code of their source's error is kept.
 //
 // # Concurrency
 //

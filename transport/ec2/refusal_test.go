@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
@@ -152,6 +153,49 @@ func TestCutShort(t *testing.T) {
 		var e *transport.Error
 		if !errors.As(err, &e) || e.Kind != transport.Unknown || e.NotSent {
 			t.Errorf("%s: %+v, want an unknown outcome", name, err)
+		}
+	}
+}
+
+// TestLongError: an error has a bound of its own, below that of an answer.
+func TestLongError(t *testing.T) {
+	t.Parallel()
+	_, err := newScript(t, always(500, failing("InternalError", strings.Repeat("x", 2<<20)))).open(ec2.Config{}).Start(t.Context(), start(one))
+	if !errors.Is(err, transport.Unknown) || !strings.Contains(err.Error(), "larger than 1048576 bytes") {
+		t.Errorf("%v, want an unknown outcome that names the bound", err)
+	}
+}
+
+// TestEcho: a server, or a proxy before it, may echo the request in an error. What
+// signed the request is in no error's text.
+func TestEcho(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 403, 500, 503} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			echo := r.Header.Get("Authorization") + " " + r.Header.Get("X-Amz-Security-Token")
+			w.Header().Set("X-Amzn-Requestid", echo)
+			w.WriteHeader(status)
+			_, _ = fmt.Fprintf(w, "<Response><Errors><Error><Code>InvalidParameterValue</Code><Message>%[1]s</Message></Error></Errors><RequestID>%[1]s</RequestID></Response>", echo)
+		}))
+		t.Cleanup(server.Close)
+		cfg := newScript(t, always(500, "")).config()
+		cfg.BaseEndpoint = aws.String(server.URL)
+		cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIAECHO12345678", SecretAccessKey: secret, SessionToken: "token-" + secret}, nil
+		})
+		tr, err := ec2.NewFromConfig(cfg, ec2.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = tr.Start(t.Context(), start(one))
+		if err == nil {
+			t.Fatal("an error was no error")
+		}
+		for e := err; e != nil; e = errors.Unwrap(e) {
+			text := fmt.Sprintf("%v %+v %#v", e, e, e)
+			if strings.Contains(text, secret) || strings.Contains(text, "AKIAECHO") || !strings.Contains(text, "Signature=***") && e == err {
+				t.Errorf("%d: %s", status, text)
+			}
 		}
 	}
 }

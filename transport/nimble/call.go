@@ -27,8 +27,8 @@ type call struct {
 	list   bool          // the answer is a page, not a session
 	looks  bool          // the action changes nothing
 
-	secrets secrets       // of the attempt at hand
-	body    *awswire.Body // of its answer; nil: none
+	secrets awswire.Secrets // of the attempt at hand
+	body    *awswire.Body   // of its answer; nil: none
 
 	entered   bool        // the HTTP client was given a request
 	dialed    atomic.Bool // net/http was seen looking for a connection

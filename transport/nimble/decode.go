@@ -37,8 +37,8 @@ func (c *call) deserialize(ctx context.Context, in middleware.DeserializeInput, 
 	// Closed without being drained: what is left may have no end.
 	defer func() { _ = resp.Body.Close() }()
 	body, readErr := io.ReadAll(resp.Body)
-	body, readErr = c.secrets.body(body), c.secrets.error(readErr)
-	c.secrets.header(resp.Header)
+	body, readErr = c.secrets.Hide(plainly(body)), c.secrets.Error(readErr)
+	c.secrets.Header(resp.Header)
 	if resp.StatusCode != http.StatusOK {
 		return out, md, refused(resp.Response, body, readErr)
 	}

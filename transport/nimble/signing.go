@@ -67,7 +67,7 @@ func (c *call) sign(ctx context.Context, in middleware.FinalizeInput, next middl
 }
 
 // signRequest returns what it signed with.
-func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at time.Time) (secrets, error) {
+func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at time.Time) (awswire.Secrets, error) {
 	credentials, err := awswire.Retrieve(ctx, c.options.Credentials)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at ti
 	}
 	hash := sha256.Sum256(body)
 	err = v4.NewSigner().SignHTTP(ctx, credentials, req.Request, hex.EncodeToString(hash[:]), serviceName, c.options.Region, at)
-	return secretsOf(credentials, req.Header), err
+	return awswire.SecretsOf(credentials, req.Header), err
 }
 
 // learnSkew keeps the difference of the clocks when an answer of the service

@@ -75,7 +75,7 @@ func (c *call) silence(err error) transport.Error {
 	default:
 		out.Kind, out.NotSent = transport.Unreachable, true
 	}
-	out.Message, out.Err = overText(err, out.NotSent), c.secrets.error(out.Err)
+	out.Message, out.Err = overText(err, out.NotSent), c.secrets.Error(out.Err)
 	return out
 }
 

@@ -1,0 +1,68 @@
+package awswire
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Secrets are what one request was signed with, the longest first. A server may
+// echo what it was sent, as servers made for tests and failing proxies do, and its
+// texts reach errors, logs and the host's disk.
+type Secrets []string
+
+// redacted replaces a secret.
+const redacted = "***"
+
+// SecretsOf returns what an answer must not show of the request that c signed, and
+// whose headers are h. Texts of less than eight bytes are no secrets: they would be
+// found in any text.
+func SecretsOf(c aws.Credentials, h http.Header) Secrets {
+	_, signature, _ := strings.Cut(h.Get("Authorization"), "Signature=")
+	var out Secrets
+	for _, s := range []string{c.SecretAccessKey, c.SessionToken, signature, c.AccessKeyID} {
+		if len(s) < 8 {
+			continue
+		}
+		out = append(out, s)
+	}
+	// The longest first: one may hold another.
+	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	return out
+}
+
+// Hide returns b without the secrets.
+func (s Secrets) Hide(b []byte) []byte {
+	for _, secret := range s {
+		b = bytes.ReplaceAll(b, []byte(secret), []byte(redacted))
+	}
+	return b
+}
+
+// Error returns err, or an error that has its text alone, if that text quotes a
+// secret: net/http quotes a header that it cannot read. nil stays nil.
+func (s Secrets) Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if hidden := string(s.Hide([]byte(text))); hidden != text {
+		return errors.New(hidden)
+	}
+	return err
+}
+
+// Header removes the secrets from the values of h.
+func (s Secrets) Header(h http.Header) {
+	for _, values := range h {
+		for i := range values {
+			for _, secret := range s {
+				values[i] = strings.ReplaceAll(values[i], secret, redacted)
+			}
+		}
+	}
+}

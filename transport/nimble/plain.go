@@ -1,0 +1,45 @@
+package nimble
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// plainly writes out what JSON may escape and need not: an escaped secret is one
+// again when the answer is decoded.
+func plainly(b []byte) []byte {
+	if !bytes.Contains(b, []byte{'\\'}) {
+		return b
+	}
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		if b[i] != '\\' || i+1 == len(b) {
+			out = append(out, b[i])
+			continue
+		}
+		switch n := escaped(b[i+1:]); {
+		case b[i+1] == '/':
+			out = append(out, '/')
+			i++
+		case n >= ' ' && n < 0x7f && n != '"' && n != '\\':
+			out = append(out, byte(n))
+			i += 5
+		default:
+			out = append(out, b[i], b[i+1])
+			i++
+		}
+	}
+	return out
+}
+
+// escaped is the code unit of b, if it begins as "u003d" does.
+func escaped(b []byte) uint64 {
+	if len(b) < 5 || b[0] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(b[1:5]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return n
+}
