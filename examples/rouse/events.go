@@ -127,10 +127,18 @@ type feedPrinter struct {
 	all  bool              // on a terminal too; else only ends are printed there
 	ends map[fsm.Phase]int // counts them; nil: it does not
 
-	failed []engine.ID // the first of those that ended otherwise than READY or canceled, if ends counts
+	// failed has, if ends counts, the latest operation of each session that ended
+	// FAILED or EXPIRED and was not asked for again since.
+	failed map[engine.Ref]failedEnd
 
 	pages bool // those of a page are aligned with each other, and printed together
 	page  [][]string
+}
+
+// failedEnd is an operation that failed, and the event that says so.
+type failedEnd struct {
+	seq uint64
+	id  engine.ID
 }
 
 func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
@@ -147,9 +155,15 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 		f.seq = ev.Seq
 		if f.ends != nil && ev.To.Ended() && ev.From != ev.To {
 			f.ends[ev.To]++
-			if failure(ev.To) && len(f.failed) < mostFailures {
-				f.failed = append(f.failed, ev.Operation)
+			if failure(ev.To) {
+				if f.failed == nil {
+					f.failed = map[engine.Ref]failedEnd{}
+				}
+				f.failed[ev.Ref] = failedEnd{ev.Seq, ev.Operation}
 			}
+		}
+		if ev.From == "" && ev.To == fsm.Queued { // its session was asked for again
+			delete(f.failed, ev.Ref)
 		}
 		switch {
 		case f.tool.json:

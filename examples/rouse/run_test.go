@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,20 +84,56 @@ func TestManyFailures(t *testing.T) {
 	const n = 1000
 	err := feed.follow(func(yield func(engine.Event, error) bool) {
 		for i := range n {
-			if !yield(engine.Event{Seq: uint64(i + 1), From: fsm.Queued, To: fsm.Failed}, nil) {
+			if !yield(engine.Event{Seq: uint64(i + 1), From: fsm.Queued, To: fsm.Failed, Ref: ref("lab", fmt.Sprint(i))}, nil) {
 				return
 			}
 		}
 	})
-	if err != nil || len(feed.failed) != mostFailures {
-		t.Fatalf("%d are to be explained (%v), want %d", len(feed.failed), err, mostFailures)
+	if err != nil {
+		t.Fatal(err)
 	}
-	feed.failed = nil
-	if got, err := tool.explainFailures(t.Context(), nil, feed); err != nil || got != n {
-		t.Errorf("%d, %v", got, err)
+	explained := 0
+	pruned := func(context.Context, engine.ID) (engine.Operation, error) {
+		explained++
+		return engine.Operation{}, store.ErrNotFound
 	}
-	if want := "rouse: and 1000 more failures: see \"rouse ls --phase FAILED --phase EXPIRED\"\n"; errOut.String() != want {
+	if got, err := tool.explainFailures(t.Context(), pruned, feed); err != nil || got != n || explained != mostFailures {
+		t.Errorf("%d failures, of which %d were explained, %v", got, explained, err)
+	}
+	if want := "rouse: and 980 more failures: see \"rouse ls --phase FAILED --phase EXPIRED\"\n"; errOut.String() != want {
 		t.Errorf("it prints %q, want %q", errOut.String(), want)
+	}
+}
+
+// TestFailureAskedForAgain checks that a failure is not reported once its session
+// was asked for again: the later operation says how that went.
+func TestFailureAskedForAgain(t *testing.T) {
+	t.Parallel()
+	tool := newTool(io.Discard, io.Discard)
+	feed := &feedPrinter{tool: tool, ends: map[fsm.Phase]int{}}
+	events := []engine.Event{
+		{From: fsm.Starting, To: fsm.Failed, Ref: ref("lab", "a")}, {From: fsm.Starting, To: fsm.Failed, Ref: ref("lab", "b")},
+		{To: fsm.Queued, Ref: ref("lab", "a")}, {From: fsm.Queued, To: fsm.Succeeded, Ref: ref("lab", "a")},
+		{From: fsm.Starting, To: fsm.Failed, Ref: ref("lab", "c")}, {To: fsm.Queued, Ref: ref("lab", "c")}, {From: fsm.Queued, To: fsm.Expired, Ref: ref("lab", "c")},
+	}
+	err := feed.follow(func(yield func(engine.Event, error) bool) {
+		for i, ev := range events {
+			ev.Seq, ev.Operation = uint64(i+1), engine.ID(fmt.Sprint(i+1))
+			if !yield(ev, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var explained []engine.ID
+	get := func(_ context.Context, id engine.ID) (engine.Operation, error) {
+		explained = append(explained, id)
+		return engine.Operation{}, store.ErrNotFound
+	}
+	if n, err := tool.explainFailures(t.Context(), get, feed); err != nil || n != 2 || !slices.Equal(explained, []engine.ID{"2", "7"}) {
+		t.Errorf("%d failures %v, %v; want 2 and 7", n, explained, err)
 	}
 }
 

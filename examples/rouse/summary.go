@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rouse-dev/rouse/engine"
@@ -37,11 +39,13 @@ const mostFailures = 20
 func failure(p fsm.Phase) bool { return p == fsm.Failed || p == fsm.Expired }
 
 // explainFailures prints why the first of a run's failures ended, and what to do
-// next. It returns how many there are.
-func (t *tool) explainFailures(ctx context.Context, d *desk, feed *feedPrinter) (int, error) {
-	n := feed.ends[fsm.Failed] + feed.ends[fsm.Expired]
-	for _, id := range feed.failed {
-		o, err := d.engine.Get(ctx, id)
+// next. It returns how many there are. A failure of a session that was asked for
+// again since is not counted: the later operation says how that went.
+func (t *tool) explainFailures(ctx context.Context, get func(context.Context, engine.ID) (engine.Operation, error), feed *feedPrinter) (int, error) {
+	ends := slices.SortedFunc(maps.Values(feed.failed), func(a, b failedEnd) int { return cmp.Compare(a.seq, b.seq) })
+	n := len(ends)
+	for _, end := range ends[:min(n, mostFailures)] {
+		o, err := get(ctx, end.id)
 		switch {
 		case errors.Is(err, store.ErrNotFound): // it was pruned
 		case err != nil:
@@ -50,7 +54,7 @@ func (t *tool) explainFailures(ctx context.Context, d *desk, feed *feedPrinter) 
 			t.screen.note("%s", failureLine(o))
 		}
 	}
-	if more := n - len(feed.failed); more > 0 {
+	if more := n - mostFailures; more > 0 {
 		t.screen.note("and %s: see \"rouse ls --phase FAILED --phase EXPIRED\"", plural(more, "more failure", "more failures"))
 	}
 	return n, nil
