@@ -42,7 +42,7 @@ var (
 	ErrCorrupt = errors.New("store: damaged")
 )
 
-// ConflictError says who stands in the way of an operation. Err is ErrActive or
+// ConflictError says which operation is in the way of a new one. Err is ErrActive or
 // ErrTokenReused, and errors.Is sees it.
 type ConflictError struct {
 	Err    error
@@ -50,7 +50,7 @@ type ConflictError struct {
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("store: session %s: %v: operation %s (%s)", e.Holder.Ref, e.Err, e.Holder.ID, e.Holder.Phase)
+	return fmt.Sprintf("store: %v: operation %s of session %s (%s)", e.Err, e.Holder.ID, e.Holder.Ref, e.Holder.Phase)
 }
 
 // Unwrap gives the sentinel.
