@@ -77,6 +77,11 @@ func TestCancelTooLate(t *testing.T) {
 	if text := strings.Join(strings.Fields(shown.out.String()), " "); !strings.Contains(text, "this request starts it again, as operation "+id) {
 		t.Errorf("it says %s", text)
 	}
+	asJSON := launch(t, env, "show", id, "--json")
+	asJSON.exit(0)
+	if want := `"askedAgain":{"id":"` + id + `"`; !strings.Contains(asJSON.out.String(), want) {
+		t.Errorf("it says %s, and not %s", asJSON.out, want)
+	}
 	for _, want := range []string{"canceled the later request " + id + " of lab ws-1", "not canceled: the later request " + id + " of lab ws-1 is over"} {
 		c := launch(t, env, "cancel", id)
 		c.exit(map[bool]int{true: 1}[strings.HasPrefix(want, "not ")])

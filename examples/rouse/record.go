@@ -68,12 +68,24 @@ type shownRecord struct {
 	// WaitingToo is what the last run left it waiting for.
 	WaitingToo      engine.Waiting `json:"waitingToo,omitempty"`
 	WaitingTooSince time.Time      `json:"waitingTooSince,omitzero"`
-	ErrorAt         time.Time      `json:"errorAt,omitzero"`
-	StatusCode      string         `json:"statusCode,omitempty"`
-	StatusMessage   string         `json:"statusMessage,omitempty"`
-	SeenAt          time.Time      `json:"seenAt,omitzero"` // when the session was read last
-	Probe           *probeRecord   `json:"probe,omitempty"`
-	Events          []eventRecord  `json:"events,omitempty"`
+	// Alone: it waits for this session's machine, credentials or rate, and not for
+	// its lane's.
+	Alone         bool          `json:"alone,omitempty"`
+	ErrorAt       time.Time     `json:"errorAt,omitzero"`
+	AskedAgain    *againRecord  `json:"askedAgain,omitempty"`
+	StatusCode    string        `json:"statusCode,omitempty"`
+	StatusMessage string        `json:"statusMessage,omitempty"`
+	SeenAt        time.Time     `json:"seenAt,omitzero"` // when the session was read last
+	Probe         *probeRecord  `json:"probe,omitempty"`
+	Events        []eventRecord `json:"events,omitempty"`
+}
+
+// againRecord is a request that joined after the start was sent: if the session
+// was stopped since, it becomes the operation with this id.
+type againRecord struct {
+	ID          engine.ID `json:"id"`
+	RequestedBy string    `json:"requestedBy,omitempty"`
+	At          time.Time `json:"at"`
 }
 
 // probeRecord is the result of the probe of a session's port.

@@ -15,6 +15,7 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 func (t *tool) showCommand() *cobra.Command {
@@ -125,13 +126,16 @@ func (t *tool) show(ctx context.Context, d *desk, id engine.ID) error {
 		}
 	}
 	if t.json {
-		r := shownRecord{operationRecord: recordOf(x), NextAt: x.Next, UnblockedBy: x.Unblock, ErrorAt: x.ErrorAt}
+		r := shownRecord{operationRecord: recordOf(x), NextAt: x.Next, UnblockedBy: x.Unblock, Alone: x.Alone, ErrorAt: x.ErrorAt}
 		if x.Reason != "" {
 			r.WaitingSince, r.WaitingToo, r.WaitingTooSince = x.Since, x.Then, x.ThenSince
 		}
 		r.StatusCode, r.StatusMessage, r.SeenAt = x.Seen.StatusCode, x.Seen.StatusMessage, x.Seen.At
 		if p := x.Seen.Probe; p.Target != "" {
 			r.Probe = &probeRecord{Target: p.Target, OK: p.OK, Message: p.Message, At: p.At}
+		}
+		if w := x.Operation.Later; w.Stands() {
+			r.AskedAgain = &againRecord{w.ID, w.RequestedBy, w.At}
 		}
 		for _, ev := range events {
 			r.Events = append(r.Events, eventRecordOf(ev))
@@ -212,7 +216,7 @@ func phaseText(o engine.Operation) string {
 }
 
 func errorText(x engine.Explanation, now time.Time) string {
-	if x.Error == "" {
+	if x.Error == "" || x.Error == transport.Credentials.Error() { // the reason has said so
 		return ""
 	}
 	return worded(x.Error) + ", " + when(x.ErrorAt, now)
