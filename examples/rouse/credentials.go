@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rouse-dev/rouse/settings"
@@ -23,10 +24,14 @@ func (d *desk) refusedFor(since, now time.Time) time.Duration {
 // refusedText says what only a person can do about refused credentials.
 const refusedText = "the provider refuses these credentials: look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the profile, at the region, and at this machine's clock"
 
-// refused is refusedText where the provider is one of AWS's protocols.
+// refused returns what a person can do about credentials that the provider of a
+// studio refuses. The provider's words are not stored: they may quote credentials.
 func refused(one settings.Studio) string {
-	if one.Transport == "nimble" || one.Transport == "ec2" {
+	switch one.Transport {
+	case "nimble", "ec2":
 		return refusedText
+	case "exec":
+		return fmt.Sprintf("a command of studio %s says that its credentials are refused: run it by hand to see why; what it printed is not kept, since it may quote them", one.Pattern)
 	}
-	return "the provider refuses the credentials: \"rouse show\" has its words"
+	return fmt.Sprintf("the provider of studio %s refuses the credentials: look at what the settings name for it", one.Pattern)
 }

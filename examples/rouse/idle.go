@@ -15,6 +15,8 @@ import (
 type idleness struct {
 	scheduled, paused, held, refused, away int
 
+	refusedLane string // the lane of one that is refused
+
 	late string // there was something to do when the time was up: what, and why it waits
 }
 
@@ -56,7 +58,7 @@ func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error)
 		case err != nil:
 			return rest, false, err
 		case sent && refused[op.Lane]:
-			rest.refused++
+			rest.refused, rest.refusedLane = rest.refused+1, op.Lane
 			continue
 		case sent:
 			return rest, false, nil
@@ -67,7 +69,7 @@ func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error)
 			rest.paused++
 			continue
 		case refused[op.Lane] && op.ExpiresAt.After(now):
-			rest.refused++
+			rest.refused, rest.refusedLane = rest.refused+1, op.Lane
 			continue
 		}
 		x, err := d.engine.Explain(ctx, op.ID)

@@ -129,7 +129,7 @@ func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idlenes
 	case err == nil && rest.late != "":
 		return fmt.Errorf("the time is up (--for %v); still waiting: %s", r.atMost, rest.late)
 	case err == nil && rest.refused > 0:
-		return fmt.Errorf("%s; %s", refusedText, stay)
+		return fmt.Errorf("%s; %s", t.refusal(ctx, t.provider.studioOf(rest.refusedLane)), stay)
 	case r.fail && failures > 0:
 		return errors.New(plural(failures, "start", "starts") + " ended FAILED or EXPIRED")
 	}
