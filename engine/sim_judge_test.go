@@ -191,6 +191,7 @@ func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
 	o.acked, o.token, o.ref = true, op.ClientToken, op.Ref
 	j.wished(r)
 	o.sends = nil // a request that joins may make the next one due soon
+	j.hastened(ask, r)
 	if ask >= 0 && (r.Created || o.ask < 0) {
 		o.ask = ask
 	}

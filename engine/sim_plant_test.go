@@ -290,6 +290,16 @@ func simPlants() []simPlant {
 			c.Next = nil
 			return true
 		})},
+		{name: "a new request is taken for a repeated one", want: "hastened", store: func(_ *simLife, s store.Store) store.Store {
+			return &bentStore{Store: s, enqueue: func(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
+				for i := range ops {
+					if o, err := s.BySession(ctx, ops[i].Ref); err == nil && o.Active() && ops[i].ClientToken == string(ops[i].ID) {
+						ops[i].ClientToken = o.ClientToken
+					}
+				}
+				return s.Enqueue(ctx, ops)
+			}}
+		}},
 		{name: "a cancel is only said to be committed", want: "canceled", store: applying(func(ctx context.Context, c *store.Change) bool {
 			return ctx.Value(byHost{}) == nil || c.Operation.Phase != fsm.Canceled
 		})},

@@ -32,6 +32,23 @@ func (j *simJudge) wished(r engine.Receipt) {
 	j.wishes[r.ID] = &simWish{holder: r.Operation.ID, at: w.At.Add(-wrong), notBefore: w.NotBefore, expires: w.ExpiresAt, odd: odd}
 }
 
+// hastened checks that a new request makes the next try of an operation that was
+// not sent due within a minute, however long an error puts it off. mu must be held.
+func (j *simJudge) hastened(ask int, r engine.Receipt) {
+	op := r.Operation
+	if ask < 0 || r.Created || r.Old || j.day.asks[ask].token != "" || op.Sent != store.SentNo || op.LastErrorAt.IsZero() {
+		return
+	}
+	j.reached["joined a backoff"]++
+	soon := j.world.wall()
+	if op.NotBefore.After(soon) {
+		soon = op.NotBefore
+	}
+	if op.DueAt.After(soon.Add(time.Minute)) {
+		j.blame("hastened", "%s of %s is due %v after it was asked for again: %s", op.ID, op.Ref, op.DueAt.Sub(soon), op.LastError)
+	}
+}
+
 // servesWishes is told of a send of an operation of which no earlier send can have
 // arrived: it starts what was asked for before it. mu must be held.
 func (j *simJudge) servesWishes(holder store.ID) {
