@@ -55,7 +55,7 @@ type dialed struct{ net.Conn }
 func (d dialed) Dial() (net.Conn, error) { return d.Conn, nil }
 
 // unreachable is a daemon that nothing was said to.
-func unreachable(ctx context.Context, ref transport.Ref, err error) error {
+func unreachable(ctx context.Context, ref transport.Ref, err error) *transport.Error {
 	kind := transport.Unreachable
 	if ctx.Err() != nil {
 		kind = transport.Unknown
@@ -66,13 +66,15 @@ func unreachable(ctx context.Context, ref transport.Ref, err error) error {
 // refusedConnection is a daemon that was reached, and with which no request was
 // exchanged but those that open a connection.
 func refusedConnection(ctx context.Context, ref transport.Ref, err error) error {
+	out := unreachable(ctx, ref, err)
 	var verdict libvirt.Error
 	if errors.As(err, &verdict) {
 		if kind := kindOf(verdict); kind == transport.Credentials || kind == transport.AccessDenied {
 			return refusal(ref, verdict)
 		}
+		out.Message = fmt.Sprintf("connecting to the libvirt of %s: %s", ref, message(verdict))
 	}
-	return unreachable(ctx, ref, err)
+	return out
 }
 
 // interrupted is a call whose end nobody saw.

@@ -28,6 +28,10 @@ func TestMessagesArePrintable(t *testing.T) {
 			t.Errorf("code %d: %d bytes: %.80q", code, len(text), text)
 		}
 	}
+	err := refusedConnection(t.Context(), ref, libvirt.Error{Code: uint32(libvirt.ErrNoConnect), Message: "no driver\x1b[2J" + strings.Repeat("x", 1<<20)})
+	if text := err.Error(); len(text) > 600 || strings.ContainsFunc(text, unicode.IsControl) || !strings.Contains(text, "no driver") {
+		t.Errorf("a connection: %d bytes: %.80q", len(text), text)
+	}
 	for length, want := range map[string]string{"\xff\xff\xff\xff": "more than 33554432 bytes", "\x00\x00\x00\x01": "does not speak"} {
 		if err := (&frames{}).watch([]byte(length)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", length, err, want)
