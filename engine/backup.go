@@ -8,9 +8,10 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Backup writes a consistent copy of the store to a new file, while everything
-// goes on. The error is errors.ErrUnsupported for a store that cannot: one in a
-// database server has that server's means.
+// Backup writes a consistent copy of the store to a new file at path, while other
+// calls and Run go on. It may be called concurrently. A file that is there already is
+// an error that wraps fs.ErrExist. The error wraps errors.ErrUnsupported if the store
+// is no store.Backuper.
 func (e *Engine) Backup(ctx context.Context, path string) error {
 	if err := e.open(); err != nil {
 		return err

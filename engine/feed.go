@@ -55,10 +55,10 @@ func (e *Engine) List(ctx context.Context, f Filter) iter.Seq2[Operation, error]
 	}
 }
 
-// Head returns the cursor of the newest event. Following it begins with what is
-// committed from now on. A host that follows an older cursor has caught up when it
-// meets an event with the cursor that Head returned before; the first event of a
-// feed that has none yet is after Head too.
+// Head returns the cursor of the newest event, or of the place before the first event
+// if there is none. Following it begins with what is committed from now on. A host
+// that follows an older cursor has caught up when it meets an event with the cursor
+// that Head returned before. The error is the store's.
 func (e *Engine) Head(ctx context.Context) (Cursor, error) {
 	if err := e.open(); err != nil {
 		return "", err
@@ -76,9 +76,10 @@ func (e *Engine) Events(ctx context.Context, after Cursor) iter.Seq2[Event, erro
 }
 
 // Follow yields the events after a cursor, and then each as it is committed,
-// until ctx ends: then it stops without an error. To know when it has caught up,
-// read Events first, which ends there, and follow the last cursor: see Head too.
-// Store Event.Cursor with what you did of it, and go on from there after a restart.
+// until ctx ends: then it stops without an error. To know when it has caught up, read
+// Events first, which ends there, and follow the last cursor, or see Head. Store
+// Event.Cursor with the result of your work on the event, and go on from there after
+// a restart.
 func (e *Engine) Follow(ctx context.Context, after Cursor) iter.Seq2[Event, error] {
 	all := e.read(ctx, after, func(head store.Cursor) (bool, error) {
 		ctx, stop := context.WithCancel(ctx)

@@ -201,8 +201,8 @@ type Lane struct {
 	ThrottledAt time.Time
 }
 
-// Block says why a lane is blocked: nothing but trial calls goes out. The zero
-// value: it is not blocked.
+// Block says why a lane is blocked: nothing but trial calls goes out. The zero value
+// means that it is not blocked.
 type Block struct {
 	Reason string // why, as the engine names it: "offline", "credentials"
 	Since  time.Time

@@ -66,7 +66,7 @@ func (k Kind) Protocol() bool { return k != Unknown && k != Unreachable }
 type Error struct {
 	Kind           Kind
 	NotSent        bool              // certain that the provider got nothing of the request
-	OnlySession    bool              // the failure concerns this session alone; false: its whole lane (see below)
+	OnlySession    bool              // the failure concerns this session alone; false: its whole lane
 	Code           string            // the provider's own, as "ConflictException"
 	Message        string            // the provider's, for a person
 	RequestID      string            // the provider's
