@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Secrets are what one request was signed with, the longest first. A server may
-// echo what it was sent, as servers made for tests and failing proxies do, and its
-// texts reach errors, logs and the host's disk.
+// Secrets are what one request was signed with, the longest first. A server may echo
+// a request, as servers for tests and failing proxies do, and its texts reach errors,
+// logs and the host's disk.
 type Secrets []string
 
 // redacted replaces a secret.
@@ -60,9 +60,7 @@ func (s Secrets) Error(err error) error {
 func (s Secrets) Header(h http.Header) {
 	for _, values := range h {
 		for i := range values {
-			for _, secret := range s {
-				values[i] = strings.ReplaceAll(values[i], secret, redacted)
-			}
+			values[i] = string(s.Hide([]byte(values[i])))
 		}
 	}
 }
