@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/internal/awswire"
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -172,11 +173,13 @@ func (c *call) failure(err error) *transport.Error {
 // nothing.
 func (c *call) silence(err error) *transport.Error {
 	cause := err
+	var message string
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {
 		cause = send.Err
+		message = c.action + ": " + printable.Clean(c.secrets.Error(cause).Error(), 512) // without the SDK's empty fields
 	}
-	out := transport.Error{Err: c.secrets.Error(err), HTTPStatusCode: c.status}
+	out := transport.Error{Err: c.secrets.Error(err), Message: message, HTTPStatusCode: c.status}
 	var e *transport.Error
 	if errors.As(transport.Classify(cause), &e) {
 		out.Kind, out.NotSent = e.Kind, e.NotSent

@@ -298,6 +298,9 @@ func TestNothingListens(t *testing.T) {
 	if !errors.As(err, &e) || e.Kind != transport.Unreachable || !e.NotSent {
 		t.Errorf("%+v, want unreachable, not sent", err)
 	}
+	if want := "unreachable: StartInstances: Post \"http://" + l.Addr().String() + "/\": dial tcp"; !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("it says %q, want %q first", err, want)
+	}
 	if _, err = tr.Start(ended(), start(one)); !errors.As(err, &e) || e.Kind != transport.Unknown || !e.NotSent {
 		t.Errorf("with an ended context: %+v", err)
 	}
