@@ -26,7 +26,7 @@ func (c Cancellation) String() string {
 	case NeverSent:
 		return "never sent: canceled"
 	case PerhapsSent:
-		return "perhaps sent: not sent again; a look decides"
+		return "sent, outcome unknown: it is not sent again, and a read of the session decides"
 	case Accepted:
 		return "accepted by the provider: nothing changed"
 	}

@@ -15,7 +15,7 @@ import (
 // Known is a session as it is known.
 type Known struct {
 	Session transport.Session
-	SeenAt  time.Time // when it was seen so, as far as that is recorded; zero: nobody has
+	SeenAt  time.Time // when it was seen so, as far as that is recorded; zero: it was never seen
 	Live    bool      // the provider says so now; else it is what operations saw last
 	// Err says why the provider gave no answer; nil if Live. Only Engine.Session sets
 	// it.
