@@ -62,7 +62,7 @@ one with all its keys.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				if len(t.provider.given) > 0 || t.provider.config != "" {
-					return usagef("FILE is checked alone: leave out the flags that say what serves the studios")
+					return usagef("config check FILE reads that file alone: leave out --config and the flags that say what serves the studios")
 				}
 				t.provider.config, t.provider.chosen = args[0], true
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -59,7 +60,11 @@ func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
 	case id != o.ID:
 		return fmt.Errorf("not canceled: the later request %s of %s is over: it joined operation %s", id, name, o.ID)
 	case outcome == engine.Accepted:
-		return fmt.Errorf("not canceled: the provider has started %s already (operation %s)", name, o.ID)
+		text := fmt.Sprintf("not canceled: the provider has started %s already (operation %s)", name, o.ID)
+		if o.Later.Stands() {
+			text += fmt.Sprintf("; the later request %s is withdrawn: it starts nothing", o.Later.ID)
+		}
+		return errors.New(text)
 	case outcome == engine.AlreadyEnded && was != fsm.Canceled:
 		return fmt.Errorf("not canceled: operation %s is over: %s", o.ID, endedText(o, time.Now()))
 	case t.json:

@@ -89,10 +89,15 @@ func TestCancelTooLate(t *testing.T) {
 			t.Errorf("it says %s, want %s", out, want)
 		}
 	}
+	later := launch(t, env, "start", "lab", "ws-1")
+	later.exit(0)
+	_, id, _ = strings.Cut(strings.TrimSpace(later.out.String()), "starts it again, as operation ")
 	c := launch(t, env, "cancel", "lab", "ws-1")
 	c.exit(1)
-	if !strings.Contains(c.errOut.String(), "not canceled: the provider has started lab ws-1 already") {
-		t.Errorf("it says %s", c.errOut)
+	for _, want := range []string{"not canceled: the provider has started lab ws-1 already", "; the later request " + id + " is withdrawn: it starts nothing"} {
+		if !strings.Contains(c.errOut.String(), want) {
+			t.Errorf("it says %s, want %s", c.errOut, want)
+		}
 	}
 	show := launch(t, env, "show", "lab", "ws-1")
 	show.exit(0)

@@ -108,14 +108,21 @@ func shortly(x engine.Explanation) string {
 	if x.Reason == engine.Scheduled {
 		text = "not before " + clock(o.NotBefore, time.Now())
 	}
-	if x.Then != "" {
-		text += "; " + waitText(x, x.Then)
+	then := text
+	if x.Then != "" { // it comes first, since a narrow terminal cuts the end
+		text = waitText(x, x.Then)
 	}
-	if said := saidOf(x); said != "" {
+	if said := saidOf(x); said != "" && (x.Then != "" || explains(x.Reason)) {
 		text += ": " + said
+	}
+	if x.Then != "" {
+		text += "; " + then
 	}
 	return text
 }
+
+// explains reports whether the last error is why an operation waits for a reason.
+func explains(r engine.Waiting) bool { return r != engine.Paused && r != engine.Scheduled }
 
 // saidOf returns what went wrong last with an operation, or, of a session that
 // boots, what was said of it; "": nothing.

@@ -48,6 +48,10 @@ func TestWaitingTexts(t *testing.T) {
 			x.Operation.Sent, x.Error = store.SentUnknown, "unknown outcome: busy"
 		}), "a start was sent, outcome unknown: busy"},
 		{of(engine.Credentials, func(x *engine.Explanation) { x.Error = "credentials" }), "credentials are missing or refused"},
+		{of(engine.Paused, func(x *engine.Explanation) { x.Error = "no capacity: none" }), "its lane is paused"},
+		{of(engine.NotRunning, func(x *engine.Explanation) {
+			x.Then, x.Error = engine.Capacity, "no capacity: none is free"
+		}), `the provider has no machine to give: none is free; queued for "rouse run"`},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
