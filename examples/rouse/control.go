@@ -18,11 +18,11 @@ func (t *tool) cancelCommand() *cobra.Command {
 		Use:   "cancel OPERATION | STUDIO SESSION",
 		Short: "Withdraw a request that was not sent yet",
 		Long: `Cancel withdraws a request, for all who joined it. It never stops a session:
-if a start was sent and its outcome is unknown, it is not sent again, and the next
-"rouse run" reads the session to find out. If the provider has accepted the start,
-the operation goes on, and the exit status is 1. Requests that joined it after it
-was sent are withdrawn too. The id that such a request got withdraws that request
-alone.`,
+if a start was sent and its outcome is unknown, it is not sent again, and the
+next "rouse run" reads the session to find out. If the provider has accepted the
+start, the operation goes on, and the exit status is 1. Requests that joined it
+after it was sent are withdrawn too. The id that such a request got withdraws
+that request alone.`,
 		Args: words(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTarget(args); err != nil {

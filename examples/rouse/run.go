@@ -37,8 +37,8 @@ machine has nothing to do but to be adopted: see "rouse adopt".
 
 At its end it says of each operation that ended FAILED or EXPIRED in this run
 why, and what to do next. With --fail the exit status is then 1: a timer needs
-that to report failures. A session that was asked for again since is left out: its
-new operation says how that went.
+that to report failures. A session that was asked for again since is left out:
+its new operation says how that went.
 
 Ctrl-C and SIGTERM end it cleanly: calls under way are finished or given up,
 what is known is on disk, and the next run goes on. A second Ctrl-C ends it at
