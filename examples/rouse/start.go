@@ -183,7 +183,7 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 	if s.check {
 		if err := t.provider.lookUp(ctx, r.Ref); err != nil {
 			t.provider.close()
-			return fmt.Errorf("nothing was queued: %s; without --check it is queued all the same", plain(err))
+			return fmt.Errorf("nothing was queued: %s; to queue it all the same, leave out --check", plain(err))
 		}
 	}
 	return t.with(p, func(d *desk) error {
