@@ -22,6 +22,8 @@ type judge struct {
 	lane    store.Lane    // as it was when the answer came: why it expired unsent
 	blind   time.Duration // for how long since AcceptedAt nobody could look
 	unheard time.Duration // of that, the silence of this session alone that this answer ends or goes on with
+	blocked time.Duration // see run.blockedFor
+	naps    []span        // as the Run's, for an operation past its deadline
 	asleep  time.Duration // by how much our clock went ahead of the monotonic one since the last send, or AcceptedAt
 	was     sighting      // as it was before this answer
 	seen    sighting      // and as it is with it
@@ -150,10 +152,15 @@ func (j *judge) deadline() time.Time {
 
 // pastDeadline ends what this answer has left open, a day past its time, by a
 // clock that is trusted. It ends at once if the answer tells that more of them
-// would not help, else after ten minutes of such answers. The record says when the
-// first of these came, so that they may be of several Runs.
+// would not help, or its lane has been blocked for ten minutes, else after ten
+// minutes of such answers. Time asleep does not count. The record says when the
+// first of these answers came, so that they may be of several Runs.
 func (j *judge) pastDeadline() {
-	if j.doubt {
+	switch {
+	case j.doubt:
+		return
+	case j.blocked >= believeAfter:
+		j.giveUp()
 		return
 	}
 	if j.seen.from.IsZero() {
@@ -165,7 +172,7 @@ func (j *judge) pastDeadline() {
 	} else {
 		from = earliest(from, heard)
 	}
-	if j.a.telling() || j.a.at.Sub(from) >= believeAfter {
+	if j.a.telling() || j.a.at.Sub(from)-since(j.naps, from) >= believeAfter {
 		j.giveUp()
 	}
 }

@@ -144,6 +144,51 @@ func TestCredentialsHoldTheLane(t *testing.T) {
 	})
 }
 
+// TestDeadlineOfABlockedLane: a trial call that fails past an operation's deadline
+// ends it once the lane has been blocked for ten minutes. Before, the error is
+// noted once.
+func TestDeadlineOfABlockedLane(t *testing.T) {
+	t.Parallel()
+	for _, blocked := range []time.Duration{0, believeAfter - 1, believeAfter} {
+		j := lookJudge()
+		j.op.LastError, j.op.LastErrorAt, j.op.LastKind = "no capacity", epoch, transport.Capacity
+		j.a.at = j.op.Deadline().Add(time.Second)
+		j.a.probe, j.blocked, j.was = true, blocked, sighting{}
+		j.kind(transport.Unreachable).decide()
+		if over := blocked >= believeAfter; j.op.Phase.Ended() != over || !j.write {
+			t.Errorf("blocked for %v: %s, written %v", blocked, j.op.Phase, j.write)
+		}
+		if j.write = false; j.op.Phase.Ended() {
+			continue
+		}
+		j.was = j.seen
+		if j.decide(); j.write {
+			t.Errorf("blocked for %v: the second error is written too", blocked)
+		}
+	}
+}
+
+// TestSleepPastTheDeadline: a laptop sleeps until long past an operation's
+// deadline. Its network is back a minute after it woke up, and then a look tells
+// what became of the operation.
+func TestSleepPastTheDeadline(t *testing.T) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
+		b.boot.Store(1)
+		b.goRun()
+		b.after(believeAfter) // from here on the clock is trusted
+		id := b.start("ws-1")
+		b.after(time.Second)
+		b.studio.SetOffline(true)
+		b.after(time.Minute)
+		b.slept.Store(int64(72 * time.Hour))
+		b.skew.Store(int64(72 * time.Hour))
+		b.after(time.Minute)
+		b.studio.SetOffline(false)
+		b.all([]ID{id})
+		b.want(id, fsm.Succeeded, "", 1)
+	})
+}
+
 // TestUnobservable: a send may have happened, and nobody could look for a day
 // past the expiry.
 func TestUnobservable(t *testing.T) {

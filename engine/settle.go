@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
@@ -31,6 +32,10 @@ func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 	if !was.silent.IsZero() { // the rest of it is the lane's
 		unheard = max(0, a.at.Sub(was.silent)-l.blind(was.silent, a.at)-since(r.naps, was.silent))
 	}
+	var naps []span
+	if d := op.Deadline(); !d.IsZero() && !a.at.Before(d) {
+		naps = slices.Clone(r.naps)
+	}
 	same := !op.SentAt.Before(r.began) // else it was dated by another Run's clock, and nobody knows how right that was
 	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
 	return &judge{
@@ -39,7 +44,7 @@ func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 		began:  a.at.Add(-a.beganMono.Sub(r.mono)),
 		traits: transport.TraitsOf(r.e.transport, op.Ref),
 		blind:  idle + l.blind(from, a.at) + since(r.naps, from) + was.blind + unheard,
-		asleep: since(r.naps, pending),
+		asleep: since(r.naps, pending), blocked: r.blockedFor(l, a.at), naps: naps,
 	}
 }
 

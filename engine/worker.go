@@ -369,22 +369,31 @@ func (r *run) probe(l *lane, op store.Operation) {
 }
 
 // overdue ends what has passed its deadline: as EXPIRED if it was never sent,
-// as unobservable if its lane has been closed for ten minutes. Else it is looked
+// as unobservable if its lane has been blocked for ten minutes. Else it is looked
 // at in its turn, and that decides.
 func (r *run) overdue(l *lane, op store.Operation) {
 	now := r.e.now()
 	r.mu.Lock()
-	closed := l.block != nil && now.Sub(l.block.since) >= believeAfter
+	blocked := r.blockedFor(l, now)
 	r.mu.Unlock()
 	switch {
 	case op.Sent == store.SentNo:
 		r.rule(l, &op, (*judge).expire)
-	case closed:
+	case blocked >= believeAfter:
 		r.rule(l, &op, (*judge).giveUp)
 	default:
 		op.DueAt = now
 		r.release(op)
 	}
+}
+
+// blockedFor returns how long this Run, while the machine was awake, has found the
+// lane blocked. Zero means that it is not. mu must be held.
+func (r *run) blockedFor(l *lane, now time.Time) time.Duration {
+	if l.block == nil {
+		return 0
+	}
+	return now.Sub(l.block.since) - since(r.naps, l.block.since)
 }
 
 // finished ends a call's place in its lane.
