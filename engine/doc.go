@@ -34,9 +34,10 @@
 //     authoritative (transport.Traits), a session that was started by a send of
 //     unknown outcome is stopped again before the engine looks.
 //  3. Every operation ends once, and the feed says so once, in order.
-//  4. Offline, starts wait: no attempt is charged, nothing is written after the
-//     one note that the lane is blocked, and one trial call at a time looks whether
-//     the lane's provider is back.
+//  4. Offline, starts wait: no attempt is charged, and one trial call at a time
+//     looks whether the lane's provider is back. One note says that the lane is
+//     blocked. After it, an operation is written only to end it, to note once that
+//     its deadline has passed, or to correct the times of a clock that was wrong.
 //  5. What could not be sent before its expiry ends EXPIRED and is never sent.
 //  6. Memory is bounded: what is in flight, about 64 bytes for each pending
 //     operation, and a few hundred for each active lane and for each session that

@@ -75,6 +75,7 @@ type simOp struct {
 	asked    time.Time     // when that was, by the world's clock
 	acked    bool
 	canceled bool // a cancel answered NeverSent
+	right    bool // made while the clock was right
 	odd      bool // made, or sent, while the clock was wrong: what it is compared with is wrong too
 	phase    fsm.Phase
 	ends     int
@@ -206,6 +207,17 @@ func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
 	j.tokens[op.ClientToken] = op.ID
 	if ask >= 0 && j.day.asks[ask].token != "" && op.ClientToken != j.day.asks[ask].token {
 		j.blame("lost", "ask %d with token %s got operation %s with token %s", ask, j.day.asks[ask].token, op.ID, op.ClientToken)
+	}
+}
+
+// made is called with what was stored of requests.
+func (j *simJudge) made(out []store.Enqueued) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range out {
+		if e.Created && e.Err == nil {
+			j.op(e.ID).right = j.world.wrong.Load() == 0
+		}
 	}
 }
 
@@ -387,8 +399,11 @@ func (j *simJudge) changes(l *simLife, host bool, was []store.Operation, cs []st
 		if was[i].Version != op.Version || host {
 			continue // it will be refused, or it is not the engine's doing
 		}
-		if !lane.gone.IsZero() && now.Sub(lane.gone) > 20*time.Second && !op.Phase.Ended() && op.AcceptedAt.Equal(was[i].AcceptedAt) {
+		if !lane.gone.IsZero() && now.Sub(lane.gone) > 20*time.Second && !op.Phase.Ended() && !corrects(was[i], op) {
 			j.blame("offline", "%s (%s, sent %v) is written while its lane is offline for %v: attempts %d, was %d; %q, was %q", op.ID, op.Phase, op.Sent, now.Sub(lane.gone), op.Attempts, was[i].Attempts, op.LastError, was[i].LastError)
+		}
+		if o.right && (!op.CreatedAt.Equal(was[i].CreatedAt) || !op.ExpiresAt.Equal(was[i].ExpiresAt)) {
+			j.blame("dated", "%s is dated again, made %v, expires %v; was %v, %v, by a clock that was right", op.ID, op.CreatedAt, op.ExpiresAt, was[i].CreatedAt, was[i].ExpiresAt)
 		}
 		if marks(was[i], op) {
 			o.base = was[i].Attempts
@@ -407,6 +422,13 @@ func (j *simJudge) changes(l *simLife, host bool, was []store.Operation, cs []st
 		}
 		o.refund = false
 	}
+}
+
+// corrects reports that a change corrects a time by a clock that is right now, or
+// notes the first error after the deadline.
+func corrects(was, is store.Operation) bool {
+	d := is.Deadline()
+	return !is.AcceptedAt.Equal(was.AcceptedAt) || !is.CreatedAt.Equal(was.CreatedAt) || was.LastErrorAt.Before(d) && !is.LastErrorAt.Before(d)
 }
 
 // twice reports that the wall clock has shown this time before, when it was

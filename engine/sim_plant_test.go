@@ -286,6 +286,10 @@ func simPlants() []simPlant {
 		{name: "an end is told to nobody", want: "end", store: applying(noEnd)},
 		{name: "an end is told twice", want: "feed", store: applying(twoEnds)},
 		{name: "a follower misses an event", want: "feed", event: func(e store.Event) (store.Event, bool) { return e, e.Seq%100 != 0 }},
+		{name: "a request is dated an hour later", want: "dated", store: applying(func(_ context.Context, c *store.Change) bool {
+			c.Operation.CreatedAt = c.Operation.CreatedAt.Add(time.Hour)
+			return true
+		})},
 		{name: "a later wish is forgotten as its operation ends", want: "swallowed", store: applying(func(_ context.Context, c *store.Change) bool {
 			c.Next = nil
 			return true

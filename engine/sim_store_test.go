@@ -93,6 +93,7 @@ func (s *simStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.
 		return nil, errDead
 	}
 	out, err := s.Store.Enqueue(ctx, ops)
+	s.l.judge.made(out)
 	if s.l.reach(dieAfterEnqueue) {
 		return nil, errDead
 	}
