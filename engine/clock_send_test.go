@@ -216,19 +216,31 @@ func TestNoSecondSendByTheClockOfAnotherRun(t *testing.T) {
 // was, however often the host was restarted since; not of a later send.
 func TestOnlySendByTheirClock(t *testing.T) {
 	t.Parallel()
-	for _, again := range []bool{false, true} {
+	for _, c := range []struct {
+		ago   time.Duration // the intent, beyond the time-out
+		again bool          // it was sent a second time
+		took  time.Duration // the read
+		clear bool
+	}{
+		{ago: intentFresh + 5*time.Second, clear: true},
+		{ago: 5 * time.Second}, // its commit may have taken longer
+		{ago: intentFresh + 5*time.Second, again: true},
+		{ago: intentFresh + 5*time.Second, took: time.Second, clear: true},
+		{ago: intentFresh + 5*time.Second, took: 10 * time.Second}, // it may show the time before the send arrived
+	} {
 		j := lookJudge()
+		j.a.began = j.a.at.Add(-c.took)
 		j.traits = transport.Traits{Repeat: transport.Never, StaleFor: time.Second}
 		j.clock = clock{known: true, offset: time.Hour, error: time.Second / 2}
 		j.began = j.a.at.Add(-time.Second)
-		j.op.SentTheirs = j.a.at.Add(j.clock.offset - j.cfg.Timeout - 5*time.Second)
+		j.op.SentTheirs = j.a.at.Add(j.clock.offset - j.cfg.Timeout - c.ago)
 		j.op.LastSentAt = j.op.SentAt
-		if again {
+		if c.again {
 			j.op.LastSentAt = j.op.SentAt.Add(time.Minute)
 		}
 		j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
-		if j.decide(); j.resend == again {
-			t.Errorf("sent again %v: cleared to be sent: %v, due %v after the look", again, j.resend, j.op.DueAt.Sub(j.a.at))
+		if j.decide(); j.resend != c.clear {
+			t.Errorf("%+v: cleared to be sent: %v, due %v after the look", c, j.resend, j.op.DueAt.Sub(j.a.at))
 		}
 	}
 }

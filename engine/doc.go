@@ -123,9 +123,10 @@
 // anything to a provider that remembers no token: where its answers carry a date,
 // nothing is lost by that.
 //
-// A send of unknown outcome is read again when it must have arrived: Timeout after
-// its intent, by the time that the machine was awake since, or by the provider's
-// dates. Without either, the time counts from when Run began.
+// A send of unknown outcome is read again when it must have arrived: Timeout and
+// 15 seconds, which an intent may take to be stored, after that intent. The time
+// that the machine was awake since tells this, or the provider's dates. Without
+// either, it is Timeout after Run began.
 //
 // The boot timeout counts the time in which Runs could poll. It stands still while
 // the lane is blocked, while the session gives no answer, and between two Runs that

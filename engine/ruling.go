@@ -284,7 +284,8 @@ func (j *judge) arrivedBy() time.Time {
 	if theirs.IsZero() || !j.clock.known || !j.op.SentAt.Equal(j.op.LastSentAt) {
 		return arrived
 	}
-	return earliest(arrived, theirs.Add(j.cfg.Timeout+clockMargin+j.clock.error-j.clock.offset))
+	took := max(0, j.a.at.Sub(j.a.began)) // the answer may show the moment when the call began
+	return earliest(arrived, theirs.Add(j.cfg.Timeout+intentFresh+clockMargin+j.clock.error-j.clock.offset+took))
 }
 
 // Rulings without an answer.
