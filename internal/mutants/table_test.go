@@ -88,6 +88,16 @@ var mutants = []mutant{
 		"engine", "TestNoSecondSendWithinTheTimeout",
 	},
 	{
+		"a request looks younger by a slow read", "the age of a request ends as the read begins",
+		"engine/ruling.go", "elapsed(j.up).Since(j.op.CreatedUp)", "elapsed(j.a.up).Since(j.op.CreatedUp)",
+		"engine", "TestSlowReadOfOurOwnStart",
+	},
+	{
+		"a slow intent does not count", "a send that began late is taken for arrived",
+		"engine/ruling.go", "theirs.Add(j.cfg.Timeout+intentFresh+", "theirs.Add(j.cfg.Timeout+",
+		"engine", "TestOnlySendByTheirClock",
+	},
+	{
 		"a cut connection was not sent", "a connection cut in the middle counts as never made",
 		"transport/classify.go", "	return &Error{Kind: Unknown, Err: err}\n", "	return &Error{Kind: Unreachable, NotSent: true, Err: err}\n",
 		"transport", "TestClassifyMade",
