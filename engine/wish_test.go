@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -365,14 +367,17 @@ func TestSendServesTheLaterWish(t *testing.T) {
 // mortal is a store whose host dies at a write, before or after it.
 type mortal struct {
 	store.Store
-	left  int  // writes until then
-	after bool // it is on disk
+	mu    sync.Mutex // orders the writes: the one that kills is the last
+	left  int        // writes until then
+	after bool       // it is on disk
 	died  func()
 }
 
 var errDied = errors.New("the host died")
 
 func (m *mortal) write(do func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.left--; m.left < 0 || m.left == 0 && !m.after {
 		m.died()
 		return errDied
@@ -406,22 +411,23 @@ func TestLaterWishThroughCrashes(t *testing.T) {
 					b.wrap = func(under store.Store) store.Store { m.Store = under; return m }
 					b.close()
 					b.open(&b.wire)
-					dead := false
+					var dead atomic.Bool
 					run := func() func() {
 						ctx, stop := context.WithCancel(b.Context())
-						m.died = func() { dead = true; stop() }
+						m.died = func() { dead.Store(true); stop() }
 						done := make(chan error, 1)
 						go func() { done <- b.Engine.Run(ctx) }()
 						return func() { stop(); <-done }
 					}
 					end := run()
 					revive := func() {
-						if b.after(100 * time.Millisecond); !dead {
+						if b.after(100 * time.Millisecond); !dead.Load() {
 							return
 						}
 						end()
 						_ = b.Close()
-						b.wrap, dead = nil, false
+						b.wrap = nil
+						dead.Store(false)
 						b.open(&b.wire)
 						end = run()
 					}
