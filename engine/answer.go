@@ -72,7 +72,7 @@ type answer struct {
 	notSent   bool
 	only      bool          // the failure concerns this session alone: its lane does not hear of it
 	wait      time.Duration // the provider's RetryAfter; 0: it asked for none
-	member    bool          // of a batch, and the lane was told of another member
+	member    bool          // of a batch whose lane heard another member's answer
 	date      time.Time     // the provider's clock
 	began, at time.Time     // on the wall clock: the call, the answer
 	beganMono time.Time

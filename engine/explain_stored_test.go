@@ -172,7 +172,7 @@ func (s *blocks) Apply(ctx context.Context, cs []store.Change) ([]error, error) 
 }
 
 // TestRefusalSurvivesTheRun: what stopped a start when it was last tried is said
-// after the Run, and by the end that comes of it.
+// after the Run, and by the end that it leads to.
 func TestRefusalSurvivesTheRun(t *testing.T) {
 	for _, c := range []struct {
 		name   string

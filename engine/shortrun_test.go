@@ -213,7 +213,7 @@ func TestShortRunsTimeOut(t *testing.T) {
 	})
 }
 
-// TestShortRunsGiveUp: nor is what cannot be read kept for ever past its time.
+// TestShortRunsGiveUp: an operation that cannot be read is not kept forever past its time.
 func TestShortRunsGiveUp(t *testing.T) {
 	for name, fail := range map[string]*transport.Error{
 		"unclear answers": {Kind: transport.Internal}, "throttled": {Kind: transport.Throttled}, "no answer": {Kind: transport.Unreachable, NotSent: true},

@@ -52,7 +52,7 @@ type simKept struct {
 	wrong int64
 }
 
-// clockKept is told that the file says so now.
+// clockKept notes that the file says so now.
 func (j *simJudge) clockKept() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -279,7 +279,7 @@ func (j *simJudge) sends(c *simCall, ref engine.Ref, token string) {
 	}
 }
 
-// inTime reports whether the clock that nobody can set proves that an operation
+// inTime reports whether the unsettable clock proves that an operation
 // has not expired, whatever the wall clock shows. mu must be held.
 func (j *simJudge) inTime(op *store.Operation) bool {
 	return op.CreatedUp.Boot == j.world.boots.Load() && j.world.age(op.CreatedUp) < op.ExpiresAt.Sub(op.CreatedAt)

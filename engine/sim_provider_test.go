@@ -20,10 +20,10 @@ type simWorld struct {
 	began        time.Time
 	slept, wrong atomic.Int64 // nanoseconds
 	boots        atomic.Uint32
-	blind        bool // the host has no clock that nobody can set
+	blind        bool // the host has no unsettable clock
 }
 
-// uptime reads the host's clocks that nobody can set.
+// uptime reads the host's unsettable clocks.
 func (w *simWorld) uptime() uptime.Reading {
 	if w.blind {
 		return uptime.Reading{}

@@ -20,7 +20,7 @@ type simWish struct {
 	became    bool // an operation
 }
 
-// wished is told of a receipt whose id is not its operation's. mu must be held.
+// wished notes a receipt whose id is not its operation's. mu must be held.
 func (j *simJudge) wished(r engine.Receipt) {
 	w := r.Operation.Later
 	if r.ID == r.Operation.ID || !w.Stands() {
@@ -49,7 +49,7 @@ func (j *simJudge) hastened(ask int, r engine.Receipt) {
 	}
 }
 
-// servesWishes is told of a send of an operation of which no earlier send can have
+// servesWishes notes a send of an operation of which no earlier send can have
 // arrived: it starts what was asked for before it. mu must be held.
 func (j *simJudge) servesWishes(holder store.ID) {
 	for id, w := range j.wishes {
@@ -60,7 +60,7 @@ func (j *simJudge) servesWishes(holder store.ID) {
 	}
 }
 
-// withdraws is told before a cancel of an operation.
+// withdraws is called before a cancel of an operation.
 func (j *simJudge) withdraws(holder store.ID) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -46,7 +46,7 @@ func TestSlowReadOfOurOwnStart(t *testing.T) {
 
 // TestSleepDuringASend: a machine sleeps for hours while a send is under way, and
 // the send has no effect. The sleep is part of the age of the request. So the
-// request has expired, and nobody takes its clock for one that was behind.
+// request has expired, and the engine does not take its clock for one that was behind.
 func TestSleepDuringASend(t *testing.T) {
 	throttled := studio.Fault{Delay: 5 * time.Second, Err: &transport.Error{Kind: transport.Throttled}}
 	scenario(t, studio.Config{Intercept: firstStart(throttled)}, Config{}, func(b *bench) {

@@ -98,7 +98,7 @@ func TestAheadWhereClocksChange(t *testing.T) {
 	}
 }
 
-// TestPassed checks what the user is told about a time that has just passed.
+// TestPassed checks the note about a time that has just passed.
 func TestPassed(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 30, 8, 30, 20, 0, location(t, "Europe/Berlin")) // a Monday

@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestWhoIsOffline: a machine that cannot be reached is told from its provider.
+// TestWhoIsOffline: the text distinguishes an unreachable machine from an unreachable provider.
 func TestWhoIsOffline(t *testing.T) {
 	t.Parallel()
 	x := engine.Explanation{Reason: engine.Offline, Error: "no route"}

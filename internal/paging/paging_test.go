@@ -65,7 +65,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestContextEnds: the caller's end is told as the caller's, not as a bound.
+// TestContextEnds: the caller's cancellation is reported as such, not as a bound.
 func TestContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -100,7 +100,7 @@ func TestFleet(t *testing.T) {
 type cloud struct {
 	url     string
 	client  *ec2.Client
-	endless atomic.Bool // DescribeInstances gives the same next token for ever
+	endless atomic.Bool // DescribeInstances gives the same next token forever
 
 	mu     sync.Mutex
 	counts map[string]int

@@ -116,7 +116,7 @@ func conflict(want error) func(*env, store.Enqueued, store.Operation) {
 	}
 }
 
-// old fails unless the request met an ended operation, and is told so.
+// old fails unless the request met an ended operation and its receipt says so.
 func old(e *env, r store.Enqueued, holder store.Operation) {
 	if !r.Old {
 		e.Errorf("%+v, want it to say that the operation is old", r)

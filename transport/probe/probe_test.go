@@ -327,7 +327,7 @@ func TestSaysNothing(t *testing.T) {
 	}
 }
 
-// TestOnlyHost: what concerns one host is told from what this computer cannot do.
+// TestOnlyHost: OnlyHost separates what concerns one host from what this computer cannot do.
 func TestOnlyHost(t *testing.T) {
 	t.Parallel()
 	dial := func(errno syscall.Errno) error {
