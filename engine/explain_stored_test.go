@@ -387,7 +387,7 @@ func TestWatchShowsEachRefusal(t *testing.T) {
 				t.Fatal(err)
 			}
 			yields++
-			if x.Operation.Attempts == 0 {
+			if x.Operation.Attempts == 0 || x.Operation.Sent != store.SentNo { // a send is under way
 				continue
 			}
 			if x.Reason != Capacity {
