@@ -50,7 +50,8 @@ func (w *Wish) Over() *Wish {
 	return &Wish{ID: w.ID}
 }
 
-// And returns one wish for w and a later one, under the id that w has.
+// And returns one wish for w and a later one, under the id that w has. It returns w
+// itself if the later one adds nothing.
 func (w *Wish) And(more *Wish) *Wish {
 	switch {
 	case !more.Stands():
@@ -67,6 +68,9 @@ func (w *Wish) And(more *Wish) *Wish {
 		out.ExpiresAt = later(w.ExpiresAt, more.ExpiresAt)
 		if more.NotBefore.Before(w.NotBefore) {
 			out.NotBefore = more.NotBefore
+		}
+		if out.At.Equal(w.At) && out.ExpiresAt.Equal(w.ExpiresAt) && out.NotBefore.Equal(w.NotBefore) {
+			return w // the same request again: nothing is to be stored
 		}
 	}
 	out.ID = w.ID

@@ -92,8 +92,11 @@ func wishesMerge(e *env) {
 	if second.ID != first.ID || w.RequestedBy != "mo" || !w.At.Equal(e.now) || !w.NotBefore.Equal(e.at(30*time.Minute)) || !w.ExpiresAt.Equal(e.at(119*time.Minute)) {
 		e.Errorf("later wish %+v, want the first one's names, the earlier not-before, the later expiry", w)
 	}
-	// Withdrawn, and asked for again: its id stays.
 	o = second.Operation
+	if third := e.again(o, notBefore(e.at(30*time.Minute)), expires(e.at(time.Hour))); third.Operation.Version != o.Version {
+		e.Errorf("a request that adds nothing makes version %d of %d", third.Operation.Version, o.Version)
+	}
+	// Withdrawn, and asked for again: its id stays.
 	o.Later = o.Later.Over()
 	o = e.apply(o, nil, false)
 	e.leads(first.ID, o)
