@@ -30,7 +30,7 @@ func (in linearIn) free() bool { return in.token >= linearTokens }
 // linearOut is an answer.
 type linearOut struct {
 	kind    string // one of those below
-	token   int    // of the operation that was shown, or that stands in the way; -1: its id
+	token   int    // of the operation that was shown, or that prevents the start; -1: its id
 	id      string
 	wait    string // what to wait for: id, or the id of a later wish
 	phase   int    // 0 queued, 1 starting, 2 ended
@@ -64,14 +64,14 @@ type linearState struct {
 type linearWish struct {
 	known bool
 	token int
-	id    string // "": nobody has heard it yet
+	id    string // "": no caller has heard it yet
 }
 
 // linearOp is what a token stands for.
 type linearOp struct {
 	known   bool
 	session int
-	id      string // "": nobody has heard it yet
+	id      string // "": no caller has heard it yet
 	phase   int
 }
 

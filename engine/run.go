@@ -37,7 +37,7 @@ type run struct {
 	mono      time.Time       // when it began, on the monotonic one
 	naps      []span          // by which the wall clock went ahead of the monotonic one
 	steady    time.Time       // on the wall clock: it has not jumped since; zero: not in this Run
-	setBack   time.Time       // likewise: it was not set back since
+	setBack   time.Time       // in the same way: it was not set back since
 	ahead     []span          // what this Run has seen of clocks that were set back since, on those clocks
 	inFlight  int
 	seen      map[ID]sighting

@@ -26,7 +26,7 @@ import (
 //   - good_schema1_more.db has the fields that were added since those were written;
 //   - fail_….db are those that must not be taken for sound.
 //
-// ROUSE_GOLDEN=write makes them anew, as it does the first; ROUSE_GOLDEN=more
+// ROUSE_GOLDEN=write makes them again, as it does the first; ROUSE_GOLDEN=more
 // writes good_schema1_more.db alone, and ROUSE_GOLDEN=records
 // good_schema1_records.db.
 const (
