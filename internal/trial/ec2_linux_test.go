@@ -242,7 +242,7 @@ func newTool(t *testing.T, endpoint string) *tool {
 	t.Helper()
 	home := t.TempDir()
 	path := filepath.Join(home, "rouse")
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/rouse-dev/rouse/examples/rouse").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/rouse-dev/rouse/cmd/rouse").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return &tool{t: t, path: path, home: home, env: []string{
