@@ -97,7 +97,7 @@ func (a *answer) read(s transport.Session, err error) {
 	if errors.As(err, &te) {
 		a.kind, a.notSent, a.date, a.wait = te.Kind, te.NotSent, te.Date, te.RetryAfter
 		switch te.Kind {
-		case transport.Unreachable, transport.Unknown, transport.Throttled, transport.Credentials:
+		case transport.KindUnreachable, transport.KindUnknown, transport.KindThrottled, transport.KindCredentials:
 			a.only = te.OnlySession
 		}
 	}
@@ -106,15 +106,15 @@ func (a *answer) read(s transport.Session, err error) {
 
 func rowOfState(s fsm.State) row {
 	switch s {
-	case fsm.StartInProgress:
+	case fsm.StateStartInProgress:
 		return booting
-	case fsm.Ready:
+	case fsm.StateReady:
 		return ready
-	case fsm.Stopped:
+	case fsm.StateStopped:
 		return stopped
-	case fsm.StartFailed, fsm.CreateFailed, fsm.StopFailed, fsm.DeleteInProgress, fsm.Deleted, fsm.DeleteFailed:
+	case fsm.StateStartFailed, fsm.StateCreateFailed, fsm.StateStopFailed, fsm.StateDeleteInProgress, fsm.StateDeleted, fsm.StateDeleteFailed:
 		return broken
-	case fsm.StopInProgress, fsm.CreateInProgress:
+	case fsm.StateStopInProgress, fsm.StateCreateInProgress:
 		return passing
 	}
 	return strange
@@ -122,19 +122,19 @@ func rowOfState(s fsm.State) row {
 
 func rowOfKind(k transport.Kind) row {
 	switch k {
-	case transport.Conflict:
+	case transport.KindConflict:
 		return conflict
-	case transport.Throttled:
+	case transport.KindThrottled:
 		return throttled
-	case transport.QuotaExceeded, transport.Capacity:
+	case transport.KindQuotaExceeded, transport.KindCapacity:
 		return shortage
-	case transport.AccessDenied:
+	case transport.KindAccessDenied:
 		return denied
-	case transport.NotFound, transport.Invalid:
+	case transport.KindNotFound, transport.KindInvalid:
 		return refused
-	case transport.Credentials:
+	case transport.KindCredentials:
 		return credentials
-	case transport.Unreachable:
+	case transport.KindUnreachable:
 		return unreachable
 	}
 	return unclear // Internal, Unknown, and what later versions may add

@@ -36,19 +36,19 @@ func (s said) String() string {
 // allSaid is every answer that the engine tells apart.
 func allSaid() (all []said) {
 	for _, s := range []fsm.State{
-		fsm.Stopped, fsm.StartInProgress, fsm.Ready, fsm.StopInProgress, fsm.CreateInProgress,
-		fsm.StartFailed, fsm.StopFailed, fsm.DeleteInProgress, fsm.Deleted, "FROM_THE_FUTURE",
+		fsm.StateStopped, fsm.StateStartInProgress, fsm.StateReady, fsm.StateStopInProgress, fsm.StateCreateInProgress,
+		fsm.StateStartFailed, fsm.StateStopFailed, fsm.StateDeleteInProgress, fsm.StateDeleted, "FROM_THE_FUTURE",
 	} {
 		all = append(all, said{state: s})
 	}
-	for k := transport.Unknown; k <= transport.Unreachable; k++ {
+	for k := transport.KindUnknown; k <= transport.KindUnreachable; k++ {
 		all = append(all, said{err: &transport.Error{Kind: k}})
 	}
-	for _, k := range []transport.Kind{transport.Unknown, transport.Unreachable} {
+	for _, k := range []transport.Kind{transport.KindUnknown, transport.KindUnreachable} {
 		all = append(all, said{err: &transport.Error{Kind: k, NotSent: true}})
 	}
-	for _, k := range []transport.Kind{transport.Unknown, transport.Unreachable, transport.Throttled, transport.Credentials} {
-		all = append(all, said{err: &transport.Error{Kind: k, OnlySession: true, NotSent: k == transport.Unreachable}})
+	for _, k := range []transport.Kind{transport.KindUnknown, transport.KindUnreachable, transport.KindThrottled, transport.KindCredentials} {
+		all = append(all, said{err: &transport.Error{Kind: k, OnlySession: true, NotSent: k == transport.KindUnreachable}})
 	}
 	return all
 }
@@ -68,7 +68,7 @@ func (p *paired) Traits(transport.Ref) transport.Traits { return p.traits }
 
 func (p *paired) Start(_ context.Context, in transport.StartInput) (transport.Session, error) {
 	if in.SessionID == "well" {
-		return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
+		return transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}, nil
 	}
 	p.mu.Lock()
 	p.sends[in.StudioID]++
@@ -80,7 +80,7 @@ func (p *paired) Start(_ context.Context, in transport.StartInput) (transport.Se
 
 func (p *paired) Get(_ context.Context, ref transport.Ref) (transport.Session, error) {
 	if ref.SessionID == "well" {
-		return transport.Session{Ref: ref, State: fsm.StartInProgress}, nil
+		return transport.Session{Ref: ref, State: fsm.StateStartInProgress}, nil
 	}
 	p.mu.Lock()
 	n := p.sends[ref.StudioID]
@@ -104,8 +104,8 @@ func TestBackoffOfPairs(t *testing.T) {
 	const most = 20
 	all, every := allSaid(), scale.Of(t, 4, 1, 1)
 	for name, traits := range map[string]transport.Traits{
-		"by token":                {Repeat: transport.ByToken, TokenMemory: 24 * time.Hour, StaleFor: time.Second},
-		"by state, authoritative": {Repeat: transport.ByState, StaleFor: time.Second, Authoritative: true},
+		"by token":                {Repeat: transport.RepeatByToken, TokenMemory: 24 * time.Hour, StaleFor: time.Second},
+		"by state, authoritative": {Repeat: transport.RepeatByState, StaleFor: time.Second, Authoritative: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &paired{traits: traits, script: map[string]func(int) (said, said){}, sends: map[string]int{}}
@@ -123,7 +123,7 @@ func TestBackoffOfPairs(t *testing.T) {
 				}
 				for _, other := range all {
 					add(fmt.Sprintf("starts: %v and %v in turn; get: STOPPED", start, other), func(nth int) (said, said) {
-						return []said{start, other}[nth%2], said{state: fsm.Stopped}
+						return []said{start, other}[nth%2], said{state: fsm.StateStopped}
 					})
 				}
 			}

@@ -56,10 +56,10 @@ func TestBatchStarts(t *testing.T) {
 		s.lost.Store(2)
 		b.goRun()
 		b.all(append(ids, missing.Operation.ID))
-		b.want(ids[0], fsm.Canceled, store.Withdrawn, 0)
-		b.want(missing.Operation.ID, fsm.Failed, store.NotFound, 0)
+		b.want(ids[0], fsm.PhaseCanceled, store.ReasonCanceled, 0)
+		b.want(missing.Operation.ID, fsm.PhaseFailed, store.ReasonNotFound, 0)
 		for _, id := range ids[1:] {
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
 		if n := s.calls.Load(); n > 12 {
 			t.Errorf("500 sessions were started by %d calls", n)

@@ -202,8 +202,8 @@ func (b *bench) after(d time.Duration) {
 func (b *bench) want(id ID, phase fsm.Phase, reason store.Reason, effects int) {
 	b.Helper()
 	op := b.op(id)
-	if op.Phase != phase || op.Reason != reason {
-		b.Errorf("%s: %s %q (%s), want %s %q", op.Ref, op.Phase, op.Reason, op.LastError, phase, reason)
+	if op.Phase != phase || op.EndReason != reason {
+		b.Errorf("%s: %s %q (%s), want %s %q", op.Ref, op.Phase, op.EndReason, op.LastError, phase, reason)
 	}
 	if n := b.studio.Effects(op.Ref); n != effects {
 		b.Errorf("%s was started %d times, want %d", op.Ref, n, effects)
@@ -211,14 +211,14 @@ func (b *bench) want(id ID, phase fsm.Phase, reason store.Reason, effects int) {
 }
 
 // wantWaiting checks what Explain says.
-func (b *bench) wantWaiting(id ID, why Waiting) Explanation {
+func (b *bench) wantWaiting(id ID, why WaitReason) Explanation {
 	b.Helper()
 	x, err := b.Explain(b.Context(), id)
 	if err != nil {
 		b.Fatal(err)
 	}
-	if x.Reason != why {
-		b.Errorf("%s waits for %q (%s), want %q", x.Operation.Ref, x.Reason, x.Text, why)
+	if x.Waiting != why {
+		b.Errorf("%s waits for %q (%s), want %q", x.Operation.Ref, x.Waiting, x.Text, why)
 	}
 	if why != "" && (x.Unblock == "" || x.Since.IsZero()) {
 		b.Errorf("%s: an explanation without a way out or a beginning: %+v", x.Operation.Ref, x)

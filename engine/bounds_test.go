@@ -25,20 +25,20 @@ func TestBadRequests(t *testing.T) {
 			"labels have 1026 bytes":           func(r *Request) { r.Labels = map[string]string{"a": half, "b": half} },
 			"requested-by has 129 bytes":       func(r *Request) { r.RequestedBy = strings.Repeat("x", maxName+1) },
 			`requested-by "\xff" is not UTF-8`: func(r *Request) { r.RequestedBy = "\xff" },
-			"reason has 1025 bytes":            func(r *Request) { r.Why = strings.Repeat("x", maxText+1) },
-			`reason "a\nb" has a control char`: func(r *Request) { r.Why = "a\nb" },
+			"reason has 1025 bytes":            func(r *Request) { r.Reason = strings.Repeat("x", maxText+1) },
+			`reason "a\nb" has a control char`: func(r *Request) { r.Reason = "a\nb" },
 		} {
 			r := Request{Ref: Ref{StudioID: "studio", SessionID: "ws-1"}}
 			set(&r)
 			got, err := b.Start(b.Context(), r)
-			if !errors.Is(err, transport.Invalid) || !strings.Contains(err.Error(), want) {
+			if !errors.Is(err, transport.KindInvalid) || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v, want Invalid: %s", err, want)
 			}
-			if !errors.Is(got.Err, transport.Invalid) || got.Operation.Ref != r.Ref || got.Created {
+			if !errors.Is(got.Err, transport.KindInvalid) || got.Operation.Ref != r.Ref || got.Created {
 				t.Errorf("%s: the receipt is %+v", want, got)
 			}
 			all, err := b.StartAll(b.Context(), []Request{r})
-			if err != nil || len(all) != 1 || !errors.Is(all[0].Err, transport.Invalid) || !strings.Contains(all[0].Err.Error(), want) {
+			if err != nil || len(all) != 1 || !errors.Is(all[0].Err, transport.KindInvalid) || !strings.Contains(all[0].Err.Error(), want) {
 				t.Errorf("%s: of many, %+v, %v", want, all, err)
 			}
 		}
@@ -62,11 +62,11 @@ func TestBadNames(t *testing.T) {
 			"Pause of no lane":       b.Pause(b.Context(), "", "mo"),
 			"Resume by control text": b.Resume(b.Context(), "studio", "\x1b[2J"),
 		} {
-			if !errors.Is(err, transport.Invalid) {
+			if !errors.Is(err, transport.KindInvalid) {
 				t.Errorf("%s: %v, want Invalid", name, err)
 			}
 		}
-		b.wantWaiting(id, NotRunning)
+		b.wantWaiting(id, WaitNotRunning)
 		if s, err := b.Stats(b.Context()); err != nil || s.Head != 1 || len(s.Lanes) != 0 {
 			t.Errorf("stats %+v, %v: something was stored", s, err)
 		}
@@ -80,7 +80,7 @@ func TestBadConfig(t *testing.T) {
 	path := t.TempDir() + "/rouse.db"
 	for want, c := range map[string]Config{
 		"Config.Expiry is -1s":       {Expiry: -time.Second},
-		"Config.Budget is -1s":       {Budget: -time.Second},
+		"Config.Budget is -1s":       {BootTimeout: -time.Second},
 		"Config.Timeout is -1s":      {Timeout: -time.Second},
 		"Config.Drain is -1s":        {Drain: -time.Second},
 		"Config.Keep is -1s":         {Keep: -time.Second},

@@ -23,7 +23,7 @@ type powerSwitch struct {
 }
 
 func (p *powerSwitch) Traits(transport.Ref) transport.Traits {
-	return transport.Traits{Repeat: transport.ByState, Authoritative: p.authoritative}
+	return transport.Traits{Repeat: transport.RepeatByState, Authoritative: p.authoritative}
 }
 
 func (p *powerSwitch) Start(_ context.Context, in transport.StartInput) (transport.Session, error) {
@@ -33,13 +33,13 @@ func (p *powerSwitch) Start(_ context.Context, in transport.StartInput) (transpo
 			p.on, p.effects = true, p.effects+1
 		}
 	})
-	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, err
+	return transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}, err
 }
 
 func (p *powerSwitch) Get(_ context.Context, ref Ref) (transport.Session, error) {
-	s := transport.Session{Ref: ref, State: fsm.Stopped}
+	s := transport.Session{Ref: ref, State: fsm.StateStopped}
 	if p.on {
-		s.State = fsm.Ready
+		s.State = fsm.StateReady
 	}
 	return s, nil
 }
@@ -47,7 +47,7 @@ func (p *powerSwitch) Get(_ context.Context, ref Ref) (transport.Session, error)
 // TestTransientFailureByState: a start of unknown outcome is sent again where the
 // provider's STOPPED proves that the machine is off, and only there.
 func TestTransientFailureByState(t *testing.T) {
-	busy := &transport.Error{Kind: transport.Unknown, Message: "exit status 1: BMC busy"}
+	busy := &transport.Error{Kind: transport.KindUnknown, Message: "exit status 1: BMC busy"}
 	for _, c := range []struct {
 		name    string
 		careful bool
@@ -57,25 +57,25 @@ func TestTransientFailureByState(t *testing.T) {
 		phase   fsm.Phase
 		reason  store.Reason
 	}{
-		{name: "it fails once", within: 70 * time.Second, sends: 2, phase: fsm.Succeeded, start: func(nth int, turnOn func()) error {
+		{name: "it fails once", within: 70 * time.Second, sends: 2, phase: fsm.PhaseSucceeded, start: func(nth int, turnOn func()) error {
 			if nth == 1 {
 				return busy
 			}
 			turnOn()
 			return nil
 		}},
-		{name: "it fails four times", within: 6 * time.Minute, sends: 5, phase: fsm.Succeeded, start: func(nth int, turnOn func()) error {
+		{name: "it fails four times", within: 6 * time.Minute, sends: 5, phase: fsm.PhaseSucceeded, start: func(nth int, turnOn func()) error {
 			if nth < 5 {
 				return busy
 			}
 			turnOn()
 			return nil
 		}},
-		{name: "it took effect and failed", within: 20 * time.Second, sends: 1, phase: fsm.Succeeded, start: func(_ int, turnOn func()) error {
+		{name: "it took effect and failed", within: 20 * time.Second, sends: 1, phase: fsm.PhaseSucceeded, start: func(_ int, turnOn func()) error {
 			turnOn()
 			return busy
 		}},
-		{name: "STOPPED may be a guess", careful: true, within: 15 * time.Minute, sends: 1, phase: fsm.Failed, reason: store.Ambiguous,
+		{name: "STOPPED may be a guess", careful: true, within: 15 * time.Minute, sends: 1, phase: fsm.PhaseFailed, reason: store.ReasonAmbiguous,
 			start: func(int, func()) error { return busy }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,8 +86,8 @@ func TestTransientFailureByState(t *testing.T) {
 				b.goRun()
 				id := b.start("ws-1")
 				b.after(c.within)
-				if op := b.op(id); op.Phase != c.phase || op.Reason != c.reason {
-					t.Errorf("%s %q (%s) after %v, want %s %q", op.Phase, op.Reason, op.LastError, c.within, c.phase, c.reason)
+				if op := b.op(id); op.Phase != c.phase || op.EndReason != c.reason {
+					t.Errorf("%s %q (%s) after %v, want %s %q", op.Phase, op.EndReason, op.LastError, c.within, c.phase, c.reason)
 				}
 				if p.sends != c.sends || p.effects > 1 {
 					t.Errorf("%d sends and %d effects, want %d sends", p.sends, p.effects, c.sends)
@@ -137,7 +137,7 @@ func TestKilledInMidSendByState(t *testing.T) {
 				}
 				b.goRun()
 				b.after(70 * time.Second)
-				if op := b.op(id); op.Phase != fsm.Succeeded || p.sends != c.sends || p.effects != 1 {
+				if op := b.op(id); op.Phase != fsm.PhaseSucceeded || p.sends != c.sends || p.effects != 1 {
 					t.Errorf("%s (%s) after %d sends and %d effects, want SUCCEEDED after %d sends and 1 effect",
 						op.Phase, op.LastError, p.sends, p.effects, c.sends)
 				}

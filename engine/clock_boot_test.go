@@ -23,7 +23,7 @@ func TestClockSetBackInBoot(t *testing.T) {
 				b.after(30 * time.Second)
 				b.skew.Store(0)
 				b.after(30 * time.Minute)
-				b.want(id, fsm.Succeeded, "", 1)
+				b.want(id, fsm.PhaseSucceeded, "", 1)
 			})
 		})
 	}
@@ -47,8 +47,8 @@ func TestDueInTheFutureAtBoot(t *testing.T) {
 		}
 		b.goRun()
 		b.after(20 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
-		b.want(scheduled, fsm.Queued, "", 0)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
+		b.want(scheduled, fsm.PhaseQueued, "", 0)
 	})
 }
 
@@ -103,11 +103,11 @@ func TestClockWasBehindInBoot(t *testing.T) {
 		b.after(time.Minute)
 		b.studio.SetOffline(true)
 		b.after(time.Hour)
-		b.wantWaiting(unseen, Offline)
+		b.wantWaiting(unseen, WaitOffline)
 		b.studio.SetOffline(false)
 		b.after(20 * time.Minute)
-		b.want(boots, fsm.Succeeded, "", 1)
-		b.want(unseen, fsm.Succeeded, "", 1)
+		b.want(boots, fsm.PhaseSucceeded, "", 1)
+		b.want(unseen, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -122,7 +122,7 @@ func TestClockWasBehindForAWhileInBoot(t *testing.T) {
 			b.after(4 * time.Minute)
 		}
 		b.after(6 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -139,7 +139,7 @@ func TestClockWasBehindBeforeARestart(t *testing.T) {
 		b.restart()
 		b.goRun()
 		b.after(20 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -157,9 +157,9 @@ func TestClockWasBehindAtTheEndOfARun(t *testing.T) {
 		b.skew.Store(0)
 		b.goRun()
 		b.after(time.Minute)
-		b.want(id, fsm.Starting, "", 1)
+		b.want(id, fsm.PhaseStarting, "", 1)
 		b.after(20 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -178,7 +178,7 @@ func TestClockWasSetBackLongAgo(t *testing.T) {
 		b.after(time.Hour)
 		id := b.start("ws-1")
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -186,7 +186,7 @@ func TestClockWasSetBackLongAgo(t *testing.T) {
 // read it, and not when somebody noticed that it was set back: an engine with
 // nothing to do does not. A send since then is no doubtful one.
 func TestClockWasAheadWhileIdle(t *testing.T) {
-	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.Unknown}})}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}})}, Config{}, func(b *bench) {
 		b.skew.Store(int64(time.Hour))
 		b.goRun()
 		b.after(time.Minute)
@@ -194,7 +194,7 @@ func TestClockWasAheadWhileIdle(t *testing.T) {
 		b.after(75 * time.Minute)
 		id := b.start("ws-1")
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -208,7 +208,7 @@ func TestBudgetAfterClockSetBack(t *testing.T) {
 		b.after(time.Minute)
 		id := b.start("ws-1")
 		b.after(time.Hour)
-		b.want(id, fsm.Failed, store.Timeout, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
 	})
 }
 
@@ -225,6 +225,6 @@ func TestBudgetAfterClockWasAhead(t *testing.T) {
 		b.after(time.Minute)
 		id := b.start("ws-1")
 		b.after(32 * time.Minute)
-		b.want(id, fsm.Failed, store.Timeout, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
 	})
 }

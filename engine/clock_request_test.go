@@ -47,7 +47,7 @@ func TestAcknowledgedIn1970(t *testing.T) {
 					b.boot.Store(then[1])
 					b.goRun()
 					b.all([]ID{id})
-					b.want(id, fsm.Succeeded, "", 1)
+					b.want(id, fsm.PhaseSucceeded, "", 1)
 					b.end()
 					if then[0] == then[1] && then[0] > 0 && b.op(id).FinishedAt.After(time.Date(2000, 1, 1, 0, 2, 0, 0, time.UTC)) {
 						t.Errorf("a start whose age is known ended at %v only", b.op(id).FinishedAt)
@@ -59,12 +59,12 @@ func TestAcknowledgedIn1970(t *testing.T) {
 					b.studio.SetOffline(true)
 					b.goRun()
 					b.after(3 * time.Hour)
-					b.want(late, fsm.Queued, "", 0)
+					b.want(late, fsm.PhaseQueued, "", 0)
 					if op := b.op(late); op.Deadline().Before(b.now()) {
 						t.Errorf("it is to end by %v, and now is %v", op.Deadline(), b.now())
 					}
 					b.after(75 * time.Minute)
-					b.want(late, fsm.Expired, store.TooLate, 0)
+					b.want(late, fsm.PhaseExpired, store.ReasonExpired, 0)
 				})
 			})
 		}
@@ -87,7 +87,7 @@ func TestAcknowledgedInTheRunIn1970(t *testing.T) {
 		b.after(time.Minute)
 		b.studio.SetOffline(false)
 		b.after(2 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -103,13 +103,13 @@ func TestNotBeforeOf1970(t *testing.T) {
 		b.skew.Store(0)
 		b.goRun()
 		b.after(55 * time.Minute)
-		b.want(counted, fsm.Queued, "", 0)
-		b.want(clock, fsm.Queued, "", 0)
+		b.want(counted, fsm.PhaseQueued, "", 0)
+		b.want(clock, fsm.PhaseQueued, "", 0)
 		b.after(10 * time.Minute)
-		b.want(counted, fsm.Queued, "", 0)
-		b.want(clock, fsm.Succeeded, "", 1)
+		b.want(counted, fsm.PhaseQueued, "", 0)
+		b.want(clock, fsm.PhaseSucceeded, "", 1)
 		b.after(time.Hour)
-		b.want(counted, fsm.Succeeded, "", 1)
+		b.want(counted, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -123,7 +123,7 @@ func TestAcknowledgedByASlowClock(t *testing.T) {
 		b.skew.Store(0)
 		b.goRun()
 		b.after(time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -140,14 +140,14 @@ func TestClockIn1970(t *testing.T) {
 		b.after(25 * time.Hour)
 		b.boot.Store(2)
 		b.sinceEpoch()
-		x := b.wantWaiting(old, NotRunning)
-		if x.Then != ClockHeld {
-			t.Errorf("without a Run it waits for %q too, want the clock: %s", x.Then, x.Text)
+		x := b.wantWaiting(old, WaitNotRunning)
+		if x.Also != WaitUntrustedClock {
+			t.Errorf("without a Run it waits for %q too, want the clock: %s", x.Also, x.Text)
 		}
 		b.goRun()
 		b.after(2 * time.Hour)
 		for _, id := range []ID{old, fresh} {
-			x := b.wantWaiting(id, ClockHeld)
+			x := b.wantWaiting(id, WaitUntrustedClock)
 			if !strings.Contains(x.Text, "this machine's clock shows 1970-01-01T02:01:00Z") || !strings.Contains(x.Unblock, "clock to be set") {
 				t.Errorf("this is said of it: %s", x.Text)
 			}
@@ -157,8 +157,8 @@ func TestClockIn1970(t *testing.T) {
 		}
 		b.skew.Store(0)
 		b.after(15 * time.Minute)
-		b.want(old, fsm.Expired, store.TooLate, 0)
-		b.want(fresh, fsm.Succeeded, "", 1)
+		b.want(old, fsm.PhaseExpired, store.ReasonExpired, 0)
+		b.want(fresh, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -171,14 +171,14 @@ func TestAcceptedIn1970(t *testing.T) {
 				b.sinceEpoch()
 				id := b.start("ws-3")
 				b.runFor(&b.wire, time.Minute)
-				b.want(id, fsm.Starting, "", 1)
+				b.want(id, fsm.PhaseStarting, "", 1)
 				b.skew.Store(0)
 				b.boot.Store(then)
 				b.goRun()
 				b.after(time.Minute)
-				b.want(id, fsm.Starting, "", 1)
+				b.want(id, fsm.PhaseStarting, "", 1)
 				b.after(20 * time.Minute)
-				b.want(id, fsm.Succeeded, "", 1)
+				b.want(id, fsm.PhaseSucceeded, "", 1)
 			})
 		})
 	}
@@ -217,10 +217,10 @@ func TestStartedBeforeTheRequest(t *testing.T) {
 			started time.Duration // after the request
 			want    fsm.Phase
 		}{
-			{"started a day before", -24 * time.Hour, fsm.Succeeded},
-			{"started a quarter of an hour before", -15 * time.Minute, fsm.Succeeded},
-			{"started when the clock may have been ahead", -8 * time.Minute, fsm.Failed},
-			{"started since", time.Second, fsm.Failed},
+			{"started a day before", -24 * time.Hour, fsm.PhaseSucceeded},
+			{"started a quarter of an hour before", -15 * time.Minute, fsm.PhaseSucceeded},
+			{"started when the clock may have been ahead", -8 * time.Minute, fsm.PhaseFailed},
+			{"started since", time.Second, fsm.PhaseFailed},
 		} {
 			t.Run(place+", "+c.name, func(t *testing.T) {
 				scenario(t, studio.Config{}, Config{}, func(b *bench) {
@@ -229,7 +229,7 @@ func TestStartedBeforeTheRequest(t *testing.T) {
 					b.close()
 					b.open(p)
 					id := b.start("ws-3")
-					b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.Stopped, StartedAt: b.now().Add(c.started)})
+					b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.StateStopped, StartedAt: b.now().Add(c.started)})
 					b.after(time.Hour)
 					move(b, p)
 					if op := b.op(id); op.Sent != store.SentUnknown {
@@ -238,7 +238,7 @@ func TestStartedBeforeTheRequest(t *testing.T) {
 					b.goRun()
 					b.all([]ID{id})
 					if op := b.op(id); op.Phase != c.want || b.studio.Effects(op.Ref) > 1 {
-						t.Errorf("%s %q (%s), started %d times, want %s", op.Phase, op.Reason, op.LastError, b.studio.Effects(op.Ref), c.want)
+						t.Errorf("%s %q (%s), started %d times, want %s", op.Phase, op.EndReason, op.LastError, b.studio.Effects(op.Ref), c.want)
 					}
 				})
 			})
@@ -261,7 +261,7 @@ func TestStartedBeforeTheRequestOfThisBoot(t *testing.T) {
 		{-24 * time.Hour, 2, false},
 	} {
 		j := lookJudge()
-		j.traits = transport.Traits{Repeat: transport.ByState, StaleFor: time.Second}
+		j.traits = transport.Traits{Repeat: transport.RepeatByState, StaleFor: time.Second}
 		j.a.at = epoch.Add(time.Hour)
 		j.up = uptime.Reading{Boot: c.boot, Awake: 3 * time.Hour, Elapsed: 4 * time.Hour}
 		j.a.up = j.up
@@ -269,10 +269,10 @@ func TestStartedBeforeTheRequestOfThisBoot(t *testing.T) {
 		j.op.SentUp = store.Uptime{Boot: c.boot, At: 2*time.Hour + time.Second}
 		j.op.CreatedAt = epoch.Add(-24 * time.Hour) // by a clock that was wrong then
 		j.op.ExpiresAt = epoch.Add(24 * time.Hour)
-		j.op.SentTheirs, j.op.Attempts = time.Time{}, 1
+		j.op.SentProviderTime, j.op.Attempts = time.Time{}, 1
 		j.clock, j.steady = clock{offset: time.Minute, known: true}, false
 		j.was = sighting{doubt: 1, from: epoch}
-		j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(time.Minute + c.started)}, nil)
+		j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(time.Minute + c.started)}, nil)
 		if j.decide(); j.resend != c.resend {
 			t.Errorf("started %v after the request, boot %d: cleared %v, %s %s", c.started, c.boot, j.resend, j.op.Phase, j.op.LastError)
 		}
@@ -288,7 +288,7 @@ func TestEndedIn1970(t *testing.T) {
 		ask := func(r *Request) { r.ClientToken = "monday" }
 		id := b.start("ws-3", ask)
 		b.runFor(&b.wire, time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 		b.skew.Store(0)
 		b.goRun()
 		b.after(15 * time.Minute)

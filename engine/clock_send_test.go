@@ -25,7 +25,7 @@ func TestStaleOffsetConfirmsNothing(t *testing.T) {
 		b.after(5 * time.Minute)
 		b.skew.Store(int64(30 * 24 * time.Hour))
 		b.after(2 * time.Minute)
-		b.want(id, fsm.Queued, "", 0)
+		b.want(id, fsm.PhaseQueued, "", 0)
 	})
 }
 
@@ -33,7 +33,7 @@ func TestStaleOffsetConfirmsNothing(t *testing.T) {
 func TestClockSetBackBeforeLook(t *testing.T) {
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start && c.Nth == 1 && c.Ref.SessionID == "ws-1" {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}}
 		}
 		return studio.Fault{}
 	}}, Config{}, func(b *bench) {
@@ -44,7 +44,7 @@ func TestClockSetBackBeforeLook(t *testing.T) {
 		b.after(2 * time.Second)
 		b.skew.Store(0)
 		b.after(2 * time.Hour)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -62,8 +62,8 @@ func TestClockSetRightBetweenSendAndLook(t *testing.T) {
 		}
 		b.skew.Store(0)
 		b.after(6 * time.Hour)
-		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
-			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		if op := b.op(id); op.Phase != fsm.PhaseFailed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.EndReason, b.studio.Effects(op.Ref))
 		}
 	})
 }
@@ -83,8 +83,8 @@ func TestClockSetRightBetweenRuns(t *testing.T) {
 		b.skew.Store(0)
 		b.goRun()
 		b.after(6 * time.Hour)
-		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
-			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		if op := b.op(id); op.Phase != fsm.PhaseFailed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.EndReason, b.studio.Effects(op.Ref))
 		}
 	})
 }
@@ -105,8 +105,8 @@ func TestClockBehindInTheNextRun(t *testing.T) {
 		b.skew.Store(-int64(20 * time.Minute))
 		b.goRun()
 		b.after(6 * time.Hour)
-		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
-			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		if op := b.op(id); op.Phase != fsm.PhaseFailed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.EndReason, b.studio.Effects(op.Ref))
 		}
 	})
 }
@@ -114,13 +114,13 @@ func TestClockBehindInTheNextRun(t *testing.T) {
 // TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
 // slept before the look. No clock was set: the token is still remembered.
 func TestSleepBeforeTheLook(t *testing.T) {
-	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.Unknown}})}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}})}, Config{}, func(b *bench) {
 		b.goRun()
 		id := b.start("ws-1")
 		b.after(2 * time.Second)
 		b.skew.Store(int64(3 * time.Hour))
 		b.after(10 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -135,13 +135,13 @@ func TestRetryAfterBesideAWrongClock(t *testing.T) {
 					return studio.Fault{}
 				}
 				calls.Add(1)
-				return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 50 * time.Minute}}
+				return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled, RetryAfter: 50 * time.Minute}}
 			}}
 			scenario(t, cfg, Config{}, func(b *bench) {
 				b.goRun()
 				id := b.start("ws-1")
 				b.after(2 * time.Second)
-				if out, err := b.Cancel(b.Context(), id, "ann"); out != NeverSent || err != nil {
+				if out, err := b.Cancel(b.Context(), id, "ann"); out != CancellationNeverSent || err != nil {
 					t.Fatalf("Cancel: %v, %v", out, err)
 				}
 				b.skew.Store(int64(wrong))
@@ -166,7 +166,7 @@ func TestRetryAfterAfterWrongClock(t *testing.T) {
 	var n atomic.Int64
 	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
 		if n.Add(1) <= 2 {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled, RetryAfter: 10 * time.Minute}}
 		}
 		return studio.Fault{}
 	}}, Config{}, func(b *bench) {
@@ -176,7 +176,7 @@ func TestRetryAfterAfterWrongClock(t *testing.T) {
 		b.after(time.Second)
 		b.skew.Store(0)
 		b.after(5 * time.Minute)
-		b.wantWaiting(id, Throttled)
+		b.wantWaiting(id, WaitThrottled)
 		if n := b.wire.starts.Load(); n != 2 {
 			t.Errorf("%d starts within minutes of a Retry-After of ten", n)
 		}
@@ -187,10 +187,10 @@ func TestRetryAfterAfterWrongClock(t *testing.T) {
 func TestNoSecondSendWithinTheTimeout(t *testing.T) {
 	t.Parallel()
 	j := lookJudge()
-	j.traits = transport.Traits{Repeat: transport.ByState, StaleFor: time.Second}
+	j.traits = transport.Traits{Repeat: transport.RepeatByState, StaleFor: time.Second}
 	j.clock = clock{known: true, error: time.Second / 2}
 	j.a.at = epoch.Add(1500 * time.Millisecond)
-	j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
+	j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(-time.Hour)}, nil)
 	j.decide()
 	if want := j.op.LastSentAt.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
 		t.Errorf("resend %v %v after the first send; want another look at %v", j.resend, j.a.at.Sub(j.op.LastSentAt), want)
@@ -202,10 +202,10 @@ func TestNoSecondSendWithinTheTimeout(t *testing.T) {
 func TestNoSecondSendByTheClockOfAnotherRun(t *testing.T) {
 	t.Parallel()
 	j := lookJudge()
-	j.traits = transport.Traits{Repeat: transport.Never, StaleFor: time.Second}
+	j.traits = transport.Traits{Repeat: transport.RepeatNever, StaleFor: time.Second}
 	j.clock = clock{known: true, error: time.Second / 2}
 	j.began = j.a.at.Add(-10 * time.Second)
-	j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
+	j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(-time.Hour)}, nil)
 	j.decide()
 	if want := j.began.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
 		t.Errorf("resend %v, ten seconds into this Run; want another look at %v, and it is %v", j.resend, want, j.op.DueAt)
@@ -230,15 +230,15 @@ func TestOnlySendByTheirClock(t *testing.T) {
 	} {
 		j := lookJudge()
 		j.a.began = j.a.at.Add(-c.took)
-		j.traits = transport.Traits{Repeat: transport.Never, StaleFor: time.Second}
+		j.traits = transport.Traits{Repeat: transport.RepeatNever, StaleFor: time.Second}
 		j.clock = clock{known: true, offset: time.Hour, error: time.Second / 2}
 		j.began = j.a.at.Add(-time.Second)
-		j.op.SentTheirs = j.a.at.Add(j.clock.offset - j.cfg.Timeout - c.ago)
+		j.op.SentProviderTime = j.a.at.Add(j.clock.offset - j.cfg.Timeout - c.ago)
 		j.op.LastSentAt = j.op.SentAt
 		if c.again {
 			j.op.LastSentAt = j.op.SentAt.Add(time.Minute)
 		}
-		j.a.read(transport.Session{State: fsm.Stopped, StartedAt: epoch.Add(-time.Hour)}, nil)
+		j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(-time.Hour)}, nil)
 		if j.decide(); j.resend != c.clear {
 			t.Errorf("%+v: cleared to be sent: %v, due %v after the look", c, j.resend, j.op.DueAt.Sub(j.a.at))
 		}
@@ -250,7 +250,7 @@ type tokenless struct{ *wire }
 
 func (w tokenless) Traits(ref Ref) transport.Traits {
 	tr := w.wire.Traits(ref)
-	tr.Repeat = transport.Never
+	tr.Repeat = transport.RepeatNever
 	return tr
 }
 
@@ -276,8 +276,8 @@ func TestClockAheadAtTheFirstSend(t *testing.T) {
 		b.after(10 * time.Minute)
 		b.goRun()
 		b.all([]ID{id})
-		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
-			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		if op := b.op(id); op.Phase != fsm.PhaseFailed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.EndReason, b.studio.Effects(op.Ref))
 		}
 	})
 }
@@ -320,8 +320,8 @@ func TestNobodySendsBeforeTheDate(t *testing.T) {
 		}
 		b.after(2 * time.Second)
 		for _, id := range ids {
-			if op := b.op(id); op.LastSentAt.IsZero() || op.SentTheirs.IsZero() {
-				b.Errorf("%s was sent at %v, on the provider's clock %v", op.Ref, op.LastSentAt, op.SentTheirs)
+			if op := b.op(id); op.LastSentAt.IsZero() || op.SentProviderTime.IsZero() {
+				b.Errorf("%s was sent at %v, on the provider's clock %v", op.Ref, op.LastSentAt, op.SentProviderTime)
 			}
 		}
 		b.all(ids)
@@ -332,18 +332,18 @@ func TestNobodySendsBeforeTheDate(t *testing.T) {
 // The next Run knows that a session that had been started before was not started
 // by it.
 func TestFirstSendIsLost(t *testing.T) {
-	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.Unknown}})}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}})}, Config{}, func(b *bench) {
 		provider := tokenless{&b.wire}
 		b.close()
 		b.open(provider)
 		id := b.start("ws-1")
-		b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.Stopped, StartedAt: b.now().Add(-time.Hour)})
+		b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.StateStopped, StartedAt: b.now().Add(-time.Hour)})
 		b.goRun()
 		b.after(2 * time.Second)
 		b.close()
 		b.open(provider)
 		b.goRun()
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }

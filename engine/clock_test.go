@@ -24,16 +24,16 @@ func TestExpiry(t *testing.T) {
 		}
 		b.goRun()
 		b.after(59 * time.Minute)
-		b.want(id, fsm.Queued, "", 0)
-		b.wantWaiting(paused, Scheduled)
+		b.want(id, fsm.PhaseQueued, "", 0)
+		b.wantWaiting(paused, WaitScheduled)
 		b.after(2 * time.Minute)
-		b.want(id, fsm.Expired, store.TooLate, 0)
-		b.wantWaiting(paused, Paused)
+		b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
+		b.wantWaiting(paused, WaitPaused)
 		b.after(time.Hour)
-		b.want(paused, fsm.Expired, store.TooLate, 0)
+		b.want(paused, fsm.PhaseExpired, store.ReasonExpired, 0)
 		b.studio.SetOffline(false)
 		b.after(time.Hour)
-		b.want(id, fsm.Expired, store.TooLate, 0)
+		b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 		if int(b.wire.starts.Load()) > 1 { // the one that found the network gone
 			t.Error("an expired start was sent")
 		}
@@ -49,12 +49,12 @@ func TestClockInDoubt(t *testing.T) {
 		b.skew.Store(int64(30 * 24 * time.Hour)) // at boot the clock is a month ahead
 		b.goRun()
 		b.after(5 * time.Minute)
-		b.wantWaiting(id, ClockHeld)
-		b.want(id, fsm.Queued, "", 0)
+		b.wantWaiting(id, WaitUntrustedClock)
+		b.want(id, fsm.PhaseQueued, "", 0)
 		b.skew.Store(int64(0)) // the time service sets it right
 		b.studio.SetOffline(false)
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -65,9 +65,9 @@ func TestClockBelievedAfterTenMinutes(t *testing.T) {
 		b.after(25 * time.Hour)
 		b.goRun()
 		b.after(9 * time.Minute)
-		b.want(id, fsm.Queued, "", 0)
+		b.want(id, fsm.PhaseQueued, "", 0)
 		b.after(2 * time.Minute)
-		b.want(id, fsm.Expired, store.TooLate, 0)
+		b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 	})
 }
 
@@ -83,8 +83,8 @@ func TestSleep(t *testing.T) {
 		b.studio.SetOffline(false)
 		b.skew.Store(int64(8 * time.Hour))
 		b.after(longestNap + 3*time.Second)
-		b.want(id, fsm.Succeeded, "", 1)
-		b.want(scheduled, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
+		b.want(scheduled, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -98,11 +98,11 @@ func TestSleepInBoot(t *testing.T) {
 		b.after(time.Minute)
 		b.skew.Store(int64(2 * time.Hour))
 		b.after(25 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
-		b.studio.Put(transport.Session{Ref: Ref{StudioID: "other", SessionID: "ws-2"}, State: fsm.StartInProgress})
+		b.want(id, fsm.PhaseSucceeded, "", 1)
+		b.studio.Put(transport.Session{Ref: Ref{StudioID: "other", SessionID: "ws-2"}, State: fsm.StateStartInProgress})
 		late := b.start("ws-2", func(r *Request) { r.StudioID = "other" })
 		b.after(35 * time.Minute)
-		b.want(late, fsm.Failed, store.Timeout, 0)
+		b.want(late, fsm.PhaseFailed, store.ReasonTimeout, 0)
 	})
 }
 
@@ -117,14 +117,14 @@ func TestClockSetBack(t *testing.T) {
 		waits := b.start("ws-2")
 		later := b.start("ws-3", func(r *Request) { r.NotBefore = b.now().Add(time.Hour) })
 		b.after(2 * time.Second)
-		b.wantWaiting(waits, Quota)
+		b.wantWaiting(waits, WaitQuota)
 		b.skew.Store(int64(0))
 		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(first).Ref, ClientToken: "x"}); err != nil {
 			t.Fatal(err)
 		}
 		b.after(time.Hour)
-		b.want(waits, fsm.Succeeded, "", 1)
-		b.want(later, fsm.Queued, "", 0)
+		b.want(waits, fsm.PhaseSucceeded, "", 1)
+		b.want(later, fsm.PhaseQueued, "", 0)
 	})
 }
 
@@ -133,16 +133,16 @@ func TestTimeout(t *testing.T) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(31 * time.Minute)
-		b.want(id, fsm.Failed, store.Timeout, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
 		b.after(5 * time.Hour) // it became READY after 40 minutes: a fact, and the end stays
-		b.want(id, fsm.Failed, store.Timeout, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
 		var late []Event
 		for ev := range b.Events(b.Context(), "") {
-			if ev.Reason == store.LateReady {
+			if ev.Reason == store.ReasonLateReady {
 				late = append(late, ev)
 			}
 		}
-		if len(late) != 1 || late[0].Session != fsm.Ready || late[0].From != fsm.Failed || late[0].To != fsm.Failed {
+		if len(late) != 1 || late[0].Session != fsm.StateReady || late[0].From != fsm.PhaseFailed || late[0].To != fsm.PhaseFailed {
 			t.Errorf("late_ready events: %+v, want one", late)
 		}
 	})
@@ -156,13 +156,13 @@ func TestDeadlineAfterLongSleep(t *testing.T) {
 		boots, runs := b.start("boots"), b.start("runs")
 		b.after(5 * time.Second)
 		b.end()
-		b.studio.Put(transport.Session{Ref: b.op(runs).Ref, State: fsm.Ready})
+		b.studio.Put(transport.Session{Ref: b.op(runs).Ref, State: fsm.StateReady})
 		b.after(72 * time.Hour)
 		b.goRun()
 		b.after(time.Minute)
-		b.want(boots, fsm.Failed, store.Timeout, 1)
-		if op := b.op(runs); op.Phase != fsm.Succeeded {
-			t.Errorf("a session that runs ended %s %q", op.Phase, op.Reason)
+		b.want(boots, fsm.PhaseFailed, store.ReasonTimeout, 1)
+		if op := b.op(runs); op.Phase != fsm.PhaseSucceeded {
+			t.Errorf("a session that runs ended %s %q", op.Phase, op.EndReason)
 		}
 	})
 }

@@ -14,7 +14,7 @@ type Config struct {
 	Expiry time.Duration
 	// Budget is how long a session may take from the accepted start to READY.
 	// Defaults to 30 minutes, the public waiter's.
-	Budget time.Duration
+	BootTimeout time.Duration
 	// Timeout bounds one call of the transport. Defaults to 15 seconds.
 	Timeout time.Duration
 	// Drain is how long Run, told to end, waits for calls in flight before it
@@ -61,7 +61,7 @@ type LaneConfig struct {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Expiry, 24*time.Hour)
-	setDefault(&c.Budget, 30*time.Minute)
+	setDefault(&c.BootTimeout, 30*time.Minute)
 	setDefault(&c.Timeout, 15*time.Second)
 	setDefault(&c.Drain, 10*time.Second)
 	setDefault(&c.Keep, 30*24*time.Hour)
@@ -81,7 +81,7 @@ func (c Config) check() error {
 		name  string
 		value time.Duration
 	}{
-		{"Expiry", c.Expiry}, {"Budget", c.Budget}, {"Timeout", c.Timeout}, {"Drain", c.Drain}, {"Keep", c.Keep},
+		{"Expiry", c.Expiry}, {"Budget", c.BootTimeout}, {"Timeout", c.Timeout}, {"Drain", c.Drain}, {"Keep", c.Keep},
 	} {
 		if d.value < 0 {
 			return fmt.Errorf("engine: Config.%s is %v: it must not be negative", d.name, d.value)

@@ -15,19 +15,19 @@ type Cancellation uint8
 
 // What a Cancel came to.
 const (
-	NeverSent    Cancellation = iota // it was never sent: it has ended CANCELED
-	PerhapsSent                      // it is not sent again; a look decides whether it ends CANCELED or runs on
-	Accepted                         // the provider has started it, and it goes on; a later wish is withdrawn
-	AlreadyEnded                     // nothing changed
+	CancellationNeverSent      Cancellation = iota // it was never sent: it has ended CANCELED
+	CancellationOutcomeUnknown                     // it is not sent again; a look decides whether it ends CANCELED or runs on
+	CancellationAccepted                           // the provider has started it, and it goes on; a later wish is withdrawn
+	CancellationAlreadyEnded                       // nothing changed
 )
 
 func (c Cancellation) String() string {
 	switch c {
-	case NeverSent:
+	case CancellationNeverSent:
 		return "never sent: canceled"
-	case PerhapsSent:
+	case CancellationOutcomeUnknown:
 		return "sent, outcome unknown: it is not sent again, and a read of the session decides"
-	case Accepted:
+	case CancellationAccepted:
 		return "accepted by the provider: nothing changed"
 	}
 	return "ended already: nothing changed"
@@ -35,35 +35,35 @@ func (c Cancellation) String() string {
 
 // Cancel withdraws an operation with all requests that joined it, later wishes
 // included. by names who does, for the feed. The id of a later wish withdraws that
-// wish alone, and the answer is NeverSent. Cancel wins or loses against a send that
+// wish alone, and the answer is CancellationNeverSent. Cancel wins or loses against a send that
 // is about to begin, and the Cancellation says which. It never stops a session. Errors: store.ErrNotFound,
 // and the store's.
 func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, error) {
 	if err := checkText("by", by, maxName); err != nil {
 		return 0, fmt.Errorf("engine: cancel %s: %w", id, err)
 	}
-	out := AlreadyEnded
+	out := CancellationAlreadyEnded
 	err := e.change(ctx, id, func(op *Operation, now time.Time) *store.Event {
-		stood := op.Later.Stands()
+		stood := op.Later.Pending()
 		if op.Active() {
-			op.Later = op.Later.Over()
+			op.Later = op.Later.Done()
 		}
 		switch {
 		case op.Phase.Ended():
-			out = AlreadyEnded
+			out = CancellationAlreadyEnded
 			return nil
 		case op.ID != id: // of a later wish
-			out = AlreadyEnded
+			out = CancellationAlreadyEnded
 			if stood {
-				out = NeverSent
+				out = CancellationNeverSent
 			}
 			return nil
 		case op.Sent == store.SentAccepted:
-			out = Accepted
+			out = CancellationAccepted
 			return nil
 		}
 		if op.Sent == store.SentUnknown {
-			out = PerhapsSent
+			out = CancellationOutcomeUnknown
 			if op.CancelAt.IsZero() {
 				op.CancelBy, op.CancelAt = by, now
 				op.DueAt = later(now, op.LastSentAt.Add(e.cfg.Timeout))
@@ -71,9 +71,9 @@ func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, er
 			return nil
 		}
 		op.CancelBy, op.CancelAt = by, now
-		out = NeverSent
-		ev := &store.Event{Operation: op.ID, Ref: op.Ref, From: op.Phase, To: fsm.Canceled, Reason: store.Withdrawn, By: by, At: now}
-		op.Phase, op.Reason, op.FinishedAt = fsm.Canceled, store.Withdrawn, later(now, op.CreatedAt)
+		out = CancellationNeverSent
+		ev := &store.Event{Operation: op.ID, Ref: op.Ref, From: op.Phase, To: fsm.PhaseCanceled, Reason: store.ReasonCanceled, By: by, At: now}
+		op.Phase, op.EndReason, op.FinishedAt = fsm.PhaseCanceled, store.ReasonCanceled, later(now, op.CreatedAt)
 		return ev
 	})
 	return out, err
@@ -149,7 +149,7 @@ func (e *Engine) Retry(ctx context.Context, id ID, by string) (Receipt, error) {
 	if op.Active() {
 		return Receipt{Operation: op}, fmt.Errorf("%w: %s is %s", ErrNotEnded, id, op.Phase)
 	}
-	return e.Start(ctx, Request{Ref: op.Ref, Labels: op.Labels, RequestedBy: by, Why: op.Why, retryOf: op.ID})
+	return e.Start(ctx, Request{Ref: op.Ref, Labels: op.Labels, RequestedBy: by, Reason: op.Reason, retryOf: op.ID})
 }
 
 // Nudge says that the network may be back: closed lanes are probed at once. A
@@ -213,7 +213,7 @@ func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by str
 }
 
 // Adopt takes over a store that is held because it belongs to another machine:
-// its disk was cloned, or its file copied (see [store.Held], and Stats). From then
+// its disk was cloned, or its file copied (see [store.Foreign], and Stats). From then
 // on it is carried out here; the feed says so, and by whom. What the other machine
 // may have sent is looked at first. Adopt only what the other machine does not
 // carry out any more. A store that is not held is left as it is.
@@ -243,7 +243,7 @@ func (e *Engine) Prune(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	now := e.now()
-	keep := store.Keep{EndedSince: now.Add(-e.cfg.Keep), Events: e.cfg.KeepEvents}
+	keep := store.Retention{EndedSince: now.Add(-e.cfg.Keep), Events: e.cfg.KeepEvents}
 	if !now.Before(e.earliest) {
 		keep.Impossible = e.earliest
 	}

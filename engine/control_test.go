@@ -25,29 +25,29 @@ func TestCancel(t *testing.T) {
 	}
 	scenario(t, cfg, Config{}, func(b *bench) {
 		never := b.start("never")
-		cancel(b, never, NeverSent)
-		cancel(b, never, AlreadyEnded)
+		cancel(b, never, CancellationNeverSent)
+		cancel(b, never, CancellationAlreadyEnded)
 
 		b.goRun()
 		accepted := b.start("accepted")
 		b.after(time.Second)
-		cancel(b, accepted, Accepted)
+		cancel(b, accepted, CancellationAccepted)
 
 		lose.Store(true)
 		perhaps := b.start("perhaps") // it took effect
 		refused := b.start("refused") // it did not
-		b.studio.Put(transport.Session{Ref: b.op(refused).Ref, State: fsm.Stopped})
+		b.studio.Put(transport.Session{Ref: b.op(refused).Ref, State: fsm.StateStopped})
 		b.after(2 * time.Second)
-		cancel(b, perhaps, PerhapsSent)
-		cancel(b, perhaps, PerhapsSent)
+		cancel(b, perhaps, CancellationOutcomeUnknown)
+		cancel(b, perhaps, CancellationOutcomeUnknown)
 		lose.Store(false)
 		b.all([]ID{never, accepted, perhaps, refused})
-		b.want(never, fsm.Canceled, store.Withdrawn, 0)
-		b.want(accepted, fsm.Succeeded, "", 1)
-		b.want(perhaps, fsm.Succeeded, "", 1)
+		b.want(never, fsm.PhaseCanceled, store.ReasonCanceled, 0)
+		b.want(accepted, fsm.PhaseSucceeded, "", 1)
+		b.want(perhaps, fsm.PhaseSucceeded, "", 1)
 		var by string
 		for ev := range b.Events(b.Context(), "") {
-			if ev.Operation == never && ev.To == fsm.Canceled {
+			if ev.Operation == never && ev.To == fsm.PhaseCanceled {
 				by = ev.By
 			}
 		}
@@ -59,7 +59,7 @@ func TestCancel(t *testing.T) {
 
 // TestCancelPerhapsSentEndsCanceled: the send never arrived.
 func TestCancelPerhapsSentEndsCanceled(t *testing.T) {
-	lost := studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+	lost := studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}}
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start {
 			return lost
@@ -69,11 +69,11 @@ func TestCancelPerhapsSentEndsCanceled(t *testing.T) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(2 * time.Second)
-		if got, err := b.Cancel(b.Context(), id, ""); got != PerhapsSent || err != nil {
+		if got, err := b.Cancel(b.Context(), id, ""); got != CancellationOutcomeUnknown || err != nil {
 			t.Errorf("Cancel = %v, %v", got, err)
 		}
 		b.all([]ID{id})
-		b.want(id, fsm.Canceled, store.Withdrawn, 0)
+		b.want(id, fsm.PhaseCanceled, store.ReasonCanceled, 0)
 		if n := int(b.wire.starts.Load()); n != 1 {
 			t.Errorf("it was sent %d times, once after it was canceled", n)
 		}
@@ -113,7 +113,7 @@ func TestTokensAndJoins(t *testing.T) {
 		b.all([]ID{first.Operation.ID})
 		b.after(2 * time.Hour)
 		// The host repeats its request verbatim, long after its expiry.
-		if r, err := ask(Request{Ref: ref, ClientToken: "monday", ExpiresAt: first.Operation.ExpiresAt.Add(-time.Hour)}); err != nil || r.Created || !r.Old || r.ID != first.ID || r.Operation.Phase != fsm.Succeeded {
+		if r, err := ask(Request{Ref: ref, ClientToken: "monday", ExpiresAt: first.Operation.ExpiresAt.Add(-time.Hour)}); err != nil || r.Created || !r.Old || r.ID != first.ID || r.Operation.Phase != fsm.PhaseSucceeded {
 			t.Errorf("the token after its end: %+v, %v; want the ended operation", r, err)
 		} else if op, err := b.Wait(b.Context(), r.ID); err != nil || !op.FinishedAt.Equal(r.Operation.FinishedAt) || b.now().Sub(op.FinishedAt) < time.Hour {
 			t.Errorf("Wait for an old operation = %+v, %v; want its end of two hours ago", op, err)
@@ -121,7 +121,7 @@ func TestTokensAndJoins(t *testing.T) {
 		if _, err := ask(Request{Ref: ref, ExpiresAt: b.now().Add(-time.Second)}); !errors.Is(err, store.ErrExpired) {
 			t.Errorf("an expiry in the past: %v, want ErrExpired", err)
 		}
-		b.want(first.Operation.ID, fsm.Succeeded, "", 1)
+		b.want(first.Operation.ID, fsm.PhaseSucceeded, "", 1)
 		again, err := b.Retry(b.Context(), first.Operation.ID, "ann")
 		if err != nil || !again.Created || again.Operation.RetryOf != first.Operation.ID || again.Operation.RequestedBy != "ann" {
 			t.Errorf("Retry = %+v, %v", again, err)

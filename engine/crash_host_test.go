@@ -195,7 +195,7 @@ type trapStore struct {
 	trap *trap
 }
 
-func (s trapStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
+func (s trapStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 	s.trap.pass(beforeStart)
 	got, err := s.Store.Enqueue(ctx, ops)
 	if err == nil {
@@ -219,7 +219,7 @@ func (s trapStore) each(changes []store.Change, mark, accepted, end string) {
 		switch o := c.Operation; {
 		case o.Phase.Ended():
 			s.trap.pass(end)
-		case o.Phase == fsm.Starting:
+		case o.Phase == fsm.PhaseStarting:
 			s.trap.pass(accepted)
 		case o.Sent == store.SentUnknown && !c.Release: // about to be sent
 			s.trap.pass(mark)

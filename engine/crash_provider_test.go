@@ -35,14 +35,14 @@ func newCrashProvider() *crashProvider {
 		switch {
 		case p.last.Load() && c.Action != studio.Start:
 		case n%20 == 5: // on its way to the provider
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}}
 		case n%5 == 0: // on its way back: the effect has happened
 			if c.Action == studio.Start {
 				p.lost.Add(1)
 			}
 			return studio.Fault{Lost: true}
 		case n%31 == 1:
-			return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, Code: "ThrottlingException", Message: "slow down"}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled, Code: "ThrottlingException", Message: "slow down"}}
 		}
 		return studio.Fault{}
 	}})
@@ -91,7 +91,7 @@ func (p *crashProvider) Start(ctx context.Context, in transport.StartInput) (tra
 	if p.Effects(in.Ref) > effects {
 		p.pass(hadEffect)
 	}
-	if errors.Is(err, transport.Throttled) { // refused: it may be sent again as it is
+	if errors.Is(err, transport.KindThrottled) { // refused: it may be sent again as it is
 		p.looked(in.Ref)
 	}
 	return s, err

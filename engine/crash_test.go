@@ -222,7 +222,7 @@ func (w *crashWorld) finish() {
 		w.t.Errorf("of %d sessions %d were acknowledged, and %d operations ended", w.next, len(w.acked), len(w.ended))
 	}
 	for n, id := range w.acked {
-		if e := w.ended[id]; e.phase != fsm.Succeeded {
+		if e := w.ended[id]; e.phase != fsm.PhaseSucceeded {
 			w.t.Errorf("%s (%s) ended %q", id, crashToken(n), e.phase)
 		}
 		if effects := w.provider.Effects(crashRef(n)); effects != 1 {
@@ -293,7 +293,7 @@ func (w *crashWorld) inspectFeed(ctx context.Context, s store.Store, stored map[
 			break
 		}
 		for _, ev := range page {
-			if seq++; ev.Seq != seq || ev.Reason == store.Rotten {
+			if seq++; ev.Seq != seq || ev.Reason == store.ReasonCorrupt {
 				w.t.Fatalf("event %d (%s) after %d", ev.Seq, ev.Reason, seq-1)
 			}
 			if ev.To.Ended() {

@@ -22,7 +22,7 @@ func TestOwnStartIsNotSeenBefore(t *testing.T) {
 	var blind atomic.Bool
 	cfg := studio.Config{TokenMemory: time.Hour, Intercept: func(c studio.Call) studio.Fault {
 		if blind.Load() {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Internal}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindInternal}}
 		}
 		return studio.Fault{Lost: c.Action == studio.Start && c.Nth <= 2}
 	}}
@@ -41,7 +41,7 @@ func TestOwnStartIsNotSeenBefore(t *testing.T) {
 		b.after(2 * time.Hour)
 		blind.Store(false)
 		b.all([]ID{id})
-		b.want(id, fsm.Failed, store.Ambiguous, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonAmbiguous, 1)
 	})
 }
 
@@ -98,8 +98,8 @@ func TestProviderClockSetBack(t *testing.T) {
 				b.after(10 * time.Minute) // the token is forgotten
 				b.studio.SetOffline(false)
 				b.all([]ID{id})
-				if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
-					t.Errorf("%s (%s) %s, started %d times", op.Phase, op.Reason, op.LastError, b.studio.Effects(op.Ref))
+				if op := b.op(id); op.Phase != fsm.PhaseFailed || b.studio.Effects(op.Ref) != 1 {
+					t.Errorf("%s (%s) %s, started %d times", op.Phase, op.EndReason, op.LastError, b.studio.Effects(op.Ref))
 				}
 			})
 		})
@@ -144,8 +144,8 @@ func TestSlowDateDatesNoSend(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.after(6 * time.Hour)
-		if op := b.op(id); op.Phase != fsm.Failed || b.studio.Effects(op.Ref) != 1 {
-			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.Reason, b.studio.Effects(op.Ref))
+		if op := b.op(id); op.Phase != fsm.PhaseFailed || b.studio.Effects(op.Ref) != 1 {
+			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.EndReason, b.studio.Effects(op.Ref))
 		}
 	})
 }

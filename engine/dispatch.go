@@ -65,12 +65,12 @@ func (r *run) plan() store.ClaimRequest {
 		}
 		room, next := l.room(now, mono)
 		switch {
-		case room.Sends > 0 || room.Looks > 0:
+		case room.Sends > 0 || room.Reads > 0:
 			heap.Pop(&r.ready)
 			starts, batch := max(1, l.starts), max(1, l.batch)
 			room.Sends = min(room.Sends, free*starts)
-			room.Looks = min(room.Looks, free*batch)
-			free -= (room.Sends+starts-1)/starts + (room.Looks+batch-1)/batch
+			room.Reads = min(room.Reads, free*batch)
+			free -= (room.Sends+starts-1)/starts + (room.Reads+batch-1)/batch
 			req.Lanes = append(req.Lanes, room)
 		case next.IsZero():
 			heap.Pop(&r.ready)
@@ -83,7 +83,7 @@ func (r *run) plan() store.ClaimRequest {
 
 // known is how much Due had told when a claim began: of each lane, and at last
 // of all.
-func (r *run) known(rooms []store.Room) []uint64 {
+func (r *run) known(rooms []store.LaneSlots) []uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]uint64, len(rooms), len(rooms)+1)
@@ -104,7 +104,7 @@ func (r *run) assign(req store.ClaimRequest, got store.Claimed, known []uint64) 
 		if l.merges == known[i] {
 			l.due = due
 		} else {
-			l.due.Send, l.due.Look = earliest(l.due.Send, due.Send), earliest(l.due.Look, due.Look)
+			l.due.Send, l.due.Read = earliest(l.due.Send, due.Send), earliest(l.due.Read, due.Read)
 		}
 		r.ready.put(l, r.e.now())
 	}
@@ -265,7 +265,7 @@ func (r *run) followJumps(ctx context.Context) {
 
 // pull makes due within d what a clock that was ahead has put off.
 func (r *run) pull(ctx context.Context, d time.Duration) {
-	if err := r.e.store.Pull(ctx, r.e.now().Add(d)); err != nil && ctx.Err() == nil {
+	if err := r.e.store.BringForward(ctx, r.e.now().Add(d)); err != nil && ctx.Err() == nil {
 		r.fail(err)
 	}
 }

@@ -21,7 +21,7 @@ func TestPlanKeepsTheBound(t *testing.T) {
 		const lanes = 100 // each begins with one call
 		for i := range lanes {
 			l := r.lane(fmt.Sprint("lane-", i))
-			l.due.Send, l.due.Look, l.starts, l.batch = b.now(), b.now(), 3, 20
+			l.due.Send, l.due.Read, l.starts, l.batch = b.now(), b.now(), 3, 20
 			r.ready.put(l, b.now())
 		}
 		for _, free := range []int{1000, 300, 257, 20, 1, 0, -1, -300} {
@@ -29,7 +29,7 @@ func TestPlanKeepsTheBound(t *testing.T) {
 			req := r.plan()
 			calls := req.Overdue
 			for _, room := range req.Lanes {
-				calls += (room.Sends+2)/3 + (room.Looks+19)/20
+				calls += (room.Sends+2)/3 + (room.Reads+19)/20
 				r.ready.put(r.lanes[room.Lane], b.now())
 			}
 			if req.Overdue < 0 || calls != min(max(0, free), maxRooms+lanes) {
@@ -48,7 +48,7 @@ func TestIdleLanesAreForgotten(t *testing.T) {
 			lane := func(r *Request) { r.StudioID = fmt.Sprint("studio-", i) }
 			id := b.start("ws-1", lane)
 			b.all([]ID{id})
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 			b.after(sweepEvery)
 		}
 		if err := b.Pause(b.Context(), "studio-19", "mo"); err != nil {

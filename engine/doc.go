@@ -57,7 +57,7 @@
 // token joins it: while nothing was sent, the earlier not-before and the later
 // expiry count, and a try that an error puts off comes soon. Once the start was
 // sent, the session may have been stopped again before the request, so the
-// operation keeps the request as a later wish (store.Wish). If the session is READY
+// operation keeps the request as a later wish (store.LaterRequest). If the session is READY
 // after the request, the wish is served, and starts nothing. If the operation ends
 // and the session may be off, the same commit makes the wish an operation of its
 // own. Each end has its row in wish.go. Receipt.ID names what to wait for in

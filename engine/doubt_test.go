@@ -30,7 +30,7 @@ func TestManyOverdue(t *testing.T) {
 		}
 		b.after(10 * time.Minute)
 		for _, id := range ids {
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
 	})
 }
@@ -39,7 +39,7 @@ func TestManyOverdue(t *testing.T) {
 // shows that the send came to nothing: it is not expired by that clock, but sent
 // again when the clock is right.
 func TestDoubtHoldsWhatWasPerhapsSent(t *testing.T) {
-	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.Unknown}})}, Config{}, func(b *bench) {
+	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}})}, Config{}, func(b *bench) {
 		b.goRun()
 		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known when the other is sent
 		id := b.start("ws-1")
@@ -48,11 +48,11 @@ func TestDoubtHoldsWhatWasPerhapsSent(t *testing.T) {
 		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
 		b.goRun()
 		b.after(5 * time.Minute)
-		b.want(id, fsm.Queued, "", 0)
-		b.wantWaiting(id, ClockHeld)
+		b.want(id, fsm.PhaseQueued, "", 0)
+		b.wantWaiting(id, WaitUntrustedClock)
 		b.skew.Store(0)
 		b.after(10 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -66,10 +66,10 @@ func TestDoubtHoldsWhatBoots(t *testing.T) {
 		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
 		b.goRun()
 		b.after(5 * time.Minute)
-		b.want(id, fsm.Starting, "", 1)
+		b.want(id, fsm.PhaseStarting, "", 1)
 		b.skew.Store(0)
 		b.after(15 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -85,7 +85,7 @@ func TestAnswerBeforeTheJumpIsSeen(t *testing.T) {
 		}
 		b.skew.Store(int64(8 * time.Hour))
 		b.after(20 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -100,7 +100,7 @@ func TestLateLooksKeepTheLanesBounds(t *testing.T) {
 		}
 		time.AfterFunc(10*time.Second-time.Millisecond, func() { at.Add(-1) })
 		if throttle.Load() {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled, RetryAfter: 10 * time.Minute}}
 		}
 		return studio.Fault{}
 	}}
@@ -137,7 +137,7 @@ func TestDoubtIsAskedAboutOnce(t *testing.T) {
 		b.skew.Store(0)
 		b.all(ids)
 		for _, id := range ids {
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
 	})
 }
@@ -153,7 +153,7 @@ func TestNoSendBehindAFailedQuestion(t *testing.T) {
 			return studio.Fault{}
 		}
 		calls.Add(1)
-		return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+		return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled, RetryAfter: 10 * time.Minute}}
 	}}
 	scenario(t, cfg, Config{}, func(b *bench) {
 		b.close()

@@ -44,9 +44,9 @@ func (a *along) Start(_ context.Context, in transport.StartInput) (transport.Ses
 	defer a.mu.Unlock()
 	a.looks[in.SessionID] = 0
 	if strings.HasPrefix(in.SessionID, "look.") {
-		return transport.Session{}, &transport.Error{Kind: transport.Unknown}
+		return transport.Session{}, &transport.Error{Kind: transport.KindUnknown}
 	}
-	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
+	return transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}, nil
 }
 
 func (a *along) Get(_ context.Context, ref Ref) (transport.Session, error) {
@@ -60,7 +60,7 @@ func (a *along) Get(_ context.Context, ref Ref) (transport.Session, error) {
 	way := strings.Split(ref.SessionID, ".")
 	switch {
 	case !started:
-		return transport.Session{Ref: ref, State: fsm.Stopped}, nil
+		return transport.Session{Ref: ref, State: fsm.StateStopped}, nil
 	case n == 1:
 		return transport.Session{Ref: ref, State: fsm.State(way[1])}, nil
 	case n == 2:
@@ -78,24 +78,24 @@ func TestEveryEdge(t *testing.T) {
 		reason store.Reason
 	}
 	var (
-		ready   = end{fsm.Succeeded, ""}
-		boots   = end{fsm.Starting, ""}
-		waits   = end{fsm.Queued, ""}
-		broken  = end{fsm.Failed, store.StartFailed}
-		stopped = end{fsm.Failed, store.ReturnedToStopped}
-		unclear = end{fsm.Failed, store.Ambiguous} // neither a token nor a time of start tells
+		ready   = end{fsm.PhaseSucceeded, ""}
+		boots   = end{fsm.PhaseStarting, ""}
+		waits   = end{fsm.PhaseQueued, ""}
+		broken  = end{fsm.PhaseFailed, store.ReasonStartFailed}
+		stopped = end{fsm.PhaseFailed, store.ReasonReturnedToStopped}
+		unclear = end{fsm.PhaseFailed, store.ReasonAmbiguous} // neither a token nor a time of start tells
 	)
 	ends := map[fsm.State]map[string]end{ // what comes of an operation that is shown a state for good
-		fsm.Ready:            {"look": ready, "poll": ready},
-		fsm.StartInProgress:  {"look": boots, "poll": boots},
-		fsm.StopInProgress:   {"look": waits, "poll": boots},
-		fsm.Stopped:          {"look": unclear, "poll": stopped},
-		fsm.StartFailed:      {"look": broken, "poll": broken},
-		fsm.StopFailed:       {"look": broken, "poll": broken},
-		fsm.CreateFailed:     {"look": broken, "poll": broken},
-		fsm.DeleteFailed:     {"look": broken, "poll": broken},
-		fsm.DeleteInProgress: {"look": broken, "poll": broken},
-		fsm.Deleted:          {"look": broken, "poll": broken},
+		fsm.StateReady:            {"look": ready, "poll": ready},
+		fsm.StateStartInProgress:  {"look": boots, "poll": boots},
+		fsm.StateStopInProgress:   {"look": waits, "poll": boots},
+		fsm.StateStopped:          {"look": unclear, "poll": stopped},
+		fsm.StateStartFailed:      {"look": broken, "poll": broken},
+		fsm.StateStopFailed:       {"look": broken, "poll": broken},
+		fsm.StateCreateFailed:     {"look": broken, "poll": broken},
+		fsm.StateDeleteFailed:     {"look": broken, "poll": broken},
+		fsm.StateDeleteInProgress: {"look": broken, "poll": broken},
+		fsm.StateDeleted:          {"look": broken, "poll": broken},
 	}
 	scenario(t, studio.Config{}, Config{Lane: fast}, func(b *bench) {
 		provider := &along{looks: map[string]int{}, second: func(ref Ref, from string) {
@@ -105,7 +105,7 @@ func TestEveryEdge(t *testing.T) {
 		}}
 		b.close()
 		b.open(provider)
-		if c, err := b.Cancel(b.Context(), b.start("canceled"), "ann"); err != nil || c != NeverSent {
+		if c, err := b.Cancel(b.Context(), b.start("canceled"), "ann"); err != nil || c != CancellationNeverSent {
 			b.Fatal(c, err)
 		}
 		b.start("expired", func(r *Request) { r.ExpiresAt = b.now().Add(time.Minute) })
@@ -124,21 +124,21 @@ func TestEveryEdge(t *testing.T) {
 		for name, id := range ids {
 			way := strings.Split(name, ".")
 			call, shown, looks := way[0], fsm.State(way[2]), 2
-			if fsm.State(way[1]) == fsm.Ready {
-				shown, looks = fsm.Ready, 1
+			if fsm.State(way[1]) == fsm.StateReady {
+				shown, looks = fsm.StateReady, 1
 			}
 			op := b.op(id)
-			if got, want := (end{op.Phase, op.Reason}), ends[shown][call]; got != want || op.Session != shown {
+			if got, want := (end{op.Phase, op.EndReason}), ends[shown][call]; got != want || op.Session != shown {
 				b.Errorf("%s: %v with the session %s, want %v with %s", name, got, op.Session, want, shown)
 			}
-			if n := provider.looks[name]; n < looks || op.Phase == fsm.Succeeded && n != looks {
+			if n := provider.looks[name]; n < looks || op.Phase == fsm.PhaseSucceeded && n != looks {
 				b.Errorf("%s: %d looks, want %d", name, n, looks)
 			}
 		}
 		met := map[edge]bool{}
 		for ev := range b.Events(b.Context(), "") {
 			met[edge{string(ev.From), string(ev.To)}] = true
-			if way := strings.Split(ev.Ref.SessionID, "."); ev.Reason == store.UnexpectedState && string(ev.Session) != way[1] {
+			if way := strings.Split(ev.Ref.SessionID, "."); ev.Reason == store.ReasonUnexpectedState && string(ev.Session) != way[1] {
 				b.Errorf("%s: %s was not expected, and it is what the table says", ev.Ref.SessionID, ev.Session)
 			}
 		}

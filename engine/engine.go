@@ -21,7 +21,7 @@ type (
 	Operation = store.Operation // a request and all that is known of it
 	Event     = store.Event     // a line of the feed
 	Cursor    = store.Cursor    // a place in the feed
-	Receipt   = store.Enqueued  // what became of a request: created, joined or old
+	Receipt   = store.Receipt   // what became of a request: created, joined or old
 	Filter    = store.Filter    // narrows List
 	Ref       = transport.Ref   // names a session
 )
@@ -102,15 +102,15 @@ func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
 }
 
 // held says that the store belongs to another machine; nil: it does not.
-func (e *Engine) held(ctx context.Context) (*store.Held, error) {
+func (e *Engine) held(ctx context.Context) (*store.Foreign, error) {
 	if e.home.Load() {
 		return nil, nil
 	}
 	s, err := e.store.Stats(ctx)
-	if err == nil && s.Held == nil {
+	if err == nil && s.Foreign == nil {
 		e.home.Store(true)
 	}
-	return s.Held, err
+	return s.Foreign, err
 }
 
 // Run carries out operations until ctx ends; then it lets calls in flight

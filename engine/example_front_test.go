@@ -28,12 +28,12 @@ type front struct {
 func (f front) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	r, err := f.engine.Start(ctx, engine.Request{Ref: in.Ref, ClientToken: in.ClientToken})
 	if errors.Is(err, store.ErrActive) {
-		return transport.Session{}, &transport.Error{Kind: transport.Conflict, Code: "ConflictException", Message: err.Error(), Err: err}
+		return transport.Session{}, &transport.Error{Kind: transport.KindConflict, Code: "ConflictException", Message: err.Error(), Err: err}
 	}
 	if err != nil {
 		return transport.Session{}, err
 	}
-	session := transport.Session{Ref: in.Ref, State: fsm.StartInProgress}
+	session := transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}
 	if r.Operation.Session != "" {
 		session.State = r.Operation.Session
 	}

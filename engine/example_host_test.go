@@ -81,7 +81,7 @@ func ExampleEngine_Follow() {
 		}
 		cursor = ev.Cursor // stored together with what the host does about it
 		fmt.Println(ev.Seq, ev.Ref, ev.To)
-		if ev.To == fsm.Starting {
+		if ev.To == fsm.PhaseStarting {
 			break // the host ends here, and the next one goes on
 		}
 	}
@@ -106,7 +106,7 @@ func ExampleEngine_Explain() {
 		panic(err)
 	}
 	why, err := e.Explain(ctx, r.Operation.ID) // nothing runs this store yet
-	fmt.Println(why.Reason, "until there is", why.Unblock, err)
+	fmt.Println(why.Waiting, "until there is", why.Unblock, err)
 	// Output:
 	// not_running until there is a Run of the engine <nil>
 }
@@ -150,7 +150,7 @@ func ExampleEngine_Pause() {
 			panic(err)
 		}
 		switch {
-		case x.Reason == engine.Paused:
+		case x.Waiting == engine.WaitPaused:
 			fmt.Println("waits for", x.Unblock)
 			if err := e.Resume(ctx, "comp", "mo"); err != nil {
 				panic(err)

@@ -8,26 +8,26 @@ import (
 )
 
 // Waiting says why an operation waits. "" is one that has ended.
-type Waiting string
+type WaitReason string
 
 // Why an operation waits.
 const (
-	Held        Waiting = "held"        // the store belongs to another machine, and was not adopted
-	NotRunning  Waiting = "not_running" // no Run of this engine goes on
-	Scheduled   Waiting = "scheduled"   // its not-before lies ahead
-	ClockHeld   Waiting = "clock"       // it looks expired, but the clock is in doubt
-	StoreFull   Waiting = "store_full"  // the store has no space
-	Offline     Waiting = "offline"     // the lane's provider, or this session alone, cannot be reached
-	Credentials Waiting = "credentials" // the lane's credentials are refused, or this session's
-	Paused      Waiting = "paused"      // somebody paused the lane's sends
-	Throttled   Waiting = "throttled"   // the provider asked the lane to wait, or slows it down
-	Quota       Waiting = "quota"
-	Capacity    Waiting = "capacity"
-	Conflict    Waiting = "conflict"
-	Backoff     Waiting = "backoff" // after another refusal or failure
-	Looking     Waiting = "looking" // a send's outcome is not known; a look tells
-	Booting     Waiting = "booting" // the start was accepted
-	Queued      Waiting = "queued"  // its turn comes
+	WaitForeignStore   WaitReason = "held"        // the store belongs to another machine, and was not adopted
+	WaitNotRunning     WaitReason = "not_running" // no Run of this engine goes on
+	WaitScheduled      WaitReason = "scheduled"   // its not-before lies ahead
+	WaitUntrustedClock WaitReason = "clock"       // it looks expired, but the clock is in doubt
+	WaitStoreFull      WaitReason = "store_full"  // the store has no space
+	WaitOffline        WaitReason = "offline"     // the lane's provider, or this session alone, cannot be reached
+	WaitCredentials    WaitReason = "credentials" // the lane's credentials are refused, or this session's
+	WaitPaused         WaitReason = "paused"      // somebody paused the lane's sends
+	WaitThrottled      WaitReason = "throttled"   // the provider asked the lane to wait, or slows it down
+	WaitQuota          WaitReason = "quota"
+	WaitCapacity       WaitReason = "capacity"
+	WaitConflict       WaitReason = "conflict"
+	WaitBackoff        WaitReason = "backoff" // after another refusal or failure
+	WaitConfirm        WaitReason = "looking" // a send's outcome is not known; a look tells
+	WaitBooting        WaitReason = "booting" // the start was accepted
+	WaitQueued         WaitReason = "queued"  // its turn comes
 )
 
 // Explanation says why an operation waits, since when, and what comes next.
@@ -35,7 +35,7 @@ const (
 // read. Without a Run it shows what is stored.
 type Explanation struct {
 	Operation Operation
-	Reason    Waiting
+	Waiting   WaitReason
 	// Since is when it began to wait for Reason. A refused attempt does not
 	// change it.
 	Since   time.Time
@@ -46,13 +46,13 @@ type Explanation struct {
 	Error   string
 	ErrorAt time.Time
 	// Then is what it waits for as well, as far as that is stored, where Reason is
-	// Held or NotRunning: no Run can change it before. ThenSince is since when.
+	// Held or WaitNotRunning: no Run can change it before. ThenSince is since when.
 	// "" and zero: nothing that is stored.
-	Then      Waiting
-	ThenSince time.Time
+	Also      WaitReason
+	AlsoSince time.Time
 	// Alone says that Reason, or Then, is Offline, Credentials or Throttled for this
 	// session only: the others of its lane go on.
-	Alone bool
+	OnlySession bool
 	// Seen is the session as it was read last.
 	Seen Seen
 	// Text says all of it in a sentence for a person. It names no durations: its
@@ -65,7 +65,7 @@ type Explanation struct {
 func (x *Explanation) differs(y Explanation) bool {
 	moved := x.Next.Sub(y.Next).Abs() >= time.Second || x.Next.IsZero() != y.Next.IsZero()
 	return moved || x.Operation.Phase != y.Operation.Phase || x.Operation.Attempts != y.Operation.Attempts ||
-		x.Reason != y.Reason || x.Then != y.Then || x.Alone != y.Alone || x.Error != y.Error || !x.Seen.says(y.Seen)
+		x.Waiting != y.Waiting || x.Also != y.Also || x.OnlySession != y.OnlySession || x.Error != y.Error || !x.Seen.says(y.Seen)
 }
 
 // Explain says why an operation waits, or how it ended. The error is Get's.
@@ -111,16 +111,16 @@ func explained(op Operation, s scene) Explanation {
 		if b := s.lane.Block; string(w.reason) == b.Reason { // another operation's answer may have blocked it
 			x.Error, x.ErrorAt = b.Error, b.At
 		}
-		x.Alone = x.alone(w.reason, s)
-		if x.Reason != "" {
-			x.Then, x.ThenSince = w.reason, noLater(w.since, s.now)
+		x.OnlySession = x.alone(w.reason, s)
+		if x.Waiting != "" {
+			x.Also, x.AlsoSince = w.reason, noLater(w.since, s.now)
 			if w.next.After(s.now) {
 				x.Next = w.next
 			}
 			break
 		}
-		x.Reason, x.Since, x.Next, x.Unblock = w.reason, noLater(w.since, s.now), w.next, w.unblock
-		if x.Reason != Held && x.Reason != NotRunning {
+		x.Waiting, x.Since, x.Next, x.Unblock = w.reason, noLater(w.since, s.now), w.next, w.unblock
+		if x.Waiting != WaitForeignStore && x.Waiting != WaitNotRunning {
 			break
 		}
 		s.stored = true
@@ -132,7 +132,7 @@ func explained(op Operation, s scene) Explanation {
 // scene is what Explain sees apart from the record.
 type scene struct {
 	now     time.Time
-	held    *store.Held
+	held    *store.Foreign
 	running bool
 	stored  bool          // no Run goes on, or may: only what is stored counts from here on
 	doubt   time.Duration // for how long the clock is not trusted yet

@@ -35,14 +35,14 @@ func (s *scripted) Get(_ context.Context, ref Ref) (transport.Session, error) {
 }
 
 func boots() (transport.Session, error) {
-	return transport.Session{State: fsm.StartInProgress, StatusCode: "pending"}, nil
+	return transport.Session{State: fsm.StateStartInProgress, StatusCode: "pending"}, nil
 }
 
 // deaf is a session that runs, and whose port does not answer because of cause.
 func deaf(cause string) transport.Session {
 	const target = "port 22 (ssh) of 10.0.0.5"
 	return transport.Session{
-		State: fsm.StartInProgress, StatusCode: "PROBE_UNANSWERED", StatusMessage: "running, but " + target + " does not answer: " + cause,
+		State: fsm.StateStartInProgress, StatusCode: "PROBE_UNANSWERED", StatusMessage: "running, but " + target + " does not answer: " + cause,
 		Probe: transport.ProbeResult{Target: target, Message: cause, At: time.Now().UTC()},
 	}
 }
@@ -80,7 +80,7 @@ func TestSilentPortIsExplained(t *testing.T) {
 		if now := b.op(id); now.Version != first.Version {
 			t.Errorf("five minutes of the same answers were written %d times", now.Version-first.Version)
 		}
-		x := b.wantWaiting(id, Booting)
+		x := b.wantWaiting(id, WaitBooting)
 		if x.Seen.Probe.Message != "connection refused" || x.Seen.StatusCode != "PROBE_UNANSWERED" ||
 			b.now().Sub(x.Seen.At) > poll.most+poll.most/jitterPart || x.Seen.Since.After(x.Operation.AcceptedAt.Add(5*time.Second)) {
 			t.Errorf("the session is shown as %+v at %v", x.Seen, b.now())
@@ -101,9 +101,9 @@ func TestSilentPortIsExplained(t *testing.T) {
 		}
 		b.close()
 		b.open(p)
-		x = b.wantWaiting(id, NotRunning)
-		if x.Then != Booting || x.Seen.Probe.Message != "no route to host" || x.Seen.At.IsZero() || !strings.Contains(x.Text, "no route to host") {
-			t.Errorf("after the Run: %q, then %q, %+v", x.Text, x.Then, x.Seen)
+		x = b.wantWaiting(id, WaitNotRunning)
+		if x.Also != WaitBooting || x.Seen.Probe.Message != "no route to host" || x.Seen.At.IsZero() || !strings.Contains(x.Text, "no route to host") {
+			t.Errorf("after the Run: %q, then %q, %+v", x.Text, x.Also, x.Seen)
 		}
 	})
 }
@@ -116,7 +116,7 @@ func TestShortRunStoresTheProbe(t *testing.T) {
 		if up.Load() {
 			return deaf("connection refused")
 		}
-		return transport.Session{State: fsm.StartInProgress, StatusMessage: "POST 3 of 7"}
+		return transport.Session{State: fsm.StateStartInProgress, StatusMessage: "POST 3 of 7"}
 	}}
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.close()
@@ -127,7 +127,7 @@ func TestShortRunStoresTheProbe(t *testing.T) {
 		up.Store(true)
 		b.after(3 * time.Second)
 		b.end()
-		if x := b.wantWaiting(id, NotRunning); x.Seen.Probe.Message != "connection refused" {
+		if x := b.wantWaiting(id, WaitNotRunning); x.Seen.Probe.Message != "connection refused" {
 			t.Errorf("after a Run of five seconds the session is shown as %+v", x.Seen)
 		}
 	})
@@ -138,7 +138,7 @@ func TestShortRunStoresTheProbe(t *testing.T) {
 func TestStatusThatChangesAlways(t *testing.T) {
 	var n atomic.Int64
 	p := &scripted{boots, func() transport.Session { return deaf(fmt.Sprint("try ", n.Add(1))) }}
-	scenario(t, studio.Config{}, Config{Budget: 2 * time.Hour}, func(b *bench) {
+	scenario(t, studio.Config{}, Config{BootTimeout: 2 * time.Hour}, func(b *bench) {
 		b.close()
 		b.open(p)
 		id := b.start("ws-1")
@@ -149,7 +149,7 @@ func TestStatusThatChangesAlways(t *testing.T) {
 		if wrote := b.op(id).Version - before; n.Load() < 400 || wrote > 60 {
 			t.Errorf("%d polls, and %d writes", n.Load(), wrote)
 		}
-		if x := b.wantWaiting(id, Booting); x.Seen.Probe.Message != fmt.Sprint("try ", n.Load()) {
+		if x := b.wantWaiting(id, WaitBooting); x.Seen.Probe.Message != fmt.Sprint("try ", n.Load()) {
 			t.Errorf("it shows %q after %d polls", x.Seen.Probe.Message, n.Load())
 		}
 	})
@@ -177,14 +177,14 @@ func TestRefusalSurvivesTheRun(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		err    *transport.Error
-		then   Waiting
+		then   WaitReason
 		writes int64 // of the lane's block
 		tried  bool  // attempts are charged
 	}{
-		{"wrong region", &transport.Error{Kind: transport.Unreachable, NotSent: true, Message: "lookup ec2.eu-nowhere-1.amazonaws.com: no such host"}, Offline, 1, false},
-		{"credentials", &transport.Error{Kind: transport.Credentials, Code: "ExpiredTokenException"}, Credentials, 1, false},
-		{"capacity", &transport.Error{Kind: transport.Capacity, Code: "InsufficientInstanceCapacity"}, Capacity, 0, true},
-		{"quota", &transport.Error{Kind: transport.QuotaExceeded, Code: "VcpuLimitExceeded"}, Quota, 0, true},
+		{"wrong region", &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: "lookup ec2.eu-nowhere-1.amazonaws.com: no such host"}, WaitOffline, 1, false},
+		{"credentials", &transport.Error{Kind: transport.KindCredentials, Code: "ExpiredTokenException"}, WaitCredentials, 1, false},
+		{"capacity", &transport.Error{Kind: transport.KindCapacity, Code: "InsufficientInstanceCapacity"}, WaitCapacity, 0, true},
+		{"quota", &transport.Error{Kind: transport.KindQuotaExceeded, Code: "VcpuLimitExceeded"}, WaitQuota, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var refused atomic.Bool
@@ -216,10 +216,10 @@ func TestRefusalSurvivesTheRun(t *testing.T) {
 					t.Errorf("the lane's block was written %d times, want %d", n, c.writes)
 				}
 				b.restart()
-				x := b.wantWaiting(id, NotRunning)
-				if x.Then != c.then || !x.ThenSince.Equal(began) || x.Error != live.Error || x.Error == "" || x.ErrorAt.IsZero() ||
+				x := b.wantWaiting(id, WaitNotRunning)
+				if x.Also != c.then || !x.AlsoSince.Equal(began) || x.Error != live.Error || x.Error == "" || x.ErrorAt.IsZero() ||
 					x.Operation.Attempts > 0 != c.tried || c.tried && x.Next.Before(b.now()) {
-					t.Errorf("after the Run: then %q since %v (%v), error %q (%q) at %v, next %v: %s", x.Then, x.ThenSince, began, x.Error, live.Error, x.ErrorAt, x.Next, x.Text)
+					t.Errorf("after the Run: then %q since %v (%v), error %q (%q) at %v, next %v: %s", x.Also, x.AlsoSince, began, x.Error, live.Error, x.ErrorAt, x.Next, x.Text)
 				}
 				if !strings.Contains(x.Text, c.err.Code+c.err.Message) {
 					t.Errorf("Text is %q", x.Text)
@@ -231,7 +231,7 @@ func TestRefusalSurvivesTheRun(t *testing.T) {
 					t.Errorf("another Run says since %v, want %v", again.Since, began)
 				}
 				b.after(10 * time.Hour)
-				b.want(id, fsm.Expired, store.TooLate, 0)
+				b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 				if op := b.op(id); op.LastError != live.Error || op.LastKind != c.err.Kind {
 					t.Errorf("it expired with the error %q (%v), want %q", op.LastError, op.LastKind, live.Error)
 				}
@@ -244,7 +244,7 @@ func TestRefusalSurvivesTheRun(t *testing.T) {
 						last = ev
 					}
 				}
-				if last.To != fsm.Expired || last.Error != live.Error {
+				if last.To != fsm.PhaseExpired || last.Error != live.Error {
 					t.Errorf("the last event is %+v, want the error %q", last, live.Error)
 				}
 				refused.Store(false)
@@ -262,7 +262,7 @@ func TestRefusalSurvivesTheRun(t *testing.T) {
 func TestFlappingLaneIsNotWrittenEachTime(t *testing.T) {
 	cfg := studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unreachable, NotSent: true}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnreachable, NotSent: true}}
 		}
 		return studio.Fault{}
 	}}
@@ -293,7 +293,7 @@ func TestExpiredUnsentSaysWhy(t *testing.T) {
 			}
 			b.goRun()
 			b.after(2 * time.Hour)
-			b.want(id, fsm.Expired, store.TooLate, 0)
+			b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 			if got := b.op(id).LastError; got != "lane studio is paused by mo" {
 				t.Errorf("it expired with %q", got)
 			}
@@ -305,7 +305,7 @@ func TestExpiredUnsentSaysWhy(t *testing.T) {
 			b.after(2 * time.Hour)
 			b.goRun()
 			b.after(time.Hour)
-			b.want(id, fsm.Expired, store.TooLate, 0)
+			b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 			if got := b.op(id).LastError; !strings.Contains(got, ", after the expiry") {
 				t.Errorf("it expired with %q", got)
 			}
@@ -316,24 +316,24 @@ func TestExpiredUnsentSaysWhy(t *testing.T) {
 // TestShortageIsInTheFeed: a follower hears of a shortage once for each change of
 // reason, and a provider whose refusals alternate does not fill the feed.
 func TestShortageIsInTheFeed(t *testing.T) {
-	kinds := func(n int64) transport.Kind { return transport.Capacity }
+	kinds := func(n int64) transport.Kind { return transport.KindCapacity }
 	both := func(n int64) transport.Kind {
-		return []transport.Kind{transport.Capacity, transport.QuotaExceeded}[n%2]
+		return []transport.Kind{transport.KindCapacity, transport.KindQuotaExceeded}[n%2]
 	}
 	turned := func(n int64) transport.Kind {
 		if n < 5 {
-			return transport.QuotaExceeded
+			return transport.KindQuotaExceeded
 		}
-		return transport.Capacity
+		return transport.KindCapacity
 	}
 	for name, c := range map[string]struct {
 		kind func(int64) transport.Kind
 		want []store.Reason // the first of them
 		most int
 	}{
-		"capacity":    {kinds, []store.Reason{store.NoCapacity}, 1},
-		"then quota":  {turned, []store.Reason{store.QuotaExceeded, store.NoCapacity}, 2},
-		"alternating": {both, []store.Reason{store.NoCapacity, store.QuotaExceeded, store.NoCapacity}, maxShortages},
+		"capacity":    {kinds, []store.Reason{store.ReasonNoCapacity}, 1},
+		"then quota":  {turned, []store.Reason{store.ReasonQuotaExceeded, store.ReasonNoCapacity}, 2},
+		"alternating": {both, []store.Reason{store.ReasonNoCapacity, store.ReasonQuotaExceeded, store.ReasonNoCapacity}, maxShortages},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n atomic.Int64
@@ -354,7 +354,7 @@ func TestShortageIsInTheFeed(t *testing.T) {
 					}
 					if ev.From == ev.To && ev.Operation == id {
 						got = append(got, ev.Reason)
-						if !strings.Contains(ev.Error, "Short") || ev.To != fsm.Queued {
+						if !strings.Contains(ev.Error, "Short") || ev.To != fsm.PhaseQueued {
 							t.Errorf("the event %+v has no error", ev)
 						}
 					}
@@ -371,7 +371,7 @@ func TestShortageIsInTheFeed(t *testing.T) {
 func TestWatchShowsEachRefusal(t *testing.T) {
 	cfg := studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Capacity}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindCapacity}}
 		}
 		return studio.Fault{}
 	}}
@@ -390,8 +390,8 @@ func TestWatchShowsEachRefusal(t *testing.T) {
 			if x.Operation.Attempts == 0 || x.Operation.Sent != store.SentNo { // a send is under way
 				continue
 			}
-			if x.Reason != Capacity {
-				t.Errorf("after %d refusals it waits for %q: %s", x.Operation.Attempts, x.Reason, x.Text)
+			if x.Waiting != WaitCapacity {
+				t.Errorf("after %d refusals it waits for %q: %s", x.Operation.Attempts, x.Waiting, x.Text)
 			}
 			if since.IsZero() {
 				since = x.Since
@@ -435,7 +435,7 @@ func TestCommitsOfOneStart(t *testing.T) {
 // next attempt after the Run.
 func TestStoredNextOfAWrongClock(t *testing.T) {
 	cfg := studio.Config{Intercept: func(studio.Call) studio.Fault {
-		return studio.Fault{Err: &transport.Error{Kind: transport.Capacity}}
+		return studio.Fault{Err: &transport.Error{Kind: transport.KindCapacity}}
 	}}
 	scenario(t, cfg, Config{}, func(b *bench) {
 		b.skew.Store(int64(9 * time.Hour))
@@ -444,7 +444,7 @@ func TestStoredNextOfAWrongClock(t *testing.T) {
 		b.after(10 * time.Minute)
 		b.restart()
 		b.skew.Store(0)
-		if x := b.wantWaiting(id, NotRunning); x.Then != Capacity || x.Next.Sub(b.now()) > longest || x.ThenSince.After(b.now()) {
+		if x := b.wantWaiting(id, WaitNotRunning); x.Also != WaitCapacity || x.Next.Sub(b.now()) > longest || x.AlsoSince.After(b.now()) {
 			t.Errorf("the next attempt is said to be in %v: %s", x.Next.Sub(b.now()), x.Text)
 		}
 	})

@@ -71,12 +71,12 @@ func TestExplainNextOfSlowLook(t *testing.T) {
 		if c.Action == studio.Start {
 			return studio.Fault{Lost: true}
 		}
-		return studio.Fault{Err: &transport.Error{Kind: transport.Conflict}}
+		return studio.Fault{Err: &transport.Error{Kind: transport.KindConflict}}
 	}}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(10 * time.Minute)
-		x := b.wantWaiting(id, Conflict)
+		x := b.wantWaiting(id, WaitConflict)
 		said := x.Next
 		looks := b.wire.looks.Load()
 		b.after(said.Sub(b.now()) - time.Second)
@@ -94,7 +94,7 @@ func TestExplainNextOfSlowLook(t *testing.T) {
 // the next step, which was pulled in long ago.
 func TestExplainNextAfterWrongClock(t *testing.T) {
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
-		return studio.Fault{Err: &transport.Error{Kind: transport.Conflict}}
+		return studio.Fault{Err: &transport.Error{Kind: transport.KindConflict}}
 	}}, Config{}, func(b *bench) {
 		b.skew.Store(int64(9 * time.Hour))
 		b.goRun()
@@ -102,7 +102,7 @@ func TestExplainNextAfterWrongClock(t *testing.T) {
 		b.after(10 * time.Second)
 		b.skew.Store(0)
 		b.after(30 * time.Minute)
-		if x := b.wantWaiting(id, Conflict); x.Next.Sub(b.now()) > 2*time.Minute {
+		if x := b.wantWaiting(id, WaitConflict); x.Next.Sub(b.now()) > 2*time.Minute {
 			t.Errorf("the next step is said to be in %v: %s", x.Next.Sub(b.now()), x.Text)
 		}
 	})
@@ -134,7 +134,7 @@ func TestSessionsOfOneThatCannotList(t *testing.T) {
 func TestStateWithoutBounds(t *testing.T) {
 	state := fsm.State("MELTING\x1b[2J\r\n" + strings.Repeat("é", 1<<19))
 	melting := &transport.Session{Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, State: state}
-	scenario(t, studio.Config{Boot: time.Hour}, Config{Budget: 5 * time.Minute}, func(b *bench) {
+	scenario(t, studio.Config{Boot: time.Hour}, Config{BootTimeout: 5 * time.Minute}, func(b *bench) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(time.Second)
@@ -166,7 +166,7 @@ func TestStateWithoutBounds(t *testing.T) {
 // slept until just now.
 func TestExplainNextAsTheClockIsSetRight(t *testing.T) {
 	for name, next := range map[string]func(b *bench, id ID) time.Time{
-		"Explain": func(b *bench, id ID) time.Time { return b.wantWaiting(id, Offline).Next },
+		"Explain": func(b *bench, id ID) time.Time { return b.wantWaiting(id, WaitOffline).Next },
 		"Stats": func(b *bench, _ ID) time.Time {
 			stats, err := b.Stats(b.Context())
 			if err != nil || len(stats.Lanes) != 1 {

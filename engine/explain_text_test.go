@@ -51,13 +51,13 @@ func explainCases(t *testing.T) (out []string) {
 	now := day("08:30:00")
 	queued := Operation{
 		ID: "019a0000-0000-7000-8000-000000000001", Ref: Ref{StudioID: "lab", SessionID: "ws-1"}, Lane: "lab",
-		Phase: fsm.Queued, CreatedAt: day("08:00:00"), DueAt: day("08:00:00"), ExpiresAt: day("23:00:00"),
+		Phase: fsm.PhaseQueued, CreatedAt: day("08:00:00"), DueAt: day("08:00:00"), ExpiresAt: day("23:00:00"),
 	}
 	unsure := queued
 	unsure.Sent, unsure.SentAt, unsure.LastSentAt, unsure.Attempts, unsure.DueAt = store.SentUnknown, day("08:10:00"), day("08:29:50"), 2, day("08:30:20")
 	booting := queued
-	booting.Phase, booting.Sent, booting.Attempts, booting.AcceptedAt, booting.ReadyBy = fsm.Starting, store.SentAccepted, 1, day("08:20:00"), day("08:50:00")
-	booting.Session, booting.StatusAt = fsm.StartInProgress, day("08:21:00")
+	booting.Phase, booting.Sent, booting.Attempts, booting.AcceptedAt, booting.BootDeadline = fsm.PhaseStarting, store.SentAccepted, 1, day("08:20:00"), day("08:50:00")
+	booting.Session, booting.StatusAt = fsm.StateStartInProgress, day("08:21:00")
 	probed := booting
 	probed.StatusCode = "PROBE_UNANSWERED"
 	probed.StatusMessage = "running, but port 22 (ssh) of 10.0.0.5 does not answer from this computer: connection refused"
@@ -66,14 +66,14 @@ func explainCases(t *testing.T) (out []string) {
 	byHand.StatusCode = "NONE"
 	byHand.Probe = transport.ProbeResult{Target: "dcv list-sessions", Message: "no session", At: day("08:21:00")}
 	broken := booting
-	broken.LastError, broken.LastKind, broken.LastErrorAt = "internal error (HTTP 500)", transport.Internal, day("08:29:00")
+	broken.LastError, broken.LastKind, broken.LastErrorAt = "internal error (HTTP 500)", transport.KindInternal, day("08:29:00")
 	refused := func(kind transport.Kind, text string) Operation {
 		o := queued
 		o.Attempts, o.LastKind, o.LastError, o.ErrorSince, o.LastErrorAt, o.DueAt = 3, kind, text, day("08:01:00"), day("08:26:00"), day("08:41:00")
 		return o
 	}
 	due := func(o Operation) Operation { o.DueAt = day("08:29:59"); return o }
-	old := refused(transport.Capacity, "no capacity: InsufficientInstanceCapacity")
+	old := refused(transport.KindCapacity, "no capacity: InsufficientInstanceCapacity")
 	old.ErrorSince = time.Time{}
 	tomorrow, long := queued, queued
 	tomorrow.CreatedAt, tomorrow.ExpiresAt = day("08:00:00").Add(24*time.Hour), day("23:00:00").Add(24*time.Hour)
@@ -82,22 +82,22 @@ func explainCases(t *testing.T) (out []string) {
 	later.NotBefore, later.DueAt = day("09:00:00"), day("09:00:00")
 	ended := func(p fsm.Phase, r store.Reason, text string) Operation {
 		o := queued
-		o.Phase, o.Reason, o.LastError, o.FinishedAt = p, r, text, day("08:29:00")
+		o.Phase, o.EndReason, o.LastError, o.FinishedAt = p, r, text, day("08:29:00")
 		return o
 	}
-	canceled := ended(fsm.Canceled, store.Withdrawn, "")
+	canceled := ended(fsm.PhaseCanceled, store.ReasonCanceled, "")
 	canceled.CancelBy = "mo"
 
 	running := scene{running: true}
 	stopped := scene{}
-	held := scene{held: &store.Held{Home: "ws-7", Since: day("07:00:00")}}
-	nobody := scene{held: &store.Held{Since: day("07:00:00")}}
+	held := scene{held: &store.Foreign{Home: "ws-7", Since: day("07:00:00")}}
+	nobody := scene{held: &store.Foreign{Since: day("07:00:00")}}
 	with := func(s scene, set func(*scene)) scene { set(&s); return s }
 	offline := func(s *scene) {
-		s.lane.Block = store.Block{Reason: string(Offline), Since: day("08:05:00"), Error: "unreachable: lookup ec2.eu-nowhere-1.amazonaws.com: no such host", At: day("08:29:30")}
+		s.lane.Block = store.Block{Reason: string(WaitOffline), Since: day("08:05:00"), Error: "unreachable: lookup ec2.eu-nowhere-1.amazonaws.com: no such host", At: day("08:29:30")}
 	}
 	refuses := func(s *scene) {
-		s.lane.Block = store.Block{Reason: string(Credentials), Since: day("08:05:00"), Error: "credentials: ExpiredTokenException", At: day("08:29:30")}
+		s.lane.Block = store.Block{Reason: string(WaitCredentials), Since: day("08:05:00"), Error: "credentials: ExpiredTokenException", At: day("08:29:30")}
 	}
 	trial := func(set func(*scene)) func(*scene) {
 		return func(s *scene) { set(s); s.trial = day("08:30:30") }
@@ -119,8 +119,8 @@ func explainCases(t *testing.T) (out []string) {
 		{"not running, credentials were refused", queued, with(stopped, refuses)},
 		{"not running, paused", queued, with(stopped, paused)},
 		{"not running, asked to wait", queued, with(stopped, asked)},
-		{"not running, no capacity", refused(transport.Capacity, "no capacity: InsufficientInstanceCapacity"), stopped},
-		{"not running, no capacity, due", due(refused(transport.Capacity, "no capacity: InsufficientInstanceCapacity")), stopped},
+		{"not running, no capacity", refused(transport.KindCapacity, "no capacity: InsufficientInstanceCapacity"), stopped},
+		{"not running, no capacity, due", due(refused(transport.KindCapacity, "no capacity: InsufficientInstanceCapacity")), stopped},
 		{"not running, no capacity, record of an earlier version", old, stopped},
 		{"not running, outcome unknown", unsure, stopped},
 		{"not running, outcome unknown after an error", withError(unsure, now), stopped},
@@ -137,16 +137,16 @@ func explainCases(t *testing.T) (out []string) {
 		{"credentials", queued, with(running, trial(refuses))},
 		{"paused", queued, with(running, paused)},
 		{"paused, by whom is not known", queued, with(running, func(s *scene) { paused(s); s.lane.PausedBy = "" })},
-		{"paused, after an error", refused(transport.Capacity, "no capacity"), with(running, paused)},
+		{"paused, after an error", refused(transport.KindCapacity, "no capacity"), with(running, paused)},
 		{"throttled, asked to wait", queued, with(running, asked)},
 		{"throttled, asked to wait again and again", queued, with(running, func(s *scene) { asked(s); s.slowed = day("08:03:00") })},
 		{"throttled, slowed down", queued, with(running, func(s *scene) { s.slow, s.slowed = true, day("08:03:00") })},
-		{"quota", refused(transport.QuotaExceeded, "quota exceeded: VcpuLimitExceeded"), running},
-		{"capacity", refused(transport.Capacity, "no capacity: InsufficientInstanceCapacity"), running},
-		{"capacity, due", due(refused(transport.Capacity, "no capacity: InsufficientInstanceCapacity")), running},
-		{"conflict", refused(transport.Conflict, "conflict: ConflictException"), running},
-		{"backoff", refused(transport.Internal, "internal error (HTTP 500)"), running},
-		{"backoff, denied", refused(transport.AccessDenied, "access denied"), running},
+		{"quota", refused(transport.KindQuotaExceeded, "quota exceeded: VcpuLimitExceeded"), running},
+		{"capacity", refused(transport.KindCapacity, "no capacity: InsufficientInstanceCapacity"), running},
+		{"capacity, due", due(refused(transport.KindCapacity, "no capacity: InsufficientInstanceCapacity")), running},
+		{"conflict", refused(transport.KindConflict, "conflict: ConflictException"), running},
+		{"backoff", refused(transport.KindInternal, "internal error (HTTP 500)"), running},
+		{"backoff, denied", refused(transport.KindAccessDenied, "access denied"), running},
 		{"backoff, outcome unknown", withError(unsure, now), running},
 		{"looking", unsure, running},
 		{"looking, due", due(unsure), running},
@@ -157,24 +157,24 @@ func explainCases(t *testing.T) (out []string) {
 		{"booting, not read yet", withoutSession(booting), running},
 		{"booting, a poll failed", broken, running},
 		{"booting, read live", booting, with(running, func(s *scene) {
-			s.seen = Seen{State: fsm.StartInProgress, StatusCode: "pending", Since: day("08:21:00"), At: day("08:29:55")}
+			s.seen = Seen{State: fsm.StateStartInProgress, StatusCode: "pending", Since: day("08:21:00"), At: day("08:29:55")}
 		})},
 		{"queued", queued, running},
 		{"queued, put off", withDue(queued, day("08:30:20")), running},
-		{"SUCCEEDED", ended(fsm.Succeeded, "", ""), stopped},
-		{"FAILED", ended(fsm.Failed, store.Timeout, "not READY within 30m0s of the accepted start: the session is START_IN_PROGRESS"), stopped},
-		{"EXPIRED", ended(fsm.Expired, store.TooLate, "credentials: ExpiredTokenException"), stopped},
-		{"EXPIRED, and nothing was heard", ended(fsm.Expired, store.TooLate, ""), stopped},
+		{"SUCCEEDED", ended(fsm.PhaseSucceeded, "", ""), stopped},
+		{"FAILED", ended(fsm.PhaseFailed, store.ReasonTimeout, "not READY within 30m0s of the accepted start: the session is START_IN_PROGRESS"), stopped},
+		{"EXPIRED", ended(fsm.PhaseExpired, store.ReasonExpired, "credentials: ExpiredTokenException"), stopped},
+		{"EXPIRED, and nothing was heard", ended(fsm.PhaseExpired, store.ReasonExpired, ""), stopped},
 		{"CANCELED", canceled, stopped},
 	} {
 		c.s.now, c.s.next = now, c.op.DueAt
 		x := explained(c.op, c.s)
-		if x.Operation.Active() && (x.Reason == "" || x.Unblock == "" || x.Since.IsZero()) {
+		if x.Operation.Active() && (x.Waiting == "" || x.Unblock == "" || x.Since.IsZero()) {
 			t.Errorf("%s: an explanation without a reason, a way out or a beginning: %+v", c.name, x)
 		}
-		reason := string(x.Reason)
-		if x.Then != "" {
-			reason += ", then " + string(x.Then)
+		reason := string(x.Waiting)
+		if x.Also != "" {
+			reason += ", then " + string(x.Also)
 		}
 		out = append(out, fmt.Sprintf("%s [%s]\n  %s", c.name, reason, x.Text))
 	}
@@ -182,7 +182,7 @@ func explainCases(t *testing.T) (out []string) {
 }
 
 func withError(o Operation, now time.Time) Operation {
-	o.LastError, o.LastKind = "unknown outcome: context deadline exceeded", transport.Unknown
+	o.LastError, o.LastKind = "unknown outcome: context deadline exceeded", transport.KindUnknown
 	o.ErrorSince, o.LastErrorAt = now.Add(-5*time.Minute), now.Add(-time.Second)
 	return o
 }

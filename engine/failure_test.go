@@ -197,7 +197,7 @@ func TestStoreFails(t *testing.T) {
 					t.Errorf("%v, want %v", err, s.err)
 				}
 				s.err = nil
-				b.wantWaiting(id, NotRunning)
+				b.wantWaiting(id, WaitNotRunning)
 			})
 		})
 	}
@@ -208,14 +208,14 @@ func TestStoreFails(t *testing.T) {
 func TestSessionsRefused(t *testing.T) {
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.List {
-			return studio.Fault{Err: &transport.Error{Kind: transport.AccessDenied}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindAccessDenied}}
 		}
 		return studio.Fault{}
 	}}, Config{}, func(b *bench) {
 		b.start("ws-1")
 		n := 0
 		for _, err := range b.Sessions(b.Context(), "studio") {
-			if n++; !errors.Is(err, transport.AccessDenied) {
+			if n++; !errors.Is(err, transport.KindAccessDenied) {
 				t.Errorf("%v, want AccessDenied", err)
 			}
 		}

@@ -22,18 +22,18 @@ type stale struct {
 
 func (s *stale) Start(_ context.Context, in transport.StartInput) (transport.Session, error) {
 	s.started.Store(true)
-	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
+	return transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}, nil
 }
 
 func (s *stale) Get(_ context.Context, ref Ref) (transport.Session, error) {
 	switch {
 	case !s.started.Load():
-		return transport.Session{Ref: ref, State: fsm.Stopped}, nil
+		return transport.Session{Ref: ref, State: fsm.StateStopped}, nil
 	case s.gets.Add(1) == 1:
-		return transport.Session{Ref: ref, State: fsm.Deleted}, nil
+		return transport.Session{Ref: ref, State: fsm.StateDeleted}, nil
 	}
 	time.Sleep(5 * time.Second)
-	return transport.Session{Ref: ref, State: fsm.Ready}, nil
+	return transport.Session{Ref: ref, State: fsm.StateReady}, nil
 }
 
 // TestEndAndFactAreFencedTogether: somebody changes the operation while an
@@ -76,7 +76,7 @@ func (f *faulty) Apply(ctx context.Context, cs []store.Change) ([]error, error) 
 	}
 	for _, c := range cs {
 		for _, ev := range c.Events {
-			if ev.To == fsm.Starting && f.keep.CompareAndSwap(true, false) {
+			if ev.To == fsm.PhaseStarting && f.keep.CompareAndSwap(true, false) {
 				_, _ = f.Store.Apply(ctx, cs)
 				return nil, store.ErrUnknown
 			}
@@ -106,10 +106,10 @@ func TestKeptCommitOfUnknownOutcome(t *testing.T) {
 				id := b.start("ws-1")
 				b.goRun()
 				b.after(10 * time.Minute)
-				b.want(id, fsm.Succeeded, "", 1)
+				b.want(id, fsm.PhaseSucceeded, "", 1)
 				n := 0
 				for ev := range b.Events(b.Context(), "") {
-					if ev.To == fsm.Starting {
+					if ev.To == fsm.PhaseStarting {
 						n++
 					}
 				}
@@ -131,11 +131,11 @@ func TestFullWhileDraining(t *testing.T) {
 		b.after(time.Second)
 		f.full.Store(true)
 		b.after(3 * time.Second)
-		b.wantWaiting(id, StoreFull)
+		b.wantWaiting(id, WaitStoreFull)
 		b.end()
 		f.full.Store(false)
 		b.goRun()
 		b.after(10 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }

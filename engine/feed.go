@@ -14,7 +14,7 @@ const eventPage = 256
 
 // Get returns an operation, or store.ErrNotFound. The id of a later wish returns
 // the operation that the request joined, until the wish becomes an operation of
-// its own: see store.Wish.
+// its own: see store.LaterRequest.
 func (e *Engine) Get(ctx context.Context, id ID) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err

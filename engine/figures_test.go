@@ -129,7 +129,7 @@ func TestThrottledShare(t *testing.T) {
 			}
 			b.all(ids)
 			for _, id := range ids {
-				b.want(id, fsm.Succeeded, "", 1)
+				b.want(id, fsm.PhaseSucceeded, "", 1)
 			}
 		})
 }
@@ -143,7 +143,7 @@ type refusals struct {
 func (r *refusals) calls() int64 { return r.starts.Load() + r.looks.Load() }
 
 func (r *refusals) count(err error) {
-	if errors.Is(err, transport.Throttled) {
+	if errors.Is(err, transport.KindThrottled) {
 		r.refused.Add(1)
 	}
 }

@@ -24,7 +24,7 @@ type faltering struct {
 func (w *faltering) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	s, err := w.wire.Start(ctx, in)
 	if err == nil && !w.well.Load() {
-		err = &transport.Error{Kind: transport.Internal}
+		err = &transport.Error{Kind: transport.KindInternal}
 	}
 	return s, err
 }
@@ -48,7 +48,7 @@ func manyToSendAgain(t *testing.T, f func(b *bench, provider *faltering, ids []I
 		b.close()
 		b.open(provider)
 		for i, id := range ids {
-			b.want(id, fsm.Queued, "", 1)
+			b.want(id, fsm.PhaseQueued, "", 1)
 			in := transport.StopInput{Ref: b.op(id).Ref, ClientToken: fmt.Sprint("by-hand-", i)}
 			if _, err := b.studio.Stop(b.Context(), in); err != nil {
 				b.Fatal(err)
@@ -75,13 +75,13 @@ func TestTokensForgottenMeanwhile(t *testing.T) {
 	manyToSendAgain(t, func(b *bench, _ *faltering, ids []ID) {
 		b.all(ids)
 		for _, id := range ids {
-			b.want(id, b.op(id).Phase, b.op(id).Reason, 1)
+			b.want(id, b.op(id).Phase, b.op(id).EndReason, 1)
 		}
 		ends := func(r store.Reason) int {
-			return len(slices.DeleteFunc(slices.Clone(ids), func(id ID) bool { return b.op(id).Reason != r }))
+			return len(slices.DeleteFunc(slices.Clone(ids), func(id ID) bool { return b.op(id).EndReason != r }))
 		}
-		if n := ends(store.Ambiguous); n == 0 || n+ends(store.ReturnedToStopped) < 100 {
-			b.Errorf("%d ended ambiguous, %d returned to stopped", n, ends(store.ReturnedToStopped))
+		if n := ends(store.ReasonAmbiguous); n == 0 || n+ends(store.ReasonReturnedToStopped) < 100 {
+			b.Errorf("%d ended ambiguous, %d returned to stopped", n, ends(store.ReasonReturnedToStopped))
 		}
 	})
 }

@@ -23,7 +23,7 @@ func TestFullStore(t *testing.T) {
 		b.goRun()
 		var ids []ID
 		for full := false; !full; {
-			r := Request{Ref: Ref{StudioID: "studio", SessionID: fmt.Sprintf("ws-%d", len(ids))}, Why: strings.Repeat("y", maxText)}
+			r := Request{Ref: Ref{StudioID: "studio", SessionID: fmt.Sprintf("ws-%d", len(ids))}, Reason: strings.Repeat("y", maxText)}
 			b.studio.Add(r.StudioID, r.SessionID)
 			got, err := b.Start(b.Context(), r)
 			switch {
@@ -42,10 +42,10 @@ func TestFullStore(t *testing.T) {
 			t.Errorf("Stats: full %v, running %v, %v", s.Full, s.Running, err)
 		}
 		b.after(30 * time.Second)
-		b.wantWaiting(ids[0], Booting) // not for room: it has its own
+		b.wantWaiting(ids[0], WaitBooting) // not for room: it has its own
 		b.all(ids)
 		for _, id := range ids {
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
 		b.after(5 * time.Hour) // they are forgotten
 		b.start("again")       // wakes the Run, which prunes

@@ -22,7 +22,7 @@ type dateless struct {
 
 func (d *dateless) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	if in.SessionID == "ws-1" && d.lost.CompareAndSwap(false, true) {
-		return transport.Session{}, &transport.Error{Kind: transport.Unknown}
+		return transport.Session{}, &transport.Error{Kind: transport.KindUnknown}
 	}
 	s, err := d.wire.Start(ctx, in)
 	return transport.Session{Ref: s.Ref, State: s.State}, err
@@ -37,7 +37,7 @@ func (d *dateless) Get(ctx context.Context, ref Ref) (transport.Session, error) 
 // years ahead. A day after the expiry they end it all the same.
 func TestSilenceSeenByAWrongClock(t *testing.T) {
 	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
-		return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+		return studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}}
 	}}, Config{}, func(b *bench) {
 		b.goRun()
 		id := b.start("ws-1", func(r *Request) { r.ExpiresAt = b.now().Add(time.Hour) })
@@ -46,7 +46,7 @@ func TestSilenceSeenByAWrongClock(t *testing.T) {
 		b.after(5 * time.Minute)
 		b.skew.Store(0)
 		b.after(26 * time.Hour)
-		b.want(id, fsm.Failed, store.Unseen, 0)
+		b.want(id, fsm.PhaseFailed, store.ReasonUnobservable, 0)
 	})
 }
 
@@ -68,7 +68,7 @@ func TestGraceByAClockInDoubt(t *testing.T) {
 		b.after(time.Minute)
 		b.skew.Store(0)
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -82,7 +82,7 @@ func TestGraceIsNoJump(t *testing.T) {
 		b.after(3 * time.Second)
 		b.skew.Store(0)
 		b.after(6 * time.Minute)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -95,12 +95,12 @@ func TestGraceByTheClockOfAnotherRun(t *testing.T) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(100 * time.Millisecond)
-		b.want(id, fsm.Starting, "", 1)
+		b.want(id, fsm.PhaseStarting, "", 1)
 		b.restart()
 		b.skew.Store(0)
 		b.goRun()
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -113,6 +113,6 @@ func TestSlowSendThenStaleRead(t *testing.T) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }

@@ -15,7 +15,7 @@ import (
 // hour; requests are taken. Adopted, all goes on, and what may have been sent is
 // looked at first.
 func TestHeld(t *testing.T) {
-	scenario(t, studio.Config{Boot: time.Hour}, Config{Budget: 5 * time.Hour}, func(b *bench) {
+	scenario(t, studio.Config{Boot: time.Hour}, Config{BootTimeout: 5 * time.Hour}, func(b *bench) {
 		b.db = bolt.Config{Machine: "farm-03"}
 		b.restart()
 		b.goRun()
@@ -25,19 +25,19 @@ func TestHeld(t *testing.T) {
 			r.NotBefore, r.ExpiresAt = time.Now().Add(10*time.Minute), time.Now().Add(20*time.Minute)
 		})
 		b.after(time.Minute)
-		b.want(booting, fsm.Starting, "", 1)
+		b.want(booting, fsm.PhaseStarting, "", 1)
 
 		b.db = bolt.Config{Machine: "farm-07"}
 		b.restart()
-		if s, err := b.Stats(b.Context()); err != nil || s.Held == nil || s.Held.Home == "" {
-			t.Fatalf("held %+v, %v", s.Held, err)
+		if s, err := b.Stats(b.Context()); err != nil || s.Foreign == nil || s.Foreign.Home == "" {
+			t.Fatalf("held %+v, %v", s.Foreign, err)
 		}
-		b.wantWaiting(queued, Held) // whatever else there is
+		b.wantWaiting(queued, WaitForeignStore) // whatever else there is
 		calls := b.wire.starts.Load() + b.wire.looks.Load()
 		b.goRun()
 		fresh := b.start("ws-4")
 		withdrawn := b.start("ws-5")
-		if c, err := b.Cancel(b.Context(), withdrawn, "mo"); err != nil || c != NeverSent {
+		if c, err := b.Cancel(b.Context(), withdrawn, "mo"); err != nil || c != CancellationNeverSent {
 			t.Errorf("Cancel of what was asked for here: %v, %v", c, err)
 		}
 		before := b.sum()
@@ -46,24 +46,24 @@ func TestHeld(t *testing.T) {
 			t.Errorf("%d calls, and written %v, while it is held", n, b.sum() != before)
 		}
 		for _, id := range []ID{booting, queued, expires, fresh} {
-			b.wantWaiting(id, Held)
+			b.wantWaiting(id, WaitForeignStore)
 		}
 
 		if err := b.Adopt(b.Context(), "mo"); err != nil {
 			t.Fatal(err)
 		}
 		b.all([]ID{booting, queued, expires, fresh})
-		b.want(booting, fsm.Succeeded, "", 1)
-		b.want(queued, fsm.Succeeded, "", 1)
-		b.want(expires, fsm.Expired, store.TooLate, 0)
-		b.want(fresh, fsm.Succeeded, "", 1)
-		b.want(withdrawn, fsm.Canceled, store.Withdrawn, 0)
-		if s, err := b.Stats(b.Context()); err != nil || s.Held != nil {
-			t.Errorf("adopted, and held %+v, %v", s.Held, err)
+		b.want(booting, fsm.PhaseSucceeded, "", 1)
+		b.want(queued, fsm.PhaseSucceeded, "", 1)
+		b.want(expires, fsm.PhaseExpired, store.ReasonExpired, 0)
+		b.want(fresh, fsm.PhaseSucceeded, "", 1)
+		b.want(withdrawn, fsm.PhaseCanceled, store.ReasonCanceled, 0)
+		if s, err := b.Stats(b.Context()); err != nil || s.Foreign != nil {
+			t.Errorf("adopted, and held %+v, %v", s.Foreign, err)
 		}
 		adopted := 0
 		for ev := range b.Events(b.Context(), "") {
-			if ev.Reason == store.Adopted {
+			if ev.Reason == store.ReasonAdopted {
 				adopted++
 				if ev.By != "mo" || ev.Operation != "" || ev.At.IsZero() {
 					t.Errorf("%+v does not say who adopted it, or says more", ev)
@@ -96,7 +96,7 @@ func TestHeldWhileTheOtherSends(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 		if n := b.wire.starts.Load(); n != 0 {
 			t.Errorf("%d sends: a look shows that it is READY", n)
 		}

@@ -23,30 +23,30 @@ func TestSession(t *testing.T) {
 		id := b.start("ws-1")
 		ref := b.op(id).Ref
 		k, err := b.Session(b.Context(), ref)
-		if err != nil || !k.Live || k.Session.State != fsm.Stopped || k.Active == nil || k.Active.ID != id || k.Err != nil || k.SeenAt.IsZero() {
+		if err != nil || !k.Live || k.Session.State != fsm.StateStopped || k.Active == nil || k.Active.ID != id || k.Err != nil || k.SeenAt.IsZero() {
 			t.Errorf("before its start: %+v, %v", k, err)
 		}
 		b.goRun()
 		b.after(time.Minute)
 		where := []transport.Endpoint{{Name: "dcv", Host: "10.0.0.5", Port: 8443}}
-		b.studio.Put(transport.Session{Ref: ref, State: fsm.StartInProgress, StatusMessage: "POST 3 of 7", Endpoints: where})
+		b.studio.Put(transport.Session{Ref: ref, State: fsm.StateStartInProgress, StatusMessage: "POST 3 of 7", Endpoints: where})
 		k, err = b.Session(b.Context(), Ref{StudioID: " studio ", SessionID: "ws-1"})
-		if err != nil || !k.Live || len(k.Session.Endpoints) != 1 || k.Session.Endpoints[0] != where[0] || k.Active == nil || k.Active.Phase != fsm.Starting {
+		if err != nil || !k.Live || len(k.Session.Endpoints) != 1 || k.Session.Endpoints[0] != where[0] || k.Active == nil || k.Active.Phase != fsm.PhaseStarting {
 			t.Errorf("while it boots: %+v, %v", k, err)
 		}
 		b.after(time.Minute)
 		b.studio.SetOffline(true)
 		k, err = b.Session(b.Context(), ref)
-		if err != nil || k.Live || k.Session.State != fsm.StartInProgress || k.Session.StatusMessage != "POST 3 of 7" ||
-			k.SeenAt.IsZero() || k.Active == nil || !errors.Is(k.Err, transport.Unreachable) {
+		if err != nil || k.Live || k.Session.State != fsm.StateStartInProgress || k.Session.StatusMessage != "POST 3 of 7" ||
+			k.SeenAt.IsZero() || k.Active == nil || !errors.Is(k.Err, transport.KindUnreachable) {
 			t.Errorf("offline: %+v, %v", k, err)
 		}
 		b.studio.SetOffline(false)
 		var te *transport.Error
-		if _, err := b.Session(b.Context(), Ref{StudioID: "studio", SessionID: "no-such"}); !errors.As(err, &te) || te.Kind != transport.NotFound || !strings.Contains(err.Error(), "no-such") {
+		if _, err := b.Session(b.Context(), Ref{StudioID: "studio", SessionID: "no-such"}); !errors.As(err, &te) || te.Kind != transport.KindNotFound || !strings.Contains(err.Error(), "no-such") {
 			t.Errorf("of a session that is not there: %v", err)
 		}
-		if _, err := b.Session(b.Context(), Ref{StudioID: "studio"}); !errors.Is(err, transport.Invalid) {
+		if _, err := b.Session(b.Context(), Ref{StudioID: "studio"}); !errors.Is(err, transport.KindInvalid) {
 			t.Errorf("of no session: %v", err)
 		}
 	})
@@ -59,13 +59,13 @@ func TestSessionUnblocksItsLane(t *testing.T) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(time.Hour)
-		b.wantWaiting(id, Offline)
+		b.wantWaiting(id, WaitOffline)
 		b.studio.SetOffline(false)
 		if _, err := b.Session(b.Context(), b.op(id).Ref); err != nil {
 			t.Fatal(err)
 		}
 		b.after(time.Second)
-		if x, err := b.Explain(b.Context(), id); err != nil || x.Reason == Offline {
+		if x, err := b.Explain(b.Context(), id); err != nil || x.Waiting == WaitOffline {
 			t.Errorf("a second after a good answer: %s, %v", x.Text, err)
 		}
 	})

@@ -91,7 +91,7 @@ func (j *judge) decide() {
 	switch {
 	case j.op.Phase.Ended() || j.resend:
 	case j.op.Sent == store.SentNo && !j.op.CancelAt.IsZero():
-		j.end(fsm.Canceled, store.Withdrawn) // it was never sent, after all
+		j.end(fsm.PhaseCanceled, store.ReasonCanceled) // it was never sent, after all
 	case j.op.Sent != store.SentNo && !j.a.at.Before(j.deadline()):
 		j.pastDeadline()
 	}
@@ -135,7 +135,7 @@ func (j *judge) anchor() {
 		}
 	}
 	if !accepted.Equal(j.op.AcceptedAt) {
-		j.op.AcceptedAt, j.op.ReadyBy = accepted, accepted.Add(j.cfg.Budget)
+		j.op.AcceptedAt, j.op.BootDeadline = accepted, accepted.Add(j.cfg.BootTimeout)
 		j.write = true
 	}
 }
@@ -197,7 +197,7 @@ func (j *judge) note() {
 		return
 	}
 	if fsm.Observe(j.op.Session, s) != nil {
-		j.fact = j.tell(j.from, store.UnexpectedState)
+		j.fact = j.tell(j.from, store.ReasonUnexpectedState)
 		j.fact.From = j.from // it comes before what follows from it
 	}
 	j.op.Session = s
@@ -209,11 +209,11 @@ func (j *judge) note() {
 
 // afterEnd takes READY of an ended operation as a fact, once.
 func (j *judge) afterEnd() {
-	if j.a.row != ready || j.op.Phase == fsm.Succeeded || j.op.Session == fsm.Ready {
+	if j.a.row != ready || j.op.Phase == fsm.PhaseSucceeded || j.op.Session == fsm.StateReady {
 		return
 	}
-	j.op.Session = fsm.Ready
-	j.fact = j.tell(j.op.Phase, store.LateReady)
+	j.op.Session = fsm.StateReady
+	j.fact = j.tell(j.op.Phase, store.ReasonLateReady)
 	j.fact.From = j.fact.To
 	j.write = true
 }
@@ -231,7 +231,7 @@ func (j *judge) advance(to fsm.Phase, why store.Reason) {
 		panic(fmt.Sprintf("engine: a ruling broke the table: %v", err)) // a bug: stop rather than go on wrong
 	}
 	j.event = j.tell(to, why)
-	if to == fsm.Expired || to == fsm.Failed {
+	if to == fsm.PhaseExpired || to == fsm.PhaseFailed {
 		j.event.Error = bounded(j.op.LastError, 2*maxError)
 	}
 	j.op.Phase = to
@@ -240,9 +240,9 @@ func (j *judge) advance(to fsm.Phase, why store.Reason) {
 
 func (j *judge) end(to fsm.Phase, why store.Reason) {
 	j.advance(to, why)
-	j.op.Reason = why
+	j.op.EndReason = why
 	j.op.FinishedAt = later(j.a.at, j.op.CreatedAt) // it is kept from then on: a clock that is behind must not make it old
-	if to == fsm.Canceled {
+	if to == fsm.PhaseCanceled {
 		j.event.By = j.op.CancelBy
 	}
 	j.renew()
@@ -251,5 +251,5 @@ func (j *judge) end(to fsm.Phase, why store.Reason) {
 // failed ends the operation, and says why for a person.
 func (j *judge) failed(why store.Reason, text string) {
 	j.op.LastError, j.op.LastErrorAt = text, j.a.at
-	j.end(fsm.Failed, why)
+	j.end(fsm.PhaseFailed, why)
 }

@@ -28,9 +28,9 @@ type verdict struct {
 
 func (v verdict) check(t *testing.T, j *judge) {
 	t.Helper()
-	if j.op.Phase != v.phase || j.op.Reason != v.reason || j.op.Sent != v.sent || j.resend != v.resend || j.write != v.write {
+	if j.op.Phase != v.phase || j.op.EndReason != v.reason || j.op.Sent != v.sent || j.resend != v.resend || j.write != v.write {
 		t.Errorf("got  %s reason %q sent %v resend %v write %v\nwant %s reason %q sent %v resend %v write %v",
-			j.op.Phase, j.op.Reason, j.op.Sent, j.resend, j.write, v.phase, v.reason, v.sent, v.resend, v.write)
+			j.op.Phase, j.op.EndReason, j.op.Sent, j.resend, j.write, v.phase, v.reason, v.sent, v.resend, v.write)
 	}
 	if v.phase.Ended() {
 		if j.op.FinishedAt.IsZero() {
@@ -48,7 +48,7 @@ func (v verdict) check(t *testing.T, j *judge) {
 // after it.
 func startJudge() *judge {
 	before := store.Operation{
-		ID: "id", Ref: Ref{StudioID: "s", SessionID: "1"}, ClientToken: "id", Phase: fsm.Queued,
+		ID: "id", Ref: Ref{StudioID: "s", SessionID: "1"}, ClientToken: "id", Phase: fsm.PhaseQueued,
 		CreatedAt: epoch, DueAt: epoch.Add(time.Second), ExpiresAt: epoch.Add(24 * time.Hour),
 	}
 	op := before
@@ -56,7 +56,7 @@ func startJudge() *judge {
 	cfg := Config{}.withDefaults()
 	return &judge{
 		before: &before, op: op, cfg: &cfg, steady: true, sentAt: op.LastSentAt,
-		traits: transport.Traits{Repeat: transport.ByToken, TokenMemory: time.Hour, StaleFor: 30 * time.Second},
+		traits: transport.Traits{Repeat: transport.RepeatByToken, TokenMemory: time.Hour, StaleFor: 30 * time.Second},
 		a:      answer{call: startCall, began: epoch, at: epoch.Add(time.Second)},
 	}
 }
@@ -76,9 +76,9 @@ func lookJudge() *judge {
 func pollJudge() *judge {
 	j := lookJudge()
 	j.a.call = pollCall
-	j.op.Phase, j.op.Sent = fsm.Starting, store.SentAccepted
+	j.op.Phase, j.op.Sent = fsm.PhaseStarting, store.SentAccepted
 	j.op.AcceptedAt = j.a.at.Add(-2 * time.Minute)
-	j.op.ReadyBy = j.op.AcceptedAt.Add(30 * time.Minute)
+	j.op.BootDeadline = j.op.AcceptedAt.Add(30 * time.Minute)
 	return j
 }
 
@@ -91,23 +91,23 @@ func (j *judge) kind(k transport.Kind) *judge {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	var (
-		accepted  = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: time.Second}
-		succeeded = verdict{phase: fsm.Succeeded, sent: store.SentAccepted, write: true}
-		unsent    = verdict{phase: fsm.Queued, sent: store.SentNo, write: true, due: time.Second}
-		lookSoon  = verdict{phase: fsm.Queued, sent: store.SentUnknown, write: true, due: time.Second}
-		lookAfter = verdict{phase: fsm.Queued, sent: store.SentUnknown, write: true, due: 14 * time.Second} // Timeout after the send
-		shortage  = verdict{phase: fsm.Queued, sent: store.SentNo, write: true, due: time.Minute}
-		noted     = verdict{phase: fsm.Queued, sent: store.SentUnknown, write: true, due: time.Second}
-		resend    = verdict{phase: fsm.Queued, sent: store.SentUnknown, resend: true}
-		resendAt  = verdict{phase: fsm.Queued, sent: store.SentUnknown, resend: true, write: true}
-		lane      = verdict{phase: fsm.Queued, sent: store.SentUnknown} // the lane decides when
-		pollNoted = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: poll.after(2 * time.Minute)}
-		slowly    = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: time.Minute}
-		pollLane  = verdict{phase: fsm.Starting, sent: store.SentAccepted}
-		pollLater = verdict{phase: fsm.Starting, sent: store.SentAccepted, write: true, due: time.Second}
+		accepted  = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
+		succeeded = verdict{phase: fsm.PhaseSucceeded, sent: store.SentAccepted, write: true}
+		unsent    = verdict{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Second}
+		lookSoon  = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
+		lookAfter = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: 14 * time.Second} // Timeout after the send
+		shortage  = verdict{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Minute}
+		noted     = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
+		resend    = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true}
+		resendAt  = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true, write: true}
+		lane      = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown} // the lane decides when
+		pollNoted = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: poll.after(2 * time.Minute)}
+		slowly    = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Minute}
+		pollLane  = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted}
+		pollLater = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
 	)
 	failed := func(why store.Reason, sent store.Sent) verdict {
-		return verdict{phase: fsm.Failed, reason: why, sent: sent, write: true}
+		return verdict{phase: fsm.PhaseFailed, reason: why, sent: sent, write: true}
 	}
 	type answers struct{ start, look, poll verdict }
 	both := func(j func() *judge, s fsm.State, k transport.Kind) *judge {
@@ -116,35 +116,35 @@ func TestAnswers(t *testing.T) {
 		}
 		return j().kind(k)
 	}
-	broken := answers{failed(store.StartFailed, store.SentUnknown), failed(store.StartFailed, store.SentUnknown), failed(store.StartFailed, store.SentAccepted)}
+	broken := answers{failed(store.ReasonStartFailed, store.SentUnknown), failed(store.ReasonStartFailed, store.SentUnknown), failed(store.ReasonStartFailed, store.SentAccepted)}
 	for _, row := range []struct {
 		state fsm.State
 		kind  transport.Kind
 		want  answers
 	}{
-		{state: fsm.StartInProgress, want: answers{accepted, accepted, pollNoted}},
-		{state: fsm.Ready, want: answers{succeeded, succeeded, succeeded}},
-		{state: fsm.Stopped, want: answers{accepted, resendAt, failed(store.ReturnedToStopped, store.SentAccepted)}},
-		{state: fsm.StartFailed, want: broken},
-		{state: fsm.CreateFailed, want: broken},
-		{state: fsm.StopFailed, want: broken},
-		{state: fsm.DeleteFailed, want: broken},
-		{state: fsm.DeleteInProgress, want: broken},
-		{state: fsm.Deleted, want: broken},
-		{state: fsm.StopInProgress, want: answers{lookSoon, noted, pollNoted}},
-		{state: fsm.CreateInProgress, want: answers{lookSoon, noted, pollNoted}},
+		{state: fsm.StateStartInProgress, want: answers{accepted, accepted, pollNoted}},
+		{state: fsm.StateReady, want: answers{succeeded, succeeded, succeeded}},
+		{state: fsm.StateStopped, want: answers{accepted, resendAt, failed(store.ReasonReturnedToStopped, store.SentAccepted)}},
+		{state: fsm.StateStartFailed, want: broken},
+		{state: fsm.StateCreateFailed, want: broken},
+		{state: fsm.StateStopFailed, want: broken},
+		{state: fsm.StateDeleteFailed, want: broken},
+		{state: fsm.StateDeleteInProgress, want: broken},
+		{state: fsm.StateDeleted, want: broken},
+		{state: fsm.StateStopInProgress, want: answers{lookSoon, noted, pollNoted}},
+		{state: fsm.StateCreateInProgress, want: answers{lookSoon, noted, pollNoted}},
 		{state: "FROM_THE_FUTURE", want: answers{accepted, noted, pollNoted}},
-		{kind: transport.Conflict, want: answers{lookSoon, noted, pollNoted}},
-		{kind: transport.Throttled, want: answers{unsent, lane, pollLane}},
-		{kind: transport.Internal, want: answers{lookAfter, noted, pollNoted}},
-		{kind: transport.Unknown, want: answers{lookAfter, noted, pollNoted}},
-		{kind: transport.QuotaExceeded, want: answers{shortage, noted, pollNoted}},
-		{kind: transport.Capacity, want: answers{shortage, noted, pollNoted}},
-		{kind: transport.AccessDenied, want: answers{failed(store.AccessDenied, store.SentNo), resend, slowly}},
-		{kind: transport.NotFound, want: answers{failed(store.NotFound, store.SentNo), resend, failed(store.NotFound, store.SentAccepted)}},
-		{kind: transport.Invalid, want: answers{failed(store.Invalid, store.SentNo), resend, failed(store.Invalid, store.SentAccepted)}},
-		{kind: transport.Credentials, want: answers{unsent, noted, pollLater}},
-		{kind: transport.Unreachable, want: answers{lookAfter, noted, pollLater}}, // a portal's page: something may have passed
+		{kind: transport.KindConflict, want: answers{lookSoon, noted, pollNoted}},
+		{kind: transport.KindThrottled, want: answers{unsent, lane, pollLane}},
+		{kind: transport.KindInternal, want: answers{lookAfter, noted, pollNoted}},
+		{kind: transport.KindUnknown, want: answers{lookAfter, noted, pollNoted}},
+		{kind: transport.KindQuotaExceeded, want: answers{shortage, noted, pollNoted}},
+		{kind: transport.KindCapacity, want: answers{shortage, noted, pollNoted}},
+		{kind: transport.KindAccessDenied, want: answers{failed(store.ReasonAccessDenied, store.SentNo), resend, slowly}},
+		{kind: transport.KindNotFound, want: answers{failed(store.ReasonNotFound, store.SentNo), resend, failed(store.ReasonNotFound, store.SentAccepted)}},
+		{kind: transport.KindInvalid, want: answers{failed(store.ReasonInvalid, store.SentNo), resend, failed(store.ReasonInvalid, store.SentAccepted)}},
+		{kind: transport.KindCredentials, want: answers{unsent, noted, pollLater}},
+		{kind: transport.KindUnreachable, want: answers{lookAfter, noted, pollLater}}, // a portal's page: something may have passed
 	} {
 		name := string(row.state)
 		if name == "" {
@@ -173,7 +173,7 @@ func TestAnswers(t *testing.T) {
 func TestNotSentIsUndone(t *testing.T) {
 	t.Parallel()
 	j := startJudge()
-	j.a.read(transport.Session{}, &transport.Error{Kind: transport.Unreachable, NotSent: true})
+	j.a.read(transport.Session{}, &transport.Error{Kind: transport.KindUnreachable, NotSent: true})
 	j.decide()
 	if j.op.Sent != store.SentNo || j.op.Attempts != 0 || !j.op.SentAt.IsZero() || !j.op.LastSentAt.IsZero() {
 		t.Errorf("a send that reached nobody was charged: %+v", j.op)
@@ -182,7 +182,7 @@ func TestNotSentIsUndone(t *testing.T) {
 	j = startJudge()
 	j.before.Sent, j.before.SentAt, j.before.Attempts = store.SentUnknown, epoch.Add(-time.Hour), 1
 	j.op.SentAt, j.op.Attempts = j.before.SentAt, 2
-	j.kind(transport.Throttled).decide()
+	j.kind(transport.KindThrottled).decide()
 	if j.op.Sent != store.SentUnknown || !j.op.SentAt.Equal(j.before.SentAt) {
 		t.Errorf("a refused second send made the first one forgotten: sent %v at %v", j.op.Sent, j.op.SentAt)
 	}
@@ -191,8 +191,8 @@ func TestNotSentIsUndone(t *testing.T) {
 func TestStartedAtRule(t *testing.T) {
 	t.Parallel()
 	at := func(d time.Duration) time.Time { return epoch.Add(d) } // the first send is at epoch, on our clock
-	never := transport.Traits{Repeat: transport.Never, StaleFor: 30 * time.Second}
-	authoritative := transport.Traits{Repeat: transport.ByState, StaleFor: 30 * time.Second, Authoritative: true}
+	never := transport.Traits{Repeat: transport.RepeatNever, StaleFor: 30 * time.Second}
+	authoritative := transport.Traits{Repeat: transport.RepeatByState, StaleFor: 30 * time.Second, Authoritative: true}
 	for _, c := range []struct {
 		name    string
 		seen    time.Time // before the send
@@ -204,32 +204,32 @@ func TestStartedAtRule(t *testing.T) {
 		want    store.Reason  // "": send again
 	}{
 		{name: "as seen before the send", seen: at(-time.Hour), started: at(-time.Hour), traits: never},
-		{name: "other than seen before", seen: at(-time.Hour), started: at(-time.Minute), traits: never, want: store.ReturnedToStopped},
-		{name: "other than seen, by token", seen: at(-time.Hour), started: at(time.Second), want: store.ReturnedToStopped},
-		{name: "later than the send", started: at(3 * time.Second), traits: never, want: store.ReturnedToStopped},
-		{name: "later than the send, by token", started: at(3 * time.Second), want: store.ReturnedToStopped},
+		{name: "other than seen before", seen: at(-time.Hour), started: at(-time.Minute), traits: never, want: store.ReasonReturnedToStopped},
+		{name: "other than seen, by token", seen: at(-time.Hour), started: at(time.Second), want: store.ReasonReturnedToStopped},
+		{name: "later than the send", started: at(3 * time.Second), traits: never, want: store.ReasonReturnedToStopped},
+		{name: "later than the send, by token", started: at(3 * time.Second), want: store.ReasonReturnedToStopped},
 		{name: "earlier than the send", started: at(-3 * time.Second), traits: never},
-		{name: "in between", started: at(time.Second), traits: never, want: store.Ambiguous},
+		{name: "in between", started: at(time.Second), traits: never, want: store.ReasonAmbiguous},
 		{name: "in between, by token", started: at(time.Second)},
-		{name: "in between, by token, forgotten", started: at(time.Second), age: 2 * time.Hour, want: store.Ambiguous},
-		{name: "in between, by token, forgotten when the next arrives", started: at(time.Second), age: time.Hour - 10*time.Second, want: store.Ambiguous},
-		{name: "later on the provider's clock", offset: -time.Hour, started: at(3*time.Second - time.Hour), traits: never, want: store.ReturnedToStopped},
+		{name: "in between, by token, forgotten", started: at(time.Second), age: 2 * time.Hour, want: store.ReasonAmbiguous},
+		{name: "in between, by token, forgotten when the next arrives", started: at(time.Second), age: time.Hour - 10*time.Second, want: store.ReasonAmbiguous},
+		{name: "later on the provider's clock", offset: -time.Hour, started: at(3*time.Second - time.Hour), traits: never, want: store.ReasonReturnedToStopped},
 		{name: "earlier on the provider's clock", offset: time.Hour, started: at(time.Hour - 3*time.Second), traits: never},
-		{name: "no clock known", unknown: true, started: at(time.Minute), traits: never, want: store.Ambiguous},
+		{name: "no clock known", unknown: true, started: at(time.Minute), traits: never, want: store.ReasonAmbiguous},
 		{name: "no clock known, by token", unknown: true, started: at(time.Minute)},
-		{name: "no startedAt", traits: never, want: store.Ambiguous},
+		{name: "no startedAt", traits: never, want: store.ReasonAmbiguous},
 		{name: "no startedAt, by token"},
-		{name: "no startedAt, by state", traits: transport.Traits{Repeat: transport.ByState}, want: store.Ambiguous},
+		{name: "no startedAt, by state", traits: transport.Traits{Repeat: transport.RepeatByState}, want: store.ReasonAmbiguous},
 		{name: "no startedAt, by state, authoritative", traits: authoritative},
 		{name: "no startedAt, no clock, by state, authoritative", unknown: true, traits: authoritative},
 		{name: "long before, no clock, by state, authoritative", unknown: true, started: at(-time.Hour), traits: authoritative},
-		{name: "shortly before, no clock, by state, authoritative", unknown: true, started: at(-time.Minute), traits: authoritative, want: store.Ambiguous},
-		{name: "in between, by state, authoritative", started: at(time.Second), traits: authoritative, want: store.Ambiguous},
-		{name: "later than the send, by state, authoritative", started: at(3 * time.Second), traits: authoritative, want: store.ReturnedToStopped},
+		{name: "shortly before, no clock, by state, authoritative", unknown: true, started: at(-time.Minute), traits: authoritative, want: store.ReasonAmbiguous},
+		{name: "in between, by state, authoritative", started: at(time.Second), traits: authoritative, want: store.ReasonAmbiguous},
+		{name: "later than the send, by state, authoritative", started: at(3 * time.Second), traits: authoritative, want: store.ReasonReturnedToStopped},
 		{name: "no startedAt, authoritative, a second start has an effect",
-			traits: transport.Traits{Authoritative: true, StaleFor: time.Second}, want: store.Ambiguous},
-		{name: "no startedAt now, one before", seen: at(-time.Hour), traits: never, want: store.Ambiguous},
-		{name: "by token whose memory is not known", traits: transport.Traits{Repeat: transport.ByToken}, want: store.Ambiguous},
+			traits: transport.Traits{Authoritative: true, StaleFor: time.Second}, want: store.ReasonAmbiguous},
+		{name: "no startedAt now, one before", seen: at(-time.Hour), traits: never, want: store.ReasonAmbiguous},
+		{name: "by token whose memory is not known", traits: transport.Traits{Repeat: transport.RepeatByToken}, want: store.ReasonAmbiguous},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -242,10 +242,10 @@ func TestStartedAtRule(t *testing.T) {
 			}
 			j.op.StartedSeen = c.seen
 			j.clock = clock{offset: c.offset, error: time.Second / 2, known: !c.unknown}
-			j.a.read(transport.Session{State: fsm.Stopped, StartedAt: c.started}, nil)
+			j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: c.started}, nil)
 			j.decide()
-			if resend := c.want == ""; j.resend != resend || j.op.Reason != c.want {
-				t.Errorf("resend %v, reason %q; want resend %v, reason %q", j.resend, j.op.Reason, resend, c.want)
+			if resend := c.want == ""; j.resend != resend || j.op.EndReason != c.want {
+				t.Errorf("resend %v, reason %q; want resend %v, reason %q", j.resend, j.op.EndReason, resend, c.want)
 			}
 			sure := strings.HasPrefix(c.name, "earlier") || strings.HasPrefix(c.name, "as seen")
 			if j.resend && sure && !j.op.StartedSeen.Equal(c.started) {
@@ -268,9 +268,11 @@ func TestStaleReads(t *testing.T) {
 		name string
 		tell func(j *judge, updated time.Time)
 	}{
-		{"STOPPED", func(j *judge, u time.Time) { j.a.read(transport.Session{State: fsm.Stopped, UpdatedAt: u}, nil) }},
-		{"START_FAILED", func(j *judge, u time.Time) { j.a.read(transport.Session{State: fsm.StartFailed, UpdatedAt: u}, nil) }},
-		{"NotFound", func(j *judge, _ time.Time) { j.kind(transport.NotFound) }},
+		{"STOPPED", func(j *judge, u time.Time) { j.a.read(transport.Session{State: fsm.StateStopped, UpdatedAt: u}, nil) }},
+		{"START_FAILED", func(j *judge, u time.Time) {
+			j.a.read(transport.Session{State: fsm.StateStartFailed, UpdatedAt: u}, nil)
+		}},
+		{"NotFound", func(j *judge, _ time.Time) { j.kind(transport.KindNotFound) }},
 	} {
 		for _, from := range []struct {
 			name    string
@@ -286,7 +288,7 @@ func TestStaleReads(t *testing.T) {
 					if j.op.Sent == store.SentAccepted {
 						j.op.AcceptedAt = j.op.LastSentAt.Add(from.arrived)
 					}
-					j.traits.Repeat = transport.Never // so that a look's NotFound decides nothing
+					j.traits.Repeat = transport.RepeatNever // so that a look's NotFound decides nothing
 					return j
 				}
 				j := make()
@@ -343,13 +345,13 @@ func TestLookAtUnwanted(t *testing.T) {
 		want  fsm.Phase
 		why   store.Reason
 	}{
-		{"canceled, not started", withCancel, fsm.Stopped, 0, fsm.Canceled, store.Withdrawn},
-		{"canceled, started", withCancel, fsm.StartInProgress, 0, fsm.Starting, ""},
-		{"canceled, ready", withCancel, fsm.Ready, 0, fsm.Succeeded, ""},
-		{"canceled, looks refused", withCancel, "", transport.AccessDenied, fsm.Queued, ""},
-		{"expired, not started", expired, fsm.Stopped, 0, fsm.Expired, store.TooLate},
-		{"expired, started", expired, fsm.StartInProgress, 0, fsm.Starting, ""},
-		{"expired, looks refused", expired, "", transport.AccessDenied, fsm.Queued, ""},
+		{"canceled, not started", withCancel, fsm.StateStopped, 0, fsm.PhaseCanceled, store.ReasonCanceled},
+		{"canceled, started", withCancel, fsm.StateStartInProgress, 0, fsm.PhaseStarting, ""},
+		{"canceled, ready", withCancel, fsm.StateReady, 0, fsm.PhaseSucceeded, ""},
+		{"canceled, looks refused", withCancel, "", transport.KindAccessDenied, fsm.PhaseQueued, ""},
+		{"expired, not started", expired, fsm.StateStopped, 0, fsm.PhaseExpired, store.ReasonExpired},
+		{"expired, started", expired, fsm.StateStartInProgress, 0, fsm.PhaseStarting, ""},
+		{"expired, looks refused", expired, "", transport.KindAccessDenied, fsm.PhaseQueued, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -361,10 +363,10 @@ func TestLookAtUnwanted(t *testing.T) {
 				j.kind(c.kind)
 			}
 			j.decide()
-			if j.resend || j.op.Phase != c.want || j.op.Reason != c.why {
-				t.Errorf("resend %v, %s %q; want no send, %s %q", j.resend, j.op.Phase, j.op.Reason, c.want, c.why)
+			if j.resend || j.op.Phase != c.want || j.op.EndReason != c.why {
+				t.Errorf("resend %v, %s %q; want no send, %s %q", j.resend, j.op.Phase, j.op.EndReason, c.want, c.why)
 			}
-			if c.want == fsm.Canceled && j.event.By != "ann" {
+			if c.want == fsm.PhaseCanceled && j.event.By != "ann" {
 				t.Errorf("the event says by %q, want ann", j.event.By)
 			}
 		})
@@ -372,8 +374,8 @@ func TestLookAtUnwanted(t *testing.T) {
 	// Canceled while the send was under way, and refused: it was never sent.
 	j := startJudge()
 	withCancel(j)
-	j.kind(transport.Throttled).decide()
-	if j.op.Phase != fsm.Canceled {
+	j.kind(transport.KindThrottled).decide()
+	if j.op.Phase != fsm.PhaseCanceled {
 		t.Errorf("canceled in mid-send and refused: %s, want CANCELED", j.op.Phase)
 	}
 }
@@ -388,12 +390,12 @@ func TestBudget(t *testing.T) {
 		kind  transport.Kind
 		want  fsm.Phase
 	}{
-		{"within", 29 * time.Minute, 0, fsm.StartInProgress, 0, fsm.Starting},
-		{"over", 30 * time.Minute, 0, fsm.StartInProgress, 0, fsm.Failed},
-		{"over, but nobody could look", 50 * time.Minute, 25 * time.Minute, fsm.StartInProgress, 0, fsm.Starting},
-		{"over, and READY", 50 * time.Minute, 0, fsm.Ready, 0, fsm.Succeeded},
-		{"over, and the look failed", 50 * time.Minute, 0, "", transport.Internal, fsm.Starting},
-		{"over, and throttled", 50 * time.Minute, 0, "", transport.Throttled, fsm.Starting},
+		{"within", 29 * time.Minute, 0, fsm.StateStartInProgress, 0, fsm.PhaseStarting},
+		{"over", 30 * time.Minute, 0, fsm.StateStartInProgress, 0, fsm.PhaseFailed},
+		{"over, but nobody could look", 50 * time.Minute, 25 * time.Minute, fsm.StateStartInProgress, 0, fsm.PhaseStarting},
+		{"over, and READY", 50 * time.Minute, 0, fsm.StateReady, 0, fsm.PhaseSucceeded},
+		{"over, and the look failed", 50 * time.Minute, 0, "", transport.KindInternal, fsm.PhaseStarting},
+		{"over, and throttled", 50 * time.Minute, 0, "", transport.KindThrottled, fsm.PhaseStarting},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -406,8 +408,8 @@ func TestBudget(t *testing.T) {
 				j.kind(c.kind)
 			}
 			j.decide()
-			if j.op.Phase != c.want || c.want == fsm.Failed && j.op.Reason != store.Timeout {
-				t.Errorf("%s %q, want %s", j.op.Phase, j.op.Reason, c.want)
+			if j.op.Phase != c.want || c.want == fsm.PhaseFailed && j.op.EndReason != store.ReasonTimeout {
+				t.Errorf("%s %q, want %s", j.op.Phase, j.op.EndReason, c.want)
 			}
 		})
 	}
@@ -416,15 +418,15 @@ func TestBudget(t *testing.T) {
 func TestFacts(t *testing.T) {
 	t.Parallel()
 	j := pollJudge()
-	j.op.Session = fsm.Deleted
-	j.state(fsm.Ready).decide()
-	if j.fact == nil || j.fact.Reason != store.UnexpectedState || j.op.Phase != fsm.Succeeded {
+	j.op.Session = fsm.StateDeleted
+	j.state(fsm.StateReady).decide()
+	if j.fact == nil || j.fact.Reason != store.ReasonUnexpectedState || j.op.Phase != fsm.PhaseSucceeded {
 		t.Errorf("DELETED and then READY: fact %+v, phase %s; want both an unexpected_state and SUCCEEDED", j.fact, j.op.Phase)
 	}
 	j = pollJudge()
-	j.op.Phase, j.op.Reason, j.op.Session = fsm.Failed, store.Timeout, fsm.StartInProgress
-	j.state(fsm.Ready).decide()
-	if j.fact == nil || j.fact.Reason != store.LateReady || j.op.Phase != fsm.Failed {
+	j.op.Phase, j.op.EndReason, j.op.Session = fsm.PhaseFailed, store.ReasonTimeout, fsm.StateStartInProgress
+	j.state(fsm.StateReady).decide()
+	if j.fact == nil || j.fact.Reason != store.ReasonLateReady || j.op.Phase != fsm.PhaseFailed {
 		t.Fatalf("READY after the end: fact %+v, phase %s", j.fact, j.op.Phase)
 	}
 	j.decide()
@@ -436,11 +438,11 @@ func TestFacts(t *testing.T) {
 func TestNothingNewIsNotWritten(t *testing.T) {
 	t.Parallel()
 	for _, j := range []*judge{pollJudge(), lookJudge()} {
-		j.op.Session = fsm.StartInProgress
-		j.state(fsm.StartInProgress)
+		j.op.Session = fsm.StateStartInProgress
+		j.state(fsm.StateStartInProgress)
 		if j.a.call == lookCall {
-			j.op.Session = fsm.StopInProgress
-			j.state(fsm.StopInProgress)
+			j.op.Session = fsm.StateStopInProgress
+			j.state(fsm.StateStopInProgress)
 		}
 		for range 5 {
 			if j.decide(); j.write {
@@ -448,7 +450,7 @@ func TestNothingNewIsNotWritten(t *testing.T) {
 			}
 		}
 		for range 3 {
-			j.kind(transport.Internal).decide()
+			j.kind(transport.KindInternal).decide()
 		}
 		if j.write {
 			t.Error("the same failure again is written")
@@ -458,7 +460,7 @@ func TestNothingNewIsNotWritten(t *testing.T) {
 
 func TestErrorTextHasNoSecrets(t *testing.T) {
 	t.Parallel()
-	err := &transport.Error{Kind: transport.Credentials, Code: "SignatureDoesNotMatch", Message: "canonical string x-amz-security-token:CANARY"}
+	err := &transport.Error{Kind: transport.KindCredentials, Code: "SignatureDoesNotMatch", Message: "canonical string x-amz-security-token:CANARY"}
 	if text := reasonText(answer{err: err, kind: err.Kind}); text != "credentials: SignatureDoesNotMatch" {
 		t.Errorf("%q quotes the provider", text)
 	}

@@ -18,7 +18,7 @@ const (
 
 // noteBlock takes over why the lane is blocked, and since when: an earlier Run's
 // block for the same reason goes on. mu must be held.
-func (l *lane) noteBlock(why Waiting, a answer, now time.Time) {
+func (l *lane) noteBlock(why WaitReason, a answer, now time.Time) {
 	b := store.Block{Reason: string(why), Since: now, Error: reasonText(a), Kind: a.kind, At: now}
 	if was := l.stored.Block; was.Reason == b.Reason && was.Since.Before(now) {
 		b.Since = was.Since

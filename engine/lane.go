@@ -41,7 +41,7 @@ type lane struct {
 
 // block closes a lane: nothing but probes goes out, one at a time.
 type block struct {
-	why     Waiting // Offline or Credentials; stored.Block says what was heard
+	why     WaitReason // Offline or Credentials; stored.Block says what was heard
 	since   time.Time
 	probeAt time.Time
 	wait    time.Duration // the backoff of probes so far
@@ -60,9 +60,9 @@ const maxRetryAfter = time.Hour
 
 // room is what may be claimed of the lane now, and else when to ask again;
 // zero: when something changes.
-func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
-	r := store.Room{Lane: l.name}
-	send, look := l.due.Send, l.due.Look
+func (l *lane) room(now, mono time.Time) (store.LaneSlots, time.Time) {
+	r := store.LaneSlots{Lane: l.name}
+	send, look := l.due.Send, l.due.Read
 	if l.stored.Paused || l.asking {
 		send = time.Time{}
 	}
@@ -87,9 +87,9 @@ func (l *lane) room(now, mono time.Time) (store.Room, time.Time) {
 	if free == 0 {
 		return r, now.Add(l.pace.wait(mono))
 	}
-	r.Sends, r.Looks = l.share(free, isDue(send, now), isDue(look, now))
+	r.Sends, r.Reads = l.share(free, isDue(send, now), isDue(look, now))
 	r.Sends *= max(1, l.starts)
-	r.Looks *= max(1, l.batch)
+	r.Reads *= max(1, l.batch)
 	return r, time.Time{}
 }
 
@@ -119,7 +119,7 @@ func (l *lane) share(free int, sends, looks bool) (s, k int) {
 }
 
 // probeRoom lets one waiting operation be looked at when the next probe is due.
-func (l *lane) probeRoom(r store.Room, now, at, send, look time.Time) (store.Room, time.Time) {
+func (l *lane) probeRoom(r store.LaneSlots, now, at, send, look time.Time) (store.LaneSlots, time.Time) {
 	if l.block.probing {
 		return r, time.Time{}
 	}
@@ -130,7 +130,7 @@ func (l *lane) probeRoom(r store.Room, now, at, send, look time.Time) (store.Roo
 	case at.After(now):
 		return r, at
 	case isDue(look, now):
-		r.Looks = 1
+		r.Reads = 1
 	case isDue(send, now):
 		r.Sends = 1
 	}
@@ -162,10 +162,10 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 		}
 		return time.Time{}
 	case a.row == unreachable:
-		l.shut(Offline, a, now)
+		l.shut(WaitOffline, a, now)
 		return time.Time{}
 	case a.row == credentials:
-		l.shut(Credentials, a, now)
+		l.shut(WaitCredentials, a, now)
 		return time.Time{}
 	case !a.protocol():
 		if l.silent == 0 {
@@ -175,7 +175,7 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 		}
 		l.silent++
 		if l.silent >= maxSilent && l.mute == (transport.Ref{}) || l.block != nil {
-			l.shut(Offline, a, now)
+			l.shut(WaitOffline, a, now)
 		}
 		return time.Time{}
 	}
@@ -203,7 +203,7 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 }
 
 // shut closes the lane, or puts off its next probe.
-func (l *lane) shut(why Waiting, a answer, now time.Time) {
+func (l *lane) shut(why WaitReason, a answer, now time.Time) {
 	if l.block == nil {
 		l.block = &block{since: now}
 	}
@@ -286,7 +286,7 @@ func (l *lane) setBack(jump time.Duration) {
 
 // idle reports that nothing need be remembered of the lane.
 func (l *lane) idle() bool {
-	return l.due.Send.IsZero() && l.due.Look.IsZero() && l.sending == 0 && l.looking == 0
+	return l.due.Send.IsZero() && l.due.Read.IsZero() && l.sending == 0 && l.looking == 0
 }
 
 func isDue(t, now time.Time) bool { return !t.IsZero() && !t.After(now) }

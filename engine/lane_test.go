@@ -32,7 +32,7 @@ func TestThrottledLane(t *testing.T) {
 			}
 			b.all(ids)
 			for _, id := range ids {
-				b.want(id, fsm.Succeeded, "", 1)
+				b.want(id, fsm.PhaseSucceeded, "", 1)
 			}
 		})
 }
@@ -42,7 +42,7 @@ func (b *bench) succeeded() int {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return s.Operations[fsm.Succeeded]
+	return s.Operations[fsm.PhaseSucceeded]
 }
 
 // TestRetryAfter: a floor for the whole lane, stored, and believed for an hour
@@ -55,7 +55,7 @@ func TestRetryAfter(t *testing.T) {
 			var once atomic.Bool
 			cfg := studio.Config{Intercept: func(c2 studio.Call) studio.Fault {
 				if once.CompareAndSwap(false, true) {
-					return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: c.said}}
+					return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled, RetryAfter: c.said}}
 				}
 				return studio.Fault{}
 			}}
@@ -63,16 +63,16 @@ func TestRetryAfter(t *testing.T) {
 				id := b.start("ws-1")
 				b.goRun()
 				b.after(2 * time.Second)
-				b.wantWaiting(id, Throttled)
+				b.wantWaiting(id, WaitThrottled)
 				b.restart()
 				b.goRun()
 				b.after(c.want - 5*time.Second)
 				if n := int(b.wire.starts.Load()); n != 1 {
 					t.Errorf("%d sends before the provider's time", n)
 				}
-				b.wantWaiting(id, Throttled)
+				b.wantWaiting(id, WaitThrottled)
 				b.after(10 * time.Second)
-				b.want(id, fsm.Succeeded, "", 1)
+				b.want(id, fsm.PhaseSucceeded, "", 1)
 			})
 		})
 	}
@@ -92,14 +92,14 @@ func TestPauseOutlivesRestart(t *testing.T) {
 		b.restart()
 		b.goRun()
 		b.after(2 * time.Minute)
-		b.want(boots, fsm.Succeeded, "", 1)
-		b.want(waits, fsm.Queued, "", 0)
-		b.wantWaiting(waits, Paused)
+		b.want(boots, fsm.PhaseSucceeded, "", 1)
+		b.want(waits, fsm.PhaseQueued, "", 0)
+		b.wantWaiting(waits, WaitPaused)
 		if err := b.Resume(b.Context(), "studio", "ann"); err != nil {
 			t.Fatal(err)
 		}
 		b.all([]ID{waits})
-		b.want(waits, fsm.Succeeded, "", 1)
+		b.want(waits, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -177,7 +177,7 @@ func TestResumeAsRunBegins(t *testing.T) {
 	var calls atomic.Int32
 	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
 		calls.Add(1)
-		return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 40 * time.Minute}}
+		return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled, RetryAfter: 40 * time.Minute}}
 	}}, Config{}, func(b *bench) {
 		b.goRun()
 		b.start("ws-1")

@@ -25,13 +25,13 @@ const (
 
 // outlive keeps looking at an operation that timed out.
 func (r *run) outlive(op *store.Operation) {
-	if op.Phase != fsm.Failed || op.Reason != store.Timeout {
+	if op.Phase != fsm.PhaseFailed || op.EndReason != store.ReasonTimeout {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.late) < lateMost {
-		r.late = append(r.late, lateLook{*op, op.FinishedAt.Add(lateEvery), op.FinishedAt.Add(r.e.cfg.Budget)})
+		r.late = append(r.late, lateLook{*op, op.FinishedAt.Add(lateEvery), op.FinishedAt.Add(r.e.cfg.BootTimeout)})
 	}
 }
 

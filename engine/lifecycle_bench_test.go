@@ -20,14 +20,14 @@ type promptly struct {
 }
 
 func (p *promptly) Traits(Ref) transport.Traits {
-	return transport.Traits{Repeat: transport.ByToken, TokenMemory: time.Hour, StaleFor: time.Millisecond, MaxBatch: 100}
+	return transport.Traits{Repeat: transport.RepeatByToken, TokenMemory: time.Hour, StaleFor: time.Millisecond, MaxBatch: 100}
 }
 
 func (p *promptly) Start(_ context.Context, in transport.StartInput) (transport.Session, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.starts[in.Ref]++
-	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
+	return transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}, nil
 }
 
 func (p *promptly) Get(_ context.Context, ref Ref) (transport.Session, error) {
@@ -49,9 +49,9 @@ func (p *promptly) BatchGet(_ context.Context, refs []Ref) ([]transport.Result, 
 func (p *promptly) look(ref Ref) transport.Session {
 	p.looks[ref]++
 	if p.looks[ref] < 2 {
-		return transport.Session{Ref: ref, State: fsm.StartInProgress}
+		return transport.Session{Ref: ref, State: fsm.StateStartInProgress}
 	}
-	return transport.Session{Ref: ref, State: fsm.Ready}
+	return transport.Session{Ref: ref, State: fsm.StateReady}
 }
 
 // check says whether each of n sessions was started once and looked at twice.
@@ -125,7 +125,7 @@ func (s *subject) drained(b *testing.B, n int) time.Duration {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if st.Operations[fsm.Succeeded] == n {
+		if st.Operations[fsm.PhaseSucceeded] == n {
 			return time.Since(begun)
 		}
 		if time.Since(begun) > time.Minute {

@@ -96,10 +96,10 @@ func (d *linearDesk) Start(ctx context.Context, in transport.StartInput) (transp
 	var conflict *store.ConflictError
 	switch {
 	case errors.Is(err, store.ErrActive) && errors.As(err, &conflict):
-		return transport.Session{}, &transport.Error{Kind: transport.Conflict, Code: "ConflictException", Message: err.Error(),
+		return transport.Session{}, &transport.Error{Kind: transport.KindConflict, Code: "ConflictException", Message: err.Error(),
 			Context: map[string]string{"token": conflict.Holder.ClientToken}}
 	case errors.Is(err, store.ErrTokenReused):
-		return transport.Session{}, &transport.Error{Kind: transport.Invalid, Code: "ValidationException", Message: err.Error()}
+		return transport.Session{}, &transport.Error{Kind: transport.KindInvalid, Code: "ValidationException", Message: err.Error()}
 	case err != nil:
 		return transport.Session{}, err
 	}
@@ -130,7 +130,7 @@ func (d *linearDesk) Get(ctx context.Context, ref transport.Ref) (transport.Sess
 func (d *linearDesk) look(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	op, err := d.engine.Find(ctx, ref)
 	if errors.Is(err, store.ErrNotFound) {
-		return transport.Session{}, &transport.Error{Kind: transport.NotFound, Code: "ResourceNotFoundException", Message: err.Error()}
+		return transport.Session{}, &transport.Error{Kind: transport.KindNotFound, Code: "ResourceNotFoundException", Message: err.Error()}
 	}
 	if err != nil {
 		return transport.Session{}, err
@@ -139,7 +139,7 @@ func (d *linearDesk) look(ctx context.Context, ref transport.Ref) (transport.Ses
 }
 
 func sessionOf(op engine.Operation) transport.Session {
-	return transport.Session{Ref: op.Ref, State: fsm.StartInProgress, Tags: map[string]string{
+	return transport.Session{Ref: op.Ref, State: fsm.StateStartInProgress, Tags: map[string]string{
 		"token": op.ClientToken, "operation": string(op.ID), "phase": string(op.Phase),
 	}}
 }
@@ -170,9 +170,9 @@ func (p *linearProvider) Start(ctx context.Context, in transport.StartInput) (tr
 	defer p.mu.Unlock()
 	if !p.tokens[in.ClientToken] {
 		p.tokens[in.ClientToken] = true
-		p.Put(transport.Session{Ref: in.Ref, State: fsm.Stopped})
+		p.Put(transport.Session{Ref: in.Ref, State: fsm.StateStopped})
 	}
 	s, err := p.Studio.Start(ctx, in)
-	s.State = fsm.Ready
+	s.State = fsm.StateReady
 	return s, err
 }

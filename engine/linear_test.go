@@ -295,18 +295,18 @@ func (w *linearWorld) read(in linearIn, s transport.Session, err error) linearOu
 		if !phase.Known() {
 			w.t.Errorf("%v: an operation is %q", in, phase)
 		}
-		p := map[fsm.Phase]int{fsm.Queued: 0, fsm.Starting: 1}[phase]
+		p := map[fsm.Phase]int{fsm.PhaseQueued: 0, fsm.PhaseStarting: 1}[phase]
 		if phase.Ended() {
 			p = 2
 		}
 		return linearOut{kind: shown, token: w.token(s.Tags["token"]), id: s.Tags["operation"], phase: p, created: s.Tags["created"] == "true", wait: s.Tags["wait"]}
-	case errors.Is(err, transport.NotFound):
+	case errors.Is(err, transport.KindNotFound):
 		return linearOut{kind: absent}
-	case errors.Is(err, transport.Conflict) && errors.As(err, &e):
+	case errors.Is(err, transport.KindConflict) && errors.As(err, &e):
 		return linearOut{kind: active, token: w.token(e.Context["token"]), id: e.Context["token"]}
-	case errors.Is(err, transport.Invalid):
+	case errors.Is(err, transport.KindInvalid):
 		return linearOut{kind: reused}
-	case errors.Is(err, transport.Unknown), errors.Is(err, transport.Unreachable):
+	case errors.Is(err, transport.KindUnknown), errors.Is(err, transport.KindUnreachable):
 	default:
 		w.t.Errorf("%v: %v", in, err)
 	}

@@ -109,7 +109,7 @@ func (d *loadDesk) fill() {
 	if _, err := d.engine.StartAll(d.t.Context(), rs); err != nil {
 		d.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); d.stats().Operations[fsm.Starting] < d.load.inFlight; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); d.stats().Operations[fsm.PhaseStarting] < d.load.inFlight; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			d.t.Fatalf("%d operations are not started in a minute: %v", d.load.inFlight, d.stats().Operations)
 		}
@@ -177,7 +177,7 @@ func (d *loadDesk) hold() (samples []loadSample) {
 func (d *loadDesk) sample(at time.Duration) loadSample {
 	s := d.stats()
 	out := loadSample{
-		at: at, active: s.Operations[fsm.Queued] + s.Operations[fsm.Starting],
+		at: at, active: s.Operations[fsm.PhaseQueued] + s.Operations[fsm.PhaseStarting],
 		file: s.Bytes, live: s.Bytes - s.FreeBytes,
 		goroutines: runtime.NumGoroutine() - int(d.under.Load()) - s.InFlight,
 	}

@@ -51,7 +51,7 @@ func (p *loadProvider) Start(_ context.Context, in transport.StartInput) (transp
 	switch {
 	case known && s.token == in.ClientToken:
 	case known && !p.isReady(s, now):
-		return transport.Session{}, &transport.Error{Kind: transport.Conflict, Message: "it boots"}
+		return transport.Session{}, &transport.Error{Kind: transport.KindConflict, Message: "it boots"}
 	default:
 		s = loadSession{token: in.ClientToken}
 		if !p.begun.IsZero() {
@@ -70,9 +70,9 @@ func (p *loadProvider) isReady(s loadSession, now time.Time) bool {
 }
 
 func (p *loadProvider) show(ref transport.Ref, s loadSession, now time.Time) transport.Session {
-	out := transport.Session{Ref: ref, State: fsm.StartInProgress, Date: now}
+	out := transport.Session{Ref: ref, State: fsm.StateStartInProgress, Date: now}
 	if p.isReady(s, now) {
-		out.State = fsm.Ready
+		out.State = fsm.StateReady
 	}
 	return out
 }
@@ -82,7 +82,7 @@ func (p *loadProvider) Get(_ context.Context, ref transport.Ref) (transport.Sess
 	defer p.mu.Unlock()
 	s, known := p.sessions[ref]
 	if !known {
-		return transport.Session{Ref: ref, State: fsm.Stopped, Date: time.Now()}, nil
+		return transport.Session{Ref: ref, State: fsm.StateStopped, Date: time.Now()}, nil
 	}
 	return p.show(ref, s, time.Now()), nil
 }
@@ -96,5 +96,5 @@ func (p *loadProvider) BatchGet(ctx context.Context, refs []transport.Ref) ([]tr
 }
 
 func (p *loadProvider) Traits(transport.Ref) transport.Traits {
-	return transport.Traits{Repeat: transport.ByToken, TokenMemory: time.Hour, StaleFor: time.Millisecond, MaxBatch: 100}
+	return transport.Traits{Repeat: transport.RepeatByToken, TokenMemory: time.Hour, StaleFor: time.Millisecond, MaxBatch: 100}
 }

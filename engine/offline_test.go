@@ -36,7 +36,7 @@ func TestOfflineHour(t *testing.T) {
 		if goroutines > n/20 { // of the whole process, which runs other tests too
 			t.Errorf("%d goroutines for %d pending operations", goroutines, n)
 		}
-		x := b.wantWaiting(ids[n-1], Offline)
+		x := b.wantWaiting(ids[n-1], WaitOffline)
 		if wait := x.Next.Sub(b.now()); wait < 0 || wait > 2*time.Minute {
 			t.Errorf("the next probe is said to be in %v", wait)
 		}
@@ -65,7 +65,7 @@ func TestOfflineHour(t *testing.T) {
 			t.Errorf("the queue took %v to drain", took)
 		}
 		for _, id := range ids {
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
 	})
 }
@@ -91,7 +91,7 @@ func TestPortal(t *testing.T) {
 	portal.Store(true)
 	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
 		if portal.Load() {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unreachable, HTTPStatusCode: 511}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnreachable, HTTPStatusCode: 511}}
 		}
 		return studio.Fault{}
 	}}, Config{Lane: fast}, func(b *bench) {
@@ -99,12 +99,12 @@ func TestPortal(t *testing.T) {
 		b.goRun()
 		b.after(3 * time.Hour)
 		for _, id := range ids {
-			b.wantWaiting(id, Offline)
+			b.wantWaiting(id, WaitOffline)
 		}
 		portal.Store(false)
 		b.after(3 * time.Minute)
 		for _, id := range ids {
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
 	})
 }
@@ -113,11 +113,11 @@ func TestCredentialsHoldTheLane(t *testing.T) {
 	var bad atomic.Bool
 	cfg := studio.Config{Boot: time.Hour, Intercept: func(studio.Call) studio.Fault {
 		if bad.Load() {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Credentials, Code: "ExpiredTokenException"}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindCredentials, Code: "ExpiredTokenException"}}
 		}
 		return studio.Fault{}
 	}}
-	scenario(t, cfg, Config{Lane: fast, Budget: 90 * time.Minute}, func(b *bench) {
+	scenario(t, cfg, Config{Lane: fast, BootTimeout: 90 * time.Minute}, func(b *bench) {
 		b.goRun()
 		boots := b.start("boots")
 		b.after(time.Minute)
@@ -126,7 +126,7 @@ func TestCredentialsHoldTheLane(t *testing.T) {
 		ids := b.startMany("studio", 50)
 		b.after(10 * time.Hour) // far beyond the budget, which stands still
 		for _, id := range append(ids, boots) {
-			b.wantWaiting(id, Credentials)
+			b.wantWaiting(id, WaitCredentials)
 			if b.op(id).Phase.Ended() {
 				t.Fatal("expired credentials ended an operation")
 			}
@@ -138,9 +138,9 @@ func TestCredentialsHoldTheLane(t *testing.T) {
 		}
 		bad.Store(false)
 		b.after(2 * time.Minute)
-		b.want(boots, fsm.Succeeded, "", 1)
+		b.want(boots, fsm.PhaseSucceeded, "", 1)
 		b.all(ids)
-		b.want(ids[0], fsm.Succeeded, "", 1)
+		b.want(ids[0], fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -151,10 +151,10 @@ func TestDeadlineOfABlockedLane(t *testing.T) {
 	t.Parallel()
 	for _, blocked := range []time.Duration{0, believeAfter - 1, believeAfter} {
 		j := lookJudge()
-		j.op.LastError, j.op.LastErrorAt, j.op.LastKind = "no capacity", epoch, transport.Capacity
+		j.op.LastError, j.op.LastErrorAt, j.op.LastKind = "no capacity", epoch, transport.KindCapacity
 		j.a.at = j.op.Deadline().Add(time.Second)
 		j.a.probe, j.blocked, j.was = true, blocked, sighting{}
-		j.kind(transport.Unreachable).decide()
+		j.kind(transport.KindUnreachable).decide()
 		if over := blocked >= believeAfter; j.op.Phase.Ended() != over || !j.write {
 			t.Errorf("blocked for %v: %s, written %v", blocked, j.op.Phase, j.write)
 		}
@@ -185,7 +185,7 @@ func TestSleepPastTheDeadline(t *testing.T) {
 		b.after(time.Minute)
 		b.studio.SetOffline(false)
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -199,9 +199,9 @@ func TestUnobservable(t *testing.T) {
 		b.after(time.Second)
 		b.studio.SetOffline(true)
 		b.after(24 * time.Hour)
-		b.wantWaiting(id, Offline)
+		b.wantWaiting(id, WaitOffline)
 		b.after(2 * time.Hour)
-		b.want(id, fsm.Failed, store.Unseen, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonUnobservable, 1)
 		if n := int(b.wire.starts.Load()); n != 1 {
 			t.Errorf("it was sent %d times", n)
 		}
@@ -218,7 +218,7 @@ func TestManyCallsCloseALane(t *testing.T) {
 		b.after(time.Second / 4)
 		b.studio.SetOffline(true)
 		b.after(time.Minute)
-		b.wantWaiting(ids[0], Offline)
+		b.wantWaiting(ids[0], WaitOffline)
 		b.studio.SetOffline(false)
 		b.all(ids)
 	})

@@ -34,7 +34,7 @@ func (b *bench) accept(round, n int) time.Duration {
 	}
 	began := time.Now()
 	for _, id := range ids {
-		for b.op(id).Phase == fsm.Queued {
+		for b.op(id).Phase == fsm.PhaseQueued {
 			b.after(250 * time.Millisecond)
 		}
 	}
@@ -57,7 +57,7 @@ func TestPaceIsRemembered(t *testing.T) {
 	var throttle atomic.Bool
 	scenario(t, studio.Config{Boot: time.Minute, Intercept: func(studio.Call) studio.Fault {
 		if throttle.CompareAndSwap(true, false) {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Throttled}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled}}
 		}
 		return studio.Fault{}
 	}}, Config{}, func(b *bench) {
@@ -105,7 +105,7 @@ func TestPaceIsWrittenSeldom(t *testing.T) {
 	writes := 0
 	hear := func(kind transport.Kind) {
 		a := answer{}
-		if a.read(transport.Session{State: fsm.Ready}, nil); kind != transport.Unknown {
+		if a.read(transport.Session{State: fsm.StateReady}, nil); kind != transport.KindUnknown {
 			a.read(transport.Session{}, &transport.Error{Kind: kind})
 		}
 		l.heard(a, now, now)
@@ -115,20 +115,20 @@ func TestPaceIsWrittenSeldom(t *testing.T) {
 		now = now.Add(time.Second)
 	}
 	for range 100 {
-		hear(transport.Unreachable)
+		hear(transport.KindUnreachable)
 	}
 	if writes != 0 {
 		t.Errorf("%d writes while the provider was unreachable", writes)
 	}
 	for range 1000 {
-		hear(transport.Unknown) // a good answer
+		hear(transport.KindUnknown) // a good answer
 	}
 	if writes != 1 || l.stored.Pace != 10 {
 		t.Errorf("%d writes for 1000 good answers, pace %d", writes, l.stored.Pace)
 	}
 	for n := range 7200 {
-		if hear(transport.Unknown); n%10 == 0 {
-			hear(transport.Throttled)
+		if hear(transport.KindUnknown); n%10 == 0 {
+			hear(transport.KindThrottled)
 		}
 	}
 	if writes < 3 || writes > 5 {

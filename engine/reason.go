@@ -19,7 +19,7 @@ func reasonText(a answer) string {
 	}
 	var te *transport.Error
 	text := a.err.Error()
-	if errors.As(a.err, &te) && te.Kind == transport.Credentials {
+	if errors.As(a.err, &te) && te.Kind == transport.KindCredentials {
 		text = te.Kind.Error()
 		if te.Code != "" {
 			text += ": " + te.Code
@@ -32,9 +32,9 @@ func reasonText(a answer) string {
 }
 
 var hints = map[transport.Kind]string{
-	transport.AccessDenied: "check that these credentials may start sessions of this studio",
-	transport.NotFound:     "check the studio's and the session's ids, and the region",
-	transport.Invalid:      "check the ids; the request would be refused again",
+	transport.KindAccessDenied: "check that these credentials may start sessions of this studio",
+	transport.KindNotFound:     "check the studio's and the session's ids, and the region",
+	transport.KindInvalid:      "check the ids; the request would be refused again",
 }
 
 // clean makes a provider's text fit for a line: no control characters, bounded.

@@ -32,7 +32,7 @@ func (j *judge) sendAgain() {
 func (j *judge) unmark() {
 	b := j.before
 	j.op.Sent, j.op.SentAt, j.op.LastSentAt = b.Sent, b.SentAt, b.LastSentAt
-	j.op.SentTheirs, j.op.StartedSeen, j.op.SentUp = b.SentTheirs, b.StartedSeen, b.SentUp
+	j.op.SentProviderTime, j.op.StartedSeen, j.op.SentUp = b.SentProviderTime, b.StartedSeen, b.SentUp
 }
 
 // waitLong: the feed says so once for each time that the reason becomes this one.
@@ -51,7 +51,7 @@ func (j *judge) waitLong() {
 const maxShortages = 16
 
 var shortages = map[transport.Kind]store.Reason{
-	transport.Capacity: store.NoCapacity, transport.QuotaExceeded: store.QuotaExceeded,
+	transport.KindCapacity: store.ReasonNoCapacity, transport.KindQuotaExceeded: store.ReasonQuotaExceeded,
 }
 
 // lookSoon: the outcome stays unknown, and the next look tells.
@@ -206,10 +206,10 @@ func (j *judge) failRefused() {
 
 func reasonOf(k transport.Kind) store.Reason {
 	switch k {
-	case transport.AccessDenied:
-		return store.AccessDenied
-	case transport.NotFound:
-		return store.NotFound
+	case transport.KindAccessDenied:
+		return store.ReasonAccessDenied
+	case transport.KindNotFound:
+		return store.ReasonNotFound
 	}
-	return store.Invalid
+	return store.ReasonInvalid
 }

@@ -21,10 +21,10 @@ func TestReturnWithoutSpike(t *testing.T) {
 	n, hour := scale.Of(t, 1000, 10_000, 10_000), time.Duration(scale.Of(t, 10, 60, 60))*time.Minute
 	lane := func(string) LaneConfig { return LaneConfig{Rate: rate, Concurrency: 64} }
 	for name, gone := range map[string]studio.Fault{
-		"offline":   {Err: &transport.Error{Kind: transport.Unreachable, NotSent: true}},
-		"silent":    {Err: &transport.Error{Kind: transport.Unknown}, Delay: 24 * time.Hour},
-		"failing":   {Err: &transport.Error{Kind: transport.Internal, HTTPStatusCode: 503}},
-		"throttled": {Err: &transport.Error{Kind: transport.Throttled, RetryAfter: time.Minute}},
+		"offline":   {Err: &transport.Error{Kind: transport.KindUnreachable, NotSent: true}},
+		"silent":    {Err: &transport.Error{Kind: transport.KindUnknown}, Delay: 24 * time.Hour},
+		"failing":   {Err: &transport.Error{Kind: transport.KindInternal, HTTPStatusCode: 503}},
+		"throttled": {Err: &transport.Error{Kind: transport.KindThrottled, RetryAfter: time.Minute}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &callTimes{}
@@ -58,7 +58,7 @@ func TestReturnWithoutSpike(t *testing.T) {
 					t.Errorf("the allowed rate is not used: it took %v", took)
 				}
 				for _, id := range ids {
-					b.want(id, fsm.Succeeded, "", 1)
+					b.want(id, fsm.PhaseSucceeded, "", 1)
 				}
 			})
 		})

@@ -15,10 +15,10 @@ import (
 func (j *judge) accept() {
 	j.op.Sent = store.SentAccepted
 	j.op.AcceptedAt = j.a.at
-	j.op.ReadyBy = j.a.at.Add(j.cfg.Budget)
+	j.op.BootDeadline = j.a.at.Add(j.cfg.BootTimeout)
 	j.op.DueAt = j.nextPoll()
 	j.forgive()
-	j.advance(fsm.Starting, "")
+	j.advance(fsm.PhaseStarting, "")
 }
 
 func (j *judge) succeed() {
@@ -27,24 +27,24 @@ func (j *judge) succeed() {
 	}
 	j.op.Sent = store.SentAccepted
 	j.forgive()
-	j.end(fsm.Succeeded, "")
+	j.end(fsm.PhaseSucceeded, "")
 }
 
 // forgive forgets what went wrong before.
 func (j *judge) forgive() {
-	j.op.Interval, j.op.LastError, j.op.LastKind = 0, "", transport.Unknown
+	j.op.Interval, j.op.LastError, j.op.LastKind = 0, "", transport.KindUnknown
 	j.op.LastErrorAt, j.op.ErrorSince = time.Time{}, time.Time{}
 }
 
 func (j *judge) keepPolling() {
 	j.seen = sighting{silent: j.seen.silent, blind: j.seen.blind}
 	blind := j.blind - (j.asleep - j.slept) // the rest is in ReadyBy
-	if waited := j.a.at.Sub(j.op.ReadyBy) - blind; waited >= 0 {
-		text := fmt.Sprintf("not READY within %v of the accepted start: the session is %s", j.cfg.Budget, j.a.session.State)
+	if waited := j.a.at.Sub(j.op.BootDeadline) - blind; waited >= 0 {
+		text := fmt.Sprintf("not READY within %v of the accepted start: the session is %s", j.cfg.BootTimeout, j.a.session.State)
 		if m := j.a.session.StatusMessage; m != "" {
 			text += ": " + clean(m)
 		}
-		j.failed(store.Timeout, text)
+		j.failed(store.ReasonTimeout, text)
 		return
 	}
 	j.op.DueAt = j.nextPoll()
@@ -76,7 +76,7 @@ func (j *judge) failState() {
 			text += ": " + more
 		}
 	}
-	j.failed(store.StartFailed, text)
+	j.failed(store.ReasonStartFailed, text)
 }
 
 func (j *judge) failStale() {
@@ -126,7 +126,7 @@ func (j *judge) startedAtRule() {
 	case j.doubt: // by a clock that is right it may be remembered
 		j.lookLater()
 	default:
-		j.failed(store.Ambiguous, "the session may have been started and stopped since, and a second start might start it twice")
+		j.failed(store.ReasonAmbiguous, "the session may have been started and stopped since, and a second start might start it twice")
 	}
 }
 
@@ -139,7 +139,7 @@ func (j *judge) provenOff() bool {
 		margin = agrees
 	}
 	changed := later(j.a.session.StartedAt, j.a.session.UpdatedAt)
-	return j.traits.Repeat == transport.ByState && j.traits.Authoritative && changed.Before(sent.Add(-margin))
+	return j.traits.Repeat == transport.RepeatByState && j.traits.Authoritative && changed.Before(sent.Add(-margin))
 }
 
 // beforeRequest reports whether a startedAt is older than the request, so that no
@@ -178,10 +178,10 @@ func (j *judge) sentOnTheirClock() (sent time.Time, margin time.Duration, sure b
 // sentTheirs is the first send as it was noted on the provider's clock; zero if it
 // was not, or if that clock was set back since, and so was wrong.
 func (j *judge) sentTheirs() time.Time {
-	if j.clock.known && j.a.at.Add(j.clock.offset+j.clock.error+clockMargin).Before(j.op.SentTheirs) {
+	if j.clock.known && j.a.at.Add(j.clock.offset+j.clock.error+clockMargin).Before(j.op.SentProviderTime) {
 		return time.Time{}
 	}
-	return j.op.SentTheirs
+	return j.op.SentProviderTime
 }
 
 func (j *judge) returnedSince() {
@@ -189,7 +189,7 @@ func (j *judge) returnedSince() {
 	if m := j.a.session.StatusMessage; m != "" {
 		text += ": " + clean(m)
 	}
-	j.failed(store.ReturnedToStopped, text)
+	j.failed(store.ReasonReturnedToStopped, text)
 }
 
 // clear lets the operation be sent again, unless it is not wanted any more, or
@@ -199,11 +199,11 @@ func (j *judge) clear() {
 	case j.a.at.Before(over):
 		j.op.DueAt = over
 	case !j.op.CancelAt.IsZero():
-		j.end(fsm.Canceled, store.Withdrawn)
+		j.end(fsm.PhaseCanceled, store.ReasonCanceled)
 	case !j.standing().sure: // neither sent nor ended
 		j.op.DueAt = j.a.at.Add(longestNap)
 	case j.standing().over:
-		j.end(fsm.Expired, store.TooLate)
+		j.end(fsm.PhaseExpired, store.ReasonExpired)
 	default:
 		j.resend = true
 	}
@@ -229,7 +229,7 @@ func (j *judge) remembered() bool {
 	sent, now := j.op.SentAt, j.a.at
 	switch {
 	case !j.sentTheirs().IsZero() && j.clock.known:
-		sent, now = j.op.SentTheirs, now.Add(j.clock.offset)
+		sent, now = j.op.SentProviderTime, now.Add(j.clock.offset)
 	case j.setBack:
 		return false
 	}
@@ -238,7 +238,9 @@ func (j *judge) remembered() bool {
 }
 
 // remembers reports that a provider knows tokens again, for a time that is known.
-func remembers(t transport.Traits) bool { return t.Repeat == transport.ByToken && t.TokenMemory > 0 }
+func remembers(t transport.Traits) bool {
+	return t.Repeat == transport.RepeatByToken && t.TokenMemory > 0
+}
 
 // doubtful reports that the answer may show the past, and arranges another
 // look: after a send, a bad state counts only if it is later than what the send
@@ -294,7 +296,7 @@ func (j *judge) arrivedBy() time.Time {
 func (j *judge) expire() {
 	if s := j.standing(); j.op.Sent == store.SentNo && s.over && s.sure {
 		j.unsentBecause()
-		j.end(fsm.Expired, store.TooLate)
+		j.end(fsm.PhaseExpired, store.ReasonExpired)
 	}
 }
 
@@ -322,13 +324,13 @@ func (j *judge) giveUp() {
 	case j.op.Sent == store.SentNo || j.a.at.Before(j.deadline()): // a join has moved it, or we slept
 		j.op.DueAt = later(j.op.DueAt, j.a.at) // so that it is not overdue at once
 	case j.a.err == nil && j.a.session.State != "":
-		j.failed(store.Timeout, "not READY a day after its time: the session is "+string(j.a.session.State))
+		j.failed(store.ReasonTimeout, "not READY a day after its time: the session is "+string(j.a.session.State))
 	default:
 		text := "nobody could look at the session; it may be running"
 		if j.a.err != nil {
 			text += ": " + reasonText(j.a)
 		}
-		j.failed(store.Unseen, text)
+		j.failed(store.ReasonUnobservable, text)
 	}
 }
 

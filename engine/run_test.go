@@ -57,7 +57,7 @@ func TestDrain(t *testing.T) {
 		if took := time.Since(began); took < 2*time.Second || took > 5*time.Second {
 			t.Errorf("Run took %v to end", took)
 		}
-		b.want(id, fsm.Starting, "", 1)
+		b.want(id, fsm.PhaseStarting, "", 1)
 	})
 }
 
@@ -78,7 +78,7 @@ func TestDrainIsBounded(t *testing.T) {
 		}
 		b.goRun()
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -120,23 +120,23 @@ func TestWatch(t *testing.T) {
 			b.after(time.Minute)
 			b.studio.SetOffline(false)
 		}()
-		var got []Waiting
+		var got []WaitReason
 		for x, err := range b.Watch(b.Context(), id) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(got) == 0 || got[len(got)-1] != x.Reason {
-				got = append(got, x.Reason)
+			if len(got) == 0 || got[len(got)-1] != x.Waiting {
+				got = append(got, x.Waiting)
 			}
 		}
-		want := []Waiting{NotRunning, Offline, Booting, ""}
+		want := []WaitReason{WaitNotRunning, WaitOffline, WaitBooting, ""}
 		if strings.Join(strs(got), " ") != strings.Join(strs(want), " ") {
 			t.Errorf("Watch showed %q, want %q", got, want)
 		}
 	})
 }
 
-func strs(ws []Waiting) []string {
+func strs(ws []WaitReason) []string {
 	out := make([]string, len(ws))
 	for i, w := range ws {
 		out[i] = string(w)

@@ -16,15 +16,15 @@ import (
 func TestStartToReady(t *testing.T) {
 	scenario(t, studio.Config{Boot: 90 * time.Second}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
-		b.wantWaiting(id, NotRunning)
+		b.wantWaiting(id, WaitNotRunning)
 		b.after(time.Hour)
-		b.want(id, fsm.Queued, "", 0)
+		b.want(id, fsm.PhaseQueued, "", 0)
 		b.goRun()
 		b.after(time.Second)
-		b.want(id, fsm.Starting, "", 1)
-		b.wantWaiting(id, Booting)
+		b.want(id, fsm.PhaseStarting, "", 1)
+		b.wantWaiting(id, WaitBooting)
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 		op := b.op(id)
 		if lag := op.FinishedAt.Sub(op.AcceptedAt) - 90*time.Second; lag < 0 || lag > poll.most*11/10 {
 			t.Errorf("READY was noticed %v after it was so", lag)
@@ -52,7 +52,7 @@ func TestLostAnswers(t *testing.T) {
 		case n%6 == 0:
 			return studio.Fault{Lost: true} // the effect, if any, has happened
 		case n%6 == 3:
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}} // it has not
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}} // it has not
 		}
 		return studio.Fault{}
 	}
@@ -61,7 +61,7 @@ func TestLostAnswers(t *testing.T) {
 		b.goRun()
 		b.all(ids)
 		for _, id := range ids {
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
 		if calls := int(b.wire.starts.Load()); calls < 510 {
 			t.Errorf("%d starts for 500 sessions: no request was lost, so this shows nothing", calls)
@@ -103,12 +103,12 @@ func TestStoppedBeforeTheLook(t *testing.T) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(2 * time.Second)
-		b.wantWaiting(id, Backoff)
+		b.wantWaiting(id, WaitBackoff)
 		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
 			t.Fatal(err)
 		}
 		b.all([]ID{id})
-		b.want(id, fsm.Failed, store.ReturnedToStopped, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonReturnedToStopped, 1)
 	})
 }
 
@@ -116,8 +116,8 @@ func TestQuotaAndCapacityWait(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		cfg  studio.Config
-		why  Waiting
-	}{{"quota", studio.Config{Quota: 1}, Quota}, {"capacity", studio.Config{Capacity: 1}, Capacity}} {
+		why  WaitReason
+	}{{"quota", studio.Config{Quota: 1}, WaitQuota}, {"capacity", studio.Config{Capacity: 1}, WaitCapacity}} {
 		t.Run(c.name, func(t *testing.T) {
 			scenario(t, c.cfg, Config{}, func(b *bench) {
 				b.goRun()
@@ -136,7 +136,7 @@ func TestQuotaAndCapacityWait(t *testing.T) {
 					t.Fatal(err)
 				}
 				b.after(3 * time.Second)
-				b.want(second, fsm.Succeeded, "", 1)
+				b.want(second, fsm.PhaseSucceeded, "", 1)
 			})
 		})
 	}
@@ -172,7 +172,7 @@ func TestFailures(t *testing.T) {
 		kind transport.Kind
 		why  store.Reason
 	}{
-		{transport.AccessDenied, store.AccessDenied}, {transport.NotFound, store.NotFound}, {transport.Invalid, store.Invalid},
+		{transport.KindAccessDenied, store.ReasonAccessDenied}, {transport.KindNotFound, store.ReasonNotFound}, {transport.KindInvalid, store.ReasonInvalid},
 	} {
 		t.Run(string(c.why), func(t *testing.T) {
 			scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
@@ -182,10 +182,10 @@ func TestFailures(t *testing.T) {
 				b.goRun()
 				_, err := b.Wait(b.Context(), id)
 				var end *EndError
-				if !errors.As(err, &end) || end.Operation.Reason != c.why || !strings.Contains(err.Error(), "check") {
+				if !errors.As(err, &end) || end.Operation.EndReason != c.why || !strings.Contains(err.Error(), "check") {
 					t.Errorf("Wait = %v, want an *EndError of %s with a hint", err, c.why)
 				}
-				b.want(id, fsm.Failed, c.why, 0)
+				b.want(id, fsm.PhaseFailed, c.why, 0)
 			})
 		})
 	}
@@ -196,7 +196,7 @@ func TestFailures(t *testing.T) {
 			id := b.start("ws-1")
 			b.goRun()
 			b.all([]ID{id})
-			b.want(id, fsm.Failed, store.StartFailed, 1)
+			b.want(id, fsm.PhaseFailed, store.ReasonStartFailed, 1)
 			if op := b.op(id); !strings.Contains(op.LastError, "NETWORK_INTERFACE_ERROR") {
 				t.Errorf("the error %q does not name the status code", op.LastError)
 			}
@@ -246,7 +246,7 @@ func TestJoinHastens(t *testing.T) {
 				}
 				b.powerOff(first)
 				b.all([]ID{waits})
-				b.want(waits, fsm.Succeeded, "", 1)
+				b.want(waits, fsm.PhaseSucceeded, "", 1)
 			})
 		})
 	}
@@ -259,7 +259,7 @@ func TestJoinHastensLooks(t *testing.T) {
 	denied.Store(true)
 	cfg := studio.Config{Boot: time.Minute, Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Get && denied.Load() {
-			return studio.Fault{Err: &transport.Error{Kind: transport.AccessDenied}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindAccessDenied}}
 		}
 		return studio.Fault{}
 	}}
@@ -267,7 +267,7 @@ func TestJoinHastensLooks(t *testing.T) {
 		b.goRun()
 		id := b.start("ws-1")
 		b.after(20 * time.Minute)
-		b.want(id, fsm.Starting, "", 1)
+		b.want(id, fsm.PhaseStarting, "", 1)
 		looks := b.wire.looks.Load()
 		for range 120 {
 			b.again(id)
@@ -280,7 +280,7 @@ func TestJoinHastensLooks(t *testing.T) {
 		b.after(time.Minute)
 		last := b.again(id)
 		b.after(5 * time.Second)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 		if late := b.op(id).FinishedAt.Sub(last.Operation.Later.At); late > 10*time.Second {
 			t.Errorf("READY was noticed %v after the request", late)
 		}

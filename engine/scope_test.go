@@ -25,19 +25,19 @@ func deadNode(on *atomic.Bool, f studio.Fault) studio.Config {
 // oneDead is what a dead machine may answer to every call.
 func oneDead() map[string]struct {
 	fault studio.Fault
-	why   Waiting
+	why   WaitReason
 } {
 	only := func(e transport.Error) studio.Fault { e.OnlySession = true; return studio.Fault{Err: &e} }
 	return map[string]struct {
 		fault studio.Fault
-		why   Waiting
+		why   WaitReason
 	}{
-		"unreachable":                 {only(transport.Error{Kind: transport.Unreachable, NotSent: true, Message: "no route"}), Offline},
-		"unreachable, perhaps sent":   {only(transport.Error{Kind: transport.Unreachable, Message: "no route"}), Offline},
-		"silent, as its driver knows": {only(transport.Error{Kind: transport.Unknown}), Offline},
-		"silent":                      {studio.Fault{Delay: 24 * time.Hour}, Offline},
-		"credentials":                 {only(transport.Error{Kind: transport.Credentials, Code: "bad password"}), Credentials},
-		"throttled":                   {only(transport.Error{Kind: transport.Throttled, RetryAfter: time.Minute}), Throttled},
+		"unreachable":                 {only(transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: "no route"}), WaitOffline},
+		"unreachable, perhaps sent":   {only(transport.Error{Kind: transport.KindUnreachable, Message: "no route"}), WaitOffline},
+		"silent, as its driver knows": {only(transport.Error{Kind: transport.KindUnknown}), WaitOffline},
+		"silent":                      {studio.Fault{Delay: 24 * time.Hour}, WaitOffline},
+		"credentials":                 {only(transport.Error{Kind: transport.KindCredentials, Code: "bad password"}), WaitCredentials},
+		"throttled":                   {only(transport.Error{Kind: transport.KindThrottled, RetryAfter: time.Minute}), WaitThrottled},
 	}
 }
 
@@ -72,7 +72,7 @@ func TestOneDeadMachine(t *testing.T) {
 					t.Errorf("%d calls in ten minutes for a dead machine", n)
 				}
 				x := b.wantWaiting(dead, c.why)
-				if !strings.Contains(x.Text, "session studio/dead") || !x.Alone {
+				if !strings.Contains(x.Text, "session studio/dead") || !x.OnlySession {
 					t.Errorf("it does not name the session, or not it alone: %s", x.Text)
 				}
 				if s, err := b.Stats(b.Context()); err != nil || len(s.Lanes) != 1 || s.Lanes[0].Blocked != "" {
@@ -80,7 +80,7 @@ func TestOneDeadMachine(t *testing.T) {
 				}
 				on.Store(false)
 				b.after(90 * time.Second)
-				b.want(dead, fsm.Succeeded, "", 1)
+				b.want(dead, fsm.PhaseSucceeded, "", 1)
 			})
 		})
 	}
@@ -90,14 +90,14 @@ func TestOneDeadMachine(t *testing.T) {
 // its budget is not given up when it can be reached again, and still boots.
 func TestOneSilentBoot(t *testing.T) {
 	for name, c := range oneDead() {
-		if c.why == Throttled { // the provider answers
+		if c.why == WaitThrottled { // the provider answers
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			var on atomic.Bool
 			cfg := deadNode(&on, c.fault)
 			cfg.Boot = 2 * time.Hour
-			scenario(t, cfg, Config{Budget: 20 * time.Minute}, func(b *bench) {
+			scenario(t, cfg, Config{BootTimeout: 20 * time.Minute}, func(b *bench) {
 				b.goRun()
 				id := b.start("dead")
 				b.after(10 * time.Minute)
@@ -106,10 +106,10 @@ func TestOneSilentBoot(t *testing.T) {
 					b.after(18 * time.Minute)
 					on.Store(false)
 					b.after(90 * time.Second)
-					b.want(id, fsm.Starting, "", 1)
+					b.want(id, fsm.PhaseStarting, "", 1)
 				}
 				b.after(9 * time.Minute) // of its 20 minutes, it was seen for 13 so far
-				b.want(id, fsm.Failed, store.Timeout, 1)
+				b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
 			})
 		})
 	}
@@ -120,7 +120,7 @@ func TestOneSilentBoot(t *testing.T) {
 func TestTrialOfADeadMachine(t *testing.T) {
 	var on atomic.Bool
 	on.Store(true)
-	cfg := deadNode(&on, studio.Fault{Err: &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: true}})
+	cfg := deadNode(&on, studio.Fault{Err: &transport.Error{Kind: transport.KindUnreachable, NotSent: true, OnlySession: true}})
 	scenario(t, cfg, Config{}, func(b *bench) {
 		b.studio.SetOffline(true)
 		b.goRun()
@@ -128,13 +128,13 @@ func TestTrialOfADeadMachine(t *testing.T) {
 		b.after(time.Second)
 		ids := b.startMany("studio", 20)
 		b.after(time.Hour)
-		b.wantWaiting(dead, Offline)
+		b.wantWaiting(dead, WaitOffline)
 		b.studio.SetOffline(false)
 		b.after(2*time.Minute + 20*time.Second)
 		for _, id := range ids {
-			b.want(id, fsm.Succeeded, "", 1)
+			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
-		b.want(dead, fsm.Queued, "", 0)
+		b.want(dead, fsm.PhaseQueued, "", 0)
 	})
 }
 
@@ -145,7 +145,7 @@ func TestUnreachableStarts(t *testing.T) {
 	on.Store(true)
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if on.Load() && c.Action == studio.Start {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Unreachable, NotSent: true, Message: "the power switch is not reached"}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: "the power switch is not reached"}}
 		}
 		return studio.Fault{}
 	}}, Config{}, func(b *bench) {
@@ -155,12 +155,12 @@ func TestUnreachableStarts(t *testing.T) {
 		if n := b.wire.starts.Load(); n < 5 || n > 10 {
 			t.Errorf("%d sends in two minutes, want them to grow apart", n)
 		}
-		x := b.wantWaiting(id, Offline)
+		x := b.wantWaiting(id, WaitOffline)
 		if !strings.Contains(x.Error, "the power switch is not reached") || !strings.Contains(x.Text, x.Error) || x.Operation.Attempts != 0 {
 			t.Errorf("%q does not show the error %q; %d attempts are charged", x.Text, x.Error, x.Operation.Attempts)
 		}
 		on.Store(false)
 		b.after(90 * time.Second)
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 	})
 }

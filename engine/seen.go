@@ -47,7 +47,7 @@ func (j *judge) status() {
 		return
 	}
 	now := seenIn(&j.a)
-	if j.op.Phase == fsm.Succeeded { // it explains nothing any more
+	if j.op.Phase == fsm.PhaseSucceeded { // it explains nothing any more
 		now = Seen{State: now.State, Since: now.Since, At: now.At}
 	}
 	was := storedSeen(&j.op)

@@ -14,65 +14,65 @@ import (
 // The words of Explain.
 
 // heads begin the sentence of each reason. %s is the lane.
-var heads = map[Waiting]string{
-	NotRunning:  "waits for a Run of the engine",
-	StoreFull:   "the store has no space",
-	Offline:     "the provider of lane %s cannot be reached",
-	Credentials: "the provider of lane %s refuses the credentials",
-	Throttled:   "the provider throttles lane %s",
-	Quota:       "the provider refuses to start it: the quota is used up",
-	Capacity:    "the provider refuses to start it: it has no capacity",
-	Conflict:    "another operation is under way on the session",
-	Backoff:     "waits after an error",
-	Looking:     "a start was sent, and its outcome is not known",
-	Booting:     "the start was accepted, and the session boots",
-	Queued:      "waits for its turn in lane %s",
+var heads = map[WaitReason]string{
+	WaitNotRunning:  "waits for a Run of the engine",
+	WaitStoreFull:   "the store has no space",
+	WaitOffline:     "the provider of lane %s cannot be reached",
+	WaitCredentials: "the provider of lane %s refuses the credentials",
+	WaitThrottled:   "the provider throttles lane %s",
+	WaitQuota:       "the provider refuses to start it: the quota is used up",
+	WaitCapacity:    "the provider refuses to start it: it has no capacity",
+	WaitConflict:    "another operation is under way on the session",
+	WaitBackoff:     "waits after an error",
+	WaitConfirm:     "a start was sent, and its outcome is not known",
+	WaitBooting:     "the start was accepted, and the session boots",
+	WaitQueued:      "waits for its turn in lane %s",
 }
 
 // aloneHeads begin it where the reason concerns one session, and not its lane. %s is
 // the session.
-var aloneHeads = map[Waiting]string{
-	Offline:     "session %s cannot be reached",
-	Credentials: "the provider refuses the credentials for session %s",
-	Throttled:   "the provider throttles the starts of session %s",
+var aloneHeads = map[WaitReason]string{
+	WaitOffline:     "session %s cannot be reached",
+	WaitCredentials: "the provider refuses the credentials for session %s",
+	WaitThrottled:   "the provider throttles the starts of session %s",
 }
 
 // alone reports whether a reason that normally holds a lane holds this session
 // only.
-func (x *Explanation) alone(reason Waiting, s scene) bool {
+func (x *Explanation) alone(reason WaitReason, s scene) bool {
 	switch reason {
-	case Offline, Credentials:
+	case WaitOffline, WaitCredentials:
 		return s.lane.Block.Reason != string(reason)
-	case Throttled:
-		return x.Operation.LastKind == transport.Throttled && !s.slow && !floorOf(&s.lane, s.now).After(s.now)
+	case WaitThrottled:
+		return x.Operation.LastKind == transport.KindThrottled && !s.slow && !floorOf(&s.lane, s.now).After(s.now)
 	}
 	return false
 }
 
 // steps name the next step of each reason; absent: "next step".
-var steps = map[Waiting]string{
-	Held: "next attempt, at the earliest,", NotRunning: "next attempt, at the earliest,",
-	Offline: "next trial call", Credentials: "next trial call",
-	Quota: "next attempt", Capacity: "next attempt", Conflict: "next attempt", Backoff: "next attempt",
-	Looking: "next read of the session", Booting: "next poll",
+var steps = map[WaitReason]string{
+	WaitForeignStore: "next attempt, at the earliest,", WaitNotRunning: "next attempt, at the earliest,",
+	WaitOffline: "next trial call", WaitCredentials: "next trial call",
+	WaitQuota: "next attempt", WaitCapacity: "next attempt", WaitConflict: "next attempt", WaitBackoff: "next attempt",
+	WaitConfirm: "next read of the session", WaitBooting: "next poll",
 }
 
 // head begins the sentence.
-func (x *Explanation) head(reason Waiting, s scene) string {
+func (x *Explanation) head(reason WaitReason, s scene) string {
 	o := &x.Operation
 	if x.alone(reason, s) {
 		return fmt.Sprintf(aloneHeads[reason], o.Ref)
 	}
 	switch reason {
-	case Held:
+	case WaitForeignStore:
 		home := "another machine"
 		if s.held != nil && s.held.Home != "" {
 			home = "machine " + s.held.Home
 		}
 		return "the store belongs to " + home
-	case Scheduled:
+	case WaitScheduled:
 		return "is sent no earlier than " + stamp(o.NotBefore)
-	case ClockHeld:
+	case WaitUntrustedClock:
 		switch s.clock {
 		case clockNeverSet, clockBehind:
 			return "this machine's clock shows " + stamp(s.now) + ", which is before the request, " + stamp(o.CreatedAt) +
@@ -82,7 +82,7 @@ func (x *Explanation) head(reason Waiting, s scene) string {
 				stamp(s.now) + ", which is not confirmed"
 		}
 		return "it is past its expiry, " + stamp(o.ExpiresAt) + ", by this machine's clock, which shows " + stamp(s.now) + " and is not confirmed"
-	case Paused:
+	case WaitPaused:
 		if s.lane.PausedBy != "" {
 			return fmt.Sprintf("lane %s is paused by %s", o.Lane, s.lane.PausedBy)
 		}
@@ -96,15 +96,15 @@ func (x *Explanation) head(reason Waiting, s scene) string {
 // head has said is not said again.
 func (x *Explanation) sentence(s scene) string {
 	o := &x.Operation
-	text := x.head(x.Reason, s)
-	if x.Reason == Scheduled {
+	text := x.head(x.Waiting, s)
+	if x.Waiting == WaitScheduled {
 		return text
 	}
-	if x.Reason != ClockHeld { // its head has said so
+	if x.Waiting != WaitUntrustedClock { // its head has said so
 		text += sinceText(", since ", x.Since)
 	}
-	if x.Then != "" {
-		text += "; besides, " + x.head(x.Then, s) + sinceText(", since ", x.ThenSince)
+	if x.Also != "" {
+		text += "; besides, " + x.head(x.Also, s) + sinceText(", since ", x.AlsoSince)
 	}
 	if n := o.Attempts; n > 0 && o.Sent != store.SentAccepted {
 		text += "; " + plural(n, "attempt", "attempts")
@@ -116,19 +116,19 @@ func (x *Explanation) sentence(s scene) string {
 		text += "; the session is " + seen + sinceText(", read at ", x.Seen.At)
 	}
 	if !x.Next.IsZero() {
-		step := steps[x.Reason]
-		if x.alone(x.Reason, s) {
-			step = steps[Backoff]
+		step := steps[x.Waiting]
+		if x.alone(x.Waiting, s) {
+			step = steps[WaitBackoff]
 		}
-		if o.Sent == store.SentUnknown && step == steps[Backoff] { // it is not sent again before that
-			step = steps[Looking]
+		if o.Sent == store.SentUnknown && step == steps[WaitBackoff] { // it is not sent again before that
+			step = steps[WaitConfirm]
 		}
 		text += "; " + cmp.Or(step, "next step") + " at " + stamp(x.Next)
 	}
 	switch {
-	case x.Reason == Booting:
-		return text + "; it must be READY by " + stamp(o.ReadyBy)
-	case x.Reason == Queued, x.Reason == NotRunning, x.Reason == Backoff && !x.Next.IsZero():
+	case x.Waiting == WaitBooting:
+		return text + "; it must be READY by " + stamp(o.BootDeadline)
+	case x.Waiting == WaitQueued, x.Waiting == WaitNotRunning, x.Waiting == WaitBackoff && !x.Next.IsZero():
 		return text
 	}
 	return text + "; waits for " + x.Unblock
@@ -153,13 +153,13 @@ func plural(n int, one, many string) string {
 
 func endText(o Operation) string {
 	text := string(o.Phase)
-	if o.Phase == fsm.Failed {
-		text += " (" + string(o.Reason) + ")"
+	if o.Phase == fsm.PhaseFailed {
+		text += " (" + string(o.EndReason) + ")"
 	}
-	if o.CancelBy != "" && o.Phase == fsm.Canceled {
+	if o.CancelBy != "" && o.Phase == fsm.PhaseCanceled {
 		text += " by " + o.CancelBy
 	}
-	if o.Phase == fsm.Expired {
+	if o.Phase == fsm.PhaseExpired {
 		text += ": it was not sent by " + stamp(o.ExpiresAt)
 	}
 	if o.LastError != "" {

@@ -13,20 +13,20 @@ import (
 // returns it with its endpoints and its active operation. If the provider cannot be
 // reached, or refuses the credentials, it returns the session as operations saw it
 // last, with no state if none did, and Known.Err says why. A good answer unblocks
-// the session's lane. Any other error of the provider, such as transport.NotFound,
+// the session's lane. Any other error of the provider, such as transport.KindNotFound,
 // is returned, with the active operation.
-func (e *Engine) Session(ctx context.Context, ref Ref) (Known, error) {
+func (e *Engine) Session(ctx context.Context, ref Ref) (SessionStatus, error) {
 	if err := e.open(); err != nil {
-		return Known{}, err
+		return SessionStatus{}, err
 	}
 	if ref = ref.Trim(); ref.Check() != nil {
-		return Known{}, fmt.Errorf("engine: session: %w", ref.Check())
+		return SessionStatus{}, fmt.Errorf("engine: session: %w", ref.Check())
 	}
 	op, err := e.store.BySession(ctx, ref)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return Known{}, e.storeError(err)
+		return SessionStatus{}, e.storeError(err)
 	}
-	k := Known{Session: transport.Session{Ref: ref}}
+	k := SessionStatus{Session: transport.Session{Ref: ref}}
 	if err == nil {
 		k = knownOf(&op)
 		if op.Active() {
@@ -53,12 +53,12 @@ func (e *Engine) Session(ctx context.Context, ref Ref) (Known, error) {
 // it refuses the credentials.
 func unanswered(err error) bool {
 	var te *transport.Error
-	return !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.Credentials
+	return !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.KindCredentials
 }
 
 // knownOf returns what an operation saw last of its session.
-func knownOf(op *Operation) Known {
-	k := Known{Session: transport.Session{
+func knownOf(op *Operation) SessionStatus {
+	k := SessionStatus{Session: transport.Session{
 		Ref: op.Ref, State: op.Session, StatusCode: op.StatusCode, StatusMessage: op.StatusMessage, Probe: op.Probe,
 	}}
 	if op.Session != "" {

@@ -13,7 +13,7 @@ import (
 )
 
 // Known is a session as it is known.
-type Known struct {
+type SessionStatus struct {
 	Session transport.Session
 	SeenAt  time.Time // when it was seen so, as far as that is recorded; zero: it was never seen
 	Live    bool      // the provider says so now; else it is what operations saw last
@@ -29,21 +29,21 @@ type Known struct {
 // cannot list or cannot be reached, those that operations know, as they were
 // last seen. Another error of the provider is yielded, and ends it. A list from a
 // provider that was unreachable unblocks its lane.
-func (e *Engine) Sessions(ctx context.Context, studioID string) iter.Seq2[Known, error] {
-	return func(yield func(Known, error) bool) {
+func (e *Engine) Sessions(ctx context.Context, studioID string) iter.Seq2[SessionStatus, error] {
+	return func(yield func(SessionStatus, error) bool) {
 		err := e.open()
 		if err == nil {
 			err = transport.CheckID("studio id", studioID)
 		}
 		if err != nil {
-			yield(Known{}, fmt.Errorf("engine: sessions: %w", err))
+			yield(SessionStatus{}, fmt.Errorf("engine: sessions: %w", err))
 			return
 		}
 		l, ok := e.transport.(transport.Lister)
 		if ok {
 			ok, err = e.listLive(ctx, l, studioID, yield)
 			if err != nil {
-				yield(Known{}, fmt.Errorf("engine: sessions of studio %s: %w", studioID, err))
+				yield(SessionStatus{}, fmt.Errorf("engine: sessions of studio %s: %w", studioID, err))
 				return
 			}
 		}
@@ -55,7 +55,7 @@ func (e *Engine) Sessions(ctx context.Context, studioID string) iter.Seq2[Known,
 
 // listLive yields the sessions that the provider lists, page by page. It reports
 // false if the provider gave nothing, so that the stored sessions are shown.
-func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID string, yield func(Known, error) bool) (bool, error) {
+func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID string, yield func(SessionStatus, error) bool) (bool, error) {
 	in := transport.ListInput{StudioID: studioID}
 	r := paging.New("List of studio "+studioID, paging.ListCalls)
 	for first, more := true, true; more; first = false {
@@ -79,7 +79,7 @@ func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID stri
 		now := e.now()
 		e.reached(studioID, page.Sessions, began, now)
 		for _, s := range page.Sessions {
-			if !yield(Known{Session: s, SeenAt: now, Live: true}, nil) {
+			if !yield(SessionStatus{Session: s, SeenAt: now, Live: true}, nil) {
 				return true, nil
 			}
 		}
@@ -127,11 +127,11 @@ func (e *Engine) reached(studioID string, sessions []transport.Session, began, a
 }
 
 // listKnown yields each session once, by its newest operation.
-func (e *Engine) listKnown(ctx context.Context, studioID string, yield func(Known, error) bool) {
+func (e *Engine) listKnown(ctx context.Context, studioID string, yield func(SessionStatus, error) bool) {
 	seen := map[string]bool{}
 	for op, err := range e.store.List(ctx, store.Filter{StudioID: studioID, Newest: true}) {
 		if err != nil {
-			yield(Known{}, e.storeError(err))
+			yield(SessionStatus{}, e.storeError(err))
 			return
 		}
 		if seen[op.Ref.SessionID] {

@@ -16,10 +16,10 @@ import (
 func TestSessionsUnblocksTheLane(t *testing.T) {
 	down := map[string]struct {
 		config func(down *bool) studio.Config
-		why    Waiting
+		why    WaitReason
 	}{
-		"offline":     {func(*bool) studio.Config { return studio.Config{} }, Offline},
-		"credentials": {badWhile, Credentials},
+		"offline":     {func(*bool) studio.Config { return studio.Config{} }, WaitOffline},
+		"credentials": {badWhile, WaitCredentials},
 	}
 	for name, c := range down {
 		for _, empty := range []bool{false, true} {
@@ -30,7 +30,7 @@ func TestSessionsUnblocksTheLane(t *testing.T) {
 						b.close()
 						b.open(noneListed{&b.wire})
 					}
-					b.studio.SetOffline(c.why == Offline)
+					b.studio.SetOffline(c.why == WaitOffline)
 					b.goRun()
 					id := b.start("ws-1")
 					b.after(time.Hour)
@@ -48,7 +48,7 @@ func TestSessionsUnblocksTheLane(t *testing.T) {
 					bad = false
 					list()
 					b.after(3 * time.Second)
-					b.want(id, fsm.Succeeded, "", 1)
+					b.want(id, fsm.PhaseSucceeded, "", 1)
 				})
 			})
 		}
@@ -58,7 +58,7 @@ func TestSessionsUnblocksTheLane(t *testing.T) {
 func badWhile(down *bool) studio.Config {
 	return studio.Config{Intercept: func(studio.Call) studio.Fault {
 		if *down {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Credentials}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindCredentials}}
 		}
 		return studio.Fault{}
 	}}

@@ -71,7 +71,7 @@ func TestFailedStateSaysTheCodeOnce(t *testing.T) {
 				b.goRun()
 				b.after(time.Second)
 				b.studio.Put(transport.Session{
-					Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, State: fsm.StartFailed, StatusCode: code, StatusMessage: message,
+					Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, State: fsm.StateStartFailed, StatusCode: code, StatusMessage: message,
 				})
 				b.after(time.Minute)
 				if got := b.op(id).LastError; got != want {

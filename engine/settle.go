@@ -253,5 +253,5 @@ func (e *Engine) logChange(op *store.Operation, from fsm.Phase) {
 		return
 	}
 	e.log.Info("operation", "id", op.ID, "session", op.Ref.String(), "from", from, "to", op.Phase,
-		"state", op.Session, "reason", op.Reason, "error", op.LastError)
+		"state", op.Session, "reason", op.EndReason, "error", op.LastError)
 }

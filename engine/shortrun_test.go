@@ -21,7 +21,7 @@ type byState struct{ *wire }
 
 func (w byState) Traits(ref Ref) transport.Traits {
 	tr := w.wire.Traits(ref)
-	tr.Repeat, tr.StaleFor = transport.ByState, 30*time.Second
+	tr.Repeat, tr.StaleFor = transport.RepeatByState, 30*time.Second
 	return tr
 }
 
@@ -38,7 +38,7 @@ func TestShortRunsSettle(t *testing.T) {
 			bad.Store(true)
 			lossy := func(c studio.Call) studio.Fault {
 				if c.Action == studio.Start && bad.Load() {
-					return studio.Fault{Err: &transport.Error{Kind: transport.Unknown}}
+					return studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}}
 				}
 				return studio.Fault{}
 			}
@@ -48,7 +48,7 @@ func TestShortRunsSettle(t *testing.T) {
 				var ids []ID
 				for i := range 5 {
 					id := b.start(fmt.Sprintf("ws-%d", i))
-					b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.Stopped, StartedAt: b.now().Add(-24 * time.Hour)})
+					b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.StateStopped, StartedAt: b.now().Add(-24 * time.Hour)})
 					ids = append(ids, id)
 				}
 				for range 4 {
@@ -60,7 +60,7 @@ func TestShortRunsSettle(t *testing.T) {
 					b.after(42 * time.Second)
 				}
 				for _, id := range ids {
-					b.want(id, fsm.Succeeded, "", 1)
+					b.want(id, fsm.PhaseSucceeded, "", 1)
 				}
 			})
 		})
@@ -76,7 +76,7 @@ func TestShortRunsExpire(t *testing.T) {
 			id := b.start("ws-1", func(r *Request) { r.ExpiresAt = b.now().Add(2 * time.Second) })
 			b.after(time.Minute)
 			b.runFor(&b.wire, 2*time.Second)
-			b.want(id, fsm.Expired, store.TooLate, 0)
+			b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 		})
 	})
 	t.Run("of this boot, after a sleep", func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestShortRunsExpire(t *testing.T) {
 			b.slept.Store(int64(2 * time.Hour))
 			b.skew.Store(int64(2 * time.Hour))
 			b.runFor(&b.wire, 2*time.Second)
-			b.want(id, fsm.Expired, store.TooLate, 0)
+			b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 		})
 	})
 	for name, every := range map[string]time.Duration{"each minute": time.Minute, "each half hour": 30 * time.Minute} {
@@ -104,7 +104,7 @@ func TestShortRunsExpire(t *testing.T) {
 						b.after(every - 18*time.Second)
 						runs++
 					}
-					b.want(id, fsm.Expired, store.TooLate, 0)
+					b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 					if runs > 40 || runs < 2 {
 						t.Errorf("it took %d runs", runs)
 					}
@@ -132,12 +132,12 @@ func TestShortRunsCatchAWrongClock(t *testing.T) {
 						b.runFor(&b.wire, 18*time.Second)
 						b.after(42 * time.Second)
 					}
-					b.want(id, fsm.Queued, "", 0)
+					b.want(id, fsm.PhaseQueued, "", 0)
 					b.skew.Store(0)
 					b.studio.SetOffline(false)
 					b.goRun()
 					b.all([]ID{id})
-					b.want(id, fsm.Succeeded, "", 1)
+					b.want(id, fsm.PhaseSucceeded, "", 1)
 				})
 			})
 		}
@@ -188,7 +188,7 @@ func TestSleepWithinARunKeepsTrust(t *testing.T) {
 		b.slept.Store(int64(8 * time.Hour))
 		b.skew.Store(int64(8 * time.Hour))
 		b.after(time.Minute)
-		b.want(id, fsm.Expired, store.TooLate, 0)
+		b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 	})
 }
 
@@ -204,19 +204,19 @@ func TestShortRunsTimeOut(t *testing.T) {
 			b.runFor(&b.wire, 18*time.Second)
 			b.after(42 * time.Second)
 		}
-		b.want(id, fsm.Starting, "", 1)
+		b.want(id, fsm.PhaseStarting, "", 1)
 		for range 10 {
 			b.runFor(&b.wire, 18*time.Second)
 			b.after(42 * time.Second)
 		}
-		b.want(id, fsm.Failed, store.Timeout, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
 	})
 }
 
 // TestShortRunsGiveUp: an operation that cannot be read is not kept forever past its time.
 func TestShortRunsGiveUp(t *testing.T) {
 	for name, fail := range map[string]*transport.Error{
-		"unclear answers": {Kind: transport.Internal}, "throttled": {Kind: transport.Throttled}, "no answer": {Kind: transport.Unreachable, NotSent: true},
+		"unclear answers": {Kind: transport.KindInternal}, "throttled": {Kind: transport.KindThrottled}, "no answer": {Kind: transport.KindUnreachable, NotSent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var bad atomic.Bool
@@ -232,12 +232,12 @@ func TestShortRunsGiveUp(t *testing.T) {
 				bad.Store(true)
 				b.after(25 * time.Hour)
 				b.runFor(&b.wire, 18*time.Second)
-				b.want(id, fsm.Starting, "", 1)
+				b.want(id, fsm.PhaseStarting, "", 1)
 				for range 30 {
 					b.runFor(&b.wire, 18*time.Second)
 					b.after(42 * time.Second)
 				}
-				b.want(id, fsm.Failed, store.Unseen, 1)
+				b.want(id, fsm.PhaseFailed, store.ReasonUnobservable, 1)
 			})
 		})
 	}
@@ -289,7 +289,7 @@ func TestOldIntentSendsNothing(t *testing.T) {
 		b.goRun()
 		id := b.start("ws-1")
 		b.all([]ID{id})
-		b.want(id, fsm.Succeeded, "", 1)
+		b.want(id, fsm.PhaseSucceeded, "", 1)
 		if n := s.slow.Load(); n < 2 || b.op(id).Attempts != 1 {
 			t.Errorf("%d commits with an unknown outcome and %d attempts, want the second intent's send alone", n, b.op(id).Attempts)
 		}

@@ -183,7 +183,7 @@ func (h *simHost) cancel(ctx context.Context, n int) {
 		return
 	}
 	h.judge.reach("cancel: " + got.String())
-	if got == engine.NeverSent {
+	if got == engine.CancellationNeverSent {
 		h.judge.mu.Lock()
 		h.judge.op(id).canceled = true
 		h.judge.mu.Unlock()

@@ -74,7 +74,7 @@ type simOp struct {
 	wish     time.Duration // from the request to its expiry, where the clock of the request was impossible
 	asked    time.Time     // when that was, by the world's clock
 	acked    bool
-	canceled bool // a cancel answered NeverSent
+	canceled bool // a cancel answered CancellationNeverSent
 	right    bool // made while the clock was right
 	odd      bool // made, or sent, while the clock was wrong: what it is compared with is wrong too
 	phase    fsm.Phase
@@ -211,7 +211,7 @@ func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
 }
 
 // made is called with what was stored of requests.
-func (j *simJudge) made(out []store.Enqueued) {
+func (j *simJudge) made(out []store.Receipt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, e := range out {
@@ -303,7 +303,7 @@ func (j *simJudge) ends(c *simCall, out []transport.Result, err error) {
 		}
 	}
 	switch {
-	case te == nil || te.Kind != transport.Unreachable || !te.NotSent:
+	case te == nil || te.Kind != transport.KindUnreachable || !te.NotSent:
 		l.gone = time.Time{}
 	case l.gone.IsZero():
 		l.gone = time.Now()
@@ -316,10 +316,10 @@ func (j *simJudge) ends(c *simCall, out []transport.Result, err error) {
 			errors.As(out[i].Err, &one)
 		}
 		o := j.op(j.tokenOf(token))
-		o.refund = one != nil && (one.NotSent || one.Kind == transport.Credentials)
+		o.refund = one != nil && (one.NotSent || one.Kind == transport.KindCredentials)
 		switch {
 		case one == nil: // what is being stopped is asked for again, and has told nothing
-			o.unknown = o.unknown || out[i].Session.State == fsm.StopInProgress
+			o.unknown = o.unknown || out[i].Session.State == fsm.StateStopInProgress
 		case one.Kind.Refusal():
 			o.refusal = one.Kind
 		case !one.NotSent:
@@ -336,7 +336,7 @@ func (l *simJudged) hears(c *simCall, out []transport.Result, whole *transport.E
 			errors.As(out[i].Err, &e)
 		}
 		switch l.silent[ref] = e != nil && !e.Kind.Protocol(); {
-		case e != nil && (e.Kind == transport.Unreachable || e.Kind == transport.Credentials):
+		case e != nil && (e.Kind == transport.KindUnreachable || e.Kind == transport.KindCredentials):
 			l.away = true
 		case l.silent[ref]:
 			l.mute[ref] = true
@@ -470,35 +470,35 @@ const unnoticed = 5 * time.Minute
 // ended compares an end with the truth. mu must be held.
 func (j *simJudge) ended(l *simLife, o *simOp, op store.Operation, now time.Time, state simState, ready bool) {
 	early := func(truth time.Time) bool { return !o.odd && now.Before(truth.Add(-unnoticed)) }
-	mine := state.by == op.ClientToken && (state.state == fsm.Ready || state.state == fsm.StartInProgress)
+	mine := state.by == op.ClientToken && (state.state == fsm.StateReady || state.state == fsm.StateStartInProgress)
 	switch {
-	case op.Phase == fsm.Succeeded && !ready:
+	case op.Phase == fsm.PhaseSucceeded && !ready:
 		j.blame("ready", "%s SUCCEEDED, and %s is %s", op.ID, op.Ref, state.state)
-	case op.Phase == fsm.Expired && o.wish > 0 && now.Before(o.asked.Add(o.wish-unnoticed)):
+	case op.Phase == fsm.PhaseExpired && o.wish > 0 && now.Before(o.asked.Add(o.wish-unnoticed)):
 		j.blame("early", "%s EXPIRED %v after a request by an impossible clock, and %v were asked for", op.ID, now.Sub(o.asked), o.wish)
-	case op.Phase == fsm.Expired && early(op.ExpiresAt):
+	case op.Phase == fsm.PhaseExpired && early(op.ExpiresAt):
 		j.blame("early", "%s EXPIRED %v before its time", op.ID, op.ExpiresAt.Sub(now))
-	case op.Phase == fsm.Succeeded:
+	case op.Phase == fsm.PhaseSucceeded:
 	case mine && (j.lastEffect(op.ClientToken).late() || j.lastEffect(op.ClientToken).copy > 1):
 		j.reached["beyond the promise: an end before its start"]++
-	case mine && op.Phase != fsm.Failed:
+	case mine && op.Phase != fsm.PhaseFailed:
 		j.blame("stale", "%s ended %s, and has started %s", op.ID, op.Phase, op.Ref)
-	case op.Phase != fsm.Failed:
-	case op.Reason == store.Timeout:
+	case op.Phase != fsm.PhaseFailed:
+	case op.EndReason == store.ReasonTimeout:
 		if now.Sub(o.accepted) < 30*time.Minute-time.Second && (!o.odd || o.within == l.runs) {
-			j.blame("early", "%s FAILED by timeout %v after it was accepted: %s; accepted %v, ready by %v, now %v, wrong by %v", op.ID, now.Sub(o.accepted), op.LastError, op.AcceptedAt, op.ReadyBy, j.world.wall(), time.Duration(j.world.wrong.Load()))
+			j.blame("early", "%s FAILED by timeout %v after it was accepted: %s; accepted %v, ready by %v, now %v, wrong by %v", op.ID, now.Sub(o.accepted), op.LastError, op.AcceptedAt, op.BootDeadline, j.world.wall(), time.Duration(j.world.wrong.Load()))
 		}
-	case op.Reason == store.Unseen:
+	case op.EndReason == store.ReasonUnobservable:
 		if early(op.Deadline()) {
 			j.blame("early", "%s FAILED as unobservable %v before its time", op.ID, op.Deadline().Sub(now))
 		}
-	case op.Reason == store.AccessDenied || op.Reason == store.Invalid:
-		if o.refusal != transport.AccessDenied {
-			j.blame("false end", "%s FAILED with %s, and the provider did not say so", op.ID, op.Reason)
+	case op.EndReason == store.ReasonAccessDenied || op.EndReason == store.ReasonInvalid:
+		if o.refusal != transport.KindAccessDenied {
+			j.blame("false end", "%s FAILED with %s, and the provider did not say so", op.ID, op.EndReason)
 		}
 	case mine:
-		j.blame("false end", "%s FAILED with %s, and %s is %s by it since %v; sent %v ago", op.ID, op.Reason, op.Ref, state.state, now.Sub(state.started), j.world.wall().Sub(op.LastSentAt))
-	case op.Reason == store.Ambiguous && !o.unknown && j.reached["deaths"] == 0:
+		j.blame("false end", "%s FAILED with %s, and %s is %s by it since %v; sent %v ago", op.ID, op.EndReason, op.Ref, state.state, now.Sub(state.started), j.world.wall().Sub(op.LastSentAt))
+	case op.EndReason == store.ReasonAmbiguous && !o.unknown && j.reached["deaths"] == 0:
 		j.blame("false end", "%s FAILED as ambiguous, and every answer to it came", op.ID)
 	}
 }
@@ -535,7 +535,7 @@ func (p *simProvider) truth(ref engine.Ref, now, since time.Time) (is simState, 
 		if i+1 < len(s.states) {
 			until = s.states[i+1].at
 		}
-		ready = ready || x.state == fsm.Ready && !x.at.After(now) && until.After(since)
+		ready = ready || x.state == fsm.StateReady && !x.at.After(now) && until.After(since)
 	}
 	return is, ready
 }
@@ -575,17 +575,17 @@ func (j *simJudge) explained(l *simLife, x engine.Explanation, settled bool) {
 	}
 	now := j.world.wall()
 	switch {
-	case x.Reason == "" || x.Text == "" || x.Since.IsZero() || x.Next.IsZero() && x.Unblock == "":
+	case x.Waiting == "" || x.Text == "" || x.Since.IsZero() || x.Next.IsZero() && x.Unblock == "":
 		j.blame("silence", "%s waits, and this is said of it: %+v", x.Operation.ID, x)
-	case settled && x.Reason != engine.Scheduled && x.Next.Sub(now) > 65*time.Minute:
-		j.blame("silence", "%s waits for %q; its next step is in %v", x.Operation.ID, x.Reason, x.Next.Sub(now))
+	case settled && x.Waiting != engine.WaitScheduled && x.Next.Sub(now) > 65*time.Minute:
+		j.blame("silence", "%s waits for %q; its next step is in %v", x.Operation.ID, x.Waiting, x.Next.Sub(now))
 	}
-	if x.Reason == engine.ClockHeld && j.clockKnown() {
+	if x.Waiting == engine.WaitUntrustedClock && j.clockKnown() {
 		j.blame("clock", "%s waits for the clock, which is right since %v, as the file says: %s", x.Operation.ID, j.kept.at, x.Text)
 	}
 	op := x.Operation
-	if settled && x.Reason == engine.Offline && op.LastKind != transport.Unreachable && j.lanes[op.Lane].wellFor(op.Ref) {
+	if settled && x.Waiting == engine.WaitOffline && op.LastKind != transport.KindUnreachable && j.lanes[op.Lane].wellFor(op.Ref) {
 		j.blame("scope", "%s waits as offline, and the last answers of %s and of lane %s came: %s", op.ID, op.Ref, op.Lane, x.Text)
 	}
-	j.reached["waits: "+string(x.Reason)]++
+	j.reached["waits: "+string(x.Waiting)]++
 }

@@ -32,16 +32,16 @@ type simPlant struct {
 // bentStore is a store with one call bent. A nil field leaves it as it is.
 type bentStore struct {
 	store.Store
-	enqueue func(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error)
+	enqueue func(ctx context.Context, ops []store.Operation) ([]store.Receipt, error)
 	apply   func(ctx context.Context, cs []store.Change) ([]error, error)
 	claim   func(o *store.Operation)
 	due     func(ctx context.Context, seen uint64) (store.Dues, error)
 	pause   func() error
-	prune   func(k store.Keep) store.Keep
+	prune   func(k store.Retention) store.Retention
 	endless bool // no deadline is told
 }
 
-func (b *bentStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
+func (b *bentStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 	if b.enqueue != nil {
 		return b.enqueue(ctx, ops)
 	}
@@ -89,7 +89,7 @@ func (b *bentStore) SetPaused(ctx context.Context, lane string, paused bool, by 
 	return b.Store.SetPaused(ctx, lane, paused, by, at)
 }
 
-func (b *bentStore) Prune(ctx context.Context, k store.Keep) (int, error) {
+func (b *bentStore) Prune(ctx context.Context, k store.Retention) (int, error) {
 	if b.prune != nil {
 		k = b.prune(k)
 	}
@@ -193,10 +193,10 @@ func bent(b bentWire) func(*simWire) transport.Transport {
 
 // ackFirst acknowledges starts, and commits them three seconds later.
 func ackFirst(l *simLife, s store.Store) store.Store {
-	return &bentStore{Store: s, enqueue: func(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
-		out := make([]store.Enqueued, len(ops))
+	return &bentStore{Store: s, enqueue: func(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
+		out := make([]store.Receipt, len(ops))
 		for i, o := range ops {
-			out[i] = store.Enqueued{ID: o.ID, Operation: o, Created: true}
+			out[i] = store.Receipt{ID: o.ID, Operation: o, Created: true}
 		}
 		ops = slices.Clone(ops) // the caller uses his again
 		l.work.Go(func() {
@@ -271,14 +271,14 @@ func simPlants() []simPlant {
 	return []simPlant{
 		{name: "a start is acknowledged before it is committed", want: "lost", store: ackFirst},
 		{name: "what ended is pruned at once, with its token", want: "lost", store: func(_ *simLife, s store.Store) store.Store {
-			return &bentStore{Store: s, prune: func(k store.Keep) store.Keep {
+			return &bentStore{Store: s, prune: func(k store.Retention) store.Retention {
 				k.EndedSince = time.Now().Add(100 * 365 * 24 * time.Hour)
 				return k
 			}}
 		}},
 		{name: "a second send has another token", want: "token", wire: otherTokens()},
 		{name: "it is believed to know tokens, and does not", want: "twice", wire: bent(bentWire{traits: func(t *transport.Traits) {
-			t.Repeat, t.TokenMemory = transport.ByToken, 1000*24*time.Hour
+			t.Repeat, t.TokenMemory = transport.RepeatByToken, 1000*24*time.Hour
 		}})},
 		{name: "a mark is not committed", want: "mark", store: applying(func(ctx context.Context, c *store.Change) bool {
 			return ctx.Value(byHost{}) != nil || !isMark(c)
@@ -295,7 +295,7 @@ func simPlants() []simPlant {
 			return true
 		})},
 		{name: "a new request is taken for a repeated one", want: "hastened", store: func(_ *simLife, s store.Store) store.Store {
-			return &bentStore{Store: s, enqueue: func(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
+			return &bentStore{Store: s, enqueue: func(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 				for i := range ops {
 					if o, err := s.BySession(ctx, ops[i].Ref); err == nil && o.Active() && ops[i].ClientToken == string(ops[i].ID) {
 						ops[i].ClientToken = o.ClientToken
@@ -305,7 +305,7 @@ func simPlants() []simPlant {
 			}}
 		}},
 		{name: "a cancel is only said to be committed", want: "canceled", store: applying(func(ctx context.Context, c *store.Change) bool {
-			return ctx.Value(byHost{}) == nil || c.Operation.Phase != fsm.Canceled
+			return ctx.Value(byHost{}) == nil || c.Operation.Phase != fsm.PhaseCanceled
 		})},
 		{name: "the expiry is not looked at", want: "expiry", store: func(l *simLife, s store.Store) store.Store {
 			b := claiming(func(o *store.Operation) { o.ExpiresAt = o.ExpiresAt.Add(48 * time.Hour) },
@@ -319,7 +319,7 @@ func simPlants() []simPlant {
 		{name: "the not-before is not looked at", want: "not-before", store: func(l *simLife, s store.Store) store.Store {
 			b := claiming(func(o *store.Operation) { o.NotBefore = time.Time{} },
 				func(is *store.Operation, was store.Operation) { is.NotBefore = was.NotBefore })(l, s).(*bentStore)
-			b.enqueue = func(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
+			b.enqueue = func(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 				for i := range ops {
 					ops[i].DueAt = ops[i].CreatedAt
 				}
@@ -341,12 +341,12 @@ func simPlants() []simPlant {
 		{name: "a Retry-After is not heard", want: "retry-after", wire: bent(bentWire{fail: kindly(func(e *transport.Error) { e.RetryAfter = 0 })})},
 		{name: "offline is taken for the provider's failure", want: "charged", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
 			if e.NotSent {
-				e.Kind, e.NotSent = transport.Internal, false
+				e.Kind, e.NotSent = transport.KindInternal, false
 			}
 		})})},
 		{name: "and costs a write at every look", want: "offline", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
 			if e.NotSent {
-				e.Kind = []transport.Kind{transport.Internal, transport.Conflict}[n.Add(1)%2]
+				e.Kind = []transport.Kind{transport.KindInternal, transport.KindConflict}[n.Add(1)%2]
 			}
 		})})},
 		{name: "nobody hears what is due", want: "unended", store: neverDue},
@@ -357,28 +357,28 @@ func simPlants() []simPlant {
 		{name: "a backoff does not grow", want: "often", store: claiming(
 			func(o *store.Operation) { o.Interval = 0 }, func(*store.Operation, store.Operation) {})},
 		{name: "a session that boots is said to be offline", want: "scope", explain: func(x engine.Explanation) engine.Explanation {
-			if x.Reason == engine.Booting {
-				x.Reason = engine.Offline
+			if x.Waiting == engine.WaitBooting {
+				x.Waiting = engine.WaitOffline
 			}
 			return x
 		}},
 		{name: "a session that boots is taken for READY", want: "ready", wire: bent(bentWire{look: func(s *transport.Session) {
-			if s.State == fsm.StartInProgress {
-				s.State = fsm.Ready
+			if s.State == fsm.StateStartInProgress {
+				s.State = fsm.StateReady
 			}
 		}})},
 		{name: "reads are believed to be fresh, and are not", want: "false end", wire: bent(bentWire{traits: func(t *transport.Traits) { t.StaleFor = time.Nanosecond }})},
 		{name: "a session that runs looks stopped long since", want: "stale", wire: bent(bentWire{look: func(s *transport.Session) {
-			s.State, s.StartedAt, s.UpdatedAt = fsm.Stopped, time.Time{}.Add(time.Hour), time.Time{}
+			s.State, s.StartedAt, s.UpdatedAt = fsm.StateStopped, time.Time{}.Add(time.Hour), time.Time{}
 		}})},
 		{name: "a refusal of the wire's own", want: "steadfast", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
-			if e.Kind == transport.Internal {
-				e.Kind = transport.Invalid
+			if e.Kind == transport.KindInternal {
+				e.Kind = transport.KindInvalid
 			}
 		})})},
 		{name: "an error quotes credentials", want: "secret", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
-			if e.Kind == transport.Credentials {
-				e.Kind = transport.Internal
+			if e.Kind == transport.KindCredentials {
+				e.Kind = transport.KindInternal
 			}
 		})})},
 	}

@@ -92,7 +92,7 @@ func (p *simProvider) lane(ref engine.Ref) *simLane {
 func (p *simProvider) session(ref engine.Ref) *simSession {
 	s := p.sessions[ref]
 	if s == nil {
-		s = &simSession{tokens: map[string]time.Time{}, states: []simState{{at: p.world.began.Add(-48 * time.Hour), state: fsm.Stopped}}}
+		s = &simSession{tokens: map[string]time.Time{}, states: []simState{{at: p.world.began.Add(-48 * time.Hour), state: fsm.StateStopped}}}
 		if p.day.fate(p.lane(ref), "past", ref, 0, fair).orphan { // it ran before
 			s.states[0].started = s.states[0].at.Add(-time.Hour)
 		}
@@ -138,15 +138,15 @@ func (p *simProvider) start(ref engine.Ref, s *simSession, by string, now time.T
 		boot, end, stay = min(boot, 4*time.Minute), 9, 1000*time.Hour
 	}
 	ready := now.Add(boot)
-	future := []simState{{now, fsm.StartInProgress, now, by}}
+	future := []simState{{now, fsm.StateStartInProgress, now, by}}
 	switch end {
 	case 0: // and somebody repairs it
-		future = append(future, simState{ready, fsm.StartFailed, now, by}, simState{ready.Add(stay), fsm.Stopped, now, "admin"})
+		future = append(future, simState{ready, fsm.StateStartFailed, now, by}, simState{ready.Add(stay), fsm.StateStopped, now, "admin"})
 	case 1:
-		future = append(future, simState{ready, fsm.Stopped, now, by})
+		future = append(future, simState{ready, fsm.StateStopped, now, by})
 	default:
-		future = append(future, simState{ready, fsm.Ready, now, by},
-			simState{ready.Add(stay), fsm.StopInProgress, now, "user"}, simState{ready.Add(stay + stop), fsm.Stopped, now, "user"})
+		future = append(future, simState{ready, fsm.StateReady, now, by},
+			simState{ready.Add(stay), fsm.StateStopInProgress, now, "user"}, simState{ready.Add(stay + stop), fsm.StateStopped, now, "user"})
 	}
 	s.become(now, future...)
 }
@@ -158,12 +158,12 @@ func (p *simProvider) byHand(ref engine.Ref, stop bool) {
 	now := p.world.now()
 	s := p.session(ref)
 	switch is := s.at(now); {
-	case stop && (is.state == fsm.Ready || is.state == fsm.StartInProgress):
+	case stop && (is.state == fsm.StateReady || is.state == fsm.StateStartInProgress):
 		r := simDraws(p.day.seed, "hand", ref, s.starts)
-		s.become(now, simState{now, fsm.StopInProgress, is.started, "user"},
-			simState{now.Add(between(r, time.Minute, 3*time.Minute)), fsm.Stopped, is.started, "user"})
+		s.become(now, simState{now, fsm.StateStopInProgress, is.started, "user"},
+			simState{now.Add(between(r, time.Minute, 3*time.Minute)), fsm.StateStopped, is.started, "user"})
 		p.judge.reach("stopped by hand")
-	case !stop && is.state == fsm.Stopped:
+	case !stop && is.state == fsm.StateStopped:
 		p.start(ref, s, "user", now)
 		p.judge.reach("started by hand")
 	}
@@ -213,18 +213,18 @@ func (p *simProvider) do(ctx context.Context, c *simCall, what int) ([]transport
 }
 
 func (p *simProvider) travel(ctx context.Context, c *simCall) ([]transport.Result, error) {
-	unknown := &transport.Error{Kind: transport.Unknown, Message: "no answer"}
+	unknown := &transport.Error{Kind: transport.KindUnknown, Message: "no answer"}
 	switch {
 	case c.life.dead.Load():
 		return nil, errDead
 	case c.token != nil && c.life.reach(dieBeforeSend):
 		return nil, errDead
 	case ctx.Err() != nil:
-		return nil, &transport.Error{Kind: transport.Unknown, NotSent: true}
+		return nil, &transport.Error{Kind: transport.KindUnknown, NotSent: true}
 	case c.wx.kind == offline:
-		return nil, &transport.Error{Kind: transport.Unreachable, NotSent: true, Message: "no route"}
+		return nil, &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: "no route"}
 	case c.wx.kind == portal:
-		return nil, &transport.Error{Kind: transport.Unreachable, HTTPStatusCode: 511, RetryAfter: time.Hour}
+		return nil, &transport.Error{Kind: transport.KindUnreachable, HTTPStatusCode: 511, RetryAfter: time.Hour}
 	}
 	if c.fate.twin > 0 {
 		p.later(c, c.fate.out+c.fate.twin)
@@ -295,10 +295,10 @@ func (p *simProvider) arrive(c *simCall) ([]transport.Result, error) {
 		w = simWeather{kind: c.fate.fails}
 	}
 	if w.kind == offline || w.kind == portal || w.kind == silence {
-		return nil, &transport.Error{Kind: transport.Unknown, Message: "cut"}
+		return nil, &transport.Error{Kind: transport.KindUnknown, Message: "cut"}
 	}
 	refusal := p.refusal(c, w, now)
-	if refusal != nil && (c.token == nil || !c.fate.late || refusal.Kind != transport.Internal) {
+	if refusal != nil && (c.token == nil || !c.fate.late || refusal.Kind != transport.KindInternal) {
 		return nil, refusal
 	}
 	out := make([]transport.Result, len(c.refs))
@@ -325,19 +325,19 @@ func (p *simProvider) refusal(c *simCall, w simWeather, now time.Time) *transpor
 	start := c.token != nil
 	switch {
 	case w.kind == throttling:
-		e.Kind, e.RetryAfter = transport.Throttled, w.retryAfter
+		e.Kind, e.RetryAfter = transport.KindThrottled, w.retryAfter
 	case w.kind == quota && start:
-		e.Kind = transport.QuotaExceeded
+		e.Kind = transport.KindQuotaExceeded
 	case w.kind == capacity && start:
-		e.Kind = transport.Capacity
+		e.Kind = transport.KindCapacity
 	case w.kind == internal5xx:
-		e.Kind, e.HTTPStatusCode = transport.Internal, 503
+		e.Kind, e.HTTPStatusCode = transport.KindInternal, 503
 	case w.kind == conflicting && start:
-		e.Kind = transport.Conflict
+		e.Kind = transport.KindConflict
 	case w.kind == credentialsExpired:
-		e.Kind, e.Message = transport.Credentials, "the token "+simSecret+" is expired"
+		e.Kind, e.Message = transport.KindCredentials, "the token "+simSecret+" is expired"
 	case w.kind == looksDenied && !start, w.kind == startsDenied && start:
-		e.Kind = transport.AccessDenied
+		e.Kind = transport.KindAccessDenied
 	default:
 		return nil
 	}
@@ -355,18 +355,18 @@ func (p *simProvider) startOne(c *simCall, i int, s *simSession, now time.Time) 
 		known = false
 		p.judge.reach("token forgotten")
 	}
-	switch runs := is.state == fsm.Ready || is.state == fsm.StartInProgress; {
+	switch runs := is.state == fsm.StateReady || is.state == fsm.StateStartInProgress; {
 	case known:
 		p.judge.reach("token known again")
-	case is.state == fsm.Stopped, runs && c.lane.traits.Repeat == transport.Never:
+	case is.state == fsm.StateStopped, runs && c.lane.traits.Repeat == transport.RepeatNever:
 		p.start(ref, s, token, now)
-		if c.lane.traits.Repeat == transport.ByToken {
+		if c.lane.traits.Repeat == transport.RepeatByToken {
 			s.tokens[token] = now
 		}
 		p.judge.effect(c, token, now)
-	case c.lane.traits.Repeat == transport.ByState && is.state != fsm.StartFailed: // runs, or is being stopped
+	case c.lane.traits.Repeat == transport.RepeatByState && is.state != fsm.StateStartFailed: // runs, or is being stopped
 	default:
-		return transport.Session{}, &transport.Error{Kind: transport.Conflict}
+		return transport.Session{}, &transport.Error{Kind: transport.KindConflict}
 	}
 	return p.show(c.lane, ref, s.at(now), now), nil
 }
@@ -380,7 +380,7 @@ func (p *simProvider) lookOne(c *simCall, ref engine.Ref, s *simSession, now tim
 	}
 	if !is.started.Equal(was.started) && c.fate.orphan && c.fate.late { // it was touched, and an index has not caught up
 		p.judge.reach("not found for a while")
-		return transport.Session{}, &transport.Error{Kind: transport.NotFound}
+		return transport.Session{}, &transport.Error{Kind: transport.KindNotFound}
 	}
 	return p.show(c.lane, ref, was, now), nil
 }

@@ -152,11 +152,11 @@ func drawDay(seed uint64) *simDay {
 	r := simDraws(seed, "day")
 	d.keepEvents = []int{0, 0, 300}[r.IntN(3)]
 	for i, traits := range []transport.Traits{
-		{Repeat: transport.ByToken, TokenMemory: 100 * 24 * time.Hour, StaleFor: time.Second, MaxBatch: 100},
-		{Repeat: transport.ByToken, TokenMemory: 100 * 24 * time.Hour, MaxBatch: 20, MaxStarts: 20},
-		{Repeat: transport.ByToken, TokenMemory: between(r, time.Minute, 4*time.Hour), StaleFor: between(r, time.Second, time.Minute)},
-		{Repeat: transport.ByState, StaleFor: between(r, time.Millisecond, 45*time.Second), MaxBatch: 50},
-		{Repeat: transport.Never},
+		{Repeat: transport.RepeatByToken, TokenMemory: 100 * 24 * time.Hour, StaleFor: time.Second, MaxBatch: 100},
+		{Repeat: transport.RepeatByToken, TokenMemory: 100 * 24 * time.Hour, MaxBatch: 20, MaxStarts: 20},
+		{Repeat: transport.RepeatByToken, TokenMemory: between(r, time.Minute, 4*time.Hour), StaleFor: between(r, time.Second, time.Minute)},
+		{Repeat: transport.RepeatByState, StaleFor: between(r, time.Millisecond, 45*time.Second), MaxBatch: 50},
+		{Repeat: transport.RepeatNever},
 	} {
 		d.lanes = append(d.lanes, drawLane(r, i, traits))
 	}

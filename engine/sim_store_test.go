@@ -88,7 +88,7 @@ type simStore struct {
 // byHost marks the context of calls that the host makes of itself.
 type byHost struct{}
 
-func (s *simStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
+func (s *simStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 	if s.l.reach(dieBeforeEnqueue) {
 		return nil, errDead
 	}
@@ -182,7 +182,7 @@ func (s *simStore) SetPaused(ctx context.Context, lane string, paused bool, by s
 	return err
 }
 
-func (s *simStore) Prune(ctx context.Context, k store.Keep) (int, error) {
+func (s *simStore) Prune(ctx context.Context, k store.Retention) (int, error) {
 	if s.l.dead.Load() {
 		return 0, errDead
 	}

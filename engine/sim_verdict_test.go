@@ -67,7 +67,7 @@ func (j *simJudge) closeOp(op store.Operation, v *simVerdict) {
 	if o.ask < 0 {
 		return
 	}
-	end := fmt.Sprintf("%s %s, %d effects", op.Phase, op.Reason, len(effects))
+	end := fmt.Sprintf("%s %s, %d effects", op.Phase, op.EndReason, len(effects))
 	v.all[o.ask] = end
 	switch {
 	case !j.day.asks[o.ask].steadfast:
@@ -77,8 +77,8 @@ func (j *simJudge) closeOp(op store.Operation, v *simVerdict) {
 		return
 	}
 	v.ends[o.ask] = end
-	if op.Phase != fsm.Succeeded || len(effects) != 1 {
-		j.blame("steadfast", "%s of %s is %s %q with %d effects, and nobody disturbed it: %s", op.ID, op.Ref, op.Phase, op.Reason, len(effects), op.LastError)
+	if op.Phase != fsm.PhaseSucceeded || len(effects) != 1 {
+		j.blame("steadfast", "%s of %s is %s %q with %d effects, and nobody disturbed it: %s", op.ID, op.Ref, op.Phase, op.EndReason, len(effects), op.LastError)
 	}
 }
 
@@ -97,7 +97,7 @@ func (j *simJudge) closeEffects(op store.Operation, effects []simEffect) {
 		unheard := e.copy > 1 && i < len(effects)-1 // its request's answer was that of another copy
 		beyond = beyond || e.late() || twin || unheard
 	}
-	if lane.traits.Repeat == transport.ByToken && effects[1].at.Sub(effects[0].at) < lane.traits.TokenMemory {
+	if lane.traits.Repeat == transport.RepeatByToken && effects[1].at.Sub(effects[0].at) < lane.traits.TokenMemory {
 		beyond = false
 	}
 	if beyond {

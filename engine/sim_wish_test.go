@@ -23,7 +23,7 @@ type simWish struct {
 // wished notes a receipt whose id is not its operation's. mu must be held.
 func (j *simJudge) wished(r engine.Receipt) {
 	w := r.Operation.Later
-	if r.ID == r.Operation.ID || !w.Stands() {
+	if r.ID == r.Operation.ID || !w.Pending() {
 		return
 	}
 	j.reached["later wish"]++
@@ -97,11 +97,11 @@ func (j *simJudge) wishEnded(c store.Change, state simState, readySince func(tim
 	}
 	switch {
 	case w.odd || !j.world.wall().Before(w.expires):
-	case op.Reason == store.ReturnedToStopped || op.Reason == store.Ambiguous || op.Reason == store.Unseen:
-		j.blame("swallowed", "%s of %s ended %s %s, and was asked for again %v ago: nothing starts it", op.ID, op.Ref, op.Phase, op.Reason, j.world.now().Sub(w.at))
-	case op.Phase == fsm.Succeeded && j.world.now().Sub(from) < 50*time.Minute && !readySince(from):
+	case op.EndReason == store.ReasonReturnedToStopped || op.EndReason == store.ReasonAmbiguous || op.EndReason == store.ReasonUnobservable:
+		j.blame("swallowed", "%s of %s ended %s %s, and was asked for again %v ago: nothing starts it", op.ID, op.Ref, op.Phase, op.EndReason, j.world.now().Sub(w.at))
+	case op.Phase == fsm.PhaseSucceeded && j.world.now().Sub(from) < 50*time.Minute && !readySince(from):
 		j.blame("swallowed", "%s of %s SUCCEEDED, was asked for again %v ago, and is %s: it was not READY since", op.ID, op.Ref, j.world.now().Sub(w.at), state.state)
-	case op.Phase == fsm.Succeeded:
+	case op.Phase == fsm.PhaseSucceeded:
 		j.reached["later wish served"]++
 	}
 }
@@ -114,7 +114,7 @@ func (p *simProvider) readySince(ref engine.Ref, from, now time.Time) bool {
 	states := p.session(ref).states
 	for i, x := range states {
 		over := i+1 < len(states) && !states[i+1].at.After(from)
-		if x.state == fsm.Ready && !over && !x.at.After(now) {
+		if x.state == fsm.StateReady && !over && !x.at.After(now) {
 			return true
 		}
 	}

@@ -40,7 +40,7 @@ func TestSlowReadOfOurOwnStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.all([]ID{id})
-		b.want(id, fsm.Failed, store.Ambiguous, 1)
+		b.want(id, fsm.PhaseFailed, store.ReasonAmbiguous, 1)
 	})
 }
 
@@ -48,7 +48,7 @@ func TestSlowReadOfOurOwnStart(t *testing.T) {
 // the send has no effect. The sleep is part of the age of the request. So the
 // request has expired, and the engine does not take its clock for one that was behind.
 func TestSleepDuringASend(t *testing.T) {
-	throttled := studio.Fault{Delay: 5 * time.Second, Err: &transport.Error{Kind: transport.Throttled}}
+	throttled := studio.Fault{Delay: 5 * time.Second, Err: &transport.Error{Kind: transport.KindThrottled}}
 	scenario(t, studio.Config{Intercept: firstStart(throttled)}, Config{}, func(b *bench) {
 		b.boot.Store(1)
 		b.goRun()
@@ -59,7 +59,7 @@ func TestSleepDuringASend(t *testing.T) {
 		b.slept.Store(int64(4 * time.Hour))
 		b.skew.Store(int64(4 * time.Hour))
 		b.all([]ID{id})
-		b.want(id, fsm.Expired, store.TooLate, 0)
+		b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
 		if op := b.op(id); !op.CreatedAt.Equal(asked.CreatedAt) || !op.ExpiresAt.Equal(asked.ExpiresAt) {
 			t.Errorf("made %v, expires %v; was %v, %v", op.CreatedAt, op.ExpiresAt, asked.CreatedAt, asked.ExpiresAt)
 		}

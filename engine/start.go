@@ -39,7 +39,7 @@ type Request struct {
 	Labels map[string]string
 	// RequestedBy and Why are kept for people: who asked, and what for. At most
 	// 128 bytes and 1 KiB.
-	RequestedBy, Why string
+	RequestedBy, Reason string
 
 	retryOf ID
 }
@@ -61,7 +61,7 @@ const enqueueChunk = 4096
 // nothing: its Phase and FinishedAt say how and when it ended. Receipt.ID is what
 // to give to Wait.
 //
-// An *Error of kind transport.Invalid names what is wrong with the request; a
+// An *Error of kind transport.KindInvalid names what is wrong with the request; a
 // *store.ConflictError (store.ErrActive, store.ErrTokenReused) the operation in
 // the way; a *store.ExpiryError a wish that is void already. After
 // store.ErrUnknown, or when ctx ends first, it may have been accepted: call
@@ -156,8 +156,8 @@ func (e *Engine) operation(op *store.Operation, r Request) error {
 	*op = store.Operation{
 		ID: ID(id.String()), Ref: r.Ref, ClientToken: r.ClientToken,
 		Lane:   transport.TraitsOf(e.transport, r.Ref).Lane,
-		Labels: maps.Clone(r.Labels), RequestedBy: r.RequestedBy, Source: e.cfg.Source, Why: r.Why, RetryOf: r.retryOf,
-		Phase: fsm.Queued, CreatedAt: now,
+		Labels: maps.Clone(r.Labels), RequestedBy: r.RequestedBy, Source: e.cfg.Source, Reason: r.Reason, RetryOf: r.retryOf,
+		Phase: fsm.PhaseQueued, CreatedAt: now,
 		NotBefore: stored(r.NotBefore), ExpiresAt: stored(r.ExpiresAt),
 	}
 	op.CreatedUp = elapsed(e.up())
@@ -201,7 +201,7 @@ func (e *Engine) check(r Request) error {
 	if err := checkText("requested-by", r.RequestedBy, maxName); err != nil {
 		return err
 	}
-	return checkText("reason", r.Why, maxText)
+	return checkText("reason", r.Reason, maxText)
 }
 
 // checkText bounds what a request carries for people.
@@ -218,7 +218,7 @@ func checkText(what, s string, limit int) error {
 }
 
 func invalid(format string, args ...any) error {
-	return &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
+	return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
 }
 
 // stored is t as it is stored: see Engine.now.

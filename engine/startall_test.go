@@ -42,7 +42,7 @@ func TestStartAll(t *testing.T) {
 			wrong := r.Err != nil || !r.Created
 			switch i % 1000 {
 			case 7:
-				wrong = !errors.Is(r.Err, transport.Invalid) || r.Created
+				wrong = !errors.Is(r.Err, transport.KindInvalid) || r.Created
 			case 8:
 				wrong = r.Err != nil || r.Created || r.Operation.ID != got[0].Operation.ID
 			case 9:

@@ -30,11 +30,11 @@ func TestStartChecker(t *testing.T) {
 			{Ref: Ref{StudioID: "rack-1", SessionID: "ws-1"}, ClientToken: "a b"},
 			{Ref: Ref{StudioID: "rack-1", SessionID: "ws-1"}, ClientToken: "$(id)"},
 		} {
-			if _, err := b.Start(b.Context(), bad); !errors.Is(err, transport.Invalid) {
+			if _, err := b.Start(b.Context(), bad); !errors.Is(err, transport.KindInvalid) {
 				b.Errorf("Start %+v: %v, want a refusal", bad, err)
 			}
 			got, err := b.StartAll(b.Context(), []Request{bad})
-			if err != nil || !errors.Is(got[0].Err, transport.Invalid) {
+			if err != nil || !errors.Is(got[0].Err, transport.KindInvalid) {
 				b.Errorf("StartAll %+v: %v, %+v, want a refusal", bad, err, got)
 			}
 		}

@@ -22,7 +22,7 @@ type LaneStats struct {
 	Name       string
 	Paused     bool
 	PausedBy   string
-	Blocked    Waiting // Offline, Credentials or ""
+	Blocked    WaitReason // Offline, Credentials or ""
 	Since      time.Time
 	Next       time.Time // the next probe of a blocked lane
 	Error      string    // what a blocked lane heard last, or why it heard nothing
@@ -54,7 +54,7 @@ func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 	if r == nil { // as the last Run left them
 		for _, l := range lanes {
 			k := known[l.Name]
-			k.Blocked, k.Since, k.Error = Waiting(l.Block.Reason), l.Block.Since, l.Block.Error
+			k.Blocked, k.Since, k.Error = WaitReason(l.Block.Reason), l.Block.Since, l.Block.Error
 			known[l.Name] = k
 		}
 	} else {

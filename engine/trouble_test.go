@@ -31,7 +31,7 @@ func (s *troubled) fails(call string) error {
 }
 
 func (s *troubled) Pull(ctx context.Context, by time.Time) error {
-	return errors.Join(s.fails("Pull"), s.Store.Pull(ctx, by))
+	return errors.Join(s.fails("Pull"), s.Store.BringForward(ctx, by))
 }
 
 func (s *troubled) SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error {
@@ -79,7 +79,7 @@ func TestRunEndsWithItsStore(t *testing.T) {
 			s := &troubled{call: call}
 			throttle := func(studio.Call) studio.Fault {
 				if call == "SetRetryAfter" && s.from.Load() {
-					return studio.Fault{Err: &transport.Error{Kind: transport.Throttled, RetryAfter: 10 * time.Minute}}
+					return studio.Fault{Err: &transport.Error{Kind: transport.KindThrottled, RetryAfter: 10 * time.Minute}}
 				}
 				return studio.Fault{}
 			}
@@ -108,7 +108,7 @@ func TestRunEndsWithItsStore(t *testing.T) {
 				b.restart()
 				b.goRun()
 				b.after(30 * time.Minute)
-				b.want(id, fsm.Succeeded, "", 1)
+				b.want(id, fsm.PhaseSucceeded, "", 1)
 			})
 		})
 	}
@@ -179,7 +179,7 @@ func TestTooFewResults(t *testing.T) {
 		b.after(10 * time.Minute)
 		told := 0
 		for _, id := range ids {
-			if op := b.op(id); op.Phase == fsm.Starting && strings.Contains(op.LastError, "results") {
+			if op := b.op(id); op.Phase == fsm.PhaseStarting && strings.Contains(op.LastError, "results") {
 				told++
 			}
 		}

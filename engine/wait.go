@@ -19,8 +19,8 @@ type EndError struct{ Operation Operation }
 func (e *EndError) Error() string {
 	o := e.Operation
 	text := fmt.Sprintf("engine: start of %s ended %s", o.Ref, o.Phase)
-	if o.Phase == fsm.Failed {
-		text += " (" + string(o.Reason) + ")"
+	if o.Phase == fsm.PhaseFailed {
+		text += " (" + string(o.EndReason) + ")"
 	}
 	if o.LastError != "" {
 		text += ": " + o.LastError
@@ -37,7 +37,7 @@ func (e *EndError) Error() string {
 // SUCCEEDED says that the session was READY at Operation.FinishedAt, not that it
 // is READY now. Receipt.Old tells such an end from a new one.
 //
-// With the id of a later wish (see store.Wish), Wait waits for the operation that
+// With the id of a later wish (see store.LaterRequest), Wait waits for the operation that
 // the wish becomes. If the wish is served, withdrawn or void instead, Wait waits
 // for the end of the operation that the request joined.
 func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
@@ -56,7 +56,7 @@ func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
 			return op, err
 		case sub.add(op.ID): // a later wish: it may have changed before it was added
 			continue
-		case op.Phase == fsm.Succeeded:
+		case op.Phase == fsm.PhaseSucceeded:
 			return op, nil
 		case op.Phase.Ended():
 			return op, &EndError{Operation: op}

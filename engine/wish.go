@@ -6,7 +6,7 @@ import (
 )
 
 // A later wish is a request that joined an operation whose start had been sent:
-// see store.Wish. Each end of the operation decides what becomes of it:
+// see store.LaterRequest. Each end of the operation decides what becomes of it:
 //
 //	end                                       the wish
 //	SUCCEEDED, READY seen after the request   is served
@@ -24,11 +24,11 @@ import (
 //
 // A wish that has expired becomes no operation, whatever the end.
 var renews = map[store.Reason]func(*judge) bool{
-	"":                      func(j *judge) bool { return !j.served() },
-	store.ReturnedToStopped: always,
-	store.Ambiguous:         always,
-	store.Unseen:            always,
-	store.Timeout:           (*judge).perhapsOff,
+	"":                            func(j *judge) bool { return !j.served() },
+	store.ReasonReturnedToStopped: always,
+	store.ReasonAmbiguous:         always,
+	store.ReasonUnobservable:      always,
+	store.ReasonTimeout:           (*judge).perhapsOff,
 }
 
 func always(*judge) bool { return true }
@@ -36,7 +36,7 @@ func always(*judge) bool { return true }
 // perhapsOff reports whether the session that the answer shows may be off, or on
 // its way there.
 func (j *judge) perhapsOff() bool {
-	return j.a.row != booting && j.a.row != broken && j.a.session.State != fsm.CreateInProgress
+	return j.a.row != booting && j.a.row != broken && j.a.session.State != fsm.StateCreateInProgress
 }
 
 // served reports whether the answer, which shows READY, is sure to be later than
@@ -58,15 +58,15 @@ func (j *judge) served() bool {
 // renew is called as the operation ends, and makes its later wish an operation
 // where that end leaves the wish open.
 func (j *judge) renew() {
-	w, renew := j.op.Later, renews[j.op.Reason]
+	w, renew := j.op.Later, renews[j.op.EndReason]
 	void := false
-	if w.Stands() {
+	if w.Pending() {
 		asked := store.Operation{CreatedAt: w.At, CreatedUp: w.AtUp, ExpiresAt: w.ExpiresAt}
 		s := standingOf(&asked, j.a.at, j.up, j.trust)
 		void = s.over && s.sure
 	}
-	if w.Stands() && !void && renew != nil && renew(j) {
+	if w.Pending() && !void && renew != nil && renew(j) {
 		j.next = w.Operation(&j.op, j.traits.Lane, j.a.at)
 	}
-	j.op.Later = w.Over()
+	j.op.Later = w.Done()
 }

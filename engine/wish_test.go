@@ -31,7 +31,7 @@ func (b *bench) again(id ID, set ...func(*Request)) Receipt {
 
 // powerOff stops the session of an operation by other means.
 func (b *bench) powerOff(id ID) {
-	b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.Stopped})
+	b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.StateStopped})
 }
 
 // ends waits for the end of an id, and checks it and the operation that had it.
@@ -41,11 +41,11 @@ func (b *bench) ends(id ID, of ID, phase fsm.Phase, why store.Reason) {
 	defer stop()
 	op, err := b.Wait(ctx, id)
 	var end *EndError
-	if phase == fsm.Succeeded && err != nil || phase != fsm.Succeeded && !errors.As(err, &end) {
+	if phase == fsm.PhaseSucceeded && err != nil || phase != fsm.PhaseSucceeded && !errors.As(err, &end) {
 		b.Errorf("Wait for %s: %v", id, err)
 	}
-	if op.ID != of || op.Phase != phase || op.Reason != why {
-		b.Errorf("%s ended as %s %s %q (%s), want %s %s %q", id, op.ID, op.Phase, op.Reason, op.LastError, of, phase, why)
+	if op.ID != of || op.Phase != phase || op.EndReason != why {
+		b.Errorf("%s ended as %s %s %q (%s), want %s %s %q", id, op.ID, op.Phase, op.EndReason, op.LastError, of, phase, why)
 	}
 }
 
@@ -56,15 +56,15 @@ func TestNodePoweredDownAndUpWithinAMinute(t *testing.T) {
 		b.goRun()
 		first := b.start("node-1")
 		b.after(10 * time.Second)
-		b.want(first, fsm.Starting, "", 1)
+		b.want(first, fsm.PhaseStarting, "", 1)
 		b.powerOff(first)
 		second := b.again(first)
 		if second.Operation.ID != first || second.ID == first {
 			t.Errorf("the second request: wait for %s, joined %s; want an id of its own, and to join %s", second.ID, second.Operation.ID, first)
 		}
-		b.ends(first, first, fsm.Failed, store.ReturnedToStopped)
-		b.ends(second.ID, second.ID, fsm.Succeeded, "")
-		b.want(second.ID, fsm.Succeeded, "", 2)
+		b.ends(first, first, fsm.PhaseFailed, store.ReasonReturnedToStopped)
+		b.ends(second.ID, second.ID, fsm.PhaseSucceeded, "")
+		b.want(second.ID, fsm.PhaseSucceeded, "", 2)
 		if took := b.op(second.ID).FinishedAt.Sub(second.Operation.Later.At); took > 2*time.Minute {
 			t.Errorf("the node was READY %v after it was asked for again", took)
 		}
@@ -86,11 +86,11 @@ func TestStoppedAndAskedForAgainWhileNothingRuns(t *testing.T) {
 		b.goRun()
 		first := b.start("ws-1")
 		b.after(time.Second)
-		b.want(first, fsm.Starting, "", 1)
+		b.want(first, fsm.PhaseStarting, "", 1)
 		b.end()
 		b.powerOff(first)
 		b.after(time.Minute)
-		second := b.again(first, func(r *Request) { r.RequestedBy, r.Why = "jo", "dailies" })
+		second := b.again(first, func(r *Request) { r.RequestedBy, r.Reason = "jo", "dailies" })
 		b.restart()
 		b.after(time.Minute)
 		third := b.again(first)
@@ -98,13 +98,13 @@ func TestStoppedAndAskedForAgainWhileNothingRuns(t *testing.T) {
 			t.Errorf("a third request waits for %s, want %s", third.ID, second.ID)
 		}
 		b.goRun()
-		b.ends(second.ID, second.ID, fsm.Succeeded, "")
-		if op := b.op(second.ID); op.RequestedBy != "jo" || op.Why != "dailies" || op.ClientToken != string(second.ID) {
+		b.ends(second.ID, second.ID, fsm.PhaseSucceeded, "")
+		if op := b.op(second.ID); op.RequestedBy != "jo" || op.Reason != "dailies" || op.ClientToken != string(second.ID) {
 			t.Errorf("the later wish became %+v", op)
 		}
-		b.want(first, fsm.Failed, store.ReturnedToStopped, 2)
+		b.want(first, fsm.PhaseFailed, store.ReasonReturnedToStopped, 2)
 		b.restart()
-		b.ends(second.ID, second.ID, fsm.Succeeded, "")
+		b.ends(second.ID, second.ID, fsm.PhaseSucceeded, "")
 	})
 }
 
@@ -116,13 +116,13 @@ func TestLaterWishIsServed(t *testing.T) {
 		first := b.start("ws-1")
 		b.after(10 * time.Second)
 		second := b.again(first)
-		b.ends(second.ID, first, fsm.Succeeded, "")
-		b.want(first, fsm.Succeeded, "", 1)
-		if b.op(first).Later.Stands() || b.wire.starts.Load() != 1 {
+		b.ends(second.ID, first, fsm.PhaseSucceeded, "")
+		b.want(first, fsm.PhaseSucceeded, "", 1)
+		if b.op(first).Later.Pending() || b.wire.starts.Load() != 1 {
 			t.Errorf("later wish %+v, %d sends; want it over, and one send", b.op(first).Later, b.wire.starts.Load())
 		}
 		b.restart()
-		b.ends(second.ID, first, fsm.Succeeded, "")
+		b.ends(second.ID, first, fsm.PhaseSucceeded, "")
 		if r, err := b.Start(b.Context(), Request{Ref: b.op(first).Ref, ClientToken: string(second.ID)}); err != nil || !r.Old || r.Operation.ID != first {
 			t.Errorf("its id as a token: %+v, %v, want the old operation", r, err)
 		}
@@ -139,11 +139,11 @@ func TestLaterWishForLater(t *testing.T) {
 		tomorrow := b.now().Add(12 * time.Hour)
 		second := b.again(first, func(r *Request) { r.NotBefore = tomorrow })
 		b.after(5 * time.Minute)
-		b.want(first, fsm.Succeeded, "", 1)
-		b.want(second.ID, fsm.Queued, "", 1)
+		b.want(first, fsm.PhaseSucceeded, "", 1)
+		b.want(second.ID, fsm.PhaseQueued, "", 1)
 		b.powerOff(first)
-		b.ends(second.ID, second.ID, fsm.Succeeded, "")
-		b.want(second.ID, fsm.Succeeded, "", 2)
+		b.ends(second.ID, second.ID, fsm.PhaseSucceeded, "")
+		b.want(second.ID, fsm.PhaseSucceeded, "", 2)
 		if op := b.op(second.ID); op.SentAt.Before(tomorrow) {
 			t.Errorf("sent at %v, want not before %v", op.SentAt, tomorrow)
 		}
@@ -159,21 +159,21 @@ func TestCancelWithdrawsLaterWishes(t *testing.T) {
 				first := b.start("ws-1")
 				b.after(time.Second)
 				second := b.again(first)
-				id, want := first, Accepted
+				id, want := first, CancellationAccepted
 				if its {
-					id, want = second.ID, NeverSent
+					id, want = second.ID, CancellationNeverSent
 				}
 				for range 2 {
 					if got, err := b.Cancel(b.Context(), id, "jo"); err != nil || got != want {
 						t.Errorf("Cancel: %v, %v, want %v", got, err, want)
 					}
 					if its {
-						want = AlreadyEnded
+						want = CancellationAlreadyEnded
 					}
 				}
 				b.powerOff(first)
-				b.ends(second.ID, first, fsm.Failed, store.ReturnedToStopped)
-				b.want(first, fsm.Failed, store.ReturnedToStopped, 1)
+				b.ends(second.ID, first, fsm.PhaseFailed, store.ReasonReturnedToStopped)
+				b.want(first, fsm.PhaseFailed, store.ReasonReturnedToStopped, 1)
 			})
 		})
 	}
@@ -190,8 +190,8 @@ func TestLaterWishThatExpires(t *testing.T) {
 		b.powerOff(first)
 		b.after(2 * time.Minute)
 		b.goRun()
-		b.ends(second.ID, first, fsm.Failed, store.ReturnedToStopped)
-		b.want(first, fsm.Failed, store.ReturnedToStopped, 1)
+		b.ends(second.ID, first, fsm.PhaseFailed, store.ReasonReturnedToStopped)
+		b.want(first, fsm.PhaseFailed, store.ReasonReturnedToStopped, 1)
 	})
 }
 
@@ -211,29 +211,29 @@ func TestLaterWishByEnd(t *testing.T) {
 		kind  transport.Kind
 		want  answers
 	}{
-		{state: fsm.StartInProgress, want: answers{stays, stays, stays, over}},
-		{state: fsm.Ready, want: answers{next, over, over, over}}, // a send's answer is not known to be later
-		{state: fsm.Stopped, want: answers{stays, next, next, next}},
-		{state: fsm.StartFailed, want: broken},
-		{state: fsm.CreateFailed, want: broken},
-		{state: fsm.StopFailed, want: broken},
-		{state: fsm.DeleteFailed, want: broken},
-		{state: fsm.DeleteInProgress, want: broken},
-		{state: fsm.Deleted, want: broken},
-		{state: fsm.StopInProgress, want: answers{stays, stays, stays, next}},
-		{state: fsm.CreateInProgress, want: answers{stays, stays, stays, over}},
+		{state: fsm.StateStartInProgress, want: answers{stays, stays, stays, over}},
+		{state: fsm.StateReady, want: answers{next, over, over, over}}, // a send's answer is not known to be later
+		{state: fsm.StateStopped, want: answers{stays, next, next, next}},
+		{state: fsm.StateStartFailed, want: broken},
+		{state: fsm.StateCreateFailed, want: broken},
+		{state: fsm.StateStopFailed, want: broken},
+		{state: fsm.StateDeleteFailed, want: broken},
+		{state: fsm.StateDeleteInProgress, want: broken},
+		{state: fsm.StateDeleted, want: broken},
+		{state: fsm.StateStopInProgress, want: answers{stays, stays, stays, next}},
+		{state: fsm.StateCreateInProgress, want: answers{stays, stays, stays, over}},
 		{state: "FROM_THE_FUTURE", want: answers{stays, stays, stays, next}},
-		{kind: transport.Conflict, want: answers{stays, stays, stays, next}},
-		{kind: transport.Throttled, want: answers{stays, stays, stays, next}},
-		{kind: transport.Internal, want: answers{stays, stays, stays, next}},
-		{kind: transport.Unknown, want: answers{stays, stays, stays, next}},
-		{kind: transport.QuotaExceeded, want: answers{stays, stays, stays, next}},
-		{kind: transport.Capacity, want: answers{stays, stays, stays, next}},
-		{kind: transport.AccessDenied, want: answers{over, stays, stays, next}},
-		{kind: transport.NotFound, want: answers{over, stays, over, over}},
-		{kind: transport.Invalid, want: answers{over, stays, over, over}},
-		{kind: transport.Credentials, want: answers{stays, stays, stays, next}},
-		{kind: transport.Unreachable, want: answers{stays, stays, stays, next}},
+		{kind: transport.KindConflict, want: answers{stays, stays, stays, next}},
+		{kind: transport.KindThrottled, want: answers{stays, stays, stays, next}},
+		{kind: transport.KindInternal, want: answers{stays, stays, stays, next}},
+		{kind: transport.KindUnknown, want: answers{stays, stays, stays, next}},
+		{kind: transport.KindQuotaExceeded, want: answers{stays, stays, stays, next}},
+		{kind: transport.KindCapacity, want: answers{stays, stays, stays, next}},
+		{kind: transport.KindAccessDenied, want: answers{over, stays, stays, next}},
+		{kind: transport.KindNotFound, want: answers{over, stays, over, over}},
+		{kind: transport.KindInvalid, want: answers{over, stays, over, over}},
+		{kind: transport.KindCredentials, want: answers{stays, stays, stays, next}},
+		{kind: transport.KindUnreachable, want: answers{stays, stays, stays, next}},
 	} {
 		name := string(row.state)
 		if name == "" {
@@ -241,7 +241,7 @@ func TestLaterWishByEnd(t *testing.T) {
 		}
 		lateJudge := func() *judge { // a day past all of its times
 			j := pollJudge()
-			j.a.at = j.op.ReadyBy.Add(25 * time.Hour)
+			j.a.at = j.op.BootDeadline.Add(25 * time.Hour)
 			j.a.began = j.a.at
 			return j
 		}
@@ -253,8 +253,8 @@ func TestLaterWishByEnd(t *testing.T) {
 			t.Run(name+"/"+c.call, func(t *testing.T) {
 				t.Parallel()
 				j := c.make()
-				j.traits.Repeat = transport.Never // so that a look decides
-				j.op.Later = &store.Wish{ID: "wish", At: epoch.Add(time.Millisecond), RequestedBy: "jo", ExpiresAt: j.a.at.Add(time.Hour)}
+				j.traits.Repeat = transport.RepeatNever // so that a look decides
+				j.op.Later = &store.LaterRequest{ID: "wish", At: epoch.Add(time.Millisecond), RequestedBy: "jo", ExpiresAt: j.a.at.Add(time.Hour)}
 				j.op.ExpiresAt = j.op.Later.ExpiresAt
 				if j.a.call == startCall {
 					j.held = j.op.Version + 1 // the wish came while the send was under way
@@ -274,13 +274,13 @@ func TestLaterWishByEnd(t *testing.T) {
 				switch {
 				case j.op.Phase.Ended() && j.next != nil:
 					got = next
-				case !j.op.Later.Stands():
+				case !j.op.Later.Pending():
 					got = over
 				}
 				if got != c.want || j.op.Phase.Ended() != (c.want != stays) {
-					t.Fatalf("%s %q: the later wish %s, want that it %s", j.op.Phase, j.op.Reason, got, c.want)
+					t.Fatalf("%s %q: the later wish %s, want that it %s", j.op.Phase, j.op.EndReason, got, c.want)
 				}
-				if n := j.change().Next; n != nil && (n.ID != "wish" || n.Ref != j.op.Ref || n.RequestedBy != "jo" || n.Phase != fsm.Queued || n.DueAt.After(j.a.at)) {
+				if n := j.change().Next; n != nil && (n.ID != "wish" || n.Ref != j.op.Ref || n.RequestedBy != "jo" || n.Phase != fsm.PhaseQueued || n.DueAt.After(j.a.at)) {
 					t.Errorf("it becomes %+v", n)
 				}
 			})
@@ -320,13 +320,13 @@ func TestReadyAndLaterWish(t *testing.T) {
 			t.Parallel()
 			j := pollJudge()
 			j.op.Version, j.held = 3, 3
-			j.op.Later = &store.Wish{ID: "wish", At: j.a.began.Add(-c.asked), ExpiresAt: j.a.at.Add(time.Hour)}
-			j.state(fsm.Ready)
+			j.op.Later = &store.LaterRequest{ID: "wish", At: j.a.began.Add(-c.asked), ExpiresAt: j.a.at.Add(time.Hour)}
+			j.state(fsm.StateReady)
 			if c.set != nil {
 				c.set(j)
 			}
 			j.decide()
-			if j.op.Phase != fsm.Succeeded || j.op.Later.Stands() || (j.next == nil) != c.served {
+			if j.op.Phase != fsm.PhaseSucceeded || j.op.Later.Pending() || (j.next == nil) != c.served {
 				t.Errorf("%s, later wish %+v, next %+v; want served: %v", j.op.Phase, j.op.Later, j.next, c.served)
 			}
 		})
@@ -338,7 +338,7 @@ func TestReadyAndLaterWish(t *testing.T) {
 func TestSendServesTheLaterWish(t *testing.T) {
 	cfg := studio.Config{Boot: 10 * time.Second, Latency: 4 * time.Second, Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start && c.Nth == 1 {
-			return studio.Fault{Err: &transport.Error{Kind: transport.Capacity}}
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindCapacity}}
 		}
 		return studio.Fault{}
 	}}
@@ -350,17 +350,17 @@ func TestSendServesTheLaterWish(t *testing.T) {
 		}
 		second := b.again(first)
 		b.after(5 * time.Second)
-		if op := b.op(first); op.Sent != store.SentNo || !op.Later.Stands() {
+		if op := b.op(first); op.Sent != store.SentNo || !op.Later.Pending() {
 			t.Fatalf("after the refusal: sent %s, later wish %+v", op.Sent, op.Later)
 		}
 		for b.wire.starts.Load() < 2 {
 			b.after(100 * time.Millisecond)
 		}
-		if op := b.op(first); op.Later.Stands() {
+		if op := b.op(first); op.Later.Pending() {
 			t.Errorf("during the second send: later wish %+v, want it over", op.Later)
 		}
-		b.ends(second.ID, first, fsm.Succeeded, "")
-		b.want(first, fsm.Succeeded, "", 1)
+		b.ends(second.ID, first, fsm.PhaseSucceeded, "")
+		b.want(first, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
@@ -390,7 +390,7 @@ func (m *mortal) write(do func() error) error {
 	return err
 }
 
-func (m *mortal) Enqueue(ctx context.Context, ops []store.Operation) (out []store.Enqueued, err error) {
+func (m *mortal) Enqueue(ctx context.Context, ops []store.Operation) (out []store.Receipt, err error) {
 	err = m.write(func() error { out, err = m.Store.Enqueue(ctx, ops); return err })
 	return out, err
 }
@@ -448,7 +448,7 @@ func TestLaterWishThroughCrashes(t *testing.T) {
 					for b.studio.Effects(ref) == 0 || b.op(first.ID).Sent == store.SentNo {
 						revive()
 					}
-					b.studio.Put(transport.Session{Ref: ref, State: fsm.Stopped})
+					b.studio.Put(transport.Session{Ref: ref, State: fsm.StateStopped})
 					second := ask("")
 					for range 600 {
 						revive()
@@ -456,8 +456,8 @@ func TestLaterWishThroughCrashes(t *testing.T) {
 					if b.wrap != nil {
 						b.Fatalf("the host did not die: %d writes are left", m.left)
 					}
-					b.ends(first.ID, first.ID, fsm.Failed, store.ReturnedToStopped)
-					b.ends(second.ID, second.ID, fsm.Succeeded, "")
+					b.ends(first.ID, first.ID, fsm.PhaseFailed, store.ReasonReturnedToStopped)
+					b.ends(second.ID, second.ID, fsm.PhaseSucceeded, "")
 					if n := b.studio.Effects(ref); n != 2 {
 						t.Errorf("started %d times, want 2", n)
 					}

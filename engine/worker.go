@@ -145,13 +145,13 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		if op.SentAt.IsZero() {
 			op.SentAt = now
 			if theirs.known && 2*theirs.error <= clockMargin { // else it says too little of so short a time
-				op.SentTheirs = now.Add(theirs.offset)
+				op.SentProviderTime = now.Add(theirs.offset)
 			}
 		}
 		op.Sent = store.SentUnknown
 		op.Attempts++
-		if ops[i].Sent == store.SentNo && op.Later.Stands() && !op.Later.NotBefore.After(now) {
-			op.Later = op.Later.Over() // it arrived during a send that was undone, and this one serves it
+		if ops[i].Sent == store.SentNo && op.Later.Pending() && !op.Later.NotBefore.After(now) {
+			op.Later = op.Later.Done() // it arrived during a send that was undone, and this one serves it
 		}
 	}
 	errs, err := r.e.store.Apply(r.calls, changes)
@@ -239,7 +239,7 @@ func (r *run) heard(l *lane, a *answer) {
 	now, keep := l.block, l.unkept(mono)
 	paced := l.notePace(a, a.at)
 	pace, throttledAt := l.stored.Pace, l.stored.ThrottledAt
-	var why Waiting
+	var why WaitReason
 	if now != nil {
 		why = now.why // of this answer: another may come in before it is logged
 	}
@@ -325,7 +325,7 @@ func (r *run) getBatch(l *lane, ops []store.Operation) []answer {
 func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.Result, err error) []answer {
 	n := len(calls)
 	if err == nil && len(results) != n {
-		err = &transport.Error{Kind: transport.Unknown, Message: fmt.Sprintf("a batch of %d got %d results", n, len(results))}
+		err = &transport.Error{Kind: transport.KindUnknown, Message: fmt.Sprintf("a batch of %d got %d results", n, len(results))}
 	}
 	if err != nil {
 		results = slices.Repeat([]transport.Result{{Err: err}}, n)

@@ -5,10 +5,10 @@
 // Each is one table of events. looplab/fsm runs the tables, and its machines
 // stay inside this package: a caller gives a state and gets a verdict.
 //
-//	err := fsm.Advance(fsm.Queued, fsm.Starting)          // may an operation do this?
-//	next, err := fsm.Fire(fsm.Stopped, fsm.Start)         // a provider's own step
-//	err = fsm.Observe(fsm.Stopped, fsm.Ready)             // a poll missed a state: fine
-//	err = fsm.Observe(fsm.Deleted, fsm.Ready)             // no path leads there: an error
+//	err := fsm.Advance(fsm.PhaseQueued, fsm.PhaseStarting)          // may an operation do this?
+//	next, err := fsm.Fire(fsm.StateStopped, fsm.EventStart)         // a provider's own step
+//	err = fsm.Observe(fsm.StateStopped, fsm.StateReady)             // a poll missed a state: fine
+//	err = fsm.Observe(fsm.StateDeleted, fsm.StateReady)             // no path leads there: an error
 //
 // # Observations
 //

@@ -15,8 +15,8 @@ import (
 func TestAdvance(t *testing.T) {
 	t.Parallel()
 	allowed := map[fsm.Phase][]fsm.Phase{
-		fsm.Queued:   {fsm.Queued, fsm.Starting, fsm.Succeeded, fsm.Failed, fsm.Canceled, fsm.Expired},
-		fsm.Starting: {fsm.Starting, fsm.Succeeded, fsm.Failed},
+		fsm.PhaseQueued:   {fsm.PhaseQueued, fsm.PhaseStarting, fsm.PhaseSucceeded, fsm.PhaseFailed, fsm.PhaseCanceled, fsm.PhaseExpired},
+		fsm.PhaseStarting: {fsm.PhaseStarting, fsm.PhaseSucceeded, fsm.PhaseFailed},
 	}
 	for _, from := range fsm.Phases() {
 		if from.Ended() {
@@ -48,21 +48,21 @@ func TestFire(t *testing.T) {
 		event fsm.Event
 		want  fsm.State
 	}{
-		{fsm.Created, fsm.Ready}, {fsm.Stop, fsm.StopInProgress}, {fsm.StopDone, fsm.Stopped},
-		{fsm.Start, fsm.StartInProgress}, {fsm.Started, fsm.Ready}, {fsm.Delete, fsm.DeleteInProgress},
-		{fsm.DeleteDone, fsm.Deleted},
+		{fsm.EventCreated, fsm.StateReady}, {fsm.EventStop, fsm.StateStopInProgress}, {fsm.EventStopDone, fsm.StateStopped},
+		{fsm.EventStart, fsm.StateStartInProgress}, {fsm.EventStarted, fsm.StateReady}, {fsm.EventDelete, fsm.StateDeleteInProgress},
+		{fsm.EventDeleteDone, fsm.StateDeleted},
 	}
-	s := fsm.CreateInProgress
+	s := fsm.StateCreateInProgress
 	for _, l := range life {
 		var err error
 		if s, err = fsm.Fire(s, l.event); err != nil || s != l.want {
 			t.Fatalf("Fire %q: %s, %v, want %s", l.event, s, err, l.want)
 		}
 	}
-	if s, err := fsm.Fire(fsm.Deleted, fsm.Start); err == nil || s != fsm.Deleted {
+	if s, err := fsm.Fire(fsm.StateDeleted, fsm.EventStart); err == nil || s != fsm.StateDeleted {
 		t.Errorf("Fire(DELETED, start) = %s, %v, want DELETED and an error", s, err)
 	}
-	if _, err := fsm.Fire("FROM_THE_FUTURE", fsm.Start); err == nil {
+	if _, err := fsm.Fire("FROM_THE_FUTURE", fsm.EventStart); err == nil {
 		t.Error("Fire in a state that is not known: no error")
 	}
 }
@@ -72,8 +72,8 @@ func TestFire(t *testing.T) {
 func TestObserveIsReachability(t *testing.T) {
 	t.Parallel()
 	events := []fsm.Event{
-		fsm.Created, fsm.CreateFails, fsm.Start, fsm.Started, fsm.StartFails, fsm.Stop,
-		fsm.StopDone, fsm.StopFails, fsm.Delete, fsm.DeleteDone, fsm.DeleteFails,
+		fsm.EventCreated, fsm.EventCreateFails, fsm.EventStart, fsm.EventStarted, fsm.EventStartFails, fsm.EventStop,
+		fsm.EventStopDone, fsm.EventStopFails, fsm.EventDelete, fsm.EventDeleteDone, fsm.EventDeleteFails,
 	}
 	for _, from := range fsm.States() {
 		reach := map[fsm.State]bool{from: true}
@@ -94,10 +94,10 @@ func TestObserveIsReachability(t *testing.T) {
 			t.Errorf("a state that is not known must be accepted: %v", err)
 		}
 	}
-	if fsm.Observe(fsm.Stopped, fsm.Ready) != nil {
+	if fsm.Observe(fsm.StateStopped, fsm.StateReady) != nil {
 		t.Error("STOPPED to READY, a missed START_IN_PROGRESS, must be accepted")
 	}
-	err := fsm.Observe(fsm.Deleted, fsm.Ready)
+	err := fsm.Observe(fsm.StateDeleted, fsm.StateReady)
 	if err == nil || !strings.Contains(err.Error(), "DELETED") || !strings.Contains(err.Error(), "READY") {
 		t.Errorf("Observe(DELETED, READY) = %v, want an error that names both", err)
 	}
@@ -126,7 +126,7 @@ func TestConcurrent(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 500 {
-				if fsm.Advance(fsm.Succeeded, fsm.Queued) == nil || fsm.Advance(fsm.Queued, fsm.Starting) != nil {
+				if fsm.Advance(fsm.PhaseSucceeded, fsm.PhaseQueued) == nil || fsm.Advance(fsm.PhaseQueued, fsm.PhaseStarting) != nil {
 					t.Error("wrong verdict")
 					return
 				}
@@ -144,7 +144,7 @@ func TestNoMachineKept(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	const n = 100_000
 	for range n {
-		if err := fsm.Observe(fsm.Stopped, fsm.Ready); err != nil {
+		if err := fsm.Observe(fsm.StateStopped, fsm.StateReady); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -170,15 +170,15 @@ func TestDiagramsInREADME(t *testing.T) {
 
 func BenchmarkAdvance(b *testing.B) {
 	for b.Loop() {
-		if fsm.Advance(fsm.Queued, fsm.Starting) != nil {
+		if fsm.Advance(fsm.PhaseQueued, fsm.PhaseStarting) != nil {
 			b.Fatal("refused")
 		}
 	}
 }
 
 func ExampleObserve() {
-	fmt.Println(fsm.Observe(fsm.Stopped, fsm.Ready))
-	fmt.Println(fsm.Observe(fsm.Deleted, fsm.Ready))
+	fmt.Println(fsm.Observe(fsm.StateStopped, fsm.StateReady))
+	fmt.Println(fsm.Observe(fsm.StateDeleted, fsm.StateReady))
 	// Output:
 	// <nil>
 	// fsm: nothing leads from DELETED to READY

@@ -5,33 +5,33 @@ type Phase string
 
 // The phases of an operation. They are persisted: append only.
 const (
-	Queued    Phase = "QUEUED"    // accepted by us; the provider has not confirmed a start
-	Starting  Phase = "STARTING"  // the provider confirmed it; the session boots
-	Succeeded Phase = "SUCCEEDED" // the session was seen READY
-	Failed    Phase = "FAILED"    // it will not be READY by this operation; the reason says why
-	Canceled  Phase = "CANCELED"  // withdrawn, and nothing was started
-	Expired   Phase = "EXPIRED"   // not started by its expiry, and never will be
+	PhaseQueued    Phase = "QUEUED"    // accepted by us; the provider has not confirmed a start
+	PhaseStarting  Phase = "STARTING"  // the provider confirmed it; the session boots
+	PhaseSucceeded Phase = "SUCCEEDED" // the session was seen READY
+	PhaseFailed    Phase = "FAILED"    // it will not be READY by this operation; the reason says why
+	PhaseCanceled  Phase = "CANCELED"  // withdrawn, and nothing was started
+	PhaseExpired   Phase = "EXPIRED"   // not started by its expiry, and never will be
 )
 
 // Phases lists all phases, in the order of a life.
 func Phases() []Phase {
-	return []Phase{Queued, Starting, Succeeded, Failed, Canceled, Expired}
+	return []Phase{PhaseQueued, PhaseStarting, PhaseSucceeded, PhaseFailed, PhaseCanceled, PhaseExpired}
 }
 
 // Ended reports whether p is terminal: no operation ever leaves such a phase.
 func (p Phase) Ended() bool {
-	return p == Succeeded || p == Failed || p == Canceled || p == Expired
+	return p == PhaseSucceeded || p == PhaseFailed || p == PhaseCanceled || p == PhaseExpired
 }
 
 // Known reports whether p is one of the six phases.
 func (p Phase) Known() bool { return operations.has(string(p)) }
 
-var operations = newTable(string(Queued), []step{
-	{"accept", phases(Queued), string(Starting)},
-	{"ready", phases(Queued, Starting), string(Succeeded)},
-	{"fail", phases(Queued, Starting), string(Failed)},
-	{"cancel", phases(Queued), string(Canceled)},
-	{"expire", phases(Queued), string(Expired)},
+var operations = newTable(string(PhaseQueued), []step{
+	{"accept", phases(PhaseQueued), string(PhaseStarting)},
+	{"ready", phases(PhaseQueued, PhaseStarting), string(PhaseSucceeded)},
+	{"fail", phases(PhaseQueued, PhaseStarting), string(PhaseFailed)},
+	{"cancel", phases(PhaseQueued), string(PhaseCanceled)},
+	{"expire", phases(PhaseQueued), string(PhaseExpired)},
 })
 
 // Advance says whether an operation may go from one phase to the other in one

@@ -7,24 +7,24 @@ type State string
 // The eleven states of the public API model, version 2020-08-01. They are
 // persisted: append only.
 const (
-	CreateInProgress State = "CREATE_IN_PROGRESS"
-	DeleteInProgress State = "DELETE_IN_PROGRESS"
-	Ready            State = "READY"
-	Deleted          State = "DELETED"
-	CreateFailed     State = "CREATE_FAILED"
-	DeleteFailed     State = "DELETE_FAILED"
-	StopInProgress   State = "STOP_IN_PROGRESS"
-	StartInProgress  State = "START_IN_PROGRESS"
-	Stopped          State = "STOPPED"
-	StopFailed       State = "STOP_FAILED"
-	StartFailed      State = "START_FAILED"
+	StateCreateInProgress State = "CREATE_IN_PROGRESS"
+	StateDeleteInProgress State = "DELETE_IN_PROGRESS"
+	StateReady            State = "READY"
+	StateDeleted          State = "DELETED"
+	StateCreateFailed     State = "CREATE_FAILED"
+	StateDeleteFailed     State = "DELETE_FAILED"
+	StateStopInProgress   State = "STOP_IN_PROGRESS"
+	StateStartInProgress  State = "START_IN_PROGRESS"
+	StateStopped          State = "STOPPED"
+	StateStopFailed       State = "STOP_FAILED"
+	StateStartFailed      State = "START_FAILED"
 )
 
 // States lists the eleven known states in the order of the public API model.
 func States() []State {
 	return []State{
-		CreateInProgress, DeleteInProgress, Ready, Deleted, CreateFailed, DeleteFailed,
-		StopInProgress, StartInProgress, Stopped, StopFailed, StartFailed,
+		StateCreateInProgress, StateDeleteInProgress, StateReady, StateDeleted, StateCreateFailed, StateDeleteFailed,
+		StateStopInProgress, StateStartInProgress, StateStopped, StateStopFailed, StateStartFailed,
 	}
 }
 
@@ -37,31 +37,31 @@ type Event string
 // The events of a session's life. Start, Stop and Delete are requests; the
 // others are what becomes of them.
 const (
-	Created     Event = "created"
-	CreateFails Event = "create fails"
-	Start       Event = "start"
-	Started     Event = "started"
-	StartFails  Event = "start fails"
-	Stop        Event = "stop"
-	StopDone    Event = "stopped"
-	StopFails   Event = "stop fails"
-	Delete      Event = "delete"
-	DeleteDone  Event = "deleted"
-	DeleteFails Event = "delete fails"
+	EventCreated     Event = "created"
+	EventCreateFails Event = "create fails"
+	EventStart       Event = "start"
+	EventStarted     Event = "started"
+	EventStartFails  Event = "start fails"
+	EventStop        Event = "stop"
+	EventStopDone    Event = "stopped"
+	EventStopFails   Event = "stop fails"
+	EventDelete      Event = "delete"
+	EventDeleteDone  Event = "deleted"
+	EventDeleteFails Event = "delete fails"
 )
 
-var sessions = newTable(string(CreateInProgress), []step{
-	{string(Created), states(CreateInProgress), string(Ready)},
-	{string(CreateFails), states(CreateInProgress), string(CreateFailed)},
-	{string(Stop), states(Ready, StartFailed, StopFailed), string(StopInProgress)},
-	{string(StopDone), states(StopInProgress), string(Stopped)},
-	{string(StopFails), states(StopInProgress), string(StopFailed)},
-	{string(Start), states(Stopped), string(StartInProgress)},
-	{string(Started), states(StartInProgress), string(Ready)},
-	{string(StartFails), states(StartInProgress), string(StartFailed)},
-	{string(Delete), states(Ready, Stopped, CreateFailed, StartFailed, StopFailed, DeleteFailed), string(DeleteInProgress)},
-	{string(DeleteDone), states(DeleteInProgress), string(Deleted)},
-	{string(DeleteFails), states(DeleteInProgress), string(DeleteFailed)},
+var sessions = newTable(string(StateCreateInProgress), []step{
+	{string(EventCreated), states(StateCreateInProgress), string(StateReady)},
+	{string(EventCreateFails), states(StateCreateInProgress), string(StateCreateFailed)},
+	{string(EventStop), states(StateReady, StateStartFailed, StateStopFailed), string(StateStopInProgress)},
+	{string(EventStopDone), states(StateStopInProgress), string(StateStopped)},
+	{string(EventStopFails), states(StateStopInProgress), string(StateStopFailed)},
+	{string(EventStart), states(StateStopped), string(StateStartInProgress)},
+	{string(EventStarted), states(StateStartInProgress), string(StateReady)},
+	{string(EventStartFails), states(StateStartInProgress), string(StateStartFailed)},
+	{string(EventDelete), states(StateReady, StateStopped, StateCreateFailed, StateStartFailed, StateStopFailed, StateDeleteFailed), string(StateDeleteInProgress)},
+	{string(EventDeleteDone), states(StateDeleteInProgress), string(StateDeleted)},
+	{string(EventDeleteFails), states(StateDeleteInProgress), string(StateDeleteFailed)},
 })
 
 // Fire returns the state that a session in state from is in after e. A

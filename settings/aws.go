@@ -99,7 +99,7 @@ func (t *Transport) Credentials(ctx context.Context, studioID string) error {
 	defer cancel()
 	_, err := awswire.Retrieve(limited, keys)
 	var e *transport.Error
-	if ctx.Err() != nil || !errors.As(err, &e) || e.Kind != transport.Credentials {
+	if ctx.Err() != nil || !errors.As(err, &e) || e.Kind != transport.KindCredentials {
 		return ctx.Err()
 	}
 	if e.Code != "" {

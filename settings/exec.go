@@ -14,7 +14,7 @@ import (
 type execDriver struct{ config exec.Config }
 
 // repeats are what a second start of one session does, in words.
-var repeats = map[string]transport.Repeat{"never": transport.Never, "by_token": transport.ByToken, "by_state": transport.ByState}
+var repeats = map[string]transport.Repeat{"never": transport.RepeatNever, "by_token": transport.RepeatByToken, "by_state": transport.RepeatByState}
 
 func readExec(t *table, p probe.Probe) driver {
 	c := exec.Config{

@@ -100,28 +100,28 @@ func TestSourcesOfCredentials(t *testing.T) {
 		want   string
 		lack   bool // Credentials says so too
 	}{
-		"STS, nothing listens": {config: role, env: sts(closed), kind: transport.Unreachable, want: "the source of the credentials is not reached: dial tcp"},
-		"STS fails": {config: role, env: sts(func(t *testing.T) string { return says(t, 503, "") }), kind: transport.Unreachable,
+		"STS, nothing listens": {config: role, env: sts(closed), kind: transport.KindUnreachable, want: "the source of the credentials is not reached: dial tcp"},
+		"STS fails": {config: role, env: sts(func(t *testing.T) string { return says(t, 503, "") }), kind: transport.KindUnreachable,
 			want: "the source of the credentials is not reached"},
-		"STS behind a portal": {config: role, env: sts(func(t *testing.T) string { return says(t, 200, "<html>log in</html>") }), kind: transport.Unreachable,
+		"STS behind a portal": {config: role, env: sts(func(t *testing.T) string { return says(t, 200, "<html>log in</html>") }), kind: transport.KindUnreachable,
 			want: "the source of the credentials is not reached"},
-		"STS refuses": {config: role, env: sts(func(t *testing.T) string { return says(t, 403, stsError("AccessDenied")) }), kind: transport.Credentials,
+		"STS refuses": {config: role, env: sts(func(t *testing.T) string { return says(t, 403, stsError("AccessDenied")) }), kind: transport.KindCredentials,
 			want: "AccessDenied: there are no credentials: AssumeRole of STS refuses them", lack: true},
-		"IMDS is silent": {config: nothing, env: imds(silent), kind: transport.Unreachable, want: "not reached: no answer in time; if this machine has no role, export"},
-		"IMDS has no role": {config: nothing, env: imds(func(t *testing.T) string { return says(t, 404, "") }), kind: transport.Credentials,
+		"IMDS is silent": {config: nothing, env: imds(silent), kind: transport.KindUnreachable, want: "not reached: no answer in time; if this machine has no role, export"},
+		"IMDS has no role": {config: nothing, env: imds(func(t *testing.T) string { return says(t, 404, "") }), kind: transport.KindCredentials,
 			want: "no AWS credentials were found: export", lack: true},
-		"IMDS is off": {config: nothing, env: func(*testing.T) {}, kind: transport.Credentials, want: "no AWS credentials were found: export", lack: true},
-		"SSO, expired": {config: login, env: func(*testing.T) {}, token: `{"accessToken":"planted-secret","expiresAt":"2020-01-01T00:00:00Z"}`, kind: transport.Credentials,
+		"IMDS is off": {config: nothing, env: func(*testing.T) {}, kind: transport.KindCredentials, want: "no AWS credentials were found: export", lack: true},
+		"SSO, expired": {config: login, env: func(*testing.T) {}, token: `{"accessToken":"planted-secret","expiresAt":"2020-01-01T00:00:00Z"}`, kind: transport.KindCredentials,
 			want: "the AWS login has expired or is missing: log in again: aws sso login", lack: true},
-		"SSO, never":           {config: login, env: func(*testing.T) {}, kind: transport.Credentials, want: "log in again: aws sso login", lack: true},
-		"SSO below a role":     {config: roleByLogin, env: sts(closed), kind: transport.Credentials, want: "log in again: aws sso login", lack: true},
-		"SSO, nothing listens": {config: login, env: sso(closed), token: valid, kind: transport.Unreachable, want: "not reached: dial tcp"},
+		"SSO, never":           {config: login, env: func(*testing.T) {}, kind: transport.KindCredentials, want: "log in again: aws sso login", lack: true},
+		"SSO below a role":     {config: roleByLogin, env: sts(closed), kind: transport.KindCredentials, want: "log in again: aws sso login", lack: true},
+		"SSO, nothing listens": {config: login, env: sso(closed), token: valid, kind: transport.KindUnreachable, want: "not reached: dial tcp"},
 		"SSO says it is over": {config: login, env: sso(func(t *testing.T) string {
 			return says(t, 401, `{"__type":"UnauthorizedException","message":"planted-secret"}`)
-		}), token: valid, kind: transport.Credentials, want: "UnauthorizedException: the AWS login has expired or is missing: log in again: aws sso login", lack: true},
+		}), token: valid, kind: transport.KindCredentials, want: "UnauthorizedException: the AWS login has expired or is missing: log in again: aws sso login", lack: true},
 		"SSO forbids": {config: login, env: sso(func(t *testing.T) string {
 			return says(t, 403, `{"__type":"ForbiddenException","message":"planted-secret"}`)
-		}), token: valid, kind: transport.Credentials, want: "ForbiddenException: there are no credentials: GetRoleCredentials of SSO refuses them", lack: true},
+		}), token: valid, kind: transport.KindCredentials, want: "ForbiddenException: there are no credentials: GetRoleCredentials of SSO refuses them", lack: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bareAWS(t, test.config)

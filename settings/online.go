@@ -44,7 +44,7 @@ func (t *Transport) LookUp(ctx context.Context, one Studio) (Found, error) {
 		return t.list(ctx, studio, "", nil)
 	case *libvirtDriver:
 		_, err := t.Get(ctx, transport.Ref{StudioID: studio, SessionID: "rouse-config-check"})
-		if errors.Is(err, transport.NotFound) {
+		if errors.Is(err, transport.KindNotFound) {
 			err = nil // the daemon has answered
 		}
 		return Found{Skipped: "it answers; a transport of kind libvirt lists no sessions"}, err

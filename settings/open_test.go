@@ -150,10 +150,10 @@ authoritative = true
 		t.Fatal(err)
 	}
 	for ref, want := range map[transport.Ref]transport.Traits{
-		{StudioID: "lab", SessionID: "i-0123456789abcdef0"}: {Lane: "account", Repeat: transport.ByState, MaxBatch: 1000, MaxStarts: 500},
-		{StudioID: "other", SessionID: "ws"}:                {Lane: "account", Repeat: transport.ByToken, MaxBatch: 100},
-		{StudioID: "shelf", SessionID: "node"}:              {Lane: "shelf", Repeat: transport.ByState, Authoritative: true},
-		{StudioID: "sh-1", SessionID: "ws"}:                 {Lane: "sh-1", Repeat: transport.ByState, Authoritative: true},
+		{StudioID: "lab", SessionID: "i-0123456789abcdef0"}: {Lane: "account", Repeat: transport.RepeatByState, MaxBatch: 1000, MaxStarts: 500},
+		{StudioID: "other", SessionID: "ws"}:                {Lane: "account", Repeat: transport.RepeatByToken, MaxBatch: 100},
+		{StudioID: "shelf", SessionID: "node"}:              {Lane: "shelf", Repeat: transport.RepeatByState, Authoritative: true},
+		{StudioID: "sh-1", SessionID: "ws"}:                 {Lane: "sh-1", Repeat: transport.RepeatByState, Authoritative: true},
 	} {
 		got := transport.TraitsOf(opened, ref)
 		got.TokenMemory, got.StaleFor = 0, 0
@@ -162,11 +162,11 @@ authoritative = true
 		}
 	}
 	for ref, want := range map[transport.Ref]any{
-		{StudioID: "shelf", SessionID: "node"}:      fsm.Ready,
-		{StudioID: "shelf", SessionID: "127.0.0.1"}: fsm.Ready,
-		{StudioID: "shelf", SessionID: "other"}:     transport.NotFound,
-		{StudioID: "sh-1", SessionID: "ws"}:         fsm.Ready,
-		{StudioID: "sh-1", SessionID: "off"}:        fsm.Stopped,
+		{StudioID: "shelf", SessionID: "node"}:      fsm.StateReady,
+		{StudioID: "shelf", SessionID: "127.0.0.1"}: fsm.StateReady,
+		{StudioID: "shelf", SessionID: "other"}:     transport.KindNotFound,
+		{StudioID: "sh-1", SessionID: "ws"}:         fsm.StateReady,
+		{StudioID: "sh-1", SessionID: "off"}:        fsm.StateStopped,
 	} {
 		got, err := opened.Get(t.Context(), ref)
 		kind, isKind := want.(transport.Kind)
@@ -240,7 +240,7 @@ func TestServesAnEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := e.Wait(t.Context(), r.Operation.ID); err != nil || got.Phase != fsm.Succeeded {
+	if got, err := e.Wait(t.Context(), r.Operation.ID); err != nil || got.Phase != fsm.PhaseSucceeded {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -194,7 +194,7 @@ type startChecker interface {
 // Lane. The rest is the host's to fill in.
 func (s *Settings) Engine() engine.Config {
 	return engine.Config{
-		Expiry: s.Expiry, Budget: s.Budget, Timeout: s.Timeout,
+		Expiry: s.Expiry, BootTimeout: s.Budget, Timeout: s.Timeout,
 		Lane: func(name string) engine.LaneConfig {
 			lane, _ := longest(s.Lanes, func(l Lane) string { return l.Name }, name)
 			return lane.LaneConfig

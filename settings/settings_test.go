@@ -59,7 +59,7 @@ func TestDocumented(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	first := s.Studios[0].Probe
-	if want := (probe.Probe{Kind: probe.TLS, Port: 8443, Timeout: 8 * time.Second, Command: first.Command}); first != want {
+	if want := (probe.Probe{Kind: probe.KindTLS, Port: 8443, Timeout: 8 * time.Second, Command: first.Command}); first != want {
 		t.Errorf("%+v, want %+v", first, want)
 	}
 	if want := []string{"ssh", "-oBatchMode=yes", "--", "{host}", `dcv list-sessions -j | grep -q '"id"'`}; first.Command == nil ||
@@ -126,7 +126,7 @@ timeout = "1m30s"
 		t.Fatal(err)
 	}
 	c := s.Engine()
-	if c.Budget != time.Hour || c.Timeout != 90*time.Second || c.Expiry != 36*time.Hour {
+	if c.BootTimeout != time.Hour || c.Timeout != 90*time.Second || c.Expiry != 36*time.Hour {
 		t.Errorf("%+v", c)
 	}
 	for name, want := range map[string]engine.LaneConfig{

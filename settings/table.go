@@ -251,11 +251,11 @@ func (t *table) probe() probe.Probe {
 	case err != nil:
 		t.wrong("probe", "%s", cutPrefix(err, "probe "))
 		return probe.Probe{}
-	case p.Kind == probe.None && argv != nil:
+	case p.Kind == probe.KindNone && argv != nil:
 		t.wrong("probe_command", "there is no port: it is asked once the port of probe answers")
-	case p.Kind == probe.None && timeout > 0:
+	case p.Kind == probe.KindNone && timeout > 0:
 		t.wrong("probe_timeout", "there is no probe: it goes with probe")
-	case p.Kind != probe.None:
+	case p.Kind != probe.KindNone:
 		p.Timeout = timeout
 		if argv != nil {
 			p.Command = &probe.Command{Args: argv, Secrets: secretEnv(t)}

@@ -89,7 +89,7 @@ func (d *wolDriver) checkID(id string) error {
 
 // checkMachine lets the driver check the one field of m that is set.
 func checkMachine(t *table, key string, m wol.Machine) {
-	m.Probe = probe.Probe{Kind: probe.TCP, Port: 1}
+	m.Probe = probe.Probe{Kind: probe.KindTCP, Port: 1}
 	if key != "mac" {
 		m.MAC = "02:00:00:00:00:00"
 	}

@@ -10,7 +10,7 @@ import "time"
 //	false    false  joined Operation, which was active
 //	false    true   met Operation, which its token began and which has ended;
 //	                the request starts nothing
-type Enqueued struct {
+type Receipt struct {
 	ID        ID        // what to wait for; "" if Err is not nil
 	Operation Operation // the one created, joined or met
 	Created   bool
@@ -33,7 +33,7 @@ const (
 // with ClientToken equal to ID where the caller brought no token; byToken is the
 // holder of its token and active the session's active operation, or nil. A
 // driver calls it where nothing can come between the look-ups and the storing.
-// The id of a later wish leads to the operation that keeps it (see [Wish]), as
+// The id of a later wish leads to the operation that keeps it (see [LaterRequest]), as
 // that operation's token does.
 //
 //	token's holder       active operation   it
@@ -46,12 +46,12 @@ const (
 //
 // The rules come before the expiry, so that a host may repeat its request
 // verbatim, however late.
-func Decide(want Operation, byToken, active *Operation) (Enqueued, Verdict) {
+func Decide(want Operation, byToken, active *Operation) (Receipt, Verdict) {
 	switch {
 	case byToken != nil && byToken.Ref != want.Ref:
 		return refuse(want, &ConflictError{Err: ErrTokenReused, Holder: *byToken})
 	case byToken != nil && !byToken.Active():
-		return Enqueued{ID: byToken.ID, Operation: *byToken, Old: true}, Meet
+		return Receipt{ID: byToken.ID, Operation: *byToken, Old: true}, Meet
 	case byToken != nil:
 		return join(*byToken, want)
 	case active != nil && want.ClientToken == string(want.ID):
@@ -62,11 +62,11 @@ func Decide(want Operation, byToken, active *Operation) (Enqueued, Verdict) {
 		return refuse(want, &ExpiryError{Operation: want})
 	}
 	want.Version = 1
-	return Enqueued{ID: want.ID, Operation: want, Created: true}, Create
+	return Receipt{ID: want.ID, Operation: want, Created: true}, Create
 }
 
-func refuse(want Operation, err error) (Enqueued, Verdict) {
-	return Enqueued{Operation: want, Err: err}, Refuse
+func refuse(want Operation, err error) (Receipt, Verdict) {
+	return Receipt{Operation: want, Err: err}, Refuse
 }
 
 // join gives the holder the earlier not-before and the later expiry of the two.
@@ -76,7 +76,7 @@ func refuse(want Operation, err error) (Enqueued, Verdict) {
 //   - withdraws a cancellation that is not decided yet,
 //   - makes the next step due soon, where an error puts it off for longer,
 //   - becomes a later wish, where the holder may have been sent already.
-func join(holder, want Operation) (Enqueued, Verdict) {
+func join(holder, want Operation) (Receipt, Verdict) {
 	o, id := holder, holder.ID
 	byWish := o.Later != nil && want.ClientToken == string(o.Later.ID)
 	if byWish {
@@ -93,16 +93,16 @@ func join(holder, want Operation) (Enqueued, Verdict) {
 		o.CancelAt, o.CancelBy = time.Time{}, ""
 		hasten(&o, &want)
 		if o.Sent != SentNo && !expired(&want) {
-			o.Later = o.Later.And(wishOf(&want))
+			o.Later = o.Later.Merge(wishOf(&want))
 			id = o.Later.ID
 		}
 	}
 	if o.NotBefore.Equal(holder.NotBefore) && o.ExpiresAt.Equal(holder.ExpiresAt) && o.CancelAt.Equal(holder.CancelAt) &&
 		o.DueAt.Equal(holder.DueAt) && o.Later == holder.Later {
-		return Enqueued{ID: id, Operation: holder}, Meet
+		return Receipt{ID: id, Operation: holder}, Meet
 	}
 	o.Version++
-	return Enqueued{ID: id, Operation: o}, Join
+	return Receipt{ID: id, Operation: o}, Join
 }
 
 // expired reports whether a request is void when it arrives.
@@ -135,7 +135,7 @@ func hasten(o, want *Operation) {
 	switch {
 	case o.Sent == SentNo && due.Before(o.DueAt):
 		o.DueAt, o.Interval = due, 0
-	case o.Sent != SentNo && (!o.Later.Stands() || want.CreatedAt.Sub(o.Later.At) >= hastenMost):
+	case o.Sent != SentNo && (!o.Later.Pending() || want.CreatedAt.Sub(o.Later.At) >= hastenMost):
 		o.DueAt, o.Interval = due, 0 // the record does not say when the next look is due
 	}
 }

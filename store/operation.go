@@ -22,7 +22,7 @@ type Operation struct {
 	Labels      map[string]string
 	RequestedBy string // who asked, in the host's terms
 	Source      string // by what: "api", "cli", "console", "schedule", …
-	Why         string // for a person: why it was asked for
+	Reason      string // for a person: why it was asked for
 	RetryOf     ID     // the ended operation that this one tries again
 
 	Phase   fsm.Phase
@@ -34,7 +34,7 @@ type Operation struct {
 	Probe                     transport.ProbeResult
 	StatusAt                  time.Time // when they were first read as they are; zero: never
 	Sent                      Sent
-	Reason                    Reason // how it ended; "" while it is active
+	EndReason                 Reason // how it ended; "" while it is active
 	CancelBy                  string // who asked to cancel it; see CancelAt
 	CancelAt                  time.Time
 	LastError                 string // the last refusal or failure, without secrets; "" none
@@ -52,13 +52,13 @@ type Operation struct {
 	// ExpiresAt the end of the wish: past it the operation is never sent.
 	NotBefore, DueAt, ExpiresAt time.Time
 
-	CreatedAt  time.Time
-	SentAt     time.Time // the first send, and
-	LastSentAt time.Time // the latest one, whose outcome Sent tells
-	SentTheirs time.Time // the first send on the provider's clock; zero: that was not known
-	AcceptedAt time.Time // the provider confirmed the start
-	ReadyBy    time.Time // the budget: AcceptedAt and what a boot may take
-	FinishedAt time.Time
+	CreatedAt        time.Time
+	SentAt           time.Time // the first send, and
+	LastSentAt       time.Time // the latest one, whose outcome Sent tells
+	SentProviderTime time.Time // the first send on the provider's clock; zero: that was not known
+	AcceptedAt       time.Time // the provider confirmed the start
+	BootDeadline     time.Time // the budget: AcceptedAt and what a boot may take
+	FinishedAt       time.Time
 	// StartedSeen is the session's startedAt as a look saw it before the
 	// latest send; zero: none was seen.
 	StartedSeen time.Time
@@ -67,7 +67,7 @@ type Operation struct {
 	// runs while the machine sleeps, the clock of SentUp stands still then.
 	CreatedUp, SentUp Uptime
 	// Later is the request for the session that arrived after the send; nil: none.
-	Later *Wish
+	Later *LaterRequest
 
 	Version uint64 // of the record; the store counts it
 }
@@ -93,7 +93,7 @@ func (o *Operation) Active() bool { return !o.Phase.Ended() }
 
 // Unobservable is how long past its expiry or budget an operation is kept that
 // nobody can look at.
-const Unobservable = 24 * time.Hour
+const UnobservableAfter = 24 * time.Hour
 
 // Deadline is when an active operation must be dealt with whatever its lane's
 // state: its expiry if it was never sent, else a day past its expiry or its
@@ -105,9 +105,9 @@ func (o *Operation) Deadline() time.Time {
 	case o.Sent == SentNo:
 		return o.ExpiresAt
 	case o.Sent == SentAccepted:
-		return o.ReadyBy.Add(Unobservable)
+		return o.BootDeadline.Add(UnobservableAfter)
 	}
-	return o.ExpiresAt.Add(Unobservable)
+	return o.ExpiresAt.Add(UnobservableAfter)
 }
 
 // Sent says what is known of an operation's sends. It is persisted: append only.
@@ -136,26 +136,26 @@ type Reason string
 
 // How an operation ends, beside SUCCEEDED.
 const (
-	StartFailed       Reason = "start_failed"        // the session is in a failed or deleted state
-	ReturnedToStopped Reason = "returned_to_stopped" // it was started, and stopped since
-	Ambiguous         Reason = "ambiguous"           // it may have been started; a second send might start it twice
-	Timeout           Reason = "timeout"             // not READY within the budget
-	Unseen            Reason = "unobservable"        // it could not be looked at; it may be running
-	AccessDenied      Reason = "access_denied"
-	NotFound          Reason = "not_found"
-	Invalid           Reason = "invalid"
-	Withdrawn         Reason = "canceled"
-	TooLate           Reason = "expired"
+	ReasonStartFailed       Reason = "start_failed"        // the session is in a failed or deleted state
+	ReasonReturnedToStopped Reason = "returned_to_stopped" // it was started, and stopped since
+	ReasonAmbiguous         Reason = "ambiguous"           // it may have been started; a second send might start it twice
+	ReasonTimeout           Reason = "timeout"             // not READY within the budget
+	ReasonUnobservable      Reason = "unobservable"        // it could not be looked at; it may be running
+	ReasonAccessDenied      Reason = "access_denied"
+	ReasonNotFound          Reason = "not_found"
+	ReasonInvalid           Reason = "invalid"
+	ReasonCanceled          Reason = "canceled"
+	ReasonExpired           Reason = "expired"
 )
 
 // Facts that are no change of phase.
 const (
-	LateReady       Reason = "late_ready"       // READY was seen after the end; the end stays
-	UnexpectedState Reason = "unexpected_state" // the session went where no path of its table leads
-	NoCapacity      Reason = "no_capacity"      // the provider refuses a start: it has no machine to give now
-	QuotaExceeded   Reason = "quota_exceeded"   // the provider refuses a start: the account's quota is used up
-	Adopted         Reason = "adopted"          // of the store, not of an operation: it belongs to this machine from now on
-	Rotten          Reason = "rotten"           // this event's record is damaged; it holds its number, and nothing else
+	ReasonLateReady       Reason = "late_ready"       // READY was seen after the end; the end stays
+	ReasonUnexpectedState Reason = "unexpected_state" // the session went where no path of its table leads
+	ReasonNoCapacity      Reason = "no_capacity"      // the provider refuses a start: it has no machine to give now
+	ReasonQuotaExceeded   Reason = "quota_exceeded"   // the provider refuses a start: the account's quota is used up
+	ReasonAdopted         Reason = "adopted"          // of the store, not of an operation: it belongs to this machine from now on
+	ReasonCorrupt         Reason = "rotten"           // this event's record is damaged; it holds its number, and nothing else
 )
 
 // Event is a line of the feed: a change of an operation's phase, or a fact.

@@ -18,7 +18,7 @@ type Store interface {
 	// durable. The caller fills in everything but Version, and may use ops again
 	// when it returns. An error is for the whole call, and after ErrUnknown some
 	// may be stored.
-	Enqueue(ctx context.Context, ops []Operation) ([]Enqueued, error)
+	Enqueue(ctx context.Context, ops []Operation) ([]Receipt, error)
 
 	// Apply stores the changes, each with its event, and returns one error a
 	// change (nil, ErrFenced or ErrNotFound) when all is durable. The second
@@ -40,7 +40,7 @@ type Store interface {
 	// Pull makes due at by whatever is due later, is not claimed and does not
 	// wait for its not-before. Nothing is written, and a join leaves it so. It
 	// mends what a clock that jumped has put off.
-	Pull(ctx context.Context, by time.Time) error
+	BringForward(ctx context.Context, by time.Time) error
 
 	// Operation, BySession and ByToken look one up, or return ErrNotFound. The id
 	// of a later wish leads to the operation that keeps it, until the wish has
@@ -81,14 +81,14 @@ type Store interface {
 	// removes that.
 	PutRecord(ctx context.Context, r Record) error
 
-	// Adopt makes a store that is held one of this machine (see [Stats.Held]), and
+	// Adopt makes a store that is held one of this machine (see [Stats.Foreign]), and
 	// appends the event that says so, without an operation: its Reason is Adopted.
 	// One that is not held is left as it is.
 	Adopt(ctx context.Context, by string, at time.Time) error
 
 	// Prune removes what k does not keep, up to 1,000 records a commit, and
 	// returns how many operations and events went.
-	Prune(ctx context.Context, k Keep) (int, error)
+	Prune(ctx context.Context, k Retention) (int, error)
 	Stats(ctx context.Context) (Stats, error)
 
 	// Close waits for the commit under way and shuts the store. Calls that
@@ -131,7 +131,7 @@ func (c *Change) Created() Event {
 // ClaimRequest says what there is room for.
 type ClaimRequest struct {
 	Now   time.Time
-	Lanes []Room
+	Lanes []LaneSlots
 	// Overdue is how many operations whose Deadline has passed may be taken,
 	// whatever their lane.
 	Overdue int
@@ -139,10 +139,10 @@ type ClaimRequest struct {
 
 // Room is what one lane can take now. Sends are operations that were never sent
 // (SentNo); looks are all others.
-type Room struct {
+type LaneSlots struct {
 	Lane  string
 	Sends int
-	Looks int
+	Reads int
 }
 
 // Claimed is what Claim took.
@@ -160,7 +160,7 @@ type Claimed struct {
 type LaneDue struct {
 	Lane string
 	Send time.Time
-	Look time.Time
+	Read time.Time
 }
 
 // Dues is what Due returns. Seen is for the next call.
@@ -211,7 +211,7 @@ func (f Filter) Fits(o *Operation) bool {
 }
 
 // Keep says what Prune leaves. Active operations are always kept.
-type Keep struct {
+type Retention struct {
 	EndedSince time.Time // ended operations finished at or after, and their tokens
 	// Impossible is a time before which nothing can have finished. Operations whose
 	// end is dated before it, by a clock that was never set, are kept with their
@@ -224,12 +224,12 @@ type Keep struct {
 type Stats struct {
 	StoreID     string
 	Operations  map[fsm.Phase]int
-	First, Head uint64 // the feed's sequences; First > Head: it is empty
-	Bytes       int64  // of the file or database; 0: not known
-	FreeBytes   int64  // of those, free for use
-	Full        error  // why starts are refused for want of room, an ErrFull; nil: they are not
-	Held        *Held  // the store belongs to another machine; nil: it does not
-	Quarantined int    // damaged records set aside since the store was opened
+	First, Head uint64   // the feed's sequences; First > Head: it is empty
+	Bytes       int64    // of the file or database; 0: not known
+	FreeBytes   int64    // of those, free for use
+	Full        error    // why starts are refused for want of room, an ErrFull; nil: they are not
+	Foreign     *Foreign // the store belongs to another machine; nil: it does not
+	Quarantined int      // damaged records set aside since the store was opened
 }
 
 // Held says that a store whose state belongs to one machine was opened on another:
@@ -237,7 +237,7 @@ type Stats struct {
 // operations, so that nobody here must, until Adopt. It takes requests, and answers.
 // What was active when it was first opened here, and not sent, counts as perhaps
 // sent from then on: SentUnknown, since it was created.
-type Held struct {
+type Foreign struct {
 	Home  string    // the machine that it belongs to, as that called itself; "" not known
 	Since time.Time // when it was first opened here
 }

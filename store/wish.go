@@ -15,7 +15,7 @@ import (
 //
 // A Wish is never changed in place: an operation gets another one. A nil Wish means
 // that there was no later request.
-type Wish struct {
+type LaterRequest struct {
 	ID ID // of the operation that it becomes, which is its client token too
 	// At is when it was last asked for. Zero means that the wish is over: it was
 	// served or withdrawn, or has become an operation. The ID stays, so that
@@ -27,40 +27,40 @@ type Wish struct {
 	Labels               map[string]string
 	RequestedBy          string
 	Source               string
-	Why                  string
+	Reason               string
 	NotBefore, ExpiresAt time.Time
 }
 
 // wishOf returns the wish that a request makes.
-func wishOf(o *Operation) *Wish {
-	return &Wish{
-		ID: o.ID, At: o.CreatedAt, AtUp: o.CreatedUp, Labels: o.Labels, RequestedBy: o.RequestedBy, Source: o.Source, Why: o.Why,
+func wishOf(o *Operation) *LaterRequest {
+	return &LaterRequest{
+		ID: o.ID, At: o.CreatedAt, AtUp: o.CreatedUp, Labels: o.Labels, RequestedBy: o.RequestedBy, Source: o.Source, Reason: o.Reason,
 		NotBefore: o.NotBefore, ExpiresAt: o.ExpiresAt,
 	}
 }
 
 // Stands reports whether the wish is neither served nor withdrawn.
-func (w *Wish) Stands() bool { return w != nil && !w.At.IsZero() }
+func (w *LaterRequest) Pending() bool { return w != nil && !w.At.IsZero() }
 
 // Over returns the wish when it is over.
-func (w *Wish) Over() *Wish {
-	if !w.Stands() {
+func (w *LaterRequest) Done() *LaterRequest {
+	if !w.Pending() {
 		return w
 	}
-	return &Wish{ID: w.ID}
+	return &LaterRequest{ID: w.ID}
 }
 
 // And returns one wish for w and a later one, under the id that w has. It returns w
 // itself if the later one adds nothing.
-func (w *Wish) And(more *Wish) *Wish {
+func (w *LaterRequest) Merge(more *LaterRequest) *LaterRequest {
 	switch {
-	case !more.Stands():
+	case !more.Pending():
 		return w
 	case w == nil:
 		return more
 	}
 	out := *more
-	if w.Stands() {
+	if w.Pending() {
 		out = *w
 		if more.At.After(w.At) {
 			out.At, out.AtUp = more.At, more.AtUp
@@ -79,10 +79,10 @@ func (w *Wish) And(more *Wish) *Wish {
 
 // Operation returns the operation that the wish for the session of o becomes at
 // now, in the given lane.
-func (w *Wish) Operation(o *Operation, lane string, now time.Time) *Operation {
+func (w *LaterRequest) Operation(o *Operation, lane string, now time.Time) *Operation {
 	return &Operation{
 		ID: w.ID, ClientToken: string(w.ID), Ref: o.Ref, Lane: lane, Labels: w.Labels, RequestedBy: w.RequestedBy,
-		Source: w.Source, Why: w.Why, Phase: fsm.Queued, CreatedAt: w.At, CreatedUp: w.AtUp,
+		Source: w.Source, Reason: w.Reason, Phase: fsm.PhaseQueued, CreatedAt: w.At, CreatedUp: w.AtUp,
 		NotBefore: w.NotBefore, DueAt: later(now, w.NotBefore), ExpiresAt: w.ExpiresAt,
 	}
 }

@@ -26,9 +26,9 @@ func Classify(err error) error {
 		return e
 	}
 	if neverConnected(err) {
-		return &Error{Kind: Unreachable, NotSent: true, Err: err}
+		return &Error{Kind: KindUnreachable, NotSent: true, Err: err}
 	}
-	return &Error{Kind: Unknown, Err: err}
+	return &Error{Kind: KindUnknown, Err: err}
 }
 
 func neverConnected(err error) bool {

@@ -28,18 +28,18 @@ func TestClassifyReal(t *testing.T) {
 		kind    transport.Kind
 		notSent bool
 	}{
-		"dial refused":                {dialRefused, transport.Unreachable, true},
-		"proxy refused":               {proxyRefused, transport.Unreachable, true},
-		"name not found":              {nameNotFound, transport.Unreachable, true},
-		"certificate of nobody known": {unknownAuthority, transport.Unreachable, true},
-		"certificate of another name": {anotherName, transport.Unreachable, true},
-		"HTTP where TLS was expected": {plainServer, transport.Unreachable, true},
-		"no TLS at all":               {noTLS, transport.Unreachable, true},
-		"no answer in time":           {noAnswer, transport.Unknown, false},
-		"cut after the request":       {cutAfterRequest, transport.Unknown, false},
-		"cut within the answer":       {cutWithinAnswer, transport.Unknown, false},
-		"certificate demanded":        {certificateDemanded, transport.Unknown, false},
-		"cancelled":                   {cancelled, transport.Unknown, false},
+		"dial refused":                {dialRefused, transport.KindUnreachable, true},
+		"proxy refused":               {proxyRefused, transport.KindUnreachable, true},
+		"name not found":              {nameNotFound, transport.KindUnreachable, true},
+		"certificate of nobody known": {unknownAuthority, transport.KindUnreachable, true},
+		"certificate of another name": {anotherName, transport.KindUnreachable, true},
+		"HTTP where TLS was expected": {plainServer, transport.KindUnreachable, true},
+		"no TLS at all":               {noTLS, transport.KindUnreachable, true},
+		"no answer in time":           {noAnswer, transport.KindUnknown, false},
+		"cut after the request":       {cutAfterRequest, transport.KindUnknown, false},
+		"cut within the answer":       {cutWithinAnswer, transport.KindUnknown, false},
+		"certificate demanded":        {certificateDemanded, transport.KindUnknown, false},
+		"cancelled":                   {cancelled, transport.KindUnknown, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -66,20 +66,20 @@ func TestClassifyMade(t *testing.T) {
 		kind    transport.Kind
 		notSent bool
 	}{
-		"no route":               {op("dial", syscall.EHOSTUNREACH), transport.Unreachable, true},
-		"network down":           {op("dial", syscall.ENETUNREACH), transport.Unreachable, true},
-		"dial timed out":         {op("dial", context.DeadlineExceeded), transport.Unreachable, true},
-		"DNS timed out":          {op("dial", &net.DNSError{IsTimeout: true}), transport.Unreachable, true},
-		"reset while reading":    {op("read", syscall.ECONNRESET), transport.Unknown, false},
-		"broken while writing":   {op("write", syscall.EPIPE), transport.Unknown, false},
-		"no route while reading": {op("read", syscall.EHOSTUNREACH), transport.Unknown, false},
-		"alert while reading":    {op("remote error", tls.AlertError(42)), transport.Unknown, false},
-		"bare alert":             {tls.AlertError(80), transport.Unknown, false},
-		"first record foreign":   {first, transport.Unreachable, true},
-		"later record foreign":   {record, transport.Unknown, false},
-		"end of file":            {io.ErrUnexpectedEOF, transport.Unknown, false},
-		"deadline":               {context.DeadlineExceeded, transport.Unknown, false},
-		"something else":         {errors.New("something else"), transport.Unknown, false},
+		"no route":               {op("dial", syscall.EHOSTUNREACH), transport.KindUnreachable, true},
+		"network down":           {op("dial", syscall.ENETUNREACH), transport.KindUnreachable, true},
+		"dial timed out":         {op("dial", context.DeadlineExceeded), transport.KindUnreachable, true},
+		"DNS timed out":          {op("dial", &net.DNSError{IsTimeout: true}), transport.KindUnreachable, true},
+		"reset while reading":    {op("read", syscall.ECONNRESET), transport.KindUnknown, false},
+		"broken while writing":   {op("write", syscall.EPIPE), transport.KindUnknown, false},
+		"no route while reading": {op("read", syscall.EHOSTUNREACH), transport.KindUnknown, false},
+		"alert while reading":    {op("remote error", tls.AlertError(42)), transport.KindUnknown, false},
+		"bare alert":             {tls.AlertError(80), transport.KindUnknown, false},
+		"first record foreign":   {first, transport.KindUnreachable, true},
+		"later record foreign":   {record, transport.KindUnknown, false},
+		"end of file":            {io.ErrUnexpectedEOF, transport.KindUnknown, false},
+		"deadline":               {context.DeadlineExceeded, transport.KindUnknown, false},
+		"something else":         {errors.New("something else"), transport.KindUnknown, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +93,7 @@ func TestClassifyKeepsErrors(t *testing.T) {
 	if err := transport.Classify(nil); err != nil {
 		t.Errorf("nil became %v", err)
 	}
-	verdict := &transport.Error{Kind: transport.Throttled}
+	verdict := &transport.Error{Kind: transport.KindThrottled}
 	if err := transport.Classify(fmt.Errorf("wrapped: %w", verdict)); err != error(verdict) {
 		t.Errorf("an *Error became %v", err)
 	}

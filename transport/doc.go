@@ -46,15 +46,15 @@
 // # Without a Describer
 //
 // Such a driver has the zero [Traits], with the defaults of [TraitsOf]: the most
-// careful, and the slowest. Repeat is [Never], and the suite's tests of repeats
+// careful, and the slowest. Repeat is [RepeatNever], and the suite's tests of repeats
 // are skipped. A start whose answer was lost, and whose session is STOPPED when
 // the engine looks, is sent again only if Session.StartedAt shows that it had no
 // effect; otherwise the operation ends FAILED, as ambiguous. Three things change
 // this:
 //
-//   - [ByToken] with a TokenMemory: the engine sends again, with the same token.
-//   - [ByState] with Authoritative: the engine sends again once a Get shows
-//     STOPPED after the call's time-out and StaleFor. ByState alone is not
+//   - [RepeatByToken] with a TokenMemory: the engine sends again, with the same token.
+//   - [RepeatByState] with Authoritative: the engine sends again once a Get shows
+//     STOPPED after the call's time-out and StaleFor. RepeatByState alone is not
 //     enough: a machine that boots might be shown as STOPPED.
 //   - Session.StartedAt, filled in by Get for a STOPPED session too, if the
 //     provider knows it.
@@ -70,8 +70,8 @@
 //
 // # Errors
 //
-// Kinds are errors themselves: errors.Is(err, transport.Throttled) works on
+// Kinds are errors themselves: errors.Is(err, transport.KindThrottled) works on
 // whatever wraps an *Error, and errors.As gives the *Error with its details. The
 // engine takes an error that is no *Error, which no driver should return, for
-// [Unknown]: it looks before it sends again.
+// [KindUnknown]: it looks before it sends again.
 package transport

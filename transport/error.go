@@ -7,22 +7,22 @@ import (
 )
 
 // Kind says what kind of answer an [*Error] is. It is an error itself, so that
-// errors.Is(err, transport.Throttled) works. Kinds are persisted: append only.
+// errors.Is(err, transport.KindThrottled) works. Kinds are persisted: append only.
 type Kind uint8
 
 // The kinds. The comments name the wire's code of the seed's protocol.
 const (
-	Unknown       Kind = iota // no verdict: a time-out, a cut connection, an answer cut short
-	AccessDenied              // 403 AccessDeniedException
-	Conflict                  // 409 ConflictException: another operation is in progress
-	Internal                  // 5xx InternalServerErrorException: the outcome is unknown
-	NotFound                  // 404 ResourceNotFoundException
-	QuotaExceeded             // 402 ServiceQuotaExceededException
-	Throttled                 // 429 ThrottlingException
-	Invalid                   // 400 ValidationException
-	Capacity                  // the provider has no machine to give now
-	Credentials               // expired, missing or unknown; or the clock is off
-	Unreachable               // no answer of the service: DNS, dial, TLS, a proxy, a portal's page
+	KindUnknown       Kind = iota // no verdict: a time-out, a cut connection, an answer cut short
+	KindAccessDenied              // 403 AccessDeniedException
+	KindConflict                  // 409 ConflictException: another operation is in progress
+	KindInternal                  // 5xx InternalServerErrorException: the outcome is unknown
+	KindNotFound                  // 404 ResourceNotFoundException
+	KindQuotaExceeded             // 402 ServiceQuotaExceededException
+	KindThrottled                 // 429 ThrottlingException
+	KindInvalid                   // 400 ValidationException
+	KindCapacity                  // the provider has no machine to give now
+	KindCredentials               // expired, missing or unknown; or the clock is off
+	KindUnreachable               // no answer of the service: DNS, dial, TLS, a proxy, a portal's page
 )
 
 var kindNames = [...]string{
@@ -43,7 +43,7 @@ func (k Kind) Error() string {
 // that is so unless [Error].NotSent is set.
 func (k Kind) Refusal() bool {
 	switch k {
-	case AccessDenied, NotFound, QuotaExceeded, Throttled, Invalid, Capacity, Credentials:
+	case KindAccessDenied, KindNotFound, KindQuotaExceeded, KindThrottled, KindInvalid, KindCapacity, KindCredentials:
 		return true
 	}
 	return false
@@ -51,7 +51,7 @@ func (k Kind) Refusal() bool {
 
 // Protocol reports whether an error of this kind was an answer of the service
 // itself: it is there and can be talked to.
-func (k Kind) Protocol() bool { return k != Unknown && k != Unreachable }
+func (k Kind) Protocol() bool { return k != KindUnknown && k != KindUnreachable }
 
 // Error is a provider's refusal, or why no answer of it came. Its text holds no
 // credentials.

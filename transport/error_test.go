@@ -19,17 +19,17 @@ func kinds() []struct {
 		kind              transport.Kind
 		refusal, protocol bool
 	}{
-		{transport.Unknown, false, false},
-		{transport.AccessDenied, true, true},
-		{transport.Conflict, false, true}, // it may be our own start that is in progress
-		{transport.Internal, false, true},
-		{transport.NotFound, true, true},
-		{transport.QuotaExceeded, true, true},
-		{transport.Throttled, true, true},
-		{transport.Invalid, true, true},
-		{transport.Capacity, true, true},
-		{transport.Credentials, true, true},
-		{transport.Unreachable, false, false},
+		{transport.KindUnknown, false, false},
+		{transport.KindAccessDenied, true, true},
+		{transport.KindConflict, false, true}, // it may be our own start that is in progress
+		{transport.KindInternal, false, true},
+		{transport.KindNotFound, true, true},
+		{transport.KindQuotaExceeded, true, true},
+		{transport.KindThrottled, true, true},
+		{transport.KindInvalid, true, true},
+		{transport.KindCapacity, true, true},
+		{transport.KindCredentials, true, true},
+		{transport.KindUnreachable, false, false},
 	}
 }
 
@@ -80,17 +80,17 @@ func TestErrorText(t *testing.T) {
 		want string
 	}{
 		{transport.Error{}, "unknown outcome"},
-		{transport.Error{Kind: transport.Throttled, Code: "ThrottlingException"}, "throttled: ThrottlingException"},
-		{transport.Error{Kind: transport.Unknown, Err: io.EOF}, "unknown outcome: EOF"},
+		{transport.Error{Kind: transport.KindThrottled, Code: "ThrottlingException"}, "throttled: ThrottlingException"},
+		{transport.Error{Kind: transport.KindUnknown, Err: io.EOF}, "unknown outcome: EOF"},
 		{
 			transport.Error{
-				Kind: transport.Conflict, Code: "ConflictException", Message: "another operation is in progress",
+				Kind: transport.KindConflict, Code: "ConflictException", Message: "another operation is in progress",
 				HTTPStatusCode: 409, RequestID: "r-1", Err: io.EOF,
 			},
 			"conflict: ConflictException: another operation is in progress (HTTP 409, request r-1)",
 		},
-		{transport.Error{Kind: transport.Internal, HTTPStatusCode: 500}, "internal error (HTTP 500)"},
-		{transport.Error{Kind: transport.NotFound, RequestID: "r-2"}, "not found (request r-2)"},
+		{transport.Error{Kind: transport.KindInternal, HTTPStatusCode: 500}, "internal error (HTTP 500)"},
+		{transport.Error{Kind: transport.KindNotFound, RequestID: "r-2"}, "not found (request r-2)"},
 	} {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("got %q, want %q", got, test.want)
@@ -100,9 +100,9 @@ func TestErrorText(t *testing.T) {
 
 func ExampleKind() {
 	err := fmt.Errorf("start lab/ws-1: %w", &transport.Error{
-		Kind: transport.Throttled, Code: "ThrottlingException", HTTPStatusCode: 429,
+		Kind: transport.KindThrottled, Code: "ThrottlingException", HTTPStatusCode: 429,
 	})
-	fmt.Println(errors.Is(err, transport.Throttled))
+	fmt.Println(errors.Is(err, transport.KindThrottled))
 	var e *transport.Error
 	fmt.Println(errors.As(err, &e), e.HTTPStatusCode, e.Kind.Refusal())
 	// Output:

@@ -23,7 +23,7 @@ type rack struct{ power power }
 
 // Traits says that starting what runs does nothing.
 func (rack) Traits(transport.Ref) transport.Traits {
-	return transport.Traits{Repeat: transport.ByState}
+	return transport.Traits{Repeat: transport.RepeatByState}
 }
 
 func (r rack) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
@@ -36,7 +36,7 @@ func (r rack) Start(ctx context.Context, in transport.StartInput) (transport.Ses
 	if err := r.power.On(ctx, in.SessionID); err != nil { // once: no retry
 		return transport.Session{}, failed(err)
 	}
-	return transport.Session{Ref: in.Ref, State: fsm.StartInProgress}, nil
+	return transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}, nil
 }
 
 func (r rack) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
@@ -48,16 +48,16 @@ func (r rack) Get(ctx context.Context, ref transport.Ref) (transport.Session, er
 	case err != nil:
 		return transport.Session{}, failed(err)
 	case on.IsZero():
-		return transport.Session{Ref: ref, State: fsm.Stopped}, nil
+		return transport.Session{Ref: ref, State: fsm.StateStopped}, nil
 	}
-	return transport.Session{Ref: ref, State: fsm.Ready, StartedAt: on.UTC()}, nil
+	return transport.Session{Ref: ref, State: fsm.StateReady, StartedAt: on.UTC()}, nil
 }
 
 // failed gives the provider's refusals their kind, and leaves the rest, such as
 // time-outs and cut connections, to Classify.
 func failed(err error) error {
 	if errors.Is(err, errNoMachine) {
-		return &transport.Error{Kind: transport.NotFound, Err: err}
+		return &transport.Error{Kind: transport.KindNotFound, Err: err}
 	}
 	return transport.Classify(err)
 }

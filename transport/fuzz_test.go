@@ -24,7 +24,7 @@ func FuzzToken(f *testing.F) {
 			}
 			return
 		}
-		if !errors.Is(err, transport.Invalid) || len(err.Error()) > 1<<10 || strings.ContainsFunc(err.Error(), unicode.IsControl) {
+		if !errors.Is(err, transport.KindInvalid) || len(err.Error()) > 1<<10 || strings.ContainsFunc(err.Error(), unicode.IsControl) {
 			t.Errorf("%q: %v", token, err)
 		}
 	})
@@ -53,7 +53,7 @@ func FuzzMux(f *testing.F) {
 			}
 		}
 		got, err := m.Get(context.Background(), transport.Ref{StudioID: studioID})
-		if found != (err == nil) || found && got.ARN != best || !found && !errors.Is(err, transport.NotFound) {
+		if found != (err == nil) || found && got.ARN != best || !found && !errors.Is(err, transport.KindNotFound) {
 			t.Errorf("studio %q of %v is served by %q (%v), want %q", studioID, taken, got.ARN, err, best)
 		}
 	})

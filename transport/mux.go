@@ -61,11 +61,11 @@ func (m *Mux) matched(studio string) (t Transport, pattern string, err error) {
 			return t, studio[:n] + "*", nil
 		}
 	}
-	return nil, "", &Error{Kind: NotFound, NotSent: true, Code: "ResourceNotFoundException",
+	return nil, "", &Error{Kind: KindNotFound, NotSent: true, Code: "ResourceNotFoundException",
 		Message: fmt.Sprintf("no transport serves studio %q", studio)}
 }
 
-// Start starts the session by its studio's transport; NotFound, unsent, if
+// Start starts the session by its studio's transport; KindNotFound, unsent, if
 // there is none.
 func (m *Mux) Start(ctx context.Context, in StartInput) (Session, error) {
 	t, err := m.route(in.StudioID)
@@ -75,7 +75,7 @@ func (m *Mux) Start(ctx context.Context, in StartInput) (Session, error) {
 	return t.Start(ctx, in)
 }
 
-// Get looks by the studio's transport; NotFound if there is none.
+// Get looks by the studio's transport; KindNotFound if there is none.
 func (m *Mux) Get(ctx context.Context, ref Ref) (Session, error) {
 	t, err := m.route(ref.StudioID)
 	if err != nil {
@@ -103,7 +103,7 @@ func (m *Mux) List(ctx context.Context, in ListInput) (ListOutput, error) {
 	}
 	l, ok := t.(Lister)
 	if !ok {
-		return ListOutput{}, &Error{Kind: Invalid, NotSent: true, Err: errors.ErrUnsupported,
+		return ListOutput{}, &Error{Kind: KindInvalid, NotSent: true, Err: errors.ErrUnsupported,
 			Message: fmt.Sprintf("the transport of studio %q cannot list", in.StudioID)}
 	}
 	return l.List(ctx, in)
@@ -201,7 +201,7 @@ func oneCall[T any](t Transport, all []T, part []int, how member[T], out []Resul
 	}
 	results, err := how.many(t, mine)
 	if err == nil && len(results) != len(mine) {
-		err = &Error{Kind: Unknown, Message: fmt.Sprintf("a batch of %d got %d results", len(mine), len(results))}
+		err = &Error{Kind: KindUnknown, Message: fmt.Sprintf("a batch of %d got %d results", len(mine), len(results))}
 	}
 	for n, i := range part {
 		if err != nil {

@@ -89,20 +89,20 @@ func TestMuxWithoutRoute(t *testing.T) {
 	m.Handle("lab", only{})
 	_, err := m.Start(t.Context(), transport.StartInput{Ref: ref("elsewhere", "ws")})
 	var e *transport.Error
-	if !errors.As(err, &e) || e.Kind != transport.NotFound || !e.NotSent || !strings.Contains(err.Error(), "elsewhere") {
+	if !errors.As(err, &e) || e.Kind != transport.KindNotFound || !e.NotSent || !strings.Contains(err.Error(), "elsewhere") {
 		t.Errorf("Start: %v, want an unsent not found that names the studio", err)
 	}
-	if _, err := m.Get(t.Context(), ref("elsewhere", "ws")); !errors.Is(err, transport.NotFound) {
+	if _, err := m.Get(t.Context(), ref("elsewhere", "ws")); !errors.Is(err, transport.KindNotFound) {
 		t.Errorf("Get: %v, want not found", err)
 	}
-	if _, err := m.List(t.Context(), transport.ListInput{StudioID: "elsewhere"}); !errors.Is(err, transport.NotFound) {
+	if _, err := m.List(t.Context(), transport.ListInput{StudioID: "elsewhere"}); !errors.Is(err, transport.KindNotFound) {
 		t.Errorf("List: %v, want not found", err)
 	}
 	if got := m.Traits(ref("elsewhere", "ws")); got != (transport.Traits{}) {
 		t.Errorf("Traits: %+v, want none", got)
 	}
 	got, err := m.BatchGet(t.Context(), []transport.Ref{ref("lab", "a"), ref("elsewhere", "b")})
-	if err != nil || len(got) != 2 || got[0].Err != nil || !errors.Is(got[1].Err, transport.NotFound) {
+	if err != nil || len(got) != 2 || got[0].Err != nil || !errors.Is(got[1].Err, transport.KindNotFound) {
 		t.Errorf("BatchGet: %+v, %v; want the second alone to be not found", got, err)
 	}
 }
@@ -132,7 +132,7 @@ func TestMuxHandlePanics(t *testing.T) {
 
 func TestMuxForwardsTraits(t *testing.T) {
 	t.Parallel()
-	traits := transport.Traits{Lane: "west", Repeat: transport.ByState, TokenMemory: time.Hour, StaleFor: time.Second, MaxBatch: 7}
+	traits := transport.Traits{Lane: "west", Repeat: transport.RepeatByState, TokenMemory: time.Hour, StaleFor: time.Second, MaxBatch: 7}
 	var m transport.Mux
 	m.Handle("lab", &batcher{traits: traits})
 	m.Handle("bare", only{})
@@ -147,9 +147,9 @@ func TestMuxForwardsTraits(t *testing.T) {
 
 func TestTraitsOfCannotBatch(t *testing.T) {
 	t.Parallel()
-	claims := describer{traits: transport.Traits{MaxBatch: 9, Repeat: transport.ByToken}}
+	claims := describer{traits: transport.Traits{MaxBatch: 9, Repeat: transport.RepeatByToken}}
 	got := transport.TraitsOf(claims, ref("lab", "ws"))
-	if want := (transport.Traits{Lane: "lab", Repeat: transport.ByToken, StaleFor: transport.DefaultStaleFor}); got != want {
+	if want := (transport.Traits{Lane: "lab", Repeat: transport.RepeatByToken, StaleFor: transport.DefaultStaleFor}); got != want {
 		t.Errorf("got %+v, want %+v: there is no BatchGet", got, want)
 	}
 	if got := transport.TraitsOf(&batcher{traits: transport.Traits{MaxBatch: -1}}, ref("lab", "ws")); got.MaxBatch != 0 {
@@ -173,7 +173,7 @@ func TestMuxList(t *testing.T) {
 		t.Errorf("got %+v, %v", out, err)
 	}
 	_, err := m.List(t.Context(), transport.ListInput{StudioID: "bare"})
-	if !errors.Is(err, transport.Invalid) || !strings.Contains(err.Error(), "bare") {
+	if !errors.Is(err, transport.KindInvalid) || !strings.Contains(err.Error(), "bare") {
 		t.Errorf("a transport that cannot list: %v, want invalid that names the studio", err)
 	}
 }
@@ -223,15 +223,15 @@ func TestMuxBatch(t *testing.T) {
 // TestMuxBatchFails: the failure of one transport is not the others'.
 func TestMuxBatchFails(t *testing.T) {
 	t.Parallel()
-	down := &transport.Error{Kind: transport.Unreachable, NotSent: true}
+	down := &transport.Error{Kind: transport.KindUnreachable, NotSent: true}
 	for name, test := range map[string]struct {
 		answer func([]transport.Ref) ([]transport.Result, error)
 		want   transport.Kind
 	}{
-		"error":     {func([]transport.Ref) ([]transport.Result, error) { return nil, down }, transport.Unreachable},
-		"too few":   {func([]transport.Ref) ([]transport.Result, error) { return make([]transport.Result, 1), nil }, transport.Unknown},
-		"too many":  {func([]transport.Ref) ([]transport.Result, error) { return make([]transport.Result, 3), nil }, transport.Unknown},
-		"no result": {func([]transport.Ref) ([]transport.Result, error) { return nil, nil }, transport.Unknown},
+		"error":     {func([]transport.Ref) ([]transport.Result, error) { return nil, down }, transport.KindUnreachable},
+		"too few":   {func([]transport.Ref) ([]transport.Result, error) { return make([]transport.Result, 1), nil }, transport.KindUnknown},
+		"too many":  {func([]transport.Ref) ([]transport.Result, error) { return make([]transport.Result, 3), nil }, transport.KindUnknown},
+		"no result": {func([]transport.Ref) ([]transport.Result, error) { return nil, nil }, transport.KindUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

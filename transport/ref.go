@@ -137,5 +137,5 @@ func check(ref Ref, token string) error {
 func printable(c rune) bool { return c > ' ' && c < 0x7f }
 
 func invalid(format string, args ...any) error {
-	return &Error{Kind: Invalid, NotSent: true, Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
+	return &Error{Kind: KindInvalid, NotSent: true, Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
 }

@@ -113,7 +113,7 @@ func FuzzRefCheck(f *testing.F) {
 func wantInvalid(t *testing.T, name string, err error, part string) {
 	t.Helper()
 	var e *transport.Error
-	if !errors.As(err, &e) || e.Kind != transport.Invalid || !e.NotSent {
+	if !errors.As(err, &e) || e.Kind != transport.KindInvalid || !e.NotSent {
 		t.Errorf("%s: %v, want invalid and not sent", name, err)
 		return
 	}

@@ -11,7 +11,7 @@ type Traits struct {
 	// Repeat is what a second send of one operation does.
 	Repeat Repeat
 	// TokenMemory is how long a client token is remembered, counted from its
-	// first use; it matters only with ByToken. It is relied on where a minute
+	// first use; it matters only with RepeatByToken. It is relied on where a minute
 	// and a call's time-out of it are left: so long a start that is to be sent
 	// again may wait for its turn, and be under way. 0: it is not known, and
 	// only what a look shows is relied on.
@@ -26,7 +26,7 @@ type Traits struct {
 	// that infers STOPPED from silence may set it only if a session that boots
 	// is never silent for longer than StaleFor.
 	//
-	// With ByState it makes another send safe after one whose outcome is
+	// With RepeatByState it makes another send safe after one whose outcome is
 	// unknown. If a Get shows STOPPED after the call's time-out and StaleFor, the
 	// engine sends again; otherwise the operation would fail as ambiguous. One
 	// case remains: a session that the first send did start, and that was
@@ -46,9 +46,9 @@ type Repeat uint8
 
 // What a second send may do.
 const (
-	Never   Repeat = iota // it may have a second effect
-	ByToken               // the provider knows a token again and does nothing
-	ByState               // starting a session that runs does nothing; see Traits.Authoritative
+	RepeatNever   Repeat = iota // it may have a second effect
+	RepeatByToken               // the provider knows a token again and does nothing
+	RepeatByState               // starting a session that runs does nothing; see Traits.Authoritative
 )
 
 // LaneChecker is a transport that knows the names of its lanes.

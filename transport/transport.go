@@ -15,7 +15,7 @@ type Transport interface {
 	// the same token starts nothing and returns the session as it is. Every
 	// error is an [*Error], whose Kind says whether the outcome is known; where
 	// it is not, the engine looks before it asks again. (An error that is none
-	// counts as [Unknown].) With a ctx that has ended it starts nothing.
+	// counts as [KindUnknown].) With a ctx that has ended it starts nothing.
 	Start(ctx context.Context, in StartInput) (Session, error)
 
 	// Get returns the session as the provider shows it, which may be the past
@@ -47,7 +47,7 @@ func CheckStart(t Transport, in StartInput) error {
 // BatchGetter looks at many sessions in one call.
 type BatchGetter interface {
 	// BatchGet returns one Result for each ref, in the order of refs; a session
-	// that the provider leaves out is a NotFound there. The error is the call's:
+	// that the provider leaves out is a KindNotFound there. The error is the call's:
 	// with one, there are no results. refs share a lane and are at most
 	// [Traits].MaxBatch.
 	BatchGet(ctx context.Context, refs []Ref) ([]Result, error)

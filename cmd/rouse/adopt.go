@@ -59,7 +59,7 @@ func (t *tool) adopt(ctx context.Context, d *desk) error {
 }
 
 // homeText is the machine that a held database belongs to.
-func homeText(h *store.Held) string {
+func homeText(h *store.Foreign) string {
 	if h.Home == "" {
 		return "another machine"
 	}
@@ -67,7 +67,7 @@ func homeText(h *store.Held) string {
 }
 
 // heldNote says what is so with a held database, and what to do.
-func heldNote(h *store.Held) string {
+func heldNote(h *store.Foreign) string {
 	return fmt.Sprintf("this database belongs to %s: nothing is sent from here until \"rouse adopt\"", homeText(h))
 }
 

@@ -121,7 +121,7 @@ func queueEarlier(t *testing.T, path, machine string) {
 	id, at := uuid.Must(uuid.NewV7()).String(), time.Now().Add(-time.Minute)
 	rs, err := s.Enqueue(t.Context(), []store.Operation{{
 		ID: store.ID(id), ClientToken: id, Ref: transport.Ref{StudioID: "lab", SessionID: "ws-1"}, Lane: "lab",
-		Phase: fsm.Queued, CreatedAt: at, DueAt: at, ExpiresAt: at.Add(24 * time.Hour),
+		Phase: fsm.PhaseQueued, CreatedAt: at, DueAt: at, ExpiresAt: at.Add(24 * time.Hour),
 	}})
 	if err != nil || !rs[0].Created {
 		t.Fatal(rs, err)

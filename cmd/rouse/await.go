@@ -75,8 +75,8 @@ func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan er
 		}
 		now := time.Now()
 		switch {
-		case err != nil || x.Operation.Phase.Ended() || x.Reason == engine.NotRunning: // ends, or is about to begin
-		case x.Reason == engine.Credentials && !x.Next.IsZero() && d.refusedFor(x.Since, now) >= patience:
+		case err != nil || x.Operation.Phase.Ended() || x.Waiting == engine.WaitNotRunning: // ends, or is about to begin
+		case x.Waiting == engine.WaitCredentials && !x.Next.IsZero() && d.refusedFor(x.Since, now) >= patience:
 			return &gaveUpError{t.refusal(ctx, t.provider.studioOf(x.Operation.Lane))}
 		case t.screen.live():
 			t.screen.status("%s", progress(x, now))

@@ -53,24 +53,24 @@ func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
 	}
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
 	switch {
-	case id != o.ID && outcome == engine.NeverSent:
+	case id != o.ID && outcome == engine.CancellationNeverSent:
 		if !t.json {
 			t.screen.say("canceled the later request %s of %s; operation %s goes on", id, name, o.ID)
 		}
 	case id != o.ID:
 		return fmt.Errorf("not canceled: the later request %s of %s is over: it joined operation %s", id, name, o.ID)
-	case outcome == engine.Accepted:
+	case outcome == engine.CancellationAccepted:
 		text := fmt.Sprintf("not canceled: the provider has started %s already (operation %s)", name, o.ID)
-		if o.Later.Stands() {
+		if o.Later.Pending() {
 			text += fmt.Sprintf("; the later request %s is withdrawn: it starts nothing", o.Later.ID)
 		}
 		return errors.New(text)
-	case outcome == engine.AlreadyEnded && was != fsm.Canceled:
+	case outcome == engine.CancellationAlreadyEnded && was != fsm.PhaseCanceled:
 		return fmt.Errorf("not canceled: operation %s is over: %s", o.ID, endedText(o, time.Now()))
 	case t.json:
-	case outcome == engine.AlreadyEnded:
+	case outcome == engine.CancellationAlreadyEnded:
 		t.screen.say("operation %s had ended already: %s", o.ID, endText(o))
-	case outcome == engine.PerhapsSent:
+	case outcome == engine.CancellationOutcomeUnknown:
 		t.screen.say("operation %s of %s was sent, and the outcome is unknown: it is not sent again, and the next \"rouse run\" reads the session to find out", o.ID, name)
 	default:
 		t.screen.say("canceled operation %s of %s", o.ID, name)

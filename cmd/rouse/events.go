@@ -162,7 +162,7 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 				f.failed[ev.Ref] = failedEnd{ev.Seq, ev.Operation}
 			}
 		}
-		if ev.From == "" && ev.To == fsm.Queued { // its session was asked for again
+		if ev.From == "" && ev.To == fsm.PhaseQueued { // its session was asked for again
 			delete(f.failed, ev.Ref)
 		}
 		switch {
@@ -202,7 +202,7 @@ func eventText(ev engine.Event) string {
 	text := string(ev.To)
 	if ev.From == ev.To { // a fact
 		text = string(ev.Reason)
-	} else if ev.Reason != "" && ev.To == fsm.Failed {
+	} else if ev.Reason != "" && ev.To == fsm.PhaseFailed {
 		text += " (" + string(ev.Reason) + ")"
 	}
 	if ev.Session != "" && !strings.HasPrefix(ev.Error, "the session is "+string(ev.Session)) {

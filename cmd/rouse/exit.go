@@ -87,7 +87,7 @@ func heldText(e *bolt.LockedError) string {
 // invalid is the message of a value that the engine refused, or "".
 func invalid(err error) string {
 	var e *transport.Error
-	if errors.As(err, &e) && e.Kind == transport.Invalid && e.NotSent {
+	if errors.As(err, &e) && e.Kind == transport.KindInvalid && e.NotSent {
 		return e.Message
 	}
 	return ""

@@ -14,19 +14,19 @@ import (
 func failureText(o engine.Operation) string {
 	said := worded(o.LastError)
 	switch o.Phase {
-	case fsm.Succeeded, fsm.Canceled:
+	case fsm.PhaseSucceeded, fsm.PhaseCanceled:
 		return ""
-	case fsm.Expired:
+	case fsm.PhaseExpired:
 		if said == "" {
 			return "it could not be sent in time"
 		}
 		return "it could not be sent in time: " + said
-	case fsm.Failed:
+	case fsm.PhaseFailed:
 		switch {
 		case said == "":
-			return endReasonText(o.Reason)
-		case !restated(o.Reason):
-			return said + " (" + string(o.Reason) + ")"
+			return endReasonText(o.EndReason)
+		case !restated(o.EndReason):
+			return said + " (" + string(o.EndReason) + ")"
 		}
 	}
 	return said
@@ -34,21 +34,21 @@ func failureText(o engine.Operation) string {
 
 // restated reports whether a provider's refusal says what a reason says.
 func restated(r store.Reason) bool {
-	return r == store.AccessDenied || r == store.NotFound || r == store.Invalid
+	return r == store.ReasonAccessDenied || r == store.ReasonNotFound || r == store.ReasonInvalid
 }
 
 // endReasonText says how an operation ended of which nothing else is recorded.
 func endReasonText(r store.Reason) string {
 	switch r {
-	case store.StartFailed:
+	case store.ReasonStartFailed:
 		return "the session is in a failed or deleted state (start_failed)"
-	case store.ReturnedToStopped:
+	case store.ReasonReturnedToStopped:
 		return "it was started, and has stopped since (returned_to_stopped)"
-	case store.Ambiguous:
+	case store.ReasonAmbiguous:
 		return "it may have been started, and a second start might start it twice (ambiguous)"
-	case store.Timeout:
+	case store.ReasonTimeout:
 		return "it was not READY in time (timeout)"
-	case store.Unseen:
+	case store.ReasonUnobservable:
 		return "it could not be looked at, and may be running (unobservable)"
 	}
 	return strings.ReplaceAll(string(r), "_", " ")
@@ -82,7 +82,7 @@ func worded(text string) string {
 
 // cutKind takes the kind off a provider's error.
 func cutKind(text string) (kind transport.Kind, rest string, ok bool) {
-	for k := transport.Unknown; k <= transport.Unreachable; k++ {
+	for k := transport.KindUnknown; k <= transport.KindUnreachable; k++ {
 		rest, ok := strings.CutPrefix(text, k.Error())
 		if ok && (rest == "" || strings.HasPrefix(rest, ": ") || strings.HasPrefix(rest, " (") || strings.HasPrefix(rest, "; ")) {
 			return k, strings.TrimPrefix(rest, ": "), true

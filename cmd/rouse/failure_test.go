@@ -14,7 +14,7 @@ import (
 func TestFailureText(t *testing.T) {
 	t.Parallel()
 	missing := &transport.Error{
-		Kind: transport.NotFound, Code: "ResourceNotFoundException", Message: "no session lab/ws-1", HTTPStatusCode: 404, RequestID: "r-1",
+		Kind: transport.KindNotFound, Code: "ResourceNotFoundException", Message: "no session lab/ws-1", HTTPStatusCode: 404, RequestID: "r-1",
 	}
 	for _, c := range []struct {
 		phase     fsm.Phase
@@ -22,25 +22,25 @@ func TestFailureText(t *testing.T) {
 		lastError string
 		want      string
 	}{
-		{fsm.Succeeded, "", missing.Error(), ""},
-		{fsm.Canceled, store.Withdrawn, missing.Error(), ""},
-		{fsm.Queued, "", "", ""},
+		{fsm.PhaseSucceeded, "", missing.Error(), ""},
+		{fsm.PhaseCanceled, store.ReasonCanceled, missing.Error(), ""},
+		{fsm.PhaseQueued, "", "", ""},
 		{
-			fsm.Failed, store.NotFound, missing.Error() + "; check the ids",
+			fsm.PhaseFailed, store.ReasonNotFound, missing.Error() + "; check the ids",
 			"no session lab/ws-1; check the ids (ResourceNotFoundException, HTTP 404, request r-1)",
 		},
-		{fsm.Failed, store.Timeout, "not READY after 30m0s", "not READY after 30m0s (timeout)"},
-		{fsm.Failed, store.Unseen, "", "it could not be looked at, and may be running (unobservable)"},
-		{fsm.Failed, store.AccessDenied, "", "access denied"},
-		{fsm.Expired, store.TooLate, "", "it could not be sent in time"},
-		{fsm.Expired, store.TooLate, "unreachable: dial tcp: refused", "it could not be sent in time: dial tcp: refused"},
-		{fsm.Queued, "", "throttled (HTTP 429)", "throttled (HTTP 429)"},
-		{fsm.Queued, "", "throttled: ThrottlingException (HTTP 429, request r-2)", "throttled (ThrottlingException, HTTP 429, request r-2)"},
-		{fsm.Queued, "", "internal error: session ws-1: broken", "session ws-1: broken"},
-		{fsm.Queued, "", "no capacity: " + missing.Message + " (HTTP 402, requ…", "no session lab/ws-1 (HTTP 402, requ…"},
-		{fsm.Queued, "", "throttledown: a word", "throttledown: a word"},
+		{fsm.PhaseFailed, store.ReasonTimeout, "not READY after 30m0s", "not READY after 30m0s (timeout)"},
+		{fsm.PhaseFailed, store.ReasonUnobservable, "", "it could not be looked at, and may be running (unobservable)"},
+		{fsm.PhaseFailed, store.ReasonAccessDenied, "", "access denied"},
+		{fsm.PhaseExpired, store.ReasonExpired, "", "it could not be sent in time"},
+		{fsm.PhaseExpired, store.ReasonExpired, "unreachable: dial tcp: refused", "it could not be sent in time: dial tcp: refused"},
+		{fsm.PhaseQueued, "", "throttled (HTTP 429)", "throttled (HTTP 429)"},
+		{fsm.PhaseQueued, "", "throttled: ThrottlingException (HTTP 429, request r-2)", "throttled (ThrottlingException, HTTP 429, request r-2)"},
+		{fsm.PhaseQueued, "", "internal error: session ws-1: broken", "session ws-1: broken"},
+		{fsm.PhaseQueued, "", "no capacity: " + missing.Message + " (HTTP 402, requ…", "no session lab/ws-1 (HTTP 402, requ…"},
+		{fsm.PhaseQueued, "", "throttledown: a word", "throttledown: a word"},
 	} {
-		o := engine.Operation{Phase: c.phase, Reason: c.reason, LastError: c.lastError}
+		o := engine.Operation{Phase: c.phase, EndReason: c.reason, LastError: c.lastError}
 		if got := failureText(o); got != c.want {
 			t.Errorf("%s %s %q: it says %q, want %q", c.phase, c.reason, c.lastError, got, c.want)
 		}

@@ -39,18 +39,18 @@ func (r idleness) String() string {
 // idle reports whether nothing is left to do now, and what is active even so.
 func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error) {
 	var rest idleness
-	active := s.Operations[fsm.Queued] + s.Operations[fsm.Starting]
-	if s.Held != nil {
+	active := s.Operations[fsm.PhaseQueued] + s.Operations[fsm.PhaseStarting]
+	if s.Foreign != nil {
 		rest.away = active
 	}
-	if active == 0 || s.Held != nil {
+	if active == 0 || s.Foreign != nil {
 		return rest, true, nil
 	}
 	now := time.Now()
 	paused, refused := map[string]bool{}, map[string]bool{}
 	for _, l := range s.Lanes {
 		paused[l.Name] = l.Paused
-		refused[l.Name] = l.Blocked == engine.Credentials && d.refusedFor(l.Since, now) >= patience
+		refused[l.Name] = l.Blocked == engine.WaitCredentials && d.refusedFor(l.Since, now) >= patience
 	}
 	for op, err := range d.engine.List(ctx, engine.Filter{Active: true}) {
 		sent := op.Sent != store.SentNo
@@ -76,7 +76,7 @@ func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error)
 		if err != nil {
 			return rest, false, err
 		}
-		if x.Reason != engine.ClockHeld {
+		if x.Waiting != engine.WaitUntrustedClock {
 			return rest, false, nil
 		}
 		rest.held++
@@ -112,7 +112,7 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 		if x.Operation.Phase.Ended() {
 			continue
 		}
-		g := group{op.Lane, waitText(x, x.Reason)}
+		g := group{op.Lane, waitText(x, x.Waiting)}
 		if count[g]++; count[g] == 1 {
 			groups = append(groups, g)
 		}

@@ -211,7 +211,7 @@ func (w *killedWorld) finish() {
 		}
 		tokens[op.ClientToken] = true
 		name := op.StudioID + " " + op.SessionID
-		if op.Phase != fsm.Succeeded || starts[name] != 1 {
+		if op.Phase != fsm.PhaseSucceeded || starts[name] != 1 {
 			w.t.Errorf("%s is %s (%s), and the server started it %d times", name, op.Phase, op.Error, starts[name])
 		}
 		delete(starts, name)

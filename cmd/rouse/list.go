@@ -233,13 +233,13 @@ func (t *tool) unlisted(ctx context.Context, l *lister, studio string) error {
 	switch {
 	case errors.Is(l.err, errors.ErrUnsupported):
 		return fmt.Errorf("a transport of kind %s cannot list sessions", one.Transport)
-	case errors.Is(l.err, transport.Credentials):
+	case errors.Is(l.err, transport.KindCredentials):
 		return errors.New(t.refusal(ctx, one))
 	}
 	return fmt.Errorf("studio %s cannot be asked for its sessions: %s", studio, plain(l.err))
 }
 
-func sessionRow(k engine.Known, now time.Time) []string {
+func sessionRow(k engine.SessionStatus, now time.Time) []string {
 	state, seen, status := string(k.Session.State), "now", k.Session.StatusMessage
 	if state == "" {
 		state = "never seen"

@@ -20,7 +20,7 @@ func TestSessionRowSaysTheCodeOnce(t *testing.T) {
 		{"NONE", "", ""},
 		{"", "User initiated", "User initiated"},
 	} {
-		row := sessionRow(engine.Known{Session: transport.Session{StatusCode: test.code, StatusMessage: test.message}}, time.Now())
+		row := sessionRow(engine.SessionStatus{Session: transport.Session{StatusCode: test.code, StatusMessage: test.message}}, time.Now())
 		if got := row[len(row)-1]; got != test.want {
 			t.Errorf("%q %q: %q, want %q", test.code, test.message, got, test.want)
 		}

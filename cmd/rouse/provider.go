@@ -202,7 +202,7 @@ func (p *provider) lookUp(ctx context.Context, ref transport.Ref) error {
 	switch {
 	case err != nil:
 		return err
-	case s.State == fsm.Deleted || s.State == fsm.DeleteInProgress:
+	case s.State == fsm.StateDeleted || s.State == fsm.StateDeleteInProgress:
 		return fmt.Errorf("%s %s is %s", ref.StudioID, ref.SessionID, s.State)
 	}
 	return nil

@@ -16,7 +16,7 @@ type operationRecord struct {
 	ClientToken  string            `json:"clientToken"`
 	Phase        fsm.Phase         `json:"phase"`
 	SessionState fsm.State         `json:"sessionState,omitempty"`
-	Waiting      engine.Waiting    `json:"waiting,omitempty"`
+	Waiting      engine.WaitReason `json:"waiting,omitempty"`
 	Attempts     int               `json:"attempts"`
 	CreatedAt    time.Time         `json:"createdAt,omitzero"`
 	NotBefore    time.Time         `json:"notBefore,omitzero"`
@@ -38,23 +38,23 @@ func recordOf(x engine.Explanation) operationRecord {
 	}
 	return operationRecord{
 		ID: o.ID, StudioID: o.Ref.StudioID, SessionID: o.Ref.SessionID, ClientToken: o.ClientToken,
-		Phase: o.Phase, SessionState: o.Session, Waiting: x.Reason, Attempts: o.Attempts,
+		Phase: o.Phase, SessionState: o.Session, Waiting: x.Waiting, Attempts: o.Attempts,
 		CreatedAt: o.CreatedAt, NotBefore: o.NotBefore, ExpiresAt: o.ExpiresAt, FinishedAt: o.FinishedAt,
-		EndReason: o.Reason, Error: errorOf(o), Labels: o.Labels,
-		RequestedBy: o.RequestedBy, Source: o.Source, Reason: o.Why, RetryOf: o.RetryOf,
+		EndReason: o.EndReason, Error: errorOf(o), Labels: o.Labels,
+		RequestedBy: o.RequestedBy, Source: o.Source, Reason: o.Reason, RetryOf: o.RetryOf,
 	}
 }
 
 // errorOf is what went wrong with an operation, or "".
 func errorOf(o engine.Operation) string {
-	if o.Phase == fsm.Succeeded || o.Phase == fsm.Canceled {
+	if o.Phase == fsm.PhaseSucceeded || o.Phase == fsm.PhaseCanceled {
 		return ""
 	}
 	if o.LastError == "" {
-		return string(o.Reason)
+		return string(o.EndReason)
 	}
-	if o.Phase == fsm.Failed {
-		return string(o.Reason) + ": " + o.LastError
+	if o.Phase == fsm.PhaseFailed {
+		return string(o.EndReason) + ": " + o.LastError
 	}
 	return o.LastError
 }
@@ -66,8 +66,8 @@ type shownRecord struct {
 	NextAt       time.Time `json:"nextAt,omitzero"`
 	UnblockedBy  string    `json:"unblockedBy,omitempty"`
 	// WaitingToo is what the last run left it waiting for.
-	WaitingToo      engine.Waiting `json:"waitingToo,omitempty"`
-	WaitingTooSince time.Time      `json:"waitingTooSince,omitzero"`
+	WaitingToo      engine.WaitReason `json:"waitingToo,omitempty"`
+	WaitingTooSince time.Time         `json:"waitingTooSince,omitzero"`
 	// Alone: it waits for this session's machine, credentials or rate, and not for
 	// its lane's.
 	Alone         bool          `json:"alone,omitempty"`

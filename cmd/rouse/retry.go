@@ -64,7 +64,7 @@ FAILED.`,
 
 // filter checks what was typed; with --failed it says which operations are meant.
 func (r *retryFlags) filter(c *cobra.Command, args []string, now time.Time) (engine.Filter, error) {
-	f := engine.Filter{Phases: []fsm.Phase{fsm.Failed}, Newest: true}
+	f := engine.Filter{Phases: []fsm.Phase{fsm.PhaseFailed}, Newest: true}
 	switch {
 	case r.failed && len(args) > 0:
 		return f, usagef("--failed is for all: leave out %q", args[0])

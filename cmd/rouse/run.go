@@ -116,7 +116,7 @@ func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idlenes
 	if serr != nil {
 		return serr
 	}
-	active := s.Operations[fsm.Queued] + s.Operations[fsm.Starting]
+	active := s.Operations[fsm.PhaseQueued] + s.Operations[fsm.PhaseStarting]
 	t.screen.note("%s", summary(feed.ends, active, rest))
 	failures, ferr := t.explainFailures(ctx, d.engine.Get, feed)
 	if ferr != nil {
@@ -167,7 +167,7 @@ func (t *tool) supervise(ctx context.Context, d *desk, r runFlags) (idleness, er
 
 // toldLane is what was printed last of a lane.
 type toldLane struct {
-	blocked engine.Waiting
+	blocked engine.WaitReason
 	at      time.Time
 }
 
@@ -198,7 +198,7 @@ func (t *tool) tell(ctx context.Context, s engine.Stats, told map[string]toldLan
 
 // hint says, once, what only the user can do about a reason for waiting.
 func (t *tool) hint(ctx context.Context, l engine.LaneStats) {
-	if l.Blocked != engine.Credentials || t.hinted {
+	if l.Blocked != engine.WaitCredentials || t.hinted {
 		return
 	}
 	t.hinted = true
@@ -215,7 +215,7 @@ func (t *tool) refusal(ctx context.Context, one settings.Studio) string {
 }
 
 func statusLine(s engine.Stats, now time.Time) string {
-	text := fmt.Sprintf("%d queued, %d starting", s.Operations[fsm.Queued], s.Operations[fsm.Starting])
+	text := fmt.Sprintf("%d queued, %d starting", s.Operations[fsm.PhaseQueued], s.Operations[fsm.PhaseStarting])
 	blocked := 0
 	for _, l := range s.Lanes {
 		if l.Blocked == "" {

@@ -23,7 +23,7 @@ func TestTell(t *testing.T) {
 	var errOut bytes.Buffer
 	tool := newTool(io.Discard, &errOut)
 	told := map[string]toldLane{}
-	tell := func(blocked engine.Waiting) string {
+	tell := func(blocked engine.WaitReason) string {
 		errOut.Reset()
 		tool.tell(t.Context(), engine.Stats{Lanes: []engine.LaneStats{{Name: "lab", Blocked: blocked, Since: time.Now(), Error: "unreachable: no route"}}}, told)
 		return errOut.String()
@@ -37,7 +37,7 @@ func TestTell(t *testing.T) {
 		"", "rouse: lane lab waits: the provider cannot be reached: no route\n", "",
 		"rouse: lane lab still waits: the provider cannot be reached, for 0s: no route\n", "", "rouse: lane lab goes on\n",
 	} {
-		blocked := engine.Offline
+		blocked := engine.WaitOffline
 		if i == 0 || i == 5 {
 			blocked = ""
 		}
@@ -62,13 +62,13 @@ func TestFailureLine(t *testing.T) {
 		lastError string
 		want      string
 	}{
-		{fsm.Failed, store.Invalid, "invalid: ValidationException: no such type (HTTP 400)", `lab ws-1 FAILED (invalid): no such type (ValidationException, HTTP 400); next: correct that, then "rouse retry lab ws-1"`},
-		{fsm.Failed, store.Ambiguous, "", `lab ws-1 FAILED: it may have been started, and a second start might start it twice (ambiguous); next: check whether the session runs; if it does not, "rouse retry lab ws-1"`},
-		{fsm.Failed, store.ReturnedToStopped, "", `lab ws-1 FAILED: it was started, and has stopped since (returned_to_stopped); next: "rouse retry lab ws-1"`},
-		{fsm.Expired, store.TooLate, "unreachable: no route", `lab ws-1 EXPIRED: it could not be sent in time: no route; next: "rouse retry lab ws-1"`},
-		{fsm.Failed, "", "", `lab ws-1 FAILED: no reason is recorded; next: "rouse retry lab ws-1"`},
+		{fsm.PhaseFailed, store.ReasonInvalid, "invalid: ValidationException: no such type (HTTP 400)", `lab ws-1 FAILED (invalid): no such type (ValidationException, HTTP 400); next: correct that, then "rouse retry lab ws-1"`},
+		{fsm.PhaseFailed, store.ReasonAmbiguous, "", `lab ws-1 FAILED: it may have been started, and a second start might start it twice (ambiguous); next: check whether the session runs; if it does not, "rouse retry lab ws-1"`},
+		{fsm.PhaseFailed, store.ReasonReturnedToStopped, "", `lab ws-1 FAILED: it was started, and has stopped since (returned_to_stopped); next: "rouse retry lab ws-1"`},
+		{fsm.PhaseExpired, store.ReasonExpired, "unreachable: no route", `lab ws-1 EXPIRED: it could not be sent in time: no route; next: "rouse retry lab ws-1"`},
+		{fsm.PhaseFailed, "", "", `lab ws-1 FAILED: no reason is recorded; next: "rouse retry lab ws-1"`},
 	} {
-		o := engine.Operation{Ref: ref("lab", "ws-1"), Phase: c.phase, Reason: c.reason, LastError: c.lastError}
+		o := engine.Operation{Ref: ref("lab", "ws-1"), Phase: c.phase, EndReason: c.reason, LastError: c.lastError}
 		if got := failureLine(o); got != c.want {
 			t.Errorf("%s\nwant %s", got, c.want)
 		}
@@ -84,7 +84,7 @@ func TestManyFailures(t *testing.T) {
 	const n = 1000
 	err := feed.follow(func(yield func(engine.Event, error) bool) {
 		for i := range n {
-			if !yield(engine.Event{Seq: uint64(i + 1), From: fsm.Queued, To: fsm.Failed, Ref: ref("lab", fmt.Sprint(i))}, nil) {
+			if !yield(engine.Event{Seq: uint64(i + 1), From: fsm.PhaseQueued, To: fsm.PhaseFailed, Ref: ref("lab", fmt.Sprint(i))}, nil) {
 				return
 			}
 		}
@@ -112,9 +112,9 @@ func TestFailureAskedForAgain(t *testing.T) {
 	tool := newTool(io.Discard, io.Discard)
 	feed := &feedPrinter{tool: tool, ends: map[fsm.Phase]int{}}
 	events := []engine.Event{
-		{From: fsm.Starting, To: fsm.Failed, Ref: ref("lab", "a")}, {From: fsm.Starting, To: fsm.Failed, Ref: ref("lab", "b")},
-		{To: fsm.Queued, Ref: ref("lab", "a")}, {From: fsm.Queued, To: fsm.Succeeded, Ref: ref("lab", "a")},
-		{From: fsm.Starting, To: fsm.Failed, Ref: ref("lab", "c")}, {To: fsm.Queued, Ref: ref("lab", "c")}, {From: fsm.Queued, To: fsm.Expired, Ref: ref("lab", "c")},
+		{From: fsm.PhaseStarting, To: fsm.PhaseFailed, Ref: ref("lab", "a")}, {From: fsm.PhaseStarting, To: fsm.PhaseFailed, Ref: ref("lab", "b")},
+		{To: fsm.PhaseQueued, Ref: ref("lab", "a")}, {From: fsm.PhaseQueued, To: fsm.PhaseSucceeded, Ref: ref("lab", "a")},
+		{From: fsm.PhaseStarting, To: fsm.PhaseFailed, Ref: ref("lab", "c")}, {To: fsm.PhaseQueued, Ref: ref("lab", "c")}, {From: fsm.PhaseQueued, To: fsm.PhaseExpired, Ref: ref("lab", "c")},
 	}
 	err := feed.follow(func(yield func(engine.Event, error) bool) {
 		for i, ev := range events {

@@ -73,7 +73,7 @@ func TestHostileProvider(t *testing.T) {
 	}
 	ran := make(chan error, 1)
 	go func() { ran <- e.Run(ctx) }()
-	r, err := e.Start(ctx, engine.Request{Ref: ref("lab", "ws-1"), Why: "right to left: \u202eabc"})
+	r, err := e.Start(ctx, engine.Request{Ref: ref("lab", "ws-1"), Reason: "right to left: \u202eabc"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,11 +115,11 @@ func TestHostileProvider(t *testing.T) {
 type liar struct{}
 
 func (liar) Start(context.Context, transport.StartInput) (transport.Session, error) {
-	return transport.Session{}, &transport.Error{Kind: transport.Invalid, Code: hostile, Message: hostile}
+	return transport.Session{}, &transport.Error{Kind: transport.KindInvalid, Code: hostile, Message: hostile}
 }
 
 func (liar) Get(context.Context, transport.Ref) (transport.Session, error) {
-	return transport.Session{}, &transport.Error{Kind: transport.Internal, Message: hostile}
+	return transport.Session{}, &transport.Error{Kind: transport.KindInternal, Message: hostile}
 }
 
 // TestStatusLine: a status line is replaced by the next, makes way for other

@@ -126,15 +126,15 @@ func (t *tool) show(ctx context.Context, d *desk, id engine.ID) error {
 		}
 	}
 	if t.json {
-		r := shownRecord{operationRecord: recordOf(x), NextAt: x.Next, UnblockedBy: x.Unblock, Alone: x.Alone, ErrorAt: x.ErrorAt}
-		if x.Reason != "" {
-			r.WaitingSince, r.WaitingToo, r.WaitingTooSince = x.Since, x.Then, x.ThenSince
+		r := shownRecord{operationRecord: recordOf(x), NextAt: x.Next, UnblockedBy: x.Unblock, Alone: x.OnlySession, ErrorAt: x.ErrorAt}
+		if x.Waiting != "" {
+			r.WaitingSince, r.WaitingToo, r.WaitingTooSince = x.Since, x.Also, x.AlsoSince
 		}
 		r.StatusCode, r.StatusMessage, r.SeenAt = x.Seen.StatusCode, x.Seen.StatusMessage, x.Seen.At
 		if p := x.Seen.Probe; p.Target != "" {
 			r.Probe = &probeRecord{Target: p.Target, OK: p.OK, Message: p.Message, At: p.At}
 		}
-		if w := x.Operation.Later; w.Stands() {
+		if w := x.Operation.Later; w.Pending() {
 			r.AskedAgain = &againRecord{w.ID, w.RequestedBy, w.At}
 		}
 		for _, ev := range events {
@@ -169,7 +169,7 @@ func fields(x engine.Explanation, now time.Time) []field {
 	}
 	if o.Active() {
 		out = append(out,
-			field{"waits", waitText(x, x.Reason) + ", since " + when(x.Since, now)},
+			field{"waits", waitText(x, x.Waiting) + ", since " + when(x.Since, now)},
 			field{"besides", besidesText(x, now)},
 			field{"last error", errorText(x, now)},
 			field{"next step", at(x.Next, now)},
@@ -182,7 +182,7 @@ func fields(x engine.Explanation, now time.Time) []field {
 		field{"not before", at(o.NotBefore, now)},
 		field{"asked for", askedText(o, now)},
 		field{"asked again", againText(o, now)},
-		field{"reason", o.Why},
+		field{"reason", o.Reason},
 		field{"labels", labelText(o.Labels)},
 		field{"token", tokenText(o)},
 		field{"expires", expiryText(o, now)},
@@ -216,7 +216,7 @@ func phaseText(o engine.Operation) string {
 }
 
 func errorText(x engine.Explanation, now time.Time) string {
-	if x.Error == "" || x.Error == transport.Credentials.Error() { // the reason has said so
+	if x.Error == "" || x.Error == transport.KindCredentials.Error() { // the reason has said so
 		return ""
 	}
 	return worded(x.Error) + ", " + when(x.ErrorAt, now)
@@ -224,10 +224,10 @@ func errorText(x engine.Explanation, now time.Time) string {
 
 // besidesText says what the last "rouse run" left an operation waiting for.
 func besidesText(x engine.Explanation, now time.Time) string {
-	if x.Then == "" {
+	if x.Also == "" {
 		return ""
 	}
-	return waitText(x, x.Then) + ", since " + when(x.ThenSince, now)
+	return waitText(x, x.Also) + ", since " + when(x.AlsoSince, now)
 }
 
 func seenText(s engine.Seen, now time.Time) string {
@@ -260,7 +260,7 @@ func askedText(o engine.Operation, now time.Time) string {
 // againText says what becomes of a request that joined after the send.
 func againText(o engine.Operation, now time.Time) string {
 	w := o.Later
-	if !w.Stands() {
+	if !w.Pending() {
 		return ""
 	}
 	text := when(w.At, now)
@@ -287,7 +287,7 @@ func tokenText(o engine.Operation) string {
 }
 
 func expiryText(o engine.Operation, now time.Time) string {
-	if o.Phase == fsm.Expired {
+	if o.Phase == fsm.PhaseExpired {
 		return when(o.ExpiresAt, now)
 	}
 	if o.Phase.Ended() || o.Sent == store.SentAccepted {

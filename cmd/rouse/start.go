@@ -89,7 +89,7 @@ Ctrl-C ends the wait. A request that was queued stays queued.`, int(keep/(24*tim
 func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (engine.Request, error) {
 	r := engine.Request{
 		Ref: engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim(), ClientToken: s.token,
-		RequestedBy: userName(), Why: s.why,
+		RequestedBy: userName(), Reason: s.why,
 	}
 	if err := checkOne(r.Ref); err != nil {
 		return r, err

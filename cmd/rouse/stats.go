@@ -64,8 +64,8 @@ func (t *tool) stats(ctx context.Context, d *desk) error {
 		if s.Full != nil {
 			r.Full = plain(s.Full)
 		}
-		if s.Held != nil {
-			r.Held = &heldRecord{s.Held.Home, s.Held.Since}
+		if s.Foreign != nil {
+			r.Held = &heldRecord{s.Foreign.Home, s.Foreign.Since}
 		}
 		for _, l := range s.Lanes {
 			r.Lanes = append(r.Lanes, laneStatsRecord{Lane: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, RetryAfter: l.RetryAfter})
@@ -77,8 +77,8 @@ func (t *tool) stats(ctx context.Context, d *desk) error {
 	if s.Full != nil {
 		t.screen.say("%-12s no start is taken: %s", "full", plain(s.Full))
 	}
-	if s.Held != nil {
-		t.screen.say("%-12s since %s: it belongs to %s", "held", clock(s.Held.Since, time.Now()), homeText(s.Held))
+	if s.Foreign != nil {
+		t.screen.say("%-12s since %s: it belongs to %s", "held", clock(s.Foreign.Since, time.Now()), homeText(s.Foreign))
 	}
 	for _, p := range fsm.Phases() {
 		t.screen.say("%-12s %d", strings.ToLower(string(p)), s.Operations[p])

@@ -36,7 +36,7 @@ func summary(ends map[fsm.Phase]int, active int, rest idleness) string {
 const mostFailures = 20
 
 // failure reports whether a phase is an end that a user must act on.
-func failure(p fsm.Phase) bool { return p == fsm.Failed || p == fsm.Expired }
+func failure(p fsm.Phase) bool { return p == fsm.PhaseFailed || p == fsm.PhaseExpired }
 
 // explainFailures prints why the first of a run's failures ended, and what to do
 // next. It returns how many there are. A failure of a session that was asked for
@@ -65,19 +65,19 @@ func (t *tool) explainFailures(ctx context.Context, get func(context.Context, en
 func failureLine(o engine.Operation) string {
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
 	text := name + " " + string(o.Phase)
-	if restated(o.Reason) {
-		text += " (" + string(o.Reason) + ")"
+	if restated(o.EndReason) {
+		text += " (" + string(o.EndReason) + ")"
 	}
-	return fmt.Sprintf("%s: %s; next: %s\"rouse retry %s\"", text, cmp.Or(failureText(o), "no reason is recorded"), beforeRetry[o.Reason], name)
+	return fmt.Sprintf("%s: %s; next: %s\"rouse retry %s\"", text, cmp.Or(failureText(o), "no reason is recorded"), beforeRetry[o.EndReason], name)
 }
 
 // beforeRetry says what to do before a retry; a retry alone where it has nothing.
 var beforeRetry = map[store.Reason]string{
-	store.StartFailed:  "repair the session, then ",
-	store.Ambiguous:    "check whether the session runs; if it does not, ",
-	store.Timeout:      "check why the session is not READY, then ",
-	store.Unseen:       "check whether the session runs; if it does not, ",
-	store.AccessDenied: "correct the permissions, then ",
-	store.NotFound:     "start it by its right name, or correct the settings, then ",
-	store.Invalid:      "correct that, then ",
+	store.ReasonStartFailed:  "repair the session, then ",
+	store.ReasonAmbiguous:    "check whether the session runs; if it does not, ",
+	store.ReasonTimeout:      "check why the session is not READY, then ",
+	store.ReasonUnobservable: "check whether the session runs; if it does not, ",
+	store.ReasonAccessDenied: "correct the permissions, then ",
+	store.ReasonNotFound:     "start it by its right name, or correct the settings, then ",
+	store.ReasonInvalid:      "correct that, then ",
 }

@@ -36,7 +36,7 @@ func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
 	o := r.Operation
 	var now fsm.State
 	var unseen error
-	if wait && o.Phase == fsm.Succeeded {
+	if wait && o.Phase == fsm.PhaseSucceeded {
 		var s transport.Session
 		s, unseen = t.provider.read(ctx, o.Ref)
 		now = s.State
@@ -50,11 +50,11 @@ func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
 	}
 	const advice = "to start it again, choose another --token or leave it out"
 	switch text := endedText(o, time.Now()) + "; this token starts nothing more"; {
-	case o.Phase != fsm.Succeeded:
+	case o.Phase != fsm.PhaseSucceeded:
 		return fmt.Errorf("nothing was queued: %s; %s, or \"rouse retry %s\"", text, advice, o.ID)
 	case unseen != nil:
 		return fmt.Errorf("%s, and the session's state now is not known: %s; %s", text, plain(unseen), advice)
-	case wait && now != fsm.Ready:
+	case wait && now != fsm.StateReady:
 		return fmt.Errorf("%s; the session is %s now; %s", text, now, advice)
 	case t.json:
 	case wait:
@@ -68,7 +68,7 @@ func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
 // endedText says how an operation ended some time ago. Its session may have
 // another state by now.
 func endedText(o engine.Operation, now time.Time) string {
-	if o.Phase == fsm.Succeeded {
+	if o.Phase == fsm.PhaseSucceeded {
 		return fmt.Sprintf("%s %s was READY at %s", o.Ref.StudioID, o.Ref.SessionID, clock(o.FinishedAt, now))
 	}
 	return endText(o)

@@ -156,8 +156,8 @@ type desk struct {
 	path   string
 	store  *bolt.Store
 	engine *engine.Engine
-	held   *store.Held // the database belongs to another machine; nil: it does not
-	began  time.Time   // the present run; zero: there is none
+	held   *store.Foreign // the database belongs to another machine; nil: it does not
+	began  time.Time      // the present run; zero: there is none
 }
 
 // noteOnce notes what is the same each time that a command opens the database.
@@ -204,7 +204,7 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 		t.noteOnce("TZ=%q names no time zone that this machine knows: times are shown in UTC", tz)
 	}
 	st, err := s.Stats(context.Background())
-	if d.held = st.Held; d.held != nil && !t.db.adopts {
+	if d.held = st.Foreign; d.held != nil && !t.db.adopts {
 		t.noteOnce("%s", heldNote(d.held))
 	}
 	if err == nil {

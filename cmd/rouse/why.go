@@ -18,56 +18,56 @@ func (d *desk) explain(ctx context.Context, id engine.ID) (engine.Explanation, e
 	if err != nil {
 		return x, err
 	}
-	if x.Reason == engine.NotRunning {
+	if x.Waiting == engine.WaitNotRunning {
 		x.Unblock = `"rouse run"`
-		if x.Then == engine.Paused {
-			x.Reason, x.Since = engine.Paused, x.ThenSince
-			x.Then, x.ThenSince = "", time.Time{}
+		if x.Also == engine.WaitPaused {
+			x.Waiting, x.Since = engine.WaitPaused, x.AlsoSince
+			x.Also, x.AlsoSince = "", time.Time{}
 		}
 	}
-	if x.Reason == engine.Held {
+	if x.Waiting == engine.WaitForeignStore {
 		x.Unblock = `"rouse adopt"`
 	}
-	if x.Reason == engine.Paused {
+	if x.Waiting == engine.WaitPaused {
 		x.Unblock = fmt.Sprintf("\"rouse resume %s\"", x.Operation.Lane)
 	}
 	return x, nil
 }
 
 // reasonText says a reason for waiting to a person.
-func reasonText(r engine.Waiting) string {
+func reasonText(r engine.WaitReason) string {
 	switch r {
-	case engine.Held:
+	case engine.WaitForeignStore:
 		return "held: the database belongs to another machine"
-	case engine.NotRunning:
+	case engine.WaitNotRunning:
 		return `queued for "rouse run"`
-	case engine.Scheduled:
+	case engine.WaitScheduled:
 		return "scheduled for later"
-	case engine.ClockHeld:
+	case engine.WaitUntrustedClock:
 		return "it looks expired, but this machine's clock is in doubt"
-	case engine.StoreFull:
+	case engine.WaitStoreFull:
 		return "the disk is full"
-	case engine.Offline:
+	case engine.WaitOffline:
 		return "the provider cannot be reached"
-	case engine.Credentials:
+	case engine.WaitCredentials:
 		return "credentials are missing or refused"
-	case engine.Paused:
+	case engine.WaitPaused:
 		return "its lane is paused"
-	case engine.Throttled:
+	case engine.WaitThrottled:
 		return "the provider asks for fewer calls"
-	case engine.Quota:
+	case engine.WaitQuota:
 		return "the quota is used up"
-	case engine.Capacity:
+	case engine.WaitCapacity:
 		return "the provider has no machine to give"
-	case engine.Conflict:
+	case engine.WaitConflict:
 		return "another operation is under way on the session"
-	case engine.Backoff:
+	case engine.WaitBackoff:
 		return "waits after an error"
-	case engine.Looking:
+	case engine.WaitConfirm:
 		return "a start was sent, outcome unknown"
-	case engine.Booting:
+	case engine.WaitBooting:
 		return "boots"
-	case engine.Queued:
+	case engine.WaitQueued:
 		return "waits for its turn in its lane"
 	}
 	return string(r)
@@ -75,20 +75,20 @@ func reasonText(r engine.Waiting) string {
 
 // waitText says to a person what an operation waits for: its reason, or what it
 // waits for as well. It tells a machine that cannot be reached from a provider.
-func waitText(x engine.Explanation, r engine.Waiting) string {
+func waitText(x engine.Explanation, r engine.WaitReason) string {
 	switch state := x.Seen.State; {
-	case r == engine.Booting && state != "" && state != fsm.StartInProgress:
+	case r == engine.WaitBooting && state != "" && state != fsm.StateStartInProgress:
 		return "its start was accepted, but the session is " + string(state)
-	case r == engine.Backoff && x.Operation.Sent == store.SentUnknown: // the next step is a read
-		return reasonText(engine.Looking)
+	case r == engine.WaitBackoff && x.Operation.Sent == store.SentUnknown: // the next step is a read
+		return reasonText(engine.WaitConfirm)
 	}
-	if x.Alone {
+	if x.OnlySession {
 		switch r {
-		case engine.Offline:
+		case engine.WaitOffline:
 			return "the machine cannot be reached"
-		case engine.Credentials:
+		case engine.WaitCredentials:
 			return "the credentials for this session are missing or refused"
-		case engine.Throttled:
+		case engine.WaitThrottled:
 			return "the provider asks for fewer starts of this session"
 		}
 	}
@@ -101,28 +101,28 @@ func shortly(x engine.Explanation) string {
 	switch {
 	case o.Phase.Ended():
 		return failureText(o)
-	case x.Reason != engine.ClockHeld && x.Reason != engine.Held && pastExpiry(o, time.Now()):
+	case x.Waiting != engine.WaitUntrustedClock && x.Waiting != engine.WaitForeignStore && pastExpiry(o, time.Now()):
 		return `past its expiry: the next "rouse run" ends it EXPIRED`
 	}
-	text := waitText(x, x.Reason)
-	if x.Reason == engine.Scheduled {
+	text := waitText(x, x.Waiting)
+	if x.Waiting == engine.WaitScheduled {
 		text = "not before " + clock(o.NotBefore, time.Now())
 	}
 	then := text
-	if x.Then != "" { // it comes first, since a narrow terminal cuts the end
-		text = waitText(x, x.Then)
+	if x.Also != "" { // it comes first, since a narrow terminal cuts the end
+		text = waitText(x, x.Also)
 	}
-	if said := saidOf(x); said != "" && (x.Then != "" || explains(x.Reason)) {
+	if said := saidOf(x); said != "" && (x.Also != "" || explains(x.Waiting)) {
 		text += ": " + said
 	}
-	if x.Then != "" {
+	if x.Also != "" {
 		text += "; " + then
 	}
 	return text
 }
 
 // explains reports whether the last error is why an operation waits for a reason.
-func explains(r engine.Waiting) bool { return r != engine.Paused && r != engine.Scheduled }
+func explains(r engine.WaitReason) bool { return r != engine.WaitPaused && r != engine.WaitScheduled }
 
 // saidOf returns what went wrong last with an operation, or, of a session that
 // boots, what was said of it; "": nothing.
@@ -130,7 +130,7 @@ func saidOf(x engine.Explanation) string {
 	switch {
 	case x.Error == "" && x.Operation.Sent == store.SentAccepted:
 		return statusText(x.Seen)
-	case x.Error == transport.Credentials.Error(): // the reason has said so
+	case x.Error == transport.KindCredentials.Error(): // the reason has said so
 		return ""
 	}
 	return worded(x.Error)
@@ -152,7 +152,7 @@ func statusText(s engine.Seen) string {
 
 // said is what a blocked lane heard last, behind a colon, or "".
 func said(l engine.LaneStats) string {
-	if l.Error == "" || l.Error == transport.Credentials.Error() {
+	if l.Error == "" || l.Error == transport.KindCredentials.Error() {
 		return ""
 	}
 	return ": " + worded(l.Error)
@@ -167,13 +167,13 @@ func pastExpiry(o engine.Operation, now time.Time) bool {
 func progress(x engine.Explanation, now time.Time) string {
 	o := x.Operation
 	text := o.Ref.StudioID + " " + o.Ref.SessionID + ": " + shortly(x)
-	if x.Reason == engine.Booting && statusText(x.Seen) == "" && x.Seen.State == fsm.StartInProgress {
+	if x.Waiting == engine.WaitBooting && statusText(x.Seen) == "" && x.Seen.State == fsm.StateStartInProgress {
 		text += " (" + string(x.Seen.State) + ")"
 	}
-	if !x.Since.IsZero() && x.Since.Before(now) && x.Reason != engine.Queued && x.Reason != engine.Scheduled {
+	if !x.Since.IsZero() && x.Since.Before(now) && x.Waiting != engine.WaitQueued && x.Waiting != engine.WaitScheduled {
 		text += fmt.Sprintf(", for %s", span(now.Sub(x.Since)))
 	}
-	if x.Next.After(now) && x.Reason != engine.Booting {
+	if x.Next.After(now) && x.Waiting != engine.WaitBooting {
 		text += fmt.Sprintf(", next step in %s", span(x.Next.Sub(now).Round(time.Second)))
 	}
 	return text
@@ -183,19 +183,19 @@ func progress(x engine.Explanation, now time.Time) string {
 func endText(o engine.Operation) string {
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
 	switch o.Phase {
-	case fsm.Succeeded:
+	case fsm.PhaseSucceeded:
 		text := name + " is READY"
 		if d := o.FinishedAt.Sub(o.CreatedAt); d > 0 {
 			text += " (asked for " + span(d) + " before)"
 		}
 		return text
-	case fsm.Expired:
+	case fsm.PhaseExpired:
 		text := fmt.Sprintf("the start of %s ended EXPIRED: it could not be sent by %s", name, clock(o.ExpiresAt, time.Now()))
 		if o.LastError != "" {
 			text += ": " + worded(o.LastError)
 		}
 		return text
-	case fsm.Canceled:
+	case fsm.PhaseCanceled:
 		return fmt.Sprintf("the start of %s ended CANCELED by %s", name, orSomebody(o.CancelBy))
 	}
 	return fmt.Sprintf("the start of %s ended %s: %s", name, o.Phase, failureText(o))

@@ -13,16 +13,16 @@ import (
 // TestWhoIsOffline: the text distinguishes an unreachable machine from an unreachable provider.
 func TestWhoIsOffline(t *testing.T) {
 	t.Parallel()
-	x := engine.Explanation{Reason: engine.Offline, Error: "no route"}
+	x := engine.Explanation{Waiting: engine.WaitOffline, Error: "no route"}
 	x.Operation.ExpiresAt = time.Now().Add(time.Hour)
 	if got, want := shortly(x), "the provider cannot be reached: no route"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	x.Alone = true
+	x.OnlySession = true
 	if got, want := shortly(x), "the machine cannot be reached: no route"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	x.Reason, x.Then = engine.NotRunning, engine.Credentials
+	x.Waiting, x.Also = engine.WaitNotRunning, engine.WaitCredentials
 	if got := shortly(x); !strings.Contains(got, "for this session are missing or refused") {
 		t.Errorf("got %q, want the session's credentials", got)
 	}
@@ -32,25 +32,25 @@ func TestWhoIsOffline(t *testing.T) {
 // unknown outcome is named, and a refusal without words is not said twice.
 func TestWaitingTexts(t *testing.T) {
 	t.Parallel()
-	of := func(r engine.Waiting, change func(*engine.Explanation)) string {
-		x := engine.Explanation{Reason: r}
+	of := func(r engine.WaitReason, change func(*engine.Explanation)) string {
+		x := engine.Explanation{Waiting: r}
 		x.Operation.ExpiresAt = time.Now().Add(time.Hour)
 		change(&x)
 		return shortly(x)
 	}
 	for _, c := range []struct{ got, want string }{
-		{of(engine.Booting, func(x *engine.Explanation) { x.Seen.State = fsm.StartInProgress }), "boots"},
-		{of(engine.Booting, func(x *engine.Explanation) {
-			x.Operation.Sent, x.Seen = store.SentAccepted, engine.Seen{State: fsm.Stopped, StatusMessage: "the node is DOWN"}
+		{of(engine.WaitBooting, func(x *engine.Explanation) { x.Seen.State = fsm.StateStartInProgress }), "boots"},
+		{of(engine.WaitBooting, func(x *engine.Explanation) {
+			x.Operation.Sent, x.Seen = store.SentAccepted, engine.Seen{State: fsm.StateStopped, StatusMessage: "the node is DOWN"}
 		}), "its start was accepted, but the session is STOPPED: the node is DOWN"},
-		{of(engine.Backoff, func(x *engine.Explanation) { x.Error = "internal error: busy" }), "waits after an error: busy"},
-		{of(engine.Backoff, func(x *engine.Explanation) {
+		{of(engine.WaitBackoff, func(x *engine.Explanation) { x.Error = "internal error: busy" }), "waits after an error: busy"},
+		{of(engine.WaitBackoff, func(x *engine.Explanation) {
 			x.Operation.Sent, x.Error = store.SentUnknown, "unknown outcome: busy"
 		}), "a start was sent, outcome unknown: busy"},
-		{of(engine.Credentials, func(x *engine.Explanation) { x.Error = "credentials" }), "credentials are missing or refused"},
-		{of(engine.Paused, func(x *engine.Explanation) { x.Error = "no capacity: none" }), "its lane is paused"},
-		{of(engine.NotRunning, func(x *engine.Explanation) {
-			x.Then, x.Error = engine.Capacity, "no capacity: none is free"
+		{of(engine.WaitCredentials, func(x *engine.Explanation) { x.Error = "credentials" }), "credentials are missing or refused"},
+		{of(engine.WaitPaused, func(x *engine.Explanation) { x.Error = "no capacity: none" }), "its lane is paused"},
+		{of(engine.WaitNotRunning, func(x *engine.Explanation) {
+			x.Also, x.Error = engine.WaitCapacity, "no capacity: none is free"
 		}), `the provider has no machine to give: none is free; queued for "rouse run"`},
 	} {
 		if c.got != c.want {
@@ -63,7 +63,7 @@ func TestWaitingTexts(t *testing.T) {
 func TestEventSaysAStateOnce(t *testing.T) {
 	t.Parallel()
 	ev := engine.Event{
-		From: fsm.Starting, To: fsm.Failed, Reason: store.StartFailed, Session: fsm.StartFailed,
+		From: fsm.PhaseStarting, To: fsm.PhaseFailed, Reason: store.ReasonStartFailed, Session: fsm.StateStartFailed,
 		Error: "the session is START_FAILED: no power",
 	}
 	if got, want := eventText(ev), "FAILED (start_failed): the session is START_FAILED: no power"; got != want {

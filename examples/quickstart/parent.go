@@ -101,7 +101,7 @@ func report(ctx context.Context, s *studio.Studio) error {
 func look(ctx context.Context, s *studio.Studio, ref transport.Ref) (transport.Session, error) {
 	for {
 		session, err := s.Get(ctx, ref)
-		if !errors.Is(err, transport.Unknown) || ctx.Err() != nil {
+		if !errors.Is(err, transport.KindUnknown) || ctx.Err() != nil {
 			return session, err
 		}
 	}

@@ -81,10 +81,10 @@ func explainOnce(ctx context.Context, e *engine.Engine, id engine.ID) error {
 		if err != nil {
 			return err
 		}
-		if x.Reason == engine.Offline {
+		if x.Waiting == engine.WaitOffline {
 			fmt.Println("offline:", x.Text)
 		}
-		if x.Reason != engine.Queued && x.Reason != engine.NotRunning && x.Reason != engine.Looking {
+		if x.Waiting != engine.WaitQueued && x.Waiting != engine.WaitNotRunning && x.Waiting != engine.WaitConfirm {
 			return nil
 		}
 	}

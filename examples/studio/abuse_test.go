@@ -208,7 +208,7 @@ func TestRawAbuse(t *testing.T) {
 			}
 		})
 	}
-	if got, err := client("http://"+at.String(), secret).Get(t.Context(), transport.Ref{StudioID: "lab", SessionID: "ws-1"}); err != nil || got.State != fsm.Stopped {
+	if got, err := client("http://"+at.String(), secret).Get(t.Context(), transport.Ref{StudioID: "lab", SessionID: "ws-1"}); err != nil || got.State != fsm.StateStopped {
 		t.Errorf("ws-1 is %s, %v", got.State, err)
 	}
 }

@@ -120,10 +120,10 @@ func TestServesAndEnds(t *testing.T) {
 			if _, err := c.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "a"}); err != nil {
 				t.Fatal(err)
 			}
-			if got, err := c.Get(t.Context(), ref); err != nil || got.State != fsm.Ready {
+			if got, err := c.Get(t.Context(), ref); err != nil || got.State != fsm.StateReady {
 				t.Errorf("%s, %v; want READY", got.State, err)
 			}
-			if _, err := client(p.url, "wrong").Get(t.Context(), ref); !errors.Is(err, transport.Credentials) {
+			if _, err := client(p.url, "wrong").Get(t.Context(), ref); !errors.Is(err, transport.KindCredentials) {
 				t.Errorf("wrong credentials: %v", err)
 			}
 			if code := p.end(t, by); code != 0 {
@@ -276,10 +276,10 @@ func TestFaults(t *testing.T) {
 		want error
 	}{
 		"-any":           {[]string{"-any"}, nil},
-		"none":           {nil, transport.NotFound},
-		"-quota":         {[]string{"-any", "-quota", "1"}, transport.QuotaExceeded},
-		"-throttle":      {[]string{"-any", "-throttle", "0.01"}, transport.Throttled},
-		"-fault, always": {[]string{"-any", "-fault", "1"}, transport.Unknown},
+		"none":           {nil, transport.KindNotFound},
+		"-quota":         {[]string{"-any", "-quota", "1"}, transport.KindQuotaExceeded},
+		"-throttle":      {[]string{"-any", "-throttle", "0.01"}, transport.KindThrottled},
+		"-fault, always": {[]string{"-any", "-fault", "1"}, transport.KindUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -18,7 +18,7 @@ func TestState(t *testing.T) {
 	for range 3 {
 		p := launch(t, signed(), args...)
 		got, err := client(p.url, secret).Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
-		if err != nil || got.State != fsm.StartInProgress {
+		if err != nil || got.State != fsm.StateStartInProgress {
 			t.Errorf("the same token again: %s, %v", got.State, err)
 		}
 		_ = p.cmd.Process.Kill()

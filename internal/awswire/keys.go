@@ -90,7 +90,7 @@ func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error
 		if role {
 			why += "; if this machine has no role, export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has some"
 		}
-		return &transport.Error{Kind: transport.Unreachable, NotSent: true, Code: code, Message: "the source of the credentials is not reached" + why}
+		return &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Code: code, Message: "the source of the credentials is not reached" + why}
 	}
 	for _, login := range logins {
 		uses := slices.ContainsFunc(login.sources, func(s aws.CredentialSource) bool { return slices.Contains(sources, s) })
@@ -107,7 +107,7 @@ func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error
 }
 
 func unsigned(message, code string) error {
-	return &transport.Error{Kind: transport.Credentials, NotSent: true, Code: code, Message: message}
+	return &transport.Error{Kind: transport.KindCredentials, NotSent: true, Code: code, Message: message}
 }
 
 // unreached reports whether a source of credentials was not reached, or answered
@@ -151,7 +151,7 @@ func unreached(ctx context.Context, err error) (why string, ok bool) {
 		return ": " + printable.Clean(dns.Error(), 512), true
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return ": no answer in time", true
-	case errors.As(transport.Classify(err), &classified) && classified.Kind == transport.Unreachable, errors.As(err, &alert), errors.As(err, &send):
+	case errors.As(transport.Classify(err), &classified) && classified.Kind == transport.KindUnreachable, errors.As(err, &alert), errors.As(err, &send):
 		return "", true
 	}
 	return "", false

@@ -52,7 +52,7 @@ func Redirected(resp *http.Response) error {
 		return nil
 	}
 	_ = resp.Body.Close()
-	return &transport.Error{Kind: transport.Unreachable, HTTPStatusCode: resp.Request.Response.StatusCode,
+	return &transport.Error{Kind: transport.KindUnreachable, HTTPStatusCode: resp.Request.Response.StatusCode,
 		Message: "the HTTP client followed a redirect: configure one that does not"}
 }
 

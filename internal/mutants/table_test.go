@@ -99,7 +99,7 @@ var mutants = []mutant{
 	},
 	{
 		"a cut connection was not sent", "a connection cut in the middle counts as never made",
-		"transport/classify.go", "	return &Error{Kind: Unknown, Err: err}\n", "	return &Error{Kind: Unreachable, NotSent: true, Err: err}\n",
+		"transport/classify.go", "	return &Error{Kind: KindUnknown, Err: err}\n", "	return &Error{Kind: KindUnreachable, NotSent: true, Err: err}\n",
 		"transport", "TestClassifyMade",
 	},
 	{
@@ -109,8 +109,8 @@ var mutants = []mutant{
 	},
 	{
 		"a token starts again after its end", "the same token after the end is a new start",
-		"store/join.go", "		return Enqueued{ID: byToken.ID, Operation: *byToken, Old: true}, Meet\n	case byToken != nil:\n",
-		"		want.Version = 1\n		return Enqueued{Operation: want, Created: true}, Create\n	case byToken != nil:\n",
+		"store/join.go", "		return Receipt{ID: byToken.ID, Operation: *byToken, Old: true}, Meet\n	case byToken != nil:\n",
+		"		want.Version = 1\n		return Receipt{Operation: want, Created: true}, Create\n	case byToken != nil:\n",
 		"engine", "TestTokensAndJoins",
 	},
 	{
@@ -242,7 +242,7 @@ var mutants = []mutant{
 	// 7. No secrets at rest.
 	{
 		"the error's text is kept as it came", "what a provider says is stored with its secrets",
-		"engine/reason.go", "	if errors.As(a.err, &te) && te.Kind == transport.Credentials {\n", "	if errors.As(a.err, &te) && te.Kind == transport.Unknown {\n",
+		"engine/reason.go", "	if errors.As(a.err, &te) && te.Kind == transport.KindCredentials {\n", "	if errors.As(a.err, &te) && te.Kind == transport.KindUnknown {\n",
 		"engine", "TestErrorTextHasNoSecrets",
 	},
 	{

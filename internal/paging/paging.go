@@ -85,7 +85,7 @@ func (r *Reader) Page(ctx context.Context, read func(context.Context) (next stri
 // fault returns the error of a provider whose answer breaks a bound.
 func (r *Reader) fault(format string, args ...any) *transport.Error {
 	return &transport.Error{
-		Kind:    transport.Internal,
+		Kind:    transport.KindInternal,
 		Err:     ErrEndless,
 		Message: fmt.Sprintf("the answer to %s does not end: %s", r.what, fmt.Sprintf(format, args...)),
 	}

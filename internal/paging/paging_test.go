@@ -57,7 +57,7 @@ func TestBounds(t *testing.T) {
 					t.Errorf("%d calls, want %d", calls, test.calls)
 				case test.want == "" && err != nil, test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
 					t.Errorf("%v, want %q", err, test.want)
-				case bound && (e.Kind != transport.Internal || !strings.Contains(e.Message, "the answer to ListThings does not end: ")):
+				case bound && (e.Kind != transport.KindInternal || !strings.Contains(e.Message, "the answer to ListThings does not end: ")):
 					t.Errorf("%+v", e)
 				}
 			})
@@ -75,7 +75,7 @@ func TestContextEnds(t *testing.T) {
 			<-ctx.Done()
 			return "", 0, ctx.Err()
 		})
-		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, transport.Internal) {
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, transport.KindInternal) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -46,7 +46,7 @@ func host(ctx context.Context, root string) error {
 	provider, err := execs.New(execs.Config{
 		Start:  []string{machine, "start", "{session}"},
 		Status: []string{machine, "status", "{session}"},
-		Repeat: transport.ByState,
+		Repeat: transport.RepeatByState,
 	})
 	if err != nil {
 		return err

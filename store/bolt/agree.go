@@ -84,8 +84,8 @@ func (s *settler) agree() {
 		case known && e.To == k.op.Phase, !known && key.compare(newest) <= 0:
 		case known && e.To.Ended():
 			s.doubt(&k.op, fmt.Sprintf("its record said %s; it ended %s, as event %d told", k.op.Phase, e.To, e.Seq))
-			k.op.Phase, k.op.Reason, k.op.FinishedAt, k.op.Session = e.To, e.Reason, e.At, e.Session
-			k.op.Later = k.op.Later.Over() // had it become an operation, that has a record of its own
+			k.op.Phase, k.op.EndReason, k.op.FinishedAt, k.op.Session = e.To, e.Reason, e.At, e.Session
+			k.op.Later = k.op.Later.Done() // had it become an operation, that has a record of its own
 			k.op.Version++
 			k.sealed = nil
 			s.kept[key] = k
@@ -95,7 +95,7 @@ func (s *settler) agree() {
 			s.doubt(&k.op, fmt.Sprintf("the event that made it %s is lost; a new one says so", k.op.Phase))
 			more := store.Event{
 				Operation: k.op.ID, Ref: k.op.Ref, From: e.To, To: k.op.Phase, Session: k.op.Session,
-				Reason: k.op.Reason, At: k.op.FinishedAt,
+				Reason: k.op.EndReason, At: k.op.FinishedAt,
 			}
 			if k.op.Active() {
 				more.At = k.op.CreatedAt

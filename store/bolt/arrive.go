@@ -20,7 +20,7 @@ type arrival struct {
 	*writer
 	here    machine
 	now     time.Time
-	held    *store.Held
+	held    *store.Foreign
 	changed bool
 	must    bool // it may not be left for the next opening
 }
@@ -107,7 +107,7 @@ func (a *arrival) hold(home machine, was holding, held bool) {
 		a.doubtSends()
 		a.set(metaHeld, was)
 	}
-	a.held = &store.Held{Home: home.Host, Since: fromNanos(was.Since)}
+	a.held = &store.Foreign{Home: home.Host, Since: fromNanos(was.Since)}
 }
 
 // doubtSends makes every active operation that was never sent one that perhaps
@@ -165,14 +165,14 @@ func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 		b.adopted = true
 		b.putMeta(metaMachine, encoded(s.here))
 		b.remove(b.meta, []byte(metaHeld))
-		text, err := encodeEvent(rowID{}, &store.Event{Reason: store.Adopted, By: by, At: at})
+		text, err := encodeEvent(rowID{}, &store.Event{Reason: store.ReasonAdopted, By: by, At: at})
 		b.putEvent(text)
 		return err
 	})
 }
 
 // heldNow says that the file belongs to another machine; nil: it does not.
-func (s *Store) heldNow() *store.Held {
+func (s *Store) heldNow() *store.Foreign {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.held

@@ -115,7 +115,7 @@ func TestBackupOfABusyStore(t *testing.T) {
 				acked[o.ID] = true
 				mu.Unlock()
 				if o = rs[0].Operation; n%2 == 0 {
-					o.Phase, o.FinishedAt = fsm.Canceled, testTime()
+					o.Phase, o.FinishedAt = fsm.PhaseCanceled, testTime()
 					if errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}}); errors.Join(append(errs, err)...) != nil {
 						t.Errorf("while a backup is made: %v, %v", errs, err)
 						return

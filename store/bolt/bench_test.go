@@ -86,7 +86,7 @@ func claimer(b *testing.B, n int) func() time.Duration {
 	path := testPath(b)
 	pending(b, path, n, min(n, 10_000))
 	s := openTest(b, path, Config{noSync: true})
-	q := store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "studio-0", Sends: 1}}}
+	q := store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "studio-0", Sends: 1}}}
 	return func() time.Duration {
 		begun := time.Now()
 		c, err := s.Claim(b.Context(), q)
@@ -125,7 +125,7 @@ func month(b *testing.B, n int) {
 			lifeOf(b, s, first, min(10_000, (day+1)*n/days-first))
 		}
 		sizes = append(sizes, sizeOf(b, s))
-		keep := store.Keep{EndedSince: numberedTime((day+1)*n/days - live), Events: live}
+		keep := store.Retention{EndedSince: numberedTime((day+1)*n/days - live), Events: live}
 		if _, err := s.Prune(b.Context(), keep); err != nil {
 			b.Fatal(err)
 		}
@@ -159,15 +159,15 @@ func lifeOf(b *testing.B, s *Store, first, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, to := range []fsm.Phase{fsm.Starting, fsm.Succeeded} {
+	for _, to := range []fsm.Phase{fsm.PhaseStarting, fsm.PhaseSucceeded} {
 		changes := make([]store.Change, n)
 		for i := range got {
 			o := &got[i].Operation
 			from := o.Phase
-			o.Phase, o.Session, o.Sent = to, fsm.StartInProgress, store.SentAccepted
+			o.Phase, o.Session, o.Sent = to, fsm.StateStartInProgress, store.SentAccepted
 			o.SentAt, o.LastSentAt, o.AcceptedAt = testTime(), testTime(), testTime()
 			if to.Ended() {
-				o.FinishedAt, o.Session = numberedTime(first+i), fsm.Ready
+				o.FinishedAt, o.Session = numberedTime(first+i), fsm.StateReady
 			}
 			changes[i] = store.Change{Operation: *o, Events: []store.Event{
 				{Operation: o.ID, Ref: o.Ref, From: from, To: to, Session: o.Session, At: testTime()},

@@ -125,13 +125,13 @@ func (x *index) takeOverdue(now int64, limit int) []taken {
 }
 
 // takeDue claims what a lane has room for.
-func (x *index) takeDue(room store.Room, now time.Time) []taken {
+func (x *index) takeDue(room store.LaneSlots, now time.Time) []taken {
 	l := x.laneNamed(room.Lane)
 	if l == nil {
 		return nil
 	}
 	out := x.takeFrom(&l.sends, nanos(now), room.Sends)
-	return append(out, x.takeFrom(&l.looks, nanos(now), room.Looks)...)
+	return append(out, x.takeFrom(&l.looks, nanos(now), room.Reads)...)
 }
 
 func (x *index) takeFrom(h *heap, by int64, limit int) []taken {
@@ -238,7 +238,7 @@ func (s *Store) claimed(o *store.Operation) (*row, rowID) {
 
 // Pull implements store.Store. It looks at every row: it is for a clock that
 // jumped, and no more often.
-func (s *Store) Pull(ctx context.Context, by time.Time) error {
+func (s *Store) BringForward(ctx context.Context, by time.Time) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}

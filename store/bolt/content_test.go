@@ -153,11 +153,11 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 			var events []store.Event
 			if i%3 > 0 {
 				from := o.Phase
-				o.Phase = fsm.Starting
+				o.Phase = fsm.PhaseStarting
 				if i%3 == 2 {
-					o.Phase, o.Reason, o.FinishedAt = fsm.Failed, store.Timeout, o.CreatedAt.Add(time.Minute)
+					o.Phase, o.EndReason, o.FinishedAt = fsm.PhaseFailed, store.ReasonTimeout, o.CreatedAt.Add(time.Minute)
 				}
-				events = append(events, store.Event{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, Reason: o.Reason, At: o.CreatedAt.Add(time.Minute)})
+				events = append(events, store.Event{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, Reason: o.EndReason, At: o.CreatedAt.Add(time.Minute)})
 			}
 			changes = append(changes, store.Change{Operation: o, Events: events})
 		}
@@ -177,7 +177,7 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 		}
 		look()
 	}
-	if _, err := s.Prune(t.Context(), store.Keep{EndedSince: testTime().Add(2 * time.Minute), Events: n}); err != nil {
+	if _, err := s.Prune(t.Context(), store.Retention{EndedSince: testTime().Add(2 * time.Minute), Events: n}); err != nil {
 		t.Fatal(err)
 	}
 	look()
@@ -206,7 +206,7 @@ func wishAgain(t testing.TB, s *Store, o store.Operation, id store.ID, becomes b
 	again := testOp(o.Ref.SessionID)
 	again.ID, again.ClientToken, again.Ref, again.CreatedAt, again.RequestedBy = id, string(id), o.Ref, o.CreatedAt.Add(time.Second), "jo"
 	rs, err := s.Enqueue(t.Context(), []store.Operation{again})
-	if err != nil || rs[0].ID != id || !rs[0].Operation.Later.Stands() {
+	if err != nil || rs[0].ID != id || !rs[0].Operation.Later.Pending() {
 		t.Fatalf("asked again: %+v, %v, want a later wish", rs, err)
 	}
 	if !becomes {
@@ -214,9 +214,9 @@ func wishAgain(t testing.TB, s *Store, o store.Operation, id store.ID, becomes b
 	}
 	o = rs[0].Operation
 	w, at, from := o.Later, o.CreatedAt.Add(2*time.Minute), o.Phase
-	o.Phase, o.Reason, o.FinishedAt, o.Later = fsm.Failed, store.ReturnedToStopped, at, w.Over()
+	o.Phase, o.EndReason, o.FinishedAt, o.Later = fsm.PhaseFailed, store.ReasonReturnedToStopped, at, w.Done()
 	errs, err := s.Apply(t.Context(), []store.Change{{Operation: o, Next: w.Operation(&o, o.Lane, at), Events: []store.Event{
-		{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, Reason: o.Reason, At: at},
+		{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, Reason: o.EndReason, At: at},
 	}}})
 	if err = errors.Join(append(errs, err)...); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func TestRottenRecords(t *testing.T) {
 	for range 2 { // the damage is there at every opening
 		s = openTest(t, path, Config{noSync: true})
 		stats, err := s.Stats(t.Context())
-		if err != nil || stats.Quarantined != 2 || stats.Operations[fsm.Queued] != 4 {
+		if err != nil || stats.Quarantined != 2 || stats.Operations[fsm.PhaseQueued] != 4 {
 			t.Errorf("stats %+v, %v, want 2 set aside and 4 queued", stats, err)
 		}
 		_, err = s.Operation(t.Context(), ops[2].ID)
@@ -50,7 +50,7 @@ func TestRottenRecords(t *testing.T) {
 		if err != nil || !errors.Is(rs[0].Err, store.ErrCorrupt) || rs[1].Err != nil {
 			t.Errorf("enqueued by its token, and another: %+v, %v", rs, err)
 		}
-		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 99}}})
+		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 99}}})
 		if err != nil || len(c.Operations) != 4 {
 			t.Errorf("claimed %d, %v, want the 4 others", len(c.Operations), err)
 		}
@@ -63,7 +63,7 @@ func TestRottenRecords(t *testing.T) {
 			t.Fatalf("%d events, %v", len(events), err)
 		}
 		for i, ev := range events {
-			if rotten := ev.Reason == store.Rotten; ev.Seq != uint64(i+1) || rotten != (i == 3) {
+			if rotten := ev.Reason == store.ReasonCorrupt; ev.Seq != uint64(i+1) || rotten != (i == 3) {
 				t.Errorf("event %d: %+v", i+1, ev)
 			}
 			rest, err := s.Events(t.Context(), ev.Cursor, 99)
@@ -104,7 +104,7 @@ func TestRottenWhileOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []int{1, 0} {
-		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 9}}})
+		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9}}})
 		if err != nil || len(c.Operations) != want || !c.Lanes[0].Send.IsZero() {
 			t.Errorf("claim %d: %+v, %v, want %d", i, c, err, want)
 		}
@@ -151,7 +151,7 @@ func TestOtherEvents(t *testing.T) {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
 	for i, ev := range events {
-		if rotten := ev.Reason == store.Rotten; ev.Seq != uint64(i+1) || rotten != (i < 3) {
+		if rotten := ev.Reason == store.ReasonCorrupt; ev.Seq != uint64(i+1) || rotten != (i < 3) {
 			t.Errorf("event %d: %+v", i+1, ev)
 		}
 	}
@@ -233,7 +233,7 @@ func TestRottenAndReplaced(t *testing.T) {
 	changes := func() {
 		t.Helper()
 		o := put(t, s, "a")
-		o.Phase, o.FinishedAt = fsm.Canceled, testTime()
+		o.Phase, o.FinishedAt = fsm.PhaseCanceled, testTime()
 		errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}})
 		if err := errors.Join(append(errs, err, s.SetPaused(t.Context(), "s", true, "mo", testTime()), s.Close())...); err != nil {
 			t.Fatal(err)

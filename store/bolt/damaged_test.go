@@ -373,7 +373,7 @@ func (r *reader) open(n *notes, data []byte) string {
 			n.Errorf("Open took it, and operation %s reads as %+v, want %+v", id, o, w)
 		}
 	}
-	if err != nil || serr != nil || stats.Quarantined > 0 || slices.ContainsFunc(got.events, func(e store.Event) bool { return e.Reason == store.Rotten }) {
+	if err != nil || serr != nil || stats.Quarantined > 0 || slices.ContainsFunc(got.events, func(e store.Event) bool { return e.Reason == store.ReasonCorrupt }) {
 		return "reported"
 	}
 	n.Errorf("Open took it, and says nothing of this: %s", wrong)

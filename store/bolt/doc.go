@@ -88,7 +88,7 @@
 // it. Only on Linux can it tell; elsewhere it is up to the host.
 //
 // A file knows the machine that it belongs to, and is held on another, repaired or
-// not: in a cloned image, in a copied home (see store.Held, and [Store.Adopt]). It
+// not: in a cloned image, in a copied home (see store.Foreign, and [Store.Adopt]). It
 // keeps a hash of what tells machines apart, never that itself, and the host's
 // name for people. A file that has none yet, as one of an older version, takes
 // that of the machine that opens it. What is asked: on Linux the machine id

@@ -21,13 +21,13 @@ type wanted struct {
 	head   head
 	record []byte
 	event  []byte
-	other  *store.Enqueued // what came of it instead; nil: it was created
+	other  *store.Receipt // what came of it instead; nil: it was created
 }
 
 // Enqueue implements store.Store. A call with very many operations takes
 // several commits. An item whose token's holder is damaged has a *CorruptError.
-func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Enqueued, error) {
-	out := make([]store.Enqueued, len(ops))
+func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
+	out := make([]store.Receipt, len(ops))
 	wants := make([]wanted, len(ops))
 	if err := wantAll(ops, out, wants); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ const wantSplit = 512
 
 // wantAll encodes ops as they are stored, many of them on all processors: it takes
 // as long as their commit.
-func wantAll(ops []store.Operation, out []store.Enqueued, wants []wanted) error {
+func wantAll(ops []store.Operation, out []store.Receipt, wants []wanted) error {
 	if half := len(ops) / 2; half >= wantSplit {
 		var other error
 		var working sync.WaitGroup
@@ -121,7 +121,7 @@ func want(o *store.Operation) (wanted, error) {
 }
 
 // decide looks up who stands in the way, and lets the port's rules decide.
-func (b *batch) decide(w *wanted) (out store.Enqueued, verdict store.Verdict, err error) {
+func (b *batch) decide(w *wanted) (out store.Receipt, verdict store.Verdict, err error) {
 	want := *w.op
 	want.Version = 0 // of what is not stored
 	taken := get(b.opsAt, w.key[:]) != nil
@@ -133,7 +133,7 @@ func (b *batch) decide(w *wanted) (out store.Enqueued, verdict store.Verdict, er
 		byToken, err = b.byRow(want.ClientToken)
 	}
 	if err != nil { // what its holder says cannot be read: this item alone
-		return store.Enqueued{Operation: want, Err: b.s.named(err)}, store.Refuse, nil
+		return store.Receipt{Operation: want, Err: b.s.named(err)}, store.Refuse, nil
 	}
 	out, verdict = store.Decide(want, byToken, b.activeOf(want.Ref, w.head.session))
 	if verdict == store.Create && taken {

@@ -68,7 +68,7 @@ var eventBodies encoderOf[eventBody]
 
 // lostEvent is the CBOR of what holds the place of an event that is lost.
 func lostEvent() []byte {
-	return encoded(eventBody{Operation: make([]byte, 16), Reason: string(store.Rotten)})
+	return encoded(eventBody{Operation: make([]byte, 16), Reason: string(store.ReasonCorrupt)})
 }
 
 // sealEvent makes the record of the event seq with this link.
@@ -101,9 +101,9 @@ func eventText(seq uint64, sealed []byte) ([]byte, error) {
 }
 
 // decodeEvent reads a record. With an error the event holds its place as
-// [store.Rotten] says.
+// [store.ReasonCorrupt] says.
 func decodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, error) {
-	held := store.Event{Seq: seq, Cursor: makeCursor(storeID, seq, linkOf(sealed)), Reason: store.Rotten}
+	held := store.Event{Seq: seq, Cursor: makeCursor(storeID, seq, linkOf(sealed)), Reason: store.ReasonCorrupt}
 	text, err := eventText(seq, sealed)
 	if err != nil {
 		return held, err
@@ -112,7 +112,7 @@ func decodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 	if err := decoder.Unmarshal(text, &b); err != nil {
 		return held, err
 	}
-	if store.Reason(b.Reason) == store.Rotten {
+	if store.Reason(b.Reason) == store.ReasonCorrupt {
 		return held, nil // Repair put it there for one that is lost
 	}
 	from, okFrom := phaseOf(b.From)

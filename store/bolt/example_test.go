@@ -32,7 +32,7 @@ func ExampleOpen() {
 	now := time.Now()
 	if _, err := s.Enqueue(ctx, []store.Operation{{
 		ID: "019a7d3c-5a10-7c3e-8f00-0242ac120002", ClientToken: "019a7d3c-5a10-7c3e-8f00-0242ac120002",
-		Ref: transport.Ref{StudioID: "studio", SessionID: "anna"}, Lane: "studio", Phase: fsm.Queued,
+		Ref: transport.Ref{StudioID: "studio", SessionID: "anna"}, Lane: "studio", Phase: fsm.PhaseQueued,
 		CreatedAt: now, NotBefore: now, DueAt: now, ExpiresAt: now.Add(24 * time.Hour),
 	}}); err != nil {
 		log.Fatal(err)

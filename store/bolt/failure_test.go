@@ -55,17 +55,17 @@ func script(t *testing.T, s *Store) (acked map[string]fsm.Phase, open string, er
 		if err != nil {
 			return acked, session, err
 		}
-		acked[session] = fsm.Queued
+		acked[session] = fsm.PhaseQueued
 		if i%3 != 0 {
 			continue
 		}
 		o := rs[0].Operation
-		o.Phase, o.FinishedAt = fsm.Failed, testTime()
-		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, At: testTime()}
+		o.Phase, o.FinishedAt = fsm.PhaseFailed, testTime()
+		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseFailed, At: testTime()}
 		if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil {
 			return acked, session, err
 		}
-		acked[session] = fsm.Failed
+		acked[session] = fsm.PhaseFailed
 	}
 	return acked, "", nil
 }
@@ -119,7 +119,7 @@ func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error 
 	s := openTest(t, path, Config{noSync: true})
 	put(t, s, "before")
 	claim := func(sends int) []store.Operation {
-		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: sends}}})
+		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: sends}}})
 		if err != nil {
 			t.Fatalf("%s: Claim: %v", what, err)
 		}
@@ -146,7 +146,7 @@ func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error 
 			t.Errorf("%s: claimed twice", what)
 		}
 	}
-	acked["before"], acked["after"] = fsm.Queued, fsm.Queued
+	acked["before"], acked["after"] = fsm.PhaseQueued, fsm.PhaseQueued
 	afterFault(t, s, acked, open, what)
 	if err := s.Close(); err != nil {
 		t.Error(err)

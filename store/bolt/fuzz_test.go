@@ -69,8 +69,8 @@ func FuzzEvent(f *testing.F) {
 		if e.Seq != seq || e.Cursor != makeCursor([16]byte{9}, seq, l) {
 			t.Fatalf("it does not hold its place: %+v", e)
 		}
-		if err != nil || e.Reason == store.Rotten {
-			if e.Operation != "" || e.Reason != store.Rotten {
+		if err != nil || e.Reason == store.ReasonCorrupt {
+			if e.Operation != "" || e.Reason != store.ReasonCorrupt {
 				t.Fatalf("%v, and it tells of something: %+v", err, e)
 			}
 			return

@@ -20,15 +20,15 @@ func goldenOps() []store.Operation {
 	at := func(n int) time.Time { return testTime().Add(time.Duration(n) * time.Minute) }
 	first := store.Operation{
 		ID: "019a0000-0000-7000-8000-000000000001", ClientToken: "token-1", Ref: transport.Ref{StudioID: "studio", SessionID: "first"},
-		Lane: "lane", Labels: map[string]string{"show": "x"}, RequestedBy: "mo", Source: "api", Why: "dailies",
-		RetryOf: "019a0000-0000-7000-8000-000000000000", Phase: fsm.Queued, Session: fsm.Stopped, Sent: store.SentUnknown,
-		CancelBy: "jo", CancelAt: at(1), LastError: "no capacity", LastKind: transport.Capacity, LastErrorAt: at(2),
+		Lane: "lane", Labels: map[string]string{"show": "x"}, RequestedBy: "mo", Source: "api", Reason: "dailies",
+		RetryOf: "019a0000-0000-7000-8000-000000000000", Phase: fsm.PhaseQueued, Session: fsm.StateStopped, Sent: store.SentUnknown,
+		CancelBy: "jo", CancelAt: at(1), LastError: "no capacity", LastKind: transport.KindCapacity, LastErrorAt: at(2),
 		Attempts: 3, Interval: time.Second, NotBefore: at(3), DueAt: at(4), ExpiresAt: at(5), CreatedAt: at(0),
-		SentAt: at(6), LastSentAt: at(7), AcceptedAt: at(8), ReadyBy: at(9), StartedSeen: at(10),
+		SentAt: at(6), LastSentAt: at(7), AcceptedAt: at(8), BootDeadline: at(9), StartedSeen: at(10),
 	}
 	second := store.Operation{
 		ID: "019a0000-0000-7000-8000-000000000002", ClientToken: "019a0000-0000-7000-8000-000000000002",
-		Ref: transport.Ref{StudioID: "studio", SessionID: "second"}, Lane: "studio", Phase: fsm.Queued,
+		Ref: transport.Ref{StudioID: "studio", SessionID: "second"}, Lane: "studio", Phase: fsm.PhaseQueued,
 		NotBefore: at(0), DueAt: at(0), ExpiresAt: at(60), CreatedAt: at(0),
 	}
 	return []store.Operation{first, second}
@@ -43,8 +43,8 @@ func writeGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := rs[1].Operation
-	o.Phase, o.Reason, o.FinishedAt = fsm.Failed, store.Timeout, testTime()
-	ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, Session: fsm.Ready, Reason: store.Timeout, By: "mo", At: testTime()}
+	o.Phase, o.EndReason, o.FinishedAt = fsm.PhaseFailed, store.ReasonTimeout, testTime()
+	ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseFailed, Session: fsm.StateReady, Reason: store.ReasonTimeout, By: "mo", At: testTime()}
 	if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestGolden(t *testing.T) {
 	s := openTest(t, path, Config{noSync: true})
 	want := goldenOps()
 	want[0].Version = 1
-	want[1].Version, want[1].Phase, want[1].Reason, want[1].FinishedAt = 2, fsm.Failed, store.Timeout, testTime()
+	want[1].Version, want[1].Phase, want[1].EndReason, want[1].FinishedAt = 2, fsm.PhaseFailed, store.ReasonTimeout, testTime()
 	for _, w := range want {
 		if o, err := s.ByToken(t.Context(), w.ClientToken); err != nil || !reflect.DeepEqual(o, w) {
 			t.Errorf("%+v, %v, want %+v", o, err, w)
@@ -96,8 +96,8 @@ func TestGolden(t *testing.T) {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
 	last := store.Event{
-		Seq: 3, Cursor: events[2].Cursor, Operation: want[1].ID, Ref: want[1].Ref, From: fsm.Queued, To: fsm.Failed,
-		Session: fsm.Ready, Reason: store.Timeout, By: "mo", At: testTime(),
+		Seq: 3, Cursor: events[2].Cursor, Operation: want[1].ID, Ref: want[1].Ref, From: fsm.PhaseQueued, To: fsm.PhaseFailed,
+		Session: fsm.StateReady, Reason: store.ReasonTimeout, By: "mo", At: testTime(),
 	}
 	if events[2] != last {
 		t.Errorf("event %+v, want %+v", events[2], last)

@@ -40,9 +40,9 @@ const (
 // goldenAllOps are the operations of goldenAll, as they are read.
 func goldenAllOps() []store.Operation {
 	ops := goldenOps()
-	ops[0].SentTheirs = testTime().Add(11 * time.Minute)
+	ops[0].SentProviderTime = testTime().Add(11 * time.Minute)
 	ops[0].Version = 1
-	ops[1].Version, ops[1].Phase, ops[1].Reason, ops[1].FinishedAt = 2, fsm.Failed, store.Timeout, testTime()
+	ops[1].Version, ops[1].Phase, ops[1].EndReason, ops[1].FinishedAt = 2, fsm.PhaseFailed, store.ReasonTimeout, testTime()
 	return ops
 }
 
@@ -58,11 +58,11 @@ func writeGoldenAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, o := range []store.Operation{old, second} {
-		o.Version, o.Phase, o.Reason, o.FinishedAt = 1, fsm.Failed, store.Timeout, testTime()
+		o.Version, o.Phase, o.EndReason, o.FinishedAt = 1, fsm.PhaseFailed, store.ReasonTimeout, testTime()
 		if o.ID == old.ID {
 			o.FinishedAt = testTime().Add(-time.Hour)
 		}
-		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Failed, Session: fsm.Ready, Reason: store.Timeout, By: "mo", At: testTime()}
+		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseFailed, Session: fsm.StateReady, Reason: store.ReasonTimeout, By: "mo", At: testTime()}
 		if _, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func writeGoldenAll(t *testing.T) {
 		s.SetPaused(t.Context(), "lane", true, "mo", testTime()),
 		s.SetRetryAfter(t.Context(), "lane", testTime(), testTime()),
 	)
-	if _, perr := s.Prune(t.Context(), store.Keep{EndedSince: testTime().Add(-time.Minute), Events: 3}); err != nil || perr != nil {
+	if _, perr := s.Prune(t.Context(), store.Retention{EndedSince: testTime().Add(-time.Minute), Events: 3}); err != nil || perr != nil {
 		t.Fatal(err, perr)
 	}
 	if err := s.Close(); err != nil {
@@ -120,15 +120,15 @@ func goldenAdded() (store.Operation, store.Event, store.Lane) {
 	o.StatusCode, o.StatusMessage, o.StatusAt = "running", "running, but port 22 does not answer", at(11)
 	o.Probe = transport.ProbeResult{Target: "port 22 (ssh) of 10.0.0.5", OK: true, Message: "connection refused", At: at(12)}
 	o.ErrorSince, o.Shortages = at(13), 2
-	o.Later = &store.Wish{
+	o.Later = &store.LaterRequest{
 		ID: "019a0000-0000-7000-8000-000000000003", At: at(17), AtUp: store.Uptime{Boot: 3, At: time.Minute}, Labels: map[string]string{"show": "y"}, RequestedBy: "al",
-		Source: "cli", Why: "again", NotBefore: at(18), ExpiresAt: at(19),
+		Source: "cli", Reason: "again", NotBefore: at(18), ExpiresAt: at(19),
 	}
 	ev := store.Event{
-		Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Reason: store.NoCapacity, At: at(14), Error: "no capacity",
+		Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Reason: store.ReasonNoCapacity, At: at(14), Error: "no capacity",
 	}
 	l := store.Lane{Name: "lane", Block: store.Block{
-		Reason: "offline", Since: at(15), Error: "no route to host", Kind: transport.Unreachable, At: at(16),
+		Reason: "offline", Since: at(15), Error: "no route to host", Kind: transport.KindUnreachable, At: at(16),
 	}}
 	return o, ev, l
 }
@@ -327,12 +327,12 @@ func TestGoldenAll(t *testing.T) {
 		}
 	}
 	stats, err := s.Stats(t.Context())
-	if err != nil || stats.First != 3 || stats.Head != 5 || stats.Held != nil {
+	if err != nil || stats.First != 3 || stats.Head != 5 || stats.Foreign != nil {
 		t.Errorf("stats %+v, %v", stats, err)
 	}
 	last := store.Event{
-		Seq: 5, Cursor: got.events[2].Cursor, Operation: want[1].ID, Ref: want[1].Ref, From: fsm.Queued, To: fsm.Failed,
-		Session: fsm.Ready, Reason: store.Timeout, By: "mo", At: testTime(),
+		Seq: 5, Cursor: got.events[2].Cursor, Operation: want[1].ID, Ref: want[1].Ref, From: fsm.PhaseQueued, To: fsm.PhaseFailed,
+		Session: fsm.StateReady, Reason: store.ReasonTimeout, By: "mo", At: testTime(),
 	}
 	if got.events[2] != last {
 		t.Errorf("event %+v, want %+v", got.events[2], last)
@@ -356,8 +356,8 @@ func TestGoldenAll(t *testing.T) {
 		return nil
 	})
 	s = openTest(t, path, Config{noSync: true, Machine: "another"})
-	if stats, err := s.Stats(t.Context()); err != nil || stats.Held == nil || stats.Held.Home != "workstation" {
-		t.Errorf("on another machine: %+v, %v", stats.Held, err)
+	if stats, err := s.Stats(t.Context()); err != nil || stats.Foreign == nil || stats.Foreign.Home != "workstation" {
+		t.Errorf("on another machine: %+v, %v", stats.Foreign, err)
 	}
 }
 

@@ -38,7 +38,7 @@ func testOp(session string) store.Operation {
 	id := uuid.Must(uuid.NewV7()).String()
 	return store.Operation{
 		ID: store.ID(id), ClientToken: id, Ref: transport.Ref{StudioID: "s", SessionID: session}, Lane: "s",
-		Phase: fsm.Queued, CreatedAt: testTime(), NotBefore: testTime(), DueAt: testTime(), ExpiresAt: testTime().Add(24 * time.Hour),
+		Phase: fsm.PhaseQueued, CreatedAt: testTime(), NotBefore: testTime(), DueAt: testTime(), ExpiresAt: testTime().Add(24 * time.Hour),
 	}
 }
 

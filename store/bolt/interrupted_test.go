@@ -128,7 +128,7 @@ func TestInterruptedWaits(t *testing.T) {
 	if err := <-waited; !errors.Is(err, context.Canceled) {
 		t.Errorf("Enqueue: %v, want that its context ended", err)
 	}
-	room := store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 9}}}
+	room := store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9}}}
 	for looks := range 2 { // before it takes something, and when it reads that
 		if c, err := s.Claim(burning(t.Context(), looks), room); !errors.Is(err, context.Canceled) || len(c.Operations) > 0 {
 			t.Errorf("Claim: %+v, %v", c, err)
@@ -153,12 +153,12 @@ func TestInterruptedEnds(t *testing.T) {
 	s := openTest(t, testPath(t), Config{noSync: true})
 	put(t, s, "b")
 	put(t, s, "a")
-	c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 1}}})
+	c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 1}}})
 	if err != nil || len(c.Operations) != 1 {
 		t.Fatalf("claimed %+v, %v", c, err)
 	}
 	o := c.Operations[0]
-	o.Phase = fsm.Starting
+	o.Phase = fsm.PhaseStarting
 	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}}); err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}
@@ -167,17 +167,17 @@ func TestInterruptedEnds(t *testing.T) {
 			t.Errorf("Release, ended at look %d: %v", looks, err)
 		}
 	}
-	o.Phase, o.Version, o.FinishedAt = fsm.Failed, o.Version+1, testTime()
+	o.Phase, o.Version, o.FinishedAt = fsm.PhaseFailed, o.Version+1, testTime()
 	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}}); err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}
 	for looks := range 2 { // before it looks what ended, and before it removes that
-		n, err := s.Prune(burning(t.Context(), looks), store.Keep{EndedSince: testTime().Add(1)})
+		n, err := s.Prune(burning(t.Context(), looks), store.Retention{EndedSince: testTime().Add(1)})
 		if n != 0 || !errors.Is(err, context.Canceled) {
 			t.Errorf("Prune of operations, ended at look %d: %d, %v", looks, n, err)
 		}
 	}
-	if n, err := s.Prune(burning(t.Context(), 0), store.Keep{Events: 1}); n != 0 || !errors.Is(err, context.Canceled) {
+	if n, err := s.Prune(burning(t.Context(), 0), store.Retention{Events: 1}); n != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("Prune: %d, %v", n, err)
 	}
 }

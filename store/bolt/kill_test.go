@@ -175,7 +175,7 @@ func (f *killedFile) inspect() (unsaid int) {
 		if !have && f.doomed[id] {
 			continue
 		}
-		if o.ID != id || phase == fsm.Succeeded && o.Phase != phase {
+		if o.ID != id || phase == fsm.PhaseSucceeded && o.Phase != phase {
 			f.t.Fatalf("%s was acknowledged as %s and is %q", id, phase, o.Phase)
 		}
 	}
@@ -271,7 +271,7 @@ func (f *killedFile) killCompaction() (there bool) {
 	}
 	g := newKilledFile(f.t, f.rnd, path, nil)
 	for _, id := range b.holds {
-		g.acked[id] = fsm.Queued
+		g.acked[id] = fsm.PhaseQueued
 	}
 	p, _ := g.start(path, "", 0)
 	g.meet(p, path)
@@ -308,7 +308,7 @@ func (b *sparseFile) ready(t *testing.T) *sparseFile {
 	for i := range ops {
 		ops[i] = testOp("")
 		ops[i].Ref.SessionID = string(ops[i].ID)
-		ops[i].Why = strings.Repeat("w", 4000)
+		ops[i].Reason = strings.Repeat("w", 4000)
 	}
 	rs, err := s.Enqueue(t.Context(), ops)
 	if err != nil {
@@ -320,13 +320,13 @@ func (b *sparseFile) ready(t *testing.T) *sparseFile {
 	changes := make([]store.Change, 0, all-left)
 	for _, r := range rs[left:] {
 		o := r.Operation
-		o.Phase, o.FinishedAt = fsm.Succeeded, testTime()
+		o.Phase, o.FinishedAt = fsm.PhaseSucceeded, testTime()
 		changes = append(changes, store.Change{Operation: o})
 	}
 	if _, err := s.Apply(t.Context(), changes); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Prune(t.Context(), store.Keep{EndedSince: testTime().Add(1)}); err != nil || n != all-left {
+	if n, err := s.Prune(t.Context(), store.Retention{EndedSince: testTime().Add(1)}); err != nil || n != all-left {
 		t.Fatalf("pruned %d, %v", n, err)
 	}
 	if err := s.Close(); err != nil {

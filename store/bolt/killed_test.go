@@ -86,21 +86,21 @@ func write(ctx context.Context, s *Store, say func(id store.ID, what string)) er
 		if err != nil {
 			return err
 		}
-		say(o.ID, string(fsm.Queued))
+		say(o.ID, string(fsm.PhaseQueued))
 		if n%3 > 0 {
 			continue
 		}
 		o = rs[0].Operation
-		o.Phase, o.FinishedAt = fsm.Succeeded, forgotBefore
+		o.Phase, o.FinishedAt = fsm.PhaseSucceeded, forgotBefore
 		if n%2 == 0 {
 			o.FinishedAt = forgotBefore.Add(-1)
 			say(o.ID, doomed)
 		}
-		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: o.Phase, At: testTime()}
+		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: o.Phase, At: testTime()}
 		if _, err := s.Apply(ctx, []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil {
 			return err
 		}
-		say(o.ID, string(fsm.Succeeded))
+		say(o.ID, string(fsm.PhaseSucceeded))
 	}
 }
 
@@ -157,7 +157,7 @@ func (t *trap) pass(here bool, point string) {
 func (t *trap) prune(ctx context.Context, s *Store) error {
 	for {
 		t.pruning.Store(true)
-		_, err := s.Prune(ctx, store.Keep{EndedSince: forgotBefore, Events: 20})
+		_, err := s.Prune(ctx, store.Retention{EndedSince: forgotBefore, Events: 20})
 		t.pruning.Store(false)
 		if err != nil {
 			return err

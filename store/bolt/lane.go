@@ -37,7 +37,7 @@ func (x *index) dues(l *lane) store.LaneDue {
 		d.Send = fromDue(x.rows.at(int(n)).due)
 	}
 	if n := l.looks.first(); n != none {
-		d.Look = fromDue(x.rows.at(int(n)).due)
+		d.Read = fromDue(x.rows.at(int(n)).due)
 	}
 	return d
 }

@@ -315,7 +315,7 @@ func TestCompaction(t *testing.T) {
 	ops := make([]store.Operation, n)
 	for i := range ops {
 		ops[i] = testOp(numbered(i))
-		ops[i].Why = strings.Repeat("because ", 20)
+		ops[i].Reason = strings.Repeat("because ", 20)
 	}
 	if _, err := s.Enqueue(t.Context(), ops); err != nil {
 		t.Fatal(err)
@@ -325,13 +325,13 @@ func TestCompaction(t *testing.T) {
 		if i%100 == 0 {
 			continue
 		}
-		o.Version, o.Phase, o.FinishedAt = 1, fsm.Canceled, testTime()
+		o.Version, o.Phase, o.FinishedAt = 1, fsm.PhaseCanceled, testTime()
 		changes = append(changes, store.Change{Operation: o})
 	}
 	if _, err := s.Apply(t.Context(), changes); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Prune(t.Context(), store.Keep{EndedSince: testTime().Add(1), Events: 10}); err != nil {
+	if _, err := s.Prune(t.Context(), store.Retention{EndedSince: testTime().Add(1), Events: 10}); err != nil {
 		t.Fatal(err)
 	}
 	before, err := s.Stats(t.Context())

@@ -311,7 +311,7 @@ func readEverything(t *testing.T, path string, c Config) {
 	}
 	_, enq := s.Enqueue(t.Context(), []store.Operation{testOp("new")})
 	_, claim := s.Claim(t.Context(), store.ClaimRequest{Now: testTime()})
-	_, prune := s.Prune(t.Context(), store.Keep{EndedSince: testTime(), Events: 1})
+	_, prune := s.Prune(t.Context(), store.Retention{EndedSince: testTime(), Events: 1})
 	for what, err := range map[string]error{
 		"Enqueue": enq, "Claim": claim, "SetPaused": s.SetPaused(t.Context(), "s", true, "mo", testTime()),
 	} {
@@ -383,8 +383,8 @@ func TestReadingShowsWhatOpeningWillDo(t *testing.T) {
 			}
 			found[i], err = s.BySession(t.Context(), o.Ref)
 			st, serr := s.Stats(t.Context())
-			if err := errors.Join(err, serr, s.Close()); err != nil || (st.Held != nil) != c.held || found[i].Sent != c.sent {
-				t.Errorf("%s on %s, read-only %t: held %v, sent %v, %v", c.path, c.machine, readOnly, st.Held, found[i].Sent, err)
+			if err := errors.Join(err, serr, s.Close()); err != nil || (st.Foreign != nil) != c.held || found[i].Sent != c.sent {
+				t.Errorf("%s on %s, read-only %t: held %v, sent %v, %v", c.path, c.machine, readOnly, st.Foreign, found[i].Sent, err)
 			}
 		}
 		if found[0].Version != found[1].Version || !found[0].SentAt.Equal(found[1].SentAt) {

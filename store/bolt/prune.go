@@ -15,7 +15,7 @@ const pruneSize = 1000
 
 // Prune implements store.Store. It looks at every operation's head, a page at a
 // time.
-func (s *Store) Prune(ctx context.Context, k store.Keep) (int, error) {
+func (s *Store) Prune(ctx context.Context, k store.Retention) (int, error) {
 	gone, err := s.pruneOperations(ctx, k.EndedSince, k.Impossible)
 	if err != nil || k.Events <= 0 {
 		return gone, err

@@ -23,12 +23,12 @@ func TestPruneLeavesNoRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		o = rs[0].Operation
-		o.Phase, o.FinishedAt = fsm.Failed, testTime()
+		o.Phase, o.FinishedAt = fsm.PhaseFailed, testTime()
 		if _, err := s.Apply(t.Context(), []store.Change{{Operation: o}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n, err := s.Prune(t.Context(), store.Keep{EndedSince: testTime().Add(1)}); n != 10 || err != nil {
+	if n, err := s.Prune(t.Context(), store.Retention{EndedSince: testTime().Add(1)}); n != 10 || err != nil {
 		t.Fatalf("%d pruned, %v", n, err)
 	}
 	clean(t, s)

@@ -76,8 +76,8 @@ func TestFoundWhileItEnds(t *testing.T) {
 				}
 			})
 		}
-		o.Phase, o.Reason, o.FinishedAt = fsm.Expired, store.TooLate, testTime()
-		errs, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Expired, Reason: store.TooLate, At: testTime()}}}})
+		o.Phase, o.EndReason, o.FinishedAt = fsm.PhaseExpired, store.ReasonExpired, testTime()
+		errs, err := s.Apply(t.Context(), []store.Change{{Operation: o, Events: []store.Event{{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseExpired, Reason: store.ReasonExpired, At: testTime()}}}})
 		close(done)
 		readers.Wait()
 		if err != nil || errs[0] != nil {

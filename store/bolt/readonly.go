@@ -67,7 +67,7 @@ func (s *Store) startReading() error {
 // foresee returns what the next opening here for writing will find out: whether the
 // file belongs to another machine (nil: it does not), and whether what is active may
 // have been sent from elsewhere. See arrival.settle.
-func (b buckets) foresee(here machine, now time.Time) (held *store.Held, doubts bool) {
+func (b buckets) foresee(here machine, now time.Time) (held *store.Foreign, doubts bool) {
 	stamp := b.meta.Get([]byte(metaStamp)) != nil
 	if text, err := b.getMeta(metaStamp); stamp && err == nil && !isRepair(text) {
 		return nil, true // a backup is at home wherever it is opened
@@ -78,9 +78,9 @@ func (b buckets) foresee(here machine, now time.Time) (held *store.Held, doubts 
 	}
 	was, noted := getAs[holding](b, metaHeld)
 	if !noted || here.differs(was.Here) {
-		return &store.Held{Home: home.Host, Since: now}, true
+		return &store.Foreign{Home: home.Host, Since: now}, true
 	}
-	return &store.Held{Home: home.Host, Since: fromNanos(was.Since)}, stamp
+	return &store.Foreign{Home: home.Host, Since: fromNanos(was.Since)}, stamp
 }
 
 // shown returns an operation as a reader must see it: see Store.doubts.

@@ -161,7 +161,7 @@ func fromNanos(n int64) time.Time {
 func normalize(o *store.Operation) {
 	for _, t := range []*time.Time{
 		&o.CancelAt, &o.LastErrorAt, &o.NotBefore, &o.DueAt, &o.ExpiresAt, &o.CreatedAt, &o.SentAt,
-		&o.LastSentAt, &o.AcceptedAt, &o.ReadyBy, &o.FinishedAt, &o.StartedSeen, &o.SentTheirs,
+		&o.LastSentAt, &o.AcceptedAt, &o.BootDeadline, &o.FinishedAt, &o.StartedSeen, &o.SentProviderTime,
 		&o.StatusAt, &o.Probe.At, &o.ErrorSince,
 	} {
 		*t = fromNanos(nanos(*t))
@@ -263,13 +263,13 @@ func bodyOf(o *store.Operation) body {
 	}
 	return body{
 		Studio: o.Ref.StudioID, Session: o.Ref.SessionID, Token: token, Labels: o.Labels,
-		RequestedBy: o.RequestedBy, Source: o.Source, Why: o.Why, RetryOf: string(o.RetryOf),
-		Seen: string(o.Session), Reason: string(o.Reason), CancelBy: o.CancelBy, CancelAt: nanos(o.CancelAt),
+		RequestedBy: o.RequestedBy, Source: o.Source, Why: o.Reason, RetryOf: string(o.RetryOf),
+		Seen: string(o.Session), Reason: string(o.EndReason), CancelBy: o.CancelBy, CancelAt: nanos(o.CancelAt),
 		LastError: o.LastError, LastKind: uint8(o.LastKind), LastErrorAt: nanos(o.LastErrorAt),
 		Attempts: o.Attempts, Interval: int64(o.Interval), NotBefore: nanos(o.NotBefore),
 		ExpiresAt: nanos(o.ExpiresAt), CreatedAt: nanos(o.CreatedAt), SentAt: nanos(o.SentAt),
-		LastSentAt: nanos(o.LastSentAt), AcceptedAt: nanos(o.AcceptedAt), ReadyBy: nanos(o.ReadyBy),
-		StartedSeen: nanos(o.StartedSeen), SentTheirs: nanos(o.SentTheirs),
+		LastSentAt: nanos(o.LastSentAt), AcceptedAt: nanos(o.AcceptedAt), ReadyBy: nanos(o.BootDeadline),
+		StartedSeen: nanos(o.StartedSeen), SentTheirs: nanos(o.SentProviderTime),
 		StatusCode: o.StatusCode, StatusText: o.StatusMessage, StatusAt: nanos(o.StatusAt),
 		Probed: o.Probe.Target, ProbeOK: o.Probe.OK, ProbeText: o.Probe.Message, ProbeAt: nanos(o.Probe.At),
 		ErrorSince: nanos(o.ErrorSince), Shortages: o.Shortages, Later: laterOf(o.Later),
@@ -331,13 +331,13 @@ func operationOf(id store.ID, h head, b body) store.Operation {
 	return store.Operation{
 		ID: id, Ref: transport.Ref{StudioID: b.Studio, SessionID: b.Session}, Lane: h.lane,
 		ClientToken: b.Token, Labels: b.Labels, RequestedBy: b.RequestedBy, Source: b.Source,
-		Why: b.Why, RetryOf: store.ID(b.RetryOf), Phase: h.phase, Session: fsm.State(b.Seen),
-		Sent: h.sent, Reason: store.Reason(b.Reason), CancelBy: b.CancelBy, CancelAt: fromNanos(b.CancelAt),
+		Reason: b.Why, RetryOf: store.ID(b.RetryOf), Phase: h.phase, Session: fsm.State(b.Seen),
+		Sent: h.sent, EndReason: store.Reason(b.Reason), CancelBy: b.CancelBy, CancelAt: fromNanos(b.CancelAt),
 		LastError: b.LastError, LastKind: transport.Kind(b.LastKind), LastErrorAt: fromNanos(b.LastErrorAt),
 		Attempts: b.Attempts, Interval: time.Duration(b.Interval), NotBefore: fromNanos(b.NotBefore),
 		DueAt: fromNanos(h.due), ExpiresAt: fromNanos(b.ExpiresAt), CreatedAt: fromNanos(b.CreatedAt),
 		SentAt: fromNanos(b.SentAt), LastSentAt: fromNanos(b.LastSentAt), AcceptedAt: fromNanos(b.AcceptedAt),
-		ReadyBy: fromNanos(b.ReadyBy), FinishedAt: fromNanos(h.finished), StartedSeen: fromNanos(b.StartedSeen), SentTheirs: fromNanos(b.SentTheirs),
+		BootDeadline: fromNanos(b.ReadyBy), FinishedAt: fromNanos(h.finished), StartedSeen: fromNanos(b.StartedSeen), SentProviderTime: fromNanos(b.SentTheirs),
 		StatusCode: b.StatusCode, StatusMessage: b.StatusText, StatusAt: fromNanos(b.StatusAt),
 		Probe:      transport.ProbeResult{Target: b.Probed, OK: b.ProbeOK, Message: b.ProbeText, At: fromNanos(b.ProbeAt)},
 		CreatedUp:  store.Uptime{Boot: b.CreatedBoot, At: time.Duration(b.CreatedUp) * time.Millisecond},

@@ -17,7 +17,7 @@ func TestRefused(t *testing.T) {
 	s := openTest(t, testPath(t), Config{noSync: true})
 	there := put(t, s, "there")
 	ended := put(t, s, "ended")
-	ended.Phase, ended.FinishedAt = fsm.Failed, testTime()
+	ended.Phase, ended.FinishedAt = fsm.PhaseFailed, testTime()
 	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: ended}}); err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}
@@ -48,7 +48,7 @@ func TestRefused(t *testing.T) {
 		{"phase \"\" is not known", there, func(c *store.Change) { c.Operation.Phase = "" }},
 		{"cannot be stored", there, func(c *store.Change) { c.Events = []store.Event{{Operation: "one"}} }},
 		{"its lane cannot change", there, func(c *store.Change) { c.Operation.Lane = "another" }},
-		{"cannot become QUEUED", ended, func(c *store.Change) { c.Operation.Phase = fsm.Queued }},
+		{"cannot become QUEUED", ended, func(c *store.Change) { c.Operation.Phase = fsm.PhaseQueued }},
 	} {
 		change := store.Change{Operation: c.of}
 		c.spoil(&change)

@@ -48,7 +48,7 @@ func TestReleaseWhileItIsChanged(t *testing.T) {
 // claimDue claims what is due.
 func claimDue(t *testing.T, s *Store, now time.Time) []store.Operation {
 	t.Helper()
-	c, err := s.Claim(t.Context(), store.ClaimRequest{Now: now, Lanes: []store.Room{{Lane: "s", Sends: 9, Looks: 9}}})
+	c, err := s.Claim(t.Context(), store.ClaimRequest{Now: now, Lanes: []store.LaneSlots{{Lane: "s", Sends: 9, Reads: 9}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ type Mended struct {
 	// it was are refused, and active operations count as perhaps sent.
 	Forked bool
 	// Lost is what is gone. The place of an event that is lost is held by one
-	// whose reason is store.Rotten.
+	// whose reason is store.ReasonCorrupt.
 	Lost []Loss
 	// Doubtful is what is there, and perhaps not as it last was.
 	Doubtful []Loss

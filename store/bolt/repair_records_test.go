@@ -27,7 +27,7 @@ func TestRepairRecords(t *testing.T) {
 	}
 	var wish []byte // the row of one that stands
 	for _, e := range want.events {
-		if o := want.ops[e.Operation]; o.Later.Stands() {
+		if o := want.ops[e.Operation]; o.Later.Pending() {
 			wish = []byte(o.Later.ID)
 		}
 	}
@@ -54,7 +54,7 @@ func TestRepairRecords(t *testing.T) {
 		}, []Loss{{First: last - 7, Last: last - 6}}, false},
 		{"an old record of one that ended", func(b *writer) error { // and what told of its end
 			o := over
-			o.Phase, o.Version, o.FinishedAt = fsm.Queued, o.Version-1, time.Time{}
+			o.Phase, o.Version, o.FinishedAt = fsm.PhaseQueued, o.Version-1, time.Time{}
 			_, record, err := encodeOperation(overKey, &o)
 			return errors.Join(err, b.ops.Put(overKey[:], record), rotRow(b.events, seqKey(end)))
 		}, []Loss{{First: end, Last: end}, {Operation: over.ID, Ref: over.Ref}, {}}, false},
@@ -103,7 +103,7 @@ func TestRepairRecords(t *testing.T) {
 			for _, l := range c.lost {
 				for seq := l.First; seq != 0 && seq <= l.Last; seq++ {
 					e := now.events[seq-now.events[0].Seq]
-					if e.Seq != seq || e.Reason != store.Rotten || e.Operation != "" {
+					if e.Seq != seq || e.Reason != store.ReasonCorrupt || e.Operation != "" {
 						t.Errorf("the place of event %d is held by %+v", seq, e)
 					}
 				}

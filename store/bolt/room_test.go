@@ -36,7 +36,7 @@ type fullness struct {
 func (f *fullness) drawn(n int) store.Operation {
 	o := testOp(numbered(n))
 	o.ClientToken = fmt.Sprintf("token-%d", n)
-	o.Why = strings.Repeat("y", f.rng.IntN(900))
+	o.Reason = strings.Repeat("y", f.rng.IntN(900))
 	return o
 }
 
@@ -156,7 +156,7 @@ func (f *fullness) endAll(s *Store, ops []store.Operation) {
 		f.Errorf("a pause: %v", err)
 	}
 	st, err := s.Stats(f.Context())
-	if err != nil || st.Operations[fsm.Succeeded] < len(ops) || st.Operations[fsm.Queued]+st.Operations[fsm.Starting] != 0 {
+	if err != nil || st.Operations[fsm.PhaseSucceeded] < len(ops) || st.Operations[fsm.PhaseQueued]+st.Operations[fsm.PhaseStarting] != 0 {
 		f.Errorf("afterwards %v, %v: %d were acknowledged", st.Operations, err, len(ops))
 	}
 }
@@ -177,20 +177,20 @@ var lifeSteps = []func(store.Operation) store.Change{
 		return store.Change{Operation: o}
 	},
 	func(o store.Operation) store.Change { // accepted
-		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: fsm.Starting, Session: fsm.StartInProgress, At: testTime()}
-		o.Phase, o.Sent, o.AcceptedAt, o.ReadyBy, o.Session = fsm.Starting, store.SentAccepted, testTime(), testTime(), fsm.StartInProgress
+		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: fsm.PhaseStarting, Session: fsm.StateStartInProgress, At: testTime()}
+		o.Phase, o.Sent, o.AcceptedAt, o.BootDeadline, o.Session = fsm.PhaseStarting, store.SentAccepted, testTime(), testTime(), fsm.StateStartInProgress
 		return store.Change{Operation: o, Events: []store.Event{ev}}
 	},
 	func(o store.Operation) store.Change { // READY
-		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: fsm.Succeeded, Session: fsm.Ready, At: testTime()}
-		o.Phase, o.FinishedAt, o.Session, o.LastError = fsm.Succeeded, testTime(), fsm.Ready, ""
+		ev := store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: fsm.PhaseSucceeded, Session: fsm.StateReady, At: testTime()}
+		o.Phase, o.FinishedAt, o.Session, o.LastError = fsm.PhaseSucceeded, testTime(), fsm.StateReady, ""
 		return store.Change{Operation: o, Events: []store.Event{ev}, Release: true}
 	},
 }
 
 func (f *fullness) prune(s *Store) {
 	f.Helper()
-	if _, err := s.Prune(f.Context(), store.Keep{EndedSince: testTime().Add(1), Events: 1}); err != nil {
+	if _, err := s.Prune(f.Context(), store.Retention{EndedSince: testTime().Add(1), Events: 1}); err != nil {
 		f.Fatalf("Prune: %v", err)
 	}
 }
@@ -300,7 +300,7 @@ func TestLittleRoomAtOnce(t *testing.T) {
 				if c := (store.Change{Operation: o}); i%5 == 0 {
 					kept = append(kept, c)
 				} else {
-					c.Operation.Phase, c.Operation.FinishedAt = fsm.Canceled, testTime()
+					c.Operation.Phase, c.Operation.FinishedAt = fsm.PhaseCanceled, testTime()
 					ended = append(ended, c)
 				}
 			}
@@ -415,7 +415,7 @@ func TestRoomForAPart(t *testing.T) {
 		}
 		_, err := s.Enqueue(t.Context(), ops)
 		stats, serr := s.Stats(t.Context())
-		stored := stats.Operations[fsm.Queued]
+		stored := stats.Operations[fsm.PhaseQueued]
 		switch {
 		case serr != nil:
 			t.Fatal(serr)

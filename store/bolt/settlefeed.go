@@ -32,7 +32,7 @@ func (s *settler) feed() {
 		s.out.events = append(s.out.events, pick.sealed)
 		at, next, known = linkOf(pick.sealed), seq+1, true
 		proved = pick.trust == sure
-		if e, err := decodeEvent([16]byte{}, seq, pick.sealed); err == nil && e.Reason != store.Rotten {
+		if e, err := decodeEvent([16]byte{}, seq, pick.sealed); err == nil && e.Reason != store.ReasonCorrupt {
 			if key, ok := parseID(e.Operation); ok { // else it is a fact of the store
 				s.last[key] = e
 			}

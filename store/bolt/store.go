@@ -105,7 +105,7 @@ type Store struct {
 	verdict chan struct{}   // closed and renewed after every commit
 	due     chan struct{}   // closed and renewed when Due has news
 	cause   error           // why the store is shut; nil: it is not
-	held    *store.Held     // it belongs to another machine; nil: it does not
+	held    *store.Foreign  // it belongs to another machine; nil: it does not
 
 	// stopped is closed when cause is set.
 	stopped chan struct{}
@@ -220,7 +220,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out.StoreID, out.Held = storeIDText(s.id), s.held
+	out.StoreID, out.Foreign = storeIDText(s.id), s.held
 	out.Operations = make(map[fsm.Phase]int, len(s.counts))
 	for p, n := range s.counts {
 		if n > 0 {

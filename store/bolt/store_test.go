@@ -59,5 +59,5 @@ func TestHeldStore(t *testing.T) {
 			return s
 		}
 	}
-	storetest.RunHeld(t, on("farm-03"), on("farm-07"))
+	storetest.RunForeign(t, on("farm-03"), on("farm-07"))
 }

@@ -17,21 +17,21 @@ func TestUnknownKeepsTheClaim(t *testing.T) {
 	s := openTest(t, testPath(t), Config{noSync: true})
 	put(t, s, "a")
 	claim := func() []store.Operation {
-		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.Room{{Lane: "s", Sends: 9, Looks: 9}}})
+		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9, Reads: 9}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c.Operations
 	}
 	o := claim()[0]
-	o.Phase, o.Sent = fsm.Starting, store.SentAccepted
+	o.Phase, o.Sent = fsm.PhaseStarting, store.SentAccepted
 	change := []store.Change{{Operation: o, Release: true}}
 
 	failMeta(s, faults()[3], syscall.ENOSPC)
 	if _, err := s.Apply(t.Context(), change); !errors.Is(err, store.ErrUnknown) {
 		t.Fatalf("Apply: %v, want ErrUnknown", err)
 	}
-	if now, err := s.Operation(t.Context(), o.ID); err != nil || now.Phase != fsm.Starting {
+	if now, err := s.Operation(t.Context(), o.ID); err != nil || now.Phase != fsm.PhaseStarting {
 		t.Fatalf("the change was not kept (%s, %v): the test shows nothing", now.Phase, err)
 	}
 	if got := claim(); len(got) > 0 {

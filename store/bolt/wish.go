@@ -20,23 +20,23 @@ type laterBody struct {
 	AtUp        int64             `cbor:"10,keyasint,omitempty"` // in milliseconds
 }
 
-func laterOf(w *store.Wish) *laterBody {
+func laterOf(w *store.LaterRequest) *laterBody {
 	if w == nil {
 		return nil
 	}
 	return &laterBody{
-		ID: string(w.ID), At: nanos(w.At), Labels: w.Labels, RequestedBy: w.RequestedBy, Source: w.Source, Why: w.Why,
+		ID: string(w.ID), At: nanos(w.At), Labels: w.Labels, RequestedBy: w.RequestedBy, Source: w.Source, Why: w.Reason,
 		NotBefore: nanos(w.NotBefore), ExpiresAt: nanos(w.ExpiresAt),
 		AtBoot: w.AtUp.Boot, AtUp: w.AtUp.At.Milliseconds(),
 	}
 }
 
-func (b *laterBody) wish() *store.Wish {
+func (b *laterBody) wish() *store.LaterRequest {
 	if b == nil {
 		return nil
 	}
-	return &store.Wish{
-		ID: store.ID(b.ID), At: fromNanos(b.At), Labels: b.Labels, RequestedBy: b.RequestedBy, Source: b.Source, Why: b.Why,
+	return &store.LaterRequest{
+		ID: store.ID(b.ID), At: fromNanos(b.At), Labels: b.Labels, RequestedBy: b.RequestedBy, Source: b.Source, Reason: b.Why,
 		NotBefore: fromNanos(b.NotBefore), ExpiresAt: fromNanos(b.ExpiresAt),
 		AtUp: store.Uptime{Boot: b.AtBoot, At: time.Duration(b.AtUp) * time.Millisecond},
 	}

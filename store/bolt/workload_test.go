@@ -152,8 +152,8 @@ func (a *author) start(n int) {
 		id := store.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", a.ids))
 		o := store.Operation{
 			ID: id, ClientToken: string(id), Ref: transport.Ref{StudioID: fmt.Sprint("s", a.IntN(3)), SessionID: numbered(a.ids)},
-			Phase: fsm.Queued, CreatedAt: a.now, NotBefore: a.now, DueAt: a.now, ExpiresAt: a.now.Add(24 * time.Hour),
-			RequestedBy: "mo", Why: "dailies of the second unit, which wait for nobody"[:a.IntN(49)],
+			Phase: fsm.PhaseQueued, CreatedAt: a.now, NotBefore: a.now, DueAt: a.now, ExpiresAt: a.now.Add(24 * time.Hour),
+			RequestedBy: "mo", Reason: "dailies of the second unit, which wait for nobody"[:a.IntN(49)],
 		}
 		o.Lane = o.Ref.StudioID
 		if a.IntN(3) == 0 {
@@ -196,10 +196,10 @@ func (a *author) move(n int) {
 		switch {
 		case o.Sent == store.SentNo && a.IntN(4) > 0:
 			o.Sent, o.SentAt, o.LastSentAt, o.Attempts = store.SentUnknown, a.now, a.now, 1
-		case o.Phase == fsm.Queued && a.IntN(4) > 0:
-			o.Phase, o.Sent, o.AcceptedAt, o.ReadyBy = fsm.Starting, store.SentAccepted, a.now, a.now.Add(time.Hour)
+		case o.Phase == fsm.PhaseQueued && a.IntN(4) > 0:
+			o.Phase, o.Sent, o.AcceptedAt, o.BootDeadline = fsm.PhaseStarting, store.SentAccepted, a.now, a.now.Add(time.Hour)
 		default:
-			o.Phase, o.FinishedAt = []fsm.Phase{fsm.Succeeded, fsm.Failed, fsm.Canceled}[a.IntN(3)], a.now
+			o.Phase, o.FinishedAt = []fsm.Phase{fsm.PhaseSucceeded, fsm.PhaseFailed, fsm.PhaseCanceled}[a.IntN(3)], a.now
 		}
 		o.DueAt = a.now.Add(time.Minute)
 		c := store.Change{Operation: o}
@@ -207,8 +207,8 @@ func (a *author) move(n int) {
 			c.Events = []store.Event{{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: a.now}}
 			a.events++
 		}
-		if w := o.Later; o.Phase.Ended() && w.Stands() {
-			o.Later = w.Over()
+		if w := o.Later; o.Phase.Ended() && w.Pending() {
+			o.Later = w.Done()
 			c.Operation, c.Next = o, w.Operation(&o, o.Lane, a.now)
 			next := *c.Next
 			next.Version = 1
@@ -268,7 +268,7 @@ func (a *author) prune() {
 	}
 	maps.DeleteFunc(a.ops, func(_ store.ID, o store.Operation) bool { return o.Phase.Ended() && o.FinishedAt.Before(since) })
 	a.add("prune", func(ctx context.Context, s *Store) (bool, error) {
-		n, err := s.Prune(ctx, store.Keep{EndedSince: since})
+		n, err := s.Prune(ctx, store.Retention{EndedSince: since})
 		return n > 0, err
 	})
 }
@@ -281,7 +281,7 @@ func (a *author) pruneFeed() {
 	}
 	a.pruned = a.events - keep
 	a.add("prune the feed", func(ctx context.Context, s *Store) (bool, error) {
-		n, err := s.Prune(ctx, store.Keep{Events: keep})
+		n, err := s.Prune(ctx, store.Retention{Events: keep})
 		return n > 0, err
 	})
 }

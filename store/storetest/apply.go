@@ -25,10 +25,10 @@ func applyTests() []test {
 
 func applyWithEvent(e *env) {
 	o := e.enqueue(e.op("s", "1"))[0]
-	o.Phase, o.Sent, o.AcceptedAt, o.ReadyBy = fsm.Starting, store.SentAccepted, e.now, e.at(30*time.Minute)
+	o.Phase, o.Sent, o.AcceptedAt, o.BootDeadline = fsm.PhaseStarting, store.SentAccepted, e.now, e.at(30*time.Minute)
 	ev := store.Event{
-		Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Starting, Session: fsm.StartInProgress,
-		Reason: store.UnexpectedState, By: "mo", At: e.at(time.Nanosecond), Error: "früh, \xff and \x00",
+		Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseStarting, Session: fsm.StateStartInProgress,
+		Reason: store.ReasonUnexpectedState, By: "mo", At: e.at(time.Nanosecond), Error: "früh, \xff and \x00",
 	}
 	o = e.apply(o, &ev, false)
 	if now := e.read(o.ID); !same(now, o) {
@@ -137,25 +137,25 @@ func applyNotFound(e *env) {
 }
 
 func applyFact(e *env) {
-	o := e.end(e.enqueue(e.op("s", "1"))[0], fsm.Failed)
-	o.Session = fsm.Ready
-	o = e.apply(o, &store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Session: fsm.Ready, Reason: store.LateReady, At: e.now}, false)
+	o := e.end(e.enqueue(e.op("s", "1"))[0], fsm.PhaseFailed)
+	o.Session = fsm.StateReady
+	o = e.apply(o, &store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Session: fsm.StateReady, Reason: store.ReasonLateReady, At: e.now}, false)
 	if now := e.read(o.ID); !same(now, o) {
 		e.Errorf("stored %+v, want %+v", now, o)
 	}
-	if events := e.feed(); len(events) != 3 || events[2].Reason != store.LateReady {
+	if events := e.feed(); len(events) != 3 || events[2].Reason != store.ReasonLateReady {
 		e.Errorf("events %+v", events)
 	}
 }
 
 func applyEnd(e *env) {
-	for _, p := range []fsm.Phase{fsm.Succeeded, fsm.Failed, fsm.Canceled, fsm.Expired} {
+	for _, p := range []fsm.Phase{fsm.PhaseSucceeded, fsm.PhaseFailed, fsm.PhaseCanceled, fsm.PhaseExpired} {
 		o := e.end(e.enqueue(e.op("s", "a", token("t "+string(p))))[0], p)
 		if got := e.offer(e.op("s", "a", token("t "+string(p))))[0]; got.Created || !same(got.Operation, o) {
 			e.Errorf("%s: its token again: %+v", p, got)
 		}
 	}
-	if stats, err := e.Stats(e.ctx); err != nil || len(stats.Operations) != 4 || stats.Operations[fsm.Queued] != 0 {
+	if stats, err := e.Stats(e.ctx); err != nil || len(stats.Operations) != 4 || stats.Operations[fsm.PhaseQueued] != 0 {
 		e.Errorf("stats %+v, %v", stats, err)
 	}
 }

@@ -54,7 +54,7 @@ func claimArrival(e *env) {
 
 func claimAcross(e *env) {
 	a := e.enqueue(e.op("x", "1", dueAt(e.at(-5))), e.op("y", "2", dueAt(e.at(-4))), e.op("x", "3", dueAt(e.at(-3))), e.op("y", "4", tried, dueAt(e.at(-6))))
-	c := e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.Room{{Lane: "y", Sends: 9, Looks: 9}, {Lane: "x", Sends: 9}}})
+	c := e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.LaneSlots{{Lane: "y", Sends: 9, Reads: 9}, {Lane: "x", Sends: 9}}})
 	e.wantOps("two lanes", c.Operations, a[1], a[3], a[0], a[2])
 }
 
@@ -70,7 +70,7 @@ func tried(o *store.Operation) { o.Sent = store.SentUnknown }
 
 func claimKinds(e *env) {
 	ops := e.enqueue(e.op("s", "send"), e.op("s", "look", tried), e.op("s", "poll", func(o *store.Operation) {
-		o.Phase, o.Sent, o.ReadyBy = fsm.Starting, store.SentAccepted, e.at(time.Hour)
+		o.Phase, o.Sent, o.BootDeadline = fsm.PhaseStarting, store.SentAccepted, e.at(time.Hour)
 	}))
 	e.wantOps("only looks", e.claim("s", 0, 9), ops[1], ops[2])
 	e.wantOps("only sends", e.claim("s", 9, 0), ops[0])
@@ -119,7 +119,7 @@ func claimRelease(e *env) {
 
 func releaseOfNothing(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"))
-	ended := e.end(ops[1], fsm.Canceled)
+	ended := e.end(ops[1], fsm.PhaseCanceled)
 	free := ops[0]
 	free.DueAt = e.at(time.Hour)
 	if err := e.Release(e.ctx, []store.Operation{free, ended, e.op("s", "never was")}); err != nil {
@@ -130,9 +130,9 @@ func releaseOfNothing(e *env) {
 
 func claimNotEnded(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"), e.op("s", "3"))
-	e.end(ops[1], fsm.Canceled)
+	e.end(ops[1], fsm.PhaseCanceled)
 	e.wantOps("without the ended", e.claim("s", 9, 9), ops[0], ops[2])
-	e.end(ops[0], fsm.Succeeded)
+	e.end(ops[0], fsm.PhaseSucceeded)
 	if err := e.Release(e.ctx, ops[:1]); err != nil {
 		e.Fatal(err)
 	}
@@ -149,10 +149,10 @@ func claimOverdue(e *env) {
 	if !c.Deadline.Equal(ops[0].ExpiresAt) {
 		e.Errorf("next deadline %s, want %s", c.Deadline, ops[0].ExpiresAt)
 	}
-	c = e.claimed(store.ClaimRequest{Now: e.now, Overdue: 9, Lanes: []store.Room{{Lane: "s", Sends: 9}}})
+	c = e.claimed(store.ClaimRequest{Now: e.now, Overdue: 9, Lanes: []store.LaneSlots{{Lane: "s", Sends: 9}}})
 	e.wantOps("the rest, not as sends", c.Overdue, ops[0])
 	e.wantOps("no sends", c.Operations)
-	e.now = ops[3].ExpiresAt.Add(store.Unobservable)
+	e.now = ops[3].ExpiresAt.Add(store.UnobservableAfter)
 	c = e.claimed(store.ClaimRequest{Now: e.now, Overdue: 9})
 	e.wantOps("nobody could look for a day", c.Overdue, ops[2], ops[3])
 	if !c.Deadline.IsZero() {
@@ -172,15 +172,15 @@ func deadlineExact(e *env) {
 
 func claimRemains(e *env) {
 	e.enqueue(e.op("s", "1"), e.op("s", "2", dueAt(e.at(time.Minute))), e.op("s", "3", dueAt(e.at(time.Hour)), tried))
-	c := e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.Room{{Lane: "nowhere"}, {Lane: "s", Sends: 9}}})
-	want := []store.LaneDue{{Lane: "nowhere"}, {Lane: "s", Send: e.at(time.Minute), Look: e.at(time.Hour)}}
+	c := e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.LaneSlots{{Lane: "nowhere"}, {Lane: "s", Sends: 9}}})
+	want := []store.LaneDue{{Lane: "nowhere"}, {Lane: "s", Send: e.at(time.Minute), Read: e.at(time.Hour)}}
 	if !slices.EqualFunc(c.Lanes, want, sameDue) {
 		e.Errorf("remaining %v, want %v", c.Lanes, want)
 	}
 }
 
 func sameDue(a, b store.LaneDue) bool {
-	return a.Lane == b.Lane && a.Send.Equal(b.Send) && a.Look.Equal(b.Look)
+	return a.Lane == b.Lane && a.Send.Equal(b.Send) && a.Read.Equal(b.Read)
 }
 
 func foreignChange(e *env) {
@@ -219,7 +219,7 @@ func pull(e *env) {
 		e.op("s", "look put off", dueAt(hour), tried), e.op("s", "soon", dueAt(e.at(time.Second))))
 	held := e.claim("s", 1, 0)
 	e.wantOps("held", held, ops[2])
-	if err := e.Pull(e.ctx, e.at(time.Minute)); err != nil {
+	if err := e.BringForward(e.ctx, e.at(time.Minute)); err != nil {
 		e.Fatal(err)
 	}
 	e.wantOps("not before the time it was pulled to", e.claim("s", 0, 9))

@@ -27,7 +27,7 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	_, out["Claim"] = e.Claim(ctx, store.ClaimRequest{Now: e.now})
 	out["Release"] = e.Release(ctx, []store.Operation{o})
 	_, out["Due"] = e.Due(ctx, 0)
-	out["Pull"] = e.Pull(ctx, e.now)
+	out["Pull"] = e.BringForward(ctx, e.now)
 	_, out["Operation"] = e.Operation(ctx, o.ID)
 	_, out["BySession"] = e.BySession(ctx, o.Ref)
 	_, out["ByToken"] = e.ByToken(ctx, o.ClientToken)
@@ -50,7 +50,7 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	out["SetRetryAfter"] = e.SetRetryAfter(ctx, "s", e.now, e.now)
 	out["SetPace"] = e.SetPace(ctx, "s", 1, e.now)
 	out["Adopt"] = e.Adopt(ctx, "mo", e.now)
-	_, out["Prune"] = e.Prune(ctx, store.Keep{EndedSince: e.now, Events: 1})
+	_, out["Prune"] = e.Prune(ctx, store.Retention{EndedSince: e.now, Events: 1})
 	_, out["Stats"] = e.Stats(ctx)
 	return out
 }

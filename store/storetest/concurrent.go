@@ -95,7 +95,7 @@ func claimedByOne(e *env) {
 	for range 8 {
 		wg.Go(func() {
 			for {
-				c, err := e.Claim(e.ctx, store.ClaimRequest{Now: e.now, Lanes: []store.Room{{Lane: "s", Sends: 3}}})
+				c, err := e.Claim(e.ctx, store.ClaimRequest{Now: e.now, Lanes: []store.LaneSlots{{Lane: "s", Sends: 3}}})
 				if err != nil {
 					e.Errorf("Claim: %v", err)
 				}
@@ -137,7 +137,7 @@ func follower(e *env) {
 				}
 				o = rs[0].Operation
 				from := o.Phase
-				o.Phase, o.FinishedAt = fsm.Succeeded, e.now
+				o.Phase, o.FinishedAt = fsm.PhaseSucceeded, e.now
 				ev := store.Event{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: e.now}
 				if errs, err := e.Apply(e.ctx, []store.Change{{Operation: o, Events: []store.Event{ev}}}); err != nil || errs[0] != nil {
 					e.Errorf("Apply: %v, %v", errs, err)
@@ -163,7 +163,7 @@ func follower(e *env) {
 				e.Errorf("event %d came as number %d", ev.Seq, n)
 			}
 			seen[ev.Operation] = append(seen[ev.Operation], ev.To)
-			if o, err := e.Operation(e.ctx, ev.Operation); err != nil || ev.To == fsm.Succeeded && o.Phase != fsm.Succeeded {
+			if o, err := e.Operation(e.ctx, ev.Operation); err != nil || ev.To == fsm.PhaseSucceeded && o.Phase != fsm.PhaseSucceeded {
 				e.Errorf("event %d says %s, the record %s, %v", ev.Seq, ev.To, o.Phase, err)
 			}
 			after = ev.Cursor
@@ -171,7 +171,7 @@ func follower(e *env) {
 	}
 	wg.Wait()
 	for id, phases := range seen {
-		if len(phases) != 2 || phases[0] != fsm.Queued || phases[1] != fsm.Succeeded {
+		if len(phases) != 2 || phases[0] != fsm.PhaseQueued || phases[1] != fsm.PhaseSucceeded {
 			e.Errorf("operation %s: %v", id, phases)
 		}
 	}

@@ -30,7 +30,7 @@
 // The environment variable ROUSE_TEST (short, ci or long) says how long that one
 // is; short is the default.
 //
-// A driver whose state belongs to one machine runs [RunHeld] too.
+// A driver whose state belongs to one machine runs [RunForeign] too.
 //
 // What a crash may do is the driver's own to test: the suite cannot cut its
 // power.

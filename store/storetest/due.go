@@ -59,7 +59,7 @@ func dueAtOnce(e *env) {
 	e.waits(d.Seen)
 	e.enqueue(e.op("s", "1"), e.op("t", "2", dueAt(e.at(time.Hour)), tried))
 	d = e.due(0)
-	e.wantDue(d, store.LaneDue{Lane: "s", Send: e.now}, store.LaneDue{Lane: "t", Look: e.at(time.Hour)})
+	e.wantDue(d, store.LaneDue{Lane: "s", Send: e.now}, store.LaneDue{Lane: "t", Read: e.at(time.Hour)})
 	if want := e.at(24 * time.Hour); !d.Deadline.Equal(want) {
 		e.Errorf("deadline %s, want %s", d.Deadline, want)
 	}
@@ -92,11 +92,11 @@ func dueOnlyChanged(e *env) {
 func dueAfterEnd(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2", dueAt(e.at(time.Minute))), e.op("t", "3"))
 	seen := e.due(0).Seen
-	e.end(ops[0], fsm.Canceled)
+	e.end(ops[0], fsm.PhaseCanceled)
 	d := e.due(seen)
 	e.wantDue(d, store.LaneDue{Lane: "s", Send: e.at(time.Minute)})
-	e.end(ops[1], fsm.Canceled)
-	e.end(ops[2], fsm.Canceled)
+	e.end(ops[1], fsm.PhaseCanceled)
+	e.end(ops[2], fsm.PhaseCanceled)
 	d = e.due(0)
 	e.wantDue(d)
 	if !d.Deadline.IsZero() {
@@ -108,8 +108,8 @@ func dueAfterEnd(e *env) {
 // anybody asks. It is forgotten once, and lanes that come later are not mixed up.
 func dueEmptiedTwice(e *env) {
 	seen := e.due(0).Seen
-	e.end(e.enqueue(e.op("s", "1"))[0], fsm.Canceled)
-	e.end(e.enqueue(e.op("s", "2"))[0], fsm.Canceled)
+	e.end(e.enqueue(e.op("s", "1"))[0], fsm.PhaseCanceled)
+	e.end(e.enqueue(e.op("s", "2"))[0], fsm.PhaseCanceled)
 	seen = e.due(seen).Seen // that it is empty
 	e.enqueue(e.op("t", "3"))
 	e.due(seen)

@@ -35,7 +35,7 @@ type rule struct {
 	name   string
 	before func(e *env) store.Operation // what stands in the way, if anything
 	want   func(e *env, holder store.Operation) store.Operation
-	check  func(e *env, r store.Enqueued, holder store.Operation)
+	check  func(e *env, r store.Receipt, holder store.Operation)
 }
 
 func (r rule) run(e *env) {
@@ -62,7 +62,7 @@ func rules() []rule {
 	}
 	ended := func(t string) func(*env) store.Operation {
 		return func(e *env) store.Operation {
-			return e.end(e.enqueue(e.op("s", "a", token(t)))[0], fsm.Failed)
+			return e.end(e.enqueue(e.op("s", "a", token(t)))[0], fsm.PhaseFailed)
 		}
 	}
 	ask := func(session string, change ...func(*store.Operation)) func(*env, store.Operation) store.Operation {
@@ -75,7 +75,7 @@ func rules() []rule {
 		{"another session's own token", active("t"), func(e *env, h store.Operation) store.Operation {
 			own := e.enqueue(e.op("s", "c"))[0]
 			return e.op("s", "b", token(string(own.ID)))
-		}, func(e *env, r store.Enqueued, _ store.Operation) {
+		}, func(e *env, r store.Receipt, _ store.Operation) {
 			if !errors.Is(r.Err, store.ErrTokenReused) {
 				e.Errorf("an id used as another session's token: %v", r.Err)
 			}
@@ -86,7 +86,7 @@ func rules() []rule {
 		{"a second request by the operation's id", active("t"), func(e *env, h store.Operation) store.Operation {
 			o := e.enqueue(e.op("s", "d"))[0]
 			return e.op("s", "d", token(o.ClientToken))
-		}, func(e *env, r store.Enqueued, _ store.Operation) {
+		}, func(e *env, r store.Receipt, _ store.Operation) {
 			if r.Err != nil || r.Created || r.Operation.Ref.SessionID != "d" {
 				e.Errorf("the id as token: %+v", r)
 			}
@@ -104,8 +104,8 @@ func rules() []rule {
 	}
 }
 
-func conflict(want error) func(*env, store.Enqueued, store.Operation) {
-	return func(e *env, r store.Enqueued, holder store.Operation) {
+func conflict(want error) func(*env, store.Receipt, store.Operation) {
+	return func(e *env, r store.Receipt, holder store.Operation) {
 		var c *store.ConflictError
 		if !errors.Is(r.Err, want) || !errors.As(r.Err, &c) {
 			e.Fatalf("%v, want a *ConflictError of %v", r.Err, want)
@@ -117,7 +117,7 @@ func conflict(want error) func(*env, store.Enqueued, store.Operation) {
 }
 
 // old fails unless the request met an ended operation and its receipt says so.
-func old(e *env, r store.Enqueued, holder store.Operation) {
+func old(e *env, r store.Receipt, holder store.Operation) {
 	if !r.Old {
 		e.Errorf("%+v, want it to say that the operation is old", r)
 	}
@@ -125,7 +125,7 @@ func old(e *env, r store.Enqueued, holder store.Operation) {
 	meets(e, r, holder)
 }
 
-func meets(e *env, r store.Enqueued, holder store.Operation) {
+func meets(e *env, r store.Receipt, holder store.Operation) {
 	if r.ID != holder.ID || r.Old {
 		e.Errorf("to wait for %s, old %v, want %s, which is not old", r.ID, r.Old, holder.ID)
 	}
@@ -137,7 +137,7 @@ func meets(e *env, r store.Enqueued, holder store.Operation) {
 	}
 }
 
-func creates(e *env, r store.Enqueued, _ store.Operation) {
+func creates(e *env, r store.Receipt, _ store.Operation) {
 	if r.Err != nil || !r.Created || r.Old || r.ID != r.Operation.ID || r.Operation.Version != 1 {
 		e.Errorf("%+v, want it created", r)
 	}
@@ -146,7 +146,7 @@ func creates(e *env, r store.Enqueued, _ store.Operation) {
 	}
 }
 
-func expired(e *env, r store.Enqueued, _ store.Operation) {
+func expired(e *env, r store.Receipt, _ store.Operation) {
 	var x *store.ExpiryError
 	if !errors.Is(r.Err, store.ErrExpired) || !errors.As(r.Err, &x) || r.Created {
 		e.Errorf("created %v, %v, want an *ExpiryError", r.Created, r.Err)
@@ -159,17 +159,17 @@ func full(e *env) store.Operation {
 	o := e.op("studio", "session", token("token"))
 	o.Lane = "a lane of its own"
 	o.Labels = map[string]string{"show": "x", "": "empty key", "e": ""}
-	o.RequestedBy, o.Source, o.Why, o.RetryOf = "mo", "api", "früh, \xff and \x00", o.ID
-	o.Session, o.Sent, o.Reason = fsm.Stopped, store.SentUnknown, store.LateReady
+	o.RequestedBy, o.Source, o.Reason, o.RetryOf = "mo", "api", "früh, \xff and \x00", o.ID
+	o.Session, o.Sent, o.EndReason = fsm.StateStopped, store.SentUnknown, store.ReasonLateReady
 	o.CancelBy, o.CancelAt = "jo", at(1)
-	o.LastError, o.LastKind, o.LastErrorAt = "no capacity", transport.Capacity, at(2)
+	o.LastError, o.LastKind, o.LastErrorAt = "no capacity", transport.KindCapacity, at(2)
 	o.Attempts, o.Interval = 3, 4*time.Second
 	o.NotBefore, o.DueAt, o.ExpiresAt = at(3), at(4), at(5)
-	o.SentAt, o.LastSentAt, o.AcceptedAt, o.ReadyBy = at(6), at(7), at(8), at(9)
+	o.SentAt, o.LastSentAt, o.AcceptedAt, o.BootDeadline = at(6), at(7), at(8), at(9)
 	o.StartedSeen = at(11)
-	o.SentTheirs = at(12)
-	o.Later = &store.Wish{
-		ID: e.op("studio", "session").ID, At: at(13), AtUp: store.Uptime{Boot: 3, At: time.Minute}, Labels: map[string]string{"show": "y"}, RequestedBy: "al", Source: "cli", Why: "again",
+	o.SentProviderTime = at(12)
+	o.Later = &store.LaterRequest{
+		ID: e.op("studio", "session").ID, At: at(13), AtUp: store.Uptime{Boot: 3, At: time.Minute}, Labels: map[string]string{"show": "y"}, RequestedBy: "al", Source: "cli", Reason: "again",
 		NotBefore: at(14), ExpiresAt: at(15),
 	}
 	o.StatusCode, o.StatusMessage, o.StatusAt = "running", "running, but port 22 does not answer", at(13)
@@ -309,7 +309,7 @@ func enqueueMany(e *env) {
 	}
 	e.enqueue(ops...)
 	stats, err := e.Stats(e.ctx)
-	if err != nil || stats.Operations[fsm.Queued] != n || stats.First != 1 || stats.Head != n {
+	if err != nil || stats.Operations[fsm.PhaseQueued] != n || stats.First != 1 || stats.Head != n {
 		e.Errorf("stats %+v, %v, want %d queued and as many events", stats, err, n)
 	}
 }

@@ -189,7 +189,7 @@ func forkedCursor(e *env) {
 func prunedCursor(e *env) {
 	e.fill(10)
 	all := e.feed()
-	n, err := e.Prune(e.ctx, store.Keep{Events: 4})
+	n, err := e.Prune(e.ctx, store.Retention{Events: 4})
 	if err != nil || n != 6 {
 		e.Fatalf("pruned %d, %v, want 6", n, err)
 	}
@@ -202,7 +202,7 @@ func prunedCursor(e *env) {
 			e.Errorf("after %q: %+v, %v, want events 7 to 10", c, got, err)
 		}
 	}
-	e.end(e.read(all[9].Operation), fsm.Canceled)
+	e.end(e.read(all[9].Operation), fsm.PhaseCanceled)
 	if got, err := e.Events(e.ctx, all[9].Cursor, 9); err != nil || len(got) != 1 || got[0].Seq != 11 {
 		e.Errorf("after pruning: %+v, %v", got, err)
 	}

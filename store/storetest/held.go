@@ -8,9 +8,9 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// RunHeld runs the rules of a store whose state belongs to one machine. elsewhere
+// RunForeign runs the rules of a store whose state belongs to one machine. elsewhere
 // opens the state of a dir as another machine would that got a copy of it.
-func RunHeld(t *testing.T, open, elsewhere Opener) {
+func RunForeign(t *testing.T, open, elsewhere Opener) {
 	t.Helper()
 	for _, each := range []struct {
 		name string
@@ -40,8 +40,8 @@ func notHeld(e *env) {
 	if n := len(e.feed()); n != before {
 		e.Errorf("%d events, %d before: there was nothing to adopt", n, before)
 	}
-	if s, err := e.Stats(e.ctx); err != nil || s.Held != nil {
-		e.Errorf("held %+v, %v, want not", s.Held, err)
+	if s, err := e.Stats(e.ctx); err != nil || s.Foreign != nil {
+		e.Errorf("held %+v, %v, want not", s.Foreign, err)
 	}
 }
 
@@ -62,16 +62,16 @@ func (h *held) move(to Opener) {
 func (h *held) isHeld() time.Time {
 	h.Helper()
 	s, err := h.Stats(h.ctx)
-	if err != nil || s.Held == nil || s.Held.Since.IsZero() {
-		h.Fatalf("held %+v, %v, want it held since some time", s.Held, err)
+	if err != nil || s.Foreign == nil || s.Foreign.Since.IsZero() {
+		h.Fatalf("held %+v, %v, want it held since some time", s.Foreign, err)
 	}
-	return s.Held.Since
+	return s.Foreign.Since
 }
 
 func (h *held) isFree() {
 	h.Helper()
-	if s, err := h.Stats(h.ctx); err != nil || s.Held != nil {
-		h.Fatalf("held %+v, %v, want not", s.Held, err)
+	if s, err := h.Stats(h.ctx); err != nil || s.Foreign != nil {
+		h.Fatalf("held %+v, %v, want not", s.Foreign, err)
 	}
 }
 
@@ -104,9 +104,9 @@ func heldDoubts(h *held) {
 	ops := h.enqueue(plain, marked, accepted, ended)
 	ops[1].Sent, ops[1].SentAt, ops[1].LastSentAt, ops[1].Attempts = store.SentUnknown, h.at(1), h.at(2), 7
 	ops[1] = h.apply(ops[1], nil, false)
-	ops[2].Phase, ops[2].Sent, ops[2].AcceptedAt, ops[2].ReadyBy = fsm.Starting, store.SentAccepted, h.at(1), h.at(time.Hour)
-	ops[2] = h.apply(ops[2], &store.Event{Operation: ops[2].ID, Ref: ops[2].Ref, From: fsm.Queued, To: fsm.Starting, At: h.at(1)}, false)
-	ops[3] = h.end(ops[3], fsm.Succeeded)
+	ops[2].Phase, ops[2].Sent, ops[2].AcceptedAt, ops[2].BootDeadline = fsm.PhaseStarting, store.SentAccepted, h.at(1), h.at(time.Hour)
+	ops[2] = h.apply(ops[2], &store.Event{Operation: ops[2].ID, Ref: ops[2].Ref, From: fsm.PhaseQueued, To: fsm.PhaseStarting, At: h.at(1)}, false)
+	ops[3] = h.end(ops[3], fsm.PhaseSucceeded)
 	h.move(h.elsewhere)
 	later := h.enqueue(h.op("s", "5"))[0]
 	h.move(h.elsewhere)
@@ -124,7 +124,7 @@ func heldDoubts(h *held) {
 		h.Errorf("asked for here: sent %s, version %d", got.Sent, got.Version)
 	}
 	// It is due as one that is looked at.
-	c := h.claimed(store.ClaimRequest{Now: h.at(time.Minute), Lanes: []store.Room{{Lane: "s", Looks: 9}}})
+	c := h.claimed(store.ClaimRequest{Now: h.at(time.Minute), Lanes: []store.LaneSlots{{Lane: "s", Reads: 9}}})
 	if len(c.Operations) != 3 {
 		h.Errorf("to be looked at are %v, want three", sessions(c.Operations))
 	}
@@ -152,7 +152,7 @@ func heldAdopted(h *held) {
 	if err != nil || len(more) != 1 {
 		h.Fatalf("%d more events, %v, want one", len(more), err)
 	}
-	want := store.Event{Seq: last.Seq + 1, Cursor: more[0].Cursor, Reason: store.Adopted, By: "mo", At: h.at(time.Hour)}
+	want := store.Event{Seq: last.Seq + 1, Cursor: more[0].Cursor, Reason: store.ReasonAdopted, By: "mo", At: h.at(time.Hour)}
 	if more[0] != want {
 		h.Errorf("%+v, want %+v", more[0], want)
 	}

@@ -110,7 +110,7 @@ func (h *history) enqueue(t *rapid.T) {
 }
 
 // ends are the ways in which an operation ends.
-var ends = [...]fsm.Phase{fsm.Succeeded, fsm.Failed, fsm.Canceled, fsm.Expired}
+var ends = [...]fsm.Phase{fsm.PhaseSucceeded, fsm.PhaseFailed, fsm.PhaseCanceled, fsm.PhaseExpired}
 
 // change draws what may become of an operation.
 func (h *history) change(t *rapid.T, o store.Operation) store.Change {
@@ -122,7 +122,7 @@ func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 		o.DueAt = h.e.at(h.offset(t, "due"))
 	case 2: // accepted
 		if o.Active() {
-			o.Phase, o.Sent, o.ReadyBy = fsm.Starting, store.SentAccepted, h.e.at(time.Hour)
+			o.Phase, o.Sent, o.BootDeadline = fsm.PhaseStarting, store.SentAccepted, h.e.at(time.Hour)
 		}
 	case 3, 4: // an end
 		if o.Active() {
@@ -134,8 +134,8 @@ func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 		o.CancelAt, o.CancelBy, o.DueAt = h.e.now, "mo", h.e.now
 	}
 	c := store.Change{Release: h.draw(t, "release", 2) == 0}
-	if w := o.Later; w.Stands() && h.draw(t, "later wish", 2) == 0 { // it is over, or becomes an operation
-		o.Later = w.Over()
+	if w := o.Later; w.Pending() && h.draw(t, "later wish", 2) == 0 { // it is over, or becomes an operation
+		o.Later = w.Done()
 		if o.Phase != from && o.Phase.Ended() {
 			c.Next = w.Operation(&o, o.Lane, h.e.now)
 		}
@@ -145,7 +145,7 @@ func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 		c.Events = []store.Event{{Operation: o.ID, Ref: o.Ref, From: from, To: o.Phase, At: h.e.now}}
 	}
 	if h.draw(t, "second", 4) == 0 {
-		c.Events = append(c.Events, store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Reason: store.LateReady, At: h.e.now})
+		c.Events = append(c.Events, store.Event{Operation: o.ID, Ref: o.Ref, From: o.Phase, To: o.Phase, Reason: store.ReasonLateReady, At: h.e.now})
 	}
 	return c
 }
@@ -186,7 +186,7 @@ func (h *history) claim(t *rapid.T) {
 	q := store.ClaimRequest{Now: h.e.now, Overdue: h.draw(t, "overdue", 3)}
 	for i := range 2 {
 		if h.draw(t, "lane", 3) > 0 {
-			q.Lanes = append(q.Lanes, store.Room{Lane: fmt.Sprint("s", i), Sends: h.draw(t, "sends", 3), Looks: h.draw(t, "looks", 3)})
+			q.Lanes = append(q.Lanes, store.LaneSlots{Lane: fmt.Sprint("s", i), Sends: h.draw(t, "sends", 3), Reads: h.draw(t, "looks", 3)})
 		}
 	}
 	got, err := h.e.Claim(h.e.ctx, q)
@@ -229,7 +229,7 @@ func (h *history) release(t *rapid.T) {
 }
 
 func (h *history) pull(t *rapid.T) {
-	h.ok(t, "Pull", h.e.Pull(h.e.ctx, h.e.now))
+	h.ok(t, "Pull", h.e.BringForward(h.e.ctx, h.e.now))
 	h.m.pull(h.e.now)
 }
 
@@ -245,7 +245,7 @@ func (h *history) reopen(t *rapid.T) {
 }
 
 func (h *history) prune(t *rapid.T) {
-	k := store.Keep{EndedSince: h.e.at(h.offset(t, "since")), Events: h.draw(t, "events", 20)}
+	k := store.Retention{EndedSince: h.e.at(h.offset(t, "since")), Events: h.draw(t, "events", 20)}
 	got, err := h.e.Prune(h.e.ctx, k)
 	h.ok(t, "Prune", err)
 	if want := h.m.prune(k); got != want {

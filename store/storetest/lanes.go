@@ -56,7 +56,7 @@ func blockKept(e *env) {
 	}
 	l := store.Lane{Name: "a", Paused: true, PausedBy: "mo", PausedAt: e.now}
 	set(e.SetPaused(e.ctx, "a", true, "mo", e.now))
-	l.Block = store.Block{Reason: "offline", Since: e.at(-time.Hour), Error: "no route to host", Kind: transport.Unreachable, At: e.now}
+	l.Block = store.Block{Reason: "offline", Since: e.at(-time.Hour), Error: "no route to host", Kind: transport.KindUnreachable, At: e.now}
 	set(e.SetBlock(e.ctx, "a", l.Block))
 	e.wantLanes(l)
 	e.reopen()

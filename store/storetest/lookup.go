@@ -55,13 +55,13 @@ func bySession(e *env) {
 	first := e.enqueue(e.op("s", "a"))[0]
 	o, err = look()
 	e.want("active", o, err, first)
-	first = e.end(first, fsm.Failed)
+	first = e.end(first, fsm.PhaseFailed)
 	o, err = look()
 	e.want("ended", o, err, first)
 	second := e.enqueue(e.op("s", "a"))[0]
 	o, err = look()
 	e.want("active again", o, err, second)
-	second = e.end(second, fsm.Succeeded)
+	second = e.end(second, fsm.PhaseSucceeded)
 	o, err = look()
 	e.want("the latest", o, err, second)
 }
@@ -77,7 +77,7 @@ func byToken(e *env) {
 		o, err := e.ByToken(e.ctx, tok)
 		e.wantNone(fmt.Sprintf("token %q", tok), o, err)
 	}
-	ended := e.end(ops[0], fsm.Failed)
+	ended := e.end(ops[0], fsm.PhaseFailed)
 	o, err := e.ByToken(e.ctx, "t")
 	e.want("ended", o, err, ended)
 }
@@ -95,7 +95,7 @@ func manySessions(e *env) {
 	var changes []store.Change
 	for i := 0; i < n; i += 2 {
 		o := ops[i]
-		o.Phase, o.FinishedAt = fsm.Canceled, e.now
+		o.Phase, o.FinishedAt = fsm.PhaseCanceled, e.now
 		changes = append(changes, store.Change{Operation: o})
 	}
 	errs, err := e.Apply(e.ctx, changes)
@@ -116,11 +116,11 @@ func statsCount(e *env) {
 		e.Errorf("of an empty store: %+v, %v", before, err)
 	}
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"), e.op("s", "3"))
-	e.end(ops[0], fsm.Canceled)
+	e.end(ops[0], fsm.PhaseCanceled)
 	for range 2 {
 		got, err := e.Stats(e.ctx)
 		if err != nil || got.StoreID != before.StoreID || got.First != 1 || got.Head != 4 || got.Quarantined != 0 ||
-			len(got.Operations) != 2 || got.Operations[fsm.Queued] != 2 || got.Operations[fsm.Canceled] != 1 {
+			len(got.Operations) != 2 || got.Operations[fsm.PhaseQueued] != 2 || got.Operations[fsm.PhaseCanceled] != 1 {
 			e.Errorf("%+v, %v", got, err)
 		}
 		e.reopen()
@@ -158,7 +158,7 @@ func listFilters(e *env) {
 	ops := e.enqueue(
 		e.op("s", "1", created(e.at(-time.Hour))), e.op("s", "2", labels(map[string]string{"show": "x", "shot": "1"})),
 		e.op("t", "3", func(o *store.Operation) { o.Lane, o.RequestedBy = "own", "mo" }), e.op("s", "4", token("t-4")), e.op("s", "5", tried))
-	ops[3] = e.end(ops[3], fsm.Canceled)
+	ops[3] = e.end(ops[3], fsm.PhaseCanceled)
 	for _, c := range []struct {
 		name string
 		f    store.Filter
@@ -168,8 +168,8 @@ func listFilters(e *env) {
 		{"newest", store.Filter{Newest: true}, []int{4, 3, 2, 1, 0}},
 		{"active", store.Filter{Active: true}, []int{0, 1, 2, 4}},
 		{"active, newest", store.Filter{Active: true, Newest: true}, []int{4, 2, 1, 0}},
-		{"phase", store.Filter{Phases: []fsm.Phase{fsm.Canceled, fsm.Failed}}, []int{3}},
-		{"phase that is not active", store.Filter{Phases: []fsm.Phase{fsm.Canceled}, Active: true}, nil},
+		{"phase", store.Filter{Phases: []fsm.Phase{fsm.PhaseCanceled, fsm.PhaseFailed}}, []int{3}},
+		{"phase that is not active", store.Filter{Phases: []fsm.Phase{fsm.PhaseCanceled}, Active: true}, nil},
 		{"studio", store.Filter{StudioID: "t"}, []int{2}},
 		{"lane", store.Filter{Lane: "own"}, []int{2}},
 		{"no such lane", store.Filter{Lane: "t"}, nil},
@@ -240,7 +240,7 @@ func listMeanwhile(e *env) {
 		}
 		seen[o.ID]++
 		if o.ID == ops[0].ID { // a write while a list is under way must not wait for it
-			e.end(ops[1], fsm.Canceled)
+			e.end(ops[1], fsm.PhaseCanceled)
 			e.enqueue(e.op("s", "4"))
 		}
 	}

@@ -65,7 +65,7 @@ func (m *model) append(e store.Event) {
 	m.events = append(m.events, e)
 }
 
-func (m *model) enqueue(want store.Operation) store.Enqueued {
+func (m *model) enqueue(want store.Operation) store.Receipt {
 	byToken := m.byToken(want.ClientToken)
 	active := m.find(func(o *store.Operation) bool { return o.Ref == want.Ref && o.Active() })
 	out, verdict := store.Decide(want, byToken, active)
@@ -193,7 +193,7 @@ func (m *model) claim(q store.ClaimRequest) (c store.Claimed) {
 	}
 	for _, l := range q.Lanes {
 		take(l.Lane, false, l.Sends)
-		take(l.Lane, true, l.Looks)
+		take(l.Lane, true, l.Reads)
 	}
 	for _, l := range q.Lanes {
 		c.Lanes = append(c.Lanes, m.dues(l.Lane))
@@ -211,14 +211,14 @@ func (m *model) dues(lane string) store.LaneDue {
 		case r.op.Lane != lane:
 		case r.op.Sent == store.SentNo && d.Send.IsZero():
 			d.Send = r.due
-		case r.op.Sent != store.SentNo && d.Look.IsZero():
-			d.Look = r.due
+		case r.op.Sent != store.SentNo && d.Read.IsZero():
+			d.Read = r.due
 		}
 	}
 	return d
 }
 
-func (m *model) prune(k store.Keep) int {
+func (m *model) prune(k store.Retention) int {
 	before := len(m.ops)
 	m.ops = slices.DeleteFunc(m.ops, func(r *record) bool {
 		gone := !r.op.Active() && r.op.FinishedAt.Before(k.EndedSince)

@@ -19,7 +19,7 @@ func pruneTests() []test {
 	}
 }
 
-func (e *env) prune(k store.Keep) int {
+func (e *env) prune(k store.Retention) int {
 	e.Helper()
 	n, err := e.Prune(e.ctx, k)
 	if err != nil {
@@ -30,11 +30,11 @@ func (e *env) prune(k store.Keep) int {
 
 func pruneEnded(e *env) {
 	ops := e.enqueue(e.op("s", "old", token("t")), e.op("s", "kept", token("u")), e.op("s", "active", token("v")), e.op("s", "own"))
-	e.end(ops[0], fsm.Failed)
-	e.end(ops[3], fsm.Failed)
+	e.end(ops[0], fsm.PhaseFailed)
+	e.end(ops[3], fsm.PhaseFailed)
 	e.now = e.at(time.Hour)
-	e.end(ops[1], fsm.Failed)
-	if n := e.prune(store.Keep{EndedSince: e.now}); n != 2 {
+	e.end(ops[1], fsm.PhaseFailed)
+	if n := e.prune(store.Retention{EndedSince: e.now}); n != 2 {
 		e.Errorf("%d pruned, want 2", n)
 	}
 	for range 2 {
@@ -53,7 +53,7 @@ func pruneEnded(e *env) {
 		e.reopen()
 	}
 	stats, err := e.Stats(e.ctx)
-	if err != nil || stats.Operations[fsm.Failed] != 1 || stats.Operations[fsm.Queued] != 1 {
+	if err != nil || stats.Operations[fsm.PhaseFailed] != 1 || stats.Operations[fsm.PhaseQueued] != 1 {
 		e.Errorf("stats %+v, %v", stats, err)
 	}
 	if got := e.offer(e.op("s", "elsewhere", token("t")))[0]; !got.Created {
@@ -65,10 +65,10 @@ func pruneEnded(e *env) {
 }
 
 func pruneOlderOnly(e *env) {
-	e.end(e.enqueue(e.op("s", "a"))[0], fsm.Failed)
+	e.end(e.enqueue(e.op("s", "a"))[0], fsm.PhaseFailed)
 	e.now = e.at(time.Hour)
-	newer := e.end(e.enqueue(e.op("s", "a"))[0], fsm.Succeeded)
-	if n := e.prune(store.Keep{EndedSince: e.now}); n != 1 {
+	newer := e.end(e.enqueue(e.op("s", "a"))[0], fsm.PhaseSucceeded)
+	if n := e.prune(store.Retention{EndedSince: e.now}); n != 1 {
 		e.Errorf("%d pruned, want 1", n)
 	}
 	o, err := e.BySession(e.ctx, newer.Ref)
@@ -76,18 +76,18 @@ func pruneOlderOnly(e *env) {
 }
 
 func pruneNothing(e *env) {
-	e.end(e.enqueue(e.op("s", "a"))[0], fsm.Failed)
-	if n := e.prune(store.Keep{}); n != 0 {
+	e.end(e.enqueue(e.op("s", "a"))[0], fsm.PhaseFailed)
+	if n := e.prune(store.Retention{}); n != 0 {
 		e.Errorf("%d pruned by an empty Keep", n)
 	}
-	if n := e.prune(store.Keep{EndedSince: e.now, Events: 2}); n != 0 {
+	if n := e.prune(store.Retention{EndedSince: e.now, Events: 2}); n != 0 {
 		e.Errorf("%d pruned, and all was to be kept", n)
 	}
 }
 
 func pruneFeed(e *env) {
 	e.fill(5)
-	if n := e.prune(store.Keep{Events: 2}); n != 3 {
+	if n := e.prune(store.Retention{Events: 2}); n != 3 {
 		e.Errorf("%d pruned, want 3", n)
 	}
 	for range 2 {
@@ -96,7 +96,7 @@ func pruneFeed(e *env) {
 			e.Errorf("events %+v, want 4 and 5", events)
 		}
 		stats, err := e.Stats(e.ctx)
-		if err != nil || stats.First != 4 || stats.Head != 5 || stats.Operations[fsm.Queued] != 5 {
+		if err != nil || stats.First != 4 || stats.Head != 5 || stats.Operations[fsm.PhaseQueued] != 5 {
 			e.Errorf("stats %+v, %v", stats, err)
 		}
 		e.reopen()
@@ -116,13 +116,13 @@ func pruneMany(e *env) {
 	ops = e.enqueue(ops...)
 	changes := make([]store.Change, n)
 	for i, o := range ops {
-		o.Phase, o.FinishedAt = fsm.Succeeded, e.now
+		o.Phase, o.FinishedAt = fsm.PhaseSucceeded, e.now
 		changes[i] = store.Change{Operation: o}
 	}
 	if _, err := e.Apply(e.ctx, changes); err != nil {
 		e.Fatal(err)
 	}
-	if got := e.prune(store.Keep{EndedSince: e.at(1), Events: 100}); got != 2*n-100 {
+	if got := e.prune(store.Retention{EndedSince: e.at(1), Events: 100}); got != 2*n-100 {
 		e.Errorf("%d pruned, want %d", got, 2*n-100)
 	}
 	if left := e.list(store.Filter{}); len(left) != 0 {
@@ -135,18 +135,18 @@ func pruneMany(e *env) {
 
 func pruneImpossible(e *env) {
 	ops := e.enqueue(e.op("s", "1970", token("t")), e.op("s", "old", token("u")))
-	e.end(ops[1], fsm.Failed)
+	e.end(ops[1], fsm.PhaseFailed)
 	now := e.now
 	e.now = time.Unix(60, 0).UTC()
-	e.end(ops[0], fsm.Failed)
+	e.end(ops[0], fsm.PhaseFailed)
 	e.now = now.Add(time.Hour)
-	if n := e.prune(store.Keep{EndedSince: e.now, Impossible: now.Add(-time.Hour)}); n != 1 {
+	if n := e.prune(store.Retention{EndedSince: e.now, Impossible: now.Add(-time.Hour)}); n != 1 {
 		e.Errorf("%d pruned, want 1", n)
 	}
 	if o, err := e.ByToken(e.ctx, "t"); err != nil || o.ID != ops[0].ID {
 		e.Errorf("by its token: %+v, %v", o, err)
 	}
-	if n := e.prune(store.Keep{EndedSince: e.now}); n != 1 {
+	if n := e.prune(store.Retention{EndedSince: e.now}); n != 1 {
 		e.Errorf("%d pruned, want 1", n)
 	}
 }

@@ -29,12 +29,12 @@ func reopenAfterEach(e *env) {
 		}},
 		{"mark", func() { o.Sent, o.SentAt = store.SentUnknown, e.now; o = e.apply(o, nil, false) }},
 		{"accept", func() {
-			o.Phase, o.Sent, o.ReadyBy = fsm.Starting, store.SentAccepted, e.at(time.Hour)
-			o = e.apply(o, &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Starting, At: e.now}, true)
+			o.Phase, o.Sent, o.BootDeadline = fsm.PhaseStarting, store.SentAccepted, e.at(time.Hour)
+			o = e.apply(o, &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseStarting, At: e.now}, true)
 		}},
-		{"end", func() { o = e.end(o, fsm.Succeeded) }},
+		{"end", func() { o = e.end(o, fsm.PhaseSucceeded) }},
 		{"start again", func() { e.enqueue(e.op("s", "1")) }},
-		{"prune", func() { e.prune(store.Keep{EndedSince: e.at(1), Events: 2}) }},
+		{"prune", func() { e.prune(store.Retention{EndedSince: e.at(1), Events: 2}) }},
 	} {
 		step.do()
 		ops, events := e.list(store.Filter{}), e.feed()
@@ -71,7 +71,7 @@ func reopenClaims(e *env) {
 		e.Fatal(err)
 	}
 	e.reopen()
-	e.wantDue(e.due(0), store.LaneDue{Lane: "s", Send: e.now, Look: e.now})
+	e.wantDue(e.due(0), store.LaneDue{Lane: "s", Send: e.now, Read: e.now})
 	e.wantOps("claimed again", e.claim("s", 9, 9), ops[0], ops[1])
 }
 

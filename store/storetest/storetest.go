@@ -143,7 +143,7 @@ func (e *env) op(studio, session string, change ...func(*store.Operation)) store
 	o := store.Operation{
 		ID: store.ID(id.String()), ClientToken: id.String(),
 		Ref: transport.Ref{StudioID: studio, SessionID: session}, Lane: studio,
-		Phase: fsm.Queued, CreatedAt: e.now, NotBefore: e.now, DueAt: e.now, ExpiresAt: e.now.Add(24 * time.Hour),
+		Phase: fsm.PhaseQueued, CreatedAt: e.now, NotBefore: e.now, DueAt: e.now, ExpiresAt: e.now.Add(24 * time.Hour),
 	}
 	for _, c := range change {
 		c(&o)
@@ -181,7 +181,7 @@ func (e *env) enqueue(ops ...store.Operation) []store.Operation {
 }
 
 // offer enqueues, whatever becomes of each.
-func (e *env) offer(ops ...store.Operation) []store.Enqueued {
+func (e *env) offer(ops ...store.Operation) []store.Receipt {
 	e.Helper()
 	rs, err := e.Enqueue(e.ctx, ops)
 	if err != nil || len(rs) != len(ops) {
@@ -217,7 +217,7 @@ func (e *env) end(o store.Operation, p fsm.Phase) store.Operation {
 // claim claims from one lane.
 func (e *env) claim(lane string, sends, looks int) []store.Operation {
 	e.Helper()
-	return e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.Room{{Lane: lane, Sends: sends, Looks: looks}}}).Operations
+	return e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.LaneSlots{{Lane: lane, Sends: sends, Reads: looks}}}).Operations
 }
 
 func (e *env) claimed(r store.ClaimRequest) store.Claimed {

@@ -27,15 +27,15 @@ func wishTests() []test {
 func (e *env) sent(session string, change ...func(*store.Operation)) store.Operation {
 	e.Helper()
 	o := e.enqueue(e.op("s", session, change...))[0]
-	o.Phase, o.Sent, o.LastSentAt, o.AcceptedAt, o.ReadyBy = fsm.Starting, store.SentAccepted, e.now, e.now, e.at(time.Hour)
-	return e.apply(o, &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.Queued, To: fsm.Starting, At: e.now}, false)
+	o.Phase, o.Sent, o.LastSentAt, o.AcceptedAt, o.BootDeadline = fsm.PhaseStarting, store.SentAccepted, e.now, e.now, e.at(time.Hour)
+	return e.apply(o, &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseStarting, At: e.now}, false)
 }
 
 // again asks for a session again and fails unless that joins o as a later wish.
-func (e *env) again(o store.Operation, change ...func(*store.Operation)) store.Enqueued {
+func (e *env) again(o store.Operation, change ...func(*store.Operation)) store.Receipt {
 	e.Helper()
 	got := e.offer(e.op(o.Ref.StudioID, o.Ref.SessionID, change...))[0]
-	if got.Err != nil || got.Created || got.Old || got.Operation.ID != o.ID || got.ID == o.ID || !got.Operation.Later.Stands() || got.Operation.Later.ID != got.ID {
+	if got.Err != nil || got.Created || got.Old || got.Operation.ID != o.ID || got.ID == o.ID || !got.Operation.Later.Pending() || got.Operation.Later.ID != got.ID {
 		e.Fatalf("%+v (later %+v), want a later wish of %s", got, got.Operation.Later, o.ID)
 	}
 	return got
@@ -52,7 +52,7 @@ func (e *env) leads(id store.ID, to store.Operation) {
 
 func by(who string) func(*store.Operation) {
 	return func(o *store.Operation) {
-		o.RequestedBy, o.Source, o.Why, o.Labels = who, "cli", "for "+who, map[string]string{"who": who}
+		o.RequestedBy, o.Source, o.Reason, o.Labels = who, "cli", "for "+who, map[string]string{"who": who}
 	}
 }
 
@@ -65,8 +65,8 @@ func wishKept(e *env) {
 		e.now = e.at(time.Minute)
 		got := e.again(o, by("mo"), notBefore(e.at(time.Hour)), expires(e.at(2*time.Hour)))
 		w := *got.Operation.Later
-		want := store.Wish{
-			ID: got.ID, At: e.now, RequestedBy: "mo", Source: "cli", Why: "for mo", Labels: w.Labels,
+		want := store.LaterRequest{
+			ID: got.ID, At: e.now, RequestedBy: "mo", Source: "cli", Reason: "for mo", Labels: w.Labels,
 			NotBefore: e.at(time.Hour), ExpiresAt: e.at(2 * time.Hour),
 		}
 		if w.Labels["who"] != "mo" || !same(store.Operation{Later: &w}, store.Operation{Later: &want}) {
@@ -97,7 +97,7 @@ func wishesMerge(e *env) {
 		e.Errorf("a request that adds nothing makes version %d of %d", third.Operation.Version, o.Version)
 	}
 	// Withdrawn, and asked for again: its id stays.
-	o.Later = o.Later.Over()
+	o.Later = o.Later.Done()
 	o = e.apply(o, nil, false)
 	e.leads(first.ID, o)
 	if third := e.again(o, by("al")); third.ID != first.ID || third.Operation.Later.RequestedBy != "al" {
@@ -117,7 +117,7 @@ func wishRepeated(e *env) {
 	}
 	got = e.offer(e.op("s", "b", token(string(first.ID))))[0]
 	conflict(store.ErrTokenReused)(e, got, first.Operation)
-	ended := e.end(first.Operation, fsm.Succeeded)
+	ended := e.end(first.Operation, fsm.PhaseSucceeded)
 	if got := e.offer(e.op("s", "a", token(string(first.ID))))[0]; !got.Old || !same(got.Operation, ended) {
 		e.Errorf("after the end: %+v, want the ended operation", got)
 	}
@@ -143,9 +143,9 @@ func wishNotSent(e *env) {
 func (e *env) became(o store.Operation) (ended, next store.Operation) {
 	e.Helper()
 	w := o.Later
-	o.Phase, o.Reason, o.FinishedAt, o.Later = fsm.Failed, store.ReturnedToStopped, e.now, w.Over()
+	o.Phase, o.EndReason, o.FinishedAt, o.Later = fsm.PhaseFailed, store.ReasonReturnedToStopped, e.now, w.Done()
 	c := store.Change{Operation: o, Next: w.Operation(&o, o.Lane, e.now), Release: true, Events: []store.Event{
-		{Operation: o.ID, Ref: o.Ref, From: fsm.Starting, To: fsm.Failed, Reason: store.ReturnedToStopped, At: e.now},
+		{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseStarting, To: fsm.PhaseFailed, Reason: store.ReasonReturnedToStopped, At: e.now},
 	}}
 	errs, err := e.Apply(e.ctx, []store.Change{c})
 	if err != nil || errs[0] != nil {
@@ -175,8 +175,8 @@ func wishBecomes(e *env) {
 		bySession, err := e.BySession(e.ctx, o.Ref)
 		e.want("by session", bySession, err, next)
 		feed := e.feed()[events:]
-		if len(feed) != 2 || feed[0].Operation != ended.ID || feed[0].To != fsm.Failed || feed[1].Operation != next.ID ||
-			feed[1].From != "" || feed[1].To != fsm.Queued || feed[1].By != "mo" || !feed[1].At.Equal(ended.FinishedAt) {
+		if len(feed) != 2 || feed[0].Operation != ended.ID || feed[0].To != fsm.PhaseFailed || feed[1].Operation != next.ID ||
+			feed[1].From != "" || feed[1].To != fsm.PhaseQueued || feed[1].By != "mo" || !feed[1].At.Equal(ended.FinishedAt) {
 			e.Errorf("events %+v, want the end and what follows it", feed)
 		}
 		e.reopen()
@@ -186,7 +186,7 @@ func wishBecomes(e *env) {
 		e.Errorf("the next request: %+v, want it to join %s", joined, next.ID)
 	}
 	e.wantOps("due at once, as one that was never sent", e.claim("s", 9, 0), next)
-	e.end(joined.Operation, fsm.Canceled)
+	e.end(joined.Operation, fsm.PhaseCanceled)
 	e.leads(wish.ID, e.read(next.ID))
 }
 
@@ -195,7 +195,7 @@ func wishFenced(e *env) {
 	wish := e.again(o).Operation
 	more := e.again(wish, expires(e.at(99*time.Hour))).Operation
 	end := wish
-	end.Phase, end.FinishedAt, end.Later = fsm.Failed, e.now, wish.Later.Over()
+	end.Phase, end.FinishedAt, end.Later = fsm.PhaseFailed, e.now, wish.Later.Done()
 	errs, err := e.Apply(e.ctx, []store.Change{{Operation: end, Next: wish.Later.Operation(&end, end.Lane, e.now)}})
 	if err != nil || errs[0] != store.ErrFenced {
 		e.Errorf("%v, %v, want ErrFenced", errs, err)
@@ -209,11 +209,11 @@ func wishFenced(e *env) {
 }
 
 func wishPruned(e *env) {
-	kept := e.end(e.again(e.sent("kept")).Operation, fsm.Succeeded)
+	kept := e.end(e.again(e.sent("kept")).Operation, fsm.PhaseSucceeded)
 	wish := e.again(e.sent("a"))
 	ended, next := e.became(wish.Operation)
 	e.now = e.at(time.Hour)
-	if n := e.prune(store.Keep{EndedSince: e.now}); n != 2 {
+	if n := e.prune(store.Retention{EndedSince: e.now}); n != 2 {
 		e.Errorf("%d pruned, want 2", n)
 	}
 	for range 2 {

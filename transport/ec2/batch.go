@@ -96,7 +96,7 @@ func (r *rest) search(err error) {
 }
 
 func (r *rest) remember(err error) {
-	if r.refused == nil || errors.Is(err, transport.Conflict) {
+	if r.refused == nil || errors.Is(err, transport.KindConflict) {
 		r.refused = err
 	}
 }
@@ -112,7 +112,7 @@ func (r *rest) giveUp(asked, others []string, err error) {
 // scarce reports that a call may have been refused because of how many it asks
 // for.
 func scarce(err error) bool {
-	return errors.Is(err, transport.Capacity) || errors.Is(err, transport.QuotaExceeded)
+	return errors.Is(err, transport.KindCapacity) || errors.Is(err, transport.KindQuotaExceeded)
 }
 
 // spoiled reports that a call may have been refused because of a single member.
@@ -122,7 +122,7 @@ func spoiled(err error) bool {
 		return false
 	}
 	switch e.Kind {
-	case transport.NotFound, transport.Invalid, transport.Conflict, transport.AccessDenied:
+	case transport.KindNotFound, transport.KindInvalid, transport.KindConflict, transport.KindAccessDenied:
 		return true
 	}
 	return false
@@ -156,7 +156,7 @@ func named(ids []string, err error) []string {
 		return nil
 	}
 	var names []string
-	if errors.Is(err, transport.AccessDenied) {
+	if errors.Is(err, transport.KindAccessDenied) {
 		for _, m := range resourceID.FindAllStringSubmatch(api.ErrorMessage(), -1) {
 			names = append(names, m[1])
 		}

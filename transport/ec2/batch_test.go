@@ -43,17 +43,17 @@ func (f *farm) batch() batch {
 			}
 			full := f.short && len(ids) > f.room
 			if full && f.eager {
-				return refused(transport.Capacity, "no room")
+				return refused(transport.KindCapacity, "no room")
 			}
 			bad := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !f.bad[id] })
 			if len(bad) > 0 {
 				if !f.naming {
 					bad = nil
 				}
-				return refused(cmp.Or(f.kind, transport.Conflict), fmt.Sprintf("The instances '%s' are not in a state from which they can be started.", strings.Join(bad, ", ")))
+				return refused(cmp.Or(f.kind, transport.KindConflict), fmt.Sprintf("The instances '%s' are not in a state from which they can be started.", strings.Join(bad, ", ")))
 			}
 			if full {
-				return refused(transport.Capacity, "no room")
+				return refused(transport.KindCapacity, "no room")
 			}
 			f.room -= len(ids)
 			f.tell(ids, nil)
@@ -80,7 +80,7 @@ func (f *farm) check(ids []string) {
 			f.t.Fatalf("%s has %d results: %v", id, len(told), told)
 		case f.bad[id] && told[0] == nil:
 			f.t.Errorf("%s is bad and was started", id)
-		case !f.bad[id] && told[0] != nil && len(f.breaks) == 0 && !(f.short && f.room == 0 && errors.Is(told[0], transport.Capacity)):
+		case !f.bad[id] && told[0] != nil && len(f.breaks) == 0 && !(f.short && f.room == 0 && errors.Is(told[0], transport.KindCapacity)):
 			f.t.Errorf("%s is good and failed, with room for %d: %v", id, f.room, told[0])
 		}
 	}
@@ -128,7 +128,7 @@ func TestManySpoil(t *testing.T) {
 	for range scale.Of(t, 300, 3000, 100_000) {
 		ids := fleet(rnd.IntN(200))
 		f := &farm{t: t, bad: map[string]bool{}, naming: rnd.IntN(2) == 0}
-		f.kind = []transport.Kind{transport.Conflict, transport.Invalid}[rnd.IntN(2)]
+		f.kind = []transport.Kind{transport.KindConflict, transport.KindInvalid}[rnd.IntN(2)]
 		f.short, f.room, f.eager = rnd.IntN(2) == 0, rnd.IntN(len(ids)+1), rnd.IntN(2) == 0
 		for range rnd.IntN(len(ids) + 1) {
 			f.bad[ids[rnd.IntN(len(ids))]] = true
@@ -161,7 +161,7 @@ func TestAllSpoil(t *testing.T) {
 	if f.calls > len(ids)+12 {
 		t.Errorf("%d calls for %d that are all bad", f.calls, len(ids))
 	}
-	f.calls, f.breaks = 0, map[int]error{100: &transport.Error{Kind: transport.Throttled}}
+	f.calls, f.breaks = 0, map[int]error{100: &transport.Error{Kind: transport.KindThrottled}}
 	f.batch().start(ids)
 	f.check(ids)
 	if f.calls != 100 {
@@ -175,7 +175,7 @@ func TestFit(t *testing.T) {
 	t.Parallel()
 	ids := fleet(500)
 	for room := range len(ids) + 1 {
-		for _, kind := range []transport.Kind{transport.Capacity, transport.QuotaExceeded} {
+		for _, kind := range []transport.Kind{transport.KindCapacity, transport.KindQuotaExceeded} {
 			left, calls, told := room, 0, map[string]error{}
 			tell := func(ids []string, err error) {
 				for _, id := range ids {
@@ -212,7 +212,7 @@ func TestFit(t *testing.T) {
 func TestCallsBreak(t *testing.T) {
 	t.Parallel()
 	ids := fleet(64)
-	throttled := &transport.Error{Kind: transport.Throttled}
+	throttled := &transport.Error{Kind: transport.KindThrottled}
 	cut := &transport.Error{Message: "cut"}
 	for at := 1; at <= 6; at++ {
 		for _, broke := range []*transport.Error{throttled, cut} {
@@ -226,7 +226,7 @@ func TestCallsBreak(t *testing.T) {
 					case err == nil:
 					case !errors.As(err, &e):
 						t.Errorf("break at call %d: %s: %v", at, id, err)
-					case broke == throttled && e.Kind != transport.Throttled && !f.bad[id]:
+					case broke == throttled && e.Kind != transport.KindThrottled && !f.bad[id]:
 						t.Errorf("break at call %d: %s: %v, want throttled", at, id, err)
 					case broke == cut && e.NotSent:
 						t.Errorf("break at call %d: %s is called not sent after a conflict, whose outcome is open: %v", at, id, err)
@@ -236,7 +236,7 @@ func TestCallsBreak(t *testing.T) {
 		}
 	}
 	// After a refusal it is certain that nothing happened.
-	if err := unasked(cut, refused(transport.NotFound, "")); !err.(*transport.Error).NotSent {
+	if err := unasked(cut, refused(transport.KindNotFound, "")); !err.(*transport.Error).NotSent {
 		t.Errorf("%v is not called not sent", err)
 	}
 }
@@ -251,13 +251,13 @@ func TestNamed(t *testing.T) {
 		"The instance 'i-00000000' is not in a state from which it can be started.": 1,
 		"": 0,
 	} {
-		if got := named(ids, refused(transport.NotFound, message)); len(got) != want {
+		if got := named(ids, refused(transport.KindNotFound, message)); len(got) != want {
 			t.Errorf("%q names %v", message, got)
 		}
 	}
 	denial := "User: arn:aws:sts::123456789012:assumed-role/host/i-0000000000000000a is not authorized to perform: " +
 		"ec2:StartInstances on resource: arn:aws:ec2:us-west-2:123456789012:instance/i-0000000000000000b because"
-	if got := named(ids, refused(transport.AccessDenied, denial)); len(got) != 1 || got[0] != ids[1] {
+	if got := named(ids, refused(transport.KindAccessDenied, denial)); len(got) != 1 || got[0] != ids[1] {
 		t.Errorf("a denial names %v, want %s alone", got, ids[1])
 	}
 }

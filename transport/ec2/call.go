@@ -116,7 +116,7 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 	if cut := err != nil && !errors.Is(err, io.EOF); !cut && !c.shaped(head) {
 		_ = resp.Body.Close()
 		return nil, &transport.Error{
-			Kind: transport.Unreachable, HTTPStatusCode: c.status, // and no date: it is not EC2's clock
+			Kind: transport.KindUnreachable, HTTPStatusCode: c.status, // and no date: it is not EC2's clock
 			Message: "what answered is not EC2: the answer has not its shape",
 		}
 	}
@@ -192,7 +192,7 @@ func (c *call) silence(err error) *transport.Error {
 	case errors.Is(err, context.Canceled):
 		out.NotSent = true
 	default:
-		out.Kind, out.NotSent = transport.Unreachable, true
+		out.Kind, out.NotSent = transport.KindUnreachable, true
 	}
 	return &out
 }

@@ -35,7 +35,7 @@ func (t *Transport) carryOut(ctx context.Context, in types.Instance, r record) (
 		in.InstanceType = r.to
 		t.pools.learn([]types.Instance{in})
 		return t.done(ctx, in, r)
-	case errors.Is(err, transport.AccessDenied), errors.Is(err, transport.Invalid):
+	case errors.Is(err, transport.KindAccessDenied), errors.Is(err, transport.KindInvalid):
 		undone, undo := t.done(ctx, in, r)
 		return undone, errors.Join(err, undo)
 	}

@@ -37,7 +37,7 @@ func (t *Transport) statusChecks(ctx context.Context, up []running, out []transp
 				if s.StatusMessage != "" {
 					message += "; EC2 says: " + s.StatusMessage
 				}
-				s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, StatusChecking, message
+				s.State, s.StatusCode, s.StatusMessage = fsm.StateStartInProgress, StatusChecking, message
 			}
 		}
 	}

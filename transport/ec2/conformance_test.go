@@ -36,7 +36,7 @@ func TestTransport(t *testing.T) {
 				cfg, mute := test.cfg, (func(transport.Ref, bool))(nil)
 				if test.probe {
 					port := transporttest.NewPort(t)
-					cfg.Probe, mute = probe.Probe{Kind: probe.SSH, Port: port.Number}, port.Mute
+					cfg.Probe, mute = probe.Probe{Kind: probe.KindSSH, Port: port.Number}, port.Mute
 				}
 				ids := map[transport.Ref]string{}
 				missing := ref("i-0123456789abcdef0")

@@ -155,7 +155,7 @@ func (c *cloud) survives(n, kills int, plan string) []string {
 		t.Errorf("the last host: %v", err)
 	}
 	for _, id := range ids {
-		if said[id] != string(fsm.Succeeded) {
+		if said[id] != string(fsm.PhaseSucceeded) {
 			t.Errorf("%s ended %q", id, said[id])
 		}
 	}

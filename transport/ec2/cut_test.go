@@ -52,7 +52,7 @@ func TestCut(t *testing.T) {
 		"nothing to be had": {out: []string{own, second, third}, kind: own, live: func(ctx context.Context, tr *ec2.Transport, id string) error {
 			var last error
 			for range 4 { // each is a whole round, wherever it begins
-				if _, last = tr.Start(ctx, start(id)); ctx.Err() != nil || !errors.Is(last, transport.Capacity) {
+				if _, last = tr.Start(ctx, start(id)); ctx.Err() != nil || !errors.Is(last, transport.KindCapacity) {
 					return errors.Join(errors.New("not a refusal"), last)
 				}
 				if strings.HasSuffix(strings.Split(last.Error(), " (")[0], "its type is now t3.micro") {

@@ -36,7 +36,7 @@
 //	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-west-2"))
 //	t, err := ec2.NewFromConfig(cfg, ec2.Config{
 //		Tag:   "Name",                                   // ws-042 instead of i-0123…
-//		Probe: probe.Probe{Kind: probe.TLS, Port: 8443}, // READY: DCV answers
+//		Probe: probe.Probe{Kind: probe.KindTLS, Port: 8443}, // READY: DCV answers
 //	})
 //	e, err := engine.Open("rouse.db", t, engine.Config{})
 //
@@ -54,7 +54,7 @@
 // which is the only one of the three that says an artist could connect from
 // there. Both may be set. A session that runs and is not READY is
 // START_IN_PROGRESS, and says what is missing: its StatusCode is
-// [StatusChecking] or probe.Unanswered, and its StatusMessage is, for example,
+// [StatusChecking] or probe.CodeUnanswered, and its StatusMessage is, for example,
 // "running, but port 8443 (tls) of 10.0.0.3 does not answer from this computer:
 // connection refused". One that does not run never says so. The message has EC2's
 // details of a failed check, the events that it has scheduled, and its reason for
@@ -119,7 +119,7 @@
 //     some, so many are started. See [Transport.BatchStart].
 //  4. Every error is a *transport.Error, with EC2's code, message and request
 //     id. Its Kind is a verdict only if the answer has EC2's shape: a portal's
-//     page is transport.Unreachable, whatever its status.
+//     page is transport.KindUnreachable, whatever its status.
 //  5. NotSent is set only where EC2 got nothing of what was asked for certain.
 //     For a start that is also so where the look-up of its name failed.
 //  6. A type is changed only after EC2 has refused to start the instance, and
@@ -174,7 +174,7 @@
 // At most 64 MiB of an answer are read, and of all pages of one answer together,
 // counted after decompression. A call that looks instances up follows at most 50
 // pages, for at most a minute; a page token that comes twice ends it at once. The
-// error is of kind transport.Internal and names the bound.
+// error is of kind transport.KindInternal and names the bound.
 //
 // # Caveats
 //

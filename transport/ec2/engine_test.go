@@ -51,9 +51,9 @@ func ask(t *testing.T, e *engine.Engine, id string) engine.ID {
 // says so; when asked to try again, it starts once.
 func TestWaitsForCapacity(t *testing.T) {
 	t.Parallel()
-	for code, why := range map[string]engine.Waiting{
-		"InsufficientInstanceCapacity": engine.Capacity,
-		"VcpuLimitExceeded":            engine.Quota,
+	for code, why := range map[string]engine.WaitReason{
+		"InsufficientInstanceCapacity": engine.WaitCapacity,
+		"VcpuLimitExceeded":            engine.WaitQuota,
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
@@ -70,7 +70,7 @@ func TestWaitsForCapacity(t *testing.T) {
 			e := c.run(ec2.Config{}, engine.Config{})
 			op := ask(t, e, id)
 			for now := range e.Watch(t.Context(), op) {
-				if now.Reason == why {
+				if now.Waiting == why {
 					break
 				}
 			}
@@ -102,8 +102,8 @@ func TestTerminated(t *testing.T) {
 	}
 	e := c.run(ec2.Config{StaleFor: time.Millisecond}, engine.Config{})
 	op, err := e.Wait(t.Context(), ask(t, e, id))
-	if err == nil || op.Phase != fsm.Failed || op.Reason != store.StartFailed || op.Session != fsm.Deleted {
-		t.Errorf("%s (%s) %s, %v", op.Phase, op.Reason, op.LastError, err)
+	if err == nil || op.Phase != fsm.PhaseFailed || op.EndReason != store.ReasonStartFailed || op.Session != fsm.StateDeleted {
+		t.Errorf("%s (%s) %s, %v", op.Phase, op.EndReason, op.LastError, err)
 	}
 }
 
@@ -118,11 +118,11 @@ func TestRunningButSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close() // nobody listens there now
-	e := c.run(ec2.Config{Probe: probe.Probe{Kind: probe.TLS, Port: l.Addr().(*net.TCPAddr).Port}}, engine.Config{Budget: 500 * time.Millisecond})
+	e := c.run(ec2.Config{Probe: probe.Probe{Kind: probe.KindTLS, Port: l.Addr().(*net.TCPAddr).Port}}, engine.Config{BootTimeout: 500 * time.Millisecond})
 	op, err := e.Wait(t.Context(), ask(t, e, id))
-	if err == nil || op.Phase != fsm.Failed || op.Reason != store.Timeout || c.effects(id) != 1 ||
+	if err == nil || op.Phase != fsm.PhaseFailed || op.EndReason != store.ReasonTimeout || c.effects(id) != 1 ||
 		!strings.Contains(op.LastError, "running, but port") || !strings.Contains(op.LastError, "does not answer from this computer") {
-		t.Errorf("%s (%s) %q, %v", op.Phase, op.Reason, op.LastError, err)
+		t.Errorf("%s (%s) %q, %v", op.Phase, op.EndReason, op.LastError, err)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestByName(t *testing.T) {
 	id := c.stopped(1, map[string]string{"Name": name})[0]
 	e := c.run(ec2.Config{Tag: "Name"}, engine.Config{})
 	op, err := e.Wait(t.Context(), ask(t, e, name))
-	if err != nil || op.Session != fsm.Ready || c.effects(id) != 1 {
+	if err != nil || op.Session != fsm.StateReady || c.effects(id) != 1 {
 		t.Errorf("%s, %v, started %d times", op.Session, err, c.effects(id))
 	}
 	out, err := c.direct.DescribeInstances(t.Context(), &awsec2.DescribeInstancesInput{

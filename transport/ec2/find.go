@@ -134,7 +134,7 @@ func unknownID(err error) bool {
 }
 
 func notFound(message string, date time.Time) error {
-	return &transport.Error{Kind: transport.NotFound, Code: "InvalidInstanceID.NotFound", Message: message, Date: date}
+	return &transport.Error{Kind: transport.KindNotFound, Code: "InvalidInstanceID.NotFound", Message: message, Date: date}
 }
 
 // describeNames describes instances by the value of the tag that names them.
@@ -178,7 +178,7 @@ func (t *Transport) only(name string, all []types.Instance, date time.Time) (typ
 	}
 	slices.Sort(ids)
 	return types.Instance{}, &transport.Error{
-		Kind: transport.Invalid, NotSent: true, Code: "AmbiguousTag", Date: date,
+		Kind: transport.KindInvalid, NotSent: true, Code: "AmbiguousTag", Date: date,
 		Message: fmt.Sprintf("%d instances have the tag %s=%s: %s", len(ids), t.cfg.Tag, name, printable.Clean(strings.Join(ids, ", "), 256)),
 		Context: map[string]string{"instances": strings.Join(ids, ",")},
 	}

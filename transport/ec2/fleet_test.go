@@ -61,10 +61,10 @@ func TestFleet(t *testing.T) {
 		switch {
 		case err != nil && op.ID == "":
 			t.Fatal(err)
-		case i == len(ids) && (op.Phase != fsm.Failed || op.Reason != store.NotFound):
-			t.Errorf("the one that does not exist: %s (%s) %s", op.Phase, op.Reason, op.LastError)
-		case i < len(ids) && (op.Phase != fsm.Succeeded || c.effects(ids[i]) != 1):
-			t.Errorf("%s: %s (%s) %s, started %d times", ids[i], op.Phase, op.Reason, op.LastError, c.effects(ids[i]))
+		case i == len(ids) && (op.Phase != fsm.PhaseFailed || op.EndReason != store.ReasonNotFound):
+			t.Errorf("the one that does not exist: %s (%s) %s", op.Phase, op.EndReason, op.LastError)
+		case i < len(ids) && (op.Phase != fsm.PhaseSucceeded || c.effects(ids[i]) != 1):
+			t.Errorf("%s: %s (%s) %s, started %d times", ids[i], op.Phase, op.EndReason, op.LastError, c.effects(ids[i]))
 		}
 	}
 	mu.Lock()

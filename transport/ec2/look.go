@@ -145,7 +145,7 @@ func (t *Transport) results(ctx context.Context, refs []transport.Ref, all []fou
 		}
 		out[i].Session = t.session(refs[i], f.Instance, date)
 		if runs(f.Instance) {
-			out[i].Session.State = fsm.Ready
+			out[i].Session.State = fsm.StateReady
 			up = append(up, running{at: i, id: f.id(), host: t.probed(f.Instance)})
 		}
 	}
@@ -167,7 +167,7 @@ func (t *Transport) probeAll(ctx context.Context, up []running, out []transport.
 	var wg sync.WaitGroup
 	free := make(chan struct{}, maxProbes)
 	for _, r := range up {
-		if out[r.at].Err != nil || out[r.at].Session.State != fsm.Ready {
+		if out[r.at].Err != nil || out[r.at].Session.State != fsm.StateReady {
 			continue
 		}
 		free <- struct{}{}

@@ -30,23 +30,23 @@ func TestStates(t *testing.T) {
 		stopped time.Time
 		places  int
 	}{
-		"pending":  {more: `<stateReason><code>pending</code><message>pending</message></stateReason>`, want: fsm.StartInProgress, code: "pending", message: "pending", places: 2},
-		"running":  {want: fsm.Ready, places: 2},
-		"stopping": {want: fsm.StopInProgress},
+		"pending":  {more: `<stateReason><code>pending</code><message>pending</message></stateReason>`, want: fsm.StateStartInProgress, code: "pending", message: "pending", places: 2},
+		"running":  {want: fsm.StateReady, places: 2},
+		"stopping": {want: fsm.StateStopInProgress},
 		"stopped": {
 			more: `<reason>User initiated (2026-11-22 18:30:05 GMT)</reason><stateReason><code>Client.UserInitiatedShutdown</code>` +
 				`<message>Client.UserInitiatedShutdown: User initiated shutdown</message></stateReason>`,
-			want: fsm.Stopped, code: "Client.UserInitiatedShutdown", stopped: stopped,
+			want: fsm.StateStopped, code: "Client.UserInitiatedShutdown", stopped: stopped,
 			message: "Client.UserInitiatedShutdown: User initiated shutdown; User initiated (2026-11-22 18:30:05 GMT)",
 		},
 		"stopped while pending": {
 			more: `<reason>Server.InsufficientInstanceCapacity</reason><stateReason><code>Server.InsufficientInstanceCapacity</code>` +
 				`<message>Server.InsufficientInstanceCapacity: no g5.xlarge in us-west-2a</message></stateReason>`,
-			want: fsm.Stopped, code: "Server.InsufficientInstanceCapacity",
+			want: fsm.StateStopped, code: "Server.InsufficientInstanceCapacity",
 			message: "Server.InsufficientInstanceCapacity: no g5.xlarge in us-west-2a",
 		},
-		"shutting-down": {want: fsm.DeleteInProgress},
-		"terminated":    {want: fsm.Deleted},
+		"shutting-down": {want: fsm.StateDeleteInProgress},
+		"terminated":    {want: fsm.StateDeleted},
 		"dozing":        {want: "DOZING"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestProbe(t *testing.T) {
 		}
 	}()
 	port := l.Addr().(*net.TCPAddr).Port
-	tr := c.open(ec2.Config{Probe: probe.Probe{Kind: probe.SSH, Port: port}})
+	tr := c.open(ec2.Config{Probe: probe.Probe{Kind: probe.KindSSH, Port: port}})
 	up, off := c.running(1, nil)[0], c.stopped(1, nil)[0]
 	get := func(id string) transport.Session {
 		t.Helper()
@@ -106,19 +106,19 @@ func TestProbe(t *testing.T) {
 		}
 		return got
 	}
-	if got := get(up); got.State != fsm.Ready || len(got.Endpoints) == 0 || got.Endpoints[0].Name != "ssh" || got.Endpoints[0].Host != "127.0.0.1" || got.Endpoints[0].Port != port {
+	if got := get(up); got.State != fsm.StateReady || len(got.Endpoints) == 0 || got.Endpoints[0].Name != "ssh" || got.Endpoints[0].Host != "127.0.0.1" || got.Endpoints[0].Port != port {
 		t.Errorf("its port answers: %+v", got)
 	}
 	_ = l.Close()
 	want := fmt.Sprintf("running, but port %d (ssh) of 127.0.0.1 does not answer from this computer", port)
-	if got := get(up); got.State != fsm.StartInProgress || got.StatusCode != probe.Unanswered || !strings.Contains(got.StatusMessage, want) {
+	if got := get(up); got.State != fsm.StateStartInProgress || got.StatusCode != probe.CodeUnanswered || !strings.Contains(got.StatusMessage, want) {
 		t.Errorf("its port is closed: %+v", got)
 	}
-	if got := get(off); got.State != fsm.Stopped || strings.Contains(got.StatusMessage, "running") {
+	if got := get(off); got.State != fsm.StateStopped || strings.Contains(got.StatusMessage, "running") {
 		t.Errorf("it does not run: %+v", got)
 	}
 	started, err := tr.Start(t.Context(), start(up))
-	if err != nil || started.State == fsm.Ready {
+	if err != nil || started.State == fsm.StateReady {
 		t.Errorf("the start of one that runs: %+v, %v; only the probe says READY", started, err)
 	}
 }
@@ -134,13 +134,13 @@ func TestPublic(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	p := probe.Probe{Kind: probe.TCP, Port: l.Addr().(*net.TCPAddr).Port}
+	p := probe.Probe{Kind: probe.KindTCP, Port: l.Addr().(*net.TCPAddr).Port}
 	got, err := s.open(ec2.Config{Probe: p}).Get(t.Context(), ref(one))
-	if err != nil || got.State != fsm.Ready {
+	if err != nil || got.State != fsm.StateReady {
 		t.Errorf("by its private address: %+v, %v", got, err)
 	}
 	got, err = s.open(ec2.Config{Probe: p, Public: true}).Get(t.Context(), ref(one))
-	if err != nil || got.State != fsm.StartInProgress || !strings.Contains(got.StatusMessage, "no address") {
+	if err != nil || got.State != fsm.StateStartInProgress || !strings.Contains(got.StatusMessage, "no address") {
 		t.Errorf("without a public address: %+v, %v", got, err)
 	}
 }
@@ -182,9 +182,9 @@ func TestStatusChecks(t *testing.T) {
 		switch want, bad := system[ids[i]]; {
 		case r.Err != nil:
 			t.Error(r.Err)
-		case !bad && r.Session.State != fsm.Ready:
+		case !bad && r.Session.State != fsm.StateReady:
 			t.Errorf("%s with both checks ok: %+v", ids[i], r.Session)
-		case bad && (r.Session.State != fsm.StartInProgress || r.Session.StatusCode != ec2.StatusChecking || !strings.Contains(r.Session.StatusMessage, "system "+want)):
+		case bad && (r.Session.State != fsm.StateStartInProgress || r.Session.StatusCode != ec2.StatusChecking || !strings.Contains(r.Session.StatusMessage, "system "+want)):
 			t.Errorf("%s with %q: %+v", ids[i], want, r.Session)
 		}
 	}
@@ -211,7 +211,7 @@ func TestStatusCheckDetails(t *testing.T) {
 	got, err := s.open(ec2.Config{StatusChecks: true}).Get(t.Context(), ref(one))
 	const want = "running, but not all status checks are ok: system ok, instance impaired (reachability failed since 2026-11-23T09:55:00Z); " +
 		"scheduled instance-retirement: degraded hardware, not before 2026-12-01T00:00:00Z; EC2 says: moved to another host"
-	if err != nil || got.State != fsm.StartInProgress || got.StatusCode != ec2.StatusChecking || got.StatusMessage != want {
+	if err != nil || got.State != fsm.StateStartInProgress || got.StatusCode != ec2.StatusChecking || got.StatusMessage != want {
 		t.Errorf("%+v, %v; want\n%s", got, err, want)
 	}
 }
@@ -229,7 +229,7 @@ func TestTooManyAtOnce(t *testing.T) {
 	_, list := tr.List(t.Context(), transport.ListInput{StudioID: studio, SessionIDs: ids})
 	for name, err := range map[string]error{"BatchGet": batch, "List": list} {
 		var e *transport.Error
-		if !errors.As(err, &e) || e.Kind != transport.Invalid || !e.NotSent || !strings.Contains(e.Message, "at most 1000") || len(s.requests()) != 0 {
+		if !errors.As(err, &e) || e.Kind != transport.KindInvalid || !e.NotSent || !strings.Contains(e.Message, "at most 1000") || len(s.requests()) != 0 {
 			t.Errorf("%s: %+v", name, err)
 		}
 	}
@@ -245,10 +245,10 @@ func TestStatusChecksFail(t *testing.T) {
 		return 503, failing("RequestLimitExceeded", "slow down")
 	})
 	tr := s.open(ec2.Config{StatusChecks: true})
-	if got, err := tr.Get(t.Context(), ref(one)); !errors.Is(err, transport.Throttled) {
+	if got, err := tr.Get(t.Context(), ref(one)); !errors.Is(err, transport.KindThrottled) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if out, err := tr.List(t.Context(), transport.ListInput{StudioID: studio}); !errors.Is(err, transport.Throttled) {
+	if out, err := tr.List(t.Context(), transport.ListInput{StudioID: studio}); !errors.Is(err, transport.KindThrottled) {
 		t.Errorf("a list without it: %+v, %v", out, err)
 	}
 }
@@ -286,7 +286,7 @@ func TestBatchGetCalls(t *testing.T) {
 		refs[i] = ref(known[i])
 	}
 	s := strict(t, known, 1000)
-	if results, err := s.open(ec2.Config{}).BatchGet(t.Context(), refs); err != nil || len(results) != 1000 || results[999].Session.State != fsm.Stopped {
+	if results, err := s.open(ec2.Config{}).BatchGet(t.Context(), refs); err != nil || len(results) != 1000 || results[999].Session.State != fsm.StateStopped {
 		t.Fatalf("%d results, %v", len(results), err)
 	}
 	if n := len(s.requests()); n != 1 {
@@ -299,7 +299,7 @@ func TestBatchGetCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, r := range results {
-		if i == 500 != errors.Is(r.Err, transport.NotFound) || i != 500 && r.Session.State != fsm.Stopped {
+		if i == 500 != errors.Is(r.Err, transport.KindNotFound) || i != 500 && r.Session.State != fsm.StateStopped {
 			t.Errorf("result %d: %+v", i, r)
 		}
 	}
@@ -391,7 +391,7 @@ func TestWildcards(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(url.Values) (int, string) { return described() })
 	_, err := s.open(ec2.Config{Tag: "Name"}).Get(t.Context(), ref("ws-*?"))
-	if got := s.requests()[0].Get("Filter.1.Value.1"); !errors.Is(err, transport.NotFound) || got != `ws-\*\?` {
+	if got := s.requests()[0].Get("Filter.1.Value.1"); !errors.Is(err, transport.KindNotFound) || got != `ws-\*\?` {
 		t.Errorf("%v, asked for %q", err, got)
 	}
 }
@@ -437,15 +437,15 @@ func TestStop(t *testing.T) {
 	c.running(1, map[string]string{"Name": name})
 	for range 2 { // stopping what is stopped does nothing
 		got, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(name)})
-		if err != nil || got.Ref != ref(name) || got.State != fsm.StopInProgress && got.State != fsm.Stopped {
+		if err != nil || got.Ref != ref(name) || got.State != fsm.StateStopInProgress && got.State != fsm.StateStopped {
 			t.Fatalf("%+v, %v", got, err)
 		}
 	}
-	if got, err := tr.Get(t.Context(), ref(name)); err != nil || got.State != fsm.Stopped || got.StoppedAt.IsZero() {
+	if got, err := tr.Get(t.Context(), ref(name)); err != nil || got.State != fsm.StateStopped || got.StoppedAt.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}
 	_, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref("ws-none")})
-	if !errors.Is(err, transport.NotFound) {
+	if !errors.Is(err, transport.KindNotFound) {
 		t.Errorf("%v", err)
 	}
 }
@@ -477,7 +477,7 @@ func TestStartedAtOfAStoppedInstance(t *testing.T) {
 		t.Errorf("%d sessions, want 8", len(all))
 	}
 	for _, got := range all {
-		if want := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC); got.State != fsm.Stopped || !got.StartedAt.Equal(want) || got.Date.IsZero() {
+		if want := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC); got.State != fsm.StateStopped || !got.StartedAt.Equal(want) || got.Date.IsZero() {
 			t.Errorf("%+v, want it started at %v, and a date", got, want)
 		}
 	}

@@ -173,7 +173,7 @@ func pursue(ctx context.Context, tr *ec2.Transport, id, token string, most int) 
 		switch {
 		case err != nil:
 			return err
-		case got.State == fsm.Ready || got.State == fsm.StartInProgress:
+		case got.State == fsm.StateReady || got.State == fsm.StateStartInProgress:
 			return nil
 		}
 		if _, last = tr.Start(ctx, transport.StartInput{Ref: ref(id), ClientToken: token}); ctx.Err() != nil {

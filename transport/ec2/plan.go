@@ -71,7 +71,7 @@ func (t *Transport) settleAll(ctx context.Context, ids []string, tries map[strin
 	errs := t.each(ids, func(id string) error {
 		a := tries[id]
 		in, err := t.settle(ctx, a.Instance, a.token, false)
-		if a.Instance = in; errors.Is(err, transport.Conflict) && t.startedMeanwhile(ctx, a) {
+		if a.Instance = in; errors.Is(err, transport.KindConflict) && t.startedMeanwhile(ctx, a) {
 			return nil
 		}
 		return err
@@ -81,7 +81,7 @@ func (t *Transport) settleAll(ctx context.Context, ids []string, tries map[strin
 		switch {
 		case err == nil:
 			return false
-		case errors.Is(err, errRecord), errors.Is(err, transport.AccessDenied), errors.Is(err, transport.Invalid):
+		case errors.Is(err, errRecord), errors.Is(err, transport.KindAccessDenied), errors.Is(err, transport.KindInvalid):
 			tries[id].note = err
 			return false
 		}
@@ -112,7 +112,7 @@ func (t *Transport) instead(ctx context.Context, ids []string, tries map[string]
 	again := t.each(due, func(id string) error {
 		if a := tries[id]; !halt.Load() && ctx.Err() == nil && t.another(ctx, a) {
 			return errAgain
-		} else if errors.Is(a.note, transport.Throttled) {
+		} else if errors.Is(a.note, transport.KindThrottled) {
 			halt.Store(true) // the others have their turn later
 		}
 		return nil
@@ -166,10 +166,10 @@ func (a *attempt) lacks(err error) (lacking, now bool) {
 		return false, false
 	}
 	switch e.Kind {
-	case transport.Capacity:
+	case transport.KindCapacity:
 		a.lack = err
 		return true, false
-	case transport.QuotaExceeded, transport.Invalid, transport.AccessDenied:
+	case transport.KindQuotaExceeded, transport.KindInvalid, transport.KindAccessDenied:
 		if a.InstanceType == a.own() {
 			return false, false
 		}
@@ -210,12 +210,12 @@ func (t *Transport) another(ctx context.Context, a *attempt) bool {
 		case err == nil:
 			t.answers.forget(id)
 			return again
-		case errors.Is(err, transport.Conflict) && a.note == nil:
+		case errors.Is(err, transport.KindConflict) && a.note == nil:
 			a.note = err
 			return t.startedMeanwhile(ctx, a)
-		case errors.Is(err, transport.AccessDenied):
+		case errors.Is(err, transport.KindAccessDenied):
 			t.answers.giveUp(id, a.token, err)
-		case errors.Is(err, transport.Invalid) && to != own:
+		case errors.Is(err, transport.KindInvalid) && to != own:
 			a.note, a.tried, a.unfit = err, append(a.tried, to), a.unfit+1
 			continue
 		}
@@ -276,8 +276,8 @@ func (a *attempt) failed() error {
 	out := *e
 	// What lies in a type that is not its own is no verdict on the instance, unless
 	// that type cannot be changed: as the next EC2 may start it.
-	if a.InstanceType != a.own() && !errors.Is(a.note, transport.Invalid) && !errors.Is(a.note, transport.AccessDenied) {
-		out.Kind = transport.Capacity
+	if a.InstanceType != a.own() && !errors.Is(a.note, transport.KindInvalid) && !errors.Is(a.note, transport.KindAccessDenied) {
+		out.Kind = transport.KindCapacity
 	}
 	if now := a.InstanceType; len(a.tried) > 0 || now != a.own() {
 		names := make([]string, 0, len(a.tried)+1)

@@ -24,10 +24,10 @@ func TestPlanB(t *testing.T) {
 	tr := m.open(ec2.Config{InstanceTypes: []string{second, own, third}, InstanceTypesAfter: 2})
 	for n, want := range []string{"no t3.micro now (", "no t3.small now; tried as t3.micro, t3.small; its type is now t3.small (", ""} {
 		got, err := tr.Start(t.Context(), start(id))
-		if err == nil && got.State != fsm.StartInProgress && got.State != fsm.Ready {
+		if err == nil && got.State != fsm.StateStartInProgress && got.State != fsm.StateReady {
 			t.Errorf("start %d: %+v", n, got)
 		}
-		if want == "" && err != nil || want != "" && (!errors.Is(err, transport.Capacity) || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" && (!errors.Is(err, transport.KindCapacity) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("start %d: %v, want %q", n, err, want)
 		}
 	}
@@ -53,7 +53,7 @@ func TestPlanBExhausted(t *testing.T) {
 	tr := m.open(others)
 	for range 2 {
 		_, err := tr.Start(t.Context(), start(id))
-		if !errors.Is(err, transport.Capacity) || !strings.Contains(err.Error(), "tried as t3.micro, t3.small, t3.medium; its type is now t3.micro") {
+		if !errors.Is(err, transport.KindCapacity) || !strings.Contains(err.Error(), "tried as t3.micro, t3.small, t3.medium; its type is now t3.micro") {
 			t.Errorf("%v", err)
 		}
 		m.want(id, own, 0)
@@ -73,7 +73,7 @@ func TestPlanBCounts(t *testing.T) {
 	id := m.stopped(1, nil)[0]
 	tr := m.open(ec2.Config{InstanceTypes: []string{second}}) // three
 	for n, token := range []string{"a", "a", "b", "b"} {
-		if _, err := tr.Start(t.Context(), transport.StartInput{Ref: ref(id), ClientToken: token}); !errors.Is(err, transport.Capacity) {
+		if _, err := tr.Start(t.Context(), transport.StartInput{Ref: ref(id), ClientToken: token}); !errors.Is(err, transport.KindCapacity) {
 			t.Errorf("start %d: %v", n, err)
 		}
 	}
@@ -118,7 +118,7 @@ func TestPlanBRefused(t *testing.T) {
 				return
 			}
 			var e *transport.Error
-			if !errors.As(err, &e) || e.Kind != transport.Capacity || e.Code != "InsufficientInstanceCapacity" || !strings.Contains(err.Error(), test.text) {
+			if !errors.As(err, &e) || e.Kind != transport.KindCapacity || e.Code != "InsufficientInstanceCapacity" || !strings.Contains(err.Error(), test.text) {
 				t.Fatalf("%v, want no capacity, and %q", err, test.text)
 			}
 			if denied := strings.Contains(test.text, "access denied"); denied && e.Context[ec2.EncodedMessage] != "blob" {
@@ -126,7 +126,7 @@ func TestPlanBRefused(t *testing.T) {
 			}
 			m.want(id, test.kind, 0)
 			before := strings.Count(fmt.Sprint(m.trades()), "CreateTags chang")
-			if _, err = tr.Start(t.Context(), start(id)); !errors.Is(err, transport.Capacity) || !strings.Contains(err.Error(), test.text) {
+			if _, err = tr.Start(t.Context(), start(id)); !errors.Is(err, transport.KindCapacity) || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("again: %v", err)
 			}
 			if now := strings.Count(fmt.Sprint(m.trades()), "CreateTags chang"); now != before && !strings.Contains(test.text, "throttled") {
@@ -155,7 +155,7 @@ func TestPlanBBatch(t *testing.T) {
 			t.Errorf("%s: %+v", ids[i], r)
 		}
 	}
-	if !errors.Is(results[len(ids)].Err, transport.NotFound) {
+	if !errors.Is(results[len(ids)].Err, transport.KindNotFound) {
 		t.Errorf("one that does not exist: %v", results[len(ids)].Err)
 	}
 	for _, id := range lack {
@@ -197,7 +197,7 @@ func TestPlanBThrottled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, r := range results {
-		if !errors.Is(r.Err, transport.Capacity) {
+		if !errors.Is(r.Err, transport.KindCapacity) {
 			t.Errorf("%s: %v", ids[i], r.Err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestPlanBPutOff(t *testing.T) {
 	}
 	tr := m.open(others)
 	for range 3 {
-		if _, err := tr.Start(t.Context(), start(id)); !errors.Is(err, transport.Capacity) {
+		if _, err := tr.Start(t.Context(), start(id)); !errors.Is(err, transport.KindCapacity) {
 			t.Errorf("%v, want no capacity", err)
 		}
 	}
@@ -278,7 +278,7 @@ func TestPlanBUnknown(t *testing.T) {
 				}
 				return nil
 			}
-			if _, err := m.open(others).Start(t.Context(), start(id)); err == nil || errors.Is(err, transport.Capacity) {
+			if _, err := m.open(others).Start(t.Context(), start(id)); err == nil || errors.Is(err, transport.KindCapacity) {
 				t.Errorf("%v", err)
 			}
 			for _, call := range m.trades() {
@@ -365,10 +365,10 @@ func TestPutTypeBackFails(t *testing.T) {
 		return nil
 	}
 	_, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)})
-	if !errors.Is(err, transport.Throttled) || !strings.Contains(err.Error(), "it was asked to stop, but may not have its own type back yet: slow down") {
+	if !errors.Is(err, transport.KindThrottled) || !strings.Contains(err.Error(), "it was asked to stop, but may not have its own type back yet: slow down") {
 		t.Errorf("%v", err)
 	}
-	if _, err = tr.Start(t.Context(), start(id)); !errors.Is(err, transport.Throttled) {
+	if _, err = tr.Start(t.Context(), start(id)); !errors.Is(err, transport.KindThrottled) {
 		t.Errorf("a start in the middle of a change: %v", err)
 	}
 	m.fault = nil
@@ -473,8 +473,8 @@ func TestHalfDoneStays(t *testing.T) {
 		f    fault
 		kind transport.Kind
 	}{
-		"throttled": {fault{status: 503, code: "RequestLimitExceeded", message: "slow down"}, transport.Throttled},
-		"cut":       {fault{drop: true}, transport.Unknown},
+		"throttled": {fault{status: 503, code: "RequestLimitExceeded", message: "slow down"}, transport.KindThrottled},
+		"cut":       {fault{drop: true}, transport.KindUnknown},
 	} {
 		m.fault = func(r request) *fault {
 			if r.action == "ModifyInstanceAttribute" {
@@ -545,7 +545,7 @@ func TestStartedMeanwhile(t *testing.T) {
 				}
 				return nil
 			}
-			if got, err := m.open(others).Start(t.Context(), start(id)); err != nil || got.State == fsm.Stopped {
+			if got, err := m.open(others).Start(t.Context(), start(id)); err != nil || got.State == fsm.StateStopped {
 				t.Errorf("%+v, %v", got, err)
 			}
 			m.careless = false

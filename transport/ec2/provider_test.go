@@ -18,7 +18,7 @@ import (
 // writes it to serve the protocol.
 type fixed struct{ *ec2.Transport }
 
-var errFixed = &transport.Error{Kind: transport.Invalid, NotSent: true, Message: "instances are made elsewhere", Err: errors.ErrUnsupported}
+var errFixed = &transport.Error{Kind: transport.KindInvalid, NotSent: true, Message: "instances are made elsewhere", Err: errors.ErrUnsupported}
 
 func (fixed) Create(context.Context, transport.CreateInput) (transport.Session, error) {
 	return transport.Session{}, errFixed
@@ -41,16 +41,16 @@ func TestHandlerStops(t *testing.T) {
 	client := nimble.NewFromConfig(aws.Config{
 		Region: "us-west-2", BaseEndpoint: aws.String(server.URL), HTTPClient: server.Client(), Credentials: keys(secret),
 	})
-	if got, err := client.Start(t.Context(), start(id)); err != nil || fsm.Observe(fsm.Stopped, got.State) != nil {
+	if got, err := client.Start(t.Context(), start(id)); err != nil || fsm.Observe(fsm.StateStopped, got.State) != nil {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	m.want(id, second, 1)
 	got, err := client.Stop(t.Context(), transport.StopInput{Ref: ref(id), ClientToken: "evening"})
-	if err != nil || got.State != fsm.StopInProgress && got.State != fsm.Stopped {
+	if err != nil || got.State != fsm.StateStopInProgress && got.State != fsm.StateStopped {
 		t.Errorf("%+v, %v", got, err)
 	}
 	m.want(id, own, 1)
-	if got, err := client.Get(t.Context(), ref(id)); err != nil || got.State != fsm.Stopped {
+	if got, err := client.Get(t.Context(), ref(id)); err != nil || got.State != fsm.StateStopped {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -127,4 +127,4 @@ func isStopped(in types.Instance) bool {
 }
 
 // isUp reports that an instance's type cannot change before it is stopped again.
-func isUp(in types.Instance) bool { return runs(in) || stateOf(in.State) == fsm.StartInProgress }
+func isUp(in types.Instance) bool { return runs(in) || stateOf(in.State) == fsm.StateStartInProgress }

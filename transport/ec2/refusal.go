@@ -17,53 +17,53 @@ import (
 // kinds is what EC2's codes mean. They decide before the status: EC2 says that
 // it has no capacity by a 500.
 var kinds = map[string]transport.Kind{
-	"InsufficientInstanceCapacity":         transport.Capacity,
-	"InsufficientHostCapacity":             transport.Capacity,
-	"InsufficientReservedInstanceCapacity": transport.Capacity,
-	"InsufficientCapacity":                 transport.Capacity,
-	"InsufficientCapacityOnHost":           transport.Capacity,
-	"InsufficientVolumeCapacity":           transport.Capacity,
-	"UnavailableHostRequirements":          transport.Capacity,
-	"ReservationCapacityExceeded":          transport.Capacity,
-	"SpotMaxPriceTooLow":                   transport.Capacity,
+	"InsufficientInstanceCapacity":         transport.KindCapacity,
+	"InsufficientHostCapacity":             transport.KindCapacity,
+	"InsufficientReservedInstanceCapacity": transport.KindCapacity,
+	"InsufficientCapacity":                 transport.KindCapacity,
+	"InsufficientCapacityOnHost":           transport.KindCapacity,
+	"InsufficientVolumeCapacity":           transport.KindCapacity,
+	"UnavailableHostRequirements":          transport.KindCapacity,
+	"ReservationCapacityExceeded":          transport.KindCapacity,
+	"SpotMaxPriceTooLow":                   transport.KindCapacity,
 
-	"InstanceLimitExceeded":        transport.QuotaExceeded,
-	"VcpuLimitExceeded":            transport.QuotaExceeded,
-	"HostLimitExceeded":            transport.QuotaExceeded,
-	"MaxSpotInstanceCountExceeded": transport.QuotaExceeded,
-	"ResourceLimitExceeded":        transport.QuotaExceeded,
+	"InstanceLimitExceeded":        transport.KindQuotaExceeded,
+	"VcpuLimitExceeded":            transport.KindQuotaExceeded,
+	"HostLimitExceeded":            transport.KindQuotaExceeded,
+	"MaxSpotInstanceCountExceeded": transport.KindQuotaExceeded,
+	"ResourceLimitExceeded":        transport.KindQuotaExceeded,
 
-	"ConcurrentTagAccess": transport.Throttled, // another call is writing the tag
+	"ConcurrentTagAccess": transport.KindThrottled, // another call is writing the tag
 
-	"IncorrectInstanceState":    transport.Conflict, // hibernating included
-	"IncorrectState":            transport.Conflict,
-	"IncorrectSpotRequestState": transport.Conflict,
-	"InvalidState":              transport.Conflict,
+	"IncorrectInstanceState":    transport.KindConflict, // hibernating included
+	"IncorrectState":            transport.KindConflict,
+	"IncorrectSpotRequestState": transport.KindConflict,
+	"InvalidState":              transport.KindConflict,
 
-	"UnauthorizedOperation": transport.AccessDenied,
-	"AccessDenied":          transport.AccessDenied,
-	"OperationNotPermitted": transport.AccessDenied, // protected from being stopped
-	"OptInRequired":         transport.AccessDenied,
-	"PendingVerification":   transport.AccessDenied,
-	"Blocked":               transport.AccessDenied,
+	"UnauthorizedOperation": transport.KindAccessDenied,
+	"AccessDenied":          transport.KindAccessDenied,
+	"OperationNotPermitted": transport.KindAccessDenied, // protected from being stopped
+	"OptInRequired":         transport.KindAccessDenied,
+	"PendingVerification":   transport.KindAccessDenied,
+	"Blocked":               transport.KindAccessDenied,
 
-	"AuthFailure":                transport.Credentials,
-	"ExpiredToken":               transport.Credentials,
-	"RequestExpired":             transport.Credentials,
-	"InvalidClientTokenId":       transport.Credentials,
-	"SignatureDoesNotMatch":      transport.Credentials,
-	"InvalidSignature":           transport.Credentials,
-	"IncompleteSignature":        transport.Credentials,
-	"MissingAuthenticationToken": transport.Credentials,
-	"UnrecognizedClient":         transport.Credentials,
-	"RequestTimeTooSkewed":       transport.Credentials,
+	"AuthFailure":                transport.KindCredentials,
+	"ExpiredToken":               transport.KindCredentials,
+	"RequestExpired":             transport.KindCredentials,
+	"InvalidClientTokenId":       transport.KindCredentials,
+	"SignatureDoesNotMatch":      transport.KindCredentials,
+	"InvalidSignature":           transport.KindCredentials,
+	"IncompleteSignature":        transport.KindCredentials,
+	"MissingAuthenticationToken": transport.KindCredentials,
+	"UnrecognizedClient":         transport.KindCredentials,
+	"RequestTimeTooSkewed":       transport.KindCredentials,
 
-	"InvalidInstanceID.NotFound": transport.NotFound,
+	"InvalidInstanceID.NotFound": transport.KindNotFound,
 }
 
 func kindOf(code string, status int) transport.Kind {
 	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
-		return transport.Throttled
+		return transport.KindThrottled
 	}
 	for _, side := range []string{"Client.", "Server."} {
 		code = strings.TrimPrefix(code, side)
@@ -73,17 +73,17 @@ func kindOf(code string, status int) transport.Kind {
 	}
 	switch {
 	case status >= 500, status == http.StatusRequestTimeout:
-		return transport.Internal
+		return transport.KindInternal
 	case status == http.StatusTooManyRequests:
-		return transport.Throttled
+		return transport.KindThrottled
 	case status == http.StatusUnauthorized:
-		return transport.Credentials
+		return transport.KindCredentials
 	case status == http.StatusForbidden:
-		return transport.AccessDenied
+		return transport.KindAccessDenied
 	case status == http.StatusProxyAuthRequired, status < 400:
-		return transport.Unreachable
+		return transport.KindUnreachable
 	}
-	return transport.Invalid
+	return transport.KindInvalid
 }
 
 // EncodedMessage is the key of an Error's Context under which EC2's encoded
@@ -109,7 +109,7 @@ func (c *call) refusal(api smithy.APIError, err error) *transport.Error {
 	if out.Message = printable.Clean(message, 512); found {
 		out.Context = map[string]string{EncodedMessage: printable.Clean(encoded, maxEncoded)}
 	}
-	if out.Kind == transport.Credentials {
+	if out.Kind == transport.KindCredentials {
 		// Its message may quote the request, and what signed it.
 		out.Message = "EC2 does not accept the credentials, or the clock is wrong"
 		out.Err = &smithy.GenericAPIError{Code: out.Code, Message: out.Message, Fault: smithy.FaultClient}
@@ -118,5 +118,5 @@ func (c *call) refusal(api smithy.APIError, err error) *transport.Error {
 }
 
 func invalid(message string) error {
-	return &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException", Message: message}
+	return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException", Message: message}
 }

@@ -34,32 +34,32 @@ func TestErrors(t *testing.T) {
 		status int
 		kind   transport.Kind
 	}{
-		"InsufficientInstanceCapacity":        {500, transport.Capacity},
-		"InsufficientHostCapacity":            {500, transport.Capacity},
-		"Server.InsufficientInstanceCapacity": {500, transport.Capacity},
-		"UnavailableHostRequirements":         {400, transport.Capacity},
-		"InstanceLimitExceeded":               {400, transport.QuotaExceeded},
-		"VcpuLimitExceeded":                   {400, transport.QuotaExceeded},
-		"RequestLimitExceeded":                {503, transport.Throttled},
-		"Throttling":                          {400, transport.Throttled},
-		"ThrottlingException":                 {400, transport.Throttled},
-		"ConcurrentTagAccess":                 {400, transport.Throttled},
-		"SomethingElse":                       {429, transport.Throttled},
-		"IncorrectInstanceState":              {400, transport.Conflict},
-		"UnauthorizedOperation":               {403, transport.AccessDenied},
-		"OptInRequired":                       {401, transport.AccessDenied},
-		"AuthFailure":                         {401, transport.Credentials},
-		"ExpiredToken":                        {400, transport.Credentials},
-		"ExpiredTokenException":               {400, transport.Credentials},
-		"RequestExpired":                      {400, transport.Credentials},
-		"SignatureDoesNotMatch":               {403, transport.Credentials},
-		"InvalidInstanceID.NotFound":          {400, transport.NotFound},
-		"InvalidInstanceID.Malformed":         {400, transport.Invalid},
-		"InvalidParameterValue":               {400, transport.Invalid},
-		"UnsupportedOperation":                {400, transport.Invalid},
-		"InternalError":                       {500, transport.Internal},
-		"Unavailable":                         {503, transport.Internal},
-		"Unknown4":                            {403, transport.AccessDenied},
+		"InsufficientInstanceCapacity":        {500, transport.KindCapacity},
+		"InsufficientHostCapacity":            {500, transport.KindCapacity},
+		"Server.InsufficientInstanceCapacity": {500, transport.KindCapacity},
+		"UnavailableHostRequirements":         {400, transport.KindCapacity},
+		"InstanceLimitExceeded":               {400, transport.KindQuotaExceeded},
+		"VcpuLimitExceeded":                   {400, transport.KindQuotaExceeded},
+		"RequestLimitExceeded":                {503, transport.KindThrottled},
+		"Throttling":                          {400, transport.KindThrottled},
+		"ThrottlingException":                 {400, transport.KindThrottled},
+		"ConcurrentTagAccess":                 {400, transport.KindThrottled},
+		"SomethingElse":                       {429, transport.KindThrottled},
+		"IncorrectInstanceState":              {400, transport.KindConflict},
+		"UnauthorizedOperation":               {403, transport.KindAccessDenied},
+		"OptInRequired":                       {401, transport.KindAccessDenied},
+		"AuthFailure":                         {401, transport.KindCredentials},
+		"ExpiredToken":                        {400, transport.KindCredentials},
+		"ExpiredTokenException":               {400, transport.KindCredentials},
+		"RequestExpired":                      {400, transport.KindCredentials},
+		"SignatureDoesNotMatch":               {403, transport.KindCredentials},
+		"InvalidInstanceID.NotFound":          {400, transport.KindNotFound},
+		"InvalidInstanceID.Malformed":         {400, transport.KindInvalid},
+		"InvalidParameterValue":               {400, transport.KindInvalid},
+		"UnsupportedOperation":                {400, transport.KindInvalid},
+		"InternalError":                       {500, transport.KindInternal},
+		"Unavailable":                         {503, transport.KindInternal},
+		"Unknown4":                            {403, transport.KindAccessDenied},
 	} {
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
@@ -129,7 +129,7 @@ func TestNotEC2(t *testing.T) {
 			_, getErr := tr.Get(t.Context(), ref(one))
 			for _, err := range []error{startErr, getErr} {
 				var e *transport.Error
-				if !errors.As(err, &e) || e.Kind != transport.Unreachable || e.NotSent || e.HTTPStatusCode != test.status {
+				if !errors.As(err, &e) || e.Kind != transport.KindUnreachable || e.NotSent || e.HTTPStatusCode != test.status {
 					t.Errorf("%+v, want unreachable by HTTP %d, and perhaps sent", err, test.status)
 				} else if !e.Date.IsZero() {
 					t.Errorf("%v has the date %v of a stranger", err, e.Date)
@@ -151,7 +151,7 @@ func TestCutShort(t *testing.T) {
 	} {
 		_, err := newScript(t, always(200, body)).open(ec2.Config{}).Start(t.Context(), start(one))
 		var e *transport.Error
-		if !errors.As(err, &e) || e.Kind != transport.Unknown || e.NotSent {
+		if !errors.As(err, &e) || e.Kind != transport.KindUnknown || e.NotSent {
 			t.Errorf("%s: %+v, want an unknown outcome", name, err)
 		}
 	}
@@ -161,7 +161,7 @@ func TestCutShort(t *testing.T) {
 func TestLongError(t *testing.T) {
 	t.Parallel()
 	_, err := newScript(t, always(500, failing("InternalError", strings.Repeat("x", 2<<20)))).open(ec2.Config{}).Start(t.Context(), start(one))
-	if !errors.Is(err, transport.Unknown) || !strings.Contains(err.Error(), "larger than 1048576 bytes") {
+	if !errors.Is(err, transport.KindUnknown) || !strings.Contains(err.Error(), "larger than 1048576 bytes") {
 		t.Errorf("%v, want an unknown outcome that names the bound", err)
 	}
 }
@@ -212,11 +212,11 @@ func TestNoCredentials(t *testing.T) {
 		kind transport.Kind
 		says string
 	}{
-		"leaky":   {leaky, transport.Credentials, "there are no credentials"},
-		"expired": {&smithy.GenericAPIError{Code: "UnauthorizedException", Message: secret}, transport.Credentials, "UnauthorizedException: there are no credentials"},
-		"offline": {fmt.Errorf("refresh by %s: %w", secret, &net.DNSError{Err: "no such host", Name: "sso.test", IsNotFound: true}), transport.Unreachable, "not reached: lookup sso.test: no such host"},
-		"refused": {fmt.Errorf("refresh by %s: %w", secret, refused), transport.Unreachable, "not reached: dial tcp: connect: connection refused"},
-		"foreign": {fmt.Errorf("refresh by %s: %w", secret, x509.UnknownAuthorityError{}), transport.Unreachable, "not reached"},
+		"leaky":   {leaky, transport.KindCredentials, "there are no credentials"},
+		"expired": {&smithy.GenericAPIError{Code: "UnauthorizedException", Message: secret}, transport.KindCredentials, "UnauthorizedException: there are no credentials"},
+		"offline": {fmt.Errorf("refresh by %s: %w", secret, &net.DNSError{Err: "no such host", Name: "sso.test", IsNotFound: true}), transport.KindUnreachable, "not reached: lookup sso.test: no such host"},
+		"refused": {fmt.Errorf("refresh by %s: %w", secret, refused), transport.KindUnreachable, "not reached: dial tcp: connect: connection refused"},
+		"foreign": {fmt.Errorf("refresh by %s: %w", secret, x509.UnknownAuthorityError{}), transport.KindUnreachable, "not reached"},
 	} {
 		s := newScript(t, always(500, ""))
 		cfg := s.config()
@@ -250,7 +250,7 @@ func TestCredentialsThatNoRequestCarries(t *testing.T) {
 	}
 	_, err = tr.Start(t.Context(), start(one))
 	var e *transport.Error
-	if !errors.As(err, &e) || e.Kind != transport.Credentials || !e.NotSent || !strings.Contains(e.Message, "line break") || strings.Contains(err.Error(), secret) {
+	if !errors.As(err, &e) || e.Kind != transport.KindCredentials || !e.NotSent || !strings.Contains(e.Message, "line break") || strings.Contains(err.Error(), secret) {
 		t.Errorf("%+v, want credentials, not sent", err)
 	}
 }
@@ -272,7 +272,7 @@ func TestCredentialsInterrupted(t *testing.T) {
 	}
 	_, err = tr.Start(ctx, start(one))
 	var e *transport.Error
-	if !errors.As(err, &e) || e.Kind != transport.Unknown || !e.NotSent || !errors.Is(err, context.Canceled) || len(s.requests()) != 0 {
+	if !errors.As(err, &e) || e.Kind != transport.KindUnknown || !e.NotSent || !errors.Is(err, context.Canceled) || len(s.requests()) != 0 {
 		t.Errorf("%+v after %d requests, want canceled, not sent", err, len(s.requests()))
 	}
 	if strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
@@ -295,13 +295,13 @@ func TestNothingListens(t *testing.T) {
 	}
 	_, err = tr.Start(t.Context(), start(one))
 	var e *transport.Error
-	if !errors.As(err, &e) || e.Kind != transport.Unreachable || !e.NotSent {
+	if !errors.As(err, &e) || e.Kind != transport.KindUnreachable || !e.NotSent {
 		t.Errorf("%+v, want unreachable, not sent", err)
 	}
 	if want := "unreachable: StartInstances: Post \"http://" + l.Addr().String() + "/\": dial tcp"; !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("it says %q, want %q first", err, want)
 	}
-	if _, err = tr.Start(ended(), start(one)); !errors.As(err, &e) || e.Kind != transport.Unknown || !e.NotSent {
+	if _, err = tr.Start(ended(), start(one)); !errors.As(err, &e) || e.Kind != transport.KindUnknown || !e.NotSent {
 		t.Errorf("with an ended context: %+v", err)
 	}
 }
@@ -340,7 +340,7 @@ func TestUnsent(t *testing.T) {
 		_, stopErr := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)})
 		for _, err := range []error{startErr, getErr, stopErr} {
 			var e *transport.Error
-			if !errors.As(err, &e) || e.Kind != transport.Invalid || !e.NotSent {
+			if !errors.As(err, &e) || e.Kind != transport.KindInvalid || !e.NotSent {
 				t.Errorf("%q: %v, want invalid, not sent", id, err)
 			}
 		}

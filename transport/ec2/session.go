@@ -17,12 +17,12 @@ import (
 // states are an instance's, but for running: whether that is READY is asked
 // for elsewhere.
 var states = map[types.InstanceStateName]fsm.State{
-	types.InstanceStateNamePending:      fsm.StartInProgress,
-	types.InstanceStateNameRunning:      fsm.StartInProgress,
-	types.InstanceStateNameStopping:     fsm.StopInProgress,
-	types.InstanceStateNameStopped:      fsm.Stopped,
-	types.InstanceStateNameShuttingDown: fsm.DeleteInProgress,
-	types.InstanceStateNameTerminated:   fsm.Deleted,
+	types.InstanceStateNamePending:      fsm.StateStartInProgress,
+	types.InstanceStateNameRunning:      fsm.StateStartInProgress,
+	types.InstanceStateNameStopping:     fsm.StateStopInProgress,
+	types.InstanceStateNameStopped:      fsm.StateStopped,
+	types.InstanceStateNameShuttingDown: fsm.StateDeleteInProgress,
+	types.InstanceStateNameTerminated:   fsm.StateDeleted,
 }
 
 // stateOf is the session's state for an instance's. One that is not known is
@@ -45,7 +45,7 @@ func runs(in types.Instance) bool {
 // an hour or so.
 func over(in types.Instance) bool {
 	s := stateOf(in.State)
-	return s == fsm.Deleted || s == fsm.DeleteInProgress
+	return s == fsm.StateDeleted || s == fsm.StateDeleteInProgress
 }
 
 // session is an instance as a session. LaunchTime is when it was last started,
@@ -69,11 +69,11 @@ func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time
 	if at.After(s.UpdatedAt) {
 		s.UpdatedAt = at
 	}
-	if s.State == fsm.Stopped || s.State == fsm.StopInProgress {
+	if s.State == fsm.StateStopped || s.State == fsm.StateStopInProgress {
 		s.StoppedAt = at
 	}
 	s.StatusCode, s.StatusMessage = status(in.StateReason, reason)
-	if s.State == fsm.StartInProgress { // a stopped instance is not where its addresses lead
+	if s.State == fsm.StateStartInProgress { // a stopped instance is not where its addresses lead
 		s.Endpoints = t.endpoints(in)
 	}
 	return s

@@ -165,7 +165,7 @@ func (t *Transport) changes(action string, ids []string, changes []types.Instanc
 		state := stateOf(c.CurrentState)
 		if simple := !t.cfg.StatusChecks && t.cfg.Probe == (probe.Probe{}); simple && c.CurrentState != nil &&
 			c.CurrentState.Name == types.InstanceStateNameRunning {
-			state = fsm.Ready
+			state = fsm.StateReady
 		}
 		out[aws.ToString(c.InstanceId)] = transport.Result{Session: transport.Session{State: state, Date: date}}
 	}

@@ -76,8 +76,8 @@ func TestPoolsApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []error{nil, nil, transport.Capacity, nil, transport.Conflict, transport.NotFound, nil} {
-		if r := results[i]; !errors.Is(r.Err, want) || want == nil && (r.Err != nil || r.Session.State != fsm.StartInProgress || r.Session.Ref != ref(append(ids, ids[0])[i])) {
+	for i, want := range []error{nil, nil, transport.KindCapacity, nil, transport.KindConflict, transport.KindNotFound, nil} {
+		if r := results[i]; !errors.Is(r.Err, want) || want == nil && (r.Err != nil || r.Session.State != fsm.StateStartInProgress || r.Session.Ref != ref(append(ids, ids[0])[i])) {
 			t.Errorf("result %d: %v %v, want %v", i, r.Session.State, r.Err, want)
 		}
 	}
@@ -124,7 +124,7 @@ func TestOneOfFiveHundred(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, r := range results {
-		if ids[i] == bad != errors.Is(r.Err, transport.Conflict) || ids[i] != bad && r.Session.State != fsm.StartInProgress {
+		if ids[i] == bad != errors.Is(r.Err, transport.KindConflict) || ids[i] != bad && r.Session.State != fsm.StateStartInProgress {
 			t.Errorf("%s: %v %v", ids[i], r.Session.State, r.Err)
 		}
 	}
@@ -166,7 +166,7 @@ func TestLeftOut(t *testing.T) {
 		t.Fatalf("%+v, %v", results, err)
 	}
 	var e *transport.Error
-	if !errors.As(results[1].Err, &e) || e.Kind != transport.Unknown || e.NotSent {
+	if !errors.As(results[1].Err, &e) || e.Kind != transport.KindUnknown || e.NotSent {
 		t.Errorf("%+v, want an unknown outcome", results[1].Err)
 	}
 }

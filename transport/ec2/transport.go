@@ -156,7 +156,7 @@ func New(client *ec2.Client, config Config) (*Transport, error) {
 // batches of up to 1,000 looks and 500 starts.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{
-		Repeat:    transport.ByState,
+		Repeat:    transport.RepeatByState,
 		StaleFor:  t.cfg.StaleFor,
 		MaxBatch:  maxDescribe,
 		MaxStarts: maxStarts,

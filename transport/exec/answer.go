@@ -22,23 +22,23 @@ const exitProvider = 76
 // exits are the exit statuses with a meaning: those of sysexits.h that say what
 // kind of failure it was. All but Internal say that nothing was done.
 var exits = map[int]transport.Kind{
-	64: transport.Invalid,      // EX_USAGE
-	68: transport.NotFound,     // EX_NOHOST
-	69: transport.Unreachable,  // EX_UNAVAILABLE: this session's machine
-	70: transport.Internal,     // EX_SOFTWARE
-	73: transport.Capacity,     // EX_CANTCREAT
-	75: transport.Throttled,    // EX_TEMPFAIL
-	76: transport.Unreachable,  // EX_PROTOCOL: the provider, so all its sessions
-	77: transport.AccessDenied, // EX_NOPERM
-	78: transport.Credentials,  // EX_CONFIG
+	64: transport.KindInvalid,      // EX_USAGE
+	68: transport.KindNotFound,     // EX_NOHOST
+	69: transport.KindUnreachable,  // EX_UNAVAILABLE: this session's machine
+	70: transport.KindInternal,     // EX_SOFTWARE
+	73: transport.KindCapacity,     // EX_CANTCREAT
+	75: transport.KindThrottled,    // EX_TEMPFAIL
+	76: transport.KindUnreachable,  // EX_PROTOCOL: the provider, so all its sessions
+	77: transport.KindAccessDenied, // EX_NOPERM
+	78: transport.KindCredentials,  // EX_CONFIG
 }
 
 // kinds are the names of errors in a line.
 var kinds = map[string]transport.Kind{
-	"AccessDenied": transport.AccessDenied, "Conflict": transport.Conflict, "Internal": transport.Internal,
-	"NotFound": transport.NotFound, "QuotaExceeded": transport.QuotaExceeded, "Throttled": transport.Throttled,
-	"Invalid": transport.Invalid, "Capacity": transport.Capacity, "Credentials": transport.Credentials,
-	"Unreachable": transport.Unreachable,
+	"AccessDenied": transport.KindAccessDenied, "Conflict": transport.KindConflict, "Internal": transport.KindInternal,
+	"NotFound": transport.KindNotFound, "QuotaExceeded": transport.KindQuotaExceeded, "Throttled": transport.KindThrottled,
+	"Invalid": transport.KindInvalid, "Capacity": transport.KindCapacity, "Credentials": transport.KindCredentials,
+	"Unreachable": transport.KindUnreachable,
 }
 
 // line is the JSON object that a command may print as its last line.
@@ -60,7 +60,7 @@ type line struct {
 // command does not say. A script that fails, or never ends, knows of one machine. A
 // rate limit and a login concern the provider.
 func onlySession(kind transport.Kind) bool {
-	return kind == transport.Unreachable || kind == transport.Unknown
+	return kind == transport.KindUnreachable || kind == transport.KindUnknown
 }
 
 type endpoint struct {
@@ -116,7 +116,7 @@ func (r result) refusal(l line) error {
 	}
 	const most = int64(24 * time.Hour / time.Second)
 	return &transport.Error{
-		Kind: kind, NotSent: kind == transport.Unreachable, OnlySession: only, Message: r.says(command.Clean(l.Message)),
+		Kind: kind, NotSent: kind == transport.KindUnreachable, OnlySession: only, Message: r.says(command.Clean(l.Message)),
 		RetryAfter: time.Duration(min(max(l.RetryAfter, 0), most)) * time.Second,
 	}
 }
@@ -129,7 +129,7 @@ func (r result) failure() error {
 		text += ": " + said
 	}
 	return &transport.Error{
-		Kind: kind, NotSent: kind == transport.Unreachable, OnlySession: onlySession(kind) && r.exit != exitProvider, Message: r.says(text),
+		Kind: kind, NotSent: kind == transport.KindUnreachable, OnlySession: onlySession(kind) && r.exit != exitProvider, Message: r.says(text),
 	}
 }
 
@@ -141,7 +141,7 @@ func (r result) says(text string) string {
 // unclear is the error of a call whose outcome is unknown.
 func (r result) unclear(err error) error {
 	text := command.Clean(err.Error())
-	return &transport.Error{OnlySession: onlySession(transport.Unknown), Message: r.says(text), Err: errors.New(text)}
+	return &transport.Error{OnlySession: onlySession(transport.KindUnknown), Message: r.says(text), Err: errors.New(text)}
 }
 
 // session is the answer as a session; a command that names no state means state.

@@ -39,7 +39,7 @@ type Config struct {
 	// package's guarantees). Defaults to none.
 	Secrets []string
 	// Repeat is what a second Start of one session does. Defaults to
-	// transport.Never: an operation whose start has an unknown outcome is then
+	// transport.RepeatNever: an operation whose start has an unknown outcome is then
 	// not sent again unless a look shows for certain that nothing happened. Say
 	// ByState where the command leaves a machine alone that runs already, ByToken
 	// where it knows {token} again.
@@ -81,7 +81,7 @@ func (c Config) validate() error {
 	if i := strings.IndexFunc(c.IDCharacters, func(r rune) bool { return r <= ' ' || r >= 0x7f }); i >= 0 {
 		return fmt.Errorf("exec: id characters %q: byte %d is not printable ASCII, and no id may hold it", c.IDCharacters, i)
 	}
-	if c.Repeat > transport.ByState {
+	if c.Repeat > transport.RepeatByState {
 		return fmt.Errorf("exec: repeat %d is none of Never, ByToken, ByState", c.Repeat)
 	}
 	if err := c.Probe.Valid(); err != nil {

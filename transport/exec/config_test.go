@@ -35,7 +35,7 @@ func TestNewRefuses(t *testing.T) {
 func TestTraits(t *testing.T) {
 	t.Parallel()
 	argv := []string{"true"}
-	for _, repeat := range []transport.Repeat{transport.Never, transport.ByState, transport.ByToken} {
+	for _, repeat := range []transport.Repeat{transport.RepeatNever, transport.RepeatByState, transport.RepeatByToken} {
 		e, err := exec.New(exec.Config{Start: argv, Status: argv, Repeat: repeat})
 		if err != nil {
 			t.Fatal(err)

@@ -101,7 +101,7 @@ func (m *machines) open(c exec.Config) *exec.Transport {
 func TestTransport(t *testing.T) {
 	t.Parallel()
 	for name, repeat := range map[string]transport.Repeat{
-		"never": transport.Never, "state": transport.ByState, "token": transport.ByToken,
+		"never": transport.RepeatNever, "state": transport.RepeatByState, "token": transport.RepeatByToken,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -109,7 +109,7 @@ func TestTransport(t *testing.T) {
 				m, port := newMachines(t), transporttest.NewPort(t)
 				m.write("repeat", name)
 				c := m.commands("machine", repeat)
-				c.Host, c.Probe = "127.0.0.1", probe.Probe{Kind: probe.SSH, Port: port.Number}
+				c.Host, c.Probe = "127.0.0.1", probe.Probe{Kind: probe.KindSSH, Port: port.Number}
 				return transporttest.Subject{
 					Transport:   m.open(c),
 					Mute:        port.Mute,
@@ -141,7 +141,7 @@ func TestScripts(t *testing.T) {
 			transporttest.Run(t, func(t *testing.T) transporttest.Subject {
 				m := newMachines(t)
 				s := transporttest.Subject{
-					Transport: m.open(m.commands(script, transport.ByState)),
+					Transport: m.open(m.commands(script, transport.RepeatByState)),
 					Stopped:   m.stopped,
 					Starts:    m.starts,
 					Secret:    password,
@@ -167,18 +167,18 @@ func TestScriptsStop(t *testing.T) {
 			t.Parallel()
 			m := newMachines(t)
 			m.write("repeat", "state")
-			e, ref := m.open(m.commands(script, transport.ByState)), m.stopped()
+			e, ref := m.open(m.commands(script, transport.RepeatByState)), m.stopped()
 			if _, err := e.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"}); err != nil {
 				t.Fatal(err)
 			}
-			await(t, e, ref, fsm.Ready)
+			await(t, e, ref, fsm.StateReady)
 			got, err := e.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
-			if err != nil || got.State != fsm.StopInProgress || got.Ref != ref {
+			if err != nil || got.State != fsm.StateStopInProgress || got.Ref != ref {
 				t.Errorf("Stop: %+v, %v", got, err)
 			}
-			await(t, e, ref, fsm.Stopped)
+			await(t, e, ref, fsm.StateStopped)
 			m.offline(true)
-			if _, err := e.Get(t.Context(), ref); kindOf(t, err) != transport.Unreachable {
+			if _, err := e.Get(t.Context(), ref); kindOf(t, err) != transport.KindUnreachable {
 				t.Errorf("offline: %v", err)
 			}
 		})
@@ -189,12 +189,12 @@ func TestScriptsStop(t *testing.T) {
 func TestSlurmDown(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t)
-	e, ref := m.open(m.commands("rouse-slurm", transport.ByState)), m.stopped()
+	e, ref := m.open(m.commands("rouse-slurm", transport.RepeatByState)), m.stopped()
 	if _, err := e.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"}); err != nil {
 		t.Fatal(err)
 	}
 	m.write(filepath.Join(ref.SessionID, "down"), "")
-	if got, err := e.Get(t.Context(), ref); err != nil || got.State != fsm.StartFailed || got.StatusMessage != "the node is DOWN" {
+	if got, err := e.Get(t.Context(), ref); err != nil || got.State != fsm.StateStartFailed || got.StatusMessage != "the node is DOWN" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

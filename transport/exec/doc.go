@@ -8,9 +8,9 @@
 //		Start:  []string{"rouse-ipmi", "start", "{session}"},
 //		Status: []string{"rouse-ipmi", "status", "{session}"},
 //		Stop:   []string{"rouse-ipmi", "stop", "{session}"},
-//		Repeat: transport.ByState, // "power on" leaves a running machine alone
+//		Repeat: transport.RepeatByState, // "power on" leaves a running machine alone
 //		Authoritative: true,       // its power state is the machine's own
-//		Probe:  probe.Probe{Kind: probe.SSH, Port: 22},
+//		Probe:  probe.Probe{Kind: probe.KindSSH, Port: 22},
 //	})
 //
 // A command is a program and its arguments, and no shell comes between: an id
@@ -110,7 +110,7 @@
 //	esac
 //
 // None of the three starts a machine twice, and all of them read the machine's own
-// power switch: they go with transport.ByState and Authoritative.
+// power switch: they go with transport.RepeatByState and Authoritative.
 //
 // # What a command says
 //
@@ -190,7 +190,7 @@
 //
 // # Caveats
 //
-// With the default, transport.Never, the engine does not send a start again that
+// With the default, transport.RepeatNever, the engine does not send a start again that
 // ended with exit status 1: the start fails as ambiguous, unless the machine comes
 // up. With ByState and Authoritative it sends again once Status says that the
 // machine is off. A script that knows that nothing was done says so with 75.

@@ -24,7 +24,7 @@ func Example() {
 		Status: []string{`test -e "$ROUSE_SESSION" || exit 3`},
 		Shell:  true,
 		Dir:    dir,
-		Repeat: transport.ByState,
+		Repeat: transport.RepeatByState,
 	})
 	if err != nil {
 		fmt.Println(err)

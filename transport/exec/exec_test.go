@@ -53,8 +53,8 @@ func kindOf(t *testing.T, err error) transport.Kind {
 func TestExitStatuses(t *testing.T) {
 	t.Parallel()
 	kinds := map[int]transport.Kind{
-		64: transport.Invalid, 68: transport.NotFound, 69: transport.Unreachable, 70: transport.Internal, 73: transport.Capacity,
-		75: transport.Throttled, 76: transport.Unreachable, 77: transport.AccessDenied, 78: transport.Credentials,
+		64: transport.KindInvalid, 68: transport.KindNotFound, 69: transport.KindUnreachable, 70: transport.KindInternal, 73: transport.KindCapacity,
+		75: transport.KindThrottled, 76: transport.KindUnreachable, 77: transport.KindAccessDenied, 78: transport.KindCredentials,
 	}
 	for _, status := range []int{1, 2, 3, 63, 64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 126, 127, 255} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -62,23 +62,23 @@ func TestExitStatuses(t *testing.T) {
 			e := shell(t, fmt.Sprintf("echo because >&2; exit %d", status))
 			want := kinds[status]
 			_, err := start(t, e)
-			wantRefusal(t, err, want, want == transport.Unreachable)
-			wantScope(t, err, status != 76 && (want == transport.Unreachable || want == transport.Unknown))
+			wantRefusal(t, err, want, want == transport.KindUnreachable)
+			wantScope(t, err, status != 76 && (want == transport.KindUnreachable || want == transport.KindUnknown))
 			if !strings.Contains(err.Error(), fmt.Sprintf("the start command of lab/ws-1: exit status %d: because", status)) {
 				t.Errorf("%v does not say what happened", err)
 			}
 			_, err = e.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
-			wantRefusal(t, err, want, want == transport.Unreachable)
-			wantScope(t, err, status != 76 && (want == transport.Unreachable || want == transport.Unknown))
+			wantRefusal(t, err, want, want == transport.KindUnreachable)
+			wantScope(t, err, status != 76 && (want == transport.KindUnreachable || want == transport.KindUnknown))
 			got, err := e.Get(t.Context(), ref)
 			if status == 3 {
-				if err != nil || got.State != fsm.Stopped {
+				if err != nil || got.State != fsm.StateStopped {
 					t.Errorf("Get: %+v, %v", got, err)
 				}
 				return
 			}
-			wantRefusal(t, err, want, want == transport.Unreachable)
-			wantScope(t, err, status != 76 && (want == transport.Unreachable || want == transport.Unknown))
+			wantRefusal(t, err, want, want == transport.KindUnreachable)
+			wantScope(t, err, status != 76 && (want == transport.KindUnreachable || want == transport.KindUnknown))
 		})
 	}
 }
@@ -107,18 +107,18 @@ func TestLine(t *testing.T) {
 		command string
 		want    transport.Session // of a Status
 	}{
-		"nothing":      {`true`, transport.Session{State: fsm.Ready}},
-		"talk":         {`echo Chassis Power is on`, transport.Session{State: fsm.Ready}},
-		"empty object": {`echo "{}"`, transport.Session{State: fsm.Ready}},
+		"nothing":      {`true`, transport.Session{State: fsm.StateReady}},
+		"talk":         {`echo Chassis Power is on`, transport.Session{State: fsm.StateReady}},
+		"empty object": {`echo "{}"`, transport.Session{State: fsm.StateReady}},
 		"state": {`echo booting; echo '{"state": "START_IN_PROGRESS", "statusCode": "POST", "statusMessage": "3 of 7"}'; echo`,
-			transport.Session{State: fsm.StartInProgress, StatusCode: "POST", StatusMessage: "3 of 7"}},
+			transport.Session{State: fsm.StateStartInProgress, StatusCode: "POST", StatusMessage: "3 of 7"}},
 		"times": {`echo '{"startedAt": "2026-03-04T06:06:07+01:00", "updatedAt": "2026-03-04T05:06:07Z", "more": 1}'`,
-			transport.Session{State: fsm.Ready, StartedAt: at, UpdatedAt: at}},
+			transport.Session{State: fsm.StateReady, StartedAt: at, UpdatedAt: at}},
 		"endpoint": {`echo '{"endpoint": {"name": "rdp", "host": "10.0.0.3", "port": 3389}}'`, transport.Session{
-			State: fsm.Ready, Endpoints: []transport.Endpoint{{Name: "rdp", Host: "10.0.0.3", Port: 3389}}}},
-		"stopped, and why":   {`echo '{"statusMessage": "by hand"}'; exit 3`, transport.Session{State: fsm.Stopped, StatusMessage: "by hand"}},
-		"stopped, otherwise": {`echo '{"state": "START_FAILED"}'; exit 3`, transport.Session{State: fsm.StartFailed}},
-		"hostile":            {`echo '{"statusMessage": "\u001b[31mred\u202e\nline"}'`, transport.Session{State: fsm.Ready, StatusMessage: "[31mred line"}},
+			State: fsm.StateReady, Endpoints: []transport.Endpoint{{Name: "rdp", Host: "10.0.0.3", Port: 3389}}}},
+		"stopped, and why":   {`echo '{"statusMessage": "by hand"}'; exit 3`, transport.Session{State: fsm.StateStopped, StatusMessage: "by hand"}},
+		"stopped, otherwise": {`echo '{"state": "START_FAILED"}'; exit 3`, transport.Session{State: fsm.StateStartFailed}},
+		"hostile":            {`echo '{"statusMessage": "\u001b[31mred\u202e\nline"}'`, transport.Session{State: fsm.StateReady, StatusMessage: "[31mred line"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -134,11 +134,11 @@ func TestLine(t *testing.T) {
 func TestLineOfStart(t *testing.T) {
 	t.Parallel()
 	got, err := start(t, shell(t, `echo '{"state": "READY"}'`))
-	if err != nil || got.State != fsm.Ready {
+	if err != nil || got.State != fsm.StateReady {
 		t.Errorf("%+v, %v", got, err)
 	}
 	got, err = start(t, shell(t, "true"))
-	if err != nil || got.State != fsm.StartInProgress || got.Ref != ref {
+	if err != nil || got.State != fsm.StateStartInProgress || got.Ref != ref {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -150,23 +150,23 @@ func TestErrors(t *testing.T) {
 		kind    transport.Kind
 		text    string
 	}{
-		"named":            {`echo '{"error": "QuotaExceeded", "message": "two of two"}'; exit 1`, transport.QuotaExceeded, "two of two"},
-		"named, exit 0":    {`echo '{"error": "Conflict"}'`, transport.Conflict, "the start command of lab/ws-1"},
-		"unreachable":      {`echo '{"error": "Unreachable"}'; exit 1`, transport.Unreachable, ""},
-		"unknown name":     {`echo '{"error": "Sorry", "message": "no"}'; exit 75`, transport.Unknown, `"Sorry" is no kind of error: no`},
-		"unknown state":    {`echo '{"state": "running"}'`, transport.Unknown, `"running" is no state of a session`},
-		"no JSON":          {`echo '{state: READY}'`, transport.Unknown, "its last line cannot be read"},
-		"wrong type":       {`echo '{"state": 7}'`, transport.Unknown, "its last line cannot be read"},
-		"cut":              {`printf '{"message": "%70000s"}' x`, transport.Unknown, "its last line is longer than 65536 bytes"},
-		"state, exit 1":    {`echo '{"state": "READY"}'; exit 1`, transport.Unknown, "exit status 1"},
-		"killed":           {`echo '{"error": "Throttled"}'; kill -9 $$`, transport.Unknown, "signal: killed"},
-		"killed, exit 75":  {`kill -TERM $$; exit 75`, transport.Unknown, "signal: terminated"},
-		"last line counts": {`echo '{"error": "Throttled"}'; echo done; exit 1`, transport.Unknown, "exit status 1"},
+		"named":            {`echo '{"error": "QuotaExceeded", "message": "two of two"}'; exit 1`, transport.KindQuotaExceeded, "two of two"},
+		"named, exit 0":    {`echo '{"error": "Conflict"}'`, transport.KindConflict, "the start command of lab/ws-1"},
+		"unreachable":      {`echo '{"error": "Unreachable"}'; exit 1`, transport.KindUnreachable, ""},
+		"unknown name":     {`echo '{"error": "Sorry", "message": "no"}'; exit 75`, transport.KindUnknown, `"Sorry" is no kind of error: no`},
+		"unknown state":    {`echo '{"state": "running"}'`, transport.KindUnknown, `"running" is no state of a session`},
+		"no JSON":          {`echo '{state: READY}'`, transport.KindUnknown, "its last line cannot be read"},
+		"wrong type":       {`echo '{"state": 7}'`, transport.KindUnknown, "its last line cannot be read"},
+		"cut":              {`printf '{"message": "%70000s"}' x`, transport.KindUnknown, "its last line is longer than 65536 bytes"},
+		"state, exit 1":    {`echo '{"state": "READY"}'; exit 1`, transport.KindUnknown, "exit status 1"},
+		"killed":           {`echo '{"error": "Throttled"}'; kill -9 $$`, transport.KindUnknown, "signal: killed"},
+		"killed, exit 75":  {`kill -TERM $$; exit 75`, transport.KindUnknown, "signal: terminated"},
+		"last line counts": {`echo '{"error": "Throttled"}'; echo done; exit 1`, transport.KindUnknown, "exit status 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := start(t, shell(t, test.command))
-			wantRefusal(t, err, test.kind, test.kind == transport.Unreachable)
+			wantRefusal(t, err, test.kind, test.kind == transport.KindUnreachable)
 			if err == nil || !strings.Contains(err.Error(), test.text) {
 				t.Errorf("%v, want %q", err, test.text)
 			}
@@ -181,7 +181,7 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		_, err := start(t, shell(t, `echo '{"error": "Throttled", "retryAfter": `+text+`}'`))
 		var e *transport.Error
-		if !errors.As(err, &e) || e.RetryAfter != want || e.Kind != transport.Throttled {
+		if !errors.As(err, &e) || e.RetryAfter != want || e.Kind != transport.KindThrottled {
 			t.Errorf("%s: %+v, want %v", text, err, want)
 		}
 	}
@@ -241,7 +241,7 @@ func TestOptionsAreRefused(t *testing.T) {
 	}
 	_, err = e.Start(t.Context(), transport.StartInput{Ref: transport.Ref{StudioID: "lab", SessionID: "--reference=x"}, ClientToken: "monday"})
 	var refused *transport.Error
-	if !errors.As(err, &refused) || refused.Kind != transport.Invalid || !refused.NotSent {
+	if !errors.As(err, &refused) || refused.Kind != transport.KindInvalid || !refused.NotSent {
 		t.Errorf("an id that is an option: %v", err)
 	}
 	if _, err := start(t, e); err != nil {
@@ -266,7 +266,7 @@ func TestProcessGroup(t *testing.T) {
 	pid := waitForPID(t, pidFile)
 	cancel()
 	err := <-done
-	wantRefusal(t, err, transport.Unknown, false)
+	wantRefusal(t, err, transport.KindUnknown, false)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v hides that the caller gave up", err)
 	}
@@ -310,7 +310,7 @@ func TestLeftRunning(t *testing.T) {
 	got, err := start(t, shell(t, `sleep 1000 & echo $! >"$PID_FILE"; echo '{"state": "READY"}'`, "PID_FILE="+pidFile))
 	pid := waitForPID(t, pidFile)
 	defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
-	if err != nil || got.State != fsm.Ready {
+	if err != nil || got.State != fsm.StateReady {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if syscall.Kill(pid, 0) != nil {
@@ -427,7 +427,7 @@ func TestSecretsAreLong(t *testing.T) {
 		"shorter ones": `for i in 1 2 3 4 5 6 7 8 9; do echo "$API_TOKEN" >&2; done; exit 77`,
 	} {
 		_, err := start(t, shell(t, command, "SSH_KEY="+key, "API_TOKEN="+long))
-		wantRefusal(t, err, transport.AccessDenied, false)
+		wantRefusal(t, err, transport.KindAccessDenied, false)
 		if err == nil || strings.Contains(err.Error(), "unter") || !strings.Contains(err.Error(), "[secret]") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -454,12 +454,12 @@ func TestNoProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = start(t, e)
-	wantRefusal(t, err, transport.Unreachable, true)
+	wantRefusal(t, err, transport.KindUnreachable, true)
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), argv[0]) {
 		t.Errorf("%v does not say what is missing", err)
 	}
 	_, err = e.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
-	wantRefusal(t, err, transport.Invalid, true)
+	wantRefusal(t, err, transport.KindInvalid, true)
 }
 
 func TestProbe(t *testing.T) {
@@ -476,24 +476,24 @@ func TestProbe(t *testing.T) {
 	} {
 		e, err := exec.New(exec.Config{
 			Start: []string{"true"}, Status: []string{test.status}, Shell: true, Host: test.host,
-			Probe: probe.Probe{Kind: probe.TCP, Port: port},
+			Probe: probe.Probe{Kind: probe.KindTCP, Port: port},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		at := transport.Ref{StudioID: "lab", SessionID: "127.0.0.1"}
-		if got, err := e.Get(t.Context(), at); err != nil || got.State != fsm.Ready {
+		if got, err := e.Get(t.Context(), at); err != nil || got.State != fsm.StateReady {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 	_ = l.Close()
 	e, err := exec.New(exec.Config{ // port 1: a test that runs meanwhile may be given the one that was closed
-		Start: []string{"true"}, Status: []string{"true"}, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.TCP, Port: 1},
+		Start: []string{"true"}, Status: []string{"true"}, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.KindTCP, Port: 1},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := e.Get(t.Context(), ref); err != nil || got.State != fsm.StartInProgress || got.StatusCode != probe.Unanswered {
+	if got, err := e.Get(t.Context(), ref); err != nil || got.State != fsm.StateStartInProgress || got.StatusCode != probe.CodeUnanswered {
 		t.Errorf("nobody answers: %+v, %v", got, err)
 	}
 }
@@ -543,7 +543,7 @@ func TestScope(t *testing.T) {
 		wantScope(t, err, only)
 	}
 	_, err := start(t, shell(t, `echo '{"error": "Unreachable", "scope": "planet"}'`))
-	wantRefusal(t, err, transport.Unknown, false)
+	wantRefusal(t, err, transport.KindUnknown, false)
 	_, err = start(t, shell(t, "kill -9 $$"))
 	wantScope(t, err, true)
 	argv := []string{filepath.Join(t.TempDir(), "missing")}
@@ -556,6 +556,6 @@ func TestScope(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = shell(t, "sleep 1000").Get(ctx, ref) // a management controller that does not answer
-	wantRefusal(t, err, transport.Unknown, false)
+	wantRefusal(t, err, transport.KindUnknown, false)
 	wantScope(t, err, true)
 }

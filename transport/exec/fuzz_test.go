@@ -33,7 +33,7 @@ func FuzzAnswer(f *testing.F) {
 			return
 		}
 		var e *transport.Error
-		if !errors.As(err, &e) || e.RetryAfter < 0 || e.RetryAfter.Hours() > 24 || e.NotSent && e.Kind != transport.Unreachable {
+		if !errors.As(err, &e) || e.RetryAfter < 0 || e.RetryAfter.Hours() > 24 || e.NotSent && e.Kind != transport.KindUnreachable {
 			t.Errorf("%q, exit status %d: %+v", stdout, exit, err)
 		}
 		if utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -60,7 +60,7 @@ func FuzzArguments(f *testing.F) {
 	f.Fuzz(func(t *testing.T, template, studio, session, token string) {
 		ref := transport.Ref{StudioID: studio, SessionID: session}
 		if err := (transport.StartInput{Ref: ref, ClientToken: token}).CheckWords(anyCharacter); err != nil {
-			if !errors.Is(err, transport.Invalid) {
+			if !errors.Is(err, transport.KindInvalid) {
 				t.Errorf("%v", err)
 			}
 			return

@@ -102,13 +102,13 @@ func TestIDsRunNothing(t *testing.T) {
 			f := newFar(t)
 			e := f.open(t, c)
 			_, err := e.Start(t.Context(), in)
-			wantRefusal(t, err, transport.Invalid, true)
+			wantRefusal(t, err, transport.KindInvalid, true)
 			_, err = e.Stop(t.Context(), transport.StopInput{Ref: in.Ref, ClientToken: in.ClientToken})
-			wantRefusal(t, err, transport.Invalid, true)
-			wantRefusal(t, e.CheckStart(in), transport.Invalid, true)
+			wantRefusal(t, err, transport.KindInvalid, true)
+			wantRefusal(t, e.CheckStart(in), transport.KindInvalid, true)
 			if in.ClientToken == good {
 				_, err = e.Get(t.Context(), in.Ref)
-				wantRefusal(t, err, transport.Invalid, true)
+				wantRefusal(t, err, transport.KindInvalid, true)
 			}
 			f.wantNoEffect(t, name+", "+in.Ref.String()+", "+in.ClientToken)
 		}
@@ -130,7 +130,7 @@ func TestIDsOfWords(t *testing.T) {
 	}
 	for _, id := range []string{"a;b", "a$b", "a`b", "a|b", "a&b", "a(b", "a<b", "a>b", "a*b", "a?b", "a[b", "a{b", "a~b", "a#b", "a'b", `a"b`, "a!b", "a%b", "a^b", "a,b"} {
 		err := e.CheckStart(transport.StartInput{Ref: transport.Ref{StudioID: "lab", SessionID: id}, ClientToken: "t"})
-		if !errors.Is(err, transport.Invalid) || !strings.Contains(err.Error(), "id_characters") {
+		if !errors.Is(err, transport.KindInvalid) || !strings.Contains(err.Error(), "id_characters") {
 			t.Errorf("%s: %v, want a refusal that names the setting", id, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestIDCharacters(t *testing.T) {
 	for _, id := range []string{"-ws#1", "ws;1"} {
 		in.SessionID = id
 		_, err := e.Start(t.Context(), in)
-		wantRefusal(t, err, transport.Invalid, true)
+		wantRefusal(t, err, transport.KindInvalid, true)
 	}
 	for _, bad := range []string{" ", "é", "\x00", "\n"} {
 		if _, err := exec.New(exec.Config{Start: argv, Status: argv, IDCharacters: bad}); err == nil || !strings.Contains(err.Error(), "printable ASCII") {

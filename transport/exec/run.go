@@ -36,7 +36,7 @@ func (t *Transport) run(ctx context.Context, argv []string, c call) (result, err
 	case err == nil:
 		return result{call: c, exit: got.Exit, cut: got.Cut, secrets: t.secrets, stdout: got.Stdout, stderr: got.Stderr}, nil
 	case errors.As(err, &notStarted) && ctx.Err() == nil:
-		return result{}, &transport.Error{Kind: transport.Unreachable, NotSent: true,
+		return result{}, &transport.Error{Kind: transport.KindUnreachable, NotSent: true,
 			Err: fmt.Errorf("the %s command of %s cannot be run: %w", c.name, c.ref, err)}
 	}
 	return result{}, &transport.Error{

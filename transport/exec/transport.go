@@ -48,7 +48,7 @@ func (t *Transport) CheckStart(in transport.StartInput) error {
 // others mean, and the line that a command may print, stands in the package's
 // documentation. A command that ctx ends is killed, and its outcome is unknown.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
-	return t.change(ctx, t.config.Start, call{"start", in.Ref, in.ClientToken}, fsm.StartInProgress)
+	return t.change(ctx, t.config.Start, call{"start", in.Ref, in.ClientToken}, fsm.StateStartInProgress)
 }
 
 // Stop runs the Stop command once, with the meanings of Start's. Without a Stop
@@ -57,7 +57,7 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 	if len(t.config.Stop) == 0 {
 		return transport.Session{}, invalid(fmt.Sprintf("%s cannot be stopped from here: no stop command is set", in.Ref))
 	}
-	return t.change(ctx, t.config.Stop, call{"stop", in.Ref, in.ClientToken}, fsm.StopInProgress)
+	return t.change(ctx, t.config.Stop, call{"stop", in.Ref, in.ClientToken}, fsm.StateStopInProgress)
 }
 
 func (t *Transport) change(ctx context.Context, argv []string, c call, accepted fsm.State) (transport.Session, error) {
@@ -90,12 +90,12 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	if err != nil {
 		return transport.Session{}, err
 	}
-	state := fsm.Ready
+	state := fsm.StateReady
 	if got.exit == exitStopped {
-		state = fsm.Stopped
+		state = fsm.StateStopped
 	}
 	session := answer.session(ref, state)
-	if session.State != fsm.Ready {
+	if session.State != fsm.StateReady {
 		return session, nil
 	}
 	host := fill(t.config.Host, c)
@@ -106,5 +106,5 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 }
 
 func invalid(message string) error {
-	return &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException", Message: message}
+	return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException", Message: message}
 }

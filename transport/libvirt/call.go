@@ -56,9 +56,9 @@ func (d dialed) Dial() (net.Conn, error) { return d.Conn, nil }
 
 // unreachable is a daemon that nothing was said to.
 func unreachable(ctx context.Context, ref transport.Ref, err error) *transport.Error {
-	kind := transport.Unreachable
+	kind := transport.KindUnreachable
 	if ctx.Err() != nil {
-		kind = transport.Unknown
+		kind = transport.KindUnknown
 	}
 	return &transport.Error{Kind: kind, NotSent: true, Err: fmt.Errorf("connecting to the libvirt of %s: %w", ref, err)}
 }
@@ -69,7 +69,7 @@ func refusedConnection(ctx context.Context, ref transport.Ref, err error) error 
 	out := unreachable(ctx, ref, err)
 	var verdict libvirt.Error
 	if errors.As(err, &verdict) {
-		if kind := kindOf(verdict); kind == transport.Credentials || kind == transport.AccessDenied {
+		if kind := kindOf(verdict); kind == transport.KindCredentials || kind == transport.KindAccessDenied {
 			return refusal(ref, verdict)
 		}
 		out.Message = fmt.Sprintf("connecting to the libvirt of %s: %s", ref, message(verdict))
@@ -96,13 +96,13 @@ func code(e libvirt.Error) string { return fmt.Sprintf("VIR_ERR_%d", e.Code) }
 func kindOf(e libvirt.Error) transport.Kind {
 	switch libvirt.ErrorNumber(e.Code) {
 	case libvirt.ErrNoDomain:
-		return transport.NotFound
+		return transport.KindNotFound
 	case libvirt.ErrAuthFailed, libvirt.ErrAuthCancelled, libvirt.ErrAuthUnavailable:
-		return transport.Credentials
+		return transport.KindCredentials
 	case libvirt.ErrAccessDenied, libvirt.ErrOperationDenied:
-		return transport.AccessDenied
+		return transport.KindAccessDenied
 	case libvirt.ErrOperationTimeout, libvirt.ErrResourceBusy:
-		return transport.Conflict
+		return transport.KindConflict
 	}
-	return transport.Internal
+	return transport.KindInternal
 }

@@ -6,7 +6,7 @@
 //
 //	t, err := libvirt.New(libvirt.Config{
 //		URI:   "qemu:///system",
-//		Probe: probe.Probe{Kind: probe.SSH, Port: 22},
+//		Probe: probe.Probe{Kind: probe.KindSSH, Port: 22},
 //	})
 //	session, err := t.Get(ctx, transport.Ref{StudioID: "lab", SessionID: "ws-042"})
 //

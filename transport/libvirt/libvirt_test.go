@@ -24,7 +24,7 @@ func TestNewRefuses(t *testing.T) {
 		"as the daemon's own computer knows":  {URI: "qemu+ssh:///system?keyfile=hunter2"},
 		`URI "qemu": want a driver`:           {URI: "qemu"},
 		"both Socket and Dial are set":        {Socket: "/run/x", Dial: dial},
-		"libvirt: probe: port 0: want 1 to 6": {Probe: probe.Probe{Kind: probe.SSH}},
+		"libvirt: probe: port 0: want 1 to 6": {Probe: probe.Probe{Kind: probe.KindSSH}},
 	} {
 		l, err := libvirt.New(c)
 		if l != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
@@ -39,7 +39,7 @@ func TestTraits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := l.Traits(transport.Ref{}); got != (transport.Traits{Repeat: transport.ByState, Authoritative: true}) {
+	if got := l.Traits(transport.Ref{}); got != (transport.Traits{Repeat: transport.RepeatByState, Authoritative: true}) {
 		t.Errorf("%+v", got)
 	}
 }
@@ -84,7 +84,7 @@ func TestForeign(t *testing.T) {
 			}
 			_, err = l.Start(t.Context(), transport.StartInput{Ref: transport.Ref{StudioID: "lab", SessionID: "ws-1"}, ClientToken: "monday"})
 			var e *transport.Error
-			if !errors.As(err, &e) || e.Kind != transport.Unreachable || !e.NotSent {
+			if !errors.As(err, &e) || e.Kind != transport.KindUnreachable || !e.NotSent {
 				t.Errorf("%+v, want unreachable and not sent", err)
 			}
 			if it.named && !strings.Contains(err.Error(), "does not speak libvirt's protocol") {
@@ -98,7 +98,7 @@ func Example() {
 	t, err := libvirt.New(libvirt.Config{
 		URI:    "qemu:///session",
 		Socket: filepath.Join("no", "such", "socket"),
-		Probe:  probe.Probe{Kind: probe.SSH, Port: 22},
+		Probe:  probe.Probe{Kind: probe.KindSSH, Port: 22},
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -66,7 +66,7 @@ func (g *guests) byPort(t testing.TB, ref transport.Ref) *libvirt.Transport {
 	defer g.mu.Unlock()
 	return open(t, libvirt.Config{
 		URI: "qemu:///session", Socket: g.Socket(), Host: "127.0.0.1",
-		Probe: probe.Probe{Kind: probe.SSH, Port: g.ports[ref.SessionID], Timeout: 300 * time.Millisecond},
+		Probe: probe.Probe{Kind: probe.KindSSH, Port: g.ports[ref.SessionID], Timeout: 300 * time.Millisecond},
 	})
 }
 
@@ -96,9 +96,9 @@ func TestGuestBoots(t *testing.T) {
 	g := newGuests(t, d)
 	ref := g.stopped()
 	l := g.byPort(t, ref)
-	wantState(t, l, ref, fsm.Stopped)
+	wantState(t, l, ref, fsm.StateStopped)
 	got, err := l.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
-	if err != nil || got.State != fsm.StartInProgress {
+	if err != nil || got.State != fsm.StateStartInProgress {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	deadline := time.Now().Add(time.Minute)
@@ -107,14 +107,14 @@ func TestGuestBoots(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.State == fsm.Ready {
+		if got.State == fsm.StateReady {
 			break
 		}
-		if got.State != fsm.StartInProgress || got.StatusCode != probe.Unanswered || time.Now().After(deadline) {
+		if got.State != fsm.StateStartInProgress || got.StatusCode != probe.CodeUnanswered || time.Now().After(deadline) {
 			t.Fatalf("%+v", got)
 		}
 	}
-	if got, err := l.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "tuesday"}); err != nil || got.State != fsm.StartInProgress {
+	if got, err := l.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "tuesday"}); err != nil || got.State != fsm.StateStartInProgress {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if n := g.starts(ref); n != 1 {
@@ -131,8 +131,8 @@ func TestGuestCannotStart(t *testing.T) {
 	ref := g.stopped()
 	l := g.byPort(t, ref)
 	got, err := l.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
-	if err != nil || got.State != fsm.StartFailed || got.StatusCode != "VIR_ERR_38" || !strings.Contains(got.StatusMessage, "no-such-disk") {
+	if err != nil || got.State != fsm.StateStartFailed || got.StatusCode != "VIR_ERR_38" || !strings.Contains(got.StatusMessage, "no-such-disk") {
 		t.Errorf("%+v, %v", got, err)
 	}
-	wantState(t, l, ref, fsm.Stopped)
+	wantState(t, l, ref, fsm.StateStopped)
 }

@@ -50,18 +50,18 @@ func (d *domain) session(ref transport.Ref) transport.Session {
 	s := transport.Session{Ref: ref}
 	switch d.state {
 	case libvirt.DomainRunning, libvirt.DomainBlocked:
-		s.State = fsm.Ready
+		s.State = fsm.StateReady
 	case libvirt.DomainPaused:
-		s.State, s.StatusCode = fsm.StartInProgress, "PAUSED"
+		s.State, s.StatusCode = fsm.StateStartInProgress, "PAUSED"
 		s.StatusMessage = "the domain is there, and paused; where nobody else does, virsh resume lets it go on"
 	case libvirt.DomainShutdown:
-		s.State = fsm.StopInProgress
+		s.State = fsm.StateStopInProgress
 	case libvirt.DomainShutoff:
-		s.State = fsm.Stopped
+		s.State = fsm.StateStopped
 	case libvirt.DomainCrashed:
-		s.State, s.StatusCode, s.StatusMessage = fsm.StartFailed, "CRASHED", "the domain has crashed, and is kept as it was"
+		s.State, s.StatusCode, s.StatusMessage = fsm.StateStartFailed, "CRASHED", "the domain has crashed, and is kept as it was"
 	case libvirt.DomainPmsuspended:
-		s.State, s.StatusCode = fsm.StartInProgress, "SUSPENDED"
+		s.State, s.StatusCode = fsm.StateStartInProgress, "SUSPENDED"
 		s.StatusMessage = "the guest has suspended itself; virsh dompmwakeup wakes it"
 	default:
 		s.State = fsm.State(fmt.Sprintf("LIBVIRT_STATE_%d", d.state)) // as new as it is to us

@@ -87,7 +87,7 @@ func TestTestDriver(t *testing.T) {
 		way, port := &line{socket: d.Socket()}, transporttest.NewPort(t)
 		return transporttest.Subject{
 			Transport: open(t, libvirt.Config{
-				URI: "test:///default", Dial: way.dial, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.SSH, Port: port.Number},
+				URI: "test:///default", Dial: way.dial, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.KindSSH, Port: port.Number},
 			}),
 			Mute:       port.Mute,
 			Stopped:    f.stopped,
@@ -122,35 +122,35 @@ func TestLife(t *testing.T) {
 		domain.UUID[:4], domain.UUID[4:6], domain.UUID[6:8], domain.UUID[8:10], domain.UUID[10:])}
 	in := transport.StopInput{Ref: ref, ClientToken: "evening"}
 
-	wantState(t, l, byUUID, fsm.Stopped)
+	wantState(t, l, byUUID, fsm.StateStopped)
 	_, err = l.Stop(t.Context(), in)
-	wantKind(t, "Stop of what does not run", err, transport.Conflict)
+	wantKind(t, "Stop of what does not run", err, transport.KindConflict)
 	got, err := l.Start(t.Context(), transport.StartInput{Ref: byUUID, ClientToken: "monday"})
-	if err != nil || got.State != fsm.Ready || got.Ref != byUUID {
+	if err != nil || got.State != fsm.StateReady || got.Ref != byUUID {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	wantState(t, l, ref, fsm.Ready)
+	wantState(t, l, ref, fsm.StateReady)
 	if err := f.l.DomainSuspend(domain); err != nil {
 		t.Fatal(err)
 	}
-	if got := wantState(t, l, ref, fsm.StartInProgress); got.StatusCode != "PAUSED" {
+	if got := wantState(t, l, ref, fsm.StateStartInProgress); got.StatusCode != "PAUSED" {
 		t.Errorf("%+v", got)
 	}
-	if got, err := l.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "tuesday"}); err != nil || got.State != fsm.StartInProgress {
+	if got, err := l.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "tuesday"}); err != nil || got.State != fsm.StateStartInProgress {
 		t.Errorf("Start of what is paused: %+v, %v", got, err)
 	}
 	if err := f.l.DomainResume(domain); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := l.Stop(t.Context(), in); err != nil || got.State != fsm.StopInProgress || got.Ref != ref {
+	if got, err := l.Stop(t.Context(), in); err != nil || got.State != fsm.StateStopInProgress || got.Ref != ref {
 		t.Errorf("%+v, %v", got, err)
 	}
-	wantState(t, l, ref, fsm.Stopped)
+	wantState(t, l, ref, fsm.StateStopped)
 	if n := f.count(ref); n != 1 {
 		t.Errorf("%d starts, want one", n)
 	}
 	_, err = l.Stop(t.Context(), transport.StopInput{Ref: transport.Ref{StudioID: "lab", SessionID: "missing"}, ClientToken: "x"})
-	if e := wantKind(t, "a missing domain", err, transport.NotFound); e.Code != "VIR_ERR_42" || !strings.Contains(err.Error(), "lab/missing: ") {
+	if e := wantKind(t, "a missing domain", err, transport.KindNotFound); e.Code != "VIR_ERR_42" || !strings.Contains(err.Error(), "lab/missing: ") {
 		t.Errorf("%+v", e)
 	}
 }
@@ -169,18 +169,18 @@ func TestReconnect(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)
 	l, ref := open(t, libvirt.Config{URI: "test:///default", Socket: d.Socket()}), transport.Ref{StudioID: "lab", SessionID: "test"}
-	wantState(t, l, ref, fsm.Ready)
+	wantState(t, l, ref, fsm.StateReady)
 	d.Kill()
 	_, err := l.Get(t.Context(), ref)
-	if e := wantKind(t, "Get", err, transport.Unreachable); !e.NotSent {
+	if e := wantKind(t, "Get", err, transport.KindUnreachable); !e.NotSent {
 		t.Errorf("%v was sent", err)
 	}
 	_, err = l.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
-	if e := wantKind(t, "Start", err, transport.Unreachable); !e.NotSent || !strings.Contains(err.Error(), "connecting to the libvirt of lab/test") {
+	if e := wantKind(t, "Start", err, transport.KindUnreachable); !e.NotSent || !strings.Contains(err.Error(), "connecting to the libvirt of lab/test") {
 		t.Errorf("%v was sent", err)
 	}
 	d.Start()
-	wantState(t, l, ref, fsm.Ready)
+	wantState(t, l, ref, fsm.StateReady)
 }
 
 // TestNoSuchDriver: a daemon that cannot open the URI has not been asked to
@@ -190,7 +190,7 @@ func TestNoSuchDriver(t *testing.T) {
 	d := hypervisor.New(t)
 	l := open(t, libvirt.Config{URI: "bogus:///system", Socket: d.Socket()})
 	_, err := l.Get(t.Context(), transport.Ref{StudioID: "lab", SessionID: "test"})
-	if e := wantKind(t, "Get", err, transport.Unreachable); !e.NotSent || !strings.Contains(err.Error(), "bogus") {
+	if e := wantKind(t, "Get", err, transport.KindUnreachable); !e.NotSent || !strings.Contains(err.Error(), "bogus") {
 		t.Errorf("%v", err)
 	}
 }

@@ -30,7 +30,7 @@ func New(c Config) (*Transport, error) {
 // Traits says that libvirt starts no domain that runs, and that the state it shows
 // is the domain's own.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
-	return transport.Traits{Repeat: transport.ByState, Authoritative: true}
+	return transport.Traits{Repeat: transport.RepeatByState, Authoritative: true}
 }
 
 // Start starts the domain, unless it is there already, which its state says and no
@@ -54,8 +54,8 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 	if err != nil {
 		return transport.Session{}, err
 	}
-	if s.State == fsm.Ready && t.config.Probe.Kind != 0 {
-		s.State = fsm.StartInProgress // Get asks
+	if s.State == fsm.StateReady && t.config.Probe.Kind != 0 {
+		s.State = fsm.StateStartInProgress // Get asks
 	}
 	return s, nil
 }
@@ -69,7 +69,7 @@ func start(l *libvirt.Libvirt, d domain, ref transport.Ref) (transport.Session, 
 		}
 	}
 	if d.state == libvirt.DomainShutdown {
-		return transport.Session{}, &transport.Error{Kind: transport.Conflict,
+		return transport.Session{}, &transport.Error{Kind: transport.KindConflict,
 			Message: fmt.Sprintf("%s is being shut down", ref)}
 	}
 	if failed == nil || d.active() {
@@ -91,12 +91,12 @@ func unclear(ref transport.Ref, failed, err error) error {
 // refusedStart is a start that failed, of a domain that was seen not to run after it.
 func refusedStart(ref transport.Ref, e libvirt.Error) (transport.Session, error) {
 	switch {
-	case kindOf(e) != transport.Internal:
+	case kindOf(e) != transport.KindInternal:
 		return transport.Session{}, refusal(ref, e)
 	case libvirt.ErrorNumber(e.Code) == libvirt.ErrNoMemory, strings.Contains(e.Message, "Cannot allocate memory"):
-		return transport.Session{}, &transport.Error{Kind: transport.Capacity, Code: code(e), Message: message(e), Err: e}
+		return transport.Session{}, &transport.Error{Kind: transport.KindCapacity, Code: code(e), Message: message(e), Err: e}
 	}
-	return transport.Session{Ref: ref, State: fsm.StartFailed, StatusCode: code(e), StatusMessage: message(e)}, nil
+	return transport.Session{Ref: ref, State: fsm.StateStartFailed, StatusCode: code(e), StatusMessage: message(e)}, nil
 }
 
 // Get reads the domain's state, and asks the probe where it runs.
@@ -113,7 +113,7 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	if err != nil {
 		return transport.Session{}, err
 	}
-	if s.State != fsm.Ready {
+	if s.State != fsm.StateReady {
 		return s, nil
 	}
 	return t.config.Probe.Settle(ctx, s, t.host(ref))
@@ -131,14 +131,14 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 		case err != nil:
 			return err
 		case !d.active():
-			return &transport.Error{Kind: transport.Conflict, Message: fmt.Sprintf("%s does not run", in.Ref)}
+			return &transport.Error{Kind: transport.KindConflict, Message: fmt.Sprintf("%s does not run", in.Ref)}
 		}
 		return l.DomainShutdown(d.Domain)
 	})
 	if err != nil {
 		return transport.Session{}, err
 	}
-	return transport.Session{Ref: in.Ref, State: fsm.StopInProgress}, nil
+	return transport.Session{Ref: in.Ref, State: fsm.StateStopInProgress}, nil
 }
 
 func (t *Transport) host(ref transport.Ref) string {

@@ -107,7 +107,7 @@ func TestForeignAnswers(t *testing.T) {
 			_, listErr := client.List(t.Context(), transport.ListInput{StudioID: lab})
 			for action, err := range map[string]error{"Start": start(t.Context(), client), "Get": getErr, "List": listErr} {
 				e := errorOf(t, err)
-				if e.Kind != transport.Unreachable || e.NotSent {
+				if e.Kind != transport.KindUnreachable || e.NotSent {
 					t.Errorf("%s: %v (kind %v, not sent %v), want unreachable, sent", action, err, e.Kind, e.NotSent)
 				}
 				if !e.Date.IsZero() || e.RetryAfter != 0 {
@@ -159,7 +159,7 @@ func TestUnreadableAnswers(t *testing.T) {
 			t.Parallel()
 			client := answering(t, answer)
 			e := errorOf(t, start(t.Context(), client))
-			if e.Kind != transport.Unknown || e.NotSent {
+			if e.Kind != transport.KindUnknown || e.NotSent {
 				t.Errorf("%v (kind %v, not sent %v), want an unknown outcome", e, e.Kind, e.NotSent)
 			}
 		})
@@ -178,7 +178,7 @@ func TestUnreadableLists(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := answering(t, say(200, body)).List(t.Context(), transport.ListInput{StudioID: lab})
-			if e := errorOf(t, err); e.Kind != transport.Unknown {
+			if e := errorOf(t, err); e.Kind != transport.KindUnknown {
 				t.Errorf("%v, want an unknown outcome", err)
 			}
 		})
@@ -213,7 +213,7 @@ func TestAnswersAreLimited(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := errorOf(t, start(t.Context(), answering(t, answer)))
-			if e.Kind != transport.Unknown || !strings.Contains(e.Error(), "larger than 1048576 bytes") {
+			if e.Kind != transport.KindUnknown || !strings.Contains(e.Error(), "larger than 1048576 bytes") {
 				t.Errorf("%v (%v), want an unknown outcome that names the limit", e, e.Kind)
 			}
 		})
@@ -225,7 +225,7 @@ func TestAnswersAreLimited(t *testing.T) {
 			w.WriteHeader(409)
 			endless(w, r)
 		})))
-		if e.Kind != transport.Conflict {
+		if e.Kind != transport.KindConflict {
 			t.Errorf("%v, want the header's verdict", e)
 		}
 	})
@@ -238,7 +238,7 @@ func TestAnswersAreLimited(t *testing.T) {
 			_, _ = io.WriteString(w, good)
 		}))
 		for name, h := range map[string]aws.HTTPClient{"none given": nil, "the SDK's": awshttp.NewBuildableClient()} {
-			if e := errorOf(t, start(t.Context(), dial(server.URL, h))); e.Kind != transport.Unknown || !strings.Contains(e.Error(), "exceeded 1048576 bytes") {
+			if e := errorOf(t, start(t.Context(), dial(server.URL, h))); e.Kind != transport.KindUnknown || !strings.Contains(e.Error(), "exceeded 1048576 bytes") {
 				t.Errorf("%s: %v (%v), want an unknown outcome that names the limit", name, e, e.Kind)
 			}
 		}
@@ -256,7 +256,7 @@ func TestKnownAndUnknownAnswers(t *testing.T) {
 	for body, want := range map[string]transport.Session{
 		`{"sessionId":"ws-1"}`:           {},
 		`{"state":"MELTING"}`:            {State: "MELTING"},
-		`{"state":"READY","novelty":[]}`: {State: fsm.Ready},
+		`{"state":"READY","novelty":[]}`: {State: fsm.StateReady},
 		`{"sessionId":"ws-1","state":null,"tags":null,"createdAt":null}`: {},
 		`{"sessionId":"ws-1","createdAt":1700000000}`:                    {CreatedAt: at},
 		`{"sessionId":"ws-1","createdAt":1.7e9}`:                         {CreatedAt: at},
@@ -295,58 +295,58 @@ func TestVerdicts(t *testing.T) {
 		kind   transport.Kind
 		code   string
 	}{
-		{"access", typed(403, "AccessDeniedException"), transport.AccessDenied, "AccessDeniedException"},
-		{"conflict", typed(409, "ConflictException"), transport.Conflict, "ConflictException"},
-		{"internal", typed(500, "InternalServerErrorException"), transport.Internal, "InternalServerErrorException"},
-		{"not found", typed(404, "ResourceNotFoundException"), transport.NotFound, "ResourceNotFoundException"},
-		{"quota", typed(402, "ServiceQuotaExceededException"), transport.QuotaExceeded, "ServiceQuotaExceededException"},
-		{"throttled", typed(429, "ThrottlingException"), transport.Throttled, "ThrottlingException"},
-		{"invalid", typed(400, "ValidationException"), transport.Invalid, "ValidationException"},
-		{"capacity", say(402, capacity, "X-Amzn-ErrorType", "ServiceQuotaExceededException"), transport.Capacity, "ServiceQuotaExceededException"},
-		{"capacity of another error", say(409, capacity, "X-Amzn-ErrorType", "ConflictException"), transport.Conflict, "ConflictException"},
+		{"access", typed(403, "AccessDeniedException"), transport.KindAccessDenied, "AccessDeniedException"},
+		{"conflict", typed(409, "ConflictException"), transport.KindConflict, "ConflictException"},
+		{"internal", typed(500, "InternalServerErrorException"), transport.KindInternal, "InternalServerErrorException"},
+		{"not found", typed(404, "ResourceNotFoundException"), transport.KindNotFound, "ResourceNotFoundException"},
+		{"quota", typed(402, "ServiceQuotaExceededException"), transport.KindQuotaExceeded, "ServiceQuotaExceededException"},
+		{"throttled", typed(429, "ThrottlingException"), transport.KindThrottled, "ThrottlingException"},
+		{"invalid", typed(400, "ValidationException"), transport.KindInvalid, "ValidationException"},
+		{"capacity", say(402, capacity, "X-Amzn-ErrorType", "ServiceQuotaExceededException"), transport.KindCapacity, "ServiceQuotaExceededException"},
+		{"capacity of another error", say(409, capacity, "X-Amzn-ErrorType", "ConflictException"), transport.KindConflict, "ConflictException"},
 
-		{"cut at the colon", typed(409, "ConflictException:http://internal.amazon.com/x/"), transport.Conflict, "ConflictException"},
-		{"cut after the hash", typed(409, "com.amazonaws.nimble#ConflictException"), transport.Conflict, "ConflictException"},
-		{"both", typed(409, "ns#ConflictException:http://x/#y"), transport.Conflict, "ConflictException"},
-		{"by __type", say(409, `{"__type":"ns#ConflictException","Message":"why"}`), transport.Conflict, "ConflictException"},
-		{"by code", say(409, `{"code":"ConflictException","message":"why"}`), transport.Conflict, "ConflictException"},
-		{"unknown code with a request id", say(409, `{"code":"Odd","message":"why"}`, "X-Amzn-RequestId", "r"), transport.Conflict, "Odd"},
+		{"cut at the colon", typed(409, "ConflictException:http://internal.amazon.com/x/"), transport.KindConflict, "ConflictException"},
+		{"cut after the hash", typed(409, "com.amazonaws.nimble#ConflictException"), transport.KindConflict, "ConflictException"},
+		{"both", typed(409, "ns#ConflictException:http://x/#y"), transport.KindConflict, "ConflictException"},
+		{"by __type", say(409, `{"__type":"ns#ConflictException","Message":"why"}`), transport.KindConflict, "ConflictException"},
+		{"by code", say(409, `{"code":"ConflictException","message":"why"}`), transport.KindConflict, "ConflictException"},
+		{"unknown code with a request id", say(409, `{"code":"Odd","message":"why"}`, "X-Amzn-RequestId", "r"), transport.KindConflict, "Odd"},
 
-		{"expired", typed(403, "ExpiredTokenException"), transport.Credentials, "ExpiredTokenException"},
-		{"expired, short", typed(400, "ExpiredToken"), transport.Credentials, "ExpiredToken"},
-		{"unknown key", typed(403, "UnrecognizedClientException"), transport.Credentials, "UnrecognizedClientException"},
-		{"signature", typed(403, "InvalidSignatureException"), transport.Credentials, "InvalidSignatureException"},
-		{"signature, S3's", typed(403, "SignatureDoesNotMatch"), transport.Credentials, "SignatureDoesNotMatch"},
-		{"old request", typed(400, "RequestExpired"), transport.Credentials, "RequestExpired"},
-		{"incomplete", typed(400, "IncompleteSignature"), transport.Credentials, "IncompleteSignature"},
-		{"no token", typed(403, "MissingAuthenticationToken"), transport.Credentials, "MissingAuthenticationToken"},
-		{"no token, long", typed(403, "MissingAuthenticationTokenException"), transport.Credentials, "MissingAuthenticationTokenException"},
-		{"client token id", typed(403, "InvalidClientTokenId"), transport.Credentials, "InvalidClientTokenId"},
-		{"skewed", typed(403, "RequestTimeTooSkewed"), transport.Credentials, "RequestTimeTooSkewed"},
-		{"auth failure", typed(401, "AuthFailure"), transport.Credentials, "AuthFailure"},
+		{"expired", typed(403, "ExpiredTokenException"), transport.KindCredentials, "ExpiredTokenException"},
+		{"expired, short", typed(400, "ExpiredToken"), transport.KindCredentials, "ExpiredToken"},
+		{"unknown key", typed(403, "UnrecognizedClientException"), transport.KindCredentials, "UnrecognizedClientException"},
+		{"signature", typed(403, "InvalidSignatureException"), transport.KindCredentials, "InvalidSignatureException"},
+		{"signature, S3's", typed(403, "SignatureDoesNotMatch"), transport.KindCredentials, "SignatureDoesNotMatch"},
+		{"old request", typed(400, "RequestExpired"), transport.KindCredentials, "RequestExpired"},
+		{"incomplete", typed(400, "IncompleteSignature"), transport.KindCredentials, "IncompleteSignature"},
+		{"no token", typed(403, "MissingAuthenticationToken"), transport.KindCredentials, "MissingAuthenticationToken"},
+		{"no token, long", typed(403, "MissingAuthenticationTokenException"), transport.KindCredentials, "MissingAuthenticationTokenException"},
+		{"client token id", typed(403, "InvalidClientTokenId"), transport.KindCredentials, "InvalidClientTokenId"},
+		{"skewed", typed(403, "RequestTimeTooSkewed"), transport.KindCredentials, "RequestTimeTooSkewed"},
+		{"auth failure", typed(401, "AuthFailure"), transport.KindCredentials, "AuthFailure"},
 
-		{"unavailable", typed(503, "ServiceUnavailable"), transport.Internal, "ServiceUnavailable"},
-		{"request time-out", typed(408, "RequestTimeout"), transport.Internal, "RequestTimeout"},
-		{"other throttle", typed(400, "TooManyRequestsException"), transport.Throttled, "TooManyRequestsException"},
-		{"throttled by 503", typed(503, "SlowDown"), transport.Throttled, "SlowDown"},
-		{"no such operation", typed(404, "UnknownOperationException"), transport.Invalid, "UnknownOperationException"},
+		{"unavailable", typed(503, "ServiceUnavailable"), transport.KindInternal, "ServiceUnavailable"},
+		{"request time-out", typed(408, "RequestTimeout"), transport.KindInternal, "RequestTimeout"},
+		{"other throttle", typed(400, "TooManyRequestsException"), transport.KindThrottled, "TooManyRequestsException"},
+		{"throttled by 503", typed(503, "SlowDown"), transport.KindThrottled, "SlowDown"},
+		{"no such operation", typed(404, "UnknownOperationException"), transport.KindInvalid, "UnknownOperationException"},
 
 		// A failing server's refusal is not believed.
-		{"500 that denies", typed(500, "AccessDeniedException"), transport.Internal, "AccessDeniedException"},
-		{"500 that blames the key", typed(502, "ExpiredTokenException"), transport.Internal, "ExpiredTokenException"},
+		{"500 that denies", typed(500, "AccessDeniedException"), transport.KindInternal, "AccessDeniedException"},
+		{"500 that blames the key", typed(502, "ExpiredTokenException"), transport.KindInternal, "ExpiredTokenException"},
 
-		{"odd 400", typed(400, "Odd"), transport.Invalid, "Odd"},
-		{"odd 401", typed(401, "Odd"), transport.Credentials, "Odd"},
-		{"odd 402", typed(402, "Odd"), transport.QuotaExceeded, "Odd"},
-		{"odd 403", typed(403, "Odd"), transport.AccessDenied, "Odd"},
-		{"odd 404", typed(404, "Odd"), transport.NotFound, "Odd"},
-		{"odd 407", typed(407, "Odd"), transport.Unreachable, "Odd"},
-		{"odd 408", typed(408, "Odd"), transport.Internal, "Odd"},
-		{"odd 409", typed(409, "Odd"), transport.Conflict, "Odd"},
-		{"odd 413", typed(413, "Odd"), transport.Invalid, "Odd"},
-		{"odd 429", typed(429, "Odd"), transport.Throttled, "Odd"},
-		{"odd 302", typed(302, "Odd"), transport.Unreachable, "Odd"},
-		{"odd 501", typed(501, "Odd"), transport.Internal, "Odd"},
+		{"odd 400", typed(400, "Odd"), transport.KindInvalid, "Odd"},
+		{"odd 401", typed(401, "Odd"), transport.KindCredentials, "Odd"},
+		{"odd 402", typed(402, "Odd"), transport.KindQuotaExceeded, "Odd"},
+		{"odd 403", typed(403, "Odd"), transport.KindAccessDenied, "Odd"},
+		{"odd 404", typed(404, "Odd"), transport.KindNotFound, "Odd"},
+		{"odd 407", typed(407, "Odd"), transport.KindUnreachable, "Odd"},
+		{"odd 408", typed(408, "Odd"), transport.KindInternal, "Odd"},
+		{"odd 409", typed(409, "Odd"), transport.KindConflict, "Odd"},
+		{"odd 413", typed(413, "Odd"), transport.KindInvalid, "Odd"},
+		{"odd 429", typed(429, "Odd"), transport.KindThrottled, "Odd"},
+		{"odd 302", typed(302, "Odd"), transport.KindUnreachable, "Odd"},
+		{"odd 501", typed(501, "Odd"), transport.KindInternal, "Odd"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -411,7 +411,7 @@ func TestLongAndRottenErrors(t *testing.T) {
 	}
 	for _, body := range []string{``, `[`, `{"message":5,"context":"x","code":[]}`, `{"context":{"a":1}}`, `{"context":{}}`, "\xff"} {
 		e := errorOf(t, start(t.Context(), answering(t, say(409, body, "X-Amzn-ErrorType", "ConflictException"))))
-		if e.Kind != transport.Conflict || e.Message != "Conflict" || e.Context != nil {
+		if e.Kind != transport.KindConflict || e.Message != "Conflict" || e.Context != nil {
 			t.Errorf("%s: kind %v, message %q, context %v", body, e.Kind, e.Message, e.Context)
 		}
 	}

@@ -45,7 +45,7 @@ func atMost(sessions int) error {
 	if sessions <= maxBatch {
 		return nil
 	}
-	return &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
+	return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException",
 		Message: fmt.Sprintf("%d sessions at once: at most %d are allowed", sessions, maxBatch)}
 }
 
@@ -137,9 +137,9 @@ func wholeRefused(err error) bool {
 		return true
 	}
 	switch e.Kind {
-	case transport.Invalid, transport.NotFound, transport.AccessDenied:
+	case transport.KindInvalid, transport.KindNotFound, transport.KindAccessDenied:
 		return true
-	case transport.Unknown:
+	case transport.KindUnknown:
 		return e.HTTPStatusCode == http.StatusOK
 	}
 	return false
@@ -155,8 +155,8 @@ func (c *Client) singly(ctx context.Context, refs []transport.Ref, part []int, o
 			continue
 		}
 		out[i].Session, out[i].Err = c.Get(ctx, refs[i])
-		if err := out[i].Err; err != nil && (ctx.Err() != nil || errors.Is(err, transport.Throttled) ||
-			errors.Is(err, transport.Unreachable) || errors.Is(err, transport.Credentials)) {
+		if err := out[i].Err; err != nil && (ctx.Err() != nil || errors.Is(err, transport.KindThrottled) ||
+			errors.Is(err, transport.KindUnreachable) || errors.Is(err, transport.KindCredentials)) {
 			stop = err
 		}
 	}
@@ -176,7 +176,7 @@ func callError(out []transport.Result) error {
 }
 
 func leftOut(ref transport.Ref) error {
-	return &transport.Error{Kind: transport.NotFound, Code: "ResourceNotFoundException",
+	return &transport.Error{Kind: transport.KindNotFound, Code: "ResourceNotFoundException",
 		HTTPStatusCode: http.StatusOK,
 		Message:        fmt.Sprintf("session %q is not among the studio's", ref),
 		Context:        map[string]string{"resourceId": ref.SessionID}}

@@ -63,7 +63,7 @@ func wantAll(t *testing.T, refs []transport.Ref, results []transport.Result) {
 		t.Fatalf("%d results of %d refs", len(results), len(refs))
 	}
 	for i, r := range results {
-		if r.Err != nil || r.Session.Ref != refs[i] || r.Session.State != fsm.Ready {
+		if r.Err != nil || r.Session.Ref != refs[i] || r.Session.State != fsm.StateReady {
 			t.Errorf("%s: %s is %s, %v", refs[i], r.Session.Ref, r.Session.State, r.Err)
 		}
 	}
@@ -72,7 +72,7 @@ func wantAll(t *testing.T, refs []transport.Ref, results []transport.Result) {
 func ready(refs ...transport.Ref) *studio.Studio {
 	s := studio.New(studio.Config{})
 	for _, ref := range refs {
-		s.Put(transport.Session{Ref: ref, State: fsm.Ready})
+		s.Put(transport.Session{Ref: ref, State: fsm.StateReady})
 	}
 	return s
 }
@@ -119,10 +119,10 @@ func TestBatchLeavesOut(t *testing.T) {
 		t.Fatalf("%+v, %v", results, err)
 	}
 	e := errorOf(t, results[1].Err)
-	if e.Kind != transport.NotFound || e.NotSent || e.Context["resourceId"] != "missing" {
+	if e.Kind != transport.KindNotFound || e.NotSent || e.Context["resourceId"] != "missing" {
 		t.Errorf("missing: %v", e)
 	}
-	if e := errorOf(t, results[3].Err); e.Kind != transport.Invalid || !e.NotSent {
+	if e := errorOf(t, results[3].Err); e.Kind != transport.KindInvalid || !e.NotSent {
 		t.Errorf("no name: %v", e)
 	}
 }
@@ -155,7 +155,7 @@ func TestBatchRefusedAsAWhole(t *testing.T) {
 			}
 			wantAll(t, refsOf("a"), results[:1])
 			wantAll(t, refsOf("b"), results[2:])
-			if !errors.Is(results[1].Err, transport.NotFound) {
+			if !errors.Is(results[1].Err, transport.KindNotFound) {
 				t.Errorf("bad: %v", results[1].Err)
 			}
 			if count.gets.Load() != 3 || count.lists.Load() > 2 {
@@ -245,11 +245,11 @@ func TestBatchThatFails(t *testing.T) {
 		answer http.HandlerFunc
 		want   transport.Kind
 	}{
-		"throttled":   {refuse(429, "ThrottlingException"), transport.Throttled},
-		"credentials": {refuse(403, "ExpiredTokenException"), transport.Credentials},
-		"internal":    {refuse(500, "InternalServerErrorException"), transport.Internal},
-		"page":        {say(404, "<html>"), transport.Unreachable},
-		"cut":         {cut, transport.Unknown},
+		"throttled":   {refuse(429, "ThrottlingException"), transport.KindThrottled},
+		"credentials": {refuse(403, "ExpiredTokenException"), transport.KindCredentials},
+		"internal":    {refuse(500, "InternalServerErrorException"), transport.KindInternal},
+		"page":        {say(404, "<html>"), transport.KindUnreachable},
+		"cut":         {cut, transport.KindUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -259,7 +259,7 @@ func TestBatchThatFails(t *testing.T) {
 			if results != nil || !errors.Is(err, row.want) {
 				t.Errorf("%v, %v; want %v", results, err, row.want)
 			}
-			if row.want == transport.Unknown {
+			if row.want == transport.KindUnknown {
 				return // net/http repeats a look by itself
 			}
 			count.want(t, 1, 0)
@@ -276,7 +276,7 @@ func TestBatchHalfway(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantAll(t, refsOf("a"), results[:1])
-	if !errors.Is(results[1].Err, transport.Throttled) {
+	if !errors.Is(results[1].Err, transport.KindThrottled) {
 		t.Errorf("b: %v", results[1].Err)
 	}
 }
@@ -293,7 +293,7 @@ func TestBatchStopsAsking(t *testing.T) {
 	}
 	wantAll(t, refsOf("a"), results[:1])
 	for _, r := range results[1:] {
-		if !errors.Is(r.Err, transport.Throttled) {
+		if !errors.Is(r.Err, transport.KindThrottled) {
 			t.Errorf("%v, want throttled", r.Err)
 		}
 	}

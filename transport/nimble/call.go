@@ -48,7 +48,7 @@ func (c *call) invoke(ctx context.Context, op string, in any) (any, error) {
 	}
 	stack := middleware.NewStack(op, smithyhttp.NewStackRequest)
 	if err := c.assemble(stack, op); err != nil {
-		return nil, &transport.Error{Kind: transport.Unreachable, NotSent: true, Err: fmt.Errorf("nimble: middleware: %w", err)}
+		return nil, &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Err: fmt.Errorf("nimble: middleware: %w", err)}
 	}
 	ctx = middleware.ClearStackValues(ctx)
 	ctx = middleware.WithServiceID(ctx, ServiceID)

@@ -113,8 +113,8 @@ func TestHandlerTellsNoSecrets(t *testing.T) {
 			ask(h, made)
 		}
 		for _, fault = range []error{
-			errors.New("broken\r\nlevel=ERROR msg=forged\x1b[2J"), &transport.Error{Kind: transport.Invalid, Code: "C\r\nX: y", Message: "m\r\n\x1b[2J\u202e", Context: map[string]string{"k\n": "v\r"}},
-			&transport.Error{Kind: transport.Internal, Message: "x"}, &transport.Error{Kind: transport.Credentials, Code: "Expired\r\nToken"},
+			errors.New("broken\r\nlevel=ERROR msg=forged\x1b[2J"), &transport.Error{Kind: transport.KindInvalid, Code: "C\r\nX: y", Message: "m\r\n\x1b[2J\u202e", Context: map[string]string{"k\n": "v\r"}},
+			&transport.Error{Kind: transport.KindInternal, Message: "x"}, &transport.Error{Kind: transport.KindCredentials, Code: "Expired\r\nToken"},
 		} {
 			ask(h, signing{})
 		}
@@ -141,7 +141,7 @@ func TestHandlerTellsNoSecrets(t *testing.T) {
 func TestVaultErrors(t *testing.T) {
 	t.Parallel()
 	for _, e := range []error{
-		&transport.Error{Kind: transport.NotFound, Message: "no vault"}, &transport.Error{Kind: transport.Unknown}, context.DeadlineExceeded,
+		&transport.Error{Kind: transport.KindNotFound, Message: "no vault"}, &transport.Error{Kind: transport.KindUnknown}, context.DeadlineExceeded,
 	} {
 		h := nimble.Handler(studio.New(studio.Config{Any: true}), nimble.HandlerConfig{Credentials: func(context.Context, string) (aws.Credentials, error) {
 			return aws.Credentials{}, e
@@ -206,7 +206,7 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 	}
 	for _, id := range ids {
 		for op := range e.Watch(ctx, id) {
-			if op.Operation.Phase.Ended() || op.Error != "" || op.Reason == engine.Throttled { // the answer came
+			if op.Operation.Phase.Ended() || op.Error != "" || op.Waiting == engine.WaitThrottled { // the answer came
 				break
 			}
 		}

@@ -171,7 +171,7 @@ const DefaultTokenMemory = time.Hour
 // Options says, batches of up to 100.
 func (c *Client) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{
-		Repeat:      transport.ByToken,
+		Repeat:      transport.RepeatByToken,
 		TokenMemory: max(0, c.options.TokenMemory),
 		StaleFor:    c.options.StaleFor,
 		MaxBatch:    maxBatch,

@@ -121,7 +121,7 @@ func TestRefusedBeforeSending(t *testing.T) {
 		},
 		"batch, too large": func() error { _, err := client.BatchGet(t.Context(), make([]transport.Ref, 101)); return err },
 	} {
-		if e := errorOf(t, call()); e.Kind != transport.Invalid || !e.NotSent {
+		if e := errorOf(t, call()); e.Kind != transport.KindInvalid || !e.NotSent {
 			t.Errorf("%s: %v (not sent %v), want invalid, not sent", name, e, e.NotSent)
 		}
 	}
@@ -136,41 +136,41 @@ func TestNotConfigured(t *testing.T) {
 		kind transport.Kind
 		says string
 	}{
-		"no endpoint":       {func(o *nimble.Options) { o.BaseEndpoint = nil }, transport.Unreachable, "BaseEndpoint"},
-		"empty endpoint":    {func(o *nimble.Options) { o.BaseEndpoint = aws.String("") }, transport.Unreachable, "BaseEndpoint"},
-		"endpoint, no host": {func(o *nimble.Options) { o.BaseEndpoint = aws.String("studio:80") }, transport.Unreachable, "not an http"},
-		"endpoint, scheme":  {func(o *nimble.Options) { o.BaseEndpoint = aws.String("ftp://x") }, transport.Unreachable, "not an http"},
-		"endpoint, rotten":  {func(o *nimble.Options) { o.BaseEndpoint = aws.String("http://u:" + secret + "@%zz") }, transport.Unreachable, "not an http"},
-		"no region":         {func(o *nimble.Options) { o.Region = "" }, transport.Unreachable, "Region"},
-		"no credentials":    {func(o *nimble.Options) { o.Credentials = nil }, transport.Credentials, "no credentials"},
+		"no endpoint":       {func(o *nimble.Options) { o.BaseEndpoint = nil }, transport.KindUnreachable, "BaseEndpoint"},
+		"empty endpoint":    {func(o *nimble.Options) { o.BaseEndpoint = aws.String("") }, transport.KindUnreachable, "BaseEndpoint"},
+		"endpoint, no host": {func(o *nimble.Options) { o.BaseEndpoint = aws.String("studio:80") }, transport.KindUnreachable, "not an http"},
+		"endpoint, scheme":  {func(o *nimble.Options) { o.BaseEndpoint = aws.String("ftp://x") }, transport.KindUnreachable, "not an http"},
+		"endpoint, rotten":  {func(o *nimble.Options) { o.BaseEndpoint = aws.String("http://u:" + secret + "@%zz") }, transport.KindUnreachable, "not an http"},
+		"no region":         {func(o *nimble.Options) { o.Region = "" }, transport.KindUnreachable, "Region"},
+		"no credentials":    {func(o *nimble.Options) { o.Credentials = nil }, transport.KindCredentials, "no credentials"},
 		"rotten credentials": {func(o *nimble.Options) {
 			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, leaky })
-		}, transport.Credentials, "no credentials"},
+		}, transport.KindCredentials, "no credentials"},
 		"expired login": {func(o *nimble.Options) {
 			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{}, &smithy.GenericAPIError{Code: "UnauthorizedException", Message: secret}
 			})
-		}, transport.Credentials, "UnauthorizedException"},
+		}, transport.KindCredentials, "UnauthorizedException"},
 		"login cancelled": {func(o *nimble.Options) {
 			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, context.Canceled })
-		}, transport.Unknown, "interrupted while credentials"},
+		}, transport.KindUnknown, "interrupted while credentials"},
 		"key with a line break": {func(o *nimble.Options) {
 			o.Credentials = provide(aws.Credentials{AccessKeyID: secret + "\n", SecretAccessKey: secret})
-		}, transport.Credentials, "line break"},
+		}, transport.KindCredentials, "line break"},
 		"session token with a line break": {func(o *nimble.Options) {
 			o.Credentials = provide(aws.Credentials{AccessKeyID: "AKID", SecretAccessKey: secret, SessionToken: secret + "\r\nX: y"})
-		}, transport.Credentials, "line break"},
-		"region with a line break": {func(o *nimble.Options) { o.Region = "us-west-2\n" }, transport.Unreachable, "Region"},
+		}, transport.KindCredentials, "line break"},
+		"region with a line break": {func(o *nimble.Options) { o.Region = "us-west-2\n" }, transport.KindUnreachable, "Region"},
 		"rotten middleware": {func(o *nimble.Options) {
 			o.APIOptions = append(o.APIOptions, func(*middleware.Stack) error { return errors.New("no such step") })
-		}, transport.Unreachable, "no such step"},
+		}, transport.KindUnreachable, "no such step"},
 		"failing middleware": {func(o *nimble.Options) {
 			o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 				return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Fail", func(context.Context, middleware.FinalizeInput, middleware.FinalizeHandler) (out middleware.FinalizeOutput, md middleware.Metadata, err error) {
 					return out, md, errors.New("no floor is free")
 				}), middleware.After)
 			})
-		}, transport.Unknown, "no floor is free"},
+		}, transport.KindUnknown, "no floor is free"},
 	} {
 		client := answering(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }, row.set)
 		err := start(t.Context(), client)
@@ -238,7 +238,7 @@ func TestStrangeMiddleware(t *testing.T) {
 	} {
 		client := answering(t, say(200, good), func(o *nimble.Options) { o.APIOptions = append(o.APIOptions, row.add) })
 		err := start(t.Context(), client)
-		if e := errorOf(t, err); e.Kind != transport.Unknown || e.NotSent == row.sent || !strings.Contains(err.Error(), row.says) {
+		if e := errorOf(t, err); e.Kind != transport.KindUnknown || e.NotSent == row.sent || !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%s: %v (kind %v, not sent %v), want one that says %q", name, err, e.Kind, e.NotSent, row.says)
 		}
 	}
@@ -251,7 +251,7 @@ func TestCredentialsAreNotQuoted(t *testing.T) {
 		"X-Amzn-ErrorType", "InvalidSignatureException"))
 	err := start(t.Context(), client)
 	e := errorOf(t, err)
-	if e.Kind != transport.Credentials || e.Code != "InvalidSignatureException" || e.Message == "" {
+	if e.Kind != transport.KindCredentials || e.Code != "InvalidSignatureException" || e.Message == "" {
 		t.Errorf("%v", err)
 	}
 	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
@@ -327,13 +327,13 @@ func TestConfig(t *testing.T) {
 		steps = append(steps, o.StaleFor.String())
 		o.TokenMemory = time.Hour
 	})
-	if err := start(t.Context(), client); !errors.Is(err, transport.Internal) {
+	if err := start(t.Context(), client); !errors.Is(err, transport.KindInternal) {
 		t.Error(err)
 	}
 	if got, want := strings.Join(steps, " "), "nimble 1s StartStreamingSession transport.StartInput"; got != want {
 		t.Errorf("steps %s, want %s", got, want)
 	}
-	want := transport.Traits{Repeat: transport.ByToken, TokenMemory: time.Hour, StaleFor: time.Second, MaxBatch: 100}
+	want := transport.Traits{Repeat: transport.RepeatByToken, TokenMemory: time.Hour, StaleFor: time.Second, MaxBatch: 100}
 	if got := client.Traits(ref); got != want {
 		t.Errorf("traits %+v, want %+v", got, want)
 	}
@@ -363,7 +363,7 @@ func TestMiddlewareThatAnswers(t *testing.T) {
 			if err != nil || got.Ref != ref {
 				t.Errorf("%v, %v", got.Ref, err)
 			}
-		} else if e := errorOf(t, err); e.Kind != transport.Unknown {
+		} else if e := errorOf(t, err); e.Kind != transport.KindUnknown {
 			t.Errorf("%v: %v", answer, err)
 		}
 	}

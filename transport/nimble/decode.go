@@ -58,7 +58,7 @@ func refused(resp *http.Response, body []byte, readErr error) *transport.Error {
 	e.Kind = kindOf(resp.StatusCode, code, b.Code)
 	e.Code, e.Message, e.Context = code, b.Message, b.Context
 	e.RetryAfter = awswire.RetryAfter(resp.Header)
-	if e.Kind == transport.Credentials {
+	if e.Kind == transport.KindCredentials {
 		// Such a message may quote the canonical request, session token included.
 		e.Message, e.Context = "the provider did not accept the credentials, or the clock", nil
 	}
@@ -73,7 +73,7 @@ func refused(resp *http.Response, body []byte, readErr error) *transport.Error {
 // or a portal's; if it was cut short, what it was cannot be known.
 func foreign(resp *http.Response, body []byte, readErr error) *transport.Error {
 	e := answered(resp)
-	e.Kind, e.Date = transport.Unreachable, time.Time{}
+	e.Kind, e.Date = transport.KindUnreachable, time.Time{}
 	what := resp.Header.Get("Content-Type")
 	if what == "" {
 		what = "no content type"
@@ -83,7 +83,7 @@ func foreign(resp *http.Response, body []byte, readErr error) *transport.Error {
 	}
 	e.Message = printable.Clean(fmt.Sprintf("not an answer of the service: %s, %s", http.StatusText(resp.StatusCode), what), 512)
 	if readErr != nil && !looksForeign(body) {
-		e.Kind, e.Err = transport.Unknown, readErr
+		e.Kind, e.Err = transport.KindUnknown, readErr
 	}
 	return e
 }

@@ -24,11 +24,11 @@
 //  2. Every error is a *transport.Error. Its Kind is a verdict only if the
 //     answer has the service's shape: an X-Amzn-ErrorType, or a JSON body that
 //     names a code of the service. A portal's page, a proxy's 407 or a 200 that is
-//     no session are transport.Unreachable, whatever their status.
+//     no session are transport.KindUnreachable, whatever their status.
 //  3. NotSent is set only where nothing was sent for certain: the input is
 //     wrong, there are no credentials, or net/http never had a connection. A
-//     source of credentials that refuses is transport.Credentials; one that is not
-//     reached, or fails, is transport.Unreachable.
+//     source of credentials that refuses is transport.KindCredentials; one that is not
+//     reached, or fails, is transport.KindUnreachable.
 //  4. After several attempts (with a Retryer) the last one's refusal is a
 //     verdict only if none before it may have had its effect; else the Kind is
 //     Unknown.

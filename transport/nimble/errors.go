@@ -23,14 +23,14 @@ var modelled = [...]struct {
 	code   string
 	status int
 }{
-	{transport.AccessDenied, "AccessDeniedException", http.StatusForbidden},
-	{transport.Conflict, "ConflictException", http.StatusConflict},
-	{transport.Internal, "InternalServerErrorException", http.StatusInternalServerError},
-	{transport.NotFound, "ResourceNotFoundException", http.StatusNotFound},
-	{transport.QuotaExceeded, "ServiceQuotaExceededException", http.StatusPaymentRequired},
-	{transport.Throttled, "ThrottlingException", http.StatusTooManyRequests},
-	{transport.Invalid, "ValidationException", http.StatusBadRequest},
-	{transport.Capacity, "ServiceQuotaExceededException", http.StatusPaymentRequired},
+	{transport.KindAccessDenied, "AccessDeniedException", http.StatusForbidden},
+	{transport.KindConflict, "ConflictException", http.StatusConflict},
+	{transport.KindInternal, "InternalServerErrorException", http.StatusInternalServerError},
+	{transport.KindNotFound, "ResourceNotFoundException", http.StatusNotFound},
+	{transport.KindQuotaExceeded, "ServiceQuotaExceededException", http.StatusPaymentRequired},
+	{transport.KindThrottled, "ThrottlingException", http.StatusTooManyRequests},
+	{transport.KindInvalid, "ValidationException", http.StatusBadRequest},
+	{transport.KindCapacity, "ServiceQuotaExceededException", http.StatusPaymentRequired},
 }
 
 // commonKind knows the errors common to all actions. They are spelled with and
@@ -40,13 +40,13 @@ func commonKind(code string) (transport.Kind, bool) {
 	case "ExpiredToken", "UnrecognizedClient", "InvalidSignature", "SignatureDoesNotMatch",
 		"RequestExpired", "IncompleteSignature", "MissingAuthenticationToken",
 		"InvalidClientTokenId", "RequestTimeTooSkewed", "AuthFailure":
-		return transport.Credentials, true
+		return transport.KindCredentials, true
 	case "ServiceUnavailable", "InternalFailure", "InternalServerError", "InternalServer", "RequestTimeout":
-		return transport.Internal, true
+		return transport.KindInternal, true
 	case "UnknownOperation":
-		return transport.Invalid, true
+		return transport.KindInvalid, true
 	}
-	return transport.Unknown, false
+	return transport.KindUnknown, false
 }
 
 // kindOf is the verdict of an answer in the service's shape. The code decides,
@@ -54,13 +54,13 @@ func commonKind(code string) (transport.Kind, bool) {
 // failing server did is open, whatever it says.
 func kindOf(status int, code, detail string) transport.Kind {
 	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
-		return transport.Throttled
+		return transport.KindThrottled
 	}
 	if status >= 500 {
-		return transport.Internal
+		return transport.KindInternal
 	}
 	if code == "ServiceQuotaExceededException" && detail == capacityCode {
-		return transport.Capacity
+		return transport.KindCapacity
 	}
 	for _, m := range modelled {
 		if m.code == code {
@@ -76,11 +76,11 @@ func kindOf(status int, code, detail string) transport.Kind {
 func kindOfStatus(status int) transport.Kind {
 	switch status {
 	case http.StatusUnauthorized:
-		return transport.Credentials
+		return transport.KindCredentials
 	case http.StatusProxyAuthRequired:
-		return transport.Unreachable
+		return transport.KindUnreachable
 	case http.StatusRequestTimeout:
-		return transport.Internal
+		return transport.KindInternal
 	}
 	for _, m := range modelled {
 		if m.status == status {
@@ -88,9 +88,9 @@ func kindOfStatus(status int) transport.Kind {
 		}
 	}
 	if status >= 400 {
-		return transport.Invalid
+		return transport.KindInvalid
 	}
-	return transport.Unreachable
+	return transport.KindUnreachable
 }
 
 // known reports whether code is one that this package has a verdict for.

@@ -55,7 +55,7 @@ func ExampleClient() {
 		HTTPClient: server.Client(),
 	})
 	_, err := client.Get(context.Background(), transport.Ref{StudioID: "lab", SessionID: "nobody"})
-	fmt.Println(errors.Is(err, transport.NotFound))
+	fmt.Println(errors.Is(err, transport.KindNotFound))
 	var e *transport.Error
 	if errors.As(err, &e) {
 		fmt.Println(e.HTTPStatusCode, e.Context["resourceId"])

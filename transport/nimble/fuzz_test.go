@@ -42,7 +42,7 @@ func FuzzAnswer(f *testing.F) {
 		out, err := c.accepted(resp, body, nil)
 		var e *transport.Error
 		if err != nil {
-			if !errors.As(err, &e) || e.NotSent || e.Kind != transport.Unknown && e.Kind != transport.Unreachable {
+			if !errors.As(err, &e) || e.NotSent || e.Kind != transport.KindUnknown && e.Kind != transport.KindUnreachable {
 				t.Fatalf("%v is a verdict", err)
 			}
 			return
@@ -85,10 +85,10 @@ func FuzzError(f *testing.F) {
 		resp.Header.Set(headerErrorType, header)
 		e := refused(resp, body, nil)
 		code, _, shaped := readError(resp.Header, body)
-		if !shaped && e.Kind != transport.Unreachable || shaped && e.Code != code || e.NotSent {
+		if !shaped && e.Kind != transport.KindUnreachable || shaped && e.Code != code || e.NotSent {
 			t.Errorf("%d %q %q: %v (%v)", status, header, body, e, e.Kind)
 		}
-		if status >= 500 && e.Kind.Refusal() && e.Kind != transport.Throttled {
+		if status >= 500 && e.Kind.Refusal() && e.Kind != transport.KindThrottled {
 			t.Errorf("%d %q is taken for a refusal", status, header)
 		}
 		for _, text := range []string{e.Message, e.Code} {

@@ -242,27 +242,27 @@ func TestErrorsTravel(t *testing.T) {
 		status int
 		code   string
 	}{
-		{transport.Error{Kind: transport.AccessDenied}, transport.AccessDenied, 403, "AccessDeniedException"},
-		{transport.Error{Kind: transport.Conflict}, transport.Conflict, 409, "ConflictException"},
-		{transport.Error{Kind: transport.Internal}, transport.Internal, 500, "InternalServerErrorException"},
-		{transport.Error{Kind: transport.NotFound}, transport.NotFound, 404, "ResourceNotFoundException"},
-		{transport.Error{Kind: transport.QuotaExceeded}, transport.QuotaExceeded, 402, "ServiceQuotaExceededException"},
-		{transport.Error{Kind: transport.Throttled, RetryAfter: 1500 * time.Millisecond}, transport.Throttled, 429, "ThrottlingException"},
-		{transport.Error{Kind: transport.Invalid}, transport.Invalid, 400, "ValidationException"},
-		{transport.Error{Kind: transport.Capacity, Code: "InsufficientInstanceCapacity"}, transport.Capacity, 402, "ServiceQuotaExceededException"},
-		{transport.Error{Kind: transport.Credentials}, transport.Credentials, 403, "ExpiredTokenException"},
-		{transport.Error{Kind: transport.Credentials, Code: "AuthFailure"}, transport.Credentials, 403, "AuthFailure"},
-		{transport.Error{Kind: transport.Credentials, Code: "ConflictException"}, transport.Credentials, 403, "ExpiredTokenException"},
-		{transport.Error{Kind: transport.Unreachable, NotSent: true}, transport.Internal, 500, "InternalServerErrorException"},
-		{transport.Error{Kind: 99}, transport.Internal, 500, "InternalServerErrorException"},
-		{transport.Error{Kind: transport.Unknown}, transport.Unknown, 0, ""},
+		{transport.Error{Kind: transport.KindAccessDenied}, transport.KindAccessDenied, 403, "AccessDeniedException"},
+		{transport.Error{Kind: transport.KindConflict}, transport.KindConflict, 409, "ConflictException"},
+		{transport.Error{Kind: transport.KindInternal}, transport.KindInternal, 500, "InternalServerErrorException"},
+		{transport.Error{Kind: transport.KindNotFound}, transport.KindNotFound, 404, "ResourceNotFoundException"},
+		{transport.Error{Kind: transport.KindQuotaExceeded}, transport.KindQuotaExceeded, 402, "ServiceQuotaExceededException"},
+		{transport.Error{Kind: transport.KindThrottled, RetryAfter: 1500 * time.Millisecond}, transport.KindThrottled, 429, "ThrottlingException"},
+		{transport.Error{Kind: transport.KindInvalid}, transport.KindInvalid, 400, "ValidationException"},
+		{transport.Error{Kind: transport.KindCapacity, Code: "InsufficientInstanceCapacity"}, transport.KindCapacity, 402, "ServiceQuotaExceededException"},
+		{transport.Error{Kind: transport.KindCredentials}, transport.KindCredentials, 403, "ExpiredTokenException"},
+		{transport.Error{Kind: transport.KindCredentials, Code: "AuthFailure"}, transport.KindCredentials, 403, "AuthFailure"},
+		{transport.Error{Kind: transport.KindCredentials, Code: "ConflictException"}, transport.KindCredentials, 403, "ExpiredTokenException"},
+		{transport.Error{Kind: transport.KindUnreachable, NotSent: true}, transport.KindInternal, 500, "InternalServerErrorException"},
+		{transport.Error{Kind: 99}, transport.KindInternal, 500, "InternalServerErrorException"},
+		{transport.Error{Kind: transport.KindUnknown}, transport.KindUnknown, 0, ""},
 	} {
 		row.sent.Message, row.sent.Context = "be\ncause", map[string]string{"resourceId": "ws\x1b-1"}
 		e := errorOf(t, start(t.Context(), joined(t, failing(&row.sent))))
 		if e.Kind != row.kind || e.HTTPStatusCode != row.status || e.Code != row.code || e.NotSent {
 			t.Errorf("%v became %v: HTTP %d %q", row.sent.Kind, e, e.HTTPStatusCode, e.Code)
 		}
-		told := row.kind != transport.Internal && row.kind != transport.Credentials && row.kind != transport.Unknown
+		told := row.kind != transport.KindInternal && row.kind != transport.KindCredentials && row.kind != transport.KindUnknown
 		if told && (e.Message != "be cause" || e.Context["resourceId"] != "ws -1") {
 			t.Errorf("%v: message %q, context %v", row.sent.Kind, e.Message, e.Context)
 		}
@@ -274,7 +274,7 @@ func TestErrorsTravel(t *testing.T) {
 
 func TestErrorsWithoutAMessage(t *testing.T) {
 	t.Parallel()
-	e := errorOf(t, start(t.Context(), joined(t, failing(&transport.Error{Kind: transport.NotFound}))))
+	e := errorOf(t, start(t.Context(), joined(t, failing(&transport.Error{Kind: transport.KindNotFound}))))
 	if e.Message != "not found" || e.Context != nil {
 		t.Errorf("message %q, context %v", e.Message, e.Context)
 	}
@@ -319,7 +319,7 @@ func TestPanics(t *testing.T) {
 	}
 	for name, p := range map[string]transport.Provider{
 		"asked to abort": panicking{value: http.ErrAbortHandler},
-		"lost":           failing(&transport.Error{Kind: transport.Unknown}),
+		"lost":           failing(&transport.Error{Kind: transport.KindUnknown}),
 	} {
 		func() {
 			defer func() {
@@ -413,7 +413,7 @@ func TestLostAnswersAreLost(t *testing.T) {
 	s.Add(lab, ws1)
 	client := joined(t, s)
 	e := errorOf(t, start(t.Context(), client))
-	if e.Kind != transport.Unknown || e.NotSent || e.HTTPStatusCode != 0 || s.Effects(ref) != 1 {
+	if e.Kind != transport.KindUnknown || e.NotSent || e.HTTPStatusCode != 0 || s.Effects(ref) != 1 {
 		t.Errorf("%v, %d effects", e, s.Effects(ref))
 	}
 }

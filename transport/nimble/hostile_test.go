@@ -76,7 +76,7 @@ func hostiles() []hostile {
 		throttle = "X-Amzn-ErrorType: ThrottlingException"
 		ok       = "HTTP/1.1 200 OK\r\n"
 	)
-	const un, foreign = transport.Unknown, transport.Unreachable
+	const un, foreign = transport.KindUnknown, transport.KindUnreachable
 	x := strings.Repeat
 	bomb := packed(`{"session":{"sessionId":"` + x(" ", 64<<20))
 	rows := []hostile{
@@ -160,12 +160,12 @@ func hostiles() []hostile {
 		{"503 page", http11(503, page, "Retry-After: 999999999"), foreign, true, false},
 		{"511 portal", http11(511, page, html), foreign, true, false},
 
-		{"500 that refuses", http11(500, `{"code":"AccessDeniedException"}`, "X-Amzn-ErrorType: AccessDeniedException"), transport.Internal, true, false},
-		{"500 of a megabyte", http11(500, `{"message":"`+x("é\x1b[2J", 100_000)+`"}`, "X-Amzn-ErrorType: InternalServerErrorException"), transport.Internal, true, false},
-		{"409 of many words", http11(409, `{"message":"m","context":{"a":"`+x("b", 100_000)+`"}}`, "X-Amzn-ErrorType: "+x("Conflict", 1000)), transport.Conflict, true, false},
-		{"a date of 1970", http11(500, "{}", "X-Amzn-ErrorType: InternalServerErrorException", "Date: Thu, 01 Jan 1970 00:00:00 GMT"), transport.Internal, true, false},
-		{"a date of 9999", http11(500, "{}", "X-Amzn-ErrorType: InternalServerErrorException", "Date: Fri, 31 Dec 9999 23:59:59 GMT"), transport.Internal, true, false},
-		{"a clock that is blamed, of 9999", http11(403, "{}", "X-Amzn-ErrorType: RequestTimeTooSkewed", "Date: Fri, 31 Dec 9999 23:59:59 GMT"), transport.Credentials, false, false},
+		{"500 that refuses", http11(500, `{"code":"AccessDeniedException"}`, "X-Amzn-ErrorType: AccessDeniedException"), transport.KindInternal, true, false},
+		{"500 of a megabyte", http11(500, `{"message":"`+x("é\x1b[2J", 100_000)+`"}`, "X-Amzn-ErrorType: InternalServerErrorException"), transport.KindInternal, true, false},
+		{"409 of many words", http11(409, `{"message":"m","context":{"a":"`+x("b", 100_000)+`"}}`, "X-Amzn-ErrorType: "+x("Conflict", 1000)), transport.KindConflict, true, false},
+		{"a date of 1970", http11(500, "{}", "X-Amzn-ErrorType: InternalServerErrorException", "Date: Thu, 01 Jan 1970 00:00:00 GMT"), transport.KindInternal, true, false},
+		{"a date of 9999", http11(500, "{}", "X-Amzn-ErrorType: InternalServerErrorException", "Date: Fri, 31 Dec 9999 23:59:59 GMT"), transport.KindInternal, true, false},
+		{"a clock that is blamed, of 9999", http11(403, "{}", "X-Amzn-ErrorType: RequestTimeTooSkewed", "Date: Fri, 31 Dec 9999 23:59:59 GMT"), transport.KindCredentials, false, false},
 
 		{"a state of the future", http11(200, `{"session":{"sessionId":"ws-1","state":"HIBERNATED"}}`), 0, true, true},
 		{"a state in small letters", http11(200, `{"session":{"sessionId":"ws-1","state":"ready"}}`), 0, true, true},
@@ -177,7 +177,7 @@ func hostiles() []hostile {
 		{"started in year 1", http11(200, `{"session":{"sessionId":"ws-1","state":"START_IN_PROGRESS","startedAt":"0001-01-01T00:00:00Z","updatedAt":-62135596800}}`), 0, true, true},
 	}
 	for _, after := range []string{"-1", "0", "1e9", "999999999999", "99999999999999999999", "soon", "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "\u0661"} {
-		rows = append(rows, hostile{"Retry-After: " + after, http11(429, "{}", throttle, "Retry-After: "+after), transport.Throttled, false, false})
+		rows = append(rows, hostile{"Retry-After: " + after, http11(429, "{}", throttle, "Retry-After: "+after), transport.KindThrottled, false, false})
 	}
 	for _, member := range []string{"arn", "createdBy", "ec2InstanceType", "launchProfileId", "ownedBy", "sessionId", "startedBy", "state", "statusCode", "statusMessage", "stoppedBy", "streamingImageId", "updatedBy"} {
 		rows = append(rows, hostile{member + " is a number", http11(200, `{"session":{"state":"READY","`+member+`":7}}`), un, true, false})
@@ -313,7 +313,7 @@ func TestHostileHandshakes(t *testing.T) {
 				}}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				if e := errorOf(t, start(ctx, dial("https://studio.example.com", &http.Client{Transport: wire}))); e.Kind != transport.Unreachable || !e.NotSent {
+				if e := errorOf(t, start(ctx, dial("https://studio.example.com", &http.Client{Transport: wire}))); e.Kind != transport.KindUnreachable || !e.NotSent {
 					t.Errorf("%v: kind %v, not sent %v; want unreachable, not sent", e, e.Kind, e.NotSent)
 				}
 			})
@@ -362,7 +362,7 @@ func TestHalfClosedConnections(t *testing.T) {
 			})
 			wire := &http.Transport{}
 			e := errorOf(t, start(t.Context(), dial("http://"+l.Addr().String(), &http.Client{Transport: wire})))
-			if e.Kind != transport.Unknown || e.NotSent {
+			if e.Kind != transport.KindUnknown || e.NotSent {
 				t.Errorf("%v: kind %v, not sent %v; want unknown", e, e.Kind, e.NotSent)
 			}
 			wire.CloseIdleConnections()

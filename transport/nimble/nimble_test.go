@@ -131,7 +131,7 @@ func TestTransport(t *testing.T) {
 func everything() transport.Session {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8_009_000, time.UTC)
 	return transport.Session{
-		Ref: ref, State: fsm.Ready, StatusCode: "STREAMING_SESSION_READY", StatusMessage: "up",
+		Ref: ref, State: fsm.StateReady, StatusCode: "STREAMING_SESSION_READY", StatusMessage: "up",
 		ARN: "arn:aws:nimble:eu-central-1:123:streaming-session/ws-1", CreatedBy: "a", OwnedBy: "b", StartedBy: "c",
 		StoppedBy: "d", UpdatedBy: "e", EC2InstanceType: "g5.2xlarge", LaunchProfileID: "lp", StreamingImageID: "img",
 		Tags:      map[string]string{"shot": "010", "": ""},

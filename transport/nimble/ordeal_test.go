@@ -94,14 +94,14 @@ func ordeal(t *testing.T, row hostile, works bool) {
 	}
 	for _, id := range ids {
 		if op, err := e.Get(ctx, id); err != nil || op.Phase.Ended() {
-			t.Errorf("%s is %s (%s) %s, %v", op.Ref, op.Phase, op.Reason, op.LastError, err)
+			t.Errorf("%s is %s (%s) %s, %v", op.Ref, op.Phase, op.EndReason, op.LastError, err)
 		}
 	}
 	well.Store(true)
 	limited, cancel := context.WithTimeout(ctx, 3*time.Hour)
 	for i, id := range ids {
-		if op, err := e.Wait(limited, id); err != nil || op.Phase != fsm.Succeeded || s.Effects(refs[i]) != 1 {
-			t.Errorf("%s: %s (%s) %s, started %d times, %v", refs[i], op.Phase, op.Reason, op.LastError, s.Effects(refs[i]), err)
+		if op, err := e.Wait(limited, id); err != nil || op.Phase != fsm.PhaseSucceeded || s.Effects(refs[i]) != 1 {
+			t.Errorf("%s: %s (%s) %s, started %d times, %v", refs[i], op.Phase, op.EndReason, op.LastError, s.Effects(refs[i]), err)
 		}
 	}
 	cancel()

@@ -58,16 +58,16 @@ func refusalOf(err error) *refusal {
 	}
 	out := &refusal{detail: e.Code, message: e.Message, context: e.Context, retryAfter: e.RetryAfter}
 	switch e.Kind {
-	case transport.Unknown:
+	case transport.KindUnknown:
 		return &refusal{silent: true}
-	case transport.Unreachable:
+	case transport.KindUnreachable:
 		return internalError()
-	case transport.Credentials:
+	case transport.KindCredentials:
 		out.status, out.code = http.StatusForbidden, "ExpiredTokenException"
-		if kind, ok := commonKind(e.Code); ok && kind == transport.Credentials {
+		if kind, ok := commonKind(e.Code); ok && kind == transport.KindCredentials {
 			out.code = e.Code
 		}
-	case transport.Capacity:
+	case transport.KindCapacity:
 		out.detail = capacityCode
 	}
 	for _, m := range modelled {

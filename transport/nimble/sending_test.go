@@ -106,11 +106,11 @@ func TestRefusalAfterAnOpenAttempt(t *testing.T) {
 		answers []http.HandlerFunc
 		want    transport.Kind
 	}{
-		"cut, refused":       {[]http.HandlerFunc{cut, denied}, transport.Unknown},
-		"500, refused":       {[]http.HandlerFunc{refuse(500, "X"), denied}, transport.Unknown},
-		"page, refused":      {[]http.HandlerFunc{say(502, ""), denied}, transport.Unknown},
-		"throttled, refused": {[]http.HandlerFunc{refuse(429, "ThrottlingException"), denied}, transport.AccessDenied},
-		"500, 500, 500":      {[]http.HandlerFunc{refuse(500, "X")}, transport.Internal},
+		"cut, refused":       {[]http.HandlerFunc{cut, denied}, transport.KindUnknown},
+		"500, refused":       {[]http.HandlerFunc{refuse(500, "X"), denied}, transport.KindUnknown},
+		"page, refused":      {[]http.HandlerFunc{say(502, ""), denied}, transport.KindUnknown},
+		"throttled, refused": {[]http.HandlerFunc{refuse(429, "ThrottlingException"), denied}, transport.KindAccessDenied},
+		"500, 500, 500":      {[]http.HandlerFunc{refuse(500, "X")}, transport.KindInternal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -122,7 +122,7 @@ func TestRefusalAfterAnOpenAttempt(t *testing.T) {
 			// A look has no effect to be unsure of.
 			answers, _ = inTurn(row.answers...)
 			_, err := answering(t, answers, eager).Get(t.Context(), ref)
-			if e := errorOf(t, err); e.Kind == transport.Unknown {
+			if e := errorOf(t, err); e.Kind == transport.KindUnknown {
 				t.Errorf("Get: %v", e)
 			}
 		})
@@ -159,7 +159,7 @@ func TestNothingIsUnsentAfterAnOpenAttempt(t *testing.T) {
 				return credentials, nil
 			})
 		})
-		if e := errorOf(t, start(t.Context(), client)); e.Kind != transport.Unknown || e.NotSent {
+		if e := errorOf(t, start(t.Context(), client)); e.Kind != transport.KindUnknown || e.NotSent {
 			t.Errorf("%v: kind %v, not sent %v; want unknown", e, e.Kind, e.NotSent)
 		}
 	})
@@ -268,24 +268,24 @@ func TestSilence(t *testing.T) {
 		notSent  bool
 		says     string // all of it; "": whatever the network says
 	}{
-		{"refused", (*testing.T).Context, "http://127.0.0.1:1", nil, transport.Unreachable, true, ""},
-		{"no such name", (*testing.T).Context, "http://studio.invalid", nil, transport.Unreachable, true, ""},
-		{"dial without end", briefly, "http://127.0.0.1:1", &http.Client{Transport: blackHole}, transport.Unreachable, true, "no connection came about in time"},
-		{"dial without end, client's time-out", (*testing.T).Context, "http://127.0.0.1:1", &http.Client{Transport: blackHole, Timeout: 300 * time.Millisecond}, transport.Unreachable, true, ""},
-		{"cancelled before", func(*testing.T) context.Context { return cancelled }, plain.URL, plainHTTP, transport.Unknown, true, ""},
-		{"cancelled while dialing", func(*testing.T) context.Context { return soon }, plain.URL, &http.Client{Transport: cancelling}, transport.Unknown, true, "the call was interrupted before anything was sent"},
-		{"TLS with a plain server", (*testing.T).Context, strings.Replace(plain.URL, "http:", "https:", 1), plainHTTP, transport.Unreachable, true, ""},
-		{"certificate of a stranger", (*testing.T).Context, untrusted.URL, &http.Client{Transport: &http.Transport{}}, transport.Unreachable, true, ""},
-		{"proxy refuses the tunnel", (*testing.T).Context, "https://studio.invalid", &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}, transport.Unreachable, true, ""},
-		{"no answer", patiently, slow.URL, slowHTTP, transport.Unknown, false, "no answer came in time"},
-		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: patience}, transport.Unknown, false, ""},
-		{"cut", (*testing.T).Context, cutting.URL, cuttingHTTP, transport.Unknown, false, ""},
+		{"refused", (*testing.T).Context, "http://127.0.0.1:1", nil, transport.KindUnreachable, true, ""},
+		{"no such name", (*testing.T).Context, "http://studio.invalid", nil, transport.KindUnreachable, true, ""},
+		{"dial without end", briefly, "http://127.0.0.1:1", &http.Client{Transport: blackHole}, transport.KindUnreachable, true, "no connection came about in time"},
+		{"dial without end, client's time-out", (*testing.T).Context, "http://127.0.0.1:1", &http.Client{Transport: blackHole, Timeout: 300 * time.Millisecond}, transport.KindUnreachable, true, ""},
+		{"cancelled before", func(*testing.T) context.Context { return cancelled }, plain.URL, plainHTTP, transport.KindUnknown, true, ""},
+		{"cancelled while dialing", func(*testing.T) context.Context { return soon }, plain.URL, &http.Client{Transport: cancelling}, transport.KindUnknown, true, "the call was interrupted before anything was sent"},
+		{"TLS with a plain server", (*testing.T).Context, strings.Replace(plain.URL, "http:", "https:", 1), plainHTTP, transport.KindUnreachable, true, ""},
+		{"certificate of a stranger", (*testing.T).Context, untrusted.URL, &http.Client{Transport: &http.Transport{}}, transport.KindUnreachable, true, ""},
+		{"proxy refuses the tunnel", (*testing.T).Context, "https://studio.invalid", &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}, transport.KindUnreachable, true, ""},
+		{"no answer", patiently, slow.URL, slowHTTP, transport.KindUnknown, false, "no answer came in time"},
+		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: patience}, transport.KindUnknown, false, ""},
+		{"cut", (*testing.T).Context, cutting.URL, cuttingHTTP, transport.KindUnknown, false, ""},
 		{"a client that says nothing", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, context.DeadlineExceeded
-		}), transport.Unknown, false, ""},
+		}), transport.KindUnknown, false, ""},
 		{"refused, by a client that says nothing else", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New("no route to host")}
-		}), transport.Unreachable, true, ""},
+		}), transport.KindUnreachable, true, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -340,7 +340,7 @@ func TestKeptConnectionsAreSeen(t *testing.T) {
 					cancel()
 				}()
 				e := errorOf(t, start(ctx, client))
-				if e.Kind != transport.Unknown || e.NotSent || e.Message != "the call was interrupted before its answer came" {
+				if e.Kind != transport.KindUnknown || e.NotSent || e.Message != "the call was interrupted before its answer came" {
 					t.Errorf("%v: kind %v, not sent %v; want unknown, as it was interrupted", e, e.Kind, e.NotSent)
 				}
 			}
@@ -360,7 +360,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			answers, requests := inTurn(say(307, "", "Location", "/elsewhere"), say(200, good))
 			server, _ := listen(t, answers)
 			e := errorOf(t, start(t.Context(), dial(server.URL, h)))
-			if e.Kind != transport.Unreachable || e.NotSent || e.HTTPStatusCode != 307 {
+			if e.Kind != transport.KindUnreachable || e.NotSent || e.HTTPStatusCode != 307 {
 				t.Errorf("%v: kind %v, HTTP %d", e, e.Kind, e.HTTPStatusCode)
 			}
 			if _, theirs := h.(doFunc); !theirs && requests.Load() != 1 {

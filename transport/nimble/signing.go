@@ -92,7 +92,7 @@ func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at ti
 // been a stranger's, and nothing else would put it right.
 func (c *Client) learnSkew(err error, skew time.Duration) {
 	var e *transport.Error
-	if c.options.DisableClockSkewCorrection || !errors.As(err, &e) || e.Kind != transport.Credentials {
+	if c.options.DisableClockSkewCorrection || !errors.As(err, &e) || e.Kind != transport.KindCredentials {
 		return
 	}
 	var found time.Duration
@@ -119,5 +119,5 @@ func (o Options) endpoint() (string, error) {
 
 // misconfigured is no verdict on the request, which can wait until it is mended.
 func misconfigured(message string) error {
-	return &transport.Error{Kind: transport.Unreachable, NotSent: true, Message: message}
+	return &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: message}
 }

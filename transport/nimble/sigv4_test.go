@@ -308,9 +308,9 @@ func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
 		make  signing
 		state fsm.State // before
 	}{
-		"start":  {signing{target: startPath}, fsm.Stopped},
-		"stop":   {signing{target: session + "/stop"}, fsm.Ready},
-		"delete": {signing{method: "DELETE", target: session}, fsm.Stopped},
+		"start":  {signing{target: startPath}, fsm.StateStopped},
+		"stop":   {signing{target: session + "/stop"}, fsm.StateReady},
+		"delete": {signing{method: "DELETE", target: session}, fsm.StateStopped},
 		"create": {signing{target: listPath, body: `{"launchProfileId":"lp"}`}, ""},
 	} {
 		for _, token := range []string{"token", ""} {

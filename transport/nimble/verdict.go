@@ -34,7 +34,7 @@ func (c *call) verdict(err error) error {
 		// had its effect.
 		out.NotSent = false
 		if out.Kind.Refusal() {
-			out.Kind = transport.Unknown
+			out.Kind = transport.KindUnknown
 		}
 	}
 	return &out
@@ -73,7 +73,7 @@ func (c *call) silence(err error) transport.Error {
 	case errors.Is(err, context.Canceled):
 		out.NotSent = true
 	default:
-		out.Kind, out.NotSent = transport.Unreachable, true
+		out.Kind, out.NotSent = transport.KindUnreachable, true
 	}
 	out.Message, out.Err = overText(err, out.NotSent), c.secrets.Error(out.Err)
 	return out

@@ -23,9 +23,9 @@ func (p Probe) connect(ctx context.Context, address, host string) error {
 	// Reads and writes know no context: a deadline in the past ends them.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	switch p.Kind {
-	case TLS:
+	case KindTLS:
 		return handshake(ctx, conn, host)
-	case SSH:
+	case KindSSH:
 		return banner(conn)
 	}
 	return nil

@@ -34,9 +34,9 @@ type Command struct {
 // slot within its time fails, and the next one tries again.
 const maxCommands = 64
 
-// CommandFailed is the StatusCode of a session whose port answers, but whose
+// CodeCommandFailed is the StatusCode of a session whose port answers, but whose
 // Probe.Command does not exit with status 0.
-const CommandFailed = "PROBE_COMMAND_FAILED"
+const CodeCommandFailed = "PROBE_COMMAND_FAILED"
 
 // CommandError says that a Command did not find a machine ready. It holds no secret
 // that the Command hides.

@@ -29,7 +29,7 @@ func listening(t *testing.T) int {
 }
 
 func asking(port int, args ...string) probe.Probe {
-	return probe.Probe{Kind: probe.TCP, Port: port, Timeout: 20 * time.Second, Command: &probe.Command{Args: args}}
+	return probe.Probe{Kind: probe.KindTCP, Port: port, Timeout: 20 * time.Second, Command: &probe.Command{Args: args}}
 }
 
 // dcv is what a machine's "dcv list-sessions -j" prints, read as the documentation
@@ -49,15 +49,15 @@ func TestCommand(t *testing.T) {
 		state   fsm.State
 		message string
 	}{
-		"no command":       {probe.Probe{Kind: probe.TCP, Port: port}, fsm.Ready, ""},
-		"exit status 0":    {asking(port, "true"), fsm.Ready, ""},
-		"its host":         {asking(port, "test", "{host}", "=", "127.0.0.1"), fsm.Ready, ""},
-		"a DCV session":    {asking(port, dcv(`[{"id":"console","owner":"ana"}]`)...), fsm.Ready, ""},
-		"no DCV session":   {asking(port, dcv(`[]`)...), fsm.StartInProgress, "exit status 1"},
-		"says why":         {asking(port, "sh", "-c", "echo first >&2; echo no session >&2; exit 7"), fsm.StartInProgress, "exit status 7: first no session"},
-		"says it to users": {asking(port, "sh", "-c", "echo; echo no session; exit 7"), fsm.StartInProgress, "exit status 7: no session"},
-		"no such program":  {asking(port, "/no/such/program"), fsm.StartInProgress, "no such file"},
-		"killed":           {asking(port, "sh", "-c", "kill -9 $$"), fsm.StartInProgress, "signal: killed"},
+		"no command":       {probe.Probe{Kind: probe.KindTCP, Port: port}, fsm.StateReady, ""},
+		"exit status 0":    {asking(port, "true"), fsm.StateReady, ""},
+		"its host":         {asking(port, "test", "{host}", "=", "127.0.0.1"), fsm.StateReady, ""},
+		"a DCV session":    {asking(port, dcv(`[{"id":"console","owner":"ana"}]`)...), fsm.StateReady, ""},
+		"no DCV session":   {asking(port, dcv(`[]`)...), fsm.StateStartInProgress, "exit status 1"},
+		"says why":         {asking(port, "sh", "-c", "echo first >&2; echo no session >&2; exit 7"), fsm.StateStartInProgress, "exit status 7: first no session"},
+		"says it to users": {asking(port, "sh", "-c", "echo; echo no session; exit 7"), fsm.StateStartInProgress, "exit status 7: no session"},
+		"no such program":  {asking(port, "/no/such/program"), fsm.StateStartInProgress, "no such file"},
+		"killed":           {asking(port, "sh", "-c", "kill -9 $$"), fsm.StateStartInProgress, "signal: killed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,10 +65,10 @@ func TestCommand(t *testing.T) {
 			if err != nil || got.State != row.state || !strings.Contains(got.StatusMessage, row.message) {
 				t.Fatalf("%+v, %v, want %s, %q", got, err, row.state, row.message)
 			}
-			if len(got.Endpoints) != 1 || got.Probe.OK != (row.state == fsm.Ready) || got.Probe.Target == "" {
+			if len(got.Endpoints) != 1 || got.Probe.OK != (row.state == fsm.StateReady) || got.Probe.Target == "" {
 				t.Errorf("%+v, %+v", got.Endpoints, got.Probe)
 			}
-			if row.state != fsm.Ready && (got.StatusCode != probe.CommandFailed || !strings.Contains(got.Probe.Message, row.message) ||
+			if row.state != fsm.StateReady && (got.StatusCode != probe.CodeCommandFailed || !strings.Contains(got.Probe.Message, row.message) ||
 				got.StatusMessage != "running, but "+got.Probe.Target+" does not find it ready: "+got.Probe.Message ||
 				got.Probe.Target != "the probe command "+row.p.Command.Args[0]+" for 127.0.0.1") {
 				t.Errorf("%q, %+v", got.StatusCode, got.Probe)
@@ -122,7 +122,7 @@ func TestCommandEnds(t *testing.T) {
 	p.Timeout = time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := p.Settle(ctx, transport.Session{}, "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, transport.Unknown) {
+	if _, err := p.Settle(ctx, transport.Session{}, "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, transport.KindUnknown) {
 		t.Errorf("%v", err)
 	}
 }

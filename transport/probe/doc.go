@@ -8,13 +8,13 @@
 //
 // # Usage
 //
-//	p := probe.Probe{Kind: probe.TLS, Port: 8443}
+//	p := probe.Probe{Kind: probe.KindTLS, Port: 8443}
 //	err := p.Check(ctx, "10.0.0.3")
 //	// port 8443 (tls) of 10.0.0.3 does not answer from this computer: connection refused
 //
 // A driver that sees its machine running lets the probe decide what to show:
 //
-//	session.State = fsm.Ready
+//	session.State = fsm.StateReady
 //	return p.Settle(ctx, session, host)
 //
 // The three kinds prove more from one to the next. TCP: something takes the
@@ -41,7 +41,7 @@
 //     at all but those of a TLS handshake. What a Command prints is shown without
 //     the secrets of its environment.
 //  4. Settle calls a session READY only if Check returns nil. Otherwise the session
-//     is START_IN_PROGRESS, its StatusCode is [Unanswered] or [CommandFailed], and its
+//     is START_IN_PROGRESS, its StatusCode is [CodeUnanswered] or [CodeCommandFailed], and its
 //     StatusMessage names port or program, host and cause. Either way Session.Probe
 //     says what was probed, whether it answered, why it did not, and when.
 //  5. No host makes a Command run anything else: one with characters other than

@@ -17,7 +17,7 @@ func ExampleProbe_Settle() {
 		return
 	}
 	ref := transport.Ref{StudioID: "lab", SessionID: "ws-1"}
-	p := probe.Probe{Kind: probe.TCP, Port: desktop.Addr().(*net.TCPAddr).Port}
+	p := probe.Probe{Kind: probe.KindTCP, Port: desktop.Addr().(*net.TCPAddr).Port}
 
 	session, err := p.Settle(context.Background(), transport.Session{Ref: ref}, "127.0.0.1")
 	fmt.Println(session.State, session.StatusCode, err)

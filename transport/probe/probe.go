@@ -19,10 +19,10 @@ type Kind uint8
 
 // The kinds of probe.
 const (
-	None Kind = iota // no probe: everything answers
-	TCP              // takes a connection
-	TLS              // completes a handshake, whatever its certificate
-	SSH              // sends an SSH server's banner
+	KindNone Kind = iota // no probe: everything answers
+	KindTCP              // takes a connection
+	KindTLS              // completes a handshake, whatever its certificate
+	KindSSH              // sends an SSH server's banner
 )
 
 var kindNames = [...]string{"none", "tcp", "tls", "ssh"}
@@ -40,7 +40,7 @@ const DefaultTimeout = 3 * time.Second
 
 // Unanswered is the StatusCode of a session whose machine runs, but whose port
 // does not answer from this computer.
-const Unanswered = "PORT_DOES_NOT_ANSWER"
+const CodeUnanswered = "PORT_DOES_NOT_ANSWER"
 
 // Probe asks one port, and in addition a program if there is one. The zero value is
 // no probe: its Check is nil for every host.
@@ -64,15 +64,15 @@ func Parse(text string) (Probe, error) {
 	case "", "none":
 		return Probe{}, nil
 	case "dcv":
-		return Probe{Kind: TLS, Port: 8443}, nil
+		return Probe{Kind: KindTLS, Port: 8443}, nil
 	case "rdp":
-		return Probe{Kind: TCP, Port: 3389}, nil
+		return Probe{Kind: KindTCP, Port: 3389}, nil
 	case "ssh":
-		return Probe{Kind: SSH, Port: 22}, nil
+		return Probe{Kind: KindSSH, Port: 22}, nil
 	}
 	name, digits, _ := strings.Cut(text, ":")
 	port, err := strconv.Atoi(digits)
-	for kind := TCP; kind <= SSH; kind++ {
+	for kind := KindTCP; kind <= KindSSH; kind++ {
 		p := Probe{Kind: kind, Port: port}
 		if name == kind.String() && err == nil && p.Valid() == nil {
 			return p, nil
@@ -85,8 +85,8 @@ func Parse(text string) (Probe, error) {
 // addition, by its program: "tls:8443 and ssh".
 func (p Probe) String() string {
 	switch {
-	case p.Kind == None:
-		return None.String()
+	case p.Kind == KindNone:
+		return KindNone.String()
 	case p.Command != nil && len(p.Command.Args) > 0:
 		return fmt.Sprintf("%v:%d and %s", p.Kind, p.Port, p.Command.Args[0])
 	}
@@ -97,13 +97,13 @@ func (p Probe) String() string {
 // zero value nor a probe that can be made.
 func (p Probe) Valid() error {
 	switch {
-	case p.Kind == None && p.Command != nil:
+	case p.Kind == KindNone && p.Command != nil:
 		return errors.New("probe: a command without a kind: it is asked once a port answers, so want tcp, tls or ssh")
-	case p.Kind == None && p != Probe{}:
+	case p.Kind == KindNone && p != Probe{}:
 		return fmt.Errorf("probe: port %d and time-out %v without a kind: want tcp, tls or ssh", p.Port, p.Timeout)
-	case p.Kind > SSH:
+	case p.Kind > KindSSH:
 		return fmt.Errorf("probe: unknown kind %d: want tcp, tls or ssh", p.Kind)
-	case p.Kind != None && (p.Port < 1 || p.Port > 65535):
+	case p.Kind != KindNone && (p.Port < 1 || p.Port > 65535):
 		return fmt.Errorf("probe: port %d: want 1 to 65535", p.Port)
 	case p.Timeout < 0:
 		return fmt.Errorf("probe: time-out %v is negative", p.Timeout)
@@ -126,7 +126,7 @@ func (p Probe) Endpoint(host string) transport.Endpoint {
 	case 22:
 		name = "ssh"
 	}
-	if p.Kind == SSH {
+	if p.Kind == KindSSH {
 		name = "ssh"
 	}
 	return transport.Endpoint{Name: name, Host: host, Port: p.Port}
@@ -186,11 +186,11 @@ func (p Probe) ask(ctx, limited context.Context, timeout time.Duration, host str
 }
 
 // Status says what err of Check means for a session whose machine runs: its
-// StatusCode, [Unanswered] or [CommandFailed], and its StatusMessage.
+// StatusCode, [CodeUnanswered] or [CodeCommandFailed], and its StatusMessage.
 func Status(err error) (code, message string) {
 	var failed *CommandError
-	if code = Unanswered; errors.As(err, &failed) {
-		code = CommandFailed
+	if code = CodeUnanswered; errors.As(err, &failed) {
+		code = CodeCommandFailed
 	}
 	return code, "running, but " + err.Error()
 }
@@ -227,7 +227,7 @@ func (p Probe) target(host string) string {
 // no address yet, and counts as one that does not answer. The error, an
 // *transport.Error of kind Unknown, says that ctx ended first.
 func (p Probe) Settle(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
-	s.State = fsm.Ready
+	s.State = fsm.StateReady
 	if p == (Probe{}) {
 		return s, nil
 	}
@@ -248,7 +248,7 @@ func (p Probe) Settle(ctx context.Context, s transport.Session, host string) (tr
 		if s.StatusMessage != "" {
 			message += "; the provider says: " + s.StatusMessage
 		}
-		s.State, s.StatusCode, s.StatusMessage = fsm.StartInProgress, code, message
+		s.State, s.StatusCode, s.StatusMessage = fsm.StateStartInProgress, code, message
 	}
 	return s, nil
 }

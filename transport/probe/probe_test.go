@@ -89,22 +89,22 @@ func TestCheck(t *testing.T) {
 		port func(*testing.T) int
 		want string // part of the error; "" says that the port answers
 	}{
-		"tcp, silent":              {probe.TCP, silent, ""},
-		"tcp, nobody there":        {probe.TCP, closedPort, "does not answer from this computer: connection refused"},
-		"tls 1.3":                  {probe.TLS, speaks(tls.VersionTLS13), ""},
-		"tls 1.2":                  {probe.TLS, speaks(tls.VersionTLS12), ""},
-		"tls, nobody there":        {probe.TLS, closedPort, "(tls) of 127.0.0.1 does not answer from this computer: connection refused"},
-		"tls, silent":              {probe.TLS, silent, "no answer within 200ms"},
-		"tls, another protocol":    {probe.TLS, says("HTTP/1.0 400 Bad Request\r\n\r\n", false), "does not speak TLS"},
-		"tls, hangs up":            {probe.TLS, says("", true), "it closes the connection"},
-		"ssh":                      {probe.SSH, says("SSH-2.0-OpenSSH_9.2\r\n", false), ""},
-		"ssh after a preamble":     {probe.SSH, says("welcome\r\n"+strings.Repeat("-", 600)+"\r\nSSH-2.0-x\r\n", false), ""},
-		"ssh, silent":              {probe.SSH, silent, "no answer within 200ms"},
-		"ssh, hangs up":            {probe.SSH, says("", true), "before an SSH banner"},
-		"ssh, another protocol":    {probe.SSH, says("220 mail\r\n", true), `no SSH server: it begins with "220 mail"`},
-		"ssh within a long line":   {probe.SSH, says(strings.Repeat("-", 256)+"SSH-2.0-x\r\n", true), "no SSH server"},
-		"ssh, hostile text":        {probe.SSH, says("\x1b[31m\r\n", true), `\x1b[31m`},
-		"ssh, talks without limit": {probe.SSH, says(strings.Repeat("x", 1<<20), false), "no SSH server"},
+		"tcp, silent":              {probe.KindTCP, silent, ""},
+		"tcp, nobody there":        {probe.KindTCP, closedPort, "does not answer from this computer: connection refused"},
+		"tls 1.3":                  {probe.KindTLS, speaks(tls.VersionTLS13), ""},
+		"tls 1.2":                  {probe.KindTLS, speaks(tls.VersionTLS12), ""},
+		"tls, nobody there":        {probe.KindTLS, closedPort, "(tls) of 127.0.0.1 does not answer from this computer: connection refused"},
+		"tls, silent":              {probe.KindTLS, silent, "no answer within 200ms"},
+		"tls, another protocol":    {probe.KindTLS, says("HTTP/1.0 400 Bad Request\r\n\r\n", false), "does not speak TLS"},
+		"tls, hangs up":            {probe.KindTLS, says("", true), "it closes the connection"},
+		"ssh":                      {probe.KindSSH, says("SSH-2.0-OpenSSH_9.2\r\n", false), ""},
+		"ssh after a preamble":     {probe.KindSSH, says("welcome\r\n"+strings.Repeat("-", 600)+"\r\nSSH-2.0-x\r\n", false), ""},
+		"ssh, silent":              {probe.KindSSH, silent, "no answer within 200ms"},
+		"ssh, hangs up":            {probe.KindSSH, says("", true), "before an SSH banner"},
+		"ssh, another protocol":    {probe.KindSSH, says("220 mail\r\n", true), `no SSH server: it begins with "220 mail"`},
+		"ssh within a long line":   {probe.KindSSH, says(strings.Repeat("-", 256)+"SSH-2.0-x\r\n", true), "no SSH server"},
+		"ssh, hostile text":        {probe.KindSSH, says("\x1b[31m\r\n", true), `\x1b[31m`},
+		"ssh, talks without limit": {probe.KindSSH, says(strings.Repeat("x", 1<<20), false), "no SSH server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -135,10 +135,10 @@ func TestCheck(t *testing.T) {
 
 func TestCheckWraps(t *testing.T) {
 	t.Parallel()
-	if err := (probe.Probe{Kind: probe.TCP, Port: closedPort(t)}).Check(t.Context(), "127.0.0.1"); !errors.Is(err, syscall.ECONNREFUSED) {
+	if err := (probe.Probe{Kind: probe.KindTCP, Port: closedPort(t)}).Check(t.Context(), "127.0.0.1"); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("%v hides its cause", err)
 	}
-	p := probe.Probe{Kind: probe.SSH, Port: server(t, "", false), Timeout: 50 * time.Millisecond}
+	p := probe.Probe{Kind: probe.KindSSH, Port: server(t, "", false), Timeout: 50 * time.Millisecond}
 	if err := p.Check(t.Context(), "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v is no end of time", err)
 	}
@@ -147,7 +147,7 @@ func TestCheckWraps(t *testing.T) {
 // TestCheckEnds: the caller's context ends each kind that would wait for an hour.
 func TestCheckEnds(t *testing.T) {
 	t.Parallel()
-	for kind := probe.TLS; kind <= probe.SSH; kind++ {
+	for kind := probe.KindTLS; kind <= probe.KindSSH; kind++ {
 		p := probe.Probe{Kind: kind, Port: server(t, "", false), Timeout: time.Hour}
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		if err := p.Check(ctx, "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "1h") {
@@ -166,8 +166,8 @@ func TestSettle(t *testing.T) {
 		Ref:       transport.Ref{StudioID: "lab", SessionID: "ws-1"},
 		Endpoints: []transport.Endpoint{{Name: "web", Host: "ws-1"}},
 	}
-	open := probe.Probe{Kind: probe.TCP, Port: server(t, "", false)}
-	closed := probe.Probe{Kind: probe.TLS, Port: closedPort(t)}
+	open := probe.Probe{Kind: probe.KindTCP, Port: server(t, "", false)}
+	closed := probe.Probe{Kind: probe.KindTLS, Port: closedPort(t)}
 	for name, test := range map[string]struct {
 		p         probe.Probe
 		host      string
@@ -176,10 +176,10 @@ func TestSettle(t *testing.T) {
 		message   string
 		endpoints int
 	}{
-		"no probe":   {probe.Probe{}, "", fsm.Ready, "", "", 1},
-		"answers":    {open, "127.0.0.1", fsm.Ready, "", "", 2},
-		"silent":     {closed, "127.0.0.1", fsm.StartInProgress, probe.Unanswered, "running, but port ", 2},
-		"no address": {open, "", fsm.StartInProgress, probe.Unanswered, "it has no address", 1},
+		"no probe":   {probe.Probe{}, "", fsm.StateReady, "", "", 1},
+		"answers":    {open, "127.0.0.1", fsm.StateReady, "", "", 2},
+		"silent":     {closed, "127.0.0.1", fsm.StateStartInProgress, probe.CodeUnanswered, "running, but port ", 2},
+		"no address": {open, "", fsm.StateStartInProgress, probe.CodeUnanswered, "it has no address", 1},
 	} {
 		got, err := test.p.Settle(t.Context(), running, test.host)
 		if err != nil || got.State != test.state || got.StatusCode != test.code ||
@@ -199,7 +199,7 @@ func TestSettle(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = closed.Settle(ctx, running, "127.0.0.1")
-	if !errors.Is(err, transport.Unknown) || !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, transport.KindUnknown) || !errors.Is(err, context.Canceled) {
 		t.Errorf("Settle with a cancelled context: %v", err)
 	}
 }
@@ -237,7 +237,7 @@ func TestOfflineAndSilent(t *testing.T) {
 // domain is reserved for this.
 func TestNames(t *testing.T) {
 	t.Parallel()
-	err := probe.Probe{Kind: probe.TCP, Port: 22}.Check(t.Context(), "ws-1.invalid")
+	err := probe.Probe{Kind: probe.KindTCP, Port: 22}.Check(t.Context(), "ws-1.invalid")
 	if err == nil || !strings.Contains(err.Error(), "port 22 (tcp) of ws-1.invalid does not answer from this computer: its name") {
 		t.Errorf("%v", err)
 	}
@@ -246,9 +246,9 @@ func TestNames(t *testing.T) {
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]probe.Probe{
-		"": {}, "none": {}, "dcv": {Kind: probe.TLS, Port: 8443}, "rdp": {Kind: probe.TCP, Port: 3389},
-		"ssh": {Kind: probe.SSH, Port: 22}, "tcp:1": {Kind: probe.TCP, Port: 1}, "ssh:2222": {Kind: probe.SSH, Port: 2222},
-		"tls:65535": {Kind: probe.TLS, Port: 65535},
+		"": {}, "none": {}, "dcv": {Kind: probe.KindTLS, Port: 8443}, "rdp": {Kind: probe.KindTCP, Port: 3389},
+		"ssh": {Kind: probe.KindSSH, Port: 22}, "tcp:1": {Kind: probe.KindTCP, Port: 1}, "ssh:2222": {Kind: probe.KindSSH, Port: 2222},
+		"tls:65535": {Kind: probe.KindTLS, Port: 65535},
 	} {
 		got, err := probe.Parse(text)
 		if err != nil || got != want {
@@ -270,9 +270,9 @@ func TestValid(t *testing.T) {
 	for want, p := range map[string]probe.Probe{
 		"without a kind":        {Port: 22},
 		"unknown kind 4":        {Kind: 4, Port: 22},
-		"port 0":                {Kind: probe.TCP},
-		"port 65536":            {Kind: probe.TCP, Port: 65536},
-		"time-out -1s is negat": {Kind: probe.TCP, Port: 22, Timeout: -time.Second},
+		"port 0":                {Kind: probe.KindTCP},
+		"port 65536":            {Kind: probe.KindTCP, Port: 65536},
+		"time-out -1s is negat": {Kind: probe.KindTCP, Port: 22, Timeout: -time.Second},
 	} {
 		if err := p.Valid(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v", p, err)
@@ -299,7 +299,7 @@ func TestEndpoint(t *testing.T) {
 // TestSaysNothing: a TCP and an SSH probe send no byte.
 func TestSaysNothing(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []probe.Kind{probe.TCP, probe.SSH} {
+	for _, kind := range []probe.Kind{probe.KindTCP, probe.KindSSH} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

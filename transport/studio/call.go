@@ -65,7 +65,7 @@ type Fault struct {
 // effect runs with mu held.
 func (s *Studio) do(ctx context.Context, c Call, effect func(now time.Time, f Fault) error) error {
 	if err := ctx.Err(); err != nil {
-		return &transport.Error{Kind: transport.Unknown, NotSent: true, Err: err}
+		return &transport.Error{Kind: transport.KindUnknown, NotSent: true, Err: err}
 	}
 	c, err := s.arrive(c)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Studio) arrive(c Call) (Call, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.offline {
-		return c, &transport.Error{Kind: transport.Unreachable, NotSent: true, Message: "the studio is offline"}
+		return c, &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: "the studio is offline"}
 	}
 	now := present()
 	s.forget(now)
@@ -117,7 +117,7 @@ func (s *Studio) arrive(c Call) (Call, error) {
 		return c, nil
 	}
 	r.CancelAt(now) // who is turned away takes nothing from those who come later
-	e := refuse(transport.Throttled, "ThrottlingException", "more than %g calls a second", s.config.Throttle)
+	e := refuse(transport.KindThrottled, "ThrottlingException", "more than %g calls a second", s.config.Throttle)
 	e.RetryAfter = wait
 	return c, e
 }
@@ -179,7 +179,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 func lost(cause error) error {
-	return &transport.Error{Kind: transport.Unknown, Message: "the answer was lost", Err: cause}
+	return &transport.Error{Kind: transport.KindUnknown, Message: "the answer was lost", Err: cause}
 }
 
 func refuse(k transport.Kind, code, format string, args ...any) *transport.Error {
@@ -188,7 +188,7 @@ func refuse(k transport.Kind, code, format string, args ...any) *transport.Error
 
 // invalid refuses what is not even asked of the studio.
 func invalid(format string, args ...any) error {
-	e := refuse(transport.Invalid, "ValidationException", format, args...)
+	e := refuse(transport.KindInvalid, "ValidationException", format, args...)
 	e.NotSent = true
 	return e
 }

@@ -23,7 +23,7 @@ func Example() {
 	_, err = s.Start(ctx, transport.StartInput{
 		Ref: transport.Ref{StudioID: "lab", SessionID: "ws-2"}, ClientToken: "monday-2",
 	})
-	fmt.Println(errors.Is(err, transport.QuotaExceeded), err)
+	fmt.Println(errors.Is(err, transport.KindQuotaExceeded), err)
 	// Output:
 	// START_IN_PROGRESS <nil>
 	// READY <nil> 1
@@ -41,7 +41,7 @@ func ExampleConfig_intercept() {
 	in := transport.StartInput{Ref: transport.Ref{StudioID: "lab", SessionID: "ws-1"}, ClientToken: "monday"}
 
 	_, err := s.Start(ctx, in)
-	fmt.Println(errors.Is(err, transport.Unknown), err)
+	fmt.Println(errors.Is(err, transport.KindUnknown), err)
 	session, err := s.Start(ctx, in)
 	fmt.Println(session.State, err, s.Effects(in.Ref))
 	// Output:

@@ -25,10 +25,10 @@ func TestLimits(t *testing.T) {
 		config studio.Config
 		want   transport.Kind
 	}{
-		{studio.Config{Quota: 2}, transport.QuotaExceeded},
-		{studio.Config{Capacity: 2}, transport.Capacity},
-		{studio.Config{Quota: 2, Capacity: 3}, transport.QuotaExceeded},
-		{studio.Config{Quota: 3, Capacity: 2}, transport.Capacity},
+		{studio.Config{Quota: 2}, transport.KindQuotaExceeded},
+		{studio.Config{Capacity: 2}, transport.KindCapacity},
+		{studio.Config{Quota: 2, Capacity: 3}, transport.KindQuotaExceeded},
+		{studio.Config{Quota: 3, Capacity: 2}, transport.KindCapacity},
 	} {
 		t.Run(fmt.Sprintf("%+v", test.want), func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +48,7 @@ func TestLimits(t *testing.T) {
 					t.Errorf("a repeat takes no room: %v", err)
 				}
 				_, err = start(t, s, ws(0), "new")
-				wantKind(t, "a start of what runs", err, transport.Conflict)
+				wantKind(t, "a start of what runs", err, transport.KindConflict)
 
 				time.Sleep(time.Minute)
 				if _, err := s.Stop(t.Context(), transport.StopInput{Ref: ws(0), ClientToken: "0"}); err != nil {
@@ -84,7 +84,7 @@ func TestRoomIsExact(t *testing.T) {
 			}
 			for _, session := range out.Sessions {
 				switch session.State {
-				case fsm.CreateInProgress, fsm.StartInProgress, fsm.Ready, fsm.StopInProgress, fsm.StopFailed:
+				case fsm.StateCreateInProgress, fsm.StateStartInProgress, fsm.StateReady, fsm.StateStopInProgress, fsm.StateStopFailed:
 					running++
 				}
 			}
@@ -99,7 +99,7 @@ func TestRoomIsExact(t *testing.T) {
 				time.Sleep(time.Duration(r.Int64N(int64(40 * time.Minute))))
 			default:
 				_, err := start(t, s, ref, token)
-				if over := errors.Is(err, transport.QuotaExceeded); (over && running < quota) || (err == nil && running >= quota) {
+				if over := errors.Is(err, transport.KindQuotaExceeded); (over && running < quota) || (err == nil && running >= quota) {
 					t.Fatalf("step %d: %d run, and Start says %v", i, running, err)
 				} else if over {
 					refused++
@@ -127,7 +127,7 @@ func TestThrottle(t *testing.T) {
 						allowed++
 						continue
 					}
-					e := wantKind(t, "too fast", err, transport.Throttled)
+					e := wantKind(t, "too fast", err, transport.KindThrottled)
 					if refused++; e.RetryAfter <= 0 {
 						t.Fatalf("%v does not say when to come again", err)
 					}
@@ -149,7 +149,7 @@ func TestOffline(t *testing.T) {
 		s.SetOffline(true)
 		began := time.Now()
 		_, err := start(t, s, ws(0), "0")
-		if e := wantKind(t, "offline", err, transport.Unreachable); !e.NotSent || time.Since(began) != 0 {
+		if e := wantKind(t, "offline", err, transport.KindUnreachable); !e.NotSent || time.Since(began) != 0 {
 			t.Errorf("offline: %v, not sent %v, after %v", err, e.NotSent, time.Since(began))
 		}
 		s.SetOffline(false)
@@ -158,7 +158,7 @@ func TestOffline(t *testing.T) {
 		for i, cutAt := range []time.Duration{time.Second, 9 * time.Second} {
 			time.AfterFunc(cutAt, func() { s.SetOffline(true) })
 			_, err = start(t, s, ws(i), fmt.Sprint(i))
-			if e := wantKind(t, "cut", err, transport.Unknown); e.NotSent {
+			if e := wantKind(t, "cut", err, transport.KindUnknown); e.NotSent {
 				t.Errorf("cut after %v: %v claims that nothing was sent", cutAt, err)
 			}
 			s.SetOffline(false)
@@ -181,7 +181,7 @@ func TestContexts(t *testing.T) {
 			began := time.Now()
 			_, err := s.Start(ctx, transport.StartInput{Ref: ws(i), ClientToken: fmt.Sprint(i)})
 			cancel()
-			e := wantKind(t, "impatient", err, transport.Unknown)
+			e := wantKind(t, "impatient", err, transport.KindUnknown)
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != patience || e.NotSent != (patience == 0) {
 				t.Errorf("patience %v: %v after %v, not sent %v", patience, err, time.Since(began), e.NotSent)
 			}
@@ -195,7 +195,7 @@ func TestContexts(t *testing.T) {
 // TestIntercept: each fault by itself, chosen by action, session and count.
 func TestIntercept(t *testing.T) {
 	t.Parallel()
-	denied := &transport.Error{Kind: transport.AccessDenied}
+	denied := &transport.Error{Kind: transport.KindAccessDenied}
 	for name, test := range map[string]struct {
 		fault   studio.Fault
 		want    error
@@ -203,13 +203,13 @@ func TestIntercept(t *testing.T) {
 		takes   time.Duration
 	}{
 		"nothing":           {studio.Fault{}, nil, 1, 0},
-		"refused":           {studio.Fault{Err: denied}, transport.AccessDenied, 0, 0},
-		"answer lost":       {studio.Fault{Lost: true}, transport.Unknown, 1, 0},
-		"request lost":      {studio.Fault{Lost: true, Err: denied}, transport.Unknown, 0, 0},
+		"refused":           {studio.Fault{Err: denied}, transport.KindAccessDenied, 0, 0},
+		"answer lost":       {studio.Fault{Lost: true}, transport.KindUnknown, 1, 0},
+		"request lost":      {studio.Fault{Lost: true, Err: denied}, transport.KindUnknown, 0, 0},
 		"slow":              {studio.Fault{Delay: time.Minute}, nil, 1, time.Minute},
 		"hangs":             {studio.Fault{Delay: 24 * time.Hour}, context.DeadlineExceeded, 0, time.Hour},
 		"accepted in vain":  {studio.Fault{StatusCode: "INTERNAL_ERROR"}, nil, 1, 0},
-		"slow, then denied": {studio.Fault{Delay: time.Second, Err: denied}, transport.AccessDenied, 0, time.Second},
+		"slow, then denied": {studio.Fault{Delay: time.Second, Err: denied}, transport.KindAccessDenied, 0, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,7 +223,7 @@ func TestIntercept(t *testing.T) {
 				if _, err := start(t, s, ws(2), "a"); err != nil {
 					t.Fatalf("another session suffers: %v", err)
 				}
-				wantState(t, s, ws(1), fsm.Stopped) // another action does not suffer
+				wantState(t, s, ws(1), fsm.StateStopped) // another action does not suffer
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				began := time.Now()
@@ -279,7 +279,7 @@ func TestFault(t *testing.T) {
 			wg.Go(func() {
 				for _, i := range part {
 					_, err := start(t, s, ws(i), fmt.Sprint(i))
-					if err != nil && !errors.Is(err, transport.Unknown) {
+					if err != nil && !errors.Is(err, transport.KindUnknown) {
 						t.Errorf("%v, want an answer or none", err)
 					}
 					if s.Effects(ws(i)) != 1 {

@@ -62,14 +62,14 @@ func TestLife(t *testing.T) {
 			StudioID: "lab", ClientToken: "make", OwnedBy: "artist", EC2InstanceType: "g4dn.xlarge",
 			LaunchProfileID: "profile", StreamingImageID: "image", Tags: map[string]string{"shot": "010"},
 		})
-		if err != nil || made.State != fsm.CreateInProgress || made.StatusCode != "STREAMING_SESSION_CREATE_IN_PROGRESS" {
+		if err != nil || made.State != fsm.StateCreateInProgress || made.StatusCode != "STREAMING_SESSION_CREATE_IN_PROGRESS" {
 			t.Fatalf("Create: %+v, %v", made, err)
 		}
 		ref := made.Ref
 		time.Sleep(2*time.Minute - time.Nanosecond)
-		wantState(t, s, ref, fsm.CreateInProgress)
+		wantState(t, s, ref, fsm.StateCreateInProgress)
 		time.Sleep(time.Nanosecond)
-		got := wantState(t, s, ref, fsm.Ready)
+		got := wantState(t, s, ref, fsm.StateReady)
 		if got.OwnedBy != "artist" || got.EC2InstanceType != "g4dn.xlarge" || got.LaunchProfileID != "profile" ||
 			got.StreamingImageID != "image" || got.Tags["shot"] != "010" || got.ARN == "" || !got.CreatedAt.Equal(began) {
 			t.Errorf("what was asked for is lost: %+v", got)
@@ -78,10 +78,10 @@ func TestLife(t *testing.T) {
 		if _, err := s.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "stop", VolumeRetentionMode: "RETAIN"}); err != nil {
 			t.Fatal(err)
 		}
-		wantState(t, s, ref, fsm.StopInProgress)
+		wantState(t, s, ref, fsm.StateStopInProgress)
 		stopped := time.Now().Add(time.Minute)
 		time.Sleep(time.Hour)
-		got = wantState(t, s, ref, fsm.Stopped)
+		got = wantState(t, s, ref, fsm.StateStopped)
 		if !got.StoppedAt.Equal(stopped) || !got.UpdatedAt.Equal(stopped) || !got.Date.Equal(time.Now()) {
 			t.Errorf("stopped at %v, updated at %v, answered at %v; want %v, the same, now", got.StoppedAt, got.UpdatedAt, got.Date, stopped)
 		}
@@ -91,7 +91,7 @@ func TestLife(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		got = wantState(t, s, ref, fsm.Ready)
+		got = wantState(t, s, ref, fsm.StateReady)
 		if !got.StartedAt.Equal(started) || !got.UpdatedAt.Equal(started.Add(2*time.Minute)) || got.StatusCode != "STREAMING_SESSION_STARTED" {
 			t.Errorf("started at %v, updated at %v, %s", got.StartedAt, got.UpdatedAt, got.StatusCode)
 		}
@@ -99,14 +99,14 @@ func TestLife(t *testing.T) {
 		if _, err := s.Delete(t.Context(), transport.DeleteInput{Ref: ref, ClientToken: "delete"}); err != nil {
 			t.Fatal(err)
 		}
-		wantState(t, s, ref, fsm.DeleteInProgress)
+		wantState(t, s, ref, fsm.StateDeleteInProgress)
 		time.Sleep(time.Minute)
-		wantState(t, s, ref, fsm.Deleted)
+		wantState(t, s, ref, fsm.StateDeleted)
 		_, err = start(t, s, ref, "too-late")
-		wantKind(t, "Start of a deleted session", err, transport.NotFound)
+		wantKind(t, "Start of a deleted session", err, transport.KindNotFound)
 		time.Sleep(time.Hour)
 		_, err = s.Get(t.Context(), ref)
-		if e := wantKind(t, "Get of a forgotten session", err, transport.NotFound); e.Context["resourceId"] != ref.SessionID {
+		if e := wantKind(t, "Get of a forgotten session", err, transport.KindNotFound); e.Context["resourceId"] != ref.SessionID {
 			t.Errorf("not found names %v", e.Context)
 		}
 	})
@@ -117,13 +117,13 @@ func TestLife(t *testing.T) {
 func TestWhatAStateAllows(t *testing.T) {
 	t.Parallel()
 	ask := map[fsm.Event]func(context.Context, *studio.Studio) (transport.Session, error){
-		fsm.Start: func(ctx context.Context, s *studio.Studio) (transport.Session, error) {
+		fsm.EventStart: func(ctx context.Context, s *studio.Studio) (transport.Session, error) {
 			return s.Start(ctx, transport.StartInput{Ref: ws(0), ClientToken: "new"})
 		},
-		fsm.Stop: func(ctx context.Context, s *studio.Studio) (transport.Session, error) {
+		fsm.EventStop: func(ctx context.Context, s *studio.Studio) (transport.Session, error) {
 			return s.Stop(ctx, transport.StopInput{Ref: ws(0), ClientToken: "new"})
 		},
-		fsm.Delete: func(ctx context.Context, s *studio.Studio) (transport.Session, error) {
+		fsm.EventDelete: func(ctx context.Context, s *studio.Studio) (transport.Session, error) {
 			return s.Delete(ctx, transport.DeleteInput{Ref: ws(0), ClientToken: "new"})
 		},
 	}
@@ -139,10 +139,10 @@ func TestWhatAStateAllows(t *testing.T) {
 					t.Errorf("%s in %s: %s, %v; want %s", event, state, got.State, err, next)
 				}
 				continue
-			case state == fsm.Deleted:
-				wantKind(t, fmt.Sprintf("%s in %s", event, state), err, transport.NotFound)
+			case state == fsm.StateDeleted:
+				wantKind(t, fmt.Sprintf("%s in %s", event, state), err, transport.KindNotFound)
 			default:
-				wantKind(t, fmt.Sprintf("%s in %s", event, state), err, transport.Conflict)
+				wantKind(t, fmt.Sprintf("%s in %s", event, state), err, transport.KindConflict)
 			}
 			wantState(t, s, ws(0), state)
 			if n := s.Effects(ws(0)); n != 0 {
@@ -175,29 +175,29 @@ func TestFailures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		failed(made.Ref, fsm.CreateFailed)
+		failed(made.Ref, fsm.StateCreateFailed)
 		if _, err := start(t, s, ws(0), "1"); err != nil {
 			t.Fatal(err)
 		}
-		failed(ws(0), fsm.StartFailed)
+		failed(ws(0), fsm.StateStartFailed)
 		for _, token := range []string{"1", "2"} {
 			if _, err := s.Stop(t.Context(), transport.StopInput{Ref: ws(0), ClientToken: token}); err != nil {
 				t.Fatal(err)
 			}
 			if token == "1" {
-				failed(ws(0), fsm.StopFailed)
+				failed(ws(0), fsm.StateStopFailed)
 			}
 		}
 		time.Sleep(time.Minute)
-		if got := wantState(t, s, ws(0), fsm.Stopped); got.StatusMessage != "" {
+		if got := wantState(t, s, ws(0), fsm.StateStopped); got.StatusMessage != "" {
 			t.Errorf("the message of an old failure stays: %q", got.StatusMessage)
 		}
 		if _, err := s.Delete(t.Context(), transport.DeleteInput{Ref: ws(0), ClientToken: "1"}); err != nil {
 			t.Fatal(err)
 		}
-		failed(ws(0), fsm.DeleteFailed)
+		failed(ws(0), fsm.StateDeleteFailed)
 		time.Sleep(24 * time.Hour)
-		wantState(t, s, ws(0), fsm.DeleteFailed) // it was not deleted, and is not forgotten
+		wantState(t, s, ws(0), fsm.StateDeleteFailed) // it was not deleted, and is not forgotten
 	})
 }
 
@@ -206,15 +206,15 @@ func TestStaleFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := with(studio.Config{Boot: 20 * time.Second, StaleFor: 5 * time.Second}, 1)
-		if got, err := start(t, s, ws(0), "a"); err != nil || got.State != fsm.StartInProgress {
+		if got, err := start(t, s, ws(0), "a"); err != nil || got.State != fsm.StateStartInProgress {
 			t.Fatalf("the answer to Start is %s, %v; want the present", got.State, err)
 		}
 		for at := range 30 * time.Second / time.Second {
-			want := fsm.Stopped
+			want := fsm.StateStopped
 			if at >= 25 {
-				want = fsm.Ready
+				want = fsm.StateReady
 			} else if at >= 5 {
-				want = fsm.StartInProgress
+				want = fsm.StateStartInProgress
 			}
 			if got := wantState(t, s, ws(0), want); !got.Date.Equal(time.Now()) {
 				t.Errorf("the answer is dated %v", got.Date)
@@ -230,9 +230,9 @@ func TestStaleFor(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = s.Get(t.Context(), made.Ref)
-		wantKind(t, "a session just created", err, transport.NotFound)
+		wantKind(t, "a session just created", err, transport.KindNotFound)
 		time.Sleep(5 * time.Second)
-		wantState(t, s, made.Ref, fsm.CreateInProgress)
+		wantState(t, s, made.Ref, fsm.StateCreateInProgress)
 	})
 }
 
@@ -266,22 +266,22 @@ func TestPutAndAdd(t *testing.T) {
 				bad()
 			}()
 		}
-		wantState(t, s, transport.Ref{StudioID: "lab", SessionID: "good"}, fsm.Stopped) // the lock is free again
+		wantState(t, s, transport.Ref{StudioID: "lab", SessionID: "good"}, fsm.StateStopped) // the lock is free again
 	})
 }
 
 func TestAny(t *testing.T) {
 	t.Parallel()
 	s := studio.New(studio.Config{Any: true})
-	if got, err := start(t, s, ws(7), "a"); err != nil || got.State != fsm.StartInProgress {
+	if got, err := start(t, s, ws(7), "a"); err != nil || got.State != fsm.StateStartInProgress {
 		t.Errorf("Start of a session just named: %s, %v", got.State, err)
 	}
 	for _, missing := range []string{"missing", "missing-7"} {
 		_, err := s.Get(t.Context(), transport.Ref{StudioID: "lab", SessionID: missing})
-		wantKind(t, missing, err, transport.NotFound)
+		wantKind(t, missing, err, transport.KindNotFound)
 	}
 	out, err := s.List(t.Context(), transport.ListInput{StudioID: "new", SessionIDs: []string{"b", "missing", "a"}})
-	if err != nil || len(out.Sessions) != 2 || out.Sessions[0].SessionID != "a" || out.Sessions[0].State != fsm.Stopped {
+	if err != nil || len(out.Sessions) != 2 || out.Sessions[0].SessionID != "a" || out.Sessions[0].State != fsm.StateStopped {
 		t.Errorf("List of sessions just named: %+v, %v", out, err)
 	}
 	if out, err := s.List(t.Context(), transport.ListInput{StudioID: "new"}); err != nil || len(out.Sessions) != 2 {

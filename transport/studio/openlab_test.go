@@ -27,7 +27,7 @@ func openLab(ctx context.Context, t transport.Transport, ref transport.Ref, toke
 	}
 	for {
 		session, err := t.Get(ctx, ref)
-		if err != nil || session.State == fsm.Ready {
+		if err != nil || session.State == fsm.StateReady {
 			return err
 		}
 		time.Sleep(10 * time.Second)

@@ -56,7 +56,7 @@ func TestListFilters(t *testing.T) {
 	s := studio.New(studio.Config{})
 	for i := range 6 {
 		owner := []string{"ann", "bob"}[i%2]
-		s.Put(transport.Session{Ref: ws(i), State: fsm.Stopped, OwnedBy: owner, CreatedBy: fmt.Sprint("maker-", i/3)})
+		s.Put(transport.Session{Ref: ws(i), State: fsm.StateStopped, OwnedBy: owner, CreatedBy: fmt.Sprint("maker-", i/3)})
 	}
 	for name, test := range map[string]struct {
 		in   transport.ListInput
@@ -97,20 +97,20 @@ func TestBatchGet(t *testing.T) {
 	if got[0].Session.Ref != ws(1) || got[2].Session.Ref != ws(0) || got[4].Session.Ref != ws(1) {
 		t.Errorf("out of order: %+v", got)
 	}
-	if !errors.Is(got[1].Err, transport.NotFound) || !errors.Is(got[3].Err, transport.Invalid) {
+	if !errors.Is(got[1].Err, transport.KindNotFound) || !errors.Is(got[3].Err, transport.KindInvalid) {
 		t.Errorf("got %v and %v, want not found and invalid", got[1].Err, got[3].Err)
 	}
 	if n := s.Calls(studio.BatchGet); n != 1 || s.Calls(studio.Get) != 0 {
 		t.Errorf("a batch was %d calls, and %d Gets", n, s.Calls(studio.Get))
 	}
 	s.SetOffline(true)
-	if got, err := s.BatchGet(t.Context(), []transport.Ref{ws(0)}); !errors.Is(err, transport.Unreachable) || got != nil {
+	if got, err := s.BatchGet(t.Context(), []transport.Ref{ws(0)}); !errors.Is(err, transport.KindUnreachable) || got != nil {
 		t.Errorf("offline: %v, %v; want no results and unreachable", got, err)
 	}
-	if _, err := s.List(t.Context(), transport.ListInput{StudioID: "lab"}); !errors.Is(err, transport.Unreachable) {
+	if _, err := s.List(t.Context(), transport.ListInput{StudioID: "lab"}); !errors.Is(err, transport.KindUnreachable) {
 		t.Errorf("List offline: %v", err)
 	}
-	if _, err := s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "a"}); !errors.Is(err, transport.Unreachable) {
+	if _, err := s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "a"}); !errors.Is(err, transport.KindUnreachable) {
 		t.Errorf("Create offline: %v", err)
 	}
 }
@@ -128,7 +128,7 @@ func FuzzNextToken(f *testing.F) {
 	f.Add("bGFiL3dzLTAvLi4")
 	f.Fuzz(func(t *testing.T, token string) {
 		out, err := s.List(t.Context(), transport.ListInput{StudioID: "lab", NextToken: token})
-		if err != nil && !errors.Is(err, transport.Invalid) {
+		if err != nil && !errors.Is(err, transport.KindInvalid) {
 			t.Fatalf("token %q: %v", token, err)
 		}
 		if token == first.NextToken && (err != nil || len(out.Sessions) != 10) {

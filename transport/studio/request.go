@@ -15,7 +15,7 @@ import (
 // Invalid, and what every call can meet: Throttled, Unreachable, Unknown.
 func (s *Studio) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	return s.request(ctx, Call{Action: Start, Ref: in.Ref, ClientToken: in.ClientToken}, step{
-		ask: fsm.Start, done: fsm.Started, fails: fsm.StartFails, takes: s.config.Boot,
+		ask: fsm.EventStart, done: fsm.EventStarted, fails: fsm.EventStartFails, takes: s.config.Boot,
 		doing: "STREAMING_SESSION_START_IN_PROGRESS", did: "STREAMING_SESSION_STARTED",
 	})
 }
@@ -30,7 +30,7 @@ func (s *Studio) Stop(ctx context.Context, in transport.StopInput) (transport.Se
 		return transport.Session{}, invalid("volume retention mode %q is neither RETAIN nor DELETE", m)
 	}
 	return s.request(ctx, Call{Action: Stop, Ref: in.Ref, ClientToken: in.ClientToken}, step{
-		ask: fsm.Stop, done: fsm.StopDone, fails: fsm.StopFails, takes: s.config.Stop,
+		ask: fsm.EventStop, done: fsm.EventStopDone, fails: fsm.EventStopFails, takes: s.config.Stop,
 		doing: "STREAMING_SESSION_STOP_IN_PROGRESS", did: "STREAMING_SESSION_STOPPED",
 	})
 }
@@ -39,7 +39,7 @@ func (s *Studio) Stop(ctx context.Context, in transport.StopInput) (transport.Se
 // Conflict. It is shown as DELETED for an hour.
 func (s *Studio) Delete(ctx context.Context, in transport.DeleteInput) (transport.Session, error) {
 	return s.request(ctx, Call{Action: Delete, Ref: in.Ref, ClientToken: in.ClientToken}, step{
-		ask: fsm.Delete, done: fsm.DeleteDone, fails: fsm.DeleteFails, takes: s.config.Stop,
+		ask: fsm.EventDelete, done: fsm.EventDeleteDone, fails: fsm.EventDeleteFails, takes: s.config.Stop,
 		doing: "STREAMING_SESSION_DELETE_IN_PROGRESS", did: "STREAMING_SESSION_DELETED",
 	})
 }
@@ -80,7 +80,7 @@ func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) err
 	if c.Action == Start {
 		// The state comes first: who asks for a session that runs shall not
 		// hear of quotas.
-		if x.latest().State == fsm.Stopped {
+		if x.latest().State == fsm.StateStopped {
 			if err := s.room(now); err != nil {
 				return err
 			}
@@ -136,7 +136,7 @@ func (s *Studio) create(c Call, in transport.CreateInput, now time.Time, f Fault
 		SessionID: fmt.Sprintf("session-%016x", s.draw("id", in.StudioID, int(s.created))),
 	}
 	v := blank(ref, now)
-	v.State, v.StatusCode = fsm.CreateInProgress, "STREAMING_SESSION_CREATE_IN_PROGRESS"
+	v.State, v.StatusCode = fsm.StateCreateInProgress, "STREAMING_SESSION_CREATE_IN_PROGRESS"
 	v.LaunchProfileID, v.StreamingImageID, v.EC2InstanceType = in.LaunchProfileID, in.StreamingImageID, in.EC2InstanceType
 	v.Tags = maps.Clone(in.Tags)
 	if in.OwnedBy != "" {
@@ -144,9 +144,9 @@ func (s *Studio) create(c Call, in transport.CreateInput, now time.Time, f Fault
 	}
 	x := s.put(ref, v)
 	x.versions[0].at = now // reads that show the past do not see it yet
-	x.next = change{event: fsm.Created, due: now.Add(s.config.Boot), code: "STREAMING_SESSION_READY"}
+	x.next = change{event: fsm.EventCreated, due: now.Add(s.config.Boot), code: "STREAMING_SESSION_READY"}
 	if f.StatusCode != "" {
-		x.next.event, x.next.code, x.next.failed = fsm.CreateFails, f.StatusCode, true
+		x.next.event, x.next.code, x.next.failed = fsm.EventCreateFails, f.StatusCode, true
 	}
 	s.tokens.remember(c, ref, now)
 	return x, nil
@@ -160,10 +160,10 @@ func (s *Studio) room(now time.Time) error {
 	}
 	switch {
 	case full(s.config.Quota):
-		return refuse(transport.QuotaExceeded, "ServiceQuotaExceededException",
+		return refuse(transport.KindQuotaExceeded, "ServiceQuotaExceededException",
 			"%d sessions run: the quota is %d", s.running, s.config.Quota)
 	case full(s.config.Capacity):
-		return refuse(transport.Capacity, "InsufficientCapacityException",
+		return refuse(transport.KindCapacity, "InsufficientCapacityException",
 			"all %d machines are in use", s.config.Capacity)
 	}
 	return nil
@@ -180,7 +180,7 @@ func checked(errs ...error) error {
 }
 
 func notFound(ref transport.Ref) error {
-	e := refuse(transport.NotFound, "ResourceNotFoundException", "no session %s", ref)
+	e := refuse(transport.KindNotFound, "ResourceNotFoundException", "no session %s", ref)
 	e.Context = map[string]string{"resourceId": ref.SessionID}
 	return e
 }

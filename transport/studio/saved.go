@@ -85,9 +85,9 @@ func Load(c Config, text []byte) (*Studio, error) {
 			x.next = change{n.Event, n.Due, n.Code, n.Failed}
 		}
 		switch one.State {
-		case fsm.DeleteInProgress:
+		case fsm.StateDeleteInProgress:
 			s.graves = append(s.graves, grave{x.next.due.Add(deletedFor), one.Ref, x})
-		case fsm.Deleted:
+		case fsm.StateDeleted:
 			s.graves = append(s.graves, grave{one.UpdatedAt.Add(deletedFor), one.Ref, x})
 		}
 	}

@@ -56,23 +56,23 @@ func TestSaved(t *testing.T) {
 			}
 			return got
 		}
-		state(ref("boots"), fsm.StartInProgress)
-		state(ref("stopped"), fsm.Stopped)
+		state(ref("boots"), fsm.StateStartInProgress)
+		state(ref("stopped"), fsm.StateStopped)
 		state(transport.Ref{StudioID: "annex", SessionID: "odd"}, "UPDATE_IN_PROGRESS")
-		if _, err := start(s, "stopped"); !errors.Is(err, transport.QuotaExceeded) {
+		if _, err := start(s, "stopped"); !errors.Is(err, transport.KindQuotaExceeded) {
 			t.Errorf("a fourth session: %v, want the quota", err)
 		}
-		if got, err := start(s, "boots"); err != nil || got.State != fsm.StartInProgress || s.Effects(ref("boots")) != 1 {
+		if got, err := start(s, "boots"); err != nil || got.State != fsm.StateStartInProgress || s.Effects(ref("boots")) != 1 {
 			t.Errorf("the same token again: %s, %v, and %d effects", got.State, err, s.Effects(ref("boots")))
 		}
 		time.Sleep(30 * time.Second)
-		state(ref("boots"), fsm.Ready)
-		if got := state(made.Ref, fsm.Ready); got.Tags["shot"] != "010" {
+		state(ref("boots"), fsm.StateReady)
+		if got := state(made.Ref, fsm.StateReady); got.Tags["shot"] != "010" {
 			t.Errorf("its tags are %v", got.Tags)
 		}
-		state(ref("deleted"), fsm.Deleted)
+		state(ref("deleted"), fsm.StateDeleted)
 		time.Sleep(time.Hour)
-		if _, err := s.Get(t.Context(), ref("deleted")); !errors.Is(err, transport.NotFound) {
+		if _, err := s.Get(t.Context(), ref("deleted")); !errors.Is(err, transport.KindNotFound) {
 			t.Errorf("a session deleted an hour ago: %v", err)
 		}
 	})

@@ -38,7 +38,7 @@ type change struct {
 
 func (x *session) latest() transport.Session { return x.versions[len(x.versions)-1].session }
 
-func (x *session) buried() bool { return x.latest().State == fsm.Deleted }
+func (x *session) buried() bool { return x.latest().State == fsm.StateDeleted }
 
 // asOf is what was shown at a moment; false if the session did not exist.
 func (x *session) asOf(at time.Time) (transport.Session, bool) {
@@ -96,7 +96,7 @@ type step struct {
 func (s *Studio) begin(x *session, st step, now time.Time, f Fault) error {
 	state := x.latest().State
 	if err := s.fire(x, st.ask, now, st.doing, false); err != nil {
-		e := refuse(transport.Conflict, "ConflictException", "session %s is %s", x.latest().SessionID, state)
+		e := refuse(transport.KindConflict, "ConflictException", "session %s is %s", x.latest().SessionID, state)
 		e.Err = err
 		return e
 	}
@@ -121,10 +121,10 @@ func (s *Studio) fire(x *session, e fsm.Event, at time.Time, code string, failed
 		v.StatusMessage = fmt.Sprintf("the session could not finish: %s", e)
 	}
 	switch e {
-	case fsm.Start:
+	case fsm.EventStart:
 		v.StartedAt, v.StartedBy = at, principal
 		x.starts++
-	case fsm.StopDone:
+	case fsm.EventStopDone:
 		v.StoppedAt, v.StoppedBy = at, principal
 	}
 	x.versions = append(x.versions, version{at, v})
@@ -154,7 +154,7 @@ func copied(v transport.Session) transport.Session {
 // stopped is a session as Add and Any make it.
 func stopped(ref transport.Ref, now time.Time) transport.Session {
 	v := blank(ref, now)
-	v.State, v.StatusCode = fsm.Stopped, "STREAMING_SESSION_STOPPED"
+	v.State, v.StatusCode = fsm.StateStopped, "STREAMING_SESSION_STOPPED"
 	return v
 }
 

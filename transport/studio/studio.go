@@ -163,7 +163,7 @@ func (s *Studio) Calls(a Action) int {
 // that nothing is known.
 func (s *Studio) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{
-		Repeat:      transport.ByToken,
+		Repeat:      transport.RepeatByToken,
 		TokenMemory: s.config.TokenMemory,
 		StaleFor:    max(s.config.StaleFor, time.Millisecond),
 		MaxBatch:    maxNamed,
@@ -232,7 +232,7 @@ func (s *Studio) drop(ref transport.Ref) {
 // machines is how many machines a session in a state holds: one or none.
 func machines(state fsm.State) int {
 	switch state {
-	case fsm.CreateInProgress, fsm.StartInProgress, fsm.Ready, fsm.StopInProgress, fsm.StopFailed:
+	case fsm.StateCreateInProgress, fsm.StateStartInProgress, fsm.StateReady, fsm.StateStopInProgress, fsm.StateStopFailed:
 		return 1
 	}
 	return 0

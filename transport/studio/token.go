@@ -34,7 +34,7 @@ func (m *memory) known(c Call) (bool, error) {
 }
 
 func usedFor(c Call, ref transport.Ref) error {
-	return refuse(transport.Invalid, "ValidationException", "client token %q was used for session %s", c.ClientToken, ref)
+	return refuse(transport.KindInvalid, "ValidationException", "client token %q was used for session %s", c.ClientToken, ref)
 }
 
 // madeBy is the session that a token had its effect on.

@@ -24,17 +24,17 @@ func TestTokenHasOneEffect(t *testing.T) {
 				t.Errorf("%s, %v after %d starts; want %s after %d", got.State, err, s.Effects(ws(0)), wantState, wantEffects)
 			}
 		}
-		repeat(fsm.StartInProgress, 1)
-		repeat(fsm.Ready, 1)
+		repeat(fsm.StateStartInProgress, 1)
+		repeat(fsm.StateReady, 1)
 		if _, err := s.Stop(t.Context(), transport.StopInput{Ref: ws(0), ClientToken: "monday"}); err != nil {
 			t.Errorf("a stop by the token of a start: %v, want it done", err)
 		}
-		repeat(fsm.Stopped, 1)
+		repeat(fsm.StateStopped, 1)
 		time.Sleep(time.Hour - time.Nanosecond) // counted from the first use, not the last
-		repeat(fsm.Stopped, 1)
+		repeat(fsm.StateStopped, 1)
 		time.Sleep(time.Nanosecond)
-		repeat(fsm.StartInProgress, 2)
-		if tr := s.Traits(ws(0)); tr.Repeat != transport.ByToken || tr.TokenMemory != time.Hour {
+		repeat(fsm.StateStartInProgress, 2)
+		if tr := s.Traits(ws(0)); tr.Repeat != transport.RepeatByToken || tr.TokenMemory != time.Hour {
 			t.Errorf("the traits say %+v", tr)
 		}
 	})
@@ -47,7 +47,7 @@ func TestTokenOfAnotherSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := start(t, s, ws(1), "monday")
-	wantKind(t, "a token of another session", err, transport.Invalid)
+	wantKind(t, "a token of another session", err, transport.KindInvalid)
 	if n := s.Effects(ws(1)); n != 0 {
 		t.Errorf("refused, and started %d times", n)
 	}
@@ -61,7 +61,7 @@ func TestRefusedTokenIsUnused(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := start(t, s, ws(1), "b")
-	wantKind(t, "over the quota", err, transport.QuotaExceeded)
+	wantKind(t, "over the quota", err, transport.KindQuotaExceeded)
 	if _, err := s.Get(t.Context(), ws(0)); err != nil { // it is READY now
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestCreateTokens(t *testing.T) {
 			t.Errorf("tokens a, a and b created %s, %s and %s", a, again, b)
 		}
 		_, err := s.Create(t.Context(), transport.CreateInput{StudioID: "farm", ClientToken: "a"})
-		wantKind(t, "the token of another studio's session", err, transport.Invalid)
+		wantKind(t, "the token of another studio's session", err, transport.KindInvalid)
 		if same := make(studio.New(studio.Config{Seed: 7}), "x"); same != a {
 			t.Errorf("one seed makes %s and %s", a, same)
 		}
@@ -103,7 +103,7 @@ func TestCreateTokens(t *testing.T) {
 		}
 		time.Sleep(2 * time.Hour)
 		_, err = s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "a"})
-		wantKind(t, "the token of a session that is forgotten", err, transport.NotFound)
+		wantKind(t, "the token of a session that is forgotten", err, transport.KindNotFound)
 	})
 }
 
@@ -156,7 +156,7 @@ func TestBadInput(t *testing.T) {
 		},
 	} {
 		err := call()
-		if e := wantKind(t, name, err, transport.Invalid); !e.NotSent {
+		if e := wantKind(t, name, err, transport.KindInvalid); !e.NotSent {
 			t.Errorf("%s: %v was sent", name, err)
 		}
 	}

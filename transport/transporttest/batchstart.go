@@ -53,18 +53,18 @@ func (s *suite) batchStarts() {
 		case all[i] == bad:
 			s.wantUnsent(what, "each member's Check()", map[string]error{"session id, space": r.Err})
 		case all[i] == s.Missing:
-			s.wantKind(what, r.Err, transport.NotFound)
+			s.wantKind(what, r.Err, transport.KindNotFound)
 		case r.Err != nil:
 			s.Errorf("%s: %v", what, s.checked(r.Err))
 		default:
 			s.isOf(r.Session, all[i])
-			if err := fsm.Observe(fsm.Stopped, r.Session.State); err != nil {
+			if err := fsm.Observe(fsm.StateStopped, r.Session.State); err != nil {
 				s.Errorf("%s: the answer shows a state that does not follow: %v", what, err)
 			}
 		}
 	}
 	for _, ref := range refs {
-		s.await(ref, fsm.Ready)
+		s.await(ref, fsm.StateReady)
 		s.wantStarts(ref, 1)
 	}
 }
@@ -80,7 +80,7 @@ func (s *suite) batchStartEdges() {
 	if r := s.batchStart(b, []transport.Ref{first})[0]; r.Err != nil {
 		s.Fatalf("BatchStart of one: %v", s.checked(r.Err))
 	}
-	s.await(first, fsm.Ready)
+	s.await(first, fsm.StateReady)
 	if s.traitsOf(first).MaxStarts < 2 {
 		return
 	}
@@ -91,7 +91,7 @@ func (s *suite) batchStartEdges() {
 		s.Fatalf("BatchStart with a bad token: %d results, %v", len(results), err)
 	}
 	s.wantUnsent("BatchStart's first member", "each member's Check()", map[string]error{"token, space": results[0].Err})
-	if r := results[1]; r.Err != nil && s.traitsOf(first).Repeat == transport.ByState {
+	if r := results[1]; r.Err != nil && s.traitsOf(first).Repeat == transport.RepeatByState {
 		s.Errorf("ByState: BatchStart of a READY session: %v", s.checked(r.Err))
 	}
 	s.wantStarts(first, 1)

@@ -45,7 +45,7 @@ func (s *suite) isOf(got transport.Session, ref transport.Ref) {
 		s.Errorf("%s: Probe %+v does not say what was probed, and when", ref, p)
 	case p.OK != (p.Message == ""):
 		s.Errorf("%s: Probe %+v: want a Message exactly where it is not OK", ref, p)
-	case !p.OK && got.State == fsm.Ready:
+	case !p.OK && got.State == fsm.StateReady:
 		s.Errorf("%s is READY, though its probe failed: %+v", ref, p)
 	}
 }
@@ -75,7 +75,7 @@ func (s *suite) wantUnsent(what, check string, errs map[string]error) {
 			passed = append(passed, bad+": no error")
 		case !errors.As(err, &e):
 			passed = append(passed, fmt.Sprintf("%s: %v (%T)", bad, err, err))
-		case e.Kind != transport.Invalid || !e.NotSent:
+		case e.Kind != transport.KindInvalid || !e.NotSent:
 			passed = append(passed, fmt.Sprintf("%s: %v (kind %q, NotSent %v)", bad, err, e.Kind.Error(), e.NotSent))
 		}
 	}

@@ -96,12 +96,12 @@ func (s *suite) lostAnswer() {
 	if err == nil {
 		s.Fatal("Start whose answer is lost: no error")
 	}
-	if e := s.checked(err); e.NotSent || e.Kind.Refusal() || e.Kind == transport.Conflict {
+	if e := s.checked(err); e.NotSent || e.Kind.Refusal() || e.Kind == transport.KindConflict {
 		s.Errorf("Start whose answer is lost: %v (NotSent %v), want an unknown outcome", err, e.NotSent)
 	}
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
-	if s.traitsOf(ref).Repeat != transport.Never {
+	if s.traitsOf(ref).Repeat != transport.RepeatNever {
 		s.start(ref, token)
 		s.wantStarts(ref, 1)
 	}
@@ -119,7 +119,7 @@ func (s *suite) offline() {
 			continue
 		}
 		e := s.checked(err)
-		if e.Kind != transport.Unreachable && e.Kind != transport.Unknown {
+		if e.Kind != transport.KindUnreachable && e.Kind != transport.KindUnknown {
 			s.Errorf("%s offline: %v, want unreachable", name, err)
 		}
 		if e.OnlySession {
@@ -135,7 +135,7 @@ func (s *suite) offline() {
 		s.wantStarts(ref, 0)
 	}
 	s.start(ref, "transporttest-context")
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
 }
 
@@ -155,12 +155,12 @@ func (s *suite) sessionUnreachable() {
 			s.Errorf("%s of an unreachable session: no error", name)
 			continue
 		}
-		if e := s.checked(err); !e.OnlySession && (e.Kind == transport.Unreachable || e.Kind == transport.Unknown) {
+		if e := s.checked(err); !e.OnlySession && (e.Kind == transport.KindUnreachable || e.Kind == transport.KindUnknown) {
 			s.Errorf("%s of an unreachable session: %v, which blocks its whole lane: set OnlySession", name, err)
 		}
 	}
 	s.start(alive, s.token())
-	s.await(alive, fsm.Ready)
+	s.await(alive, fsm.StateReady)
 	s.wantStarts(dead, 0)
 	s.wantStarts(alive, 1)
 }

@@ -28,20 +28,20 @@ func (s *suite) providerLife() {
 	if ref.Check() != nil || ref.StudioID != studio {
 		s.Fatalf("Create made %q", ref)
 	}
-	got := s.await(ref, fsm.Ready)
+	got := s.await(ref, fsm.StateReady)
 	if got.OwnedBy != "owner" || got.LaunchProfileID != "profile" || got.Tags["shot"] != "010" {
 		s.Errorf("created with owner, profile and a tag, but got %q, %q, %v", got.OwnedBy, got.LaunchProfileID, got.Tags)
 	}
 	s.stop(p, ref)
 	s.start(ref, s.token())
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
 	if _, err = p.Delete(s.Context(), transport.DeleteInput{Ref: ref, ClientToken: s.token()}); err != nil {
 		s.Fatalf("Delete: %v", s.checked(err))
 	}
-	s.await(ref, fsm.Deleted)
+	s.await(ref, fsm.StateDeleted)
 	_, err = p.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: s.token()})
-	if e := s.checked(err); e == nil || (e.Kind != transport.NotFound && e.Kind != transport.Conflict) {
+	if e := s.checked(err); e == nil || (e.Kind != transport.KindNotFound && e.Kind != transport.KindConflict) {
 		s.Errorf("Start of a deleted session: %v, want not found or conflict", err)
 	}
 }
@@ -53,7 +53,7 @@ func (s *suite) stop(p transport.Provider, ref transport.Ref) {
 		s.Fatalf("Stop(%s): %v", ref, s.checked(err))
 	}
 	s.isOf(got, ref)
-	s.await(ref, fsm.Stopped)
+	s.await(ref, fsm.StateStopped)
 }
 
 // providerTokens: a start that took effect and was stopped since is not
@@ -62,11 +62,11 @@ func (s *suite) providerTokens() {
 	p := s.provider()
 	ref, token := s.Stopped(), s.token()
 	s.start(ref, token)
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	s.stop(p, ref)
-	if s.traitsOf(ref).Repeat == transport.ByToken {
+	if s.traitsOf(ref).Repeat == transport.RepeatByToken {
 		s.start(ref, token)
-		s.await(ref, fsm.Stopped)
+		s.await(ref, fsm.StateStopped)
 		s.wantStarts(ref, 1)
 	}
 
@@ -82,21 +82,21 @@ func (s *suite) providerTokens() {
 	if first.Ref != again.Ref {
 		s.Errorf("one token created %s and %s", first.Ref, again.Ref)
 	}
-	s.await(first.Ref, fsm.Ready)
+	s.await(first.Ref, fsm.StateReady)
 	stop := transport.StopInput{Ref: first.Ref, ClientToken: s.token()}
 	for range 2 {
 		if _, err := p.Stop(s.Context(), stop); err != nil {
 			s.Errorf("Stop, twice with one token: %v", s.checked(err))
 		}
 	}
-	s.await(first.Ref, fsm.Stopped)
+	s.await(first.Ref, fsm.StateStopped)
 	remove := transport.DeleteInput{Ref: first.Ref, ClientToken: s.token()}
 	for range 2 {
 		if _, err := p.Delete(s.Context(), remove); err != nil {
 			s.Errorf("Delete, twice with one token: %v", s.checked(err))
 		}
 	}
-	s.await(first.Ref, fsm.Deleted)
+	s.await(first.Ref, fsm.StateDeleted)
 }
 
 // providerConflict: what a session's state does not allow is refused, and
@@ -104,19 +104,19 @@ func (s *suite) providerTokens() {
 func (s *suite) providerConflict() {
 	p, ref := s.provider(), s.Stopped()
 	_, err := p.Stop(s.Context(), transport.StopInput{Ref: ref, ClientToken: s.token()})
-	if e := s.checked(err); e == nil || (e.Kind != transport.Conflict && !e.Kind.Refusal()) {
+	if e := s.checked(err); e == nil || (e.Kind != transport.KindConflict && !e.Kind.Refusal()) {
 		s.Errorf("Stop of a STOPPED session: %v, want a refusal", err)
 	}
-	s.await(ref, fsm.Stopped)
+	s.await(ref, fsm.StateStopped)
 	if s.Missing == (transport.Ref{}) {
 		return
 	}
 	_, err = p.Stop(s.Context(), transport.StopInput{Ref: s.Missing, ClientToken: s.token()})
-	if !errors.Is(err, transport.NotFound) {
+	if !errors.Is(err, transport.KindNotFound) {
 		s.Errorf("Stop of a missing session: %v, want not found", s.checked(err))
 	}
 	_, err = p.Delete(s.Context(), transport.DeleteInput{Ref: s.Missing, ClientToken: s.token()})
-	if !errors.Is(err, transport.NotFound) {
+	if !errors.Is(err, transport.KindNotFound) {
 		s.Errorf("Delete of a missing session: %v, want not found", s.checked(err))
 	}
 }

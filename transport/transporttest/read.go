@@ -24,7 +24,7 @@ func (s *suite) getChangesNothing() {
 	if err != nil {
 		s.Fatalf("Get(%s) again: %v", ref, s.checked(err))
 	}
-	if first.State != fsm.Stopped || again.State != fsm.Stopped || !first.UpdatedAt.Equal(again.UpdatedAt) {
+	if first.State != fsm.StateStopped || again.State != fsm.StateStopped || !first.UpdatedAt.Equal(again.UpdatedAt) {
 		s.Errorf("two looks show %s of %v and %s of %v, want STOPPED and no change",
 			first.State, first.UpdatedAt, again.State, again.UpdatedAt)
 	}
@@ -65,12 +65,12 @@ func (s *suite) probeResult() {
 	s.need(s.Mute != nil, "Subject.Mute is not set: a driver that probes machines sets it")
 	ref := s.Stopped()
 	s.start(ref, s.token())
-	before := s.await(ref, fsm.Ready).Probe
+	before := s.await(ref, fsm.StateReady).Probe
 	if !before.OK {
 		s.Fatalf("%s is READY and its Probe is %+v: put the probe's result there", ref, before)
 	}
 	s.Mute(ref, true)
-	silent := s.await(ref, fsm.StartInProgress)
+	silent := s.await(ref, fsm.StateStartInProgress)
 	switch p := silent.Probe; {
 	case p.OK || p.At.Before(before.At):
 		s.Errorf("%s does not answer its probe, and Probe is %+v: put the probe's result there", ref, p)
@@ -81,7 +81,7 @@ func (s *suite) probeResult() {
 			ref, silent.StatusCode, silent.StatusMessage, p.Message)
 	}
 	s.Mute(ref, false)
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
 }
 
@@ -98,7 +98,7 @@ func (s *suite) traits() {
 	if want.TokenMemory < 0 || want.StaleFor < 0 || want.MaxBatch < 0 || want.MaxStarts < 0 {
 		s.Errorf("Traits %+v: a negative value", want)
 	}
-	if want.Repeat > transport.ByState {
+	if want.Repeat > transport.RepeatByState {
 		s.Errorf("Traits: repeat %d is none of the port's", want.Repeat)
 	}
 	if s.Offline != nil {
@@ -151,7 +151,7 @@ func (s *suite) batchOrder() {
 		}
 		for i, r := range results {
 			if order[i] == s.Missing {
-				s.wantKind("BatchGet's missing session", r.Err, transport.NotFound)
+				s.wantKind("BatchGet's missing session", r.Err, transport.KindNotFound)
 				continue
 			}
 			if r.Err != nil {
@@ -177,12 +177,12 @@ func (s *suite) batchEdges() {
 		s.Errorf("BatchGet of nothing: %d results, %v; want none and no error", len(results), err)
 	}
 	s.start(ref, s.token())
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	results, err := b.BatchGet(s.Context(), []transport.Ref{ref})
 	if err != nil || len(results) != 1 || results[0].Err != nil {
 		s.Fatalf("BatchGet of one: %+v, %v", results, err)
 	}
-	if got := results[0].Session; got.State != fsm.Ready {
+	if got := results[0].Session; got.State != fsm.StateReady {
 		s.Errorf("BatchGet shows %s where Get showed READY", got.State)
 	}
 	s.wantStarts(ref, 1)
@@ -243,7 +243,7 @@ func (s *suite) listInvalid() {
 	}
 	s.wantUnsent("List of a bad studio id", `transport.CheckID("studio id", in.StudioID)`, lists)
 	_, err := l.List(s.Context(), transport.ListInput{StudioID: ref.StudioID, NextToken: "no token of a page"})
-	if e := s.checked(err); e != nil && !errors.Is(err, transport.Invalid) {
+	if e := s.checked(err); e != nil && !errors.Is(err, transport.KindInvalid) {
 		s.Errorf("List with a token of no page: %v, want invalid or a page", err)
 	}
 }

@@ -15,10 +15,10 @@ import (
 func (s *suite) startMakesReady() {
 	ref := s.Stopped()
 	got := s.start(ref, s.token())
-	if err := fsm.Observe(fsm.Stopped, got.State); err != nil {
+	if err := fsm.Observe(fsm.StateStopped, got.State); err != nil {
 		s.Errorf("the answer to Start shows a state that does not follow: %v", err)
 	}
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
 }
 
@@ -27,8 +27,8 @@ func (s *suite) startRepeatedByToken() {
 	s.needByToken(ref)
 	s.start(ref, token)
 	s.start(ref, token)
-	s.await(ref, fsm.Ready)
-	if got := s.start(ref, token); got.State != fsm.Ready {
+	s.await(ref, fsm.StateReady)
+	if got := s.start(ref, token); got.State != fsm.StateReady {
 		s.Errorf("a repeat for a READY session answers %s", got.State)
 	}
 	s.wantStarts(ref, 1)
@@ -41,17 +41,17 @@ func (s *suite) startOfRunning() {
 	s.needRepeat(ref)
 	repeat := s.traitsOf(ref).Repeat
 	s.start(ref, s.token())
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	got, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: s.token()})
 	switch {
 	case err == nil:
 		s.isOf(got, ref)
-	case repeat == transport.ByState:
+	case repeat == transport.RepeatByState:
 		s.Errorf("ByState: Start of a READY session: %v", s.checked(err))
 	case !s.checked(err).Kind.Protocol():
 		s.Errorf("Start of a READY session: %v, want the provider's verdict", err)
 	}
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
 }
 
@@ -76,10 +76,10 @@ func (s *suite) authoritativeState() {
 		switch {
 		case err != nil:
 			s.Fatalf("Get(%s): %v", ref, s.checked(err))
-		case got.State == fsm.Stopped:
+		case got.State == fsm.StateStopped:
 			s.Fatalf("Authoritative: Get shows STOPPED %v after the start, but the session boots: "+
 				"raise Traits.StaleFor, or leave Authoritative false", time.Since(began).Round(time.Millisecond))
-		case got.State == fsm.Ready:
+		case got.State == fsm.StateReady:
 			return
 		case time.Since(began) > tr.StaleFor+s.Patience:
 			s.Fatalf("%s is %s after %v, want READY", ref, got.State, time.Since(began))
@@ -108,11 +108,11 @@ func (s *suite) startConcurrently() {
 	close(errs)
 	for err := range errs {
 		// While one start is under way a provider may refuse the next.
-		if err != nil && !errors.Is(err, transport.Conflict) {
+		if err != nil && !errors.Is(err, transport.KindConflict) {
 			s.Errorf("one of many calls at once: %v", s.checked(err))
 		}
 	}
-	s.await(ref, fsm.Ready)
+	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
 }
 
@@ -124,7 +124,7 @@ func (s *suite) startTokenOfAnother() {
 	s.start(first, token)
 	got, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: second, ClientToken: token})
 	if err != nil {
-		if e := s.checked(err); !e.Kind.Refusal() && e.Kind != transport.Conflict {
+		if e := s.checked(err); !e.Kind.Refusal() && e.Kind != transport.KindConflict {
 			s.Errorf("a token of another session: %v, want a refusal", err)
 		}
 		s.wantStarts(second, 0)
@@ -189,14 +189,14 @@ func (s *suite) startChecker() {
 			early := c.CheckStart(in)
 			_, late := s.Transport.Start(s.Context(), in)
 			e := s.checked(late)
-			refused := e != nil && e.Kind == transport.Invalid && e.NotSent
+			refused := e != nil && e.Kind == transport.KindInvalid && e.NotSent
 			if (early != nil) != refused {
 				s.Fatalf("CheckStart of %q: %v, and Start: %v; want both or neither to refuse it", in, early, late)
 			}
 			if early == nil {
 				continue
 			}
-			if e := s.checked(early); e.Kind != transport.Invalid || !e.NotSent {
+			if e := s.checked(early); e.Kind != transport.KindInvalid || !e.NotSent {
 				s.Errorf("CheckStart of %q: %v (NotSent %v), want Invalid and NotSent", in, early, e.NotSent)
 			}
 		}
@@ -206,7 +206,7 @@ func (s *suite) startChecker() {
 func (s *suite) missing() {
 	s.need(s.Missing != transport.Ref{}, "Subject.Missing is not set")
 	_, err := s.Transport.Get(s.Context(), s.Missing)
-	s.wantKind("Get of a missing session", err, transport.NotFound)
+	s.wantKind("Get of a missing session", err, transport.KindNotFound)
 	_, err = s.Transport.Start(s.Context(), transport.StartInput{Ref: s.Missing, ClientToken: s.token()})
-	s.wantKind("Start of a missing session", err, transport.NotFound)
+	s.wantKind("Start of a missing session", err, transport.KindNotFound)
 }

@@ -136,13 +136,13 @@ const (
 func (s *suite) needByToken(ref transport.Ref) {
 	s.Helper()
 	s.needRepeat(ref)
-	s.need(s.traitsOf(ref).Repeat == transport.ByToken, "Traits.Repeat is ByState: this is a test of ByToken")
+	s.need(s.traitsOf(ref).Repeat == transport.RepeatByToken, "Traits.Repeat is ByState: this is a test of ByToken")
 }
 
 // needRepeat skips the test of a transport that claims nothing of repeats.
 func (s *suite) needRepeat(ref transport.Ref) {
 	s.Helper()
-	s.need(s.traitsOf(ref).Repeat != transport.Never,
+	s.need(s.traitsOf(ref).Repeat != transport.RepeatNever,
 		"Traits.Repeat is Never: implement transport.Describer to claim ByToken or ByState")
 }
 
@@ -168,9 +168,9 @@ func (s *suite) await(ref transport.Ref, want fsm.State) transport.Session {
 		case err == nil && got.State == want:
 			s.isOf(got, ref)
 			return got
-		case want == fsm.Deleted && errors.Is(err, transport.NotFound):
+		case want == fsm.StateDeleted && errors.Is(err, transport.KindNotFound):
 			return got
-		case err != nil && !errors.Is(err, transport.NotFound): // just created, it may not show yet
+		case err != nil && !errors.Is(err, transport.KindNotFound): // just created, it may not show yet
 			s.Fatalf("Get(%s): %v", ref, s.checked(err))
 		case time.Now().After(deadline):
 			s.Fatalf("%s is %s after %v, want %s", ref, got.State, s.Patience, want)

@@ -90,8 +90,8 @@ func faults() map[string]broken {
 		"starts what runs": {"StartOfRunning", func(s *studio.Studio, w *wrap) {
 			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 				got, err := s.Start(ctx, in)
-				if errors.Is(err, transport.Conflict) {
-					s.Put(transport.Session{Ref: in.Ref, State: fsm.Stopped})
+				if errors.Is(err, transport.KindConflict) {
+					s.Put(transport.Session{Ref: in.Ref, State: fsm.StateStopped})
 					return s.Start(ctx, in)
 				}
 				return got, err
@@ -114,8 +114,8 @@ func faults() map[string]broken {
 		"sends bad ids": {"InvalidRefs", func(s *studio.Studio, w *wrap) {
 			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 				got, err := s.Get(ctx, ref)
-				if errors.Is(err, transport.Invalid) {
-					err = &transport.Error{Kind: transport.Invalid}
+				if errors.Is(err, transport.KindInvalid) {
+					err = &transport.Error{Kind: transport.KindInvalid}
 				}
 				return got, err
 			}
@@ -146,8 +146,8 @@ func faults() map[string]broken {
 		"tells the secret": {"Missing", func(s *studio.Studio, w *wrap) {
 			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 				got, err := s.Get(ctx, ref)
-				if errors.Is(err, transport.NotFound) {
-					err = &transport.Error{Kind: transport.NotFound, Context: map[string]string{"key": "planted-secret"}}
+				if errors.Is(err, transport.KindNotFound) {
+					err = &transport.Error{Kind: transport.KindNotFound, Context: map[string]string{"key": "planted-secret"}}
 				}
 				return got, err
 			}
@@ -215,7 +215,7 @@ func faults() map[string]broken {
 		"a batch of nothing fails": {"BatchEdges", func(s *studio.Studio, w *wrap) {
 			w.batch = func(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 				if len(refs) == 0 {
-					return nil, &transport.Error{Kind: transport.Invalid}
+					return nil, &transport.Error{Kind: transport.KindInvalid}
 				}
 				return s.BatchGet(ctx, refs)
 			}
@@ -235,7 +235,7 @@ func faults() map[string]broken {
 				out, err := oneByOne(s)(ctx, ins)
 				for _, in := range ins {
 					if out[0].Err == nil && in.Ref == out[0].Session.Ref {
-						s.Put(transport.Session{Ref: in.Ref, State: fsm.Stopped})
+						s.Put(transport.Session{Ref: in.Ref, State: fsm.StateStopped})
 						in.ClientToken = "again"
 						_, _ = s.Start(ctx, in)
 					}
@@ -253,7 +253,7 @@ func faults() map[string]broken {
 		"a start of nothing fails": {"BatchStartEdges", func(s *studio.Studio, w *wrap) {
 			w.many = func(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
 				if len(ins) == 0 {
-					return nil, &transport.Error{Kind: transport.Invalid}
+					return nil, &transport.Error{Kind: transport.KindInvalid}
 				}
 				return oneByOne(s)(ctx, ins)
 			}
@@ -277,8 +277,8 @@ func faults() map[string]broken {
 		"claims a lost start unsent": {"LostAnswer", func(s *studio.Studio, w *wrap) {
 			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 				got, err := s.Start(ctx, in)
-				if errors.Is(err, transport.Unknown) {
-					err = &transport.Error{Kind: transport.Unreachable, NotSent: true}
+				if errors.Is(err, transport.KindUnknown) {
+					err = &transport.Error{Kind: transport.KindUnreachable, NotSent: true}
 				}
 				return got, err
 			}
@@ -286,7 +286,7 @@ func faults() map[string]broken {
 		"repeats by itself": {"LostAnswer", func(s *studio.Studio, w *wrap) {
 			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 				got, err := s.Start(ctx, in)
-				if errors.Is(err, transport.Unknown) {
+				if errors.Is(err, transport.KindUnknown) {
 					return s.Start(ctx, in)
 				}
 				return got, err
@@ -295,8 +295,8 @@ func faults() map[string]broken {
 		"blames the session while offline": {"Offline", func(s *studio.Studio, w *wrap) {
 			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 				got, err := s.Get(ctx, ref)
-				if errors.Is(err, transport.Unreachable) {
-					err = &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: true}
+				if errors.Is(err, transport.KindUnreachable) {
+					err = &transport.Error{Kind: transport.KindUnreachable, NotSent: true, OnlySession: true}
 				}
 				return got, err
 			}
@@ -314,8 +314,8 @@ func faults() map[string]broken {
 		"shows a boot as STOPPED": {"AuthoritativeState", func(s *studio.Studio, w *wrap) {
 			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 				got, err := s.Get(ctx, ref)
-				if got.State == fsm.StartInProgress {
-					got.State = fsm.Stopped
+				if got.State == fsm.StateStartInProgress {
+					got.State = fsm.StateStopped
 				}
 				return got, err
 			}
@@ -323,8 +323,8 @@ func faults() map[string]broken {
 		"a refusal while offline": {"Offline", func(s *studio.Studio, w *wrap) {
 			w.get = func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 				got, err := s.Get(ctx, ref)
-				if errors.Is(err, transport.Unreachable) {
-					err = &transport.Error{Kind: transport.NotFound}
+				if errors.Is(err, transport.KindUnreachable) {
+					err = &transport.Error{Kind: transport.KindNotFound}
 				}
 				return got, err
 			}
@@ -350,7 +350,7 @@ func mends() map[string]string {
 }
 
 // unreachable is the error of a session whose machine does not answer.
-var unreachable = &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: true}
+var unreachable = &transport.Error{Kind: transport.KindUnreachable, NotSent: true, OnlySession: true}
 
 // TestBroken runs the suite on the transport that the environment names: by
 // itself, on the one without a fault.
@@ -378,11 +378,11 @@ func TestBroken(t *testing.T) {
 		muted := map[transport.Ref]bool{} // the suite changes it while no call is under way
 		get := func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 			got, err := s.Get(ctx, ref)
-			if got.State == fsm.Ready {
+			if got.State == fsm.StateReady {
 				got.Probe = transport.ProbeResult{Target: "port 22 (ssh) of ws", OK: true, At: time.Now().UTC()}
 			}
-			if got.State == fsm.Ready && muted[ref] {
-				got.State, got.StatusCode, got.StatusMessage = fsm.StartInProgress, "MUTE", "running, but: mute"
+			if got.State == fsm.StateReady && muted[ref] {
+				got.State, got.StatusCode, got.StatusMessage = fsm.StateStartInProgress, "MUTE", "running, but: mute"
 				got.Probe.OK, got.Probe.Message = false, "mute"
 			}
 			return got, err

@@ -10,7 +10,7 @@
 //				MAC:     "52:54:00:12:34:56",
 //				Address: "10.0.0.255", // the broadcast address of its network
 //				Host:    "10.0.0.21",
-//				Probe:   probe.Probe{Kind: probe.SSH, Port: 22},
+//				Probe:   probe.Probe{Kind: probe.KindSSH, Port: 22},
 //			},
 //		}.Find,
 //		Stop: []string{"ssh", "--", "{session}", "sudo", "poweroff"},

@@ -19,7 +19,7 @@ func FuzzMachine(f *testing.F) {
 	f.Add("52:54:00:12:34:56", "[::1]:0", "")
 	f.Add("52:54:00:12:34:56", "a:http", "")
 	f.Fuzz(func(t *testing.T, mac, address, password string) {
-		got, err := Machine{MAC: mac, Address: address, Password: password, Probe: probe.Probe{Kind: probe.TCP, Port: 1}}.target(transport.Ref{SessionID: "ws-1"})
+		got, err := Machine{MAC: mac, Address: address, Password: password, Probe: probe.Probe{Kind: probe.KindTCP, Port: 1}}.target(transport.Ref{SessionID: "ws-1"})
 		if err != nil {
 			return
 		}

@@ -69,7 +69,7 @@ func (m Machine) target(ref transport.Ref) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	if m.Probe.Kind == probe.None {
+	if m.Probe.Kind == probe.KindNone {
 		return target{}, fmt.Errorf("a probe is required: nothing else tells whether the machine runs")
 	}
 	if err := m.Probe.Valid(); err != nil {

@@ -115,7 +115,7 @@ func TestInNamespace(t *testing.T) {
 func machineAt(n int) wol.Machine {
 	return wol.Machine{
 		MAC: fmt.Sprintf("02:00:00:00:00:%02x", n), Address: subnet + "255", Host: subnet + strconv.Itoa(n),
-		Probe: probe.Probe{Kind: probe.SSH, Port: 22, Timeout: 100 * time.Millisecond},
+		Probe: probe.Probe{Kind: probe.KindSSH, Port: 22, Timeout: 100 * time.Millisecond},
 	}
 }
 
@@ -175,7 +175,7 @@ func wakeByAddressOfNobody(t *testing.T) {
 	if _, err := start(t, w); err != nil {
 		t.Fatal(err)
 	}
-	if got := look(t, w, fsm.StartInProgress); got.State != fsm.StartFailed || !strings.Contains(got.StatusMessage, "port 22 (ssh) of 10.77.0.200") {
+	if got := look(t, w, fsm.StateStartInProgress); got.State != fsm.StateStartFailed || !strings.Contains(got.StatusMessage, "port 22 (ssh) of 10.77.0.200") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -188,9 +188,9 @@ func offline(t *testing.T) {
 	}
 	w := open(t, wol.Config{Find: func(transport.Ref) (wol.Machine, bool) { return machineAt(201), true }})
 	_, err := start(t, w)
-	wantError(t, "Start", err, transport.Unreachable, "waking lab/ws-1")
+	wantError(t, "Start", err, transport.KindUnreachable, "waking lab/ws-1")
 	_, err = w.Get(t.Context(), ref)
-	wantError(t, "Get", err, transport.Unreachable, "network is unreachable")
+	wantError(t, "Get", err, transport.KindUnreachable, "network is unreachable")
 }
 
 // machines are all cards of the cable's other end. One that hears its magic

@@ -82,7 +82,7 @@ func New(c Config) (*Transport, error) {
 // Traits says that a packet to a machine that runs does nothing, and that a machine
 // is silent for Boot at most: if it is silent after that, it is off.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
-	return transport.Traits{Repeat: transport.ByState, StaleFor: t.config.Boot, Authoritative: true}
+	return transport.Traits{Repeat: transport.RepeatByState, StaleFor: t.config.Boot, Authoritative: true}
 }
 
 // Start sends one magic packet and says START_IN_PROGRESS. That the packet was
@@ -98,17 +98,17 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 		return transport.Session{}, err
 	}
 	if err := ctx.Err(); err != nil { // a datagram would not wait for it
-		return transport.Session{}, notSent(transport.Unknown, in.Ref, err)
+		return transport.Session{}, notSent(transport.KindUnknown, in.Ref, err)
 	}
 	if err := send(ctx, m.packet, m.address); err != nil {
-		return transport.Session{}, notSent(transport.Unreachable, in.Ref, err)
+		return transport.Session{}, notSent(transport.KindUnreachable, in.Ref, err)
 	}
 	w := begin(now())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.woken[in.Ref] = w
 	return transport.Session{
-		Ref: in.Ref, State: fsm.StartInProgress, StatusCode: Woken, StatusMessage: w.String(),
+		Ref: in.Ref, State: fsm.StateStartInProgress, StatusCode: Woken, StatusMessage: w.String(),
 		Endpoints: []transport.Endpoint{m.probe.Endpoint(m.host)},
 	}, nil
 }
@@ -125,7 +125,7 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	}
 	err = m.probe.Check(ctx, m.host)
 	s := transport.Session{
-		Ref: ref, State: fsm.Ready, Endpoints: []transport.Endpoint{m.probe.Endpoint(m.host)}, Probe: m.probe.Result(m.host, err),
+		Ref: ref, State: fsm.StateReady, Endpoints: []transport.Endpoint{m.probe.Endpoint(m.host)}, Probe: m.probe.Result(m.host, err),
 	}
 	switch {
 	case err == nil:
@@ -134,10 +134,10 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	case ctx.Err() != nil:
 		return transport.Session{}, &transport.Error{Err: fmt.Errorf("looking at %s: %w", ref, ctx.Err())}
 	case probe.Offline(err):
-		return transport.Session{}, &transport.Error{Kind: transport.Unreachable, NotSent: true, OnlySession: probe.OnlyHost(err), Err: err}
+		return transport.Session{}, &transport.Error{Kind: transport.KindUnreachable, NotSent: true, OnlySession: probe.OnlyHost(err), Err: err}
 	case !probe.Silent(err):
 		t.noteRunning(ref)
-		s.State = fsm.StartInProgress
+		s.State = fsm.StateStartInProgress
 		s.StatusCode, s.StatusMessage = probe.Status(err)
 		return s, nil
 	}
@@ -160,12 +160,12 @@ func (t *Transport) silent(ref transport.Ref, now time.Time) (state fsm.State, c
 	w := t.woken[ref]
 	switch {
 	case w == nil:
-		return fsm.Stopped, "", "", false
+		return fsm.StateStopped, "", "", false
 	case now.Sub(w.at) < t.config.Boot:
 		again = w.repeat(now)
-		return fsm.StartInProgress, Woken, w.String() + "; ", again
+		return fsm.StateStartInProgress, Woken, w.String() + "; ", again
 	}
-	return fsm.StartFailed, NoAnswer, fmt.Sprintf("%s, and silent for %v; ", w, t.config.Boot), false
+	return fsm.StateStartFailed, NoAnswer, fmt.Sprintf("%s, and silent for %v; ", w, t.config.Boot), false
 }
 
 // noteRunning keeps a machine that was seen running, and is switched off before
@@ -191,7 +191,7 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 		return transport.Session{}, err
 	}
 	if t.stop == nil {
-		return transport.Session{}, &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
+		return transport.Session{}, &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException",
 			Message: fmt.Sprintf("%s cannot be stopped from here: Wake-on-LAN only wakes, and no stop command is set", in.Ref)}
 	}
 	s, err := t.stop.Stop(ctx, in)
@@ -207,12 +207,12 @@ func (t *Transport) find(ref transport.Ref) (target, error) {
 	}
 	m, ok := t.config.Find(ref)
 	if !ok {
-		return target{}, &transport.Error{Kind: transport.NotFound, NotSent: true, Code: "ResourceNotFoundException",
+		return target{}, &transport.Error{Kind: transport.KindNotFound, NotSent: true, Code: "ResourceNotFoundException",
 			Message: fmt.Sprintf("no machine is known as %s", ref)}
 	}
 	found, err := m.target(ref)
 	if err != nil {
-		return target{}, &transport.Error{Kind: transport.Invalid, NotSent: true, Code: "ValidationException",
+		return target{}, &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException",
 			Message: fmt.Sprintf("the machine of %s: %v", ref, err)}
 	}
 	return found, nil

@@ -125,7 +125,7 @@ func (m *machine) set(change func()) counts {
 func (m *machine) config(password string) wol.Machine {
 	return wol.Machine{
 		MAC: mac, Address: m.card.LocalAddr().String(), Password: password, Host: "127.0.0.1",
-		Probe: probe.Probe{Kind: probe.SSH, Port: m.ssh.Addr().(*net.TCPAddr).Port, Timeout: 50 * time.Millisecond},
+		Probe: probe.Probe{Kind: probe.KindSSH, Port: m.ssh.Addr().(*net.TCPAddr).Port, Timeout: 50 * time.Millisecond},
 	}
 }
 
@@ -203,10 +203,10 @@ func TestLostPacket(t *testing.T) {
 	m.set(func() { m.deaf = 1 })
 	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find})
 	got, err := start(t, w)
-	if err != nil || got.State != fsm.StartInProgress || got.StatusCode != wol.Woken {
+	if err != nil || got.State != fsm.StateStartInProgress || got.StatusCode != wol.Woken {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if got = look(t, w, fsm.StartInProgress); got.State != fsm.Ready {
+	if got = look(t, w, fsm.StateStartInProgress); got.State != fsm.StateReady {
 		t.Errorf("%+v", got)
 	}
 	if n := m.set(func() {}); n.packets != 2 || n.starts != 1 {
@@ -219,7 +219,7 @@ func TestNeverAnswers(t *testing.T) {
 	m := newMachine(t, "127.0.0.1", "")
 	m.set(func() { m.deaf = 1000 })
 	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find, Boot: 150 * time.Millisecond})
-	if got := look(t, w, ""); got.State != fsm.Stopped || !strings.Contains(got.StatusMessage, "(ssh) of 127.0.0.1 does not answer") {
+	if got := look(t, w, ""); got.State != fsm.StateStopped || !strings.Contains(got.StatusMessage, "(ssh) of 127.0.0.1 does not answer") {
 		t.Errorf("before it was woken: %+v", got)
 	}
 	if n := m.set(func() {}); n.packets != 0 {
@@ -229,28 +229,28 @@ func TestNeverAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := look(t, w, "")
-	if got.State != fsm.StartInProgress || !strings.Contains(got.StatusMessage, "by 1 magic packets; port ") {
+	if got.State != fsm.StateStartInProgress || !strings.Contains(got.StatusMessage, "by 1 magic packets; port ") {
 		t.Errorf("after it was woken: %+v", got)
 	}
-	got = look(t, w, fsm.StartInProgress)
-	if got.State != fsm.StartFailed || got.StatusCode != wol.NoAnswer || !strings.Contains(got.StatusMessage, "silent for 150ms; port ") {
+	got = look(t, w, fsm.StateStartInProgress)
+	if got.State != fsm.StateStartFailed || got.StatusCode != wol.NoAnswer || !strings.Contains(got.StatusMessage, "silent for 150ms; port ") {
 		t.Errorf("after its time: %+v", got)
 	}
 	if _, err := start(t, w); err != nil { // another try
 		t.Fatal(err)
 	}
-	if got = look(t, w, ""); got.State != fsm.StartInProgress {
+	if got = look(t, w, ""); got.State != fsm.StateStartInProgress {
 		t.Errorf("woken again: %+v", got)
 	}
 	m.set(func() { m.on = true }) // by hand, and late
-	if got = look(t, w, fsm.StartInProgress); got.State == fsm.StartFailed {
-		got = look(t, w, fsm.StartFailed)
+	if got = look(t, w, fsm.StateStartInProgress); got.State == fsm.StateStartFailed {
+		got = look(t, w, fsm.StateStartFailed)
 	}
-	if got.State != fsm.Ready {
+	if got.State != fsm.StateReady {
 		t.Errorf("switched on by hand: %+v", got)
 	}
 	m.set(func() { m.on = false })
-	if got = look(t, w, fsm.Ready); got.State != fsm.Stopped {
+	if got = look(t, w, fsm.StateReady); got.State != fsm.StateStopped {
 		t.Errorf("switched off: %+v", got)
 	}
 }
@@ -263,7 +263,7 @@ func TestWrongPassword(t *testing.T) {
 	if _, err := start(t, w); err != nil {
 		t.Fatal(err)
 	}
-	if got := look(t, w, fsm.StartInProgress); got.State != fsm.StartFailed {
+	if got := look(t, w, fsm.StateStartInProgress); got.State != fsm.StateStartFailed {
 		t.Errorf("%+v", got)
 	}
 }
@@ -277,7 +277,7 @@ func TestRunningButSilentPort(t *testing.T) {
 	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find})
 	for range 2 {
 		got := look(t, w, "")
-		if got.State != fsm.StartInProgress || got.StatusCode != probe.Unanswered || !strings.HasPrefix(got.StatusMessage, "running, but port ") {
+		if got.State != fsm.StateStartInProgress || got.StatusCode != probe.CodeUnanswered || !strings.HasPrefix(got.StatusMessage, "running, but port ") {
 			t.Errorf("%+v", got)
 		}
 		if _, err := start(t, w); err != nil {
@@ -292,12 +292,12 @@ func TestStop(t *testing.T) {
 	shelf := wol.Shelf{ref.SessionID: m.config("")}
 	in := transport.StopInput{Ref: ref, ClientToken: "evening"}
 	_, err := open(t, wol.Config{Find: shelf.Find}).Stop(t.Context(), in)
-	wantError(t, "no command", err, transport.Invalid, "Wake-on-LAN only wakes, and no stop command is set")
+	wantError(t, "no command", err, transport.KindInvalid, "Wake-on-LAN only wakes, and no stop command is set")
 
 	// The Go tool is there wherever a test runs, and its arguments are looked at.
 	w := open(t, wol.Config{Find: shelf.Find, Stop: []string{"go", "tool", "-n", "{session}"}})
 	_, err = w.Stop(t.Context(), in)
-	wantError(t, "a command that fails", err, transport.Unknown, "ws-1")
+	wantError(t, "a command that fails", err, transport.KindUnknown, "ws-1")
 
 	w = open(t, wol.Config{Find: shelf.Find, Stop: []string{"go", "version"}})
 	m.set(func() { m.deaf = 1000 })
@@ -305,14 +305,14 @@ func TestStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := w.Stop(t.Context(), in)
-	if err != nil || got.State != fsm.StopInProgress || got.Ref != ref {
+	if err != nil || got.State != fsm.StateStopInProgress || got.Ref != ref {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if got := look(t, w, ""); got.State != fsm.Stopped {
+	if got := look(t, w, ""); got.State != fsm.StateStopped {
 		t.Errorf("after the stop: %+v", got)
 	}
 	_, err = w.Stop(t.Context(), transport.StopInput{Ref: transport.Ref{StudioID: "lab", SessionID: "missing"}, ClientToken: "evening"})
-	wantError(t, "nobody's machine", err, transport.NotFound, "lab/missing")
+	wantError(t, "nobody's machine", err, transport.KindNotFound, "lab/missing")
 }
 
 func wantError(t *testing.T, what string, err error, kind transport.Kind, text string) {
@@ -325,7 +325,7 @@ func wantError(t *testing.T, what string, err error, kind transport.Kind, text s
 
 func TestMachineCheck(t *testing.T) {
 	t.Parallel()
-	ssh := probe.Probe{Kind: probe.SSH, Port: 22}
+	ssh := probe.Probe{Kind: probe.KindSSH, Port: 22}
 	for _, good := range []wol.Machine{
 		{MAC: mac, Probe: ssh},
 		{MAC: "52-54-00-12-34-56", Address: "10.0.0.255", Probe: ssh},
@@ -345,7 +345,7 @@ func TestMachineCheck(t *testing.T) {
 		`address "10.0.0.255:0": want a host`:     {MAC: mac, Address: "10.0.0.255:0", Probe: ssh},
 		`address ":9": want a host`:               {MAC: mac, Address: ":9", Probe: ssh},
 		"a probe is required":                     {MAC: mac},
-		"probe: port 0: want 1 to 65535":          {MAC: mac, Probe: probe.Probe{Kind: probe.TCP}},
+		"probe: port 0: want 1 to 65535":          {MAC: mac, Probe: probe.Probe{Kind: probe.KindTCP}},
 	} {
 		err := bad.Check()
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
@@ -353,9 +353,9 @@ func TestMachineCheck(t *testing.T) {
 		}
 		w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: bad}.Find})
 		_, err = start(t, w)
-		wantError(t, "Start", err, transport.Invalid, "the machine of lab/ws-1: ")
+		wantError(t, "Start", err, transport.KindInvalid, "the machine of lab/ws-1: ")
 		_, err = w.Get(t.Context(), ref)
-		wantError(t, "Get", err, transport.Invalid, want)
+		wantError(t, "Get", err, transport.KindInvalid, want)
 	}
 }
 
@@ -376,7 +376,7 @@ func TestNewRefuses(t *testing.T) {
 func TestTraits(t *testing.T) {
 	t.Parallel()
 	w := open(t, wol.Config{Find: wol.Shelf{}.Find})
-	if got, want := w.Traits(ref), (transport.Traits{Repeat: transport.ByState, StaleFor: wol.DefaultBoot, Authoritative: true}); got != want {
+	if got, want := w.Traits(ref), (transport.Traits{Repeat: transport.RepeatByState, StaleFor: wol.DefaultBoot, Authoritative: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -385,7 +385,7 @@ func Example() {
 	t, err := wol.New(wol.Config{
 		Find: wol.Shelf{"node-01": {
 			MAC: "52:54:00:12:34:56", Address: "127.0.0.1", Host: "127.0.0.1",
-			Probe: probe.Probe{Kind: probe.SSH, Port: 1},
+			Probe: probe.Probe{Kind: probe.KindSSH, Port: 1},
 		}}.Find,
 	})
 	if err != nil {
@@ -412,7 +412,7 @@ func TestStopIDs(t *testing.T) {
 	for _, id := range []string{"-C", "ws;id", "$(id)"} {
 		bad := transport.Ref{StudioID: "lab", SessionID: id}
 		_, err := w.Stop(t.Context(), transport.StopInput{Ref: bad, ClientToken: "evening"})
-		wantError(t, id, err, transport.Invalid, "session id")
+		wantError(t, id, err, transport.KindInvalid, "session id")
 		if _, err := w.Start(t.Context(), transport.StartInput{Ref: bad, ClientToken: "monday"}); err != nil {
 			t.Errorf("Start of %s: %v", bad, err)
 		}
@@ -434,7 +434,7 @@ func TestStopHidesSecrets(t *testing.T) {
 		Stop: []string{"go", "hunter2-login,hunter2-pass"},
 	})
 	_, err := w.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
-	wantError(t, "a command that prints secrets", err, transport.Unknown, "[secret],[secret]")
+	wantError(t, "a command that prints secrets", err, transport.KindUnknown, "[secret],[secret]")
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("%v", err)
 	}
@@ -452,13 +452,13 @@ func TestProbeCommand(t *testing.T) {
 	for _, row := range []struct {
 		args  []string
 		state fsm.State
-	}{{[]string{"go", "version"}, fsm.Ready}, {[]string{"go", "no-such-command"}, fsm.StartInProgress}} {
+	}{{[]string{"go", "version"}, fsm.StateReady}, {[]string{"go", "no-such-command"}, fsm.StateStartInProgress}} {
 		at.Probe.Command = &probe.Command{Args: row.args}
 		got, err := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: at}.Find}).Get(t.Context(), ref)
 		if err != nil || got.State != row.state {
 			t.Errorf("%q: %+v, %v, want %s", row.args, got, err, row.state)
 		}
-		if row.state != fsm.Ready && (got.StatusCode != probe.CommandFailed || !strings.Contains(got.StatusMessage, "no-such-command")) {
+		if row.state != fsm.StateReady && (got.StatusCode != probe.CodeCommandFailed || !strings.Contains(got.StatusMessage, "no-such-command")) {
 			t.Errorf("%q: %+v", row.args, got)
 		}
 	}
