@@ -12,22 +12,22 @@ type WaitReason string
 
 // Why an operation waits.
 const (
-	WaitForeignStore   WaitReason = "held"        // the store belongs to another machine, and was not adopted
-	WaitNotRunning     WaitReason = "not_running" // no Run of this engine goes on
-	WaitScheduled      WaitReason = "scheduled"   // its not-before lies ahead
-	WaitUntrustedClock WaitReason = "clock"       // it looks expired, but the clock is in doubt
-	WaitStoreFull      WaitReason = "store_full"  // the store has no space
-	WaitOffline        WaitReason = "offline"     // the lane's provider, or this session alone, cannot be reached
-	WaitCredentials    WaitReason = "credentials" // the lane's credentials are refused, or this session's
-	WaitPaused         WaitReason = "paused"      // somebody paused the lane's sends
-	WaitThrottled      WaitReason = "throttled"   // the provider asked the lane to wait, or slows it down
+	WaitForeignStore   WaitReason = "foreign_store" // the store belongs to another machine, and was not adopted
+	WaitNotRunning     WaitReason = "not_running"   // no Run of this engine goes on
+	WaitScheduled      WaitReason = "scheduled"     // its not-before lies ahead
+	WaitUntrustedClock WaitReason = "clock"         // it looks expired, but the clock is in doubt
+	WaitStoreFull      WaitReason = "store_full"    // the store has no space
+	WaitOffline        WaitReason = "offline"       // the lane's provider, or this session alone, cannot be reached
+	WaitCredentials    WaitReason = "credentials"   // the lane's credentials are refused, or this session's
+	WaitPaused         WaitReason = "paused"        // somebody paused the lane's sends
+	WaitThrottled      WaitReason = "throttled"     // the provider asked the lane to wait, or slows it down
 	WaitQuota          WaitReason = "quota"
 	WaitCapacity       WaitReason = "capacity"
 	WaitConflict       WaitReason = "conflict"
-	WaitBackoff        WaitReason = "backoff" // after another refusal or failure
-	WaitConfirm        WaitReason = "looking" // a send's outcome is not known; a look tells
-	WaitBooting        WaitReason = "booting" // the start was accepted
-	WaitQueued         WaitReason = "queued"  // its turn comes
+	WaitBackoff        WaitReason = "backoff"    // after another refusal or failure
+	WaitConfirm        WaitReason = "confirming" // a send's outcome is not known; a look tells
+	WaitBooting        WaitReason = "booting"    // the start was accepted
+	WaitQueued         WaitReason = "queued"     // its turn comes
 )
 
 // Explanation says why an operation waits, since when, and what comes next.

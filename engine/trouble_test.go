@@ -31,7 +31,7 @@ func (s *troubled) fails(call string) error {
 }
 
 func (s *troubled) Pull(ctx context.Context, by time.Time) error {
-	return errors.Join(s.fails("Pull"), s.Store.BringForward(ctx, by))
+	return errors.Join(s.fails("BringForward"), s.Store.BringForward(ctx, by))
 }
 
 func (s *troubled) SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error {
@@ -74,7 +74,7 @@ func (s *troubled) Operation(ctx context.Context, id ID) (store.Operation, error
 // TestRunEndsWithItsStore: a store that fails in the midst of a Run ends it, and
 // Run says why, whichever call it was. The operation is there for the next.
 func TestRunEndsWithItsStore(t *testing.T) {
-	for _, call := range []string{"Pull", "SetRetryAfter", "Release", "Operation", "Due"} {
+	for _, call := range []string{"BringForward", "SetRetryAfter", "Release", "Operation", "Due"} {
 		t.Run(call, func(t *testing.T) {
 			s := &troubled{call: call}
 			throttle := func(studio.Call) studio.Fault {
@@ -91,7 +91,7 @@ func TestRunEndsWithItsStore(t *testing.T) {
 				go func() { done <- b.Engine.Run(b.Context()) }()
 				b.after(time.Second)
 				s.from.Store(true)
-				if call == "Pull" { // is for a clock that is set back
+				if call == "BringForward" { // is for a clock that is set back
 					b.skew.Store(int64(-time.Hour))
 				}
 				select {

@@ -71,7 +71,7 @@ func TestAdopt(t *testing.T) {
 	must(0, `"rouse adopt"`, "show", "lab", "ws-1")
 	must(0, "held ", "stats")
 	status, out, _ := rouse("ls", "--json")
-	if n := strings.Count(out, `"waiting":"held"`); status != 0 || n != 3 {
+	if n := strings.Count(out, `"waiting":"foreign_store"`); status != 0 || n != 3 {
 		t.Errorf("status %d, %d operations are held, want 3:\n%s", status, n, out)
 	}
 	status, out, _ = rouse("stats", "--json")

@@ -49,7 +49,7 @@ func TestKilled(t *testing.T) {
 func build(t *testing.T) (rouse, studio string) {
 	t.Helper()
 	dir := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, ".", "../studio").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir, ".", "../../examples/studio").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

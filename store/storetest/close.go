@@ -27,7 +27,7 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	_, out["Claim"] = e.Claim(ctx, store.ClaimRequest{Now: e.now})
 	out["Release"] = e.Release(ctx, []store.Operation{o})
 	_, out["Due"] = e.Due(ctx, 0)
-	out["Pull"] = e.BringForward(ctx, e.now)
+	out["BringForward"] = e.BringForward(ctx, e.now)
 	_, out["Operation"] = e.Operation(ctx, o.ID)
 	_, out["BySession"] = e.BySession(ctx, o.Ref)
 	_, out["ByToken"] = e.ByToken(ctx, o.ClientToken)

@@ -229,7 +229,7 @@ func (h *history) release(t *rapid.T) {
 }
 
 func (h *history) pull(t *rapid.T) {
-	h.ok(t, "Pull", h.e.BringForward(h.e.ctx, h.e.now))
+	h.ok(t, "BringForward", h.e.BringForward(h.e.ctx, h.e.now))
 	h.m.pull(h.e.now)
 }
 
