@@ -30,7 +30,7 @@ func (s *troubled) fails(call string) error {
 	return nil
 }
 
-func (s *troubled) Pull(ctx context.Context, by time.Time) error {
+func (s *troubled) BringForward(ctx context.Context, by time.Time) error {
 	return errors.Join(s.fails("BringForward"), s.Store.BringForward(ctx, by))
 }
 
