@@ -217,7 +217,7 @@ var mutants = []mutant{
 	// 5. No stale wishes.
 	{
 		"an expired start is kept", "an expired start waits for another day",
-		"store/operation.go", "	case o.Sent == SentNo:\n		return o.ExpiresAt\n", "	case o.Sent == SentNo:\n		return o.ExpiresAt.Add(Unobservable)\n",
+		"store/operation.go", "	case o.Sent == SentNo:\n		return o.ExpiresAt\n", "	case o.Sent == SentNo:\n		return o.ExpiresAt.Add(UnobservableAfter)\n",
 		"engine", "TestExpiry",
 	},
 	{
@@ -229,7 +229,7 @@ var mutants = []mutant{
 	// 6. Bounded.
 	{
 		"bytes for each operation", "the table of operations keeps more of each than it may",
-		"store/bolt/index.go", "type row struct {\n", "type row struct {\n	_ [64]byte\n",
+		"store/internal/index/index.go", "type row struct {\n", "type row struct {\n	_ [64]byte\n",
 		"store/bolt", "TestMemory",
 	},
 	{
@@ -254,7 +254,7 @@ var mutants = []mutant{
 	// 8. No silence.
 	{
 		"a wake-up is lost", "who waits for what is due is not told",
-		"store/bolt/commit.go", "	if s.index.publish(nil) {\n		s.wakeDue()\n	}\n	s.wakeReaders()\n", "	s.index.publish(nil)\n	s.wakeReaders()\n",
+		"store/bolt/commit.go", "	s.publish()\n	s.wakeReaders()\n", "	s.index.Publish()\n	s.wakeReaders()\n",
 		"store/bolt", "TestStore",
 	},
 	{

@@ -6,14 +6,8 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/internal/index"
 )
-
-// taken is a row that Claim took out of the tables.
-type taken struct {
-	id      rowID
-	session uint32
-	due     int64 // or its deadline, for what is overdue
-}
 
 // Claim implements store.Store. Nothing is written: a claim lasts as long as
 // this Store is open.
@@ -22,75 +16,51 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed,
 		return store.Claimed{}, err
 	}
 	s.mu.Lock()
-	overdue := s.index.takeOverdue(nanos(r.Now), r.Overdue)
-	var due []taken
-	for _, room := range r.Lanes {
-		due = append(due, s.index.takeDue(room, r.Now)...)
-	}
+	due, overdue := s.index.Claim(r)
 	s.mu.Unlock()
 
 	var out store.Claimed
 	err := s.view(ctx, func(b buckets) error {
 		out = store.Claimed{} // fn may run again
-		out.Overdue = s.readTaken(b, overdue)
-		out.Operations = s.readTaken(b, due)
+		out.Overdue = s.readClaimed(b, overdue)
+		out.Operations = s.readClaimed(b, due)
 		return nil
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
-		for _, t := range append(overdue, due...) {
-			s.putBack(t)
+		for _, k := range append(overdue, due...) {
+			s.index.PutBack(k)
 		}
-		if s.index.publish(nil) {
-			s.wakeDue()
-		}
+		s.publish()
 		return store.Claimed{}, err
 	}
-	s.tellClaimer(r, &out)
+	if s.index.Remaining(r, &out) {
+		s.wakeDue()
+	}
 	return out, nil
 }
 
-// tellClaimer fills in what remains. Who claims is told here, so Due has no
-// news of it.
-func (s *Store) tellClaimer(r store.ClaimRequest, out *store.Claimed) {
-	named := func(lane string) bool {
-		for _, room := range r.Lanes {
-			if room.Lane == lane {
-				return true
-			}
-		}
-		return false
-	}
-	if s.index.publish(named) {
+// publish makes a change of the index known to the callers of Due; s.mu must be
+// held.
+func (s *Store) publish() {
+	if s.index.Publish() {
 		s.wakeDue()
 	}
-	out.Lanes = make([]store.LaneDue, len(r.Lanes))
-	for i, room := range r.Lanes {
-		out.Lanes[i] = store.LaneDue{Lane: room.Lane}
-		if l := s.index.laneNamed(room.Lane); l != nil {
-			out.Lanes[i] = s.index.dues(l)
-		}
-	}
-	out.Deadline = fromNanos(s.index.deadline())
 }
 
-// putBack undoes a claim that came to nothing; s.mu must be held.
-func (s *Store) putBack(t taken) {
-	if n := s.index.find(t.session, t.id); n != none {
-		r := s.index.rows.at(int(n))
-		s.index.release(n, r.due, r.has(rowWaits))
-	}
-}
-
-// readTaken reads the records of what was taken. What ended in between is left
-// out, and a damaged one is set aside.
-func (s *Store) readTaken(b buckets, ts []taken) []store.Operation {
-	out := make([]store.Operation, 0, len(ts))
-	for _, t := range ts {
-		o, err := b.operation(t.id)
+// readClaimed reads the records of what was claimed. What ended in between is left
+// out, and so is a damaged record, which no caller can do anything with: the index
+// drops it, and the rest goes on.
+func (s *Store) readClaimed(b buckets, keys []index.Key) []store.Operation {
+	out := make([]store.Operation, 0, len(keys))
+	for _, k := range keys {
+		o, err := b.operation(k.ID)
 		if err != nil {
-			s.drop(t, s.named(err))
+			s.note(s.named(err))
+			s.mu.Lock()
+			s.index.Remove(k)
+			s.mu.Unlock()
 			continue
 		}
 		if o.Active() {
@@ -100,56 +70,8 @@ func (s *Store) readTaken(b buckets, ts []taken) []store.Operation {
 	return out
 }
 
-// drop lets go of an operation whose record is damaged: nobody can do anything
-// with it, and the rest goes on.
-func (s *Store) drop(t taken, err error) {
-	s.note(err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.index.remove(t.id, t.session)
-}
-
-// takeOverdue claims up to limit operations whose deadline has come.
-func (x *index) takeOverdue(now int64, limit int) []taken {
-	var out []taken
-	for len(out) < limit {
-		n := x.deadlines.first()
-		if n == none || x.rows.at(int(n)).deadline > now {
-			break
-		}
-		r := x.rows.at(int(n))
-		out = append(out, taken{id: r.id, session: r.session, due: r.deadline})
-		x.claim(n)
-	}
-	return out
-}
-
-// takeDue claims what a lane has room for.
-func (x *index) takeDue(room store.LaneSlots, now time.Time) []taken {
-	l := x.laneNamed(room.Lane)
-	if l == nil {
-		return nil
-	}
-	out := x.takeFrom(&l.sends, nanos(now), room.Sends)
-	return append(out, x.takeFrom(&l.looks, nanos(now), room.Reads)...)
-}
-
-func (x *index) takeFrom(h *heap, by int64, limit int) []taken {
-	var out []taken
-	for len(out) < limit {
-		n := h.first()
-		if n == none || x.rows.at(int(n)).due > by {
-			break
-		}
-		r := x.rows.at(int(n))
-		out = append(out, taken{id: r.id, session: r.session, due: r.due})
-		x.claim(n)
-	}
-	return out
-}
-
-// Release implements store.Store. An operation that was changed by somebody
-// else since the caller read it is due as that change says.
+// Release implements store.Store. An operation that was changed by another caller
+// since it was read is due as that change says.
 func (s *Store) Release(ctx context.Context, ops []store.Operation) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -161,93 +83,75 @@ func (s *Store) Release(ctx context.Context, ops []store.Operation) error {
 	return err
 }
 
-// release ends the claims. What is stale is due as its row says, and so is what was
-// touched since stale looked.
-func (s *Store) release(ops []store.Operation, stale map[store.ID]bool) {
+// release ends the claims of ops, and leaves to the index when those are due that
+// are stale.
+func (s *Store) release(ops []store.Operation, stale map[index.Key]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range ops {
-		key, ok := parseID(ops[i].ID)
+		k, ok := keyOf(&ops[i])
 		if !ok {
 			continue
 		}
-		n := s.index.find(sessionHash(ops[i].Ref), key)
-		if n == none {
-			continue
+		if stale[k] {
+			s.index.MarkChanged(k)
 		}
 		h := headOf(&ops[i])
-		if r := s.index.rows.at(int(n)); stale[ops[i].ID] || r.has(rowTouched) {
-			h.due, h.waits = r.due, r.has(rowWaits)
-		}
-		s.index.release(n, h.due, h.waits)
+		s.index.Release(k, h.due, h.waits)
 	}
-	if s.index.publish(nil) {
-		s.wakeDue()
-	}
+	s.publish()
 }
 
-// stale says which of ops were changed since they were read. Only what was
-// touched while it was claimed needs its record read; one that is touched later
-// has its mark again.
-func (s *Store) stale(ctx context.Context, ops []store.Operation) (map[store.ID]bool, error) {
-	touched := map[rowID]*store.Operation{}
+// stale says which of ops were changed since they were read. It reads the records
+// only of those that changed while they were claimed.
+func (s *Store) stale(ctx context.Context, ops []store.Operation) (map[index.Key]bool, error) {
+	changed := map[index.Key]*store.Operation{}
 	s.mu.Lock()
 	for i := range ops {
-		if r, key := s.claimed(&ops[i]); r != nil && r.has(rowTouched) {
-			touched[key] = &ops[i]
-			r.set(rowTouched, false)
+		if k, ok := keyOf(&ops[i]); ok && s.index.TakeChanged(k) {
+			changed[k] = &ops[i]
 		}
 	}
 	s.mu.Unlock()
-	if len(touched) == 0 {
+	if len(changed) == 0 {
 		return nil, nil
 	}
-	stale := map[store.ID]bool{}
+	stale := map[index.Key]bool{}
 	err := s.view(ctx, func(b buckets) error {
-		for key, o := range touched {
-			if now, err := b.operation(key); err == nil {
-				stale[o.ID] = now.Version != o.Version
+		for k, o := range changed {
+			if now, err := b.operation(k.ID); err == nil {
+				stale[k] = now.Version != o.Version
 			}
 		}
 		return nil
 	})
-	if err != nil { // whoever asks again must find out
+	if err != nil { // the next Release of them must find out
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for _, o := range touched {
-			if r, _ := s.claimed(o); r != nil {
-				r.set(rowTouched, true)
-			}
+		for k := range changed {
+			s.index.MarkChanged(k)
 		}
 	}
 	return stale, err
 }
 
-// claimed is the row of an operation that somebody holds, or nil; s.mu must be held.
-func (s *Store) claimed(o *store.Operation) (*row, rowID) {
-	key, ok := parseID(o.ID)
-	if !ok {
-		return nil, key
-	}
-	n := s.index.find(sessionHash(o.Ref), key)
-	if n == none || !s.index.rows.at(int(n)).has(rowClaimed) {
-		return nil, key
-	}
-	return s.index.rows.at(int(n)), key
+// keyOf names an operation in the index. It reports false for an id that no
+// operation can have.
+func keyOf(o *store.Operation) (index.Key, bool) {
+	id, ok := parseID(o.ID)
+	return index.Key{ID: id, Session: sessionHash(o.Ref)}, ok
 }
 
-// Pull implements store.Store. It looks at every row: it is for a clock that
-// jumped, and no more often.
+// BringForward implements store.Store. It looks at every row: it is for a clock
+// that jumped, and no more often.
 func (s *Store) BringForward(ctx context.Context, by time.Time) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.index.pull(nanos(by))
-	if s.index.publish(nil) {
-		s.wakeDue()
-	}
+	s.index.BringForward(by)
+	s.publish()
 	return nil
 }
 
@@ -258,16 +162,12 @@ func (s *Store) Due(ctx context.Context, seen uint64) (store.Dues, error) {
 			return store.Dues{}, err
 		}
 		s.mu.Lock()
-		x, news := s.index, s.due
-		if seen > x.seq { // a number of another Store
-			seen = 0
-		}
-		if x.seq > seen {
-			d := store.Dues{Lanes: x.since(seen), Deadline: fromNanos(x.deadline()), Seen: x.seq}
-			s.mu.Unlock()
+		d, ok := s.index.Dues(seen)
+		news := s.due
+		s.mu.Unlock()
+		if ok {
 			return d, nil
 		}
-		s.mu.Unlock()
 		if err := s.wait(ctx, news); err != nil {
 			return store.Dues{}, err
 		}

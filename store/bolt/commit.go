@@ -15,6 +15,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/internal/index"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -339,9 +340,7 @@ func (s *Store) accept(b *batch, extra int) {
 	if b.adopted {
 		s.held = nil
 	}
-	if s.index.publish(nil) {
-		s.wakeDue()
-	}
+	s.publish()
 	s.wakeReaders()
 }
 
@@ -388,7 +387,7 @@ func (s *Store) newBatch(tx *bbolt.Tx, size int) (*batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &batch{
-		writer: writer{buckets: bs}, s: s, id: tx.ID(), active: s.index.active, seq: s.seq, link: s.link, pruned: s.pruned,
+		writer: writer{buckets: bs}, s: s, id: tx.ID(), active: s.index.Len(), seq: s.seq, link: s.link, pruned: s.pruned,
 		opsAt: bs.ops.Cursor(), tokensAt: bs.tokens.Cursor(), changes: make([]change, 0, size),
 	}, nil
 }
@@ -416,12 +415,17 @@ func (c change) apply(s *Store) {
 	}
 	switch was, is := c.before != "" && !c.before.Ended(), c.after != "" && !c.after.Ended(); {
 	case was && is:
-		s.index.update(c.id, *c.head, c.release, c.join, c.hastened)
+		s.index.Update(index.Update{Entry: entry(c.id, c.head), Release: c.release, Join: c.join, Sooner: c.hastened})
 	case is:
-		s.index.add(c.id, *c.head)
+		s.index.Add(entry(c.id, c.head))
 	case was:
-		s.index.remove(c.id, c.head.session)
+		s.index.Remove(index.Key{ID: c.id, Session: c.head.session})
 	}
+}
+
+// entry is what the index keeps of an active operation.
+func entry(id rowID, h *head) index.Entry {
+	return index.Entry{ID: id, Session: h.session, Lane: h.lane, Due: h.due, Deadline: h.deadline, Sent: h.sent != store.SentNo, Waits: h.waits}
 }
 
 // putOperation stores a record where old stands, and notes what it changes.

@@ -240,13 +240,8 @@ func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 
 // candidates lists the operations that may be the active one of the session with
 // this hash.
-func (s *Store) candidates(session uint32) []rowID {
+func (s *Store) candidates(session uint32) [][16]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var keys []rowID
-	s.index.candidates(session, func(n uint32) bool {
-		keys = append(keys, s.index.rows.at(int(n)).id)
-		return true
-	})
-	return keys
+	return s.index.Candidates(session)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
 // trouble makes operations of one kind on the file (writes, syncs, growths) go
@@ -275,16 +276,12 @@ func tablesOf(s *Store) string {
 	defer s.mu.Unlock()
 	x := s.index
 	var rows []string
-	for i := range x.rows.len() {
-		r := x.rows.at(i)
-		if r.id == (rowID{}) {
-			continue // a gap
-		}
-		flags := r.lane & rowFlags
-		rows = append(rows, fmt.Sprint(r.id.id(), r.due, r.deadline, r.session, x.laneOf(r).name, flags, x.find(r.session, r.id) == uint32(i), x.dues(x.laneOf(r))))
+	for o := range x.All() {
+		rows = append(rows, fmt.Sprint(rowID(o.ID).id(), o, x.Has(index.Key{ID: o.ID, Session: o.Session}), x.LaneDue(o.Lane)))
 	}
 	slices.Sort(rows)
 	counts := maps.Clone(s.counts)
 	maps.DeleteFunc(counts, func(_ fsm.Phase, n int) bool { return n == 0 })
-	return fmt.Sprint(x.active, x.deadline(), counts, s.seq, s.link, s.pruned, "\n", strings.Join(rows, "\n"))
+	d, _ := x.Dues(0)
+	return fmt.Sprint(x.Len(), d.Deadline, counts, s.seq, s.link, s.pruned, "\n", strings.Join(rows, "\n"))
 }

@@ -54,14 +54,12 @@ type pager func(ctx context.Context) (page []store.Operation, more bool, err err
 func (s *Store) activeKeys(newest bool) ([]rowID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.index.active > fewActive {
+	if s.index.Len() > fewActive {
 		return nil, false
 	}
-	keys := make([]rowID, 0, s.index.active)
-	for i := range s.index.rows.len() {
-		if r := s.index.rows.at(i); r.id != (rowID{}) {
-			keys = append(keys, r.id)
-		}
+	keys := make([]rowID, 0, s.index.Len())
+	for o := range s.index.All() {
+		keys = append(keys, o.ID)
 	}
 	slices.SortFunc(keys, func(a, b rowID) int {
 		if newest {

@@ -153,7 +153,7 @@ func (b buckets) byRow(token string) (*store.Operation, error) {
 
 // activeAmong is the one of keys that is active and of this session. A record
 // that is damaged is nobody's.
-func (b buckets) activeAmong(keys []rowID, ref transport.Ref) (store.Operation, error) {
+func (b buckets) activeAmong(keys [][16]byte, ref transport.Ref) (store.Operation, error) {
 	for _, key := range keys {
 		o, err := b.operation(key)
 		if err == nil && o.Ref == ref && o.Active() {

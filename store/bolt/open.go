@@ -16,6 +16,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
 // Open opens the store in the file at path, and makes file and folder if they
@@ -65,7 +66,7 @@ func Open(path string, c Config) (*Store, error) {
 
 func newStore(path string, c Config, lock *flock.Flock) *Store {
 	return &Store{
-		path: path, config: c, lock: lock, index: newIndex(), counts: map[fsm.Phase]int{},
+		path: path, config: c, lock: lock, index: index.New(), counts: map[fsm.Phase]int{},
 		rotten: map[string]bool{}, verdict: make(chan struct{}), due: make(chan struct{}),
 		stopped: make(chan struct{}), wedged: make(chan struct{}), queue: newQueue(),
 	}
@@ -341,7 +342,7 @@ func fileSize(path string) (int64, error) {
 // heads, and the feed's end. What stands in the file then is what readers see.
 // Nobody else has the store yet.
 func (s *Store) scan() error {
-	x, counts := newIndex(), map[fsm.Phase]int{}
+	x, counts := index.New(), map[fsm.Phase]int{}
 	var found []aside
 	var seq, pruned uint64
 	var last link
@@ -364,7 +365,7 @@ func (s *Store) scan() error {
 	if err != nil {
 		return named(s.path, err)
 	}
-	x.publish(nil)
+	x.Publish()
 	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned
 	if s.config.ReadOnly {
 		for _, a := range found {
@@ -380,7 +381,7 @@ func (s *Store) scan() error {
 }
 
 // scanOperations fills the tables and returns the damaged records.
-func scanOperations(path string, b buckets, x *index, counts map[fsm.Phase]int) []aside {
+func scanOperations(path string, b buckets, x *index.Index, counts map[fsm.Phase]int) []aside {
 	var found []aside
 	c := b.ops.Cursor()
 	for k, sealed := c.First(); k != nil; k, sealed = c.Next() {
@@ -391,7 +392,7 @@ func scanOperations(path string, b buckets, x *index, counts map[fsm.Phase]int) 
 			if err == nil {
 				counts[h.phase]++
 				if !h.phase.Ended() {
-					x.add(rowID(k), h)
+					x.Add(entry(rowID(k), &h))
 				}
 				continue
 			}

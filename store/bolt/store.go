@@ -14,6 +14,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
 // Config says how to open a store. The zero value works.
@@ -95,7 +96,7 @@ type Store struct {
 	// mu guards all that follows up to the next comment. It is never held
 	// across a transaction's end, a wait or a sync.
 	mu      sync.Mutex
-	index   *index
+	index   *index.Index
 	counts  map[fsm.Phase]int
 	rotten  map[string]bool // bucket, 0, key of the damaged records that were met
 	seq     uint64          // the feed's head
@@ -153,7 +154,7 @@ func (s *Store) Close() error {
 			s.db = nil
 		}
 		s.mu.Lock()
-		s.index = newIndex() // who keeps a closed store keeps little
+		s.index = index.New() // who keeps a closed store keeps little
 		s.mu.Unlock()
 		unlock(s.lock)
 	})
@@ -208,7 +209,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 			return err
 		}
 		s.mu.Lock()
-		active := s.index.active
+		active := s.index.Len()
 		s.mu.Unlock()
 		out.Bytes = size
 		out.FreeBytes = int64(free)*int64(page) + max(0, size-b.tx.Size())

@@ -72,7 +72,7 @@ func nothingIsShown(t *testing.T, s *Store, during func(stop func())) {
 	if now, err := s.Head(t.Context()); err != nil || now != head {
 		t.Errorf("Head moved: %v", err)
 	}
-	if n := s.index.active; n != 1 {
+	if n := s.index.Len(); n != 1 {
 		t.Errorf("%d active in memory, want 1", n)
 	}
 	select {

@@ -1,9 +1,8 @@
-package bolt
+package index
 
-// chunked is a list that grows and shrinks in pieces: its memory is what it
-// holds and at most one piece, where a slice that grows leaves up to half of
-// itself unused and copies all. A short list is one small slice. The zero
-// value is empty.
+// chunked is a list that grows and shrinks in pieces. It wastes at most one
+// piece, where a slice that grows leaves up to half of itself unused and copies
+// all. A short list is one small slice. The zero value is empty.
 type chunked[T any] struct {
 	parts [][]T
 	n     int
@@ -21,17 +20,17 @@ func (c *chunked[T]) at(i int) *T { return &c.parts[i>>partBits][i&(partSize-1)]
 func (c *chunked[T]) push(v T) {
 	p := c.n >> partBits
 	if p == len(c.parts) {
-		room := 4
+		size := 4
 		if p > 0 {
-			room = partSize
+			size = partSize
 		}
-		c.parts = append(c.parts, make([]T, 0, room))
+		c.parts = append(c.parts, make([]T, 0, size))
 	}
 	c.parts[p] = append(c.parts[p], v)
 	c.n++
 }
 
-// pop takes the last one off; there must be one.
+// pop takes the last value off; there must be one.
 func (c *chunked[T]) pop() T {
 	p := len(c.parts) - 1
 	last := len(c.parts[p]) - 1

@@ -1,29 +1,34 @@
-package bolt
+package index
 
-// none is where a row stands that is in no heap.
+// none is the place of a row that is in no heap.
 const none = ^uint32(0)
 
 // heap is a binary heap of rows: the smallest key first, and of equal keys the
-// operation that arrived first. It tells each row where it stands, so that any
+// operation that arrived first. It keeps each row's place in the row, so that any
 // row can be taken out or moved.
 type heap struct {
 	rows       chunked[uint32]
 	byDeadline bool // ordered by deadline; else by due
 }
 
-func (h *heap) less(x *index, a, b uint32) bool {
-	ra, rb := x.rows.at(int(a)), x.rows.at(int(b))
-	ka, kb := ra.due, rb.due
+// key is what the heap orders a row by.
+func (h *heap) key(r *row) int64 {
 	if h.byDeadline {
-		ka, kb = ra.deadline, rb.deadline
+		return r.deadline
 	}
-	if ka != kb {
+	return r.due
+}
+
+func (h *heap) less(x *Index, a, b uint32) bool {
+	ra, rb := x.rows.at(int(a)), x.rows.at(int(b))
+	if ka, kb := h.key(ra), h.key(rb); ka != kb {
 		return ka < kb
 	}
 	return string(ra.id[:]) < string(rb.id[:])
 }
 
-func (h *heap) place(x *index, i int, row uint32) {
+// place puts a row at i.
+func (h *heap) place(x *Index, i int, row uint32) {
 	*h.rows.at(i) = row
 	if h.byDeadline {
 		x.rows.at(int(row)).deadlineAt = uint32(i) //nolint:gosec // rows are numbered by uint32
@@ -32,12 +37,12 @@ func (h *heap) place(x *index, i int, row uint32) {
 	x.rows.at(int(row)).dueAt = uint32(i) //nolint:gosec // as above
 }
 
-func (h *heap) push(x *index, row uint32) {
+func (h *heap) push(x *Index, row uint32) {
 	h.rows.push(row)
 	h.up(x, h.rows.len()-1)
 }
 
-// first is the row in front, or none.
+// first is the row with the smallest key, or none.
 func (h *heap) first() uint32 {
 	if h.rows.len() == 0 {
 		return none
@@ -45,8 +50,8 @@ func (h *heap) first() uint32 {
 	return *h.rows.at(0)
 }
 
-// remove takes out the row that stands at i, which says none from now on.
-func (h *heap) remove(x *index, i int) {
+// remove takes out the row at i.
+func (h *heap) remove(x *Index, i int) {
 	row := *h.rows.at(i)
 	moved := h.rows.pop()
 	if i < h.rows.len() {
@@ -60,8 +65,8 @@ func (h *heap) remove(x *index, i int) {
 	x.rows.at(int(row)).dueAt = none
 }
 
-// up and down move the row at i to where it belongs; up says where that is.
-func (h *heap) up(x *index, i int) int {
+// up and down move the row at i to where it belongs; up returns its new place.
+func (h *heap) up(x *Index, i int) int {
 	row := *h.rows.at(i)
 	for i > 0 {
 		parent := (i - 1) / 2
@@ -75,7 +80,7 @@ func (h *heap) up(x *index, i int) int {
 	return i
 }
 
-func (h *heap) down(x *index, i int) {
+func (h *heap) down(x *Index, i int) {
 	row := *h.rows.at(i)
 	for {
 		child := 2*i + 1
@@ -95,7 +100,7 @@ func (h *heap) down(x *index, i int) {
 }
 
 // order restores the heap after many keys changed.
-func (h *heap) order(x *index) {
+func (h *heap) order(x *Index) {
 	for i := h.rows.len()/2 - 1; i >= 0; i-- {
 		h.down(x, i)
 	}
