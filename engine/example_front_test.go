@@ -21,7 +21,7 @@ import (
 // front is a provider whose starts are an engine's: what it has accepted is
 // carried out, whatever happens. All else goes to the provider behind it.
 type front struct {
-	transport.Provider
+	nimble.Provider
 	engine *engine.Engine
 }
 

@@ -70,9 +70,9 @@ func linearServer(order string) error {
 // linearDesk is an engine as a provider: it shows of a session what the engine
 // knows of its operation.
 type linearDesk struct {
-	transport.Provider // of which nothing is asked
-	engine             *engine.Engine
-	bug                string
+	nimble.Provider // of which nothing is asked
+	engine          *engine.Engine
+	bug             string
 
 	mu   sync.Mutex // guards past
 	past map[engine.Ref]pastLook

@@ -10,9 +10,8 @@
 // What else a driver can do it says by further interfaces, found by type
 // assertion: [Describer] says what a repeated start does, [StartChecker] refuses
 // ids before a start is queued, [BatchGetter] reads many sessions in one call,
-// [BatchStarter] starts many in one call, [Lister] lists a studio. A [Provider]
-// does everything a server of the protocol needs. A [Mux] routes studios to
-// transports and is one itself.
+// [BatchStarter] starts many in one call, [Lister] lists a studio. A [Mux]
+// routes studios to transports and is one itself.
 //
 // # What a driver owes
 //

@@ -53,8 +53,8 @@ func FuzzMux(f *testing.F) {
 			}
 		}
 		got, err := m.Get(context.Background(), transport.Ref{StudioID: studioID})
-		if found != (err == nil) || found && got.ARN != best || !found && !errors.Is(err, transport.KindNotFound) {
-			t.Errorf("studio %q of %v is served by %q (%v), want %q", studioID, taken, got.ARN, err, best)
+		if found != (err == nil) || found && got.OwnedBy != best || !found && !errors.Is(err, transport.KindNotFound) {
+			t.Errorf("studio %q of %v is served by %q (%v), want %q", studioID, taken, got.OwnedBy, err, best)
 		}
 	})
 }
@@ -63,9 +63,9 @@ func FuzzMux(f *testing.F) {
 type named string
 
 func (n named) Start(context.Context, transport.StartInput) (transport.Session, error) {
-	return transport.Session{ARN: string(n)}, nil
+	return transport.Session{OwnedBy: string(n)}, nil
 }
 
 func (n named) Get(context.Context, transport.Ref) (transport.Session, error) {
-	return transport.Session{ARN: string(n)}, nil
+	return transport.Session{OwnedBy: string(n)}, nil
 }

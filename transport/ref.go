@@ -124,9 +124,6 @@ func (in StartInput) Check() error { return check(in.Ref, in.ClientToken) }
 // checks in.Ref alone.
 func (in StopInput) Check() error { return check(in.Ref, in.ClientToken) }
 
-// Check is [StartInput.Check] for a deletion.
-func (in DeleteInput) Check() error { return check(in.Ref, in.ClientToken) }
-
 func check(ref Ref, token string) error {
 	if err := ref.Check(); err != nil {
 		return err

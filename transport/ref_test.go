@@ -65,9 +65,6 @@ func TestInputChecks(t *testing.T) {
 		"stop": func(r transport.Ref, token string) error {
 			return transport.StopInput{Ref: r, ClientToken: token}.Check()
 		},
-		"delete": func(r transport.Ref, token string) error {
-			return transport.DeleteInput{Ref: r, ClientToken: token}.Check()
-		},
 	} {
 		if err := check(good, "monday"); err != nil {
 			t.Errorf("%s: %v", name, err)

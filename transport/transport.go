@@ -68,19 +68,6 @@ type Lister interface {
 	List(ctx context.Context, in ListInput) (ListOutput, error)
 }
 
-// Provider is all that a server of the protocol needs behind it: the whole life
-// of sessions. Its errors are as a Transport's.
-type Provider interface {
-	Transport
-	Lister
-	// Stop asks for a READY session to become STOPPED.
-	Stop(ctx context.Context, in StopInput) (Session, error)
-	// Create asks for a new session, which becomes READY.
-	Create(ctx context.Context, in CreateInput) (Session, error)
-	// Delete asks for a session to become DELETED.
-	Delete(ctx context.Context, in DeleteInput) (Session, error)
-}
-
 // StartInput asks for one session to be started.
 type StartInput struct {
 	Ref
@@ -92,23 +79,6 @@ type StopInput struct {
 	Ref
 	ClientToken         string
 	VolumeRetentionMode string // "" leaves it to the provider
-}
-
-// DeleteInput asks for one session to be deleted.
-type DeleteInput struct {
-	Ref
-	ClientToken string
-}
-
-// CreateInput asks for a new session in a studio.
-type CreateInput struct {
-	StudioID         string
-	ClientToken      string
-	LaunchProfileID  string
-	EC2InstanceType  string
-	OwnedBy          string
-	StreamingImageID string
-	Tags             map[string]string
 }
 
 // ListInput asks for a page of a studio's sessions. Empty fields filter nothing.
@@ -132,8 +102,7 @@ type Result struct {
 	Err     error
 }
 
-// Session is a streaming session as its provider shows it: the resource of the
-// wire, and what only other providers have. A zero field is unknown. An answer
+// Session is a session as its provider shows it. A zero field is unknown. An answer
 // has at least the Ref that was asked for and a State; all times are in UTC; its
 // maps and slices are the caller's.
 type Session struct {
@@ -142,27 +111,25 @@ type Session struct {
 	StatusCode    string    // why it is in this state, for a program; of the provider, or of the driver's probe
 	StatusMessage string    // the same for a person; no credential
 
-	ARN              string
-	CreatedBy        string
-	OwnedBy          string
-	StartedBy        string
-	StoppedBy        string
-	UpdatedBy        string
-	EC2InstanceType  string
-	LaunchProfileID  string
-	StreamingImageID string
-	Tags             map[string]string
+	CreatedBy    string
+	OwnedBy      string
+	InstanceType string // what kind of machine it is, by the provider's name
+	ImageID      string // what the machine boots, by the provider's name
+	Tags         map[string]string
 
-	CreatedAt   time.Time
-	StartedAt   time.Time // when it was last started
-	StopAt      time.Time
-	StoppedAt   time.Time
-	TerminateAt time.Time
-	UpdatedAt   time.Time
+	CreatedAt time.Time
+	StartedAt time.Time // when it was last started
+	StoppedAt time.Time
+	UpdatedAt time.Time
 
-	Endpoints []Endpoint  // what a launcher connects to; not of the wire
-	Date      time.Time   // the provider's clock when it answered; not of the wire
-	Probe     ProbeResult // the driver's probe of the machine for this answer; zero: none was made; not of the wire
+	Endpoints []Endpoint  // what a launcher connects to
+	Date      time.Time   // the provider's clock when it answered
+	Probe     ProbeResult // the driver's probe of the machine for this answer; zero: none was made
+
+	// Details is what only one kind of provider says of its sessions: a value of a
+	// type of that transport's package, as nimble.Details. It is shared by the
+	// copies of an answer and never changed. nil: nothing.
+	Details any
 }
 
 // Endpoint is a place where a session can be reached.

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 )
 
@@ -56,7 +55,7 @@ func (s settings) serve(ctx context.Context, stdout, stderr io.Writer) error {
 
 // server has limits that suit small requests: one that is slow or large holds
 // nothing for long.
-func (s settings) server(p transport.Provider, logger *slog.Logger) *http.Server {
+func (s settings) server(p nimble.Provider, logger *slog.Logger) *http.Server {
 	c := nimble.HandlerConfig{Logger: logger}
 	if s.credentials != nil {
 		c.Credentials = nimble.Keys(*s.credentials)

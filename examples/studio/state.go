@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -22,7 +23,7 @@ type kept struct {
 }
 
 // provider is what is served: of the file, if there is to be one.
-func (s settings) provider() (transport.Provider, error) {
+func (s settings) provider() (nimble.Provider, error) {
 	if s.state == "" {
 		return studio.New(s.studio), nil
 	}
@@ -78,11 +79,11 @@ func (k *kept) Stop(ctx context.Context, in transport.StopInput) (transport.Sess
 	return k.session(k.studio.Stop(ctx, in))
 }
 
-func (k *kept) Create(ctx context.Context, in transport.CreateInput) (transport.Session, error) {
+func (k *kept) Create(ctx context.Context, in nimble.CreateInput) (transport.Session, error) {
 	return k.session(k.studio.Create(ctx, in))
 }
 
-func (k *kept) Delete(ctx context.Context, in transport.DeleteInput) (transport.Session, error) {
+func (k *kept) Delete(ctx context.Context, in nimble.DeleteInput) (transport.Session, error) {
 	return k.session(k.studio.Delete(ctx, in))
 }
 

@@ -191,5 +191,5 @@
 // show the changes of one instance in the order in which they were made.
 //
 // Stopping a workstation is possible by [Transport.Stop]; creating and deleting
-// instances is not, so a Transport is no transport.Provider.
+// instances is not, so a Transport is no nimble.Provider.
 package ec2

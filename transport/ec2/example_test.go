@@ -38,7 +38,7 @@ func ExampleNewFromConfig() {
 	ctx := context.Background()
 	ref := transport.Ref{StudioID: "us-west-2", SessionID: "ws-042"}
 	before, err := workstations.Get(ctx, ref)
-	fmt.Println(before.Ref, before.State, before.EC2InstanceType, err)
+	fmt.Println(before.Ref, before.State, before.InstanceType, err)
 	after, err := workstations.Start(ctx, transport.StartInput{Ref: ref, ClientToken: "0190d2a8"})
 	fmt.Println(after.Ref, after.State, err)
 	// Output:

@@ -66,7 +66,7 @@ func TestStates(t *testing.T) {
 			if test.stopped.After(updated) {
 				updated = test.stopped
 			}
-			if !got.UpdatedAt.Equal(updated) || got.EC2InstanceType != "g5.xlarge" || got.Tags["shot"] != "010" || got.Date.IsZero() {
+			if !got.UpdatedAt.Equal(updated) || got.InstanceType != "g5.xlarge" || got.Tags["shot"] != "010" || got.Date.IsZero() {
 				t.Errorf("%+v", got)
 			}
 			if len(got.Endpoints) != test.places || test.places > 0 && (got.Endpoints[0].Name != "private" || got.Endpoints[1].Host != "198.51.100.3") {

@@ -20,11 +20,11 @@ type fixed struct{ *ec2.Transport }
 
 var errFixed = &transport.Error{Kind: transport.KindInvalid, NotSent: true, Message: "instances are made elsewhere", Err: errors.ErrUnsupported}
 
-func (fixed) Create(context.Context, transport.CreateInput) (transport.Session, error) {
+func (fixed) Create(context.Context, nimble.CreateInput) (transport.Session, error) {
 	return transport.Session{}, errFixed
 }
 
-func (fixed) Delete(context.Context, transport.DeleteInput) (transport.Session, error) {
+func (fixed) Delete(context.Context, nimble.DeleteInput) (transport.Session, error) {
 	return transport.Session{}, errFixed
 }
 

@@ -52,13 +52,13 @@ func over(in types.Instance) bool {
 // also of an instance that is stopped.
 func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time) transport.Session {
 	s := transport.Session{
-		Ref:              ref,
-		State:            stateOf(in.State),
-		EC2InstanceType:  string(in.InstanceType),
-		StreamingImageID: aws.ToString(in.ImageId),
-		Tags:             make(map[string]string, len(in.Tags)),
-		StartedAt:        aws.ToTime(in.LaunchTime).UTC(),
-		Date:             date,
+		Ref:          ref,
+		State:        stateOf(in.State),
+		InstanceType: string(in.InstanceType),
+		ImageID:      aws.ToString(in.ImageId),
+		Tags:         make(map[string]string, len(in.Tags)),
+		StartedAt:    aws.ToTime(in.LaunchTime).UTC(),
+		Date:         date,
 	}
 	for _, tag := range in.Tags {
 		s.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)

@@ -25,9 +25,9 @@ type arrival struct {
 }
 
 // action serves one action and returns the answer's body.
-type action func(ctx context.Context, p transport.Provider, in arrival) (any, error)
+type action func(ctx context.Context, p Provider, in arrival) (any, error)
 
-func start(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+func start(ctx context.Context, p Provider, in arrival) (any, error) {
 	token, err := in.token()
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func start(ctx context.Context, p transport.Provider, in arrival) (any, error) {
 	return answer(p.Start(ctx, transport.StartInput{Ref: in.ref, ClientToken: token}))
 }
 
-func stop(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+func stop(ctx context.Context, p Provider, in arrival) (any, error) {
 	token, err := in.token()
 	if err != nil {
 		return nil, err
@@ -50,19 +50,19 @@ func stop(ctx context.Context, p transport.Provider, in arrival) (any, error) {
 	return answer(p.Stop(ctx, transport.StopInput{Ref: in.ref, ClientToken: token, VolumeRetentionMode: body.VolumeRetentionMode}))
 }
 
-func get(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+func get(ctx context.Context, p Provider, in arrival) (any, error) {
 	return answer(p.Get(ctx, in.ref))
 }
 
-func remove(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+func remove(ctx context.Context, p Provider, in arrival) (any, error) {
 	token, err := in.token()
 	if err != nil {
 		return nil, err
 	}
-	return answer(p.Delete(ctx, transport.DeleteInput{Ref: in.ref, ClientToken: token}))
+	return answer(p.Delete(ctx, DeleteInput{Ref: in.ref, ClientToken: token}))
 }
 
-func create(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+func create(ctx context.Context, p Provider, in arrival) (any, error) {
 	token, err := in.token()
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func create(ctx context.Context, p transport.Provider, in arrival) (any, error) 
 	if err := in.decode(&body); err != nil {
 		return nil, err
 	}
-	return answer(p.Create(ctx, transport.CreateInput{
+	return answer(p.Create(ctx, CreateInput{
 		StudioID:         in.ref.StudioID,
 		ClientToken:      token,
 		LaunchProfileID:  body.LaunchProfileID,
@@ -82,7 +82,7 @@ func create(ctx context.Context, p transport.Provider, in arrival) (any, error) 
 	}))
 }
 
-func list(ctx context.Context, p transport.Provider, in arrival) (any, error) {
+func list(ctx context.Context, p Provider, in arrival) (any, error) {
 	for _, name := range []string{"createdBy", "ownedBy", "nextToken"} {
 		if len(in.query[name]) > 1 {
 			return nil, invalid("the query names " + name + " more than once")

@@ -55,7 +55,7 @@ func (o Options) copy() Options {
 	return o
 }
 
-// Client speaks the protocol to an endpoint. It is a [transport.Provider], a
+// Client speaks the protocol to an endpoint. It is a [Provider], a
 // [transport.BatchGetter] and a [transport.Describer], and safe for concurrent
 // use.
 //
@@ -70,7 +70,7 @@ type Client struct {
 }
 
 var (
-	_ transport.Provider    = (*Client)(nil)
+	_ Provider              = (*Client)(nil)
 	_ transport.BatchGetter = (*Client)(nil)
 	_ transport.Describer   = (*Client)(nil)
 )
@@ -140,13 +140,13 @@ func (c *Client) Get(ctx context.Context, ref transport.Ref) (transport.Session,
 }
 
 // Create asks for a new session. Without a ClientToken it makes one up.
-func (c *Client) Create(ctx context.Context, in transport.CreateInput) (transport.Session, error) {
+func (c *Client) Create(ctx context.Context, in CreateInput) (transport.Session, error) {
 	in.ClientToken = tokenOr(in.ClientToken)
 	return c.session(ctx, "CreateStreamingSession", in)
 }
 
 // Delete asks for a session to be deleted. Without a ClientToken it makes one up.
-func (c *Client) Delete(ctx context.Context, in transport.DeleteInput) (transport.Session, error) {
+func (c *Client) Delete(ctx context.Context, in DeleteInput) (transport.Session, error) {
 	in.ClientToken = tokenOr(in.ClientToken)
 	return c.session(ctx, "DeleteStreamingSession", in)
 }

@@ -53,11 +53,11 @@ func TestWhatIsSent(t *testing.T) {
 		}, "POST", sessions + "/ws-1/stop", `{"volumeRetentionMode":"RETAIN"}`, "application/json", true},
 		{func() error { _, err := client.Get(t.Context(), ref); return err }, "GET", sessions + "/ws-1", "", "", false},
 		{func() error {
-			_, err := client.Delete(t.Context(), transport.DeleteInput{Ref: ref})
+			_, err := client.Delete(t.Context(), nimble.DeleteInput{Ref: ref})
 			return err
 		}, "DELETE", sessions + "/ws-1", "", "", true},
 		{func() error {
-			_, err := client.Create(t.Context(), transport.CreateInput{StudioID: lab, LaunchProfileID: "lp", Tags: map[string]string{"a": "b"}})
+			_, err := client.Create(t.Context(), nimble.CreateInput{StudioID: lab, LaunchProfileID: "lp", Tags: map[string]string{"a": "b"}})
 			return err
 		}, "POST", sessions, `{"launchProfileId":"lp","tags":{"a":"b"}}`, "application/json", true},
 		{func() error {
@@ -100,12 +100,12 @@ func TestRefusedBeforeSending(t *testing.T) {
 		"start, no token": func() error { _, err := client.Start(t.Context(), transport.StartInput{Ref: ref}); return err },
 		"stop":            func() error { _, err := client.Stop(t.Context(), transport.StopInput{Ref: bad}); return err },
 		"get":             func() error { _, err := client.Get(t.Context(), bad); return err },
-		"delete":          func() error { _, err := client.Delete(t.Context(), transport.DeleteInput{Ref: bad}); return err },
+		"delete":          func() error { _, err := client.Delete(t.Context(), nimble.DeleteInput{Ref: bad}); return err },
 		"delete, token": func() error {
-			_, err := client.Delete(t.Context(), transport.DeleteInput{Ref: ref, ClientToken: strings.Repeat("x", 65)})
+			_, err := client.Delete(t.Context(), nimble.DeleteInput{Ref: ref, ClientToken: strings.Repeat("x", 65)})
 			return err
 		},
-		"create": func() error { _, err := client.Create(t.Context(), transport.CreateInput{}); return err },
+		"create": func() error { _, err := client.Create(t.Context(), nimble.CreateInput{}); return err },
 		"list":   func() error { _, err := client.List(t.Context(), transport.ListInput{}); return err },
 		"list, empty id": func() error {
 			_, err := client.List(t.Context(), transport.ListInput{StudioID: lab, SessionIDs: []string{""}})

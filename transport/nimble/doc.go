@@ -1,6 +1,6 @@
 // Package nimble speaks the Nimble Studio protocol, API version 2020-08-01, from
 // both sides: [Client] asks an endpoint for sessions, [Handler] serves the same
-// protocol from any transport.Provider.
+// protocol from any Provider.
 //
 // The hosted service ended on 2024-10-22 and its generated clients are gone from
 // the SDK. The Client is written on the SDK's own middleware instead, and is made

@@ -42,11 +42,11 @@ func requestOf(in any) request {
 		return mutation(http.MethodPost, pathSession+"/start", in.Ref, in.ClientToken).with(struct{}{})
 	case transport.StopInput:
 		return mutation(http.MethodPost, pathSession+"/stop", in.Ref, in.ClientToken).with(stopBody{in.VolumeRetentionMode})
-	case transport.DeleteInput:
+	case DeleteInput:
 		return mutation(http.MethodDelete, pathSession, in.Ref, in.ClientToken)
 	case transport.Ref:
 		return request{method: http.MethodGet, path: pathSession, ref: in, check: in.Check()}
-	case transport.CreateInput:
+	case CreateInput:
 		return request{
 			method: http.MethodPost, path: pathSessions, ref: transport.Ref{StudioID: in.StudioID}, token: in.ClientToken,
 			check: errors.Join(transport.CheckID("studio id", in.StudioID), transport.CheckToken(in.ClientToken)),

@@ -300,7 +300,7 @@ func FuzzListInput(f *testing.F) {
 
 // listed takes note of what it is asked to list.
 type listed struct {
-	transport.Provider
+	Provider
 	in transport.ListInput
 }
 

@@ -11,8 +11,6 @@ import (
 	"os"
 	"runtime/debug"
 
-	"github.com/rouse-dev/rouse/transport"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/uuid"
 )
@@ -53,7 +51,7 @@ func Keys(credentials ...aws.Credentials) func(context.Context, string) (aws.Cre
 //
 // A panic of p becomes an internal error. Time-outs and limits of headers and
 // connections are the http.Server's.
-func Handler(p transport.Provider, c HandlerConfig) http.Handler {
+func Handler(p Provider, c HandlerConfig) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -61,7 +59,7 @@ func Handler(p transport.Provider, c HandlerConfig) http.Handler {
 }
 
 type handler struct {
-	provider transport.Provider
+	provider Provider
 	config   HandlerConfig
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 // open is a Handler that asks for no signature.
-func open(p transport.Provider) http.Handler { return nimble.Handler(p, nimble.HandlerConfig{}) }
+func open(p nimble.Provider) http.Handler { return nimble.Handler(p, nimble.HandlerConfig{}) }
 
 func ask(t testing.TB, h http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
@@ -229,7 +229,7 @@ func TestTokensAreMadeUp(t *testing.T) {
 }
 
 // failing is a provider whose every call fails.
-func failing(err error) transport.Provider {
+func failing(err error) nimble.Provider {
 	return studio.New(studio.Config{Any: true, Intercept: func(studio.Call) studio.Fault { return studio.Fault{Err: err} }})
 }
 
@@ -300,7 +300,7 @@ func TestForeignErrorsAreNotShown(t *testing.T) {
 
 // panicking panics with a value.
 type panicking struct {
-	transport.Provider
+	nimble.Provider
 	value any
 }
 
@@ -317,7 +317,7 @@ func TestPanics(t *testing.T) {
 	if strings.Contains(answer.Body.String(), "range") || !strings.Contains(log.String(), "index out of range") {
 		t.Errorf("answer %s, log %s", answer.Body, log.String())
 	}
-	for name, p := range map[string]transport.Provider{
+	for name, p := range map[string]nimble.Provider{
 		"asked to abort": panicking{value: http.ErrAbortHandler},
 		"lost":           failing(&transport.Error{Kind: transport.KindUnknown}),
 	} {
@@ -365,12 +365,12 @@ func (p *exploding) List(ctx context.Context, in transport.ListInput) (transport
 	return p.Studio.List(ctx, in)
 }
 
-func (p *exploding) Create(ctx context.Context, in transport.CreateInput) (transport.Session, error) {
+func (p *exploding) Create(ctx context.Context, in nimble.CreateInput) (transport.Session, error) {
 	p.fuse()
 	return p.Studio.Create(ctx, in)
 }
 
-func (p *exploding) Delete(ctx context.Context, in transport.DeleteInput) (transport.Session, error) {
+func (p *exploding) Delete(ctx context.Context, in nimble.DeleteInput) (transport.Session, error) {
 	p.fuse()
 	return p.Studio.Delete(ctx, in)
 }

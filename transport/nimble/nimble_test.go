@@ -64,7 +64,7 @@ func dial(endpoint string, h aws.HTTPClient, optFns ...func(*nimble.Options)) *n
 }
 
 // joined is a Client that speaks to a Handler before p, over loopback.
-func joined(t *testing.T, p transport.Provider, optFns ...func(*nimble.Options)) *nimble.Client {
+func joined(t *testing.T, p nimble.Provider, optFns ...func(*nimble.Options)) *nimble.Client {
 	t.Helper()
 	server, h := listen(t, nimble.Handler(p, nimble.HandlerConfig{Credentials: nimble.Keys(credentials), Region: region}))
 	return dial(server.URL, h, optFns...)
@@ -132,10 +132,13 @@ func everything() transport.Session {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8_009_000, time.UTC)
 	return transport.Session{
 		Ref: ref, State: fsm.StateReady, StatusCode: "STREAMING_SESSION_READY", StatusMessage: "up",
-		ARN: "arn:aws:nimble:eu-central-1:123:streaming-session/ws-1", CreatedBy: "a", OwnedBy: "b", StartedBy: "c",
-		StoppedBy: "d", UpdatedBy: "e", EC2InstanceType: "g5.2xlarge", LaunchProfileID: "lp", StreamingImageID: "img",
+		CreatedBy: "a", OwnedBy: "b", InstanceType: "g5.2xlarge", ImageID: "img",
 		Tags:      map[string]string{"shot": "010", "": ""},
-		CreatedAt: at, StartedAt: at.Add(1), StopAt: at.Add(2), StoppedAt: at.Add(3), TerminateAt: at.Add(4), UpdatedAt: at.Add(5),
+		CreatedAt: at, StartedAt: at.Add(1), StoppedAt: at.Add(3), UpdatedAt: at.Add(5),
+		Details: nimble.Details{
+			ARN: "arn:aws:nimble:eu-central-1:123:streaming-session/ws-1", StartedBy: "c", StoppedBy: "d", UpdatedBy: "e",
+			LaunchProfileID: "lp", StopAt: at.Add(2), TerminateAt: at.Add(4),
+		},
 	}
 }
 

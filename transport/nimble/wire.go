@@ -10,6 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 
 	smithytime "github.com/aws/smithy-go/time"
 )
@@ -77,52 +78,59 @@ type errorBody struct {
 }
 
 func fromWire(s session, studio string, date time.Time) transport.Session {
-	return transport.Session{
-		Ref:              transport.Ref{StudioID: studio, SessionID: s.SessionID},
-		State:            s.State,
-		StatusCode:       printable.Clean(s.StatusCode, 128),
-		StatusMessage:    printable.Clean(s.StatusMessage, 512),
-		ARN:              s.ARN,
-		CreatedBy:        s.CreatedBy,
-		OwnedBy:          s.OwnedBy,
-		StartedBy:        s.StartedBy,
-		StoppedBy:        s.StoppedBy,
-		UpdatedBy:        s.UpdatedBy,
-		EC2InstanceType:  s.EC2InstanceType,
-		LaunchProfileID:  s.LaunchProfileID,
-		StreamingImageID: s.StreamingImageID,
-		Tags:             s.Tags,
-		CreatedAt:        s.CreatedAt.Time,
-		StartedAt:        s.StartedAt.Time,
-		StopAt:           s.StopAt.Time,
-		StoppedAt:        s.StoppedAt.Time,
-		TerminateAt:      s.TerminateAt.Time,
-		UpdatedAt:        s.UpdatedAt.Time,
-		Date:             date,
+	out := transport.Session{
+		Ref:           transport.Ref{StudioID: studio, SessionID: s.SessionID},
+		State:         s.State,
+		StatusCode:    printable.Clean(s.StatusCode, 128),
+		StatusMessage: printable.Clean(s.StatusMessage, 512),
+		CreatedBy:     s.CreatedBy,
+		OwnedBy:       s.OwnedBy,
+		InstanceType:  s.EC2InstanceType,
+		ImageID:       s.StreamingImageID,
+		Tags:          s.Tags,
+		CreatedAt:     s.CreatedAt.Time,
+		StartedAt:     s.StartedAt.Time,
+		StoppedAt:     s.StoppedAt.Time,
+		UpdatedAt:     s.UpdatedAt.Time,
+		Date:          date,
 	}
+	d := Details{
+		ARN:             s.ARN,
+		StartedBy:       s.StartedBy,
+		StoppedBy:       s.StoppedBy,
+		UpdatedBy:       s.UpdatedBy,
+		LaunchProfileID: s.LaunchProfileID,
+		StopAt:          s.StopAt.Time,
+		TerminateAt:     s.TerminateAt.Time,
+	}
+	if d != (Details{}) {
+		out.Details = d
+	}
+	return out
 }
 
 func toWire(s transport.Session) session {
+	d := model.DetailsOf(s)
 	return session{
 		SessionID:        s.SessionID,
 		State:            s.State,
 		StatusCode:       s.StatusCode,
 		StatusMessage:    s.StatusMessage,
-		ARN:              s.ARN,
+		ARN:              d.ARN,
 		CreatedBy:        s.CreatedBy,
 		OwnedBy:          s.OwnedBy,
-		StartedBy:        s.StartedBy,
-		StoppedBy:        s.StoppedBy,
-		UpdatedBy:        s.UpdatedBy,
-		EC2InstanceType:  s.EC2InstanceType,
-		LaunchProfileID:  s.LaunchProfileID,
-		StreamingImageID: s.StreamingImageID,
+		StartedBy:        d.StartedBy,
+		StoppedBy:        d.StoppedBy,
+		UpdatedBy:        d.UpdatedBy,
+		EC2InstanceType:  s.InstanceType,
+		LaunchProfileID:  d.LaunchProfileID,
+		StreamingImageID: s.ImageID,
 		Tags:             s.Tags,
 		CreatedAt:        timestamp{s.CreatedAt},
 		StartedAt:        timestamp{s.StartedAt},
-		StopAt:           timestamp{s.StopAt},
+		StopAt:           timestamp{d.StopAt},
 		StoppedAt:        timestamp{s.StoppedAt},
-		TerminateAt:      timestamp{s.TerminateAt},
+		TerminateAt:      timestamp{d.TerminateAt},
 		UpdatedAt:        timestamp{s.UpdatedAt},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
 // TestForgets: a studio that lives long keeps nothing of what is over.
@@ -15,7 +16,7 @@ func TestForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Config{Boot: time.Minute, StaleFor: time.Second})
 		for i := range 200 {
-			made, err := s.Create(t.Context(), transport.CreateInput{StudioID: fmt.Sprint("studio-", i), ClientToken: fmt.Sprint(i)})
+			made, err := s.Create(t.Context(), model.CreateInput{StudioID: fmt.Sprint("studio-", i), ClientToken: fmt.Sprint(i)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -38,7 +39,7 @@ func TestForgets(t *testing.T) {
 			if n := len(s.lookUp(made.Ref).versions); n > 3 {
 				t.Errorf("a session is kept in %d versions", n)
 			}
-			if _, err := s.Delete(t.Context(), transport.DeleteInput{Ref: made.Ref, ClientToken: fmt.Sprint(i)}); err != nil {
+			if _, err := s.Delete(t.Context(), model.DeleteInput{Ref: made.Ref, ClientToken: fmt.Sprint(i)}); err != nil {
 				t.Fatal(err)
 			}
 			// 3 hours a round: 8 rounds of 4 tokens lie within a day.

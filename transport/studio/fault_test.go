@@ -14,6 +14,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -42,7 +43,7 @@ func TestLimits(t *testing.T) {
 				}
 				_, err := start(t, s, ws(2), "2")
 				wantKind(t, "one too many", err, test.want)
-				_, err = s.Create(t.Context(), transport.CreateInput{StudioID: "other", ClientToken: "2"})
+				_, err = s.Create(t.Context(), model.CreateInput{StudioID: "other", ClientToken: "2"})
 				wantKind(t, "creating one too many", err, test.want)
 				if _, err := start(t, s, ws(0), "0"); err != nil {
 					t.Errorf("a repeat takes no room: %v", err)
@@ -94,7 +95,7 @@ func TestRoomIsExact(t *testing.T) {
 			case 1:
 				_, _ = s.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: token})
 			case 2:
-				_, _ = s.Delete(t.Context(), transport.DeleteInput{Ref: ref, ClientToken: token})
+				_, _ = s.Delete(t.Context(), model.DeleteInput{Ref: ref, ClientToken: token})
 			case 3:
 				time.Sleep(time.Duration(r.Int64N(int64(40 * time.Minute))))
 			default:

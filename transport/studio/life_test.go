@@ -10,6 +10,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -58,7 +59,7 @@ func TestLife(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := studio.New(studio.Config{Boot: 2 * time.Minute, Stop: time.Minute})
 		began := time.Now()
-		made, err := s.Create(t.Context(), transport.CreateInput{
+		made, err := s.Create(t.Context(), model.CreateInput{
 			StudioID: "lab", ClientToken: "make", OwnedBy: "artist", EC2InstanceType: "g4dn.xlarge",
 			LaunchProfileID: "profile", StreamingImageID: "image", Tags: map[string]string{"shot": "010"},
 		})
@@ -70,8 +71,9 @@ func TestLife(t *testing.T) {
 		wantState(t, s, ref, fsm.StateCreateInProgress)
 		time.Sleep(time.Nanosecond)
 		got := wantState(t, s, ref, fsm.StateReady)
-		if got.OwnedBy != "artist" || got.EC2InstanceType != "g4dn.xlarge" || got.LaunchProfileID != "profile" ||
-			got.StreamingImageID != "image" || got.Tags["shot"] != "010" || got.ARN == "" || !got.CreatedAt.Equal(began) {
+		d := model.DetailsOf(got)
+		if got.OwnedBy != "artist" || got.InstanceType != "g4dn.xlarge" || d.LaunchProfileID != "profile" ||
+			got.ImageID != "image" || got.Tags["shot"] != "010" || d.ARN == "" || !got.CreatedAt.Equal(began) {
 			t.Errorf("what was asked for is lost: %+v", got)
 		}
 
@@ -96,7 +98,7 @@ func TestLife(t *testing.T) {
 			t.Errorf("started at %v, updated at %v, %s", got.StartedAt, got.UpdatedAt, got.StatusCode)
 		}
 
-		if _, err := s.Delete(t.Context(), transport.DeleteInput{Ref: ref, ClientToken: "delete"}); err != nil {
+		if _, err := s.Delete(t.Context(), model.DeleteInput{Ref: ref, ClientToken: "delete"}); err != nil {
 			t.Fatal(err)
 		}
 		wantState(t, s, ref, fsm.StateDeleteInProgress)
@@ -124,7 +126,7 @@ func TestWhatAStateAllows(t *testing.T) {
 			return s.Stop(ctx, transport.StopInput{Ref: ws(0), ClientToken: "new"})
 		},
 		fsm.EventDelete: func(ctx context.Context, s *studio.Studio) (transport.Session, error) {
-			return s.Delete(ctx, transport.DeleteInput{Ref: ws(0), ClientToken: "new"})
+			return s.Delete(ctx, model.DeleteInput{Ref: ws(0), ClientToken: "new"})
 		},
 	}
 	for _, state := range append(fsm.States(), "FROM_THE_FUTURE") {
@@ -171,7 +173,7 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%s because of %q, %q", got.State, got.StatusCode, got.StatusMessage)
 			}
 		}
-		made, err := s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "1"})
+		made, err := s.Create(t.Context(), model.CreateInput{StudioID: "lab", ClientToken: "1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -192,7 +194,7 @@ func TestFailures(t *testing.T) {
 		if got := wantState(t, s, ws(0), fsm.StateStopped); got.StatusMessage != "" {
 			t.Errorf("the message of an old failure stays: %q", got.StatusMessage)
 		}
-		if _, err := s.Delete(t.Context(), transport.DeleteInput{Ref: ws(0), ClientToken: "1"}); err != nil {
+		if _, err := s.Delete(t.Context(), model.DeleteInput{Ref: ws(0), ClientToken: "1"}); err != nil {
 			t.Fatal(err)
 		}
 		failed(ws(0), fsm.StateDeleteFailed)
@@ -225,7 +227,7 @@ func TestStaleFor(t *testing.T) {
 			t.Errorf("the traits say %v", tr.StaleFor)
 		}
 
-		made, err := s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "b"})
+		made, err := s.Create(t.Context(), model.CreateInput{StudioID: "lab", ClientToken: "b"})
 		if err != nil {
 			t.Fatal(err)
 		}

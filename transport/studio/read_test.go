@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -38,7 +39,7 @@ func TestListPages(t *testing.T) {
 		s.Add("lab", fmt.Sprintf("comes-%d", pages), fmt.Sprintf("zzz-comes-%d", pages))
 		for i := range 130 { // also the one that the token names
 			ref := transport.Ref{StudioID: "lab", SessionID: fmt.Sprintf("goes-%03d", i)}
-			_, _ = s.Delete(t.Context(), transport.DeleteInput{Ref: ref, ClientToken: ref.SessionID})
+			_, _ = s.Delete(t.Context(), model.DeleteInput{Ref: ref, ClientToken: ref.SessionID})
 		}
 	}
 	for i := range 130 {
@@ -110,7 +111,7 @@ func TestBatchGet(t *testing.T) {
 	if _, err := s.List(t.Context(), transport.ListInput{StudioID: "lab"}); !errors.Is(err, transport.KindUnreachable) {
 		t.Errorf("List offline: %v", err)
 	}
-	if _, err := s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "a"}); !errors.Is(err, transport.KindUnreachable) {
+	if _, err := s.Create(t.Context(), model.CreateInput{StudioID: "lab", ClientToken: "a"}); !errors.Is(err, transport.KindUnreachable) {
 		t.Errorf("Create offline: %v", err)
 	}
 }

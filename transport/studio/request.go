@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
 // Start starts a STOPPED session. A token that started it before returns it as
@@ -37,7 +38,7 @@ func (s *Studio) Stop(ctx context.Context, in transport.StopInput) (transport.Se
 
 // Delete deletes a session that is not in progress of anything, else it is a
 // Conflict. It is shown as DELETED for an hour.
-func (s *Studio) Delete(ctx context.Context, in transport.DeleteInput) (transport.Session, error) {
+func (s *Studio) Delete(ctx context.Context, in model.DeleteInput) (transport.Session, error) {
 	return s.request(ctx, Call{Action: Delete, Ref: in.Ref, ClientToken: in.ClientToken}, step{
 		ask: fsm.EventDelete, done: fsm.EventDeleteDone, fails: fsm.EventDeleteFails, takes: s.config.Stop,
 		doing: "STREAMING_SESSION_DELETE_IN_PROGRESS", did: "STREAMING_SESSION_DELETED",
@@ -98,8 +99,8 @@ func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) err
 
 // Create makes a session, which becomes READY. A token that made one before
 // returns that session as it is. Without an owner it is owned by "studio".
-func (s *Studio) Create(ctx context.Context, in transport.CreateInput) (out transport.Session, err error) {
-	if err := checked(transport.CheckID("studio id", in.StudioID), transport.CheckToken(in.ClientToken)); err != nil {
+func (s *Studio) Create(ctx context.Context, in model.CreateInput) (out transport.Session, err error) {
+	if err := in.Check(); err != nil {
 		return transport.Session{}, err
 	}
 	c := Call{Action: Create, Ref: transport.Ref{StudioID: in.StudioID}, ClientToken: in.ClientToken}
@@ -117,7 +118,7 @@ func (s *Studio) Create(ctx context.Context, in transport.CreateInput) (out tran
 }
 
 // create finds the session that c's token made, or makes it. mu must be held.
-func (s *Studio) create(c Call, in transport.CreateInput, now time.Time, f Fault) (*session, error) {
+func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*session, error) {
 	if ref, ok := s.tokens.madeBy(c); ok {
 		if ref.StudioID != in.StudioID {
 			return nil, usedFor(c, ref)
@@ -137,7 +138,10 @@ func (s *Studio) create(c Call, in transport.CreateInput, now time.Time, f Fault
 	}
 	v := blank(ref, now)
 	v.State, v.StatusCode = fsm.StateCreateInProgress, "STREAMING_SESSION_CREATE_IN_PROGRESS"
-	v.LaunchProfileID, v.StreamingImageID, v.EC2InstanceType = in.LaunchProfileID, in.StreamingImageID, in.EC2InstanceType
+	v.ImageID, v.InstanceType = in.StreamingImageID, in.EC2InstanceType
+	d := model.DetailsOf(v)
+	d.LaunchProfileID = in.LaunchProfileID
+	v.Details = d
 	v.Tags = maps.Clone(in.Tags)
 	if in.OwnedBy != "" {
 		v.OwnedBy = in.OwnedBy

@@ -1,6 +1,7 @@
 package studio
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
 // saved is a studio as Save writes it, as JSON. Members may be added.
@@ -18,9 +20,14 @@ type saved struct {
 	Created  uint64       `json:",omitempty"`
 }
 
-// savedSession is a session as it is, without its past.
+// savedSession is a session as it is, without its past. Session.Details is nil:
+// its fields lie in the same object.
 type savedSession struct {
 	transport.Session
+	model.Details
+	EC2InstanceType  string `json:",omitempty"` // read only: InstanceType, by its former name
+	StreamingImageID string `json:",omitempty"` // read only: ImageID, by its former name
+
 	Starts int          `json:",omitempty"` // what Effects returns
 	Calls  [actions]int // by which Fault draws
 	Next   *savedChange `json:",omitempty"`
@@ -52,6 +59,7 @@ func (s *Studio) Save() ([]byte, error) {
 		for _, id := range r.ids {
 			x := r.sessions[id]
 			one := savedSession{Session: x.latest(), Starts: x.starts, Calls: x.calls}
+			one.Details, one.Session.Details = model.DetailsOf(one.Session), nil
 			one.Ref = transport.Ref{StudioID: name, SessionID: id}
 			if n := x.next; n.event != "" {
 				one.Next = &savedChange{n.event, n.due, n.code, n.failed}
@@ -79,7 +87,11 @@ func Load(c Config, text []byte) (*Studio, error) {
 		if err := one.Check(); err != nil {
 			return nil, fmt.Errorf("studio: what was saved cannot be read: %w", err)
 		}
-		x := s.put(one.Ref, one.Session)
+		v := one.Session
+		v.InstanceType = cmp.Or(v.InstanceType, one.EC2InstanceType)
+		v.ImageID = cmp.Or(v.ImageID, one.StreamingImageID)
+		v.Details = one.Details
+		x := s.put(one.Ref, v)
 		x.starts, x.calls = one.Starts, one.Calls
 		if n := one.Next; n != nil {
 			x.next = change{n.Event, n.Due, n.Code, n.Failed}

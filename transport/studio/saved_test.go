@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -28,11 +29,11 @@ func TestSaved(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		made, err := was.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "create", Tags: map[string]string{"shot": "010"}})
+		made, err := was.Create(t.Context(), model.CreateInput{StudioID: "lab", ClientToken: "create", Tags: map[string]string{"shot": "010"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := was.Delete(t.Context(), transport.DeleteInput{Ref: ref("deleted"), ClientToken: "delete"}); err != nil {
+		if _, err := was.Delete(t.Context(), model.DeleteInput{Ref: ref("deleted"), ClientToken: "delete"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second)
@@ -84,5 +85,29 @@ func TestLoadRefuses(t *testing.T) {
 		if _, err := studio.Load(studio.Config{}, []byte(text)); err == nil {
 			t.Errorf("%q is a studio", text)
 		}
+	}
+}
+
+// TestLoadsFormerNames: a studio that a former version saved has every field of
+// its sessions again, also those that have other names now.
+func TestLoadsFormerNames(t *testing.T) {
+	t.Parallel()
+	s, err := studio.Load(studio.Config{}, []byte(`{"Sessions":[{"StudioID":"lab","SessionID":"ws-1","State":"READY","ARN":"arn",
+		"CreatedBy":"studio","OwnedBy":"artist","StartedBy":"a","StoppedBy":"b","UpdatedBy":"c","EC2InstanceType":"g4dn.xlarge",
+		"LaunchProfileID":"profile","StreamingImageID":"image","Tags":{"shot":"010"},"CreatedAt":"2026-11-30T06:18:56Z",
+		"StopAt":"2026-11-30T07:00:00Z","TerminateAt":"2026-11-30T08:00:00Z","UpdatedAt":"2026-11-30T06:18:56Z","Calls":[0,0,0,0,0,0,0]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Get(t.Context(), transport.Ref{StudioID: "lab", SessionID: "ws-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := func(hour int) time.Time { return time.Date(2026, 11, 30, hour, 0, 0, 0, time.UTC) }
+	want := model.Details{
+		ARN: "arn", StartedBy: "a", StoppedBy: "b", UpdatedBy: "c", LaunchProfileID: "profile", StopAt: day(7), TerminateAt: day(8),
+	}
+	if d := model.DetailsOf(got); d != want || got.InstanceType != "g4dn.xlarge" || got.ImageID != "image" || got.OwnedBy != "artist" {
+		t.Errorf("got %+v, want the details %+v", got, want)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
 // principal did everything that is done here.
@@ -116,17 +117,20 @@ func (s *Studio) fire(x *session, e fsm.Event, at time.Time, code string, failed
 	}
 	s.running += machines(to) - machines(v.State)
 	v.State, v.StatusCode, v.StatusMessage = to, code, ""
-	v.UpdatedAt, v.UpdatedBy = at, principal
+	v.UpdatedAt = at
+	d := model.DetailsOf(v)
+	d.UpdatedBy = principal
 	if failed {
 		v.StatusMessage = fmt.Sprintf("the session could not finish: %s", e)
 	}
 	switch e {
 	case fsm.EventStart:
-		v.StartedAt, v.StartedBy = at, principal
+		v.StartedAt, d.StartedBy = at, principal
 		x.starts++
 	case fsm.EventStopDone:
-		v.StoppedAt, v.StoppedBy = at, principal
+		v.StoppedAt, d.StoppedBy = at, principal
 	}
+	v.Details = d
 	x.versions = append(x.versions, version{at, v})
 	return nil
 }
@@ -161,8 +165,11 @@ func stopped(ref transport.Ref, now time.Time) transport.Session {
 func blank(ref transport.Ref, now time.Time) transport.Session {
 	return transport.Session{
 		Ref:       ref,
-		ARN:       "arn:aws:nimble:local:000000000000:streaming-session/" + ref.SessionID,
-		CreatedBy: principal, OwnedBy: principal, UpdatedBy: principal,
+		CreatedBy: principal, OwnedBy: principal,
 		CreatedAt: now, UpdatedAt: now,
+		Details: model.Details{
+			ARN:       "arn:aws:nimble:local:000000000000:streaming-session/" + ref.SessionID,
+			UpdatedBy: principal,
+		},
 	}
 }

@@ -51,7 +51,7 @@ type Config struct {
 	Intercept func(Call) Fault
 }
 
-// Studio is an in-process provider: a transport.Provider, BatchGetter and
+// Studio is an in-process provider: a nimble.Provider, and a transport.BatchGetter and
 // Describer. Make one with [New]. It is safe for concurrent use.
 type Studio struct {
 	config Config

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -78,7 +79,7 @@ func TestCreateTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		make := func(s *studio.Studio, token string) transport.Ref {
 			t.Helper()
-			got, err := s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: token})
+			got, err := s.Create(t.Context(), model.CreateInput{StudioID: "lab", ClientToken: token})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +90,7 @@ func TestCreateTokens(t *testing.T) {
 		if a != again || a == b {
 			t.Errorf("tokens a, a and b created %s, %s and %s", a, again, b)
 		}
-		_, err := s.Create(t.Context(), transport.CreateInput{StudioID: "farm", ClientToken: "a"})
+		_, err := s.Create(t.Context(), model.CreateInput{StudioID: "farm", ClientToken: "a"})
 		wantKind(t, "the token of another studio's session", err, transport.KindInvalid)
 		if same := make(studio.New(studio.Config{Seed: 7}), "x"); same != a {
 			t.Errorf("one seed makes %s and %s", a, same)
@@ -98,11 +99,11 @@ func TestCreateTokens(t *testing.T) {
 			t.Errorf("two seeds make %s", other)
 		}
 		time.Sleep(time.Second)
-		if _, err := s.Delete(t.Context(), transport.DeleteInput{Ref: a, ClientToken: "a"}); err != nil {
+		if _, err := s.Delete(t.Context(), model.DeleteInput{Ref: a, ClientToken: "a"}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Hour)
-		_, err = s.Create(t.Context(), transport.CreateInput{StudioID: "lab", ClientToken: "a"})
+		_, err = s.Create(t.Context(), model.CreateInput{StudioID: "lab", ClientToken: "a"})
 		wantKind(t, "the token of a session that is forgotten", err, transport.KindNotFound)
 	})
 }
@@ -127,11 +128,11 @@ func TestBadInput(t *testing.T) {
 		},
 		"Stop, no token": func() error { _, err := s.Stop(t.Context(), transport.StopInput{Ref: ws(0)}); return err },
 		"Delete, bad id": func() error {
-			_, err := s.Delete(t.Context(), transport.DeleteInput{Ref: bad, ClientToken: "a"})
+			_, err := s.Delete(t.Context(), model.DeleteInput{Ref: bad, ClientToken: "a"})
 			return err
 		},
-		"Create, no studio": func() error { _, err := s.Create(t.Context(), transport.CreateInput{ClientToken: "a"}); return err },
-		"Create, no token":  func() error { _, err := s.Create(t.Context(), transport.CreateInput{StudioID: "lab"}); return err },
+		"Create, no studio": func() error { _, err := s.Create(t.Context(), model.CreateInput{ClientToken: "a"}); return err },
+		"Create, no token":  func() error { _, err := s.Create(t.Context(), model.CreateInput{StudioID: "lab"}); return err },
 		"BatchGet of 101":   func() error { _, err := s.BatchGet(t.Context(), many); return err },
 		"List, no studio":   func() error { _, err := s.List(t.Context(), transport.ListInput{}); return err },
 		"List of 101": func() error {

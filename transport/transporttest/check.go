@@ -9,6 +9,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
 // wantStarts compares the provider's count, where there is one.
@@ -31,9 +32,10 @@ func (s *suite) isOf(got transport.Session, ref transport.Ref) {
 	if got.State == "" {
 		s.Errorf("the answer for %s has no State", ref)
 	}
+	d := model.DetailsOf(got)
 	for name, at := range map[string]time.Time{
-		"CreatedAt": got.CreatedAt, "StartedAt": got.StartedAt, "StopAt": got.StopAt, "StoppedAt": got.StoppedAt,
-		"TerminateAt": got.TerminateAt, "UpdatedAt": got.UpdatedAt, "Date": got.Date, "Probe.At": got.Probe.At,
+		"CreatedAt": got.CreatedAt, "StartedAt": got.StartedAt, "StopAt": d.StopAt, "StoppedAt": got.StoppedAt,
+		"TerminateAt": d.TerminateAt, "UpdatedAt": got.UpdatedAt, "Date": got.Date, "Probe.At": got.Probe.At,
 	} {
 		if at.Location() != time.UTC {
 			s.Errorf("%s of %s is in %v, want UTC: give it as at.UTC()", name, ref, at.Location())

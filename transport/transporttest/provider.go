@@ -5,19 +5,20 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
 // provider is the transport as a Provider; if it is none the test is skipped.
-func (s *suite) provider() transport.Provider {
+func (s *suite) provider() model.Provider {
 	s.Helper()
-	p, ok := s.Transport.(transport.Provider)
+	p, ok := s.Transport.(model.Provider)
 	s.need(ok, noProvider)
 	return p
 }
 
 func (s *suite) providerLife() {
 	p, studio := s.provider(), s.Stopped().StudioID
-	made, err := p.Create(s.Context(), transport.CreateInput{
+	made, err := p.Create(s.Context(), model.CreateInput{
 		StudioID: studio, ClientToken: s.token(), LaunchProfileID: "profile", OwnedBy: "owner",
 		Tags: map[string]string{"shot": "010"},
 	})
@@ -29,14 +30,14 @@ func (s *suite) providerLife() {
 		s.Fatalf("Create made %q", ref)
 	}
 	got := s.await(ref, fsm.StateReady)
-	if got.OwnedBy != "owner" || got.LaunchProfileID != "profile" || got.Tags["shot"] != "010" {
-		s.Errorf("created with owner, profile and a tag, but got %q, %q, %v", got.OwnedBy, got.LaunchProfileID, got.Tags)
+	if profile := model.DetailsOf(got).LaunchProfileID; got.OwnedBy != "owner" || profile != "profile" || got.Tags["shot"] != "010" {
+		s.Errorf("created with owner, profile and a tag, but got %q, %q, %v", got.OwnedBy, profile, got.Tags)
 	}
 	s.stop(p, ref)
 	s.start(ref, s.token())
 	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
-	if _, err = p.Delete(s.Context(), transport.DeleteInput{Ref: ref, ClientToken: s.token()}); err != nil {
+	if _, err = p.Delete(s.Context(), model.DeleteInput{Ref: ref, ClientToken: s.token()}); err != nil {
 		s.Fatalf("Delete: %v", s.checked(err))
 	}
 	s.await(ref, fsm.StateDeleted)
@@ -46,7 +47,7 @@ func (s *suite) providerLife() {
 	}
 }
 
-func (s *suite) stop(p transport.Provider, ref transport.Ref) {
+func (s *suite) stop(p model.Provider, ref transport.Ref) {
 	s.Helper()
 	got, err := p.Stop(s.Context(), transport.StopInput{Ref: ref, ClientToken: s.token()})
 	if err != nil {
@@ -70,7 +71,7 @@ func (s *suite) providerTokens() {
 		s.wantStarts(ref, 1)
 	}
 
-	in := transport.CreateInput{StudioID: ref.StudioID, ClientToken: s.token()}
+	in := model.CreateInput{StudioID: ref.StudioID, ClientToken: s.token()}
 	first, err := p.Create(s.Context(), in)
 	if err != nil {
 		s.Fatalf("Create: %v", s.checked(err))
@@ -90,7 +91,7 @@ func (s *suite) providerTokens() {
 		}
 	}
 	s.await(first.Ref, fsm.StateStopped)
-	remove := transport.DeleteInput{Ref: first.Ref, ClientToken: s.token()}
+	remove := model.DeleteInput{Ref: first.Ref, ClientToken: s.token()}
 	for range 2 {
 		if _, err := p.Delete(s.Context(), remove); err != nil {
 			s.Errorf("Delete, twice with one token: %v", s.checked(err))
@@ -115,7 +116,7 @@ func (s *suite) providerConflict() {
 	if !errors.Is(err, transport.KindNotFound) {
 		s.Errorf("Stop of a missing session: %v, want not found", s.checked(err))
 	}
-	_, err = p.Delete(s.Context(), transport.DeleteInput{Ref: s.Missing, ClientToken: s.token()})
+	_, err = p.Delete(s.Context(), model.DeleteInput{Ref: s.Missing, ClientToken: s.token()})
 	if !errors.Is(err, transport.KindNotFound) {
 		s.Errorf("Delete of a missing session: %v, want not found", s.checked(err))
 	}

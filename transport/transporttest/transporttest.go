@@ -129,7 +129,7 @@ func (s *suite) need(have bool, lack string) {
 // What a transport lacks, for the tests that share a need.
 const (
 	noLister   = "the transport has no List: implement transport.Lister to have it tested"
-	noProvider = "the transport is no transport.Provider: it has not all of List, Stop, Create, Delete"
+	noProvider = "the transport is no model.Provider: it has not all of List, Stop, Create, Delete"
 )
 
 // needByToken skips the test of a transport that does not claim ByToken.
