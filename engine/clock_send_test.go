@@ -288,9 +288,19 @@ type claims struct {
 	n atomic.Int64
 }
 
-func (s *claims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
-	s.n.Add(1)
-	return s.Store.Claim(ctx, r)
+func (s *claims) Own(ctx context.Context) (store.Claims, error) {
+	c, err := s.Store.Own(ctx)
+	return countedClaims{c, s}, err
+}
+
+type countedClaims struct {
+	store.Claims
+	counts *claims
+}
+
+func (c countedClaims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+	c.counts.n.Add(1)
+	return c.Claims.Claim(ctx, r)
 }
 
 // TestNobodySendsBeforeTheDate: while the look for the provider's date is under

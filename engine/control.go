@@ -224,8 +224,10 @@ func (e *Engine) Adopt(ctx context.Context, by string) error {
 	if err := checkText("by", by, maxName); err != nil {
 		return fmt.Errorf("engine: adopt: %w", err)
 	}
-	if err := e.store.Adopt(ctx, by, e.now()); err != nil {
-		return e.storeError(err)
+	if s, ok := e.store.(store.Adopter); ok { // else it is never foreign
+		if err := s.Adopt(ctx, by, e.now()); err != nil {
+			return e.storeError(err)
+		}
 	}
 	e.home.Store(true)
 	if r := e.current(); r != nil {

@@ -23,7 +23,7 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 			break
 		}
 		known := r.known(req.Lanes)
-		got, err := r.e.store.Claim(ctx, req)
+		got, err := r.claims.Claim(ctx, req)
 		if err != nil {
 			if ctx.Err() == nil {
 				r.fail(err)
@@ -265,7 +265,7 @@ func (r *run) followJumps(ctx context.Context) {
 
 // pull makes due within d what a clock that was ahead has put off.
 func (r *run) pull(ctx context.Context, d time.Duration) {
-	if err := r.e.store.BringForward(ctx, r.e.now().Add(d)); err != nil && ctx.Err() == nil {
+	if err := r.claims.BringForward(ctx, r.e.now().Add(d)); err != nil && ctx.Err() == nil {
 		r.fail(err)
 	}
 }

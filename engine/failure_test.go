@@ -170,11 +170,24 @@ func (s *ailing) Stats(ctx context.Context) (store.Stats, error) {
 	return s.Store.Stats(ctx)
 }
 
-func (s *ailing) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
-	if err := s.fails("Claim"); err != nil {
+func (s *ailing) Own(ctx context.Context) (store.Claims, error) {
+	if err := s.fails("Own"); err != nil {
+		return nil, err
+	}
+	c, err := s.Store.Own(ctx)
+	return ailingClaims{c, s}, err
+}
+
+type ailingClaims struct {
+	store.Claims
+	s *ailing
+}
+
+func (c ailingClaims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+	if err := c.s.fails("Claim"); err != nil {
 		return store.Claimed{}, err
 	}
-	return s.Store.Claim(ctx, r)
+	return c.Claims.Claim(ctx, r)
 }
 
 // TestStoreFails: a call of the store that fails is the error of the engine's
@@ -183,7 +196,7 @@ func TestStoreFails(t *testing.T) {
 	for _, c := range []struct{ store, engine string }{
 		{"Apply", "Cancel"}, {"Apply of one", "Cancel"}, {"Apply", "RetryNow"}, {"Apply of one", "RetryNow"},
 		{"Stats", "Explain"}, {"Stats", "Watch"}, {"Stats", "Stats"}, {"Lanes", "Stats"},
-		{"Stats", "Run"}, {"Lanes", "Run"}, {"Claim", "Run"},
+		{"Stats", "Run"}, {"Lanes", "Run"}, {"Own", "Run"}, {"Claim", "Run"},
 	} {
 		t.Run(c.store+" in "+c.engine, func(t *testing.T) {
 			scenario(t, studio.Config{}, Config{}, func(b *bench) {

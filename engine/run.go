@@ -12,14 +12,15 @@ import (
 // run is one Run of an engine: the dispatcher's state, and what it shares with
 // its workers.
 type run struct {
-	e     *Engine
-	stop  context.CancelFunc // ends the dispatcher
-	ended chan struct{}      // closed when Run has returned
-	wake  chan struct{}      // holds one: the dispatcher has something to do
-	over  context.Context    // ends with the dispatcher: nothing new begins
-	calls context.Context    // workers' calls; ends when the drain is over
-	cut   context.CancelFunc
-	work  sync.WaitGroup // the workers
+	e      *Engine
+	claims store.Claims       // from the beginning of loop to its end
+	stop   context.CancelFunc // ends the dispatcher
+	ended  chan struct{}      // closed when Run has returned
+	wake   chan struct{}      // holds one: the dispatcher has something to do
+	over   context.Context    // ends with the dispatcher: nothing new begins
+	calls  context.Context    // workers' calls; ends when the drain is over
+	cut    context.CancelFunc
+	work   sync.WaitGroup // the workers
 
 	keeping sync.Mutex // orders the writes of blocks; held across the store's call, taken before mu
 
@@ -74,6 +75,12 @@ func newRun(ctx context.Context, e *Engine, stop context.CancelFunc) *run {
 func (r *run) loop(ctx context.Context) error {
 	defer r.cut()
 	r.over = ctx
+	owning, disown := context.WithCancel(context.WithoutCancel(ctx)) // claims outlive ctx, for the drain
+	defer disown()
+	var err error
+	if r.claims, err = r.e.store.Own(owning); err != nil {
+		return r.verdict(ctx, err)
+	}
 	if err := r.load(ctx); err != nil {
 		return r.verdict(ctx, err)
 	}
@@ -157,7 +164,7 @@ func (r *run) load(ctx context.Context) error {
 func (r *run) followDues(ctx context.Context) {
 	var seen uint64
 	for {
-		d, err := r.e.store.Due(ctx, seen)
+		d, err := r.claims.Due(ctx, seen)
 		if err != nil {
 			if ctx.Err() == nil {
 				r.fail(err)

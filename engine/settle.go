@@ -242,7 +242,7 @@ func (r *run) trouble(err error) {
 }
 
 func (r *run) release(ops ...store.Operation) {
-	if err := r.e.store.Release(context.Background(), ops); err != nil {
+	if err := r.claims.Release(context.Background(), ops); err != nil {
 		r.trouble(err)
 	}
 }

@@ -55,11 +55,22 @@ func (b *bentStore) Apply(ctx context.Context, cs []store.Change) ([]error, erro
 	return b.Store.Apply(ctx, cs)
 }
 
-func (b *bentStore) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+func (b *bentStore) Own(ctx context.Context) (store.Claims, error) {
+	c, err := b.Store.Own(ctx)
+	return bentClaims{c, b}, err
+}
+
+// bentClaims are the claims of a bentStore.
+type bentClaims struct {
+	store.Claims
+	*bentStore
+}
+
+func (b bentClaims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
 	if b.endless {
 		r.Overdue = 0
 	}
-	out, err := b.Store.Claim(ctx, r)
+	out, err := b.Claims.Claim(ctx, r)
 	if b.endless {
 		out.Deadline = time.Time{}
 	}
@@ -71,11 +82,11 @@ func (b *bentStore) Claim(ctx context.Context, r store.ClaimRequest) (store.Clai
 	return out, err
 }
 
-func (b *bentStore) Due(ctx context.Context, seen uint64) (store.Dues, error) {
+func (b bentClaims) Due(ctx context.Context, seen uint64) (store.Dues, error) {
 	if b.due != nil {
 		return b.due(ctx, seen)
 	}
-	d, err := b.Store.Due(ctx, seen)
+	d, err := b.Claims.Due(ctx, seen)
 	if b.endless {
 		d.Deadline = time.Time{}
 	}

@@ -193,18 +193,29 @@ func (s *simStore) Prune(ctx context.Context, k store.Retention) (int, error) {
 	return n, err
 }
 
-func (s *simStore) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+func (s *simStore) Own(ctx context.Context) (store.Claims, error) {
+	c, err := s.Store.Own(ctx)
+	return simClaims{c, s.l}, err
+}
+
+// simClaims are the claims of a simStore.
+type simClaims struct {
+	store.Claims
+	l *simLife
+}
+
+func (s simClaims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
 	if s.l.dead.Load() {
 		return store.Claimed{}, errDead
 	}
-	return s.Store.Claim(ctx, r)
+	return s.Claims.Claim(ctx, r)
 }
 
-func (s *simStore) Release(ctx context.Context, ops []store.Operation) error {
+func (s simClaims) Release(ctx context.Context, ops []store.Operation) error {
 	if s.l.dead.Load() {
 		return errDead
 	}
-	return s.Store.Release(ctx, ops)
+	return s.Claims.Release(ctx, ops)
 }
 
 func (s *simStore) Operation(ctx context.Context, id store.ID) (store.Operation, error) {

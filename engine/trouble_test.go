@@ -30,8 +30,19 @@ func (s *troubled) fails(call string) error {
 	return nil
 }
 
-func (s *troubled) BringForward(ctx context.Context, by time.Time) error {
-	return errors.Join(s.fails("BringForward"), s.Store.BringForward(ctx, by))
+func (s *troubled) Own(ctx context.Context) (store.Claims, error) {
+	c, err := s.Store.Own(ctx)
+	return troubledClaims{c, s}, err
+}
+
+// troubledClaims are the claims of a troubled store.
+type troubledClaims struct {
+	store.Claims
+	s *troubled
+}
+
+func (c troubledClaims) BringForward(ctx context.Context, by time.Time) error {
+	return errors.Join(c.s.fails("BringForward"), c.Claims.BringForward(ctx, by))
 }
 
 func (s *troubled) SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error {
@@ -42,15 +53,15 @@ func (s *troubled) SetRetryAfter(ctx context.Context, lane string, until, heard 
 	return errors.Join(s.fails("SetRetryAfter"), s.Store.SetRetryAfter(ctx, lane, until, heard))
 }
 
-func (s *troubled) Release(ctx context.Context, ops []store.Operation) error {
-	return errors.Join(s.fails("Release"), s.Store.Release(ctx, ops))
+func (c troubledClaims) Release(ctx context.Context, ops []store.Operation) error {
+	return errors.Join(c.s.fails("Release"), c.Claims.Release(ctx, ops))
 }
 
-func (s *troubled) Due(ctx context.Context, seen uint64) (store.Dues, error) {
-	if err := s.fails("Due"); err != nil {
+func (c troubledClaims) Due(ctx context.Context, seen uint64) (store.Dues, error) {
+	if err := c.s.fails("Due"); err != nil {
 		return store.Dues{}, err
 	}
-	return s.Store.Due(ctx, seen)
+	return c.Claims.Due(ctx, seen)
 }
 
 // Apply refuses all changes where the look-up behind that is to fail.

@@ -14,8 +14,8 @@
 //  5. The feed is numbered from 1 without a gap, and never changes. A reader
 //     that goes on from a cursor misses nothing and sees nothing twice; if the
 //     feed cannot give that, it says so by a *CursorError.
-//  6. A claimed operation is not claimed again until it is applied with
-//     Release, or released, or the process that claimed it is gone.
+//  6. At most one owner claims at a time. A claimed operation is not claimed again
+//     until it is applied with Release, or released, or the ownership ends.
 //
 // The suite storetest states them as tests; every driver runs it.
 //

@@ -27,6 +27,9 @@ var ErrExpired = errors.New("expiry is not in the future")
 // it was read. Read it again and decide again.
 var ErrFenced = errors.New("store: changed since it was read")
 
+// ErrOwned is returned by Own while another ownership of the store lasts.
+var ErrOwned = errors.New("store: another run owns its lanes")
+
 // Returned by any call.
 var (
 	// ErrUnknown: the outcome of the commit is not known. Ask again with the

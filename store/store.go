@@ -25,22 +25,11 @@ type Store interface {
 	// error is for the whole call.
 	Apply(ctx context.Context, changes []Change) ([]error, error)
 
-	// Claim takes operations whose time has come and that nobody holds.
-	Claim(ctx context.Context, r ClaimRequest) (Claimed, error)
-	// Release puts operations back that the caller has claimed, due at their
-	// DueAt; a claim that a change has ended may be another's since. Nothing is
-	// written: after a restart they are due as their records say. One that was
-	// sent is overdue no sooner than [OverdueAgain] after that DueAt: first it
-	// is looked at in its turn.
-	Release(ctx context.Context, ops []Operation) error
-	// Due waits until the earliest due time of some lane, or the earliest
-	// deadline, has changed since seen, and returns what changed. Seen 0 returns
-	// every lane that has active operations, at once.
-	Due(ctx context.Context, seen uint64) (Dues, error)
-	// Pull makes due at by whatever is due later, is not claimed and does not
-	// wait for its not-before. Nothing is written, and a join leaves it so. It
-	// mends what a clock that jumped has put off.
-	BringForward(ctx context.Context, by time.Time) error
+	// Own begins the ownership of the store's lanes, which lasts until ctx ends. A
+	// running engine needs it: only the owner claims operations. At most one
+	// ownership of a store exists at a time: Own returns ErrOwned while another
+	// lasts. What a former owner claimed and did not release is free again.
+	Own(ctx context.Context) (Claims, error)
 
 	// Operation, BySession and ByToken look one up, or return ErrNotFound. The id
 	// of a later wish leads to the operation that keeps it, until the wish has
@@ -81,11 +70,6 @@ type Store interface {
 	// removes that.
 	PutRecord(ctx context.Context, r Record) error
 
-	// Adopt makes a store that is held one of this machine (see [Stats.Foreign]), and
-	// appends the event that says so, without an operation: its Reason is Adopted.
-	// One that is not held is left as it is.
-	Adopt(ctx context.Context, by string, at time.Time) error
-
 	// Prune removes what k does not keep, up to 1,000 records a commit, and
 	// returns how many operations and events went.
 	Prune(ctx context.Context, k Retention) (int, error)
@@ -103,9 +87,13 @@ type Backuper interface {
 	Backup(ctx context.Context, path string) error
 }
 
-// OverdueAgain is how long a released operation that was sent is kept from
-// being overdue.
-const OverdueAgain = 10 * time.Minute
+// Adopter is a Store whose state belongs to one machine: see [Stats.Foreign].
+type Adopter interface {
+	// Adopt makes a foreign store this machine's own and appends the event that
+	// says so. The event names no operation and has ReasonAdopted. A store that is
+	// not foreign is left as it is.
+	Adopt(ctx context.Context, by string, at time.Time) error
+}
 
 // Change is an operation as it shall be; its Version is the one it was read
 // with. Events are appended to the feed in the same commit, in order; their Seq
@@ -126,48 +114,6 @@ func (c *Change) Created() Event {
 	e := Created(c.Next)
 	e.At = c.Operation.FinishedAt
 	return e
-}
-
-// ClaimRequest says what there is room for.
-type ClaimRequest struct {
-	Now   time.Time
-	Lanes []LaneSlots
-	// Overdue is how many operations whose Deadline has passed may be taken,
-	// whatever their lane.
-	Overdue int
-}
-
-// Room is what one lane can take now. Sends are operations that were never sent
-// (SentNo); looks are all others.
-type LaneSlots struct {
-	Lane  string
-	Sends int
-	Reads int
-}
-
-// Claimed is what Claim took.
-type Claimed struct {
-	// Operations are those of each Room, in the order of the request: first what
-	// was never sent, then the others, each in the order it was due.
-	Operations []Operation
-	Overdue    []Operation // in the order of their deadlines
-	Lanes      []LaneDue   // one for each Room, in order: what remains
-	Deadline   time.Time   // the earliest of those not claimed; zero: none
-}
-
-// LaneDue is when the earliest operations of a lane that nobody holds are due.
-// Zero: there is none.
-type LaneDue struct {
-	Lane string
-	Send time.Time
-	Read time.Time
-}
-
-// Dues is what Due returns. Seen is for the next call.
-type Dues struct {
-	Lanes    []LaneDue
-	Deadline time.Time
-	Seen     uint64
 }
 
 // Filter narrows List. Zero fields fit everything; all that are set must fit.

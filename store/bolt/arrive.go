@@ -153,7 +153,7 @@ func doubt(o *store.Operation) bool {
 	return true
 }
 
-// Adopt implements store.Store: the file belongs to this machine from now on.
+// Adopt implements store.Adopter: the file belongs to this machine from now on.
 func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 	if s.heldNow() == nil {
 		return s.ready(ctx)

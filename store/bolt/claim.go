@@ -3,19 +3,57 @@ package bolt
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
-// Claim implements store.Store. Nothing is written: a claim lasts as long as
-// this Store is open.
-func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+// claims are an ownership of the file's lanes: one process owns them all. The
+// memory of the owner is the store's index.
+type claims struct {
+	s   *Store
+	ctx context.Context // ends the ownership
+}
+
+// Own implements store.Store.
+func (s *Store) Own(ctx context.Context) (store.Claims, error) {
 	if err := cmp.Or(s.ready(ctx), s.writable()); err != nil {
-		return store.Claimed{}, err
+		return nil, err
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.owner != nil && s.owner.ctx.Err() == nil {
+		return nil, fmt.Errorf("%w: %s", store.ErrOwned, s.path)
+	}
+	s.owner = &claims{s: s, ctx: ctx}
+	s.index.ReleaseAll()
+	s.publish()
+	return s.owner, nil
+}
+
+// lock locks s.mu for a call of the owner, unless the ownership has ended: a
+// claim that has ended must not be touched, for the next owner may have it. The
+// error says why mu is not locked.
+func (c *claims) lock(ctx context.Context) error {
+	if err := c.s.ready(ctx); err != nil {
+		return err
+	}
+	c.s.mu.Lock()
+	if err := c.ctx.Err(); err != nil {
+		c.s.mu.Unlock()
+		return err
+	}
+	return nil
+}
+
+// Claim implements store.Claims.
+func (c *claims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+	s := c.s
+	if err := c.lock(ctx); err != nil {
+		return store.Claimed{}, err
+	}
 	due, overdue := s.index.Claim(r)
 	s.mu.Unlock()
 
@@ -28,6 +66,9 @@ func (s *Store) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed,
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := c.ctx.Err(); err != nil {
+		return store.Claimed{}, err
+	}
 	if err != nil {
 		for _, k := range append(overdue, due...) {
 			s.index.PutBack(k)
@@ -70,54 +111,55 @@ func (s *Store) readClaimed(b buckets, keys []index.Key) []store.Operation {
 	return out
 }
 
-// Release implements store.Store. An operation that was changed by another caller
-// since it was read is due as that change says.
-func (s *Store) Release(ctx context.Context, ops []store.Operation) error {
-	if err := s.ready(ctx); err != nil {
+// Release implements store.Claims.
+func (c *claims) Release(ctx context.Context, ops []store.Operation) error {
+	stale, err := c.stale(ctx, ops)
+	if err != nil {
 		return err
 	}
-	stale, err := s.stale(ctx, ops)
-	if err == nil {
-		s.release(ops, stale)
-	}
-	return err
+	return c.release(ctx, ops, stale)
 }
 
 // release ends the claims of ops, and leaves to the index when those are due that
 // are stale.
-func (s *Store) release(ops []store.Operation, stale map[index.Key]bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (c *claims) release(ctx context.Context, ops []store.Operation, stale map[index.Key]bool) error {
+	if err := c.lock(ctx); err != nil {
+		return err
+	}
+	defer c.s.mu.Unlock()
 	for i := range ops {
 		k, ok := keyOf(&ops[i])
 		if !ok {
 			continue
 		}
 		if stale[k] {
-			s.index.MarkChanged(k)
+			c.s.index.MarkChanged(k)
 		}
 		h := headOf(&ops[i])
-		s.index.Release(k, h.due, h.waits)
+		c.s.index.Release(k, h.due, h.waits)
 	}
-	s.publish()
+	c.s.publish()
+	return nil
 }
 
 // stale says which of ops were changed since they were read. It reads the records
 // only of those that changed while they were claimed.
-func (s *Store) stale(ctx context.Context, ops []store.Operation) (map[index.Key]bool, error) {
+func (c *claims) stale(ctx context.Context, ops []store.Operation) (map[index.Key]bool, error) {
 	changed := map[index.Key]*store.Operation{}
-	s.mu.Lock()
+	if err := c.lock(ctx); err != nil {
+		return nil, err
+	}
 	for i := range ops {
-		if k, ok := keyOf(&ops[i]); ok && s.index.TakeChanged(k) {
+		if k, ok := keyOf(&ops[i]); ok && c.s.index.TakeChanged(k) {
 			changed[k] = &ops[i]
 		}
 	}
-	s.mu.Unlock()
+	c.s.mu.Unlock()
 	if len(changed) == 0 {
 		return nil, nil
 	}
 	stale := map[index.Key]bool{}
-	err := s.view(ctx, func(b buckets) error {
+	err := c.s.view(ctx, func(b buckets) error {
 		for k, o := range changed {
 			if now, err := b.operation(k.ID); err == nil {
 				stale[k] = now.Version != o.Version
@@ -126,10 +168,10 @@ func (s *Store) stale(ctx context.Context, ops []store.Operation) (map[index.Key
 		return nil
 	})
 	if err != nil { // the next Release of them must find out
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		c.s.mu.Lock()
+		defer c.s.mu.Unlock()
 		for k := range changed {
-			s.index.MarkChanged(k)
+			c.s.index.MarkChanged(k)
 		}
 	}
 	return stale, err
@@ -142,34 +184,35 @@ func keyOf(o *store.Operation) (index.Key, bool) {
 	return index.Key{ID: id, Session: sessionHash(o.Ref)}, ok
 }
 
-// BringForward implements store.Store. It looks at every row: it is for a clock
+// BringForward implements store.Claims. It looks at every row: it is for a clock
 // that jumped, and no more often.
-func (s *Store) BringForward(ctx context.Context, by time.Time) error {
-	if err := s.ready(ctx); err != nil {
+func (c *claims) BringForward(ctx context.Context, by time.Time) error {
+	if err := c.lock(ctx); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.index.BringForward(by)
-	s.publish()
+	defer c.s.mu.Unlock()
+	c.s.index.BringForward(by)
+	c.s.publish()
 	return nil
 }
 
-// Due implements store.Store.
-func (s *Store) Due(ctx context.Context, seen uint64) (store.Dues, error) {
+// Due implements store.Claims.
+func (c *claims) Due(ctx context.Context, seen uint64) (store.Dues, error) {
 	for {
-		if err := s.ready(ctx); err != nil {
+		if err := c.lock(ctx); err != nil {
 			return store.Dues{}, err
 		}
-		s.mu.Lock()
-		d, ok := s.index.Dues(seen)
-		news := s.due
-		s.mu.Unlock()
+		d, ok := c.s.index.Dues(seen)
+		news := c.s.due
+		c.s.mu.Unlock()
 		if ok {
 			return d, nil
 		}
-		if err := s.wait(ctx, news); err != nil {
-			return store.Dues{}, err
+		select {
+		case <-news:
+		case <-ctx.Done():
+		case <-c.ctx.Done():
+		case <-c.s.stopped:
 		}
 	}
 }

@@ -50,7 +50,7 @@ func TestRottenRecords(t *testing.T) {
 		if err != nil || !errors.Is(rs[0].Err, store.ErrCorrupt) || rs[1].Err != nil {
 			t.Errorf("enqueued by its token, and another: %+v, %v", rs, err)
 		}
-		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 99}}})
+		c, err := own(t, s).Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 99}}})
 		if err != nil || len(c.Operations) != 4 {
 			t.Errorf("claimed %d, %v, want the 4 others", len(c.Operations), err)
 		}
@@ -104,7 +104,7 @@ func TestRottenWhileOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []int{1, 0} {
-		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9}}})
+		c, err := own(t, s).Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9}}})
 		if err != nil || len(c.Operations) != want || !c.Lanes[0].Send.IsZero() {
 			t.Errorf("claim %d: %+v, %v, want %d", i, c, err, want)
 		}

@@ -119,7 +119,7 @@ func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error 
 	s := openTest(t, path, Config{noSync: true})
 	put(t, s, "before")
 	claim := func(sends int) []store.Operation {
-		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: sends}}})
+		c, err := own(t, s).Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: sends}}})
 		if err != nil {
 			t.Fatalf("%s: Claim: %v", what, err)
 		}

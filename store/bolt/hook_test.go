@@ -52,6 +52,22 @@ func openTest(t testing.TB, path string, c Config) *Store {
 	return s
 }
 
+// own is the ownership of s: the test's own, which lasts as long as the test.
+func own(t testing.TB, s *Store) store.Claims {
+	t.Helper()
+	s.mu.Lock()
+	owner := s.owner
+	s.mu.Unlock()
+	if owner != nil && owner.ctx.Err() == nil {
+		return owner
+	}
+	c, err := s.Own(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func testPath(t testing.TB) string { return filepath.Join(t.TempDir(), "rouse.db") }
 
 // put enqueues one operation, which must be created.

@@ -130,7 +130,7 @@ func TestInterruptedWaits(t *testing.T) {
 	}
 	room := store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9}}}
 	for looks := range 2 { // before it takes something, and when it reads that
-		if c, err := s.Claim(burning(t.Context(), looks), room); !errors.Is(err, context.Canceled) || len(c.Operations) > 0 {
+		if c, err := own(t, s).Claim(burning(t.Context(), looks), room); !errors.Is(err, context.Canceled) || len(c.Operations) > 0 {
 			t.Errorf("Claim: %+v, %v", c, err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestInterruptedWaits(t *testing.T) {
 	if rs, err := s.Enqueue(t.Context(), []store.Operation{o}); err != nil || rs[0].Created {
 		t.Errorf("asked again: %+v, %v; it was to be stored", rs, err)
 	}
-	if c, err := s.Claim(t.Context(), room); err != nil || len(c.Operations) != 2 {
+	if c, err := own(t, s).Claim(t.Context(), room); err != nil || len(c.Operations) != 2 {
 		t.Errorf("claimed %d, %v, want both", len(c.Operations), err)
 	}
 }
@@ -153,7 +153,7 @@ func TestInterruptedEnds(t *testing.T) {
 	s := openTest(t, testPath(t), Config{noSync: true})
 	put(t, s, "b")
 	put(t, s, "a")
-	c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 1}}})
+	c, err := own(t, s).Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 1}}})
 	if err != nil || len(c.Operations) != 1 {
 		t.Fatalf("claimed %+v, %v", c, err)
 	}
@@ -163,7 +163,7 @@ func TestInterruptedEnds(t *testing.T) {
 		t.Fatal(errs, err)
 	}
 	for looks := range 2 {
-		if err := s.Release(burning(t.Context(), looks), []store.Operation{o}); !errors.Is(err, context.Canceled) {
+		if err := own(t, s).Release(burning(t.Context(), looks), []store.Operation{o}); !errors.Is(err, context.Canceled) {
 			t.Errorf("Release, ended at look %d: %v", looks, err)
 		}
 	}

@@ -310,10 +310,10 @@ func readEverything(t *testing.T, path string, c Config) {
 		t.Errorf("%d operations, %v, %v", n, err, berr)
 	}
 	_, enq := s.Enqueue(t.Context(), []store.Operation{testOp("new")})
-	_, claim := s.Claim(t.Context(), store.ClaimRequest{Now: testTime()})
+	_, own := s.Own(t.Context())
 	_, prune := s.Prune(t.Context(), store.Retention{EndedSince: testTime(), Events: 1})
 	for what, err := range map[string]error{
-		"Enqueue": enq, "Claim": claim, "SetPaused": s.SetPaused(t.Context(), "s", true, "mo", testTime()),
+		"Enqueue": enq, "Own": own, "SetPaused": s.SetPaused(t.Context(), "s", true, "mo", testTime()),
 	} {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("%s: %v, want ErrReadOnly", what, err)

@@ -31,13 +31,16 @@ func TestReleaseWhileItIsChanged(t *testing.T) {
 			}
 			held, again := o, o
 			held.DueAt = testTime().Add(15 * time.Minute)
-			stale, err := s.stale(t.Context(), []store.Operation{held})
+			owner := own(t, s).(*claims)
+			stale, err := owner.stale(t.Context(), []store.Operation{held})
 			if err != nil {
 				t.Fatal(err)
 			}
 			again.DueAt = testTime().Add(time.Second)
 			apply(again)
-			s.release([]store.Operation{held}, stale)
+			if err := owner.release(t.Context(), []store.Operation{held}, stale); err != nil {
+				t.Fatal(err)
+			}
 			if got := claimDue(t, s, again.DueAt); len(got) != 1 {
 				t.Errorf("%d are due when it was changed to be, want 1", len(got))
 			}
@@ -48,7 +51,7 @@ func TestReleaseWhileItIsChanged(t *testing.T) {
 // claimDue claims what is due.
 func claimDue(t *testing.T, s *Store, now time.Time) []store.Operation {
 	t.Helper()
-	c, err := s.Claim(t.Context(), store.ClaimRequest{Now: now, Lanes: []store.LaneSlots{{Lane: "s", Sends: 9, Reads: 9}}})
+	c, err := own(t, s).Claim(t.Context(), store.ClaimRequest{Now: now, Lanes: []store.LaneSlots{{Lane: "s", Sends: 9, Reads: 9}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,10 +70,10 @@ func TestReleaseAgain(t *testing.T) {
 		t.Fatal(errs, err)
 	}
 	held[0].DueAt = testTime().Add(15 * time.Minute)
-	if err := s.Release(burning(t.Context(), 1), held); err == nil {
+	if err := own(t, s).Release(burning(t.Context(), 1), held); err == nil {
 		t.Fatal("it did not fail")
 	}
-	if err := s.Release(t.Context(), held); err != nil {
+	if err := own(t, s).Release(t.Context(), held); err != nil {
 		t.Fatal(err)
 	}
 	if got := claimDue(t, s, other.DueAt); len(got) != 1 {

@@ -33,7 +33,7 @@ type Config struct {
 	AllowNetworkFS bool
 	// ReadOnly opens a file that is there, and writes nothing: neither to it nor
 	// next to it. It shares the lock with other readers and keeps writers out. Every
-	// call that would write, and Claim, returns ErrReadOnly. What the next opening
+	// call that would write, and Own, returns ErrReadOnly. What the next opening
 	// for writing will do is left to it: to compact the file, to set damaged records
 	// aside, to make a backup a store of its own. Defaults to false.
 	ReadOnly bool
@@ -97,6 +97,7 @@ type Store struct {
 	// across a transaction's end, a wait or a sync.
 	mu      sync.Mutex
 	index   *index.Index
+	owner   *claims // the latest owner of the lanes; nil: there was none
 	counts  map[fsm.Phase]int
 	rotten  map[string]bool // bucket, 0, key of the damaged records that were met
 	seq     uint64          // the feed's head
@@ -126,7 +127,11 @@ type Store struct {
 	closeErr error
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store    = (*Store)(nil)
+	_ store.Backuper = (*Store)(nil)
+	_ store.Adopter  = (*Store)(nil)
+)
 
 // Close waits for the commit under way and shuts the store. Calls that wait
 // return store.ErrClosed. A second Close does nothing.

@@ -17,7 +17,7 @@ func TestUnknownKeepsTheClaim(t *testing.T) {
 	s := openTest(t, testPath(t), Config{noSync: true})
 	put(t, s, "a")
 	claim := func() []store.Operation {
-		c, err := s.Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9, Reads: 9}}})
+		c, err := own(t, s).Claim(t.Context(), store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9, Reads: 9}}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	out := map[string]error{}
 	_, out["Enqueue"] = e.Enqueue(ctx, []store.Operation{o})
 	_, out["Apply"] = e.Apply(ctx, []store.Change{{Operation: o}})
+	_, out["Own"] = e.Own(ctx)
 	_, out["Claim"] = e.Claim(ctx, store.ClaimRequest{Now: e.now})
 	out["Release"] = e.Release(ctx, []store.Operation{o})
 	_, out["Due"] = e.Due(ctx, 0)
@@ -49,7 +51,12 @@ func (e *env) calls(ctx context.Context) map[string]error {
 	out["SetPaused"] = e.SetPaused(ctx, "s", true, "mo", e.now)
 	out["SetRetryAfter"] = e.SetRetryAfter(ctx, "s", e.now, e.now)
 	out["SetPace"] = e.SetPace(ctx, "s", 1, e.now)
-	out["Adopt"] = e.Adopt(ctx, "mo", e.now)
+	if a, ok := e.Store.(store.Adopter); ok {
+		out["Adopt"] = a.Adopt(ctx, "mo", e.now)
+	}
+	if b, ok := e.Store.(store.Backuper); ok {
+		out["Backup"] = b.Backup(ctx, filepath.Join(e.TempDir(), "backup"))
+	}
 	_, out["Prune"] = e.Prune(ctx, store.Retention{EndedSince: e.now, Events: 1})
 	_, out["Stats"] = e.Stats(ctx)
 	return out
@@ -120,7 +127,7 @@ func closeUnderLoad(e *env) {
 		e.Errorf("Close: %v", err)
 	}
 	wg.Wait()
-	e.Store = e.open(e.T, e.dir)
+	e.begin()
 	for _, id := range kept {
 		e.read(id)
 	}

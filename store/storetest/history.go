@@ -42,7 +42,7 @@ type history struct {
 func runHistory(outer *testing.T, t *rapid.T, open Opener) {
 	h := &history{T: t, m: newModel(), cursors: map[uint64]store.Cursor{}}
 	h.e = &env{T: outer, open: open, dir: outer.TempDir(), ctx: outer.Context(), now: start()}
-	h.e.Store = open(outer, h.e.dir)
+	h.e.begin()
 	defer func() { _ = h.e.Close() }()
 	steps := map[string]func(*rapid.T){
 		"enqueue": h.enqueue, "apply": h.apply, "claim": h.claim, "release": h.release, "pull": h.pull,
@@ -239,7 +239,7 @@ func (h *history) time(t *rapid.T) {
 
 func (h *history) reopen(t *rapid.T) {
 	h.ok(t, "Close", h.e.Close())
-	h.e.Store = h.e.open(h.e.T, h.e.dir)
+	h.e.begin()
 	h.m.reopen()
 	h.held = nil
 }
@@ -310,7 +310,8 @@ func (h *history) copy(t *rapid.T) {
 		return
 	}
 	h.ok(t, "Close", h.e.Close())
-	h.e.dir, h.e.Store = dir, h.e.open(h.e.T, dir)
+	h.e.dir = dir
+	h.e.begin()
 	h.m.copied()
 	for _, c := range h.cursors {
 		var forked *store.CursorError

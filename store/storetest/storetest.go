@@ -26,6 +26,7 @@ func Run(t *testing.T, open Opener) {
 		tests []test
 	}{
 		{"Enqueue", enqueueTests()},
+		{"Own", ownTests()},
 		{"Claim", claimTests()},
 		{"Due", dueTests()},
 		{"Apply", applyTests()},
@@ -64,10 +65,12 @@ type test struct {
 type env struct {
 	*testing.T
 	store.Store
-	open Opener
-	dir  string
-	ctx  context.Context
-	now  time.Time // the test's clock: the store has none
+	store.Claims // of the store's one owner, which is the test
+	disown       context.CancelFunc
+	open         Opener
+	dir          string
+	ctx          context.Context
+	now          time.Time // the test's clock: the store has none
 }
 
 // start is when the suite's clock begins: the time matters to no rule.
@@ -77,7 +80,7 @@ func newEnv(t *testing.T, open Opener) *env {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	e := &env{T: t, open: open, dir: t.TempDir(), ctx: ctx, now: start()}
-	e.Store = open(t, e.dir)
+	e.begin()
 	t.Cleanup(func() {
 		cancel()
 		e.sound()
@@ -130,7 +133,25 @@ func (e *env) reopen() {
 	if err := e.Close(); err != nil {
 		e.Fatalf("Close: %v", err)
 	}
+	e.begin()
+}
+
+// begin opens the store and owns it.
+func (e *env) begin() {
+	e.Helper()
 	e.Store = e.open(e.T, e.dir)
+	e.own()
+}
+
+// own begins an ownership of the store.
+func (e *env) own() {
+	e.Helper()
+	var ctx context.Context
+	ctx, e.disown = context.WithCancel(e.ctx)
+	var err error
+	if e.Claims, err = e.Own(ctx); err != nil {
+		e.Fatalf("Own: %v", err)
+	}
 }
 
 // op is a plain request for a session, due now. Its lane is its studio.
