@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rouse-dev/rouse/internal/secret"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
@@ -14,9 +16,6 @@ import (
 // a request, as servers for tests and failing proxies do, and its texts reach errors,
 // logs and the host's disk.
 type Secrets []string
-
-// redacted replaces a secret.
-const redacted = "***"
 
 // SecretsOf returns what an answer must not show of the request that c signed, and
 // whose headers are h. Texts of less than eight bytes are no secrets: they would be
@@ -37,8 +36,8 @@ func SecretsOf(c aws.Credentials, h http.Header) Secrets {
 
 // Hide returns b without the secrets.
 func (s Secrets) Hide(b []byte) []byte {
-	for _, secret := range s {
-		b = bytes.ReplaceAll(b, []byte(secret), []byte(redacted))
+	for _, value := range s {
+		b = bytes.ReplaceAll(b, []byte(value), []byte(secret.Mark))
 	}
 	return b
 }

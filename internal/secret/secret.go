@@ -27,8 +27,8 @@ func Name(name string) bool {
 // as "1", would be cut out of every text.
 const MinLength = 6
 
-// hidden replaces a value in a text.
-const hidden = "[secret]"
+// Mark replaces a secret in every text of this module.
+const Mark = "[secret]"
 
 // Values are secret values, without duplicates, the longest first.
 type Values []string
@@ -62,7 +62,7 @@ func Of(env, marked []string) Values {
 // Hide replaces every value in text.
 func (v Values) Hide(text string) string {
 	for _, value := range v {
-		text = strings.ReplaceAll(text, value, hidden)
+		text = strings.ReplaceAll(text, value, Mark)
 	}
 	return text
 }
@@ -78,7 +78,7 @@ func (v Values) HideTail(text string) string {
 		}
 	}
 	if longest > 0 {
-		text = hidden + text[longest:]
+		text = Mark + text[longest:]
 	}
 	return v.Hide(text)
 }

@@ -128,7 +128,7 @@
 //     an instance with no record has its own type. EC2 itself changes the type of
 //     a stopped instance only, so two hosts at once cannot start it twice either.
 //  7. No credential is in an error's text. If a server echoes what signed the request,
-//     *** replaces it; another form than was sent, such as base64, is not recognized.
+//     [secret] replaces it; another form than was sent, such as base64, is not recognized.
 //     Where EC2 refuses the credentials, its own message is not kept. Where there are
 //     none, only the code of their source's error is kept.
 //

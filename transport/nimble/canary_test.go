@@ -227,7 +227,7 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(told.String(), "***") || !bytes.Contains(file, []byte("***")) {
+	if !strings.Contains(told.String(), "[secret]") || !bytes.Contains(file, []byte("[secret]")) {
 		t.Errorf("nothing was echoed:\n%s", told.String())
 	}
 	wantNoBirds(t, "what the engine tells", told.String(), all...)

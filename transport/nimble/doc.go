@@ -37,8 +37,8 @@
 //     comes twice ends a list at once, and its sessions are looked at one by one.
 //  6. Neither an error's text nor a session names credentials: where the provider
 //     speaks of them, its message is dropped and its code kept, and where an
-//     answer quotes those it was asked with, or their signature, "***" stands
-//     there.
+//     answer quotes those it was asked with, or their signature, [secret] replaces
+//     it.
 //  7. If the provider's date shows that a refused signature was the clock's
 //     fault (more than four minutes off), the next request is signed with the
 //     provider's clock.
