@@ -2,8 +2,8 @@ package command
 
 import (
 	"strings"
-	"unicode"
 
+	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/internal/secret"
 )
 
@@ -32,38 +32,22 @@ func LastLine(text string) string {
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// maxMessage is how many bytes of a program's text Clean and End keep.
-const maxMessage = 300
+// MaxMessage is how many bytes of a program's text an error shows.
+const MaxMessage = 300
 
-// Hide hides secrets in a program's text, and drops from it what Clean drops. Without
-// that, Clean would join a secret that has such characters in it: a program of Windows
+// Hide hides secrets in a program's text, and drops from it what cannot be printed.
+// Without that, printable.Clean would join a secret that has such characters in it: a program of Windows
 // may print two bytes for each character.
 func Hide(text string, secrets secret.Values) string { return hide(text, secrets.Hide) }
 
 func hide(text string, secrets func(string) string) string {
-	return secrets(printable(secrets(text)))
+	return secrets(printable.Keep(secrets(text)))
 }
 
-// printable drops control and format characters, and keeps space. U+FFFD, which it
-// puts where text is not UTF-8, is printable.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-}
+// Clean returns a program's text as one line of printable characters, at most
+// MaxMessage bytes long.
+func Clean(text string) string { return printable.Clean(text, MaxMessage) }
 
-// Clean makes a program's text fit for a terminal and a log: one line of
-// printable characters, cut after 300 bytes.
-func Clean(text string) string {
-	text = strings.Join(strings.Fields(printable(text)), " ")
-	if len(text) > maxMessage {
-		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
-	}
-	return text
-}
-
-// End returns the last 300 bytes of text: a program that fails says why at the end.
-func End(text string) string { return text[max(0, len(text)-maxMessage):] }
+// End returns the last MaxMessage bytes of text: a program that fails says why at
+// the end.
+func End(text string) string { return text[max(0, len(text)-MaxMessage):] }

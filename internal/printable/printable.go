@@ -1,4 +1,6 @@
-// Package printable makes the texts of providers fit for logs and terminals.
+// Package printable makes the texts of providers and programs fit for logs and
+// terminals. Clean is for what is shown; Keep is for text that is searched for
+// secrets before it is shown.
 package printable
 
 import (
@@ -6,14 +8,30 @@ import (
 	"unicode"
 )
 
-// Clean returns s without what cannot be printed: each such rune becomes a space.
-// At most limit bytes remain.
+// mark ends a text that was cut.
+const mark = "…"
+
+// Clean returns s as one line of printable characters, at most limit bytes long.
+// White space becomes single spaces, other characters that cannot be printed are
+// dropped, and a text that was cut ends in "…".
 func Clean(s string, limit int) string {
-	s = strings.ToValidUTF8(s[:min(len(s), limit)], " ") // a rune cut in two becomes a space, too
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
+	s = strings.Join(strings.Fields(Keep(s)), " ")
+	if len(s) <= limit {
+		return s
+	}
+	if limit < len(mark) {
+		return ""
+	}
+	return strings.ToValidUTF8(s[:limit-len(mark)], "") + mark
+}
+
+// Keep drops the control and format characters of s and keeps its white space. A
+// byte that is not UTF-8 becomes U+FFFD.
+func Keep(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.IsPrint(r) {
 			return r
 		}
-		return ' '
-	}, s))
+		return -1
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }

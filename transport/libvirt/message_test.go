@@ -24,7 +24,7 @@ func TestMessagesArePrintable(t *testing.T) {
 		if errors.As(err, &te) {
 			text = te.Message
 		}
-		if len(text) > 600 || strings.ContainsFunc(text, unicode.IsControl) || !strings.Contains(text, "qemu said  [2J") {
+		if len(text) > 600 || strings.ContainsFunc(text, unicode.IsControl) || !strings.Contains(text, "qemu said [2J") {
 			t.Errorf("code %d: %d bytes: %.80q", code, len(text), text)
 		}
 	}

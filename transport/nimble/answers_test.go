@@ -375,7 +375,7 @@ func TestErrorsCarryTheAnswer(t *testing.T) {
 		`{"message":"no \u001b[31msuch\r\nthing \u202e","code":"X","context":{"resourceId":"ws-1","n":"a\nb"},"extra":[1]}`,
 		"X-Amzn-ErrorType", "ResourceNotFoundException", "X-Amzn-RequestId", "req-1", "Date", "Wed, 04 Mar 2026 05:06:07 GMT")))
 	e := errorOf(t, err)
-	if e.Message != "no  [31msuch  thing" {
+	if e.Message != "no [31msuch thing" {
 		t.Errorf("message %q is not clean", e.Message)
 	}
 	if e.RequestID != "req-1" || e.HTTPStatusCode != 404 || e.Context["resourceId"] != "ws-1" || e.Context["n"] != "a b" {
@@ -392,7 +392,7 @@ func TestErrorsCarryTheAnswer(t *testing.T) {
 	if !errors.As(err, &response) || response.ServiceRequestID() != "req-1" || response.HTTPStatusCode() != 404 {
 		t.Errorf("no *awshttp.ResponseError with the answer in %v", err)
 	}
-	if text := err.Error(); text != "not found: ResourceNotFoundException: no  [31msuch  thing (HTTP 404, request req-1)" {
+	if text := err.Error(); text != "not found: ResourceNotFoundException: no [31msuch thing (HTTP 404, request req-1)" {
 		t.Errorf("text %q", text)
 	}
 }
@@ -406,7 +406,7 @@ func TestLongAndRottenErrors(t *testing.T) {
 	}
 	body := `{"message":"` + strings.Repeat("é", 600) + `","context":{` + strings.TrimSuffix(context.String(), ",") + `}}`
 	e := errorOf(t, start(t.Context(), answering(t, say(409, body, "X-Amzn-ErrorType", "ConflictException"))))
-	if len(e.Message) > 512 || strings.Trim(e.Message, "é") != "" || len(e.Context) > 16 {
+	if len(e.Message) > 512 || strings.Trim(e.Message, "é") != "…" || len(e.Context) > 16 {
 		t.Errorf("message of %d bytes, %d contexts: %q", len(e.Message), len(e.Context), e.Message)
 	}
 	for _, body := range []string{``, `[`, `{"message":5,"context":"x","code":[]}`, `{"context":{"a":1}}`, `{"context":{}}`, "\xff"} {
@@ -469,7 +469,7 @@ func TestStatusIsPrintable(t *testing.T) {
 	message := `\u001b[2J\u0000 melting ` + strings.Repeat("x", 10_000)
 	client := answering(t, say(200, `{"session":{"sessionId":"ws","state":"START_FAILED","statusCode":"C\u0007","statusMessage":"`+message+`"}}`))
 	got, err := client.Get(t.Context(), transport.Ref{StudioID: lab, SessionID: "ws"})
-	if err != nil || got.StatusCode != "C" || len(got.StatusMessage) > 512 || !strings.HasPrefix(got.StatusMessage, "[2J  melting x") {
+	if err != nil || got.StatusCode != "C" || len(got.StatusMessage) > 512 || !strings.HasPrefix(got.StatusMessage, "[2J melting x") {
 		t.Errorf("%q %.40q of %d bytes, %v", got.StatusCode, got.StatusMessage, len(got.StatusMessage), err)
 	}
 }

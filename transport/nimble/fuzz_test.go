@@ -17,7 +17,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/rouse-dev/rouse/internal/printable"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -219,18 +218,4 @@ func wired(r *http.Request, body []byte) (*http.Request, bool) {
 	}
 	got, err := http.ReadRequest(bufio.NewReader(&b))
 	return got, err == nil
-}
-
-// FuzzClean: the text is printable, short, and of what was said.
-func FuzzClean(f *testing.F) {
-	f.Add("plain", 512)
-	f.Add("é\x00\u202e\xff\u2028", 3)
-	f.Add(strings.Repeat("€", 200), 512)
-	f.Fuzz(func(t *testing.T, s string, limit int) {
-		limit = min(max(limit, 0), 1024)
-		got := printable.Clean(s, limit)
-		if len(got) > limit || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Errorf("printable.Clean(%q, %d) is %q", s, limit, got)
-		}
-	})
 }

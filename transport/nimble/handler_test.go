@@ -263,7 +263,7 @@ func TestErrorsTravel(t *testing.T) {
 			t.Errorf("%v became %v: HTTP %d %q", row.sent.Kind, e, e.HTTPStatusCode, e.Code)
 		}
 		told := row.kind != transport.KindInternal && row.kind != transport.KindCredentials && row.kind != transport.KindUnknown
-		if told && (e.Message != "be cause" || e.Context["resourceId"] != "ws -1") {
+		if told && (e.Message != "be cause" || e.Context["resourceId"] != "ws-1") {
 			t.Errorf("%v: message %q, context %v", row.sent.Kind, e.Message, e.Context)
 		}
 		if row.sent.RetryAfter > 0 && e.RetryAfter != 2*time.Second {
