@@ -1,5 +1,9 @@
 // Package command runs programs on behalf of drivers: once, within a context, with
 // all children, and with bounds on what is kept of their output.
+//
+// A [Command] is any program. A [Script] is a driver's command for a session: ids
+// are filled into its arguments, and its exit status and last line are read as
+// package exec documents them.
 package command
 
 import (

@@ -1,10 +1,9 @@
 package exec
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
+	"github.com/rouse-dev/rouse/internal/command"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/probe"
 )
@@ -57,54 +56,23 @@ type Config struct {
 	Host string
 }
 
+// script is one of the commands of c.
+func (c Config) script(name string, argv []string) command.Script {
+	return command.Script{
+		Name: name, Argv: argv, Shell: c.Shell, Dir: c.Dir, Env: c.Env, IDCharacters: c.IDCharacters, Secrets: c.Secrets,
+	}
+}
+
+// validate checks what is not a command's.
 func (c Config) validate() error {
-	for _, cmd := range []struct {
-		name     string
-		argv     []string
-		required bool
-	}{{"start", c.Start, true}, {"status", c.Status, true}, {"stop", c.Stop, false}} {
-		if len(cmd.argv) == 0 && !cmd.required {
-			continue
-		}
-		if err := c.checkCommand(cmd.argv); err != nil {
-			return fmt.Errorf("exec: %s command: %w", cmd.name, err)
-		}
-	}
-	if err := checkTemplate(c.Host, "{studio}", "{session}"); err != nil {
+	if err := command.CheckTemplate(c.Host, "{studio}", "{session}"); err != nil {
 		return fmt.Errorf("exec: host: %w", err)
-	}
-	for _, pair := range c.Env {
-		if name, _, ok := strings.Cut(pair, "="); name == "" || !ok {
-			return errors.New(`exec: an element of the environment is not "NAME=value"`) // its text may be a secret
-		}
-	}
-	if i := strings.IndexFunc(c.IDCharacters, func(r rune) bool { return r <= ' ' || r >= 0x7f }); i >= 0 {
-		return fmt.Errorf("exec: id characters %q: byte %d is not printable ASCII, and no id may hold it", c.IDCharacters, i)
 	}
 	if c.Repeat > transport.RepeatByState {
 		return fmt.Errorf("exec: repeat %d is none of Never, ByToken, ByState", c.Repeat)
 	}
 	if err := c.Probe.Valid(); err != nil {
 		return fmt.Errorf("exec: %w", err)
-	}
-	return nil
-}
-
-func (c Config) checkCommand(argv []string) error {
-	switch {
-	case len(argv) == 0 || argv[0] == "":
-		return errors.New("it is required, and names no program")
-	case c.Shell && len(argv) != 1:
-		return fmt.Errorf("a shell runs one text, not %d", len(argv))
-	case c.Shell:
-		return nil
-	case argv[0] != fill(argv[0], placeholderNames):
-		return fmt.Errorf("the program %q depends on who is started: ids belong in arguments", argv[0])
-	}
-	for _, arg := range argv[1:] {
-		if err := checkTemplate(arg, "{studio}", "{session}", "{token}"); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -3,19 +3,17 @@ package exec
 import (
 	"context"
 	"fmt"
-	"os"
-	"slices"
 
 	"github.com/rouse-dev/rouse/fsm"
-	"github.com/rouse-dev/rouse/internal/secret"
+	"github.com/rouse-dev/rouse/internal/command"
 	"github.com/rouse-dev/rouse/transport"
 )
 
 // Transport starts, looks at and stops sessions by running commands. Make it by
 // [New]. It keeps no state and needs no Close.
 type Transport struct {
-	config  Config
-	secrets secret.Values
+	config              Config
+	start, status, stop command.Script // stop.Argv is empty where there is no stop command
 }
 
 // New makes a Transport of c. An error names the field that cannot be; whether
@@ -24,13 +22,25 @@ func New(c Config) (*Transport, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
+	t := &Transport{config: c}
 	if c.Host == "" {
-		c.Host = "{session}"
+		t.config.Host = "{session}"
 	}
-	c.Start, c.Status, c.Stop = slices.Clone(c.Start), slices.Clone(c.Status), slices.Clone(c.Stop)
-	c.Secrets = slices.Clone(c.Secrets)
-	c.Env = slices.Concat(os.Environ(), c.Env) // of two values the later counts
-	return &Transport{config: c, secrets: secret.Of(c.Env, c.Secrets)}, nil
+	for _, one := range []struct {
+		to       *command.Script
+		name     string
+		argv     []string
+		required bool
+	}{{&t.start, "start", c.Start, true}, {&t.status, "status", c.Status, true}, {&t.stop, "stop", c.Stop, false}} {
+		if len(one.argv) == 0 && !one.required {
+			continue
+		}
+		var err error
+		if *one.to, err = c.script(one.name, one.argv).Prepare(); err != nil {
+			return nil, fmt.Errorf("exec: %w", err)
+		}
+	}
+	return t, nil
 }
 
 // Traits says what the Config says of repeats and of its authority.
@@ -48,57 +58,29 @@ func (t *Transport) CheckStart(in transport.StartInput) error {
 // others mean, and the line that a command may print, stands in the package's
 // documentation. A command that ctx ends is killed, and its outcome is unknown.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
-	return t.change(ctx, t.config.Start, call{"start", in.Ref, in.ClientToken}, fsm.StateStartInProgress)
+	return t.start.Change(ctx, in.Ref, in.ClientToken, fsm.StateStartInProgress)
 }
 
 // Stop runs the Stop command once, with the meanings of Start's. Without a Stop
 // command it is Invalid, and nothing is run.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
-	if len(t.config.Stop) == 0 {
+	if len(t.stop.Argv) == 0 {
 		return transport.Session{}, invalid(fmt.Sprintf("%s cannot be stopped from here: no stop command is set", in.Ref))
 	}
-	return t.change(ctx, t.config.Stop, call{"stop", in.Ref, in.ClientToken}, fsm.StateStopInProgress)
-}
-
-func (t *Transport) change(ctx context.Context, argv []string, c call, accepted fsm.State) (transport.Session, error) {
-	if err := t.CheckStart(transport.StartInput{Ref: c.ref, ClientToken: c.token}); err != nil {
-		return transport.Session{}, err
-	}
-	got, err := t.run(ctx, argv, c)
-	if err != nil {
-		return transport.Session{}, err
-	}
-	answer, err := got.answer()
-	if err != nil {
-		return transport.Session{}, err
-	}
-	return answer.session(c.ref, accepted), nil
+	return t.stop.Change(ctx, in.Ref, in.ClientToken, fsm.StateStopInProgress)
 }
 
 // Get runs the Status command, and the probe where there is one and the session
 // runs.
 func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
-	if err := ref.CheckWords(t.config.IDCharacters); err != nil {
-		return transport.Session{}, err
-	}
-	c := call{name: "status", ref: ref}
-	got, err := t.run(ctx, t.config.Status, c)
+	session, err := t.status.Status(ctx, ref)
 	if err != nil {
 		return transport.Session{}, err
 	}
-	answer, err := got.answer()
-	if err != nil {
-		return transport.Session{}, err
-	}
-	state := fsm.StateReady
-	if got.exit == exitStopped {
-		state = fsm.StateStopped
-	}
-	session := answer.session(ref, state)
 	if session.State != fsm.StateReady {
 		return session, nil
 	}
-	host := fill(t.config.Host, c)
+	host := command.Fill(t.config.Host, ref)
 	if len(session.Endpoints) > 0 && session.Endpoints[0].Host != "" {
 		host = session.Endpoints[0].Host
 	}

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/command"
 	"github.com/rouse-dev/rouse/transport"
-	"github.com/rouse-dev/rouse/transport/exec"
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
@@ -49,7 +48,7 @@ type Config struct {
 // Transport wakes machines by magic packets. Make it by [New]. It needs no Close.
 type Transport struct {
 	config Config
-	stop   *exec.Transport // nil: no command
+	stop   command.Script // Argv is empty where there is no command
 
 	// mu guards woken and what it holds. It is never held across I/O.
 	mu    sync.Mutex
@@ -69,11 +68,9 @@ func New(c Config) (*Transport, error) {
 	}
 	t := &Transport{config: c, woken: map[transport.Ref]*wake{}}
 	if len(c.Stop) > 0 {
-		argv := slices.Clone(c.Stop)
 		var err error
-		// The others are required there, and not called from here.
-		if t.stop, err = exec.New(exec.Config{Start: argv, Status: argv, Stop: argv, IDCharacters: c.IDCharacters, Secrets: c.Secrets}); err != nil {
-			return nil, fmt.Errorf("wol: stop: %w", err)
+		if t.stop, err = (command.Script{Name: "stop", Argv: c.Stop, IDCharacters: c.IDCharacters, Secrets: c.Secrets}).Prepare(); err != nil {
+			return nil, fmt.Errorf("wol: %w", err)
 		}
 	}
 	return t, nil
@@ -190,11 +187,11 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 	if _, err := t.find(in.Ref); err != nil {
 		return transport.Session{}, err
 	}
-	if t.stop == nil {
+	if len(t.stop.Argv) == 0 {
 		return transport.Session{}, &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException",
 			Message: fmt.Sprintf("%s cannot be stopped from here: Wake-on-LAN only wakes, and no stop command is set", in.Ref)}
 	}
-	s, err := t.stop.Stop(ctx, in)
+	s, err := t.stop.Change(ctx, in.Ref, in.ClientToken, fsm.StateStopInProgress)
 	if err == nil {
 		t.forget(in.Ref) // it is not woken again by a look
 	}

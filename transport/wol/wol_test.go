@@ -363,9 +363,9 @@ func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	find := wol.Shelf{}.Find
 	for want, c := range map[string]wol.Config{
-		"Find is required":               {},
-		"boot time -1s is negative":      {Find: find, Boot: -time.Second},
-		"wol: stop: exec: start command": {Find: find, Stop: []string{"ssh", "{host}"}},
+		"Find is required":             {},
+		"boot time -1s is negative":    {Find: find, Boot: -time.Second},
+		"wol: stop command: {host} in": {Find: find, Stop: []string{"ssh", "{host}"}},
 	} {
 		if w, err := wol.New(c); w != nil || err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

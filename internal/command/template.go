@@ -1,4 +1,4 @@
-package exec
+package command
 
 import (
 	"fmt"
@@ -21,9 +21,9 @@ var (
 	placeholderNames = call{ref: transport.Ref{StudioID: "studio", SessionID: "session"}, token: "token"}
 )
 
-// checkTemplate refuses a word in braces that stands for nothing: a mistake
-// that would reach the program as it is.
-func checkTemplate(text string, known ...string) error {
+// CheckTemplate returns an error that names a word in braces of text which is not
+// one of known: it would reach the program as it is.
+func CheckTemplate(text string, known ...string) error {
 	for _, word := range placeholder.FindAllString(text, -1) {
 		if !slices.Contains(known, word) {
 			return fmt.Errorf("%s in %q stands for nothing: known are %s", word, text, strings.Join(known, ", "))
@@ -32,18 +32,21 @@ func checkTemplate(text string, known ...string) error {
 	return nil
 }
 
+// Fill returns text with the ids of ref for {studio} and {session}.
+func Fill(text string, ref transport.Ref) string { return call{ref: ref, token: "{token}"}.fill(text) }
+
 // fill replaces in one pass, so that an id which looks like a placeholder stays
 // what it is.
-func fill(text string, c call) string {
+func (c call) fill(text string) string {
 	return strings.NewReplacer("{studio}", c.ref.StudioID, "{session}", c.ref.SessionID, "{token}", c.token).Replace(text)
 }
 
-// arguments fills a command's templates with ids that CheckStart has allowed: none
+// arguments fills a command's templates with ids that CheckWords has allowed: none
 // of them begins with "-", so an argument is an option only if its template is.
 func arguments(templates []string, c call) []string {
 	args := make([]string, len(templates))
 	for i, text := range templates {
-		args[i] = fill(text, c)
+		args[i] = c.fill(text)
 	}
 	return args
 }

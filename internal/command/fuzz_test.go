@@ -1,4 +1,4 @@
-package exec
+package command
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add("status", `{"state":"MELTING"}`, "", 0)
 	f.Fuzz(func(t *testing.T, name, stdout, stderr string, exit int) {
 		ref := transport.Ref{StudioID: "lab", SessionID: "ws-1"}
-		l, err := result{call: call{name: name, ref: ref}, stdout: stdout, stderr: stderr, exit: exit}.answer()
+		l, err := result{call: call{name: name, ref: ref}, Output: Output{Stdout: stdout, Stderr: stderr, Exit: exit}}.answer()
 		if err == nil {
 			s := l.session(ref, "STOPPED")
 			if !s.State.Known() || s.Ref != ref {

@@ -1,14 +1,16 @@
-package exec
+package command
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rouse-dev/rouse/fsm"
-	"github.com/rouse-dev/rouse/internal/command"
+	"github.com/rouse-dev/rouse/internal/secret"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -54,6 +56,8 @@ type line struct {
 	Message    string `json:"message"`
 	RetryAfter int64  `json:"retryAfter"` // seconds
 	Scope      string `json:"scope"`      // of the error: "session" or "provider"; "": as the kind has it
+
+	exit int // the exit status
 }
 
 // onlySession reports whether an error of a kind concerns one session alone if the
@@ -70,12 +74,19 @@ type endpoint struct {
 	URL  string `json:"url"`
 }
 
+// result is a command that ran to its end by itself.
+type result struct {
+	call
+	Output
+	secrets secret.Values
+}
+
 // answer reads what the command said. The error, an *transport.Error, is its
 // refusal, or that it is not known what became of the call.
 func (r result) answer() (line, error) {
 	var l line
-	stdout := notJSON(r.secrets).Hide(r.stdout)
-	last := command.LastLine(stdout)
+	stdout := notJSON(r.secrets).Hide(r.Stdout)
+	last := LastLine(stdout)
 	if strings.HasPrefix(last, "{") {
 		err := json.Unmarshal([]byte(last), &l)
 		var at *time.ParseError
@@ -88,15 +99,16 @@ func (r result) answer() (line, error) {
 		hideIn(&l, r.secrets)
 	}
 	switch {
-	case r.cut && len(last) == len(strings.TrimSpace(stdout)):
-		return line{}, r.unclear(fmt.Errorf("its last line is longer than %d bytes", command.MaxStdout))
+	case r.Cut && len(last) == len(strings.TrimSpace(stdout)):
+		return line{}, r.unclear(fmt.Errorf("its last line is longer than %d bytes", MaxStdout))
 	case l.Error != "":
 		return line{}, r.refusal(l)
-	case r.exit != 0 && (r.exit != exitStopped || r.name != "status"):
+	case r.Exit != 0 && (r.Exit != exitStopped || r.name != "status"):
 		return line{}, r.failure()
 	case l.State != "" && !l.State.Known():
-		return line{}, r.unclear(fmt.Errorf("%q is no state of a session", command.Clean(string(l.State))))
+		return line{}, r.unclear(fmt.Errorf("%q is no state of a session", Clean(string(l.State))))
 	}
+	l.exit = r.Exit
 	return l, nil
 }
 
@@ -104,7 +116,7 @@ func (r result) answer() (line, error) {
 func (r result) refusal(l line) error {
 	kind, ok := kinds[l.Error]
 	if !ok {
-		return r.unclear(fmt.Errorf("%q is no kind of error: %s", command.Clean(l.Error), command.Clean(l.Message)))
+		return r.unclear(fmt.Errorf("%q is no kind of error: %s", Clean(l.Error), Clean(l.Message)))
 	}
 	only := onlySession(kind)
 	switch l.Scope {
@@ -112,24 +124,24 @@ func (r result) refusal(l line) error {
 	case "session", "provider":
 		only = l.Scope == "session"
 	default:
-		return r.unclear(fmt.Errorf(`%q is no scope of an error: want "session" or "provider"`, command.Clean(l.Scope)))
+		return r.unclear(fmt.Errorf(`%q is no scope of an error: want "session" or "provider"`, Clean(l.Scope)))
 	}
 	const most = int64(24 * time.Hour / time.Second)
 	return &transport.Error{
-		Kind: kind, NotSent: kind == transport.KindUnreachable, OnlySession: only, Message: r.says(command.Clean(l.Message)),
+		Kind: kind, NotSent: kind == transport.KindUnreachable, OnlySession: only, Message: r.says(Clean(l.Message)),
 		RetryAfter: time.Duration(min(max(l.RetryAfter, 0), most)) * time.Second,
 	}
 }
 
 // failure is an exit status. One without a meaning leaves open what was done.
 func (r result) failure() error {
-	kind := exits[r.exit]
-	text := fmt.Sprintf("exit status %d", r.exit)
-	if said := command.Clean(command.End(r.stderr)); said != "" {
+	kind := exits[r.Exit]
+	text := fmt.Sprintf("exit status %d", r.Exit)
+	if said := Clean(End(r.Stderr)); said != "" {
 		text += ": " + said
 	}
 	return &transport.Error{
-		Kind: kind, NotSent: kind == transport.KindUnreachable, OnlySession: onlySession(kind) && r.exit != exitProvider, Message: r.says(text),
+		Kind: kind, NotSent: kind == transport.KindUnreachable, OnlySession: onlySession(kind) && r.Exit != exitProvider, Message: r.says(text),
 	}
 }
 
@@ -140,21 +152,41 @@ func (r result) says(text string) string {
 
 // unclear is the error of a call whose outcome is unknown.
 func (r result) unclear(err error) error {
-	text := command.Clean(err.Error())
+	text := Clean(err.Error())
 	return &transport.Error{OnlySession: onlySession(transport.KindUnknown), Message: r.says(text), Err: errors.New(text)}
 }
 
 // session is the answer as a session; a command that names no state means state.
 func (l line) session(ref transport.Ref, state fsm.State) transport.Session {
 	s := transport.Session{
-		Ref: ref, State: l.State, StatusCode: command.Clean(l.StatusCode), StatusMessage: command.Clean(l.StatusMessage),
+		Ref: ref, State: l.State, StatusCode: Clean(l.StatusCode), StatusMessage: Clean(l.StatusMessage),
 		StartedAt: l.StartedAt.UTC(), UpdatedAt: l.UpdatedAt.UTC(),
 	}
 	if s.State == "" {
 		s.State = state
 	}
 	if e := l.Endpoint; e != nil {
-		s.Endpoints = []transport.Endpoint{{Name: command.Clean(e.Name), Host: command.Clean(e.Host), Port: e.Port, URL: command.Clean(e.URL)}}
+		s.Endpoints = []transport.Endpoint{{Name: Clean(e.Name), Host: Clean(e.Host), Port: e.Port, URL: Clean(e.URL)}}
 	}
 	return s
+}
+
+// hideIn hides secrets in what was read of a line.
+func hideIn(l *line, s secret.Values) {
+	l.State = fsm.State(Hide(string(l.State), s))
+	texts := []*string{&l.StatusCode, &l.StatusMessage, &l.Error, &l.Message, &l.Scope}
+	if e := l.Endpoint; e != nil {
+		texts = append(texts, &e.Name, &e.Host, &e.URL)
+	}
+	for _, text := range texts {
+		*text = Hide(*text, s)
+	}
+}
+
+// notJSON are the values that mean something else, or nothing, where a script
+// puts them between the quotes of JSON as they are.
+func notJSON(s secret.Values) secret.Values {
+	return slices.DeleteFunc(slices.Clone(s), func(value string) bool {
+		return utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })
+	})
 }
