@@ -108,9 +108,13 @@ func errorSince(o *store.Operation) time.Time {
 	return o.ErrorSince
 }
 
-// learn is remember for looks and polls, which write only what is new.
+// learn is remember for looks and polls, which write only what is new. A look's
+// Conflict is not stored while the send may be under way: see refusedSend.
 func (j *judge) learn() {
-	if j.a.err != nil && (j.op.LastError == "" || j.op.LastKind != j.a.kind) {
+	switch {
+	case j.a.err == nil, j.op.LastError != "" && j.op.LastKind == j.a.kind:
+	case j.a.row == conflict && j.a.call == lookCall && j.a.at.Before(j.arrivedBy()):
+	default:
 		j.remember()
 	}
 }

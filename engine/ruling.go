@@ -275,7 +275,11 @@ func (j *judge) doubtful() bool {
 // not booted since. So a host that is restarted again and again waits once.
 func (j *judge) arrivedBy() time.Time {
 	at, most := j.op.AcceptedAt, time.Duration(0)
-	if j.op.Sent != store.SentAccepted {
+	switch {
+	case j.op.Sent == store.SentAccepted:
+	case j.refusedSend():
+		at = j.op.LastErrorAt
+	default:
 		at, most = j.op.LastSentAt, j.cfg.Timeout
 	}
 	arrived := later(j.passed(at).Add(j.slept), j.began).Add(most)
@@ -288,6 +292,14 @@ func (j *judge) arrivedBy() time.Time {
 	}
 	took := max(0, j.a.at.Sub(j.a.began)) // the answer may show the moment when the call began
 	return earliest(arrived, theirs.Add(j.cfg.Timeout+intentFresh+clockMargin+j.clock.error-j.clock.offset+took))
+}
+
+// refusedSend reports whether the provider answered the last send with Conflict: then
+// the request is not under way any more. The record proves it, also to a later Run.
+// An intent is later than every error that was stored before it (see mark), and a
+// look's Conflict is stored only after the send must have arrived (see learn).
+func (j *judge) refusedSend() bool {
+	return j.op.LastKind == transport.KindConflict && !j.op.LastErrorAt.Before(j.op.LastSentAt)
 }
 
 // Rulings without an answer.

@@ -150,6 +150,9 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		}
 		op.Sent = store.SentUnknown
 		op.Attempts++
+		if !op.LastErrorAt.Before(now) { // by a clock that was ahead: it is not the answer to this send
+			op.LastErrorAt = now.Add(-time.Microsecond)
+		}
 		if ops[i].Sent == store.SentNo && op.Later.Pending() && !op.Later.NotBefore.After(now) {
 			op.Later = op.Later.Done() // it arrived during a send that was undone, and this one serves it
 		}

@@ -88,6 +88,16 @@ var mutants = []mutant{
 		"engine", "TestNoSecondSendWithinTheTimeout",
 	},
 	{
+		"an old Conflict ends a send", "the Conflict that answered an earlier send counts as the answer to the last one",
+		"engine/ruling.go", " && !j.op.LastErrorAt.Before(j.op.LastSentAt)", "",
+		"engine", "TestConflictEndsTheSend",
+	},
+	{
+		"a look's Conflict ends a send", "the Conflict that answered a look counts as the answer to the send",
+		"engine/refusal.go", " && j.a.at.Before(j.arrivedBy()):\n", " && false:\n",
+		"engine", "TestConflictOfALookEndsNoSend",
+	},
+	{
 		"a request looks younger by a slow read", "the age of a request ends as the read begins",
 		"engine/ruling.go", "elapsed(j.up).Since(j.op.CreatedUp)", "elapsed(j.a.up).Since(j.op.CreatedUp)",
 		"engine", "TestSlowReadOfOurOwnStart",

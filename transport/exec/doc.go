@@ -110,7 +110,10 @@
 //	esac
 //
 // None of the three starts a machine twice, and all of them read the machine's own
-// power switch: they go with transport.RepeatByState and Authoritative.
+// power switch: they go with transport.RepeatByState and Authoritative. With these
+// two, a start that met a locked VM ("can't lock file") is sent again about half a
+// minute later, once Status shows the VM stopped. In the settings they are
+// repeat = "by_state" and authoritative = true. Without them the start fails.
 //
 // # What a command says
 //
