@@ -179,11 +179,6 @@ type Event struct {
 // is held, whatever was pruned.
 type Cursor string
 
-// Created is the event of an operation that was just enqueued.
-func Created(o *Operation) Event {
-	return Event{Operation: o.ID, Ref: o.Ref, To: o.Phase, By: o.RequestedBy, At: o.CreatedAt}
-}
-
 // Lane is what is stored of a lane.
 type Lane struct {
 	Name            string

@@ -13,7 +13,7 @@ import (
 // context ends the waiting, never a commit under way. The interface may grow
 // until v1.0.
 type Store interface {
-	// Enqueue stores each operation, or joins it to another, as [Decide] says,
+	// Enqueue stores each operation, or joins it to another, as driver.Decide says,
 	// in the order given and with each other in view, and returns when all is
 	// durable. The caller fills in everything but Version, and may use ops again
 	// when it returns. An error is for the whole call, and after ErrUnknown some
@@ -87,6 +87,22 @@ type Backuper interface {
 	Backup(ctx context.Context, path string) error
 }
 
+// Receipt says what became of one operation given to Enqueue. If Err is nil, the
+// request did one of three things:
+//
+//	Created  Old    the request
+//	true     false  created Operation
+//	false    false  joined Operation, which was active
+//	false    true   found Operation, which its token began and which has ended;
+//	                nothing starts
+type Receipt struct {
+	ID        ID        // what to wait for; "" if Err is not nil
+	Operation Operation // the one created, joined or found
+	Created   bool
+	Old       bool
+	Err       error // *ConflictError or *ExpiryError: nothing is stored for this request
+}
+
 // Adopter is a Store whose state belongs to one machine: see [Stats.Foreign].
 type Adopter interface {
 	// Adopt makes a foreign store this machine's own and appends the event that
@@ -104,16 +120,8 @@ type Change struct {
 	Release   bool // the claim ends with it
 	// Next is the operation that the operation's later wish becomes in the same
 	// commit; nil: none. Only a change that ends the operation may have it. The
-	// event that Next was created follows Events: see [Change.Created].
+	// event that Next was created follows Events, at FinishedAt.
 	Next *Operation
-}
-
-// Created is the event that c.Next was created, at the time of the end that made
-// it.
-func (c *Change) Created() Event {
-	e := Created(c.Next)
-	e.At = c.Operation.FinishedAt
-	return e
 }
 
 // Filter narrows List. Zero fields fit everything; all that are set must fit.
@@ -129,31 +137,6 @@ type Filter struct {
 	Since       time.Time         // created at or after
 	Newest      bool              // the newest first; else the oldest
 	Limit       int               // 0: all
-}
-
-// Fits reports whether f lets o through; Newest and Limit are the driver's.
-func (f Filter) Fits(o *Operation) bool {
-	if len(f.Phases) > 0 {
-		any := false
-		for _, p := range f.Phases {
-			any = any || p == o.Phase
-		}
-		if !any {
-			return false
-		}
-	}
-	for k, v := range f.Labels {
-		if have, ok := o.Labels[k]; !ok || have != v {
-			return false
-		}
-	}
-	return (!f.Active || o.Active()) &&
-		(f.StudioID == "" || f.StudioID == o.Ref.StudioID) &&
-		(f.SessionID == "" || f.SessionID == o.Ref.SessionID) &&
-		(f.Lane == "" || f.Lane == o.Lane) &&
-		(f.RequestedBy == "" || f.RequestedBy == o.RequestedBy) &&
-		(f.ClientToken == "" || f.ClientToken == o.ClientToken) &&
-		(f.Since.IsZero() || !o.CreatedAt.Before(f.Since))
 }
 
 // Keep says what Prune leaves. Active operations are always kept.

@@ -31,14 +31,6 @@ type LaterRequest struct {
 	NotBefore, ExpiresAt time.Time
 }
 
-// wishOf returns the wish that a request makes.
-func wishOf(o *Operation) *LaterRequest {
-	return &LaterRequest{
-		ID: o.ID, At: o.CreatedAt, AtUp: o.CreatedUp, Labels: o.Labels, RequestedBy: o.RequestedBy, Source: o.Source, Reason: o.Reason,
-		NotBefore: o.NotBefore, ExpiresAt: o.ExpiresAt,
-	}
-}
-
 // Stands reports whether the wish is neither served nor withdrawn.
 func (w *LaterRequest) Pending() bool { return w != nil && !w.At.IsZero() }
 
@@ -50,33 +42,6 @@ func (w *LaterRequest) Done() *LaterRequest {
 	return &LaterRequest{ID: w.ID}
 }
 
-// And returns one wish for w and a later one, under the id that w has. It returns w
-// itself if the later one adds nothing.
-func (w *LaterRequest) Merge(more *LaterRequest) *LaterRequest {
-	switch {
-	case !more.Pending():
-		return w
-	case w == nil:
-		return more
-	}
-	out := *more
-	if w.Pending() {
-		out = *w
-		if more.At.After(w.At) {
-			out.At, out.AtUp = more.At, more.AtUp
-		}
-		out.ExpiresAt = later(w.ExpiresAt, more.ExpiresAt)
-		if more.NotBefore.Before(w.NotBefore) {
-			out.NotBefore = more.NotBefore
-		}
-		if out.At.Equal(w.At) && out.ExpiresAt.Equal(w.ExpiresAt) && out.NotBefore.Equal(w.NotBefore) {
-			return w // the same request again: nothing is to be stored
-		}
-	}
-	out.ID = w.ID
-	return &out
-}
-
 // Operation returns the operation that the wish for the session of o becomes at
 // now, in the given lane.
 func (w *LaterRequest) Operation(o *Operation, lane string, now time.Time) *Operation {
@@ -85,4 +50,11 @@ func (w *LaterRequest) Operation(o *Operation, lane string, now time.Time) *Oper
 		Source: w.Source, Reason: w.Reason, Phase: fsm.PhaseQueued, CreatedAt: w.At, CreatedUp: w.AtUp,
 		NotBefore: w.NotBefore, DueAt: later(now, w.NotBefore), ExpiresAt: w.ExpiresAt,
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

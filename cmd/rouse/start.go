@@ -244,7 +244,7 @@ func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 	return nil
 }
 
-// joinedText says what stands after a join: see store.Decide.
+// joinedText says what stands after a join: see driver.Decide.
 func joinedText(r engine.Receipt, now time.Time) string {
 	o := r.Operation
 	text := fmt.Sprintf("joined operation %s of %s %s (%s, asked for by %s): ", o.ID, o.Ref.StudioID, o.Ref.SessionID, o.Phase, orSomebody(o.RequestedBy))

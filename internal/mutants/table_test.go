@@ -54,7 +54,7 @@ var mutants = []mutant{
 	},
 	{
 		"two for one session", "a session has two active operations",
-		"store/join.go", "	case active != nil:\n", "	case active != nil && want.CreatedAt.IsZero():\n",
+		"store/driver/decide.go", "	case active != nil:\n", "	case active != nil && want.CreatedAt.IsZero():\n",
 		"engine", "TestLinearizable",
 	},
 	{
@@ -114,18 +114,18 @@ var mutants = []mutant{
 	},
 	{
 		"a token for any session", "a token used for another session is taken",
-		"store/join.go", "	case byToken != nil && byToken.Ref != want.Ref:\n", "	case false:\n",
+		"store/driver/decide.go", "	case byToken != nil && byToken.Ref != want.Ref:\n", "	case false:\n",
 		"store/bolt", "TestStore",
 	},
 	{
 		"a token starts again after its end", "the same token after the end is a new start",
-		"store/join.go", "		return Receipt{ID: byToken.ID, Operation: *byToken, Old: true}, Meet\n	case byToken != nil:\n",
-		"		want.Version = 1\n		return Receipt{Operation: want, Created: true}, Create\n	case byToken != nil:\n",
+		"store/driver/decide.go", "		return store.Receipt{ID: byToken.ID, Operation: *byToken, Old: true}, VerdictUnchanged\n	case byToken != nil:\n",
+		"		want.Version = 1\n		return store.Receipt{Operation: want, Created: true}, VerdictCreate\n	case byToken != nil:\n",
 		"engine", "TestTokensAndJoins",
 	},
 	{
 		"two active operations of one session", "another token does not meet the active operation",
-		"store/join.go", "	case active != nil:\n", "	case false:\n",
+		"store/driver/decide.go", "	case active != nil:\n", "	case false:\n",
 		"engine", "TestTokensAndJoins",
 	},
 	{
@@ -140,7 +140,7 @@ var mutants = []mutant{
 	},
 	{
 		"a request waits for the backoff", "a new request leaves a long backoff as it is",
-		"store/join.go", "		hasten(&o, &want)\n", "",
+		"store/driver/decide.go", "		hasten(&o, &want)\n", "",
 		"engine", "TestJoinHastens",
 	},
 	{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/driver"
 )
 
 // changed is a change asked for, encoded outside of the transaction.
@@ -97,7 +98,7 @@ func toNext(c *store.Change) (*wanted, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := c.Created()
+	e := driver.CreatedNext(c)
 	w.event, err = encodeEvent(w.key, &e)
 	return &w, err
 }

@@ -11,6 +11,7 @@ import (
 	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/driver"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -115,13 +116,13 @@ func want(o *store.Operation) (wanted, error) {
 	if w.head, w.record, err = encodeOperation(key, o); err != nil {
 		return wanted{}, err
 	}
-	e := store.Created(o)
+	e := driver.Created(o)
 	w.event, err = encodeEvent(key, &e)
 	return w, err
 }
 
 // decide looks up who stands in the way, and lets the port's rules decide.
-func (b *batch) decide(w *wanted) (out store.Receipt, verdict store.Verdict, err error) {
+func (b *batch) decide(w *wanted) (out store.Receipt, verdict driver.Verdict, err error) {
 	want := *w.op
 	want.Version = 0 // of what is not stored
 	taken := get(b.opsAt, w.key[:]) != nil
@@ -133,10 +134,10 @@ func (b *batch) decide(w *wanted) (out store.Receipt, verdict store.Verdict, err
 		byToken, err = b.byRow(want.ClientToken)
 	}
 	if err != nil { // what its holder says cannot be read: this item alone
-		return store.Receipt{Operation: want, Err: b.s.named(err)}, store.Refuse, nil
+		return store.Receipt{Operation: want, Err: b.s.named(err)}, driver.VerdictRefuse, nil
 	}
-	out, verdict = store.Decide(want, byToken, b.activeOf(want.Ref, w.head.session))
-	if verdict == store.Create && taken {
+	out, verdict = driver.Decide(want, byToken, b.activeOf(want.Ref, w.head.session))
+	if verdict == driver.VerdictCreate && taken {
 		err = fmt.Errorf("bolt: operation id %s is taken", want.ID)
 	}
 	return out, verdict, err
@@ -146,7 +147,7 @@ func (b *batch) decide(w *wanted) (out store.Receipt, verdict store.Verdict, err
 // is none: enqueue says so.
 func (b *batch) createsAny(wants []wanted) bool {
 	for i := range wants {
-		if _, verdict, err := b.decide(&wants[i]); err == nil && verdict == store.Create {
+		if _, verdict, err := b.decide(&wants[i]); err == nil && verdict == driver.VerdictCreate {
 			return true
 		}
 	}
@@ -160,13 +161,13 @@ func (b *batch) enqueue(w *wanted) error {
 	switch {
 	case err != nil:
 		return err
-	case verdict == store.Create:
+	case verdict == driver.VerdictCreate:
 		b.create(w)
 		return nil
 	}
 	other := out // only now does it need a place of its own
 	w.other = &other
-	if verdict != store.Join {
+	if verdict != driver.VerdictJoin {
 		return nil
 	}
 	b.join(&other.Operation)

@@ -10,6 +10,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/driver"
 )
 
 // The parsers of this package read what a disk gives. The checksums, which would
@@ -53,7 +54,7 @@ func FuzzOperation(f *testing.F) {
 // can be read of it can be written.
 func FuzzEvent(f *testing.F) {
 	for _, o := range goldenAllOps() {
-		e := store.Created(&o)
+		e := driver.Created(&o)
 		key, _ := parseID(o.ID)
 		text, err := encodeEvent(key, &e)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	bbolt "go.etcd.io/bbolt"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/driver"
 )
 
 // fewActive is up to how many active operations List takes their ids from
@@ -77,7 +78,7 @@ func (s *Store) holder(f store.Filter) pager {
 		switch {
 		case errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrCorrupt):
 			return nil, false, nil
-		case err != nil || !f.Fits(&o):
+		case err != nil || !driver.Fits(&f, &o):
 			return nil, false, err
 		}
 		return []store.Operation{o}, false, nil
@@ -95,7 +96,7 @@ func (s *Store) among(f store.Filter, keys []rowID) pager {
 			for _, key := range keys[:n] {
 				o, err := b.operation(key)
 				switch {
-				case err == nil && f.Fits(&o):
+				case err == nil && driver.Fits(&f, &o):
 					page = append(page, o)
 				case err != nil && !errors.Is(err, store.ErrNotFound):
 					rotten = append(rotten, s.named(err))
@@ -181,7 +182,7 @@ func fits(f store.Filter, key rowID, sealed []byte) (*store.Operation, error) {
 		}
 	}
 	o, err := decodeOperation(key, sealed)
-	if err != nil || !f.Fits(&o) {
+	if err != nil || !driver.Fits(&f, &o) {
 		return nil, err
 	}
 	return &o, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/driver"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -177,7 +178,7 @@ func (a *author) join() {
 	again.ID = store.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", a.ids))
 	if a.ids%2 == 0 { // by a new request, which an operation that was sent keeps as a later wish
 		again.ClientToken, again.CreatedAt = string(again.ID), a.now
-		got, _ := store.Decide(again, nil, &was)
+		got, _ := driver.Decide(again, nil, &was)
 		a.ops[o.ID] = got.Operation
 		a.enqueue("join anew", []store.Operation{again}, false)
 		return

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/driver"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -30,7 +31,7 @@ func enqueueTests() []test {
 	return tests
 }
 
-// rule is a row of the table in the comment of store.Decide.
+// rule is a row of the table in the comment of driver.Decide.
 type rule struct {
 	name   string
 	before func(e *env) store.Operation // what stands in the way, if anything
@@ -195,7 +196,7 @@ func everythingKept(e *env) {
 func createdHasEvent(e *env) {
 	o := e.enqueue(e.op("s", "a", func(o *store.Operation) { o.RequestedBy = "mo" }))[0]
 	events := e.feed()
-	want := store.Created(&o)
+	want := driver.Created(&o)
 	if len(events) != 1 {
 		e.Fatalf("%d events, want 1", len(events))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/driver"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -68,14 +69,14 @@ func (m *model) append(e store.Event) {
 func (m *model) enqueue(want store.Operation) store.Receipt {
 	byToken := m.byToken(want.ClientToken)
 	active := m.find(func(o *store.Operation) bool { return o.Ref == want.Ref && o.Active() })
-	out, verdict := store.Decide(want, byToken, active)
+	out, verdict := driver.Decide(want, byToken, active)
 	switch verdict {
-	case store.Create:
+	case driver.VerdictCreate:
 		r := &record{op: out.Operation}
 		r.fresh()
 		m.ops = append(m.ops, r)
-		m.append(store.Created(&out.Operation))
-	case store.Join:
+		m.append(driver.Created(&out.Operation))
+	case driver.VerdictJoin:
 		r := m.get(out.Operation.ID)
 		was, hastened := r.due, !out.Operation.DueAt.Equal(r.op.DueAt)
 		r.op = out.Operation
@@ -128,7 +129,7 @@ func (m *model) apply(c store.Change) error {
 		next.fresh()
 		m.ops = append(m.ops, next)
 		slices.SortFunc(m.ops, func(a, b *record) int { return strings.Compare(string(a.op.ID), string(b.op.ID)) })
-		m.append(c.Created())
+		m.append(driver.CreatedNext(&c))
 	}
 	return nil
 }
