@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// DefaultTimeout is the default of [Config].Timeout: within it a provider that
+// works has answered, and few calls can hang at a time.
+const DefaultTimeout = 15 * time.Second
+
 // Config sets an engine up. The zero value works.
 type Config struct {
 	// Expiry is how long a start may wait before its first send, where the
@@ -15,7 +19,7 @@ type Config struct {
 	// Budget is how long a session may take from the accepted start to READY.
 	// Defaults to 30 minutes, the public waiter's.
 	BootTimeout time.Duration
-	// Timeout bounds one call of the transport. Defaults to 15 seconds.
+	// Timeout bounds one call of the transport. Defaults to [DefaultTimeout], 15 seconds.
 	Timeout time.Duration
 	// Drain is how long Run, told to end, waits for calls in flight before it
 	// cuts them off. Defaults to 10 seconds.
@@ -62,7 +66,7 @@ type LaneConfig struct {
 func (c Config) withDefaults() Config {
 	setDefault(&c.Expiry, 24*time.Hour)
 	setDefault(&c.BootTimeout, 30*time.Minute)
-	setDefault(&c.Timeout, 15*time.Second)
+	setDefault(&c.Timeout, DefaultTimeout)
 	setDefault(&c.Drain, 10*time.Second)
 	setDefault(&c.Keep, 30*24*time.Hour)
 	setDefault(&c.KeepEvents, 1_000_000)

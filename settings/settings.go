@@ -118,14 +118,11 @@ func Parse(name string, text []byte) (*Settings, error) {
 	return s, nil
 }
 
-// engineTimeout is the default of engine.Config.Timeout.
-const engineTimeout = 15 * time.Second
-
 func read(t *table, s *Settings) {
 	e := t.one("engine")
 	s.Expiry, s.Budget, s.Timeout = e.duration("expiry"), e.duration("budget"), e.duration("timeout")
 	e.end()
-	t.call = cmp.Or(s.Timeout, engineTimeout)
+	t.call = cmp.Or(s.Timeout, engine.DefaultTimeout)
 	db := t.one("store")
 	s.StoreSize = int64(db.count("max_mib")) << 20
 	db.end()
