@@ -2,6 +2,8 @@ package transport
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -36,6 +38,41 @@ func (k Kind) Error() string {
 		return kindNames[k]
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// kindWords are the kinds in JSON and other texts for programs: append only.
+var kindWords = [...]string{
+	"unknown", "access_denied", "conflict", "internal", "not_found",
+	"quota_exceeded", "throttled", "invalid", "capacity", "credentials", "unreachable",
+}
+
+// MarshalText returns the kind as one word in lower case: "not_found". A kind
+// without a name, which a newer version may have stored, is "kind_N".
+func (k Kind) MarshalText() ([]byte, error) {
+	if int(k) < len(kindWords) {
+		return []byte(kindWords[k]), nil
+	}
+	return fmt.Appendf(nil, "kind_%d", uint8(k)), nil
+}
+
+// UnmarshalText reads a word of MarshalText. Any other word is an error that names
+// it, and leaves k as it was.
+func (k *Kind) UnmarshalText(text []byte) error {
+	if i := slices.Index(kindWords[:], string(text)); i >= 0 {
+		*k = Kind(i)
+		return nil
+	}
+	var n uint8
+	if digits, ok := strings.CutPrefix(string(text), "kind_"); ok {
+		if v, err := strconv.ParseUint(digits, 10, 8); err == nil && int(v) >= len(kindWords) {
+			n = uint8(v)
+		}
+	}
+	if n == 0 {
+		return fmt.Errorf("transport: %.80q is not a kind of error; the kinds are %s", text, strings.Join(kindWords[:], ", "))
+	}
+	*k = Kind(n)
+	return nil
 }
 
 // Refusal reports whether an error of this kind says for certain that the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -108,4 +109,26 @@ func ExampleKind() {
 	// Output:
 	// true
 	// true 429 true
+}
+
+// TestKindText writes each kind as a word, and reads it again.
+func TestKindText(t *testing.T) {
+	t.Parallel()
+	for n := range 256 {
+		k := transport.Kind(n)
+		text, err := k.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := transport.Kind(77)
+		if err := got.UnmarshalText(text); err != nil || got != k {
+			t.Errorf("%s is read as %d (%v), want %d", text, got, err, k)
+		}
+	}
+	for _, word := range []string{"", "not found", "kind_3", "kind_999", "kind_-1", "preempted"} {
+		k := transport.KindConflict
+		if err := k.UnmarshalText([]byte(word)); err == nil || !strings.Contains(err.Error(), strconv.Quote(word)) || k != transport.KindConflict {
+			t.Errorf("%q is read as %v (%v)", word, k, err)
+		}
+	}
 }

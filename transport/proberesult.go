@@ -5,10 +5,10 @@ import "time"
 // ProbeResult is the result of one probe of a session's machine. The zero value
 // says that no probe was made. It never holds a credential.
 type ProbeResult struct {
-	Target  string    // what was probed: "port 8443 (tls) of 10.0.0.3"; never empty after a probe
-	OK      bool      // whether the machine answered as it must to be READY
-	Message string    // why it did not: "connection refused"; "" where OK
-	At      time.Time // when the result was known, by this computer's clock, in UTC; zero: no probe was made
+	Target  string    `json:"target"`            // what was probed: "port 8443 (tls) of 10.0.0.3"; never empty after a probe
+	OK      bool      `json:"ok"`                // whether the machine answered as it must to be READY
+	Message string    `json:"message,omitempty"` // why it did not: "connection refused"; "" where OK
+	At      time.Time `json:"at,omitzero"`       // when the result was known, by this computer's clock, in UTC; zero: no probe was made
 }
 
 // Text returns the result for a person: "port 22 (ssh) of ws-1 does not answer:

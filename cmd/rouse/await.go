@@ -46,13 +46,13 @@ func (t *tool) await(ctx context.Context, d *desk, r engine.Receipt, atMost time
 	switch {
 	case err != nil && !errors.As(err, &end):
 		if t.json && gerr == nil {
-			t.recordRequest(engine.Explanation{Operation: o}, r)
+			t.recordRequest(recordOf(o), r)
 		}
 		return interrupted(err, fmt.Sprintf("operation %s stays %s, and \"rouse run\" goes on with it", o.ID, o.Phase))
 	case gerr != nil:
 		return gerr
 	case t.json:
-		t.recordRequest(engine.Explanation{Operation: o}, r)
+		t.recordRequest(recordOf(o), r)
 	case err == nil:
 		t.screen.say("%s", endText(o))
 	}

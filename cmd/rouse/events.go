@@ -167,7 +167,7 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 		}
 		switch {
 		case f.tool.json:
-			s.record(eventRecordOf(ev))
+			s.record(ev)
 		case f.all || ev.To.Ended() || s.width(s.out) == 0:
 			f.page = append(f.page, eventRows([]engine.Event{ev}, true)...)
 			if !f.pages || len(f.page) >= tablePage {

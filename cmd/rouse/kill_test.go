@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/internal/scale"
@@ -175,7 +176,7 @@ func (w *killedWorld) start(n int, killAt <-chan time.Time) {
 			return
 		}
 	}
-	var op operationRecord
+	var op engine.Operation
 	if err := errors.Join(p.Wait(), json.Unmarshal(said.Bytes(), &op)); err != nil {
 		w.t.Fatalf("rouse start: %v\n%s%s", err, &said, &stderr)
 	}
@@ -202,7 +203,7 @@ func (w *killedWorld) finish() {
 	starts := w.starts()
 	tokens := map[string]bool{}
 	for _, line := range w.output("ls", "--json") {
-		var op operationRecord
+		var op engine.Operation
 		if err := json.Unmarshal([]byte(line), &op); err != nil {
 			w.t.Fatalf("%s: %v", line, err)
 		}
@@ -210,9 +211,9 @@ func (w *killedWorld) finish() {
 			w.t.Errorf("operation %s of %s, which was acknowledged as %s", op.ID, op.ClientToken, w.acked[op.ClientToken])
 		}
 		tokens[op.ClientToken] = true
-		name := op.StudioID + " " + op.SessionID
+		name := op.Ref.StudioID + " " + op.Ref.SessionID
 		if op.Phase != fsm.PhaseSucceeded || starts[name] != 1 {
-			w.t.Errorf("%s is %s (%s), and the server started it %d times", name, op.Phase, op.Error, starts[name])
+			w.t.Errorf("%s is %s (%s), and the server started it %d times", name, op.Phase, op.LastError, starts[name])
 		}
 		delete(starts, name)
 	}
@@ -233,7 +234,7 @@ func (w *killedWorld) ends() {
 	w.t.Helper()
 	ends, seq := map[string]int{}, uint64(0)
 	for _, line := range w.output("events", "--json") {
-		var ev eventRecord
+		var ev engine.Event
 		if err := json.Unmarshal([]byte(line), &ev); err != nil {
 			w.t.Fatalf("%s: %v", line, err)
 		}
@@ -241,7 +242,7 @@ func (w *killedWorld) ends() {
 			w.t.Fatalf("event %d after %d", ev.Seq, seq-1)
 		}
 		if ev.To.Ended() {
-			ends[string(ev.OperationID)]++
+			ends[string(ev.Operation)]++
 		}
 	}
 	for token, id := range w.acked {

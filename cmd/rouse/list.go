@@ -110,7 +110,7 @@ func (t *tool) ls(ctx context.Context, d *desk, f engine.Filter) error {
 			return err
 		}
 		if t.json {
-			t.screen.record(recordOf(x))
+			t.screen.record(x)
 			continue
 		}
 		if !listed {
@@ -142,18 +142,6 @@ func rowOf(x engine.Explanation, ids bool, now time.Time) []string {
 		row = append([]string{string(o.ID)}, row...)
 	}
 	return row
-}
-
-// sessionRecord is a session as --json prints it.
-type sessionRecord struct {
-	StudioID      string    `json:"studioId"`
-	SessionID     string    `json:"sessionId"`
-	State         fsm.State `json:"state,omitempty"`
-	StatusCode    string    `json:"statusCode,omitempty"`
-	StatusMessage string    `json:"statusMessage,omitempty"`
-	OwnedBy       string    `json:"ownedBy,omitempty"`
-	SeenAt        time.Time `json:"seenAt,omitzero"`
-	Live          bool      `json:"live"`
 }
 
 func (t *tool) sessionsCommand() *cobra.Command {
@@ -202,11 +190,7 @@ func (t *tool) sessions(ctx context.Context, d *desk, l *lister, studio string) 
 		}
 		known = true
 		if t.json {
-			s := k.Session
-			t.screen.record(sessionRecord{
-				StudioID: s.StudioID, SessionID: s.SessionID, State: s.State, StatusCode: s.StatusCode,
-				StatusMessage: s.StatusMessage, OwnedBy: s.OwnedBy, SeenAt: k.SeenAt, Live: k.Live,
-			})
+			t.screen.record(k)
 			continue
 		}
 		rows = append(rows, sessionRow(k, time.Now()))

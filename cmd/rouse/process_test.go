@@ -79,7 +79,7 @@ func TestCancelTooLate(t *testing.T) {
 	}
 	asJSON := launch(t, env, "show", id, "--json")
 	asJSON.exit(0)
-	if want := `"askedAgain":{"id":"` + id + `"`; !strings.Contains(asJSON.out.String(), want) {
+	if want := `"laterRequest":{"id":"` + id + `"`; !strings.Contains(asJSON.out.String(), want) {
 		t.Errorf("it says %s, and not %s", asJSON.out, want)
 	}
 	for _, want := range []string{"canceled the later request " + id + " of lab ws-1", "not canceled: the later request " + id + " of lab ws-1 is over"} {

@@ -107,7 +107,7 @@ func (t *tool) recordOperation(ctx context.Context, d *desk, id engine.ID) error
 	if err != nil {
 		return err
 	}
-	t.screen.record(recordOf(x))
+	t.screen.record(x)
 	return nil
 }
 
@@ -126,21 +126,7 @@ func (t *tool) show(ctx context.Context, d *desk, id engine.ID) error {
 		}
 	}
 	if t.json {
-		r := shownRecord{operationRecord: recordOf(x), NextAt: x.Next, UnblockedBy: x.Unblock, Alone: x.OnlySession, ErrorAt: x.ErrorAt}
-		if x.Waiting != "" {
-			r.WaitingSince, r.WaitingToo, r.WaitingTooSince = x.Since, x.Also, x.AlsoSince
-		}
-		r.StatusCode, r.StatusMessage, r.SeenAt = x.Seen.StatusCode, x.Seen.StatusMessage, x.Seen.At
-		if p := x.Seen.Probe; p.Target != "" {
-			r.Probe = &probeRecord{Target: p.Target, OK: p.OK, Message: p.Message, At: p.At}
-		}
-		if w := x.Operation.Later; w.Pending() {
-			r.AskedAgain = &againRecord{w.ID, w.RequestedBy, w.At}
-		}
-		for _, ev := range events {
-			r.Events = append(r.Events, eventRecordOf(ev))
-		}
-		t.screen.record(r)
+		t.screen.record(shownRecord{x, events})
 		return nil
 	}
 	for _, f := range fields(x, time.Now()) {

@@ -203,7 +203,7 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 			return t.await(ctx, d, receipt, s.atMost)
 		}
 		if t.json {
-			t.recordRequest(engine.Explanation{Operation: receipt.Operation}, receipt)
+			t.recordRequest(recordOf(receipt.Operation), receipt)
 		}
 		return away(receipt.Operation)
 	})

@@ -10,23 +10,9 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// requestRecord is what "start" prints with --json: the operation, and what the
-// request was.
-type requestRecord struct {
-	operationRecord
-	Request string `json:"request"` // created, joined or old
-}
-
 // recordRequest prints a request and its operation as JSON.
 func (t *tool) recordRequest(x engine.Explanation, r engine.Receipt) {
-	request := "joined"
-	switch {
-	case r.Created:
-		request = "created"
-	case r.Old:
-		request = "old"
-	}
-	t.screen.record(requestRecord{recordOf(x), request})
+	t.screen.record(requestRecord{x, r})
 }
 
 // old answers a start whose token's operation has ended: it starts nothing. With
@@ -46,7 +32,7 @@ func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
 		if now != "" {
 			o.Session = now
 		}
-		t.recordRequest(engine.Explanation{Operation: o}, r)
+		t.recordRequest(recordOf(o), r)
 	}
 	const advice = "to start it again, choose another --token or leave it out"
 	switch text := endedText(o, time.Now()) + "; this token starts nothing more"; {

@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/jsontext"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// The wire form of the engine's own types. Its rules are those of package store. A
+// WaitReason is a string and is kept as it was read.
+
+// explanationJSON is what an Explanation adds to its operation in JSON.
+type explanationJSON struct {
+	Waiting      WaitReason `json:"waiting,omitempty"`
+	WaitingSince time.Time  `json:"waitingSince,omitzero"`
+	NextAt       time.Time  `json:"nextAt,omitzero"`
+	UnblockedBy  string     `json:"unblockedBy,omitempty"`
+	Also         WaitReason `json:"also,omitempty"`
+	AlsoSince    time.Time  `json:"alsoSince,omitzero"`
+	OnlySession  bool       `json:"onlySession,omitempty"`
+	Error        string     `json:"error,omitempty"`
+	ErrorAt      time.Time  `json:"errorAt,omitzero"`
+	Seen         *seenJSON  `json:"seen,omitempty"`
+	Text         string     `json:"text,omitempty"`
+}
+
+// seenJSON is a Seen in JSON.
+type seenJSON struct {
+	State         fsm.State              `json:"state,omitempty"`
+	StatusCode    string                 `json:"statusCode,omitempty"`
+	StatusMessage string                 `json:"statusMessage,omitempty"`
+	Probe         *transport.ProbeResult `json:"probe,omitempty"`
+	Since         time.Time              `json:"since,omitzero"`
+	At            time.Time              `json:"at,omitzero"`
+}
+
+// MarshalJSON writes the operation and why it waits as one object. Of an operation
+// that SUCCEEDED or was CANCELED, "error" is left out. Of one that FAILED it begins
+// with the reason.
+func (x Explanation) MarshalJSON() ([]byte, error) {
+	w := explanationJSON{
+		Waiting: x.Waiting, NextAt: utc(x.Next), UnblockedBy: x.Unblock, Also: x.Also, AlsoSince: utc(x.AlsoSince),
+		OnlySession: x.OnlySession, Error: x.errorText(), ErrorAt: utc(x.ErrorAt), Text: x.Text,
+	}
+	if x.Waiting != "" {
+		w.WaitingSince = utc(x.Since)
+	}
+	if x.Seen != (Seen{}) {
+		s := x.Seen
+		w.Seen = &seenJSON{s.State, s.StatusCode, s.StatusMessage, probeJSON(s.Probe), utc(s.Since), utc(s.At)}
+	}
+	return jsontext.Object(x.Operation, w)
+}
+
+// errorText is what went wrong with an operation, or "".
+func (x *Explanation) errorText() string {
+	o := &x.Operation
+	switch {
+	case o.Phase == fsm.PhaseSucceeded, o.Phase == fsm.PhaseCanceled:
+		return ""
+	case x.Error == "":
+		return string(o.EndReason)
+	case o.Phase == fsm.PhaseFailed:
+		return string(o.EndReason) + ": " + x.Error
+	}
+	return x.Error
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It sets x to that alone.
+func (x *Explanation) UnmarshalJSON(text []byte) error {
+	var op Operation
+	var w explanationJSON
+	if err := errors.Join(json.Unmarshal(text, &op), json.Unmarshal(text, &w)); err != nil {
+		return err
+	}
+	*x = Explanation{
+		Operation: op, Waiting: w.Waiting, Since: utc(w.WaitingSince), Next: utc(w.NextAt), Unblock: w.UnblockedBy,
+		Also: w.Also, AlsoSince: utc(w.AlsoSince), OnlySession: w.OnlySession, Error: w.Error, ErrorAt: utc(w.ErrorAt), Text: w.Text,
+	}
+	if op.Phase.Ended() {
+		x.Since, x.Error = op.FinishedAt, op.LastError
+	}
+	if s := w.Seen; s != nil {
+		x.Seen = Seen{s.State, s.StatusCode, s.StatusMessage, probeOf(s.Probe), utc(s.Since), utc(s.At)}
+	}
+	return nil
+}
+
+// sessionJSON is a SessionStatus in JSON.
+type sessionJSON struct {
+	StudioID      string                 `json:"studioId"`
+	SessionID     string                 `json:"sessionId"`
+	State         fsm.State              `json:"state,omitempty"`
+	StatusCode    string                 `json:"statusCode,omitempty"`
+	StatusMessage string                 `json:"statusMessage,omitempty"`
+	OwnedBy       string                 `json:"ownedBy,omitempty"`
+	StartedAt     time.Time              `json:"startedAt,omitzero"`
+	StoppedAt     time.Time              `json:"stoppedAt,omitzero"`
+	Endpoints     []endpointJSON         `json:"endpoints,omitempty"`
+	Probe         *transport.ProbeResult `json:"probe,omitempty"`
+	SeenAt        time.Time              `json:"seenAt,omitzero"`
+	Live          bool                   `json:"live"`
+	Error         string                 `json:"error,omitempty"`
+	ErrorKind     string                 `json:"errorKind,omitempty"`
+	Active        *Operation             `json:"active,omitempty"`
+}
+
+// endpointJSON is a transport.Endpoint in JSON. Its URL is left out, since a
+// provider may put a token into it.
+type endpointJSON struct {
+	Name string `json:"name,omitempty"`
+	Host string `json:"host,omitempty"`
+	Port int    `json:"port,omitempty"`
+}
+
+// MarshalJSON writes what the session is for a host: its state, its times, its
+// endpoints without their URLs, and its active operation. What only some providers
+// have is left out, except the owner.
+func (s SessionStatus) MarshalJSON() ([]byte, error) {
+	w := sessionJSON{
+		StudioID: s.Session.StudioID, SessionID: s.Session.SessionID, State: s.Session.State,
+		StatusCode: s.Session.StatusCode, StatusMessage: s.Session.StatusMessage, OwnedBy: s.Session.OwnedBy,
+		StartedAt: utc(s.Session.StartedAt), StoppedAt: utc(s.Session.StoppedAt), Probe: probeJSON(s.Session.Probe),
+		SeenAt: utc(s.SeenAt), Live: s.Live, Active: s.Active,
+	}
+	for _, e := range s.Session.Endpoints {
+		w.Endpoints = append(w.Endpoints, endpointJSON{e.Name, e.Host, e.Port})
+	}
+	if s.Err != nil {
+		w.Error = s.Err.Error()
+		var te *transport.Error
+		if errors.As(s.Err, &te) {
+			word, _ := te.Kind.MarshalText() // it has no error
+			w.ErrorKind = string(word)
+		}
+	}
+	return jsontext.Marshal(w)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It sets s to that alone. errors.Is
+// finds the kind in Err.
+func (s *SessionStatus) UnmarshalJSON(text []byte) error {
+	var w sessionJSON
+	if err := json.Unmarshal(text, &w); err != nil {
+		return err
+	}
+	*s = SessionStatus{
+		Session: transport.Session{
+			Ref: Ref{StudioID: w.StudioID, SessionID: w.SessionID}, State: w.State,
+			StatusCode: w.StatusCode, StatusMessage: w.StatusMessage, OwnedBy: w.OwnedBy,
+			StartedAt: utc(w.StartedAt), StoppedAt: utc(w.StoppedAt), Probe: probeOf(w.Probe),
+		},
+		SeenAt: utc(w.SeenAt), Live: w.Live, Active: w.Active,
+	}
+	for _, e := range w.Endpoints {
+		s.Session.Endpoints = append(s.Session.Endpoints, transport.Endpoint{Name: e.Name, Host: e.Host, Port: e.Port})
+	}
+	if w.Error != "" {
+		s.Err = &wireError{w.Error, w.ErrorKind}
+	}
+	return nil
+}
+
+// wireError is an error that came over the wire.
+type wireError struct{ text, kind string }
+
+func (e *wireError) Error() string { return e.text }
+
+// Is reports whether target is the error's kind.
+func (e *wireError) Is(target error) bool {
+	var kind transport.Kind
+	return kind.UnmarshalText([]byte(e.kind)) == nil && target == error(kind)
+}
+
+func probeJSON(p transport.ProbeResult) *transport.ProbeResult {
+	if p == (transport.ProbeResult{}) {
+		return nil
+	}
+	p.At = utc(p.At)
+	return &p
+}
+
+func probeOf(p *transport.ProbeResult) transport.ProbeResult {
+	if p == nil {
+		return transport.ProbeResult{}
+	}
+	out := *p
+	out.At = utc(out.At)
+	return out
+}
+
+// utc returns t in UTC; zero stays zero.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
