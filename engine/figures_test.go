@@ -14,7 +14,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// The figures of the README that are of simulated time: go test -v shows them.
+// The figures of docs/performance.md that are of simulated time: go test -v shows
+// them.
 
 // single is a provider that looks at one session a call.
 type single struct{ w *wire }

@@ -155,15 +155,15 @@ func TestNoMachineKept(t *testing.T) {
 	}
 }
 
-func TestDiagramsInREADME(t *testing.T) {
+func TestDiagrams(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../docs/architecture.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, diagram := range map[string]string{"session": fsm.SessionDiagram(), "operation": fsm.OperationDiagram()} {
-		if !strings.Contains(string(readme), "```mermaid\n"+diagram+"\n```") {
-			t.Errorf("README.md does not show the %s diagram as the table draws it; it should be:\n```mermaid\n%s\n```", name, diagram)
+		if !strings.Contains(string(page), "```mermaid\n"+diagram+"\n```") {
+			t.Errorf("docs/architecture.md does not show the %s diagram as the table draws it; it should be:\n```mermaid\n%s\n```", name, diagram)
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // cloud is moto in the place of EC2, with two stopped instances: one has the
-// README's name, the other is started without a file, by its id. At the address
+// page's name, the other is started without a file, by its id. At the address
 // of each a desktop answers.
 func cloud(t *testing.T, f *follower) {
 	path, err := exec.LookPath("moto_server")

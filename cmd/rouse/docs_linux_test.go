@@ -14,21 +14,22 @@ import (
 	"time"
 )
 
-// section is of a process: the section of the README that it follows.
-const section = "ROUSE_README_SECTION"
+// pageVar is an environment variable: the page in docs/providers that a process
+// follows.
+const pageVar = "ROUSE_DOCS_PAGE"
 
-// counterparts are what the README's sections are followed against. Each is in a
-// network namespace of its own, so that addresses and ports can be those that
-// the README names.
+// counterparts are the providers that the pages in docs/providers are followed
+// against. Each is in a network namespace of its own, so that addresses and ports
+// can be those that the page names.
 var counterparts = map[string]func(t *testing.T, f *follower){
-	"EC2":          cloud,
-	"Wake-on-LAN":  shelf,
-	"Any command":  rack,
-	"A hypervisor": guests,
+	"ec2":     cloud,
+	"wol":     shelf,
+	"exec":    rack,
+	"libvirt": guests,
 }
 
-// TestTenMinutes follows the README's sections, word for word: its settings are
-// written, its commands are run, and what it shows is seen.
+// TestTenMinutes follows the section "Try it" of each page word for word: it writes
+// the settings, runs the commands, and compares what they print.
 func TestTenMinutes(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -40,7 +41,7 @@ func TestTenMinutes(t *testing.T) {
 	n := 0
 	for name := range counterparts {
 		n++
-		ns := fmt.Sprintf("rouse-readme-%d-%d", os.Getpid(), n)
+		ns := fmt.Sprintf("rouse-docs-%d-%d", os.Getpid(), n)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if out, err := exec.Command("ip", "netns", "add", ns).CombinedOutput(); err != nil {
@@ -48,7 +49,7 @@ func TestTenMinutes(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", ns).Run() })
 			cmd := exec.CommandContext(t.Context(), "ip", "netns", "exec", ns, os.Args[0], "-test.run=^TestSection$", "-test.v")
-			cmd.Env = append(os.Environ(), section+"="+name)
+			cmd.Env = append(os.Environ(), pageVar+"="+name)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 			out, err := cmd.CombinedOutput()
 			switch {
@@ -74,7 +75,7 @@ func missing(t *testing.T, why string) {
 
 // TestSection is what the processes of TestTenMinutes run.
 func TestSection(t *testing.T) {
-	name := os.Getenv(section)
+	name := os.Getenv(pageVar)
 	prepare := counterparts[name]
 	if prepare == nil {
 		t.Skip("run by TestTenMinutes")
@@ -89,7 +90,7 @@ func TestSection(t *testing.T) {
 	}
 }
 
-// follower is a user who has opened the README.
+// follower is a user who follows a page.
 type follower struct {
 	dir  string
 	env  []string
@@ -98,20 +99,22 @@ type follower struct {
 
 var (
 	fence    = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```\n")
-	headline = regexp.MustCompile(`(?m)^###? `)
+	headline = regexp.MustCompile(`(?m)^## `)
 )
 
-// follow does what a section says: toml goes to rouse.toml, sh is run, and the
-// rest is what the user sees of it; "…" stands for anything there.
+// follow does what the section "Try it" of a page says: it writes blocks of toml to
+// rouse.toml and runs blocks of sh. Blocks that name no language are what the user
+// sees, where "…" stands for any text.
 func (f *follower) follow(t *testing.T, name string) {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	page := "docs/providers/" + name + ".md"
+	whole, err := os.ReadFile("../../" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, ok := strings.Cut(string(readme), "\n### "+name+"\n")
+	_, text, ok := strings.Cut(string(whole), "\n## Try it\n")
 	if !ok {
-		t.Fatalf("README.md has no section %q", name)
+		t.Fatalf("%s has no section \"Try it\"", page)
 	}
 	if end := headline.FindStringIndex(text); end != nil {
 		text = text[:end[0]]
@@ -131,7 +134,7 @@ func (f *follower) follow(t *testing.T, name string) {
 	}
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(shown), "…", ".*")
 	if shown == "" || !regexp.MustCompile(`^`+pattern+`$`).MatchString(seen) {
-		t.Errorf("README.md shows\n%s\nand the user sees\n%s", shown, seen)
+		t.Errorf("%s shows\n%s\nand the user sees\n%s", page, shown, seen)
 	}
 }
 
