@@ -145,7 +145,7 @@ var mutants = []mutant{
 	},
 	{
 		"a backup starts again what the original sent", "a restored operation counts as never sent",
-		"store/bolt/arrive.go", "o.Sent = store.SentUnknown", "o.Sent = store.SentNo",
+		"store/bolt/foreign.go", "o.Sent = store.SentUnknown", "o.Sent = store.SentNo",
 		"store/bolt", "TestBackup",
 	},
 
