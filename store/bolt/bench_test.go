@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +62,40 @@ func BenchmarkRecords(b *testing.B) {
 		if _, err := want(&op); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkEnqueue measures acknowledged operations: by so many callers that store one
+// operation at a time, and by one caller that stores 10,000 at once. Each commit is
+// synced.
+func BenchmarkEnqueue(b *testing.B) {
+	for _, c := range []struct{ callers, each int }{{1, 1}, {64, 1}, {1024, 1}, {1, 10_000}} {
+		b.Run(fmt.Sprintf("callers=%d/each=%d", c.callers, c.each), func(b *testing.B) {
+			s := openTest(b, testPath(b), Config{})
+			rounds := max(1, 5000/c.callers/c.each)
+			var next atomic.Int64
+			enqueue := func() {
+				ops := make([]store.Operation, c.each)
+				for i := range ops {
+					ops[i] = testOp(numbered(int(next.Add(1))))
+				}
+				if _, err := s.Enqueue(b.Context(), ops); err != nil {
+					b.Error(err)
+				}
+			}
+			for b.Loop() {
+				var wg sync.WaitGroup
+				for range c.callers {
+					wg.Go(func() {
+						for range rounds {
+							enqueue()
+						}
+					})
+				}
+				wg.Wait()
+			}
+			b.ReportMetric(float64(next.Load())/b.Elapsed().Seconds(), "ops/s")
+		})
 	}
 }
 
