@@ -43,15 +43,15 @@ func (r Ref) Check() error {
 func CheckID(what, id string) error {
 	switch {
 	case id == "":
-		return invalid("%s is empty", what)
+		return Invalid("%s is empty", what)
 	case len(id) > MaxID:
-		return invalid("%s %.32q… has %d bytes: at most %d are allowed", what, id, len(id), MaxID)
+		return Invalid("%s %.32q… has %d bytes: at most %d are allowed", what, id, len(id), MaxID)
 	case id == "." || id == "..":
-		return invalid("%s %q is a path, not a name", what, id)
+		return Invalid("%s %q is a path, not a name", what, id)
 	}
 	for i, c := range id {
 		if !printable(c) || c == '/' || c == '\\' {
-			return invalid("%s %q: character %q at byte %d is not allowed (printable ASCII without space, slash or backslash)", what, id, c, i)
+			return Invalid("%s %q: character %q at byte %d is not allowed (printable ASCII without space, slash or backslash)", what, id, c, i)
 		}
 	}
 	return nil
@@ -66,12 +66,12 @@ func CheckID(what, id string) error {
 // read again, and no program takes it for an option.
 func CheckWord(what, id, more string) error {
 	if strings.HasPrefix(id, "-") {
-		return invalid("%s %.80q begins with \"-\": the command would take it for an option", what, id)
+		return Invalid("%s %.80q begins with \"-\": the command would take it for an option", what, id)
 	}
 	for i, c := range id {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 		if !letter && !strings.ContainsRune(WordCharacters+more, c) {
-			return invalid("%s %.80q: character %q at byte %d is not allowed in a command (letters, digits and %s; the setting id_characters allows more)",
+			return Invalid("%s %.80q: character %q at byte %d is not allowed in a command (letters, digits and %s; the setting id_characters allows more)",
 				what, id, c, i, WordCharacters+more)
 		}
 	}
@@ -106,11 +106,11 @@ func (r Ref) CheckWords(more string) error {
 func CheckToken(token string) error {
 	n := utf8.RuneCountInString(token)
 	if n == 0 || n > MaxToken {
-		return invalid("client token %.80q has %d characters: 1 to %d are allowed", token, n, MaxToken)
+		return Invalid("client token %.80q has %d characters: 1 to %d are allowed", token, n, MaxToken)
 	}
 	for i, c := range token {
 		if !printable(c) {
-			return invalid("client token %q: character %q at byte %d is not allowed (printable ASCII without space)", token, c, i)
+			return Invalid("client token %q: character %q at byte %d is not allowed (printable ASCII without space)", token, c, i)
 		}
 	}
 	return nil
@@ -133,6 +133,8 @@ func check(ref Ref, token string) error {
 
 func printable(c rune) bool { return c > ' ' && c < 0x7f }
 
-func invalid(format string, args ...any) error {
+// Invalid returns the *Error of kind KindInvalid by which a driver refuses an input
+// before it sends anything.
+func Invalid(format string, args ...any) error {
 	return &Error{Kind: KindInvalid, NotSent: true, Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
 }

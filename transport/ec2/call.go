@@ -7,8 +7,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 	"time"
 
 	"github.com/rouse-dev/rouse/internal/awswire"
@@ -21,8 +19,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// call is one request, and what is known of its way. The atomic flags are set
-// by goroutines of net/http.
+// call is one request, and how far it came.
 type call struct {
 	action string
 	http   aws.HTTPClient
@@ -31,13 +28,11 @@ type call struct {
 	credentials aws.Credentials // that signed the request
 	secrets     awswire.Secrets // that no error may show
 
-	entered   bool        // the HTTP client was given the request
-	dialed    atomic.Bool // net/http was seen looking for a connection
-	connected atomic.Bool // … and having one
-	status    int         // of the answer; 0: none
-	header    http.Header
-	most      int64         // bytes that the answer may have
-	body      *awswire.Body // of the answer; nil: none
+	way    awswire.Way
+	status int // of the answer; 0: none
+	header http.Header
+	most   int64         // bytes that the answer may have
+	body   *awswire.Body // of the answer; nil: none
 }
 
 // invoke makes one call of an action: one request, no repeats. The error is an
@@ -91,20 +86,10 @@ const maxError = 1 << 20
 
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { c.dialed.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
-	}))
-	if err := awswire.OwnBody(req); err != nil {
-		return nil, err
-	}
-	c.entered, c.secrets = true, awswire.SecretsOf(c.credentials, req.Header)
-	resp, err := c.http.Do(req)
-	if err != nil {
+	c.secrets = awswire.SecretsOf(c.credentials, req.Header)
+	resp, err := c.way.Do(c.http, req)
+	if err != nil || resp == nil || resp.Body == nil {
 		return resp, err
-	}
-	if err := awswire.Redirected(resp); err != nil {
-		return nil, err
 	}
 	c.status, c.header = resp.StatusCode, resp.Header
 	if !c.success() {
@@ -168,31 +153,13 @@ func (c *call) failure(err error) *transport.Error {
 	return c.silence(err)
 }
 
-// silence is the verdict where no answer came, or none that can be read. An
-// HTTP client that does not say what it does is never believed to have sent
-// nothing.
+// silence is the verdict where no answer came, or none that can be read.
 func (c *call) silence(err error) *transport.Error {
-	cause := err
-	var message string
+	known := c.way.Silence(err)
+	out := &transport.Error{Kind: known.Kind, NotSent: known.NotSent, Err: c.secrets.Error(err), HTTPStatusCode: c.status}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {
-		cause = send.Err
-		message = c.action + ": " + printable.Clean(c.secrets.Error(cause).Error(), 512) // without the SDK's empty fields
+		out.Message = c.action + ": " + printable.Clean(c.secrets.Error(send.Err).Error(), 512) // without the SDK's empty fields
 	}
-	out := transport.Error{Err: c.secrets.Error(err), Message: message, HTTPStatusCode: c.status}
-	var e *transport.Error
-	if errors.As(transport.Classify(cause), &e) {
-		out.Kind, out.NotSent = e.Kind, e.NotSent
-	}
-	switch {
-	case !c.entered:
-		out.NotSent = true // a middleware failed, or the context ended
-	case c.connected.Load() || !c.dialed.Load():
-		out.NotSent = out.NotSent && !c.connected.Load()
-	case errors.Is(err, context.Canceled):
-		out.NotSent = true
-	default:
-		out.Kind, out.NotSent = transport.KindUnreachable, true
-	}
-	return &out
+	return out
 }

@@ -34,7 +34,7 @@ func (t *Transport) check(ref transport.Ref) error {
 		return err
 	}
 	if t.cfg.Tag == "" && !isInstanceID(ref.SessionID) {
-		return invalid(fmt.Sprintf("session id %q is not an instance's (i- and 17 digits), and no tag is set to find instances by", ref.SessionID))
+		return transport.Invalid("session id %q is not an instance's (i- and 17 digits), and no tag is set to find instances by", ref.SessionID)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package ec2
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -84,7 +83,7 @@ func atMost(sessions int) error {
 	if sessions <= maxDescribe {
 		return nil
 	}
-	return invalid(fmt.Sprintf("%d sessions at once: at most %d are allowed", sessions, maxDescribe))
+	return transport.Invalid("%d sessions at once: at most %d are allowed", sessions, maxDescribe)
 }
 
 func (t *Transport) page(ctx context.Context, token string) ([]found, string, time.Time, error) {

@@ -116,7 +116,3 @@ func (c *call) refusal(api smithy.APIError, err error) *transport.Error {
 	}
 	return out
 }
-
-func invalid(message string) error {
-	return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException", Message: message}
-}

@@ -65,7 +65,7 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 // command it is Invalid, and nothing is run.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	if len(t.stop.Argv) == 0 {
-		return transport.Session{}, invalid(fmt.Sprintf("%s cannot be stopped from here: no stop command is set", in.Ref))
+		return transport.Session{}, transport.Invalid("%s cannot be stopped from here: no stop command is set", in.Ref)
 	}
 	return t.stop.Change(ctx, in.Ref, in.ClientToken, fsm.StateStopInProgress)
 }
@@ -85,8 +85,4 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 		host = session.Endpoints[0].Host
 	}
 	return t.config.Probe.Settle(ctx, session, host)
-}
-
-func invalid(message string) error {
-	return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException", Message: message}
 }

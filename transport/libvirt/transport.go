@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/command"
 	"github.com/rouse-dev/rouse/transport"
 
 	"github.com/digitalocean/go-libvirt"
@@ -39,7 +40,7 @@ func (t *Transport) Traits(transport.Ref) transport.Traits {
 // own error; a want of memory is Capacity, and a domain that is being shut
 // down a Conflict.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
-	if err := check(in.Ref, in.ClientToken); err != nil {
+	if err := in.Check(); err != nil {
 		return transport.Session{}, err
 	}
 	var s transport.Session
@@ -122,7 +123,7 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 // Stop asks the guest to shut down, as its power button would. It may take its
 // time, or take no notice. A domain that does not run is a Conflict.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
-	if err := check(in.Ref, in.ClientToken); err != nil {
+	if err := in.Check(); err != nil {
 		return transport.Session{}, err
 	}
 	err := t.call(ctx, in.Ref, func(l *libvirt.Libvirt) error {
@@ -141,16 +142,7 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 	return transport.Session{Ref: in.Ref, State: fsm.StateStopInProgress}, nil
 }
 
-func (t *Transport) host(ref transport.Ref) string {
-	return strings.NewReplacer("{studio}", ref.StudioID, "{session}", ref.SessionID).Replace(t.config.Host)
-}
-
-func check(ref transport.Ref, token string) error {
-	if err := ref.Check(); err != nil {
-		return err
-	}
-	return transport.CheckToken(token)
-}
+func (t *Transport) host(ref transport.Ref) string { return command.Fill(t.config.Host, ref) }
 
 // parseUUID reads the one form that libvirt prints.
 func parseUUID(text string) (libvirt.UUID, bool) {

@@ -45,8 +45,7 @@ func atMost(sessions int) error {
 	if sessions <= maxBatch {
 		return nil
 	}
-	return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException",
-		Message: fmt.Sprintf("%d sessions at once: at most %d are allowed", sessions, maxBatch)}
+	return transport.Invalid("%d sessions at once: at most %d are allowed", sessions, maxBatch)
 }
 
 // split sorts the refs by how they are looked at: in lists, by studio and as

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 
 	"github.com/rouse-dev/rouse/internal/awswire"
 	"github.com/rouse-dev/rouse/transport"
@@ -19,8 +17,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// call is one invocation of an action: all attempts of it. The atomic flags are
-// set by goroutines of net/http.
+// call is one invocation of an action: all attempts of it.
 type call struct {
 	client *Client
 	ref    transport.Ref // the session asked for, as far as the input names it
@@ -30,10 +27,8 @@ type call struct {
 	secrets awswire.Secrets // of the attempt at hand
 	body    *awswire.Body   // of its answer; nil: none
 
-	entered   bool        // the HTTP client was given a request
-	dialed    atomic.Bool // net/http was seen looking for a connection
-	connected atomic.Bool // … and having one
-	open      bool        // some attempt may have had its effect
+	way  awswire.Way
+	open bool // some attempt may have had its effect
 }
 
 // invoke sends in, a transport's input, and returns a transport.Session or a
@@ -121,24 +116,9 @@ func (o Options) logging(stack *middleware.Stack) error {
 
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
-	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { c.dialed.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { c.connected.Store(true) },
-	})
-	req = req.WithContext(ctx)
-	if err := awswire.OwnBody(req); err != nil {
-		return nil, err
-	}
-	c.entered = true
-	resp, err := c.client.http.Do(req)
-	if err != nil {
+	resp, err := c.way.Do(c.client.http, req)
+	if err != nil || resp == nil || resp.Body == nil {
 		return resp, err
-	}
-	if resp == nil || resp.Body == nil { // of an HTTP client that breaks its own rules
-		return resp, nil
-	}
-	if err := awswire.Redirected(resp); err != nil {
-		return nil, err
 	}
 	c.body = awswire.Limit(resp.Body, maxAnswer)
 	resp.Body = c.body

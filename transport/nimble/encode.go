@@ -85,8 +85,7 @@ func checkList(in transport.ListInput) error {
 			return err
 		}
 		if strings.Contains(id, ",") {
-			return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException",
-				Message: fmt.Sprintf("session id %q: an id with a comma cannot be listed", id)}
+			return transport.Invalid("session id %q: an id with a comma cannot be listed", id)
 		}
 	}
 	return nil

@@ -8,13 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
-
-// unsent reports whether it is certain that no attempt reached the provider:
-// net/http looked for a connection and never had one. An HTTP client that does
-// not say what it does is never believed to have sent nothing.
-func (c *call) unsent() bool { return c.dialed.Load() && !c.connected.Load() }
 
 // attempted takes note of an attempt's outcome, before it is perhaps repeated.
 func (c *call) attempted(err error) {
@@ -53,28 +47,7 @@ func (c *call) outcome(err error) transport.Error {
 
 // silence is the verdict where no answer came.
 func (c *call) silence(err error) transport.Error {
-	cause := err
-	var send *smithyhttp.RequestSendError
-	if errors.As(err, &send) {
-		cause = send.Err
-	}
-	var out transport.Error
-	var e *transport.Error
-	if errors.As(transport.Classify(cause), &e) {
-		out = *e
-	}
-	switch {
-	case !c.entered:
-		out.NotSent = true // a middleware failed, or the retryer
-	case !c.unsent():
-		// A connection was had, or nobody said: a dial that failed last does not
-		// speak for what an HTTP client did before it.
-		out.NotSent = out.NotSent && !c.connected.Load()
-	case errors.Is(err, context.Canceled):
-		out.NotSent = true
-	default:
-		out.Kind, out.NotSent = transport.KindUnreachable, true
-	}
+	out := c.way.Silence(err)
 	out.Message, out.Err = overText(err, out.NotSent), c.secrets.Error(out.Err)
 	return out
 }

@@ -188,8 +188,7 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 		return transport.Session{}, err
 	}
 	if len(t.stop.Argv) == 0 {
-		return transport.Session{}, &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException",
-			Message: fmt.Sprintf("%s cannot be stopped from here: Wake-on-LAN only wakes, and no stop command is set", in.Ref)}
+		return transport.Session{}, transport.Invalid("%s cannot be stopped from here: Wake-on-LAN only wakes, and no stop command is set", in.Ref)
 	}
 	s, err := t.stop.Change(ctx, in.Ref, in.ClientToken, fsm.StateStopInProgress)
 	if err == nil {
@@ -209,8 +208,7 @@ func (t *Transport) find(ref transport.Ref) (target, error) {
 	}
 	found, err := m.target(ref)
 	if err != nil {
-		return target{}, &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException",
-			Message: fmt.Sprintf("the machine of %s: %v", ref, err)}
+		return target{}, transport.Invalid("the machine of %s: %v", ref, err)
 	}
 	return found, nil
 }
