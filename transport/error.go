@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Kind says what kind of answer an [*Error] is. It is an error itself, so that
+// Kind says what kind of failure an [*Error] is. It is an error itself, so that
 // errors.Is(err, transport.KindThrottled) works. Kinds are persisted: append only.
 type Kind uint8
 
-// The kinds. The comments name the wire's code of the seed's protocol.
+// The kinds, with the code that the Nimble protocol has for each.
 const (
-	KindUnknown       Kind = iota // no verdict: a time-out, a cut connection, an answer cut short
+	KindUnknown       Kind = iota // the outcome is unknown: a time-out, a cut connection, an answer cut short
 	KindAccessDenied              // 403 AccessDeniedException
 	KindConflict                  // 409 ConflictException: another operation is in progress
 	KindInternal                  // 5xx InternalServerErrorException: the outcome is unknown
@@ -23,8 +23,8 @@ const (
 	KindThrottled                 // 429 ThrottlingException
 	KindInvalid                   // 400 ValidationException
 	KindCapacity                  // the provider has no machine to give now
-	KindCredentials               // expired, missing or unknown; or the clock is off
-	KindUnreachable               // no answer of the service: DNS, dial, TLS, a proxy, a portal's page
+	KindCredentials               // the credentials are expired, missing or unknown, or the clock is wrong
+	KindUnreachable               // the service did not answer: DNS, dial, TLS, a proxy, a captive portal
 )
 
 var kindNames = [...]string{
@@ -32,7 +32,7 @@ var kindNames = [...]string{
 	"quota exceeded", "throttled", "invalid", "no capacity", "credentials", "unreachable",
 }
 
-// Error names the kind in lower case.
+// Error returns the kind's name in lower case.
 func (k Kind) Error() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -40,7 +40,7 @@ func (k Kind) Error() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// kindWords are the kinds in JSON and other texts for programs: append only.
+// kindWords name the kinds in JSON and other texts for programs: append only.
 var kindWords = [...]string{
 	"unknown", "access_denied", "conflict", "internal", "not_found",
 	"quota_exceeded", "throttled", "invalid", "capacity", "credentials", "unreachable",
@@ -75,9 +75,9 @@ func (k *Kind) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Refusal reports whether an error of this kind says for certain that the
-// request had no effect. The others leave the outcome open; for Unreachable
-// that is so unless [Error].NotSent is set.
+// Refusal reports whether an error of this kind proves that the request had no
+// effect. For every other kind the outcome is unknown, unless [Error].NotSent is
+// set.
 func (k Kind) Refusal() bool {
 	switch k {
 	case KindAccessDenied, KindNotFound, KindQuotaExceeded, KindThrottled, KindInvalid, KindCapacity, KindCredentials:
@@ -86,35 +86,36 @@ func (k Kind) Refusal() bool {
 	return false
 }
 
-// Protocol reports whether an error of this kind was an answer of the service
-// itself: it is there and can be talked to.
+// Protocol reports whether an error of this kind is an answer of the service
+// itself, which is then reachable.
 func (k Kind) Protocol() bool { return k != KindUnknown && k != KindUnreachable }
 
-// Error is a provider's refusal, or why no answer of it came. Its text holds no
-// credentials.
+// Error is a provider's refusal, or the reason why the provider did not answer. Its
+// text holds no credentials.
 //
-// Unreachable, Unknown, Throttled and Credentials normally speak for the whole
-// lane: the engine blocks or slows every session that shares it. A driver sets
+// KindUnreachable, KindUnknown, KindThrottled and KindCredentials normally concern
+// the whole lane: the engine blocks or slows every session of it. A driver sets
 // OnlySession where it knows that the cause lies with the session it was asked
-// about: one machine's management controller is down, and the others still
-// answer. The engine then backs off for that session and leaves the lane
-// alone. OnlySession has no meaning with other kinds, and none in the error of
-// a whole batch.
+// about. For example, one machine's management controller is down, and the others
+// still answer. The engine then backs off for that session and leaves the lane
+// alone. OnlySession has no meaning with other kinds, nor in the error of a whole
+// batch.
 type Error struct {
 	Kind           Kind
-	NotSent        bool              // certain that the provider got nothing of the request
+	NotSent        bool              // the provider certainly got nothing of the request
 	OnlySession    bool              // the failure concerns this session alone; false: its whole lane
-	Code           string            // the provider's own, as "ConflictException"
-	Message        string            // the provider's, for a person
-	RequestID      string            // the provider's
-	HTTPStatusCode int               // 0: no HTTP answer
-	RetryAfter     time.Duration     // 0: not said
+	Code           string            // the provider's code, such as "ConflictException"
+	Message        string            // the provider's text for a person
+	RequestID      string            // the provider's id of the request
+	HTTPStatusCode int               // 0: there was no HTTP answer
+	RetryAfter     time.Duration     // when the provider asks to be called again; 0: it did not say
 	Date           time.Time         // the provider's clock when it answered; zero: not known
-	Context        map[string]string // the provider's, as resourceId
+	Context        map[string]string // the provider's details, such as resourceId
 	Err            error             // the cause, or nil
 }
 
-// Error is "kind: code: message (HTTP status, request id)", without what is absent.
+// Error returns "kind: code: message (HTTP status, request id)", without the parts
+// that are empty.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Kind.Error())
@@ -138,10 +139,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is makes errors.Is(err, kind) true for the error's kind.
+// Is reports whether target is the error's kind.
 func (e *Error) Is(target error) bool {
 	k, ok := target.(Kind)
 	return ok && k == e.Kind

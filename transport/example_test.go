@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// power is what the maker's library for a rack of machines can do.
+// power is what the vendor's library for a rack of machines can do.
 type power interface {
 	On(ctx context.Context, machine string) error                      // does nothing if it is on
 	Since(ctx context.Context, machine string) (on time.Time, _ error) // zero: it is off
@@ -21,7 +21,7 @@ var errNoMachine = errors.New("no such machine")
 // rack is a whole driver: the sessions of a studio are the machines of a rack.
 type rack struct{ power power }
 
-// Traits says that starting what runs does nothing.
+// Traits says that starting a machine that runs does nothing.
 func (rack) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{Repeat: transport.RepeatByState}
 }
@@ -30,7 +30,7 @@ func (r rack) Start(ctx context.Context, in transport.StartInput) (transport.Ses
 	if err := in.Check(); err != nil { // the ref and the token
 		return transport.Session{}, err
 	}
-	if err := ctx.Err(); err != nil { // whatever the library does: no effect
+	if err := ctx.Err(); err != nil { // the library may not check ctx before it acts
 		return transport.Session{}, failed(err)
 	}
 	if err := r.power.On(ctx, in.SessionID); err != nil { // once: no retry
@@ -53,8 +53,8 @@ func (r rack) Get(ctx context.Context, ref transport.Ref) (transport.Session, er
 	return transport.Session{Ref: ref, State: fsm.StateReady, StartedAt: on.UTC()}, nil
 }
 
-// failed gives the provider's refusals their kind, and leaves the rest, such as
-// time-outs and cut connections, to Classify.
+// failed returns the provider's refusals with their kind. It leaves all else, such
+// as time-outs and cut connections, to Classify.
 func failed(err error) error {
 	if errors.Is(err, errNoMachine) {
 		return &transport.Error{Kind: transport.KindNotFound, Err: err}
@@ -62,8 +62,8 @@ func failed(err error) error {
 	return transport.Classify(err)
 }
 
-// A driver for machines that a library switches on. The type rack is all of it;
-// it passes the suite of package transporttest.
+// A driver for machines that a library switches on. The type rack is the whole
+// driver, and it passes the suite of package transporttest.
 func Example() {
 	ctx := context.Background()
 	t := rack{power: newShelf("ws-1")}

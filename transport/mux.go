@@ -10,16 +10,16 @@ import (
 )
 
 // Mux serves many studios by many transports, as http.ServeMux serves paths. A
-// pattern is a studio's id, or a prefix of ids and "*"; the longest that fits
-// wins. It forwards traits and splits batches by transport. The zero value
-// routes nothing; it is safe for concurrent use.
+// pattern is a studio's id, or a prefix of ids and "*". The longest pattern that
+// matches wins. Mux forwards traits and splits batches by transport. The zero value
+// routes nothing. A Mux is safe for concurrent use.
 type Mux struct {
 	mu     sync.RWMutex // guards routes; never held across a call
 	routes map[string]Transport
 }
 
-// Handle sends the studios that pattern fits to t. It panics if pattern is
-// empty, has a "*" elsewhere than at its end, or is taken: a mistake of the
+// Handle routes the studios that pattern matches to t. It panics if t is nil, or if
+// pattern is empty, is taken, or has a "*" before its end. These are mistakes of the
 // program, as with http.ServeMux.
 func (m *Mux) Handle(pattern string, t Transport) {
 	m.mu.Lock()
@@ -38,7 +38,7 @@ func (m *Mux) Handle(pattern string, t Transport) {
 	m.routes[pattern] = t
 }
 
-// route finds the transport of a studio: its own pattern, else the longest
+// route returns the transport of a studio: by its own pattern, else by the longest
 // prefix.
 func (m *Mux) route(studio string) (Transport, error) {
 	t, _, err := m.match(studio)
@@ -65,8 +65,8 @@ func (m *Mux) matched(studio string) (t Transport, pattern string, err error) {
 		Message: fmt.Sprintf("no transport serves studio %q", studio)}
 }
 
-// Start starts the session by its studio's transport; KindNotFound, unsent, if
-// there is none.
+// Start starts the session by its studio's transport. Without one it returns an
+// error of KindNotFound and sends nothing.
 func (m *Mux) Start(ctx context.Context, in StartInput) (Session, error) {
 	t, err := m.route(in.StudioID)
 	if err != nil {
@@ -75,7 +75,8 @@ func (m *Mux) Start(ctx context.Context, in StartInput) (Session, error) {
 	return t.Start(ctx, in)
 }
 
-// Get looks by the studio's transport; KindNotFound if there is none.
+// Get reads the session by its studio's transport. Without one it returns an error
+// of KindNotFound.
 func (m *Mux) Get(ctx context.Context, ref Ref) (Session, error) {
 	t, err := m.route(ref.StudioID)
 	if err != nil {
@@ -84,8 +85,8 @@ func (m *Mux) Get(ctx context.Context, ref Ref) (Session, error) {
 	return t.Get(ctx, ref)
 }
 
-// CheckStart is [CheckStart] of the studio's transport. A studio without a
-// transport is not its concern: Start reports that.
+// CheckStart calls [CheckStart] for the studio's transport. It does not report a
+// studio without a transport: Start does.
 func (m *Mux) CheckStart(in StartInput) error {
 	t, err := m.route(in.StudioID)
 	if err != nil {
@@ -94,8 +95,8 @@ func (m *Mux) CheckStart(in StartInput) error {
 	return CheckStart(t, in)
 }
 
-// List lists by the studio's transport; if that cannot list, the error is
-// errors.ErrUnsupported too.
+// List lists by the studio's transport. If that transport cannot list, the error
+// also matches errors.ErrUnsupported.
 func (m *Mux) List(ctx context.Context, in ListInput) (ListOutput, error) {
 	t, err := m.route(in.StudioID)
 	if err != nil {
@@ -109,7 +110,8 @@ func (m *Mux) List(ctx context.Context, in ListInput) (ListOutput, error) {
 	return l.List(ctx, in)
 }
 
-// Traits are those of the studio's transport; the zero value if there is none.
+// Traits returns the traits of the studio's transport, or the zero value if there is
+// none.
 func (m *Mux) Traits(ref Ref) Traits {
 	t, err := m.route(ref.StudioID)
 	if err != nil {
@@ -119,8 +121,8 @@ func (m *Mux) Traits(ref Ref) Traits {
 }
 
 // HasLane reports whether a session of a studio that m serves may be in the lane.
-// A route to a transport that is no LaneChecker is taken to have one lane, or one
-// for each studio.
+// It assumes that a transport that is no LaneChecker has one lane, or one for each
+// studio.
 func (m *Mux) HasLane(name string) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -136,8 +138,8 @@ func (m *Mux) HasLane(name string) bool {
 	return err == nil && CheckID("studio id", name) == nil && TraitsOf(t, Ref{StudioID: name}).Lane == name
 }
 
-// BatchGet splits refs by transport. The refs of a transport whose call fails
-// have its error as their own.
+// BatchGet splits refs by transport. If the call of a transport fails, each of its
+// refs has that error.
 func (m *Mux) BatchGet(ctx context.Context, refs []Ref) ([]Result, error) {
 	return split(m, refs, member[Ref]{
 		ref:  func(r Ref) Ref { return r },
@@ -157,7 +159,7 @@ func (m *Mux) BatchStart(ctx context.Context, ins []StartInput) ([]Result, error
 	}), nil
 }
 
-// member is what a batch is made of, and how a transport takes it.
+// member says what a batch consists of, and how a transport takes it.
 type member[T any] struct {
 	ref  func(T) Ref
 	most func(Traits) int
@@ -165,8 +167,8 @@ type member[T any] struct {
 	many func(Transport, []T) ([]Result, error)
 }
 
-// split gives each transport its part of a batch, by as few calls as its traits
-// allow: two transports may share a lane and take batches of different size.
+// split passes each transport its part of a batch, in as few calls as its traits
+// allow. Two transports may share a lane and take batches of different sizes.
 func split[T any](m *Mux, all []T, how member[T]) []Result {
 	out := make([]Result, len(all))
 	parts := map[string][]int{} // by pattern: a Transport need not be comparable

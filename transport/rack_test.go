@@ -14,8 +14,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/transporttest"
 )
 
-// shelf is the power of the machines that the example drives. Its faults are
-// those of a network.
+// shelf is a fake of the machines that the example drives. Its faults are those of a
+// network.
 type shelf struct {
 	mu      sync.Mutex // guards what follows
 	on      map[string]time.Time
@@ -33,8 +33,8 @@ func newShelf(machines ...string) *shelf {
 	return s
 }
 
-// call does do as a request over the network would, and loses its answer if
-// that is due. mu is not held while it hangs.
+// call runs do as a request over the network would, and loses its answer if lose is
+// set. mu is not held while it hangs.
 func (s *shelf) call(ctx context.Context, machine string, do func()) error {
 	s.mu.Lock()
 	if s.hangs {
@@ -81,7 +81,7 @@ func (s *shelf) set(change func()) {
 	change()
 }
 
-// TestExampleIsATransport: what is there to be copied keeps the whole contract.
+// TestExampleIsATransport: the driver that authors copy keeps the whole contract.
 func TestExampleIsATransport(t *testing.T) {
 	t.Parallel()
 	transporttest.Run(t, func(*testing.T) transporttest.Subject {

@@ -6,31 +6,31 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of names. An id that keeps them can be a path segment, a file name and
-// an argument without being escaped into something else.
+// Limits of names. An id within them can be a path segment, a file name and an
+// argument, and no escaping makes it another one.
 const (
 	MaxID    = 128 // bytes of a studio's or a session's id
-	MaxToken = 64  // characters of a client token: the seed's constraint
+	MaxToken = 64  // characters of a client token: the Nimble protocol's limit
 )
 
-// WordCharacters are what ids and client tokens may hold, in addition to letters
-// and digits, where they become words of a command: see [CheckWord].
+// WordCharacters are the characters that ids and client tokens may hold, in addition
+// to letters and digits, where they become words of a command: see [CheckWord].
 const WordCharacters = "._-:@+="
 
 // Ref names a session: the studio it belongs to, and its id there.
 type Ref struct{ StudioID, SessionID string }
 
-// String is "studio/session"; neither part contains a slash if r is valid.
+// String returns "studio/session". If r is valid, neither part contains a slash.
 func (r Ref) String() string { return r.StudioID + "/" + r.SessionID }
 
-// Trim is r without the space around its parts, which ids bring along from
-// spreadsheets and web pages: no valid id has any.
+// Trim returns r without the white space around its parts. Ids that are copied from
+// spreadsheets and web pages have it; no valid id does.
 func (r Ref) Trim() Ref {
 	return Ref{strings.TrimSpace(r.StudioID), strings.TrimSpace(r.SessionID)}
 }
 
-// Check returns an *Error of kind Invalid that names the part and its value if
-// r cannot name a session: each part is 1 to 128 printable ASCII characters
+// Check returns an *Error of kind KindInvalid that names the part and its value,
+// unless r can name a session. Each part must be 1 to 128 printable ASCII characters
 // without space, slash or backslash, and neither "." nor "..".
 func (r Ref) Check() error {
 	if err := CheckID("studio id", r.StudioID); err != nil {
@@ -39,7 +39,7 @@ func (r Ref) Check() error {
 	return CheckID("session id", r.SessionID)
 }
 
-// CheckID is [Ref.Check] for one part; what names it in the message.
+// CheckID is [Ref.Check] for one part, which the message calls what.
 func CheckID(what, id string) error {
 	switch {
 	case id == "":
@@ -57,13 +57,13 @@ func CheckID(what, id string) error {
 	return nil
 }
 
-// CheckWord returns an *Error of kind Invalid if id, a valid id or client token,
-// may not become a word of a command: it holds a character other than letters,
-// digits, the characters of [WordCharacters] and those of more, or it begins with
-// "-". what names id in the message.
+// CheckWord returns an *Error of kind KindInvalid if id, a valid id or client token,
+// must not become a word of a command. That is so if it begins with "-", or holds a
+// character other than letters, digits, [WordCharacters] and those of more. The
+// message calls id what.
 //
-// Without more, such a word is one word to any POSIX shell, however often it is
-// read again, and no program takes it for an option.
+// If more is empty, an id that passes is one word to any POSIX shell, however often
+// shells read it, and no program takes it for an option.
 func CheckWord(what, id, more string) error {
 	if strings.HasPrefix(id, "-") {
 		return Invalid("%s %.80q begins with \"-\": the command would take it for an option", what, id)
@@ -78,7 +78,7 @@ func CheckWord(what, id, more string) error {
 	return nil
 }
 
-// CheckWords is [StartInput.Check], and then [CheckWord] for the studio's id, the
+// CheckWords calls [StartInput.Check], and then [CheckWord] for the studio's id, the
 // session's id and the token.
 func (in StartInput) CheckWords(more string) error {
 	if err := in.Check(); err != nil {
@@ -90,7 +90,7 @@ func (in StartInput) CheckWords(more string) error {
 	return CheckWord("client token", in.ClientToken, more)
 }
 
-// CheckWords is [Ref.Check], and then [CheckWord] for both parts.
+// CheckWords calls [Ref.Check], and then [CheckWord] for both parts.
 func (r Ref) CheckWords(more string) error {
 	if err := r.Check(); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (r Ref) CheckWords(more string) error {
 	return CheckWord("session id", r.SessionID, more)
 }
 
-// CheckToken returns an *Error of kind Invalid if token cannot be a client
+// CheckToken returns an *Error of kind KindInvalid unless token can be a client
 // token: 1 to 64 printable ASCII characters without space.
 func CheckToken(token string) error {
 	n := utf8.RuneCountInString(token)
@@ -116,11 +116,11 @@ func CheckToken(token string) error {
 	return nil
 }
 
-// Check returns an *Error of kind Invalid if in has no valid Ref or token, as
-// [Ref.Check] and [CheckToken] say. Every driver's Start begins with it.
+// Check returns an *Error of kind KindInvalid unless in has a valid Ref and token:
+// see [Ref.Check] and [CheckToken]. Every driver's Start begins with it.
 func (in StartInput) Check() error { return check(in.Ref, in.ClientToken) }
 
-// Check is [StartInput.Check] for a stop. A driver that has no use for the token
+// Check is [StartInput.Check] for a stop. A driver that does not use the token
 // checks in.Ref alone.
 func (in StopInput) Check() error { return check(in.Ref, in.ClientToken) }
 

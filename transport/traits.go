@@ -3,18 +3,18 @@ package transport
 import "time"
 
 // Traits say how a provider behaves towards one session. The zero value is the
-// most careful, so a wrapper that loses them is slow, never unsafe.
+// most careful, so a wrapper that loses them is slow but never unsafe.
 type Traits struct {
-	// Lane names the sessions that share an endpoint's fate and rate. ""
-	// is the studio's id.
+	// Lane names the sessions that share an endpoint's fate and rate limit. ""
+	// means the studio's id.
 	Lane string
 	// Repeat is what a second send of one operation does.
 	Repeat Repeat
-	// TokenMemory is how long a client token is remembered, counted from its
-	// first use; it matters only with RepeatByToken. It is relied on where a minute
-	// and a call's time-out of it are left: so long a start that is to be sent
-	// again may wait for its turn, and be under way. 0: it is not known, and
-	// only what a look shows is relied on.
+	// TokenMemory is how long the provider remembers a client token, counted from
+	// its first use. It matters only with RepeatByToken. The engine relies on it
+	// while a minute and a call's time-out of it are left, because a repeated
+	// start may wait that long for its turn and be under way. 0 means not known:
+	// the engine relies only on what it reads.
 	TokenMemory time.Duration
 	// StaleFor is how long after a change answers may show the past.
 	// 0 is [DefaultStaleFor].
@@ -44,17 +44,17 @@ const DefaultStaleFor = 30 * time.Second
 // Repeat is what a second send does.
 type Repeat uint8
 
-// What a second send may do.
+// What a second send does.
 const (
 	RepeatNever   Repeat = iota // it may have a second effect
-	RepeatByToken               // the provider knows a token again and does nothing
+	RepeatByToken               // the provider recognizes the token and does nothing
 	RepeatByState               // starting a session that runs does nothing; see Traits.Authoritative
 )
 
-// LaneChecker is a transport that knows the names of its lanes.
+// LaneChecker is a transport that can tell whether it has a lane of some name.
 type LaneChecker interface {
 	// HasLane reports whether a session that the transport serves may be in the
-	// lane. It does no I/O, and is cheap.
+	// lane. It does no I/O and is cheap.
 	HasLane(name string) bool
 }
 

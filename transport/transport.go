@@ -7,36 +7,38 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 )
 
-// Transport starts sessions of a provider and looks at them. Implementations
-// are safe for concurrent use.
+// Transport starts and reads sessions of a provider. Implementations must be safe
+// for concurrent use.
 type Transport interface {
 	// Start asks for in.Ref to leave STOPPED. It is idempotent by
 	// in.ClientToken where the provider's [Traits] say so: a second call with
 	// the same token starts nothing and returns the session as it is. Every
-	// error is an [*Error], whose Kind says whether the outcome is known; where
-	// it is not, the engine looks before it asks again. (An error that is none
-	// counts as [KindUnknown].) With a ctx that has ended it starts nothing.
+	// error is an [*Error], whose Kind says whether the outcome is known. Where
+	// it is unknown, the engine confirms by Get before it sends again. (An error
+	// of another type counts as [KindUnknown].) With a ctx that has ended it
+	// starts nothing.
 	Start(ctx context.Context, in StartInput) (Session, error)
 
-	// Get returns the session as the provider shows it, which may be the past
-	// for [Traits].StaleFor. It changes nothing.
+	// Get returns the session as the provider shows it. For [Traits].StaleFor
+	// after a change that may be the state before it. Get changes nothing.
 	Get(ctx context.Context, ref Ref) (Session, error)
 }
 
-// Describer says how a transport behaves. Traits does no I/O, is cheap, and
-// gives the same answer for one Ref at all times.
+// Describer is a transport that says how its provider behaves. Traits does no I/O,
+// is cheap, and always returns the same value for one Ref.
 type Describer interface{ Traits(ref Ref) Traits }
 
-// StartChecker is a transport that refuses some refs or tokens which
-// [StartInput.Check] allows: one that runs commands, for example.
+// StartChecker is a transport that refuses some refs or tokens that
+// [StartInput.Check] allows. One that runs commands is an example.
 type StartChecker interface {
-	// CheckStart returns the *Error of kind Invalid with which Start would refuse
-	// in before it sends anything, or nil. It does no I/O.
+	// CheckStart returns the *Error of kind KindInvalid with which Start would
+	// refuse in before it sends anything, or nil. It does no I/O.
 	CheckStart(in StartInput) error
 }
 
-// CheckStart returns the error with which t would refuse in unsent. For a
-// transport that is no [StartChecker] that is [StartInput.Check].
+// CheckStart returns the error with which t would refuse in before it sends
+// anything, or nil. For a transport that is no [StartChecker] it calls
+// [StartInput.Check].
 func CheckStart(t Transport, in StartInput) error {
 	if c, ok := t.(StartChecker); ok {
 		return c.CheckStart(in)
@@ -44,26 +46,26 @@ func CheckStart(t Transport, in StartInput) error {
 	return in.Check()
 }
 
-// BatchGetter looks at many sessions in one call.
+// BatchGetter is a transport that reads many sessions in one call.
 type BatchGetter interface {
-	// BatchGet returns one Result for each ref, in the order of refs; a session
-	// that the provider leaves out is a KindNotFound there. The error is the call's:
-	// with one, there are no results. refs share a lane and are at most
-	// [Traits].MaxBatch.
+	// BatchGet returns one Result for each ref, in the order of refs. A session
+	// that the provider leaves out has an error of KindNotFound there. If the call
+	// itself fails, BatchGet returns its error and no results. The caller passes
+	// refs of one lane, at most [Traits].MaxBatch of them.
 	BatchGet(ctx context.Context, refs []Ref) ([]Result, error)
 }
 
-// BatchStarter starts many sessions in one call.
+// BatchStarter is a transport that starts many sessions in one call.
 type BatchStarter interface {
-	// BatchStart is Start for each input, with the guarantees of Start for
-	// each: one Result for each, in order; a member that spoils a call does not
-	// spoil the others. The error is the call's, and applies to every member:
-	// with one, there are no results. ins share a lane and are at most
-	// [Traits].MaxStarts.
+	// BatchStart is Start for each input, with the guarantees of Start for each.
+	// It returns one Result for each input, in order. An input that makes the
+	// provider refuse a call does not keep the others from being started. If
+	// BatchStart returns an error, it applies to every input and there are no
+	// results. The caller passes inputs of one lane, at most [Traits].MaxStarts.
 	BatchStart(ctx context.Context, ins []StartInput) ([]Result, error)
 }
 
-// Lister lists a studio's sessions, a page a call.
+// Lister is a transport that lists a studio's sessions, one page a call.
 type Lister interface {
 	List(ctx context.Context, in ListInput) (ListOutput, error)
 }
@@ -71,32 +73,33 @@ type Lister interface {
 // StartInput asks for one session to be started.
 type StartInput struct {
 	Ref
-	ClientToken string // see [CheckToken]; the same at every send of one operation
+	ClientToken string // see [CheckToken]; every send of one operation has the same
 }
 
 // StopInput asks for one session to be stopped.
 type StopInput struct {
 	Ref
 	ClientToken         string
-	VolumeRetentionMode string // "" leaves it to the provider
+	VolumeRetentionMode string // of the Nimble protocol: "RETAIN", "DELETE", or "" for the provider's default
 }
 
-// ListInput asks for a page of a studio's sessions. Empty fields filter nothing.
+// ListInput asks for one page of a studio's sessions. An empty field does not
+// filter.
 type ListInput struct {
 	StudioID   string
 	SessionIDs []string
 	CreatedBy  string
 	OwnedBy    string
-	NextToken  string // of the page before
+	NextToken  string // from the page before; "": the first page
 }
 
-// ListOutput is one page. An empty NextToken says that it is the last.
+// ListOutput is one page. An empty NextToken means that it is the last.
 type ListOutput struct {
 	Sessions  []Session
 	NextToken string
 }
 
-// Result is one session of a batch: the session, or why there is none.
+// Result is what a batch has for one session: the session, or the error.
 type Result struct {
 	Session Session
 	Err     error
@@ -107,9 +110,9 @@ type Result struct {
 // maps and slices are the caller's.
 type Session struct {
 	Ref
-	State         fsm.State // as read; it may be none of the known
-	StatusCode    string    // why it is in this state, for a program; of the provider, or of the driver's probe
-	StatusMessage string    // the same for a person; no credential
+	State         fsm.State // as read; it may be a state that fsm does not know
+	StatusCode    string    // why it is in this state, for a program; from the provider or the driver's port probe
+	StatusMessage string    // the same for a person; holds no credential
 
 	CreatedBy    string
 	OwnedBy      string
@@ -124,15 +127,15 @@ type Session struct {
 
 	Endpoints []Endpoint  // what a launcher connects to
 	Date      time.Time   // the provider's clock when it answered
-	Probe     ProbeResult // the driver's probe of the machine for this answer; zero: none was made
+	Probe     ProbeResult // the driver's port probe for this answer; zero: none was made
 
-	// Details is what only one kind of provider says of its sessions: a value of a
-	// type of that transport's package, as nimble.Details. It is shared by the
-	// copies of an answer and never changed. nil: nothing.
+	// Details holds what only one kind of provider says of its sessions, in a type
+	// of that transport's package, such as nimble.Details. Copies of an answer
+	// share it, so it must not be changed. nil means nothing.
 	Details any
 }
 
-// Endpoint is a place where a session can be reached.
+// Endpoint is where a launcher can reach a session.
 type Endpoint struct {
 	Name string // "dcv", "rdp", "ssh", …
 	Host string
