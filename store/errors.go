@@ -6,11 +6,9 @@ import (
 	"time"
 )
 
-// Returned by look-ups.
-var (
-	// ErrNotFound: there is no such operation, or it was pruned.
-	ErrNotFound = errors.New("store: no such operation")
-)
+// ErrNotFound is returned by look-ups, and for a change of Apply: there is no such
+// operation, or it was pruned.
+var ErrNotFound = errors.New("store: no such operation")
 
 // Inside a *ConflictError of Enqueue.
 var (
@@ -20,11 +18,11 @@ var (
 	ErrTokenReused = errors.New("client token belongs to another session")
 )
 
-// ErrExpired is inside a *ExpiryError of Enqueue.
+// ErrExpired is inside an *ExpiryError of Enqueue.
 var ErrExpired = errors.New("expiry is not in the future")
 
-// ErrFenced is returned for a change of Apply: the operation was changed since
-// it was read. Read it again and decide again.
+// ErrFenced is returned for a change of Apply: the operation was changed since it was
+// read. Read it again and decide again.
 var ErrFenced = errors.New("store: changed since it was read")
 
 // ErrOwned is returned by Own while another ownership of the store lasts.
@@ -32,37 +30,40 @@ var ErrOwned = errors.New("store: another run owns its lanes")
 
 // Returned by any call.
 var (
-	// ErrUnknown: the outcome of the commit is not known. Ask again with the
-	// same token.
+	// ErrUnknown: the outcome of the commit is unknown. Repeat the call with the same
+	// token, or read.
 	ErrUnknown = errors.New("store: outcome of the commit is unknown")
-	// ErrFull: there is no space; nothing was stored.
+	// ErrFull: there is no space. Nothing was stored.
 	ErrFull = errors.New("store: full")
-	// ErrFailed: the store met an error that it cannot judge, and is shut.
+	// ErrFailed: after an error that leaves open what is stored, the store is closed for
+	// good. Open it again.
 	ErrFailed = errors.New("store: failed")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store: closed")
 	// ErrCorrupt: what was read is not what was written.
-	ErrCorrupt = errors.New("store: damaged")
+	ErrCorrupt = errors.New("store: corrupt")
 )
 
-// ConflictError says which operation is in the way of a new one. Err is ErrActive or
-// ErrTokenReused, and errors.Is sees it.
+// ConflictError says which operation is in the way of a new one. It wraps Err, which is
+// ErrActive or ErrTokenReused.
 type ConflictError struct {
 	Err    error
 	Holder Operation
 }
 
+// Error names the operation that is in the way.
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("store: %v: operation %s of session %s (%s)", e.Err, e.Holder.ID, e.Holder.Ref, e.Holder.Phase)
 }
 
-// Unwrap gives the sentinel.
+// Unwrap returns Err.
 func (e *ConflictError) Unwrap() error { return e.Err }
 
-// ExpiryError says that an operation would have expired before it could be
-// sent. errors.Is(err, ErrExpired) is true of it.
+// ExpiryError says that an operation would have expired before it could be sent. It
+// wraps ErrExpired.
 type ExpiryError struct{ Operation Operation }
 
+// Error names the session and the times that do not fit.
 func (e *ExpiryError) Error() string {
 	o := e.Operation
 	if !o.ExpiresAt.After(o.CreatedAt) {
@@ -71,21 +72,23 @@ func (e *ExpiryError) Error() string {
 	return fmt.Sprintf("store: session %s: expiry %s is not after its not-before %s", o.Ref, stamp(o.ExpiresAt), stamp(o.NotBefore))
 }
 
-// Unwrap gives ErrExpired.
+// Unwrap returns ErrExpired.
 func (e *ExpiryError) Unwrap() error { return ErrExpired }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// CursorError says that the feed cannot go on from a cursor without skipping.
+// CursorError says that the feed cannot go on from a cursor without skipping events.
+// If neither Pruned nor Forked is set, After is no cursor at all.
 type CursorError struct {
 	After       Cursor
-	First, Head uint64 // the sequences that this feed holds
-	// Pruned: events between the cursor and First are gone. Forked: the cursor
-	// is of another feed, or of a part of this one that a restored copy lacks.
-	// Neither: it is no cursor at all.
-	Pruned, Forked bool
+	First, Head uint64 // the sequences of the first and the last event of this feed
+	Pruned      bool   // events between the cursor and First were pruned
+	// Forked: the cursor is of another feed, or of a part of this feed that a restored
+	// copy lacks.
+	Forked bool
 }
 
+// Error names the cursor and the range of this feed.
 func (e *CursorError) Error() string {
 	switch {
 	case e.Pruned:

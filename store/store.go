@@ -9,82 +9,103 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Store keeps operations, feed and lanes. It is safe for concurrent use. A
-// context ends the waiting, never a commit under way. The interface may grow
-// until v1.0.
+// Store keeps operations, the feed, and what is known of lanes. It is safe for
+// concurrent use. When the context of a call ends, the call returns its error; a
+// commit that is under way goes on. The interface may grow until v1.0.
+//
+// Besides the errors that a method names, each call may return those of the section
+// Errors of the package.
 type Store interface {
-	// Enqueue stores each operation, or joins it to another, as driver.Decide says,
-	// in the order given and with each other in view, and returns when all is
-	// durable. The caller fills in everything but Version, and may use ops again
-	// when it returns. An error is for the whole call, and after ErrUnknown some
-	// may be stored.
+	// Enqueue stores each of ops, or joins it to an operation that is stored already.
+	// It applies the rules of driver.Decide in the order given, and each operation
+	// counts for the ones after it. It returns a receipt for each of ops when all of it
+	// is durable. The caller fills in everything but Version, and may change ops when
+	// Enqueue has returned.
+	//
+	// An error concerns the whole call. After ErrUnknown some of ops may be stored.
 	Enqueue(ctx context.Context, ops []Operation) ([]Receipt, error)
 
-	// Apply stores the changes, each with its event, and returns one error a
-	// change (nil, ErrFenced or ErrNotFound) when all is durable. The second
-	// error is for the whole call.
+	// Apply stores the changes, each together with its events, and returns when all of
+	// it is durable. It returns one error for each change: nil, ErrFenced or
+	// ErrNotFound. The second error concerns the whole call.
 	Apply(ctx context.Context, changes []Change) ([]error, error)
 
-	// Own begins the ownership of the store's lanes, which lasts until ctx ends. A
-	// running engine needs it: only the owner claims operations. At most one
-	// ownership of a store exists at a time: Own returns ErrOwned while another
-	// lasts. What a former owner claimed and did not release is free again.
+	// Own begins the ownership of the store's lanes, which lasts until ctx ends. Only
+	// the owner claims operations. At most one ownership of a store exists at a time:
+	// while one lasts, Own returns ErrOwned. What a former owner claimed and did not
+	// release is free again.
 	Own(ctx context.Context) (Claims, error)
 
-	// Operation, BySession and ByToken look one up, or return ErrNotFound. The id
-	// of a later wish leads to the operation that keeps it, until the wish has
-	// become an operation of its own.
+	// Operation returns the operation with this id, or ErrNotFound. The id of a later
+	// request leads to the operation that keeps it, until the request has become an
+	// operation of its own.
 	Operation(ctx context.Context, id ID) (Operation, error)
-	// BySession is the active operation of a session, else its latest.
+	// BySession returns the active operation of a session. Without one it returns the
+	// one that ended last, or ErrNotFound.
 	BySession(ctx context.Context, ref transport.Ref) (Operation, error)
+	// ByToken returns the operation with this client token, or ErrNotFound. The id of a
+	// later request is a token too.
 	ByToken(ctx context.Context, token string) (Operation, error)
-	// List yields the operations that f fits, by age, in pages: what changes
-	// meanwhile may be seen or not. It stops after an error.
+	// List yields the operations that f lets through, in the order of their ids, which
+	// is by age. It reads them in pages: what changes during the listing may be yielded
+	// or not. It stops after an error.
 	List(ctx context.Context, f Filter) iter.Seq2[Operation, error]
 
-	// Events returns up to limit events after a cursor, none if it is the head.
+	// Events returns up to limit events after a cursor, and none if the cursor is the
+	// head. A *CursorError says that events between the cursor and the first one are
+	// missing.
 	Events(ctx context.Context, after Cursor, limit int) ([]Event, error)
-	// Head is the cursor of the latest event.
+	// Head returns the cursor of the latest event.
 	Head(ctx context.Context) (Cursor, error)
-	// Await returns nil when there is an event after the cursor.
+	// Await waits until there is an event after the cursor.
 	Await(ctx context.Context, after Cursor) error
 
-	// Lanes returns every lane of which something is stored, by name.
+	// Lanes returns every lane of which something is stored, sorted by name.
 	Lanes(ctx context.Context) ([]Lane, error)
-	// Lane returns what is stored of one lane: nothing but its name where nothing
-	// is.
+	// Lane returns what is stored of one lane. If nothing is stored, only Name is set.
 	Lane(ctx context.Context, name string) (Lane, error)
-	// SetPaused stores whether sends of a lane are paused, and who said so.
+	// SetPaused stores whether the sends of a lane are paused, and who decided that.
 	SetPaused(ctx context.Context, lane string, paused bool, by string, at time.Time) error
-	// SetRetryAfter stores that no call of a lane may be made before until.
+	// SetRetryAfter stores that no call of a lane may be made before until. heard is
+	// when the provider said so.
 	SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error
-	// SetBlock stores why a lane is blocked; the zero Block: it is not.
+	// SetBlock stores why a lane is blocked. The zero Block says that it is not.
 	SetBlock(ctx context.Context, lane string, b Block) error
-	// SetPace stores the rate that a lane reached, in calls a second, and when
-	// the provider last throttled it.
+	// SetPace stores the rate that a lane reached, in calls a second, and when the
+	// provider last throttled it.
 	SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error
 
-	// Records returns the small records of a kind, by name.
+	// Records returns the small records of a kind, sorted by name.
 	Records(ctx context.Context, kind string) ([]Record, error)
 	// PutRecord stores r in place of the record of its kind and name. A nil Value
-	// removes that.
+	// removes that record.
 	PutRecord(ctx context.Context, r Record) error
 
-	// Prune removes what k does not keep, up to 1,000 records a commit, and
-	// returns how many operations and events went.
+	// Prune removes what k does not keep, in commits of up to 1,000 records. It returns
+	// how many operations and events it removed.
 	Prune(ctx context.Context, k Retention) (int, error)
+	// Stats counts what is stored.
 	Stats(ctx context.Context) (Stats, error)
 
-	// Close waits for the commit under way and shuts the store. Calls that
-	// wait return ErrClosed. A second Close does nothing.
+	// Close waits for the commit that is under way and closes the store. Calls that
+	// wait return ErrClosed, and so do later calls. A second Close does nothing.
 	Close() error
 }
 
 // Backuper is a Store that can write a copy of itself to a new file.
 type Backuper interface {
 	// Backup writes a consistent copy to a new file at path, while other calls go on.
-	// A file that is there already is an error that wraps fs.ErrExist, and is kept.
+	// It leaves a file that exists already as it is, and returns an error that wraps
+	// fs.ErrExist.
 	Backup(ctx context.Context, path string) error
+}
+
+// Adopter is a Store whose state belongs to one machine: see [Foreign].
+type Adopter interface {
+	// Adopt makes a foreign store this machine's own and appends the event that
+	// says so. The event names no operation and has ReasonAdopted. A store that is
+	// not foreign is left as it is.
+	Adopt(ctx context.Context, by string, at time.Time) error
 }
 
 // Receipt says what became of one operation given to Enqueue. If Err is nil, the
@@ -103,31 +124,27 @@ type Receipt struct {
 	Err       error // *ConflictError or *ExpiryError: nothing is stored for this request
 }
 
-// Adopter is a Store whose state belongs to one machine: see [Stats.Foreign].
-type Adopter interface {
-	// Adopt makes a foreign store this machine's own and appends the event that
-	// says so. The event names no operation and has ReasonAdopted. A store that is
-	// not foreign is left as it is.
-	Adopt(ctx context.Context, by string, at time.Time) error
-}
-
-// Change is an operation as it shall be; its Version is the one it was read
-// with. Events are appended to the feed in the same commit, in order; their Seq
-// and Cursor are the store's to set.
+// Change is an operation as it shall be. Its Version is the one that it was read
+// with; if the stored version differs, the change is ErrFenced and nothing of it is
+// stored.
 type Change struct {
 	Operation Operation
-	Events    []Event
-	Release   bool // the claim ends with it
-	// Next is the operation that the operation's later wish becomes in the same
-	// commit; nil: none. Only a change that ends the operation may have it. The
-	// event that Next was created follows Events, at FinishedAt.
+	// Events are appended to the feed in the same commit, in order. The store sets
+	// their Seq and Cursor.
+	Events []Event
+	// Release says that the claim ends with the change.
+	Release bool
+	// Next is the operation that the later request of Operation becomes in the same
+	// commit; nil means none. Only a change that ends the operation may have it. The
+	// store appends the event that Next was created after Events, dated FinishedAt.
 	Next *Operation
 }
 
-// Filter narrows List. Zero fields fit everything; all that are set must fit.
+// Filter narrows List. A zero field lets every operation through. An operation must
+// fit all fields that are set.
 type Filter struct {
-	Phases      []fsm.Phase
-	Active      bool // only what has not ended
+	Phases      []fsm.Phase // one of these
+	Active      bool        // only operations that have not ended
 	StudioID    string
 	SessionID   string
 	Lane        string
@@ -135,38 +152,43 @@ type Filter struct {
 	ClientToken string
 	Labels      map[string]string // each of these
 	Since       time.Time         // created at or after
-	Newest      bool              // the newest first; else the oldest
-	Limit       int               // 0: all
+	Newest      bool              // the newest first; false: the oldest first
+	Limit       int               // how many at most; 0: all
 }
 
-// Keep says what Prune leaves. Active operations are always kept.
+// Retention says what Prune keeps. Active operations are always kept.
 type Retention struct {
-	EndedSince time.Time // ended operations finished at or after, and their tokens
-	// Impossible is a time before which nothing can have finished. Operations whose
+	// EndedSince keeps operations that ended at or after it, and their tokens.
+	EndedSince time.Time
+	// Impossible is a time before which no operation can have ended. Operations whose
 	// end is dated before it, by a clock that was never set, are kept with their
 	// tokens. Zero means that every date is possible.
 	Impossible time.Time
-	Events     int // the newest so many events; 0: all
+	// Events is how many of the newest events are kept; 0 keeps all.
+	Events int
 }
 
 // Stats counts what is stored.
 type Stats struct {
-	StoreID     string
+	StoreID     string // a random id, the same each time that the store is opened
 	Operations  map[fsm.Phase]int
-	First, Head uint64   // the feed's sequences; First > Head: it is empty
+	First, Head uint64   // the first and the last event's sequence; First > Head: the feed is empty
 	Bytes       int64    // of the file or database; 0: not known
 	FreeBytes   int64    // of those, free for use
-	Full        error    // why starts are refused for want of room, an ErrFull; nil: they are not
+	Full        error    // why new operations are refused for lack of space, an ErrFull; nil: they are not
 	Foreign     *Foreign // the store belongs to another machine; nil: it does not
-	Quarantined int      // damaged records set aside since the store was opened
+	Quarantined int      // corrupt records set aside since the store was opened
 }
 
-// Held says that a store whose state belongs to one machine was opened on another:
+// Foreign says that a store whose state belongs to one machine was opened on another:
 // its disk was cloned, or a folder copied. The other machine may carry out the same
-// operations, so that nobody here must, until Adopt. It takes requests, and answers.
-// What was active when it was first opened here, and not sent, counts as perhaps
-// sent from then on: SentUnknown, since it was created.
+// operations, so this machine must not run them until Adopt. The store takes requests
+// and answers look-ups meanwhile.
+//
+// An operation that was active and not sent when the store was first opened here may
+// have been sent by the other machine. Its outcome counts as unknown from then on: it
+// is SentUnknown since it was created.
 type Foreign struct {
-	Home  string    // the machine that it belongs to, as that called itself; "" not known
+	Home  string    // the name of the machine that it belongs to; "" not known
 	Since time.Time // when it was first opened here
 }
