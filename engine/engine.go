@@ -15,17 +15,6 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// The types that a host meets most.
-type (
-	ID        = store.ID        // names an operation
-	Operation = store.Operation // a request and all that is known of it
-	Event     = store.Event     // a line of the feed
-	Cursor    = store.Cursor    // a place in the feed
-	Receipt   = store.Receipt   // what became of a request: created, joined or old
-	Filter    = store.Filter    // narrows List
-	Ref       = transport.Ref   // names a session
-)
-
 var (
 	// ErrRunning is returned by Run while another Run of the engine goes on.
 	ErrRunning = errors.New("engine: is running already")

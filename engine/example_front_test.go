@@ -11,8 +11,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/rouse-dev/rouse/engine"
-	"github.com/rouse-dev/rouse/fsm"
-	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 	"github.com/rouse-dev/rouse/transport/studio"
@@ -25,15 +23,15 @@ type front struct {
 	engine *engine.Engine
 }
 
-func (f front) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+func (f front) Start(ctx context.Context, in transport.StartInput) (engine.Session, error) {
 	r, err := f.engine.Start(ctx, engine.Request{Ref: in.Ref, ClientToken: in.ClientToken})
-	if errors.Is(err, store.ErrActive) {
-		return transport.Session{}, &transport.Error{Kind: transport.KindConflict, Code: "ConflictException", Message: err.Error(), Err: err}
+	if errors.Is(err, engine.ErrActive) {
+		return engine.Session{}, &engine.ProviderError{Kind: engine.KindConflict, Code: "ConflictException", Message: err.Error(), Err: err}
 	}
 	if err != nil {
-		return transport.Session{}, err
+		return engine.Session{}, err
 	}
-	session := transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}
+	session := engine.Session{Ref: in.Ref, State: engine.StateStartInProgress}
 	if r.Operation.Session != "" {
 		session.State = r.Operation.Session
 	}
@@ -59,13 +57,13 @@ func Example_front() {
 	server := httptest.NewServer(nimble.Handler(front{provider, e}, nimble.HandlerConfig{}))
 	defer server.Close()
 
-	provider.SetOffline(true) // nobody would start anything now
+	provider.SetOffline(true) // a start would get no answer now
 	client := nimble.NewFromConfig(aws.Config{
 		Region: "us-west-2", BaseEndpoint: aws.String(server.URL),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return crashKeys, nil }),
 	})
 	ctx := context.Background()
-	ref := transport.Ref{StudioID: "comp", SessionID: "ws-1"}
+	ref := engine.Ref{StudioID: "comp", SessionID: "ws-1"}
 	session, err := client.Start(ctx, transport.StartInput{Ref: ref, ClientToken: "monday"})
 	fmt.Println(session.State, err)
 

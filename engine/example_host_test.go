@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/engine"
-	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -81,7 +80,7 @@ func ExampleEngine_Follow() {
 		}
 		cursor = ev.Cursor // stored together with what the host does about it
 		fmt.Println(ev.Seq, ev.Ref, ev.To)
-		if ev.To == fsm.PhaseStarting {
+		if ev.To == engine.PhaseStarting {
 			break // the host ends here, and the next one goes on
 		}
 	}
