@@ -31,8 +31,8 @@ type Config struct {
 	// KeepEvents is how many events the feed holds at least. Defaults to
 	// 1,000,000.
 	KeepEvents int
-	// Source is stored with every operation as what asked for it, "cli" or
-	// "console" say. Defaults to "api".
+	// Source is the program that asks, where a Request does not say it: "cli" or
+	// "console", for example. Defaults to "api".
 	Source string
 	// Lane sets up the lane of that name. It must be quick and always give the
 	// same answer; a zero field means its default. Nil: defaults for all.
@@ -80,7 +80,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c Config) check() error {
+func (c Config) validate() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration

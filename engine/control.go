@@ -79,10 +79,14 @@ func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, er
 	return out, err
 }
 
-// RetryNow makes an active operation's next step due now, whatever its backoff;
-// a not-before stands. If its lane is closed, it is probed now. An ended
-// operation is left as it is: see Retry.
-func (e *Engine) RetryNow(ctx context.Context, id ID) error {
+// RetryNow makes an active operation's next step due now, whatever its backoff; a
+// not-before stands. If its lane is blocked, the lane's next trial call is due now.
+// by is logged. An ended operation is left as it is: see [Engine.Retry]. Errors:
+// [ErrNotFound], and the store's.
+func (e *Engine) RetryNow(ctx context.Context, id ID, by string) error {
+	if err := checkText("by", by, maxName); err != nil {
+		return fmt.Errorf("engine: retry operation %s now: %w", id, err)
+	}
 	lane := ""
 	err := e.change(ctx, id, func(op *Operation, now time.Time) *store.Event {
 		if op.Active() {
@@ -97,6 +101,9 @@ func (e *Engine) RetryNow(ctx context.Context, id ID) error {
 		}
 		return nil
 	})
+	if err == nil && lane != "" {
+		e.log.Info("next step brought forward", "id", id, "by", by)
+	}
 	if r := e.current(); r != nil && lane != "" {
 		r.mu.Lock()
 		if l := r.lanes[lane]; l != nil {

@@ -77,7 +77,7 @@ func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
 	if s == nil || t == nil {
 		return nil, fmt.Errorf("engine: New needs a store and a transport (got %T and %T)", s, t)
 	}
-	if err := c.check(); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	c = c.withDefaults()

@@ -40,7 +40,7 @@ var calls = map[string]func(e *Engine, id ID) error{
 	"Explain":  func(e *Engine, id ID) error { _, err := e.Explain(context.Background(), id); return err },
 	"Cancel":   func(e *Engine, id ID) error { _, err := e.Cancel(context.Background(), id, "mo"); return err },
 	"Retry":    func(e *Engine, id ID) error { _, err := e.Retry(context.Background(), id, "mo"); return err },
-	"RetryNow": func(e *Engine, id ID) error { return e.RetryNow(context.Background(), id) },
+	"RetryNow": func(e *Engine, id ID) error { return e.RetryNow(context.Background(), id, "test") },
 	"Pause":    func(e *Engine, _ ID) error { return e.Pause(context.Background(), "studio", "mo") },
 	"Resume":   func(e *Engine, _ ID) error { return e.Resume(context.Background(), "studio", "mo") },
 	"Adopt":    func(e *Engine, _ ID) error { return e.Adopt(context.Background(), "mo") },

@@ -48,7 +48,7 @@ func TestEndAndFactAreFencedTogether(t *testing.T) {
 		for s.gets.Load() < 2 {
 			b.after(100 * time.Millisecond)
 		}
-		if err := b.RetryNow(b.Context(), id); err != nil {
+		if err := b.RetryNow(b.Context(), id, "test"); err != nil {
 			t.Fatal(err)
 		}
 		b.after(time.Minute)

@@ -177,7 +177,7 @@ func TestNotFoundNamesWhat(t *testing.T) {
 			"Watch":    func() error { return last(b.Watch(b.Context(), id)) },
 			"Cancel":   func() error { _, err := b.Cancel(b.Context(), id, "mo"); return err },
 			"Retry":    func() error { _, err := b.Retry(b.Context(), id, "mo"); return err },
-			"RetryNow": func() error { return b.RetryNow(b.Context(), id) },
+			"RetryNow": func() error { return b.RetryNow(b.Context(), id, "test") },
 		} {
 			if err := call(); !errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), string(id)) {
 				t.Errorf("%s: %v", name, err)

@@ -132,7 +132,7 @@ func TestQuotaAndCapacityWait(t *testing.T) {
 				if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(first).Ref, ClientToken: "x"}); err != nil {
 					t.Fatal(err)
 				}
-				if err := b.RetryNow(b.Context(), second); err != nil {
+				if err := b.RetryNow(b.Context(), second, "test"); err != nil {
 					t.Fatal(err)
 				}
 				b.after(3 * time.Second)

@@ -19,8 +19,8 @@ func (e *Engine) Session(ctx context.Context, ref Ref) (SessionStatus, error) {
 	if err := e.open(); err != nil {
 		return SessionStatus{}, err
 	}
-	if ref = ref.Trim(); ref.Check() != nil {
-		return SessionStatus{}, fmt.Errorf("engine: session: %w", ref.Check())
+	if ref = ref.Trim(); ref.Validate() != nil {
+		return SessionStatus{}, fmt.Errorf("engine: session: %w", ref.Validate())
 	}
 	op, err := e.store.BySession(ctx, ref)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

@@ -49,7 +49,7 @@ func (h *simHost) act(a simAct) {
 		h.cancel(ctx, a.n)
 	case doRetryNow:
 		if id, ok := h.ids[a.n]; ok {
-			h.check(l.e.RetryNow(ctx, id))
+			h.check(l.e.RetryNow(ctx, id, "test"))
 		}
 	case doRetry:
 		if id, ok := h.ids[a.n]; ok {

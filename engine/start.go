@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -19,7 +20,7 @@ import (
 
 // Request asks for one session to be started.
 type Request struct {
-	Ref // required; see transport.Ref.Check. It is trimmed: see transport.Ref.Trim
+	Ref // required; see transport.Ref.Validate. It is trimmed: see transport.Ref.Trim
 
 	// ClientToken makes the request idempotent. While the token's operation is
 	// active, the same token joins it. After its end, the same token starts
@@ -37,9 +38,12 @@ type Request struct {
 	ExpiresAt time.Time
 	// Labels are the host's, at most 1 KiB in all.
 	Labels map[string]string
-	// RequestedBy and Why are kept for people: who asked, and what for. At most
-	// 128 bytes and 1 KiB.
+	// RequestedBy is the person or host in whose name the request is made, and Reason
+	// says what for. Both are kept for people: at most 128 bytes and 1 KiB.
 	RequestedBy, Reason string
+	// Source is the program or part of one that asks: "cli", "console", "schedule". At
+	// most 128 bytes. Defaults to Config.Source.
+	Source string
 
 	retryOf ID
 }
@@ -156,7 +160,7 @@ func (e *Engine) operation(op *store.Operation, r Request) error {
 	*op = store.Operation{
 		ID: ID(id.String()), Ref: r.Ref, ClientToken: r.ClientToken,
 		Lane:   transport.TraitsOf(e.transport, r.Ref).Lane,
-		Labels: maps.Clone(r.Labels), RequestedBy: r.RequestedBy, Source: e.cfg.Source, Reason: r.Reason, RetryOf: r.retryOf,
+		Labels: maps.Clone(r.Labels), RequestedBy: r.RequestedBy, Source: cmp.Or(r.Source, e.cfg.Source), Reason: r.Reason, RetryOf: r.retryOf,
 		Phase: fsm.PhaseQueued, CreatedAt: now,
 		NotBefore: stored(r.NotBefore), ExpiresAt: stored(r.ExpiresAt),
 	}
@@ -177,7 +181,7 @@ func (e *Engine) operation(op *store.Operation, r Request) error {
 }
 
 func (e *Engine) check(r Request) error {
-	if err := r.Check(); err != nil {
+	if err := r.Validate(); err != nil {
 		return err
 	}
 	if r.ClientToken != "" {
@@ -199,6 +203,9 @@ func (e *Engine) check(r Request) error {
 		return invalid("labels have %d bytes: at most %d are allowed", size, maxLabels)
 	}
 	if err := checkText("requested-by", r.RequestedBy, maxName); err != nil {
+		return err
+	}
+	if err := checkText("source", r.Source, maxName); err != nil {
 		return err
 	}
 	return checkText("reason", r.Reason, maxText)

@@ -55,6 +55,23 @@ func TestStartAll(t *testing.T) {
 	})
 }
 
+// TestSource stores the source of a request, or else that of the engine.
+func TestSource(t *testing.T) {
+	scenario(t, studio.Config{Any: true}, Config{Source: "scheduler"}, func(b *bench) {
+		for source, want := range map[string]string{"": "scheduler", "console": "console"} {
+			ref := Ref{StudioID: "studio", SessionID: "ws-" + want}
+			r, err := b.Start(b.Context(), Request{Ref: ref, RequestedBy: "ann", Source: source})
+			if err != nil || r.Operation.Source != want || r.Operation.RequestedBy != "ann" {
+				b.Errorf("source %q: the operation has %q by %q (%v), want %q", source, r.Operation.Source, r.Operation.RequestedBy, err, want)
+			}
+		}
+		long := Request{Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, Source: string(make([]byte, maxName+1))}
+		if _, err := b.Start(b.Context(), long); !errors.Is(err, transport.KindInvalid) {
+			b.Errorf("a source of %d bytes: %v", len(long.Source), err)
+		}
+	})
+}
+
 // TestNoID: where the host has no random numbers, nothing is accepted, and the
 // caller is told why. It is not parallel: the source is the process's.
 func TestNoID(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 // words is a studio that takes words of commands alone.
 type words struct{ *wire }
 
-func (words) CheckStart(in transport.StartInput) error { return in.CheckWords("") }
+func (words) CheckStart(in transport.StartInput) error { return in.ValidateWords("") }
 
 // TestStartChecker: what the transport would refuse unsent is not queued, neither
 // alone nor in a batch, and directly or through a Mux.

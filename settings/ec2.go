@@ -32,7 +32,7 @@ func readEC2(t *table, p probe.Probe) driver {
 // planB reads what goes with instance_types.
 func planB(t *table, c *ec2.Config) {
 	c.InstanceTypes = t.texts("instance_types")
-	if err := (ec2.Config{InstanceTypes: c.InstanceTypes}).Valid(); err != nil {
+	if err := (ec2.Config{InstanceTypes: c.InstanceTypes}).Validate(); err != nil {
 		t.wrong("instance_types", "it %s", cutPrefix(err, "ec2: Config.InstanceTypes "))
 	}
 	c.InstanceTypesAfter = t.count("instance_types_after")

@@ -88,7 +88,7 @@ func checkVariable(t *table, name string) {
 func (d *execDriver) where() string { return strings.Join(d.config.Start, " ") }
 
 func (d *execDriver) checkStart(in transport.StartInput) error {
-	return in.CheckWords(d.config.IDCharacters)
+	return in.ValidateWords(d.config.IDCharacters)
 }
 
 func (d *execDriver) open(_ context.Context, o *opening) transport.Transport {

@@ -179,7 +179,7 @@ func (s *Settings) CheckStart(in transport.StartInput) error {
 			return c.checkStart(in)
 		}
 	}
-	return in.Check()
+	return in.Validate()
 }
 
 // startChecker is a driver whose transport is a transport.StartChecker.

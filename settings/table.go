@@ -259,7 +259,7 @@ func (t *table) probe() probe.Probe {
 		p.Timeout = timeout
 		if argv != nil {
 			p.Command = &probe.Command{Args: argv, Secrets: secretEnv(t)}
-			if err := p.Valid(); err != nil {
+			if err := p.Validate(); err != nil {
 				t.wrong("probe_command", "%s", cutPrefix(err, "probe: "))
 			}
 		}

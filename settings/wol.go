@@ -93,7 +93,7 @@ func checkMachine(t *table, key string, m wol.Machine) {
 	if key != "mac" {
 		m.MAC = "02:00:00:00:00:00"
 	}
-	if err := m.Check(); err != nil {
+	if err := m.Validate(); err != nil {
 		t.wrong(key, "%v", err)
 	}
 }
@@ -132,7 +132,7 @@ func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
 	for id, m := range d.shelf {
 		if variable := d.password[id]; variable != "" {
 			m.Password = os.Getenv(variable)
-			if err := m.Check(); m.Password == "" {
+			if err := m.Validate(); m.Password == "" {
 				o.sub("machines").sub(id).wrong("password_env", "the environment variable %s is not set", variable)
 			} else if err != nil {
 				o.sub("machines").sub(id).wrong("password_env", "what %s holds: %v", variable, err)
@@ -173,7 +173,7 @@ func (d *wolDriver) readEthers(into wol.Shelf) error {
 			return fmt.Errorf("%s:%d: %s", path, n, messageOf(err))
 		}
 		m.MAC = words[0]
-		if err := m.Check(); err != nil {
+		if err := m.Validate(); err != nil {
 			return fmt.Errorf("%s:%d: %w", path, n, err)
 		}
 		into[words[1]] = m

@@ -20,8 +20,8 @@
 //
 // # What a driver must do
 //
-//  1. Start begins with in.Check(), which checks the ref and the token, and Get
-//     begins with ref.Check(). No caller does it for the driver. Return their
+//  1. Start begins with in.Validate(), which checks the ref and the token, and Get
+//     begins with ref.Validate(). No caller does it for the driver. Return their
 //     error unchanged.
 //  2. Start asks for exactly one start. It sends once and follows no redirect: a
 //     repeat is the engine's decision, never the driver's.

@@ -27,7 +27,7 @@ func (rack) Traits(transport.Ref) transport.Traits {
 }
 
 func (r rack) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
-	if err := in.Check(); err != nil { // the ref and the token
+	if err := in.Validate(); err != nil { // the ref and the token
 		return transport.Session{}, err
 	}
 	if err := ctx.Err(); err != nil { // the library may not check ctx before it acts
@@ -40,7 +40,7 @@ func (r rack) Start(ctx context.Context, in transport.StartInput) (transport.Ses
 }
 
 func (r rack) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
-	if err := ref.Check(); err != nil {
+	if err := ref.Validate(); err != nil {
 		return transport.Session{}, err
 	}
 	on, err := r.power.Since(ctx, ref.SessionID)

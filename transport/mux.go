@@ -90,7 +90,7 @@ func (m *Mux) Get(ctx context.Context, ref Ref) (Session, error) {
 func (m *Mux) CheckStart(in StartInput) error {
 	t, err := m.route(in.StudioID)
 	if err != nil {
-		return in.Check()
+		return in.Validate()
 	}
 	return CheckStart(t, in)
 }

@@ -29,17 +29,17 @@ func (r Ref) Trim() Ref {
 	return Ref{strings.TrimSpace(r.StudioID), strings.TrimSpace(r.SessionID)}
 }
 
-// Check returns an *Error of kind KindInvalid that names the part and its value,
+// Validate returns an *Error of kind KindInvalid that names the part and its value,
 // unless r can name a session. Each part must be 1 to 128 printable ASCII characters
 // without space, slash or backslash, and neither "." nor "..".
-func (r Ref) Check() error {
+func (r Ref) Validate() error {
 	if err := CheckID("studio id", r.StudioID); err != nil {
 		return err
 	}
 	return CheckID("session id", r.SessionID)
 }
 
-// CheckID is [Ref.Check] for one part, which the message calls what.
+// CheckID is [Ref.Validate] for one part, which the message calls what.
 func CheckID(what, id string) error {
 	switch {
 	case id == "":
@@ -78,21 +78,21 @@ func CheckWord(what, id, more string) error {
 	return nil
 }
 
-// CheckWords calls [StartInput.Check], and then [CheckWord] for the studio's id, the
+// ValidateWords calls [StartInput.Validate], and then [CheckWord] for the studio's id, the
 // session's id and the token.
-func (in StartInput) CheckWords(more string) error {
-	if err := in.Check(); err != nil {
+func (in StartInput) ValidateWords(more string) error {
+	if err := in.Validate(); err != nil {
 		return err
 	}
-	if err := in.Ref.CheckWords(more); err != nil {
+	if err := in.Ref.ValidateWords(more); err != nil {
 		return err
 	}
 	return CheckWord("client token", in.ClientToken, more)
 }
 
-// CheckWords calls [Ref.Check], and then [CheckWord] for both parts.
-func (r Ref) CheckWords(more string) error {
-	if err := r.Check(); err != nil {
+// ValidateWords calls [Ref.Validate], and then [CheckWord] for both parts.
+func (r Ref) ValidateWords(more string) error {
+	if err := r.Validate(); err != nil {
 		return err
 	}
 	if err := CheckWord("studio id", r.StudioID, more); err != nil {
@@ -116,16 +116,16 @@ func CheckToken(token string) error {
 	return nil
 }
 
-// Check returns an *Error of kind KindInvalid unless in has a valid Ref and token:
-// see [Ref.Check] and [CheckToken]. Every driver's Start begins with it.
-func (in StartInput) Check() error { return check(in.Ref, in.ClientToken) }
+// Validate returns an *Error of kind KindInvalid unless in has a valid Ref and token:
+// see [Ref.Validate] and [CheckToken]. Every driver's Start begins with it.
+func (in StartInput) Validate() error { return check(in.Ref, in.ClientToken) }
 
-// Check is [StartInput.Check] for a stop. A driver that does not use the token
+// Validate is [StartInput.Validate] for a stop. A driver that does not use the token
 // checks in.Ref alone.
-func (in StopInput) Check() error { return check(in.Ref, in.ClientToken) }
+func (in StopInput) Validate() error { return check(in.Ref, in.ClientToken) }
 
 func check(ref Ref, token string) error {
-	if err := ref.Check(); err != nil {
+	if err := ref.Validate(); err != nil {
 		return err
 	}
 	return CheckToken(token)

@@ -13,7 +13,7 @@ func TestRefCheck(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"a", "ws-1", "A_b.c~d", "...", "a..b", "%2F", "x:y", strings.Repeat("a", transport.MaxID)} {
 		for _, ref := range []transport.Ref{{StudioID: good, SessionID: "s"}, {StudioID: "s", SessionID: good}} {
-			if err := ref.Check(); err != nil {
+			if err := ref.Validate(); err != nil {
 				t.Errorf("%v: %v", ref, err)
 			}
 		}
@@ -24,8 +24,8 @@ func TestRefCheck(t *testing.T) {
 		"newline": "a\nb", "tab": "a\tb", "NUL": "a\x00", "escape": "\x1b[31m", "delete": "a\x7f", "C1": "a\u0085",
 		"zero width": "a\u200b", "right to left": "a\u202eb", "129 bytes": strings.Repeat("a", transport.MaxID+1),
 	} {
-		wantInvalid(t, "studio id, "+name, transport.Ref{StudioID: bad, SessionID: "s"}.Check(), "studio id")
-		wantInvalid(t, "session id, "+name, transport.Ref{StudioID: "s", SessionID: bad}.Check(), "session id")
+		wantInvalid(t, "studio id, "+name, transport.Ref{StudioID: bad, SessionID: "s"}.Validate(), "studio id")
+		wantInvalid(t, "session id, "+name, transport.Ref{StudioID: "s", SessionID: bad}.Validate(), "session id")
 	}
 }
 
@@ -60,10 +60,10 @@ func TestInputChecks(t *testing.T) {
 	good, bad := transport.Ref{StudioID: "lab", SessionID: "ws-1"}, transport.Ref{StudioID: "lab", SessionID: "a/b"}
 	for name, check := range map[string]func(transport.Ref, string) error{
 		"start": func(r transport.Ref, token string) error {
-			return transport.StartInput{Ref: r, ClientToken: token}.Check()
+			return transport.StartInput{Ref: r, ClientToken: token}.Validate()
 		},
 		"stop": func(r transport.Ref, token string) error {
-			return transport.StopInput{Ref: r, ClientToken: token}.Check()
+			return transport.StopInput{Ref: r, ClientToken: token}.Validate()
 		},
 	} {
 		if err := check(good, "monday"); err != nil {
@@ -94,7 +94,7 @@ func FuzzRefCheck(f *testing.F) {
 	f.Add("..", "a/b")
 	f.Fuzz(func(t *testing.T, studio, session string) {
 		ref := transport.Ref{StudioID: studio, SessionID: session}
-		if ref.Check() != nil {
+		if ref.Validate() != nil {
 			return
 		}
 		// What is valid can be split again, and is one path segment each.

@@ -29,7 +29,7 @@ type Transport interface {
 type Describer interface{ Traits(ref Ref) Traits }
 
 // StartChecker is a transport that refuses some refs or tokens that
-// [StartInput.Check] allows. One that runs commands is an example.
+// [StartInput.Validate] allows. One that runs commands is an example.
 type StartChecker interface {
 	// CheckStart returns the *Error of kind KindInvalid with which Start would
 	// refuse in before it sends anything, or nil. It does no I/O.
@@ -38,12 +38,12 @@ type StartChecker interface {
 
 // CheckStart returns the error with which t would refuse in before it sends
 // anything, or nil. For a transport that is no [StartChecker] it calls
-// [StartInput.Check].
+// [StartInput.Validate].
 func CheckStart(t Transport, in StartInput) error {
 	if c, ok := t.(StartChecker); ok {
 		return c.CheckStart(in)
 	}
-	return in.Check()
+	return in.Validate()
 }
 
 // BatchGetter is a transport that reads many sessions in one call.

@@ -89,7 +89,7 @@ func (r *retryFlags) filter(c *cobra.Command, args []string, now time.Time) (eng
 func (t *tool) retry(ctx context.Context, d *desk, o engine.Operation) error {
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
 	if o.Active() {
-		if err := d.engine.RetryNow(ctx, o.ID); err != nil {
+		if err := d.engine.RetryNow(ctx, o.ID, userName()); err != nil {
 			return err
 		}
 		if t.json {

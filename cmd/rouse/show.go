@@ -45,7 +45,7 @@ else its latest.`,
 // checkTarget looks at the words that name an operation.
 func checkTarget(args []string) error {
 	if len(args) == 2 {
-		return engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim().Check()
+		return engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim().Validate()
 	}
 	if _, err := uuid.Parse(args[0]); err != nil || len(args[0]) != 36 {
 		return usagef("%q is no operation's id; a session is named by two words, STUDIO SESSION", args[0])
@@ -56,7 +56,7 @@ func checkTarget(args []string) error {
 // checkOne checks that ref names one session and is not a host list or a wildcard:
 // the tool would take either for the name of a session.
 func checkOne(ref engine.Ref) error {
-	if err := ref.Check(); err != nil {
+	if err := ref.Validate(); err != nil {
 		return err
 	}
 	if err := checkLiteral("studio id", ref.StudioID); err != nil {

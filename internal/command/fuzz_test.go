@@ -59,7 +59,7 @@ func FuzzArguments(f *testing.F) {
 	f.Add("--name={session}", "{session}", "{token}", "{studio}")
 	f.Fuzz(func(t *testing.T, template, studio, session, token string) {
 		ref := transport.Ref{StudioID: studio, SessionID: session}
-		if err := (transport.StartInput{Ref: ref, ClientToken: token}).CheckWords(anyCharacter); err != nil {
+		if err := (transport.StartInput{Ref: ref, ClientToken: token}).ValidateWords(anyCharacter); err != nil {
 			if !errors.Is(err, transport.KindInvalid) {
 				t.Errorf("%v", err)
 			}

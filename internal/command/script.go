@@ -30,7 +30,7 @@ type Script struct {
 // Prepare returns s with the environment that it will run in, or an error that
 // says which field is wrong. It does not look for the program.
 func (s Script) Prepare() (Script, error) {
-	if err := s.check(); err != nil {
+	if err := s.validate(); err != nil {
 		return s, fmt.Errorf("%s command: %w", s.Name, err)
 	}
 	for _, pair := range s.Env {
@@ -47,7 +47,7 @@ func (s Script) Prepare() (Script, error) {
 	return s, nil
 }
 
-func (s Script) check() error {
+func (s Script) validate() error {
 	switch {
 	case len(s.Argv) == 0 || s.Argv[0] == "":
 		return errors.New("it is required, and names no program")
@@ -70,7 +70,7 @@ func (s Script) check() error {
 // describes it. A command that names no state means accepted. The errors are
 // those of [Script.Run].
 func (s Script) Change(ctx context.Context, ref transport.Ref, token string, accepted fsm.State) (transport.Session, error) {
-	if err := (transport.StartInput{Ref: ref, ClientToken: token}).CheckWords(s.IDCharacters); err != nil {
+	if err := (transport.StartInput{Ref: ref, ClientToken: token}).ValidateWords(s.IDCharacters); err != nil {
 		return transport.Session{}, err
 	}
 	got, err := s.run(ctx, call{s.Name, ref, token})
@@ -83,7 +83,7 @@ func (s Script) Change(ctx context.Context, ref transport.Ref, token string, acc
 // Status runs a status command, and returns the session as the command describes
 // it. A command that names no state means READY, or STOPPED by exit status 3.
 func (s Script) Status(ctx context.Context, ref transport.Ref) (transport.Session, error) {
-	if err := ref.CheckWords(s.IDCharacters); err != nil {
+	if err := ref.ValidateWords(s.IDCharacters); err != nil {
 		return transport.Session{}, err
 	}
 	got, err := s.run(ctx, call{name: s.Name, ref: ref})

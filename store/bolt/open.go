@@ -27,7 +27,7 @@ import (
 // With Config.ReadOnly it makes nothing, and a file that is not there is
 // fs.ErrNotExist.
 func Open(path string, c Config) (*Store, error) {
-	if err := c.check(); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
 	c = c.withDefaults()

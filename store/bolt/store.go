@@ -55,7 +55,7 @@ type Config struct {
 	growing func(do func() error) error // tests: what makes the file grow
 }
 
-func (c Config) check() error {
+func (c Config) validate() error {
 	if c.MaxSize != 0 && (c.MaxSize < minMaxSize || c.MaxSize > math.MaxInt) {
 		return fmt.Errorf("bolt: Config.MaxSize is %d: it must be 0 or at least %d", c.MaxSize, minMaxSize)
 	}

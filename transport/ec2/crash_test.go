@@ -81,7 +81,7 @@ func insist(ctx context.Context, e *engine.Engine, id engine.ID) (engine.Operati
 		if !errors.Is(err, context.DeadlineExceeded) {
 			return op, err
 		}
-		if err := e.RetryNow(ctx, id); err != nil {
+		if err := e.RetryNow(ctx, id, "test"); err != nil {
 			return op, err
 		}
 	}

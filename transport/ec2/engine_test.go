@@ -75,7 +75,7 @@ func TestWaitsForCapacity(t *testing.T) {
 				}
 			}
 			full.Store(false)
-			if err := e.RetryNow(t.Context(), op); err != nil {
+			if err := e.RetryNow(t.Context(), op, "test"); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := e.Wait(t.Context(), op); err != nil || c.effects(id) != 1 {

@@ -30,7 +30,7 @@ func isInstanceID(id string) bool {
 // around it.
 func (t *Transport) check(ref transport.Ref) error {
 	ref = ref.Trim()
-	if err := ref.Check(); err != nil {
+	if err := ref.Validate(); err != nil {
 		return err
 	}
 	if t.cfg.Tag == "" && !isInstanceID(ref.SessionID) {

@@ -119,7 +119,7 @@ func (t *Transport) refs(studio string, all []found) []transport.Ref {
 		if t.cfg.Tag == "" || over(f.Instance) || live[name] != 1 || isInstanceID(name) {
 			continue
 		}
-		if named := (transport.Ref{StudioID: studio, SessionID: name}); named.Check() == nil {
+		if named := (transport.Ref{StudioID: studio, SessionID: name}); named.Validate() == nil {
 			refs[i] = named
 		}
 	}

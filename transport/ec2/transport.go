@@ -54,9 +54,9 @@ type Config struct {
 	StaleFor time.Duration
 }
 
-// Valid reports what [New] would refuse of c.
-func (c Config) Valid() error {
-	if err := c.Probe.Valid(); err != nil {
+// Validate reports what [New] would refuse of c.
+func (c Config) Validate() error {
+	if err := c.Probe.Validate(); err != nil {
 		return fmt.Errorf("ec2: Config.Probe: %w", err)
 	}
 	if c.StaleFor < 0 {
@@ -67,10 +67,10 @@ func (c Config) Valid() error {
 			return errors.New("ec2: Config.Tags has an empty key")
 		}
 	}
-	return c.checkTypes()
+	return c.validateTypes()
 }
 
-func (c Config) checkTypes() error {
+func (c Config) validateTypes() error {
 	for i, one := range c.InstanceTypes {
 		switch {
 		case !isType(one):
@@ -133,7 +133,7 @@ func NewFromConfig(cfg aws.Config, config Config) (*Transport, error) {
 // call sends once. It fails if config has a bad value, and if the client has no
 // region or no credentials.
 func New(client *ec2.Client, config Config) (*Transport, error) {
-	if err := config.Valid(); err != nil {
+	if err := config.Validate(); err != nil {
 		return nil, err
 	}
 	o := client.Options()

@@ -71,7 +71,7 @@ func (c Config) validate() error {
 	if c.Repeat > transport.RepeatByState {
 		return fmt.Errorf("exec: repeat %d is none of Never, ByToken, ByState", c.Repeat)
 	}
-	if err := c.Probe.Valid(); err != nil {
+	if err := c.Probe.Validate(); err != nil {
 		return fmt.Errorf("exec: %w", err)
 	}
 	return nil

@@ -51,7 +51,7 @@ func (t *Transport) Traits(transport.Ref) transport.Traits {
 // CheckStart returns an error of kind Invalid if an id or the client token of in
 // may not become a word of a command: see [Config].IDCharacters.
 func (t *Transport) CheckStart(in transport.StartInput) error {
-	return in.CheckWords(t.config.IDCharacters)
+	return in.ValidateWords(t.config.IDCharacters)
 }
 
 // Start runs the Start command once. Exit status 0 is an accepted start; what

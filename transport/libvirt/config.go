@@ -58,7 +58,7 @@ func (c Config) complete() (Config, error) {
 	case c.Socket != "" && c.Dial != nil:
 		return c, errors.New("libvirt: both Socket and Dial are set: want one")
 	}
-	if err := c.Probe.Valid(); err != nil {
+	if err := c.Probe.Validate(); err != nil {
 		return c, fmt.Errorf("libvirt: %w", err)
 	}
 	switch {

@@ -40,7 +40,7 @@ func (t *Transport) Traits(transport.Ref) transport.Traits {
 // own error; a want of memory is Capacity, and a domain that is being shut
 // down a Conflict.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
-	if err := in.Check(); err != nil {
+	if err := in.Validate(); err != nil {
 		return transport.Session{}, err
 	}
 	var s transport.Session
@@ -102,7 +102,7 @@ func refusedStart(ref transport.Ref, e libvirt.Error) (transport.Session, error)
 
 // Get reads the domain's state, and asks the probe where it runs.
 func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
-	if err := ref.Check(); err != nil {
+	if err := ref.Validate(); err != nil {
 		return transport.Session{}, err
 	}
 	var s transport.Session
@@ -123,7 +123,7 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 // Stop asks the guest to shut down, as its power button would. It may take its
 // time, or take no notice. A domain that does not run is a Conflict.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
-	if err := in.Check(); err != nil {
+	if err := in.Validate(); err != nil {
 		return transport.Session{}, err
 	}
 	err := t.call(ctx, in.Ref, func(l *libvirt.Libvirt) error {

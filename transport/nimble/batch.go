@@ -54,7 +54,7 @@ func split(refs []transport.Ref, out []transport.Result) (lists [][]int, singles
 	type list struct{ at, size int }
 	current := map[string]list{} // by studio
 	for i, ref := range refs {
-		if err := ref.Check(); err != nil {
+		if err := ref.Validate(); err != nil {
 			out[i].Err = err
 			continue
 		}

@@ -45,7 +45,7 @@ func requestOf(in any) request {
 	case DeleteInput:
 		return mutation(http.MethodDelete, pathSession, in.Ref, in.ClientToken)
 	case transport.Ref:
-		return request{method: http.MethodGet, path: pathSession, ref: in, check: in.Check()}
+		return request{method: http.MethodGet, path: pathSession, ref: in, check: in.Validate()}
 	case CreateInput:
 		return request{
 			method: http.MethodPost, path: pathSessions, ref: transport.Ref{StudioID: in.StudioID}, token: in.ClientToken,
@@ -66,7 +66,7 @@ func requestOf(in any) request {
 
 func mutation(method, path string, ref transport.Ref, token string) request {
 	return request{method: method, path: path, ref: ref, token: token,
-		check: errors.Join(ref.Check(), transport.CheckToken(token))}
+		check: errors.Join(ref.Validate(), transport.CheckToken(token))}
 }
 
 // with is r with a body.

@@ -134,12 +134,12 @@ func FuzzRoute(f *testing.F) {
 			if err := transport.CheckID("studio id", rt.ref.StudioID); err != nil || rt.action == nil {
 				t.Errorf("%q leads to %q: %v", path, rt.ref, err)
 			}
-			if rt.ref.SessionID != "" && rt.ref.Check() != nil {
+			if rt.ref.SessionID != "" && rt.ref.Validate() != nil {
 				t.Errorf("%q leads to %q", path, rt.ref)
 			}
 		}
 		ref := transport.Ref{StudioID: studio, SessionID: session}
-		if ref.Check() != nil {
+		if ref.Validate() != nil {
 			return
 		}
 		escaped := "/" + apiVersion + "/studios/" + escape(studio, "") + "/streaming-sessions/" + escape(session, "") + "/stop"

@@ -58,7 +58,7 @@ func (e *CommandError) target() string {
 	return fmt.Sprintf("the probe command %s for %s", e.Probe.Command.Args[0], e.Host)
 }
 
-func (c *Command) valid() error {
+func (c *Command) validate() error {
 	switch {
 	case len(c.Args) == 0 || c.Args[0] == "":
 		return errors.New("probe: the command names no program")

@@ -149,7 +149,7 @@ func TestCommandValid(t *testing.T) {
 		"depends on the host":          asking(22, "./{host}"),
 		"{session} in \"x-{session}\"": asking(22, "true", "x-{session}"),
 	} {
-		if err := p.Valid(); err == nil || !strings.Contains(err.Error(), want) {
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 		if err := p.Check(t.Context(), "127.0.0.1"); err == nil {

@@ -74,7 +74,7 @@ func Parse(text string) (Probe, error) {
 	port, err := strconv.Atoi(digits)
 	for kind := KindTCP; kind <= KindSSH; kind++ {
 		p := Probe{Kind: kind, Port: port}
-		if name == kind.String() && err == nil && p.Valid() == nil {
+		if name == kind.String() && err == nil && p.Validate() == nil {
 			return p, nil
 		}
 	}
@@ -93,9 +93,9 @@ func (p Probe) String() string {
 	return fmt.Sprintf("%v:%d", p.Kind, p.Port)
 }
 
-// Valid returns an error that names the field and its value if p is neither the
+// Validate returns an error that names the field and its value if p is neither the
 // zero value nor a probe that can be made.
-func (p Probe) Valid() error {
+func (p Probe) Validate() error {
 	switch {
 	case p.Kind == KindNone && p.Command != nil:
 		return errors.New("probe: a command without a kind: it is asked once a port answers, so want tcp, tls or ssh")
@@ -108,7 +108,7 @@ func (p Probe) Valid() error {
 	case p.Timeout < 0:
 		return fmt.Errorf("probe: time-out %v is negative", p.Timeout)
 	case p.Command != nil:
-		return p.Command.valid()
+		return p.Command.validate()
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (p Probe) Check(ctx context.Context, host string) error {
 	if p == (Probe{}) {
 		return nil
 	}
-	if err := p.Valid(); err != nil {
+	if err := p.Validate(); err != nil {
 		return err
 	}
 	timeout := p.Timeout

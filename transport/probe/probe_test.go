@@ -274,7 +274,7 @@ func TestValid(t *testing.T) {
 		"port 65536":            {Kind: probe.KindTCP, Port: 65536},
 		"time-out -1s is negat": {Kind: probe.KindTCP, Port: 22, Timeout: -time.Second},
 	} {
-		if err := p.Valid(); err == nil || !strings.Contains(err.Error(), want) {
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v", p, err)
 		}
 		if err := p.Check(t.Context(), "127.0.0.1"); err == nil {

@@ -17,7 +17,7 @@ const (
 
 // Get returns the session as it was StaleFor ago; NotFound if it was not there.
 func (s *Studio) Get(ctx context.Context, ref transport.Ref) (out transport.Session, err error) {
-	if err := ref.Check(); err != nil {
+	if err := ref.Validate(); err != nil {
 		return transport.Session{}, err
 	}
 	err = s.do(ctx, Call{Action: Get, Ref: ref}, func(now time.Time, _ Fault) (err error) {
@@ -43,7 +43,7 @@ func (s *Studio) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 	c := Call{Action: BatchGet, Ref: transport.Ref{StudioID: refs[0].StudioID}}
 	err := s.do(ctx, c, func(now time.Time, _ Fault) error {
 		for i, ref := range refs {
-			if out[i].Err = ref.Check(); out[i].Err == nil {
+			if out[i].Err = ref.Validate(); out[i].Err == nil {
 				out[i].Session, out[i].Err = s.look(ref, now)
 			}
 		}

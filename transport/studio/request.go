@@ -47,7 +47,7 @@ func (s *Studio) Delete(ctx context.Context, in model.DeleteInput) (transport.Se
 
 // request is Start, Stop or Delete of an existing session.
 func (s *Studio) request(ctx context.Context, c Call, st step) (out transport.Session, err error) {
-	if err := checked(c.Ref.Check(), transport.CheckToken(c.ClientToken)); err != nil {
+	if err := checked(c.Ref.Validate(), transport.CheckToken(c.ClientToken)); err != nil {
 		return transport.Session{}, err
 	}
 	err = s.do(ctx, c, func(now time.Time, f Fault) error {
@@ -100,7 +100,7 @@ func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) err
 // Create makes a session, which becomes READY. A token that made one before
 // returns that session as it is. Without an owner it is owned by "studio".
 func (s *Studio) Create(ctx context.Context, in model.CreateInput) (out transport.Session, err error) {
-	if err := in.Check(); err != nil {
+	if err := in.Validate(); err != nil {
 		return transport.Session{}, err
 	}
 	c := Call{Action: Create, Ref: transport.Ref{StudioID: in.StudioID}, ClientToken: in.ClientToken}

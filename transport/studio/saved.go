@@ -84,7 +84,7 @@ func Load(c Config, text []byte) (*Studio, error) {
 	s := New(c)
 	s.created = in.Created
 	for _, one := range in.Sessions {
-		if err := one.Check(); err != nil {
+		if err := one.Validate(); err != nil {
 			return nil, fmt.Errorf("studio: what was saved cannot be read: %w", err)
 		}
 		v := one.Session

@@ -105,7 +105,7 @@ func (s *Studio) Add(studioID string, sessionIDs ...string) {
 	defer s.mu.Unlock()
 	for _, id := range sessionIDs {
 		ref := transport.Ref{StudioID: studioID, SessionID: id}
-		if err := ref.Check(); err != nil {
+		if err := ref.Validate(); err != nil {
 			panic("studio: Add: " + err.Error())
 		}
 		if s.lookUp(ref) == nil {
@@ -119,7 +119,7 @@ func (s *Studio) Add(studioID string, sessionIDs ...string) {
 // whatever StaleFor says, and stays as it is until a request changes it. It
 // panics if the ref is not valid.
 func (s *Studio) Put(session transport.Session) {
-	if err := session.Check(); err != nil {
+	if err := session.Validate(); err != nil {
 		panic("studio: Put: " + err.Error())
 	}
 	s.mu.Lock()

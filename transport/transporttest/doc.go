@@ -32,7 +32,7 @@
 //     so, in sequence and concurrently, and after a lost answer. BatchStart does
 //     for each member what Start does, in whatever company.
 //   - Refusals: refs and tokens that are not valid are Invalid and not sent, as by
-//     in.Check() and ref.Check(); a transport.StartChecker refuses what Start
+//     in.Validate() and ref.Validate(); a transport.StartChecker refuses what Start
 //     refuses, and no more; a session that does not exist is NotFound; errors are
 //     *transport.Error, by transport.Classify where the provider gave no verdict, of
 //     a known kind, and hold no credential.

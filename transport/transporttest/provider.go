@@ -26,7 +26,7 @@ func (s *suite) providerLife() {
 		s.Fatalf("Create: %v", s.checked(err))
 	}
 	ref := made.Ref
-	if ref.Check() != nil || ref.StudioID != studio {
+	if ref.Validate() != nil || ref.StudioID != studio {
 		s.Fatalf("Create made %q", ref)
 	}
 	got := s.await(ref, fsm.StateReady)

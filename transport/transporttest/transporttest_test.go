@@ -121,10 +121,10 @@ func faults() map[string]broken {
 			}
 		}},
 		"checks more than it refuses": {"StartChecker", func(_ *studio.Studio, w *wrap) {
-			w.check = func(in transport.StartInput) error { return in.CheckWords("") }
+			w.check = func(in transport.StartInput) error { return in.ValidateWords("") }
 		}},
 		"checks less than it refuses": {"StartChecker", func(_ *studio.Studio, w *wrap) {
-			w.check = func(in transport.StartInput) error { return in.Ref.Check() }
+			w.check = func(in transport.StartInput) error { return in.Ref.Validate() }
 		}},
 		"takes any token": {"InvalidTokens", func(s *studio.Studio, w *wrap) {
 			w.start = func(ctx context.Context, in transport.StartInput) (transport.Session, error) {
@@ -387,7 +387,7 @@ func TestBroken(t *testing.T) {
 			}
 			return got, err
 		}
-		w := &wrap{Studio: s, start: s.Start, get: get, many: oneByOne(s), list: s.List, check: transport.StartInput.Check}
+		w := &wrap{Studio: s, start: s.Start, get: get, many: oneByOne(s), list: s.List, check: transport.StartInput.Validate}
 		w.batch = func(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 			got, err := s.BatchGet(ctx, refs)
 			for i := range got {

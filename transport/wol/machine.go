@@ -39,9 +39,9 @@ func (s Shelf) Find(ref transport.Ref) (Machine, bool) {
 	return m, ok
 }
 
-// Check returns an error that names the first field that cannot be, and its
+// Validate returns an error that names the first field that cannot be, and its
 // value unless it is the password.
-func (m Machine) Check() error {
+func (m Machine) Validate() error {
 	_, err := m.target(transport.Ref{SessionID: "session"})
 	return err
 }
@@ -72,7 +72,7 @@ func (m Machine) target(ref transport.Ref) (target, error) {
 	if m.Probe.Kind == probe.KindNone {
 		return target{}, fmt.Errorf("a probe is required: nothing else tells whether the machine runs")
 	}
-	if err := m.Probe.Valid(); err != nil {
+	if err := m.Probe.Validate(); err != nil {
 		return target{}, err
 	}
 	host := m.Host

@@ -56,7 +56,7 @@ type Transport struct {
 }
 
 // New makes a Transport of c. An error names the field that cannot be. What Find
-// returns is checked when it is used, and by [Machine.Check].
+// returns is checked when it is used, and by [Machine.Validate].
 func New(c Config) (*Transport, error) {
 	switch {
 	case c.Find == nil:
@@ -198,7 +198,7 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 }
 
 func (t *Transport) find(ref transport.Ref) (target, error) {
-	if err := ref.Check(); err != nil {
+	if err := ref.Validate(); err != nil {
 		return target{}, err
 	}
 	m, ok := t.config.Find(ref)

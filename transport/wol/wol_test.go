@@ -333,7 +333,7 @@ func TestMachineCheck(t *testing.T) {
 		{MAC: mac, Address: "fe80::1%eth0", Probe: ssh},
 		{MAC: mac, Address: "[ff02::1]:9", Probe: ssh},
 	} {
-		if err := good.Check(); err != nil {
+		if err := good.Validate(); err != nil {
 			t.Errorf("%+v: %v", good, err)
 		}
 	}
@@ -347,7 +347,7 @@ func TestMachineCheck(t *testing.T) {
 		"a probe is required":                     {MAC: mac},
 		"probe: port 0: want 1 to 65535":          {MAC: mac, Probe: probe.Probe{Kind: probe.KindTCP}},
 	} {
-		err := bad.Check()
+		err := bad.Validate()
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v, want %q", err, want)
 		}

@@ -41,9 +41,9 @@ type CreateInput struct {
 	Tags             map[string]string
 }
 
-// Check returns an *transport.Error of kind KindInvalid unless in has a valid
+// Validate returns an *transport.Error of kind KindInvalid unless in has a valid
 // studio id and client token.
-func (in CreateInput) Check() error {
+func (in CreateInput) Validate() error {
 	if err := transport.CheckID("studio id", in.StudioID); err != nil {
 		return err
 	}
@@ -56,10 +56,10 @@ type DeleteInput struct {
 	ClientToken string // see [transport.CheckToken]
 }
 
-// Check returns an *transport.Error of kind KindInvalid unless in has a valid
+// Validate returns an *transport.Error of kind KindInvalid unless in has a valid
 // Ref and client token.
-func (in DeleteInput) Check() error {
-	return transport.StartInput{Ref: in.Ref, ClientToken: in.ClientToken}.Check()
+func (in DeleteInput) Validate() error {
+	return transport.StartInput{Ref: in.Ref, ClientToken: in.ClientToken}.Validate()
 }
 
 // Details is what the protocol says of a session and the port has no field for.

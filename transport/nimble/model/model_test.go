@@ -14,10 +14,10 @@ func TestInputChecks(t *testing.T) {
 	good, bad := transport.Ref{StudioID: "lab", SessionID: "ws-1"}, transport.Ref{StudioID: "a/b", SessionID: "ws-1"}
 	for name, check := range map[string]func(transport.Ref, string) error{
 		"create": func(r transport.Ref, token string) error {
-			return model.CreateInput{StudioID: r.StudioID, ClientToken: token}.Check()
+			return model.CreateInput{StudioID: r.StudioID, ClientToken: token}.Validate()
 		},
 		"delete": func(r transport.Ref, token string) error {
-			return model.DeleteInput{Ref: r, ClientToken: token}.Check()
+			return model.DeleteInput{Ref: r, ClientToken: token}.Validate()
 		},
 	} {
 		if err := check(good, "monday"); err != nil {
