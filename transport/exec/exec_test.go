@@ -343,9 +343,11 @@ func TestSecrets(t *testing.T) {
 			`echo "{\"error\": \"AccessDenied\", \"message\": \"login as $%s failed\"}"`,
 			`echo "{\"state\": \"$%s\"}"`,
 		} {
-			_, err := start(t, shell(t, fmt.Sprintf(command, name), name+"="+secret, "OTHER_TOKEN=hunter2"))
-			if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "[secret]") {
-				t.Errorf("%s: %v", name, err)
+			for _, other := range []string{"OTHER_TOKEN=", "OTHER_TOKEN=hunter2"} { // none, and a part of the secret
+				_, err := start(t, shell(t, fmt.Sprintf(command, name), name+"="+secret, other))
+				if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Count(err.Error(), "[secret]") != 1 {
+					t.Errorf("%s, %s: %v", name, other, err)
+				}
 			}
 		}
 	}
