@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 	"github.com/rouse-dev/rouse/transport/studio"
@@ -37,6 +38,7 @@ const shortBoot = 50 * time.Millisecond
 // TestMain lets the test's binary be the tool, in a process of its own, when it
 // is called by the tool's name.
 func TestMain(m *testing.M) {
+	scale.Parallel(8)
 	testscript.Main(m, map[string]func(){"rouse": main, "glutton": glutton})
 }
 

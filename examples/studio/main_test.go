@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
 	"github.com/rouse-dev/rouse/transport/studio"
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
+	scale.Parallel(6)
 	os.Exit(m.Run())
 }
 

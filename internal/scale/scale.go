@@ -9,6 +9,7 @@
 package scale
 
 import (
+	"flag"
 	"iter"
 	"math/rand/v2"
 	"os"
@@ -16,6 +17,16 @@ import (
 	"testing"
 	"time"
 )
+
+// Parallel lets n parallel tests of a package run at once, on any number of
+// processors, unless -parallel says otherwise. A package whose tests mostly wait, for
+// processes or for time, calls it from TestMain.
+func Parallel(n int) {
+	// Before the flags are parsed: what the command line says counts.
+	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
+		panic(err)
+	}
+}
 
 // Of picks the count for the scale that ROUSE_TEST names. It fails the test when
 // ROUSE_TEST names none.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/rouse-dev/rouse/internal/scale"
 )
 
 func TestMain(m *testing.M) {
@@ -17,6 +19,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	scale.Parallel(6)
 	code := m.Run()
 	if motoStarted.Load() {
 		if s, err := moto(); err == nil {

@@ -12,12 +12,16 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/transport"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	scale.Parallel(6)
+	goleak.VerifyTestMain(m)
+}
 
 // line is the way to a daemon, which can be made worse.
 type line struct {

@@ -70,13 +70,23 @@ func (g *guests) byPort(t testing.TB, ref transport.Ref) *libvirt.Transport {
 	})
 }
 
+// fresh claims that reads are stale for one second at most. The driver itself claims
+// the default of 30 s, for which the suite would wait.
+type fresh struct{ *libvirt.Transport }
+
+func (f fresh) Traits(ref transport.Ref) transport.Traits {
+	tr := f.Transport.Traits(ref)
+	tr.StaleFor = time.Second
+	return tr
+}
+
 func TestQEMU(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)
 	transporttest.Run(t, func(t *testing.T) transporttest.Subject {
 		g, way := newGuests(t, d), &line{socket: d.Socket()}
 		return transporttest.Subject{
-			Transport:  open(t, libvirt.Config{URI: "qemu:///session", Dial: way.dial}),
+			Transport:  fresh{open(t, libvirt.Config{URI: "qemu:///session", Dial: way.dial})},
 			Stopped:    g.stopped,
 			Missing:    transport.Ref{StudioID: "lab", SessionID: "missing"},
 			Starts:     g.starts,
