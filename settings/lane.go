@@ -25,7 +25,7 @@ func readLanes(t *table, s *Settings) {
 		case len(sub.values) == 0:
 			t.fault(display(sub.path...), "it says nothing: give concurrency, rate or both")
 		case !s.hasLane(name):
-			t.fault(display(sub.path...), "no studio has such a lane: a lane is a studio's id, or what its key lane says%s", meant(name, s.laneNames()))
+			t.fault(display(sub.path...), "no studio has such a lane: a lane is a studio's id, or what its key lane says%s", suggestion(name, s.laneNames()))
 		}
 		s.Lanes = append(s.Lanes, lane)
 	}

@@ -23,7 +23,7 @@ func checkRegion(region, service string) string {
 		return ""
 	}
 	wrong := fmt.Sprintf("AWS has no region %.64q", region)
-	if best := meant(region, regions); best != "" {
+	if best := suggestion(region, regions); best != "" {
 		wrong += best
 	} else {
 		wrong += ":"

@@ -104,7 +104,7 @@ func (t *table) choice(key string, words ...string) string {
 	if text == "" || slices.Contains(words, text) {
 		return text
 	}
-	t.wrong(key, "%.64q is none of %s%s", text, strings.Join(words, ", "), meant(text, words))
+	t.wrong(key, "%.64q is none of %s%s", text, strings.Join(words, ", "), suggestion(text, words))
 	return ""
 }
 
@@ -284,7 +284,7 @@ func (t *table) end() {
 		case secretName(key):
 			t.wrong(key, "%s", noSecrets)
 		default:
-			t.wrong(key, "unknown key%s; known are %s", meant(key, t.known), strings.Join(t.known, ", "))
+			t.wrong(key, "unknown key%s; known are %s", suggestion(key, t.known), strings.Join(t.known, ", "))
 		}
 	}
 }

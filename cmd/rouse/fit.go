@@ -1,19 +1,24 @@
 package main
 
-import "slices"
+import (
+	"slices"
 
-// What names leave of a narrow terminal, in columns.
-const (
-	leastName = 8  // of a name
-	leastText = 32 // of the last column, the reason
-	gap       = 2  // between columns
+	"github.com/mattn/go-runewidth"
 )
 
-// fit makes the cells of a table clean, and the columns ids, the widest first,
-// narrow enough that a reason stands behind them on a terminal of that width; 0:
-// it is none.
+// Widths in columns of a terminal.
+const (
+	leastName = 8  // names are not shortened further
+	leastText = 32 // what names leave for the last column, the reason
+	gap       = 2  // between two columns of a table
+)
+
+// fit returns the rows with clean cells. If a row is wider than width, fit shortens
+// the names in the columns ids, the widest first, until the last column has room.
+// Width 0 means no limit. No table writer shortens chosen columns first; all of
+// them cut or wrap every column.
 func fit(rows [][]string, ids []int, width int) [][]string {
-	var wide []int // the columns, as wide as they are
+	var wide []int // the width of each column
 	out := make([][]string, len(rows))
 	for i, row := range rows {
 		out[i] = make([]string, len(row))
@@ -52,24 +57,12 @@ func fit(rows [][]string, ids []int, width int) [][]string {
 	return out
 }
 
-// shortened takes out the middle of a name: its end tells it from the next.
+// shortened cuts the middle out of a name that is wider than width columns. It keeps
+// the end, which tells the name from its neighbours.
 func shortened(name string, width int) string {
 	if columns(name) <= width {
 		return name
 	}
-	runes := []rune(name)
-	head, tail := 0, len(runes)
-	for room := width - 1; ; { // the ellipsis has the other column
-		last := columnsOf(runes[tail-1])
-		if last > room {
-			break
-		}
-		tail, room = tail-1, room-last
-		first := columnsOf(runes[head])
-		if first > room {
-			break
-		}
-		head, room = head+1, room-first
-	}
-	return string(runes[:head]) + "…" + string(runes[tail:])
+	begin := runewidth.Truncate(name, (width-1)/2, "")
+	return begin + runewidth.TruncatePrefix(name, width-columns(begin), "…")
 }

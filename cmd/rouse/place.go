@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/adrg/xdg"
 	"github.com/spf13/pflag"
 
 	"github.com/rouse-dev/rouse/store/bolt"
@@ -155,17 +156,14 @@ func (d *database) openAt(path string, c bolt.Config, note func(string, ...any))
 func statePath() (string, error) {
 	var all []string
 	unset := "none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is an absolute path"
-	switch runtime.GOOS {
-	case "windows":
-		unset = "LocalAppData is not set"
-	case "darwin":
-		unset = "HOME is not an absolute path"
+	if runtime.GOOS == "darwin" {
+		unset = "neither XDG_STATE_HOME nor HOME is an absolute path"
 	}
 	// systemd sets STATE_DIRECTORY to the unit's StateDirectory=, which may be several.
 	if first, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); runtime.GOOS == "linux" && filepath.IsAbs(first) {
 		all = append(all, filepath.Join(first, "rouse.db"))
 	}
-	if folder := userFolder(); folder != "" {
+	for _, folder := range stateFolders() {
 		all = append(all, filepath.Join(folder, "rouse", "rouse.db"))
 	}
 	for _, path := range all {
@@ -179,23 +177,32 @@ func statePath() (string, error) {
 	return all[0], nil
 }
 
-// userFolder is this user's folder for state; "" if the environment does not say.
-func userFolder() string {
-	if runtime.GOOS == "windows" {
-		return os.Getenv("LocalAppData")
-	}
-	// The XDG rules: a relative folder is ignored.
-	if folder := os.Getenv("XDG_STATE_HOME"); runtime.GOOS != "darwin" && filepath.IsAbs(folder) {
-		return folder
-	}
+// stateFolders returns the folders that may hold this user's state, the preferred one
+// first. It returns none if the environment names none.
+func stateFolders() []string {
 	home, err := os.UserHomeDir()
-	switch {
-	case err != nil, !filepath.IsAbs(home):
-		return ""
-	case runtime.GOOS == "darwin":
-		return filepath.Join(home, "Library", "Application Support")
+	if err != nil || !filepath.IsAbs(home) {
+		home = ""
 	}
-	return filepath.Join(home, ".local", "state")
+	// Without a home, package xdg takes the root folder for it.
+	if home == "" && !filepath.IsAbs(os.Getenv("XDG_STATE_HOME")) && runtime.GOOS != "windows" {
+		return nil
+	}
+	xdg.Reload() // it has read the environment when the process began
+	all := []string{xdg.StateHome}
+	// Older versions ignored XDG_STATE_HOME on these systems. A database must not be
+	// passed over when that variable is set later.
+	switch runtime.GOOS {
+	case "darwin":
+		if home != "" {
+			all = append(all, filepath.Join(home, "Library", "Application Support"))
+		}
+	case "windows":
+		if local := os.Getenv("LocalAppData"); local != "" {
+			all = append(all, local)
+		}
+	}
+	return all
 }
 
 // privateFolder is this user's place in a folder that is everybody's.

@@ -8,10 +8,10 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"unicode"
-	"unicode/utf8"
 
+	"github.com/mattn/go-runewidth"
+	"github.com/rodaine/table"
 	"golang.org/x/term"
 )
 
@@ -58,23 +58,21 @@ func (s *screen) record(v any) {
 	s.write(b.String())
 }
 
-// table prints rows in columns, cut to the terminal's width. The columns ids hold
-// names: where a row would be too long, they are shortened first.
+// table prints rows in columns and cuts each line to the terminal's width. If the
+// rows are too wide, it first shortens the names in the columns ids.
 func (s *screen) table(rows [][]string, ids ...int) {
-	width := s.width(s.out)
-	rows = fit(rows, ids, width)
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		for i, cell := range row {
-			if i > 0 {
-				_, _ = io.WriteString(w, "\t")
-			}
-			_, _ = io.WriteString(w, cell)
-		}
-		_, _ = io.WriteString(w, "\n")
+	if len(rows) == 0 {
+		return
 	}
-	_ = w.Flush()
+	width := s.width(s.out)
+	var b bytes.Buffer
+	noHeader := make([]any, len(rows[0]))
+	for i := range noHeader {
+		noHeader[i] = "" // the heading, if there is one, is a row
+	}
+	table.New(noHeader...).
+		WithWriter(&b).WithWidthFunc(columns).WithPadding(gap).WithPrintHeaders(false).
+		SetRows(fit(rows, ids, width)).Print()
 	for line := range strings.Lines(b.String()) {
 		s.write(cut(strings.TrimRight(line, " \n"), width) + "\n")
 	}
@@ -161,22 +159,12 @@ func clean(text string) string {
 	}, text)
 }
 
-// cut shortens a line to a number of columns; 0: it does not.
+// cut shortens a line to a number of columns. Width 0 means no limit.
 func cut(line string, width int) string {
-	if width <= 0 || utf8.RuneCountInString(line)*2 <= width {
+	if width <= 0 {
 		return line
 	}
-	columns, fits := 0, 0
-	for i, r := range line {
-		columns += columnsOf(r)
-		if columns <= width-1 {
-			fits = i + utf8.RuneLen(r)
-		}
-	}
-	if columns <= width {
-		return line
-	}
-	return line[:fits] + "…"
+	return runewidth.Truncate(line, width, "…")
 }
 
 // paragraph prints a text behind a head. On a terminal it is broken between
@@ -210,19 +198,5 @@ func fold(head, text string, width int) []string {
 	return append(lines, line)
 }
 
-func columns(text string) int {
-	n := 0
-	for _, r := range text {
-		n += columnsOf(r)
-	}
-	return n
-}
-
-// columnsOf is at least as many columns as r takes on a terminal: from U+1100 on
-// it may be two.
-func columnsOf(r rune) int {
-	if r >= 0x1100 && r != '…' {
-		return 2
-	}
-	return 1
-}
+// columns returns how many columns a text takes on a terminal.
+func columns(text string) int { return runewidth.StringWidth(text) }

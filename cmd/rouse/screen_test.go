@@ -37,7 +37,7 @@ func FuzzClean(f *testing.F) {
 		}) {
 			t.Errorf("clean(%q) = %q", text, got)
 		}
-		if short := cut(got, 20); len([]rune(short)) > 20 {
+		if short := cut(got, 20); columns(short) > 20 {
 			t.Errorf("cut(%q, 20) = %q", got, short)
 		}
 	})
