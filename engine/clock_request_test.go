@@ -8,7 +8,6 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/ram"
-	"github.com/rouse-dev/rouse/internal/uptime"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -242,39 +241,6 @@ func TestStartedBeforeTheRequest(t *testing.T) {
 					}
 				})
 			})
-		}
-	}
-}
-
-// TestStartedBeforeTheRequestOfThisBoot: a host was killed before a provider's
-// date was known. Within the boot the age of a request is known.
-func TestStartedBeforeTheRequestOfThisBoot(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		started time.Duration // after the request, on the provider's clock
-		boot    uint32
-		resend  bool
-	}{
-		{-10 * time.Second, 1, true},
-		{-time.Second, 1, false},
-		{time.Second, 1, false},
-		{-24 * time.Hour, 2, false},
-	} {
-		j := lookJudge()
-		j.traits = transport.Traits{Repeat: transport.RepeatByState, StaleFor: time.Second}
-		j.a.at = epoch.Add(time.Hour)
-		j.up = uptime.Reading{Boot: c.boot, Awake: 3 * time.Hour, Elapsed: 4 * time.Hour}
-		j.a.up = j.up
-		j.op.CreatedUp = store.Uptime{Boot: 1, At: 3 * time.Hour}
-		j.op.SentUp = store.Uptime{Boot: c.boot, At: 2*time.Hour + time.Second}
-		j.op.CreatedAt = epoch.Add(-24 * time.Hour) // by a clock that was wrong then
-		j.op.ExpiresAt = epoch.Add(24 * time.Hour)
-		j.op.SentProviderTime, j.op.Attempts = time.Time{}, 1
-		j.clock, j.steady = clock{offset: time.Minute, known: true}, false
-		j.was = sighting{doubt: 1, from: epoch}
-		j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(time.Minute + c.started)}, nil)
-		if j.decide(); j.resend != c.resend {
-			t.Errorf("started %v after the request, boot %d: cleared %v, %s %s", c.started, c.boot, j.resend, j.op.Phase, j.op.LastError)
 		}
 	}
 }

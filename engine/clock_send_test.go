@@ -183,68 +183,6 @@ func TestRetryAfterAfterWrongClock(t *testing.T) {
 	})
 }
 
-// TestNoSecondSendWithinTheTimeout: whatever made the look come early.
-func TestNoSecondSendWithinTheTimeout(t *testing.T) {
-	t.Parallel()
-	j := lookJudge()
-	j.traits = transport.Traits{Repeat: transport.RepeatByState, StaleFor: time.Second}
-	j.clock = clock{known: true, error: time.Second / 2}
-	j.a.at = epoch.Add(1500 * time.Millisecond)
-	j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(-time.Hour)}, nil)
-	j.decide()
-	if want := j.op.LastSentAt.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
-		t.Errorf("resend %v %v after the first send; want another look at %v", j.resend, j.a.at.Sub(j.op.LastSentAt), want)
-	}
-}
-
-// TestNoSecondSendByTheClockOfAnotherRun: by that clock the send was half an hour
-// ago. All that is known of it is that this Run began ten seconds ago.
-func TestNoSecondSendByTheClockOfAnotherRun(t *testing.T) {
-	t.Parallel()
-	j := lookJudge()
-	j.traits = transport.Traits{Repeat: transport.RepeatNever, StaleFor: time.Second}
-	j.clock = clock{known: true, error: time.Second / 2}
-	j.began = j.a.at.Add(-10 * time.Second)
-	j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(-time.Hour)}, nil)
-	j.decide()
-	if want := j.began.Add(j.cfg.Timeout + time.Second); j.resend || !j.op.DueAt.Equal(want) {
-		t.Errorf("resend %v, ten seconds into this Run; want another look at %v, and it is %v", j.resend, want, j.op.DueAt)
-	}
-}
-
-// TestOnlySendByTheirClock: the provider's clock tells how long ago the only send
-// was, however often the host was restarted since; not of a later send.
-func TestOnlySendByTheirClock(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		ago   time.Duration // the intent, beyond the time-out
-		again bool          // it was sent a second time
-		took  time.Duration // the read
-		clear bool
-	}{
-		{ago: intentFresh + 5*time.Second, clear: true},
-		{ago: 5 * time.Second}, // its commit may have taken longer
-		{ago: intentFresh + 5*time.Second, again: true},
-		{ago: intentFresh + 5*time.Second, took: time.Second, clear: true},
-		{ago: intentFresh + 5*time.Second, took: 10 * time.Second}, // it may show the time before the send arrived
-	} {
-		j := lookJudge()
-		j.a.began = j.a.at.Add(-c.took)
-		j.traits = transport.Traits{Repeat: transport.RepeatNever, StaleFor: time.Second}
-		j.clock = clock{known: true, offset: time.Hour, error: time.Second / 2}
-		j.began = j.a.at.Add(-time.Second)
-		j.op.SentProviderTime = j.a.at.Add(j.clock.offset - j.cfg.Timeout - c.ago)
-		j.op.LastSentAt = j.op.SentAt
-		if c.again {
-			j.op.LastSentAt = j.op.SentAt.Add(time.Minute)
-		}
-		j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(-time.Hour)}, nil)
-		if j.decide(); j.resend != c.clear {
-			t.Errorf("%+v: cleared to be sent: %v, due %v after the look", c, j.resend, j.op.DueAt.Sub(j.a.at))
-		}
-	}
-}
-
 // tokenless is a provider that knows no token again.
 type tokenless struct{ *wire }
 

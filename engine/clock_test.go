@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -82,7 +83,7 @@ func TestSleep(t *testing.T) {
 		b.after(10 * time.Minute) // probes are a minute apart by now
 		b.studio.SetOffline(false)
 		b.skew.Store(int64(8 * time.Hour))
-		b.after(longestNap + 3*time.Second)
+		b.after(decide.LongestSleep + 3*time.Second)
 		b.want(id, fsm.PhaseSucceeded, "", 1)
 		b.want(scheduled, fsm.PhaseSucceeded, "", 1)
 	})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -199,7 +200,7 @@ func (r *run) nap() time.Duration {
 	}
 	switch {
 	case r.inFlight >= maxInFlight, next.IsZero() && r.inFlight > 0:
-		return longestNap // the end of a call wakes the dispatcher
+		return decide.LongestSleep // the end of a call wakes the dispatcher
 	case next.IsZero():
 		return -1
 	}
@@ -226,15 +227,15 @@ func (r *run) noticeJump() {
 	}
 	r.steady = now
 	if jump > 0 {
-		r.naps = noted(r.naps, span{now.Add(-jump), now}) // nobody looked while we slept
+		r.naps = noted(r.naps, decide.Span{From: now.Add(-jump), To: now}) // nobody looked while we slept
 	} else {
 		r.setBack = now
 		r.naps = undone(r.naps, -jump)
-		r.ahead = noted(r.ahead, span{last, seen})
+		r.ahead = noted(r.ahead, decide.Span{From: last, To: seen})
 		r.began = r.began.Add(jump)
 	}
 	for _, l := range r.lanes {
-		l.clock, l.asked = clock{}, false
+		l.clock, l.asked = decide.ProviderClock{}, false
 		if jump < 0 {
 			l.setBack(jump)
 		}
@@ -259,7 +260,7 @@ func (r *run) followJumps(ctx context.Context) {
 		r.e.log.Info("the wall clock jumped", "by", jump)
 	}
 	if back { // what waits for long by its backoff goes earlier for once
-		r.pull(ctx, quick.most)
+		r.pull(ctx, decide.Quick.Most)
 	}
 }
 

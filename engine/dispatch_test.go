@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
@@ -16,7 +17,7 @@ func TestPlanKeepsTheBound(t *testing.T) {
 	scenario(t, studio.Config{}, Config{Lane: fast}, func(b *bench) {
 		r := newRun(b.Context(), b.Engine, func() {})
 		defer r.cut()
-		b.after(believeAfter)
+		b.after(decide.TrustAfter)
 		r.deadline = b.now()
 		const lanes = 100 // each begins with one call
 		for i := range lanes {

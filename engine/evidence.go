@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/internal/uptime"
 	"github.com/rouse-dev/rouse/store"
 )
@@ -39,15 +40,15 @@ const (
 // sure, and whether the wall clock has behaved meanwhile.
 func (v *evidence) since(wall time.Time, up uptime.Reading) (passed time.Duration, behaved bool) {
 	shown := wall.Sub(v.Wall)
-	passed, sure := elapsed(up).Since(store.Uptime{Boot: v.Boot, At: v.Elapsed})
+	passed, sure := decide.Elapsed(up).Since(store.Uptime{Boot: v.Boot, At: v.Elapsed})
 	switch {
 	case sure:
 		wrong := shown - passed
-		return passed, wrong <= bigJump && wrong >= -bigJump
-	case shown <= bigJump && shown >= -bigJump: // a jump that would be tolerated within a Run
+		return passed, wrong <= decide.BigJump && wrong >= -decide.BigJump
+	case shown <= decide.BigJump && shown >= -decide.BigJump: // a jump that would be tolerated within a Run
 		return max(shown, 0), true
 	case v.Boot == 0 && !up.Known(): // it may be another boot, with a wrong clock
-		return 0, shown > 0 && shown <= longestGap && v.Served < believeAfter
+		return 0, shown > 0 && shown <= longestGap && v.Served < decide.TrustAfter
 	}
 	return 0, false
 }
@@ -73,7 +74,7 @@ func (r *run) recallClock(ctx context.Context) error {
 		r.watched = v.Watched + passed
 	}
 	r.kept.clock = v.Boot != 0 && v.Boot == r.watch.up.Boot
-	r.kept.trusted = v.Served >= believeAfter
+	r.kept.trusted = v.Served >= decide.TrustAfter
 	return nil
 }
 

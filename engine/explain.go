@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -153,8 +154,8 @@ func (e *Engine) look(op Operation) scene {
 	s := scene{now: e.now(), next: op.DueAt}
 	r := e.current()
 	if r == nil {
-		s.clock = clockWaitOf(&op, s.now, e.up(), trust{earliest: e.earliest})
-		s.next = noLater(s.next, s.now.Add(longest)) // what is further ahead is a time of a wrong clock: a Run pulls it in
+		s.clock = clockWaitOf(&op, s.now, e.up(), decide.Trust{Earliest: e.earliest})
+		s.next = noLater(s.next, s.now.Add(decide.Longest)) // what is further ahead is a time of a wrong clock: a Run pulls it in
 		return s
 	}
 	r.mu.Lock()
@@ -168,10 +169,10 @@ func (e *Engine) look(op Operation) scene {
 	}
 	_, s.doubt = r.watch.believed(mono)
 	s.clock = clockWaitOf(&op, s.now, r.watch.up, r.trust(&op))
-	most := s.now.Add(longest) // what is further ahead is a time of a clock that was, and was pulled in
+	most := s.now.Add(decide.Longest) // what is further ahead is a time of a clock that was, and was pulled in
 	seen := r.seen[op.ID]
-	s.silent, s.looks = seen.silent, seen.looks
-	if due := seen.due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
+	s.silent, s.looks = seen.Silent, seen.Looks
+	if due := seen.Due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
 		s.next = due
 	}
 	s.next = noLater(s.next, most)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -82,7 +83,7 @@ func TestSilentPortIsExplained(t *testing.T) {
 		}
 		x := b.wantWaiting(id, WaitBooting)
 		if x.Seen.Probe.Message != "connection refused" || x.Seen.StatusCode != "PROBE_UNANSWERED" ||
-			b.now().Sub(x.Seen.At) > poll.most+poll.most/jitterPart || x.Seen.Since.After(x.Operation.AcceptedAt.Add(5*time.Second)) {
+			b.now().Sub(x.Seen.At) > decide.Polls.Most+decide.Polls.Most/decide.JitterPart || x.Seen.Since.After(x.Operation.AcceptedAt.Add(5*time.Second)) {
 			t.Errorf("the session is shown as %+v at %v", x.Seen, b.now())
 		}
 		if !strings.Contains(x.Text, "port 22 (ssh) of 10.0.0.5 does not answer: connection refused, read at ") {
@@ -337,7 +338,7 @@ func TestShortageIsInTheFeed(t *testing.T) {
 	}{
 		"capacity":    {kinds, []store.Reason{store.ReasonNoCapacity}, 1},
 		"then quota":  {turned, []store.Reason{store.ReasonQuotaExceeded, store.ReasonNoCapacity}, 2},
-		"alternating": {both, []store.Reason{store.ReasonNoCapacity, store.ReasonQuotaExceeded, store.ReasonNoCapacity}, maxShortages},
+		"alternating": {both, []store.Reason{store.ReasonNoCapacity, store.ReasonQuotaExceeded, store.ReasonNoCapacity}, decide.MaxShortages},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var n atomic.Int64
@@ -448,7 +449,7 @@ func TestStoredNextOfAWrongClock(t *testing.T) {
 		b.after(10 * time.Minute)
 		b.restart()
 		b.skew.Store(0)
-		if x := b.wantWaiting(id, WaitNotRunning); x.Also != WaitCapacity || x.Next.Sub(b.now()) > longest || x.AlsoSince.After(b.now()) {
+		if x := b.wantWaiting(id, WaitNotRunning); x.Also != WaitCapacity || x.Next.Sub(b.now()) > decide.Longest || x.AlsoSince.After(b.now()) {
 			t.Errorf("the next attempt is said to be in %v: %s", x.Next.Sub(b.now()), x.Text)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
@@ -148,14 +149,14 @@ func TestStateWithoutBounds(t *testing.T) {
 			told = append(told, ev.Session)
 		}
 		for _, s := range told {
-			if len(s) > maxState+len("…") || strings.ContainsFunc(string(s), unicode.IsControl) {
+			if len(s) > decide.MaxState+len("…") || strings.ContainsFunc(string(s), unicode.IsControl) {
 				t.Errorf("a state of %d bytes: %.80q", len(s), s)
 			}
 		}
 		if got := b.op(id).Session; !strings.HasPrefix(string(got), "MELTING [2J  éé") {
 			t.Errorf("the state is told as %q", got)
 		}
-		if text := b.op(id).LastError; len(text) > 2*maxError || strings.ContainsFunc(text, unicode.IsControl) {
+		if text := b.op(id).LastError; len(text) > 2*decide.MaxError || strings.ContainsFunc(text, unicode.IsControl) {
 			t.Errorf("an error of %d bytes: %.80q", len(text), text)
 		}
 	})

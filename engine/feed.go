@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -21,7 +22,7 @@ func (e *Engine) Get(ctx context.Context, id ID) (Operation, error) {
 	}
 	op, err := e.store.Operation(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("engine: operation %s: %w", bounded(string(id), 80), err)
+		err = fmt.Errorf("engine: operation %s: %w", decide.Bounded(string(id), 80), err)
 	}
 	return op, e.storeError(err)
 }
@@ -34,7 +35,7 @@ func (e *Engine) Find(ctx context.Context, ref Ref) (Operation, error) {
 	}
 	op, err := e.store.BySession(ctx, ref.Trim())
 	if errors.Is(err, store.ErrNotFound) {
-		err = fmt.Errorf("engine: session %s: %w", bounded(ref.String(), 300), err)
+		err = fmt.Errorf("engine: session %s: %w", decide.Bounded(ref.String(), 300), err)
 	}
 	return op, e.storeError(err)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -58,7 +59,7 @@ func TestReadyIsNoticed(t *testing.T) {
 					}
 					mid := median(lags)
 					t.Logf("READY was noticed %v late at the median (%.0f %% of the boot), %v at most", mid, 100*mid.Seconds()/boot.Seconds(), longest)
-					if mid > boot/4 || longest > poll.most+poll.most/jitterPart {
+					if mid > boot/4 || longest > decide.Polls.Most+decide.Polls.Most/decide.JitterPart {
 						t.Errorf("READY was noticed %v late at the median, %v at most", mid, longest)
 					}
 				})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -18,8 +19,8 @@ const (
 
 // noteBlock takes over why the lane is blocked, and since when: an earlier Run's
 // block for the same reason goes on. mu must be held.
-func (l *lane) noteBlock(why WaitReason, a answer, now time.Time) {
-	b := store.Block{Reason: string(why), Since: now, Error: reasonText(a), Kind: a.kind, At: now}
+func (l *lane) noteBlock(why WaitReason, a decide.Answer, now time.Time) {
+	b := store.Block{Reason: string(why), Since: now, Error: a.Text(), Kind: a.Kind, At: now}
 	if was := l.stored.Block; was.Reason == b.Reason && was.Since.Before(now) {
 		b.Since = was.Since
 	}

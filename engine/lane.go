@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -24,13 +26,13 @@ type lane struct {
 	sending, looking int // calls in flight
 	turn             bool
 	block            *block
-	outages          []span        // the past ones, the oldest first
+	outages          []decide.Span // the past ones, the oldest first
 	silent           int           // time-outs and cut connections in a row
 	mute             transport.Ref // the session that all of those were calls for; zero: there were several
 	kept             store.Block   // what is on disk of stored.Block
 	keptAt           time.Time     // when it was written last, on the monotonic clock; zero: not in this Run
 	throttledAt      time.Time     // when the provider began to throttle it, on the wall clock; zero: it does not
-	clock            clock
+	clock            decide.ProviderClock
 	asked            bool // for that clock, whether or not it was told
 	asking           bool // right now: sends wait for it
 
@@ -48,15 +50,9 @@ type block struct {
 	probing bool
 }
 
-// span is a time in which nobody could look.
-type span struct{ from, to time.Time }
-
 // maxSilent calls in a row without any answer block a lane. If all of them were
 // for one session, that session backs off by itself.
 const maxSilent = 3
-
-// maxRetryAfter is how far ahead a provider's Retry-After is believed.
-const maxRetryAfter = time.Hour
 
 // room is what may be claimed of the lane now, and else when to ask again;
 // zero: when something changes.
@@ -146,7 +142,7 @@ func floorOf(s *store.Lane, now time.Time) time.Time {
 	if s.RetryAfter.IsZero() || s.RetryAfterHeard.After(now) {
 		return time.Time{}
 	}
-	if most := s.RetryAfterHeard.Add(maxRetryAfter); s.RetryAfter.After(most) {
+	if most := s.RetryAfterHeard.Add(decide.MaxRetryAfter); s.RetryAfter.After(most) {
 		return most
 	}
 	return s.RetryAfter
@@ -154,23 +150,23 @@ func floorOf(s *store.Lane, now time.Time) time.Time {
 
 // heard is told of each answer, and keeps breaker and pace. It returns a
 // Retry-After to be stored, if any.
-func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
+func (l *lane) heard(a decide.Answer, now, mono time.Time) (retryAfter time.Time) {
 	switch {
-	case a.only:
-		if a.probe && l.block != nil { // the next trial call is for another session
-			l.block.probing, l.block.probeAt = false, now.Add(jitter(probe.first))
+	case a.OnlySession:
+		if a.Trial && l.block != nil { // the next trial call is for another session
+			l.block.probing, l.block.probeAt = false, now.Add(jitter(decide.Trials.First))
 		}
 		return time.Time{}
-	case a.row == unreachable:
+	case a.Kind == transport.KindUnreachable:
 		l.shut(WaitOffline, a, now)
 		return time.Time{}
-	case a.row == credentials:
+	case a.Kind == transport.KindCredentials:
 		l.shut(WaitCredentials, a, now)
 		return time.Time{}
-	case !a.protocol():
+	case !a.Protocol():
 		if l.silent == 0 {
-			l.mute = a.of
-		} else if l.mute != a.of {
+			l.mute = a.Ref
+		} else if l.mute != a.Ref {
 			l.mute = transport.Ref{}
 		}
 		l.silent++
@@ -185,8 +181,8 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 	}
 	l.stored.Block = store.Block{} // also one of an earlier Run
 	switch {
-	case a.row == throttled:
-		l.pace.throttled(mono, a.beganMono)
+	case a.Kind == transport.KindThrottled:
+		l.pace.throttled(mono, a.BeganMono)
 		if l.throttledAt.IsZero() {
 			l.throttledAt = now
 		}
@@ -196,20 +192,20 @@ func (l *lane) heard(a answer, now, mono time.Time) (retryAfter time.Time) {
 			l.throttledAt = time.Time{}
 		}
 	}
-	if a.wait > 0 {
-		return now.Add(a.wait)
+	if a.RetryAfter > 0 {
+		return now.Add(a.RetryAfter)
 	}
 	return time.Time{}
 }
 
 // shut closes the lane, or puts off its next probe.
-func (l *lane) shut(why WaitReason, a answer, now time.Time) {
+func (l *lane) shut(why WaitReason, a decide.Answer, now time.Time) {
 	if l.block == nil {
 		l.block = &block{since: now}
 	}
 	b := l.block
-	if a.probe || b.wait == 0 && !b.probing { // other calls that were in flight do not add up
-		b.wait = probe.next(b.wait)
+	if a.Trial || b.wait == 0 && !b.probing { // other calls that were in flight do not add up
+		b.wait = decide.Trials.Next(b.wait)
 		b.probeAt = now.Add(jitter(b.wait))
 		b.probing = false
 	}
@@ -219,18 +215,18 @@ func (l *lane) shut(why WaitReason, a answer, now time.Time) {
 
 // reopen lets the lane go on, slowly at first.
 func (l *lane) reopen(now, mono time.Time) {
-	l.outages = noted(l.outages, span{l.block.since, now})
+	l.outages = noted(l.outages, decide.Span{From: l.block.since, To: now})
 	l.block = nil
 	l.pace.restart(mono)
 }
 
 // noted adds a span to those that are kept. When there are many, the two oldest
 // become one, which is lenient.
-func noted(spans []span, s span) []span {
+func noted(spans []decide.Span, s decide.Span) []decide.Span {
 	const most = 64
 	spans = append(spans, s)
 	if len(spans) > most {
-		spans[1].from = spans[0].from
+		spans[1].From = spans[0].From
 		spans = spans[1:]
 	}
 	return spans
@@ -240,44 +236,31 @@ func noted(spans []span, s span) []span {
 func (l *lane) blind(from, now time.Time) time.Duration {
 	spans := l.outages
 	if l.block != nil {
-		spans = append(spans[:len(spans):len(spans)], span{l.block.since, now})
+		spans = append(spans[:len(spans):len(spans)], decide.Span{From: l.block.since, To: now})
 	}
-	return since(spans, from)
+	return decide.SpanSum(spans, from)
 }
 
 // undone takes d off the newest of spans: a clock that is set back undoes what
 // it went ahead.
-func undone(spans []span, d time.Duration) []span {
+func undone(spans []decide.Span, d time.Duration) []decide.Span {
 	for n := len(spans) - 1; n >= 0 && d > 0; n-- {
-		part := min(d, spans[n].to.Sub(spans[n].from))
-		spans[n].to = spans[n].to.Add(-part)
+		part := min(d, spans[n].To.Sub(spans[n].From))
+		spans[n].To = spans[n].To.Add(-part)
 		d -= part
 	}
 	return spans
 }
 
 // within reports whether t lies in one of spans.
-func within(spans []span, t time.Time) bool {
-	return slices.ContainsFunc(spans, func(s span) bool { return !t.Before(s.from) && !t.After(s.to) })
-}
-
-// since is how much of spans lies after from.
-func since(spans []span, from time.Time) (sum time.Duration) {
-	for _, s := range spans {
-		if s.from.Before(from) {
-			s.from = from
-		}
-		if s.to.After(s.from) {
-			sum += s.to.Sub(s.from)
-		}
-	}
-	return sum
+func within(spans []decide.Span, t time.Time) bool {
+	return slices.ContainsFunc(spans, func(s decide.Span) bool { return !t.Before(s.From) && !t.After(s.To) })
 }
 
 // setBack moves what was noted on the wall clock along with a jump back.
 func (l *lane) setBack(jump time.Duration) {
 	for i := range l.outages {
-		l.outages[i].from, l.outages[i].to = l.outages[i].from.Add(jump), l.outages[i].to.Add(jump)
+		l.outages[i].From, l.outages[i].To = l.outages[i].From.Add(jump), l.outages[i].To.Add(jump)
 	}
 	if l.block != nil {
 		l.block.since = l.block.since.Add(jump)
@@ -298,3 +281,6 @@ func earliest(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// jitter varies d by up to a tenth.
+func jitter(d time.Duration) time.Duration { return decide.Jitter(d, rand.Int64N) }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -111,7 +112,7 @@ func TestBatchPolls(t *testing.T) {
 		b.goRun()
 		b.all(ids)
 		rounds := 0
-		for at := time.Duration(0); at < 2*time.Minute+poll.most; at += poll.after(at) {
+		for at := time.Duration(0); at < 2*time.Minute+decide.Polls.Most; at += decide.Polls.After(at) {
 			rounds++
 		}
 		calls := int(b.wire.looks.Load())

@@ -64,7 +64,7 @@ func (r *run) lateLook(l *lane, op store.Operation) {
 	defer r.finished(&l.looking)
 	a := r.get(l, &op, false)
 	latest, err := r.e.store.BySession(r.calls, op.Ref)
-	if a.row == booting || a.err != nil || err != nil {
+	if a.Err != nil || a.Session.State == fsm.StateStartInProgress || err != nil {
 		return
 	}
 	r.mu.Lock()
@@ -76,7 +76,7 @@ func (r *run) lateLook(l *lane, op store.Operation) {
 	}
 	r.mu.Unlock()
 	if latest.ID == op.ID { // else it is that operation's doing
-		r.settle(l, r.judge(l, &op, &a))
+		r.settle(l, r.decision(l, &op, &a))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -144,30 +145,6 @@ func TestCredentialsHoldTheLane(t *testing.T) {
 	})
 }
 
-// TestDeadlineOfABlockedLane: a trial call that fails past an operation's deadline
-// ends it once the lane has been blocked for ten minutes. Before, the error is
-// noted once.
-func TestDeadlineOfABlockedLane(t *testing.T) {
-	t.Parallel()
-	for _, blocked := range []time.Duration{0, believeAfter - 1, believeAfter} {
-		j := lookJudge()
-		j.op.LastError, j.op.LastErrorAt, j.op.LastKind = "no capacity", epoch, transport.KindCapacity
-		j.a.at = j.op.Deadline().Add(time.Second)
-		j.a.probe, j.blocked, j.was = true, blocked, sighting{}
-		j.kind(transport.KindUnreachable).decide()
-		if over := blocked >= believeAfter; j.op.Phase.Ended() != over || !j.write {
-			t.Errorf("blocked for %v: %s, written %v", blocked, j.op.Phase, j.write)
-		}
-		if j.write = false; j.op.Phase.Ended() {
-			continue
-		}
-		j.was = j.seen
-		if j.decide(); j.write {
-			t.Errorf("blocked for %v: the second error is written too", blocked)
-		}
-	}
-}
-
 // TestSleepPastTheDeadline: a laptop sleeps until long past an operation's
 // deadline. Its network is back a minute after it woke up, and then a look tells
 // what became of the operation.
@@ -175,7 +152,7 @@ func TestSleepPastTheDeadline(t *testing.T) {
 	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		b.boot.Store(1)
 		b.goRun()
-		b.after(believeAfter) // from here on the clock is trusted
+		b.after(decide.TrustAfter) // from here on the clock is trusted
 		id := b.start("ws-1")
 		b.after(time.Second)
 		b.studio.SetOffline(true)

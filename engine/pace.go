@@ -5,7 +5,9 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 // pace is a lane's rate: a token bucket whose limit begins low, or where an earlier
@@ -55,9 +57,9 @@ func knownPace(s *store.Lane, now time.Time) float64 {
 // notePace takes over what an answer tells of the lane's pace, and reports whether
 // that is to be written: a throttled answer once an hour, the lane's whole rate when
 // it is reached. run.mu must be held.
-func (l *lane) notePace(a *answer, now time.Time) bool {
+func (l *lane) notePace(a *decide.Answer, now time.Time) bool {
 	s := l.stored
-	if a.row == throttled && !a.only {
+	if a.Kind == transport.KindThrottled && !a.OnlySession {
 		if age := now.Sub(s.ThrottledAt); s.Pace == 0 && age >= 0 && age < throttledEvery {
 			return false
 		}
@@ -65,7 +67,7 @@ func (l *lane) notePace(a *answer, now time.Time) bool {
 		return true
 	}
 	switch most := l.pace.most; {
-	case a.silent() || float64(l.pace.bucket.Limit()) < most:
+	case a.Silent() || float64(l.pace.bucket.Limit()) < most:
 		return false
 	case most <= max(1, most/rampPart): // it begins there anyway
 		return false

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -100,13 +101,13 @@ func TestPaceIsRemembered(t *testing.T) {
 // an hour, and its rate once.
 func TestPaceIsWrittenSeldom(t *testing.T) {
 	t.Parallel()
-	now := epoch
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	l := &lane{stored: &store.Lane{Name: "l"}, pace: newPace(10, 0, now)}
 	writes := 0
 	hear := func(kind transport.Kind) {
-		a := answer{}
-		if a.read(transport.Session{State: fsm.StateReady}, nil); kind != transport.KindUnknown {
-			a.read(transport.Session{}, &transport.Error{Kind: kind})
+		a := decide.Answer{}
+		if a.Read(transport.Session{State: fsm.StateReady}, nil); kind != transport.KindUnknown {
+			a.Read(transport.Session{}, &transport.Error{Kind: kind})
 		}
 		l.heard(a, now, now)
 		if l.notePace(&a, now) {

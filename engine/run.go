@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
 )
 
@@ -36,12 +37,12 @@ type run struct {
 	jumps     []time.Duration // of the wall clock, that the dispatcher has not followed up yet
 	began     time.Time       // on the wall clock
 	mono      time.Time       // when it began, on the monotonic one
-	naps      []span          // by which the wall clock went ahead of the monotonic one
+	naps      []decide.Span   // by which the wall clock went ahead of the monotonic one
 	steady    time.Time       // on the wall clock: it has not jumped since; zero: not in this Run
 	setBack   time.Time       // in the same way: it was not set back since
-	ahead     []span          // what this Run has seen of clocks that were set back since, on those clocks
+	ahead     []decide.Span   // what this Run has seen of clocks that were set back since, on those clocks
 	inFlight  int
-	seen      map[ID]sighting
+	seen      map[ID]decide.Sighting
 	read      map[ID]Seen   // of sessions that were sent a start: what was read last
 	fullAt    time.Time     // when the store last had no space; zero: it has
 	watched   time.Duration // for how long Runs before this one followed one another closely
@@ -66,7 +67,7 @@ func newRun(ctx context.Context, e *Engine, stop context.CancelFunc) *run {
 	return &run{
 		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		calls: calls, cut: cut,
-		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]sighting{}, read: map[ID]Seen{},
+		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]decide.Sighting{}, read: map[ID]Seen{},
 		began: now, mono: mono, watch: newWatch(now, mono, up),
 	}
 }
@@ -84,7 +85,7 @@ func (r *run) loop(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
 		return r.verdict(ctx, err)
 	}
-	r.pull(ctx, longest) // the clock of the last Run may have been ahead: nobody saw it jump
+	r.pull(ctx, decide.Longest) // the clock of the last Run may have been ahead: nobody saw it jump
 	var dues sync.WaitGroup
 	duesCtx, endDues := context.WithCancel(ctx)
 	dues.Go(func() { r.followDues(duesCtx) })
@@ -95,7 +96,7 @@ func (r *run) loop(ctx context.Context) error {
 		nap := r.dispatch(ctx)
 		var tick <-chan time.Time // never, for an engine with nothing to do
 		if nap >= 0 {
-			timer.Reset(min(nap, longestNap))
+			timer.Reset(min(nap, decide.LongestSleep))
 			tick = timer.C
 		}
 		select {

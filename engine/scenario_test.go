@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -26,7 +27,7 @@ func TestStartToReady(t *testing.T) {
 		b.all([]ID{id})
 		b.want(id, fsm.PhaseSucceeded, "", 1)
 		op := b.op(id)
-		if lag := op.FinishedAt.Sub(op.AcceptedAt) - 90*time.Second; lag < 0 || lag > poll.most*11/10 {
+		if lag := op.FinishedAt.Sub(op.AcceptedAt) - 90*time.Second; lag < 0 || lag > decide.Polls.Most*11/10 {
 			t.Errorf("READY was noticed %v after it was so", lag)
 		}
 		b.wantWaiting(id, "")
@@ -231,8 +232,8 @@ func TestJoinHastens(t *testing.T) {
 				if n := b.wire.starts.Load() - sends; n != 1 {
 					t.Errorf("%d sends after a second request, want 1", n)
 				}
-				if op := b.op(waits); op.Interval != long.first {
-					t.Errorf("the backoff is %v after it, want %v: it begins again", op.Interval, long.first)
+				if op := b.op(waits); op.Interval != decide.Long.First {
+					t.Errorf("the backoff is %v after it, want %v: it begins again", op.Interval, decide.Long.First)
 				}
 				flood := b.now()
 				for b.now().Sub(flood) < 10*time.Minute {

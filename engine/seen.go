@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -20,11 +21,13 @@ type Seen struct {
 	At            time.Time             // when it was read last; without a Run, when it was stored
 }
 
-// says reports whether two answers say the same, whenever they came.
-func (s Seen) says(t Seen) bool {
-	return s.State == t.State && s.StatusCode == t.StatusCode && s.StatusMessage == t.StatusMessage &&
-		s.Probe.Target == t.Probe.Target && s.Probe.OK == t.Probe.OK && s.Probe.Message == t.Probe.Message
+// status returns what s says, whenever it was read.
+func (s Seen) status() decide.Status {
+	return decide.Status{State: s.State, Code: s.StatusCode, Message: s.StatusMessage, Probe: s.Probe}
 }
+
+// says reports whether two answers say the same, whenever they came.
+func (s Seen) says(t Seen) bool { return s.status().Says(t.status()) }
 
 // storedSeen returns what the record says of a session.
 func storedSeen(o *Operation) Seen {
@@ -32,59 +35,27 @@ func storedSeen(o *Operation) Seen {
 }
 
 // seenIn returns what an answer says of a session, bounded, as it is stored.
-func seenIn(a *answer) Seen {
-	s := a.session
-	p := s.Probe
-	p.Target, p.Message = clean(p.Target), clean(p.Message)
-	return Seen{s.State, bounded(s.StatusCode, maxState), clean(s.StatusMessage), p, a.at, a.at}
-}
-
-// status takes over what provider and probe say of the session. It is stored with
-// what is stored anyway, and else once when it changes. A text that changes all
-// the time is stored ever more rarely: see statusEvery.
-func (j *judge) status() {
-	if j.a.err != nil || j.a.session.State == "" {
-		return
-	}
-	now := seenIn(&j.a)
-	if j.op.Phase == fsm.PhaseSucceeded { // it explains nothing any more
-		now = Seen{State: now.State, Since: now.Since, At: now.At}
-	}
-	was := storedSeen(&j.op)
-	was.State = now.State // note has taken that over
-	switch {
-	case now.says(was) && !j.moved:
-		return
-	case !j.write && j.a.at.Before(j.op.StatusAt.Add(j.statusEvery())) && j.op.StatusAt.After(j.op.AcceptedAt) && !j.op.StatusAt.After(j.a.at):
-		return
-	}
-	j.op.StatusCode, j.op.StatusMessage, j.op.Probe, j.op.StatusAt = now.StatusCode, now.StatusMessage, now.Probe, now.At
-	j.write = true
-}
-
-// statusEvery returns how far apart two writes are that only store a status: an
-// eighth of the boot so far, and at least a second. So a short Run stores an early
-// change, and a boot of half an hour writes 60 times at most.
-func (j *judge) statusEvery() time.Duration {
-	return max(time.Second, j.a.at.Sub(j.op.AcceptedAt)/8)
+func seenIn(a *decide.Answer) Seen {
+	s := a.Status()
+	return Seen{s.State, s.Code, s.Message, s.Probe, a.At, a.At}
 }
 
 // noteRead keeps what was read of a session for Explain. mu must be held.
-func (r *run) noteRead(j *judge) {
+func (r *run) noteRead(op *store.Operation, a *decide.Answer) {
 	switch {
-	case j.op.Phase.Ended() || j.op.Sent == store.SentNo:
-		delete(r.read, j.op.ID)
-	case j.a.row == none || j.a.err != nil || j.a.session.State == "":
+	case op.Phase.Ended() || op.Sent == store.SentNo:
+		delete(r.read, op.ID)
+	case a.Err != nil || a.Session.State == "":
 	default:
-		now := seenIn(&j.a)
-		was, ok := r.read[j.op.ID]
+		now := seenIn(a)
+		was, ok := r.read[op.ID]
 		if !ok {
-			was = storedSeen(&j.op)
+			was = storedSeen(op)
 		}
 		if now.says(was) && !was.Since.IsZero() {
 			now.Since = was.Since
 		}
-		r.read[j.op.ID] = now
+		r.read[op.ID] = now
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/internal/paging"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -114,8 +115,8 @@ func (e *Engine) reached(studioID string, sessions []transport.Session, began, a
 		if l == nil {
 			continue
 		}
-		a := answer{call: lookCall, began: began, at: at, beganMono: time.Now().Add(began.Sub(at))}
-		a.read(s, nil)
+		a := decide.Answer{Call: decide.CallConfirm, Began: began, At: at, BeganMono: time.Now().Add(began.Sub(at))}
+		a.Read(s, nil)
 		r.heard(l, &a)
 		r.mu.Lock()
 		if r.lanes[name] == l { // else it was idle, and is forgotten

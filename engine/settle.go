@@ -7,15 +7,36 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// judge sets up the judge of one answer, on the record as the worker holds it.
-func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
+// decision is what a worker decides about one operation, and from what.
+type decision struct {
+	in  decide.Input
+	out decide.Decision
+}
+
+func (d *decision) decide() { d.out = decide.Decide(d.in) }
+
+// decision prepares the decision about one answer, on the record as the worker
+// holds it.
+func (r *run) decision(l *lane, op *store.Operation, a *decide.Answer) *decision {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	was := r.seen[op.ID]
+	return &decision{in: decide.Input{
+		Operation: *op, ReadVersion: op.Version, Answer: *a, Lane: *l.stored, Sighting: was,
+		Traits:     transport.TraitsOf(r.e.transport, op.Ref),
+		ClockFacts: r.facts(l, op, a, &was),
+		Timeout:    r.e.cfg.Timeout, BootTimeout: r.e.cfg.BootTimeout, Jitter: jitter,
+	}}
+}
+
+// facts returns what this run knows about time, for one answer. mu must be held.
+func (r *run) facts(l *lane, op *store.Operation, a *decide.Answer, was *decide.Sighting) decide.ClockFacts {
 	trust := r.trust(op)
 	from, idle := op.AcceptedAt, time.Duration(0)
 	watched := r.began.Add(-r.watched)
@@ -27,24 +48,22 @@ func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 	if op.Sent == store.SentAccepted {
 		pending = op.AcceptedAt
 	}
-	was := r.seen[op.ID]
 	unheard := time.Duration(0)
-	if !was.silent.IsZero() { // the rest of it is the lane's
-		unheard = max(0, a.at.Sub(was.silent)-l.blind(was.silent, a.at)-since(r.naps, was.silent))
+	if !was.Silent.IsZero() { // the rest of it is the lane's
+		unheard = max(0, a.At.Sub(was.Silent)-l.blind(was.Silent, a.At)-decide.SpanSum(r.naps, was.Silent))
 	}
-	var naps []span
-	if d := op.Deadline(); !d.IsZero() && !a.at.Before(d) {
+	var naps []decide.Span
+	if d := op.Deadline(); !d.IsZero() && !a.At.Before(d) {
 		naps = slices.Clone(r.naps)
 	}
 	same := !op.SentAt.Before(r.began) // else it was dated by another Run's clock, and nobody knows how right that was
-	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.at) || within(r.ahead, op.SentAt)
-	return &judge{
-		op: *op, held: op.Version, a: *a, up: r.watch.up, clock: l.clock, cfg: &r.e.cfg, was: was, unheard: unheard, lane: *l.stored,
-		steady: same && !setBack && !op.SentAt.Before(r.steady), setBack: setBack, trust: trust,
-		began:  a.at.Add(-a.beganMono.Sub(r.mono)),
-		traits: transport.TraitsOf(r.e.transport, op.Ref),
-		blind:  idle + l.blind(from, a.at) + since(r.naps, from) + was.blind + unheard,
-		asleep: since(r.naps, pending), blocked: r.blockedFor(l, a.at), naps: naps,
+	setBack := op.SentAt.Before(r.setBack) || op.SentAt.After(a.At) || within(r.ahead, op.SentAt)
+	return decide.ClockFacts{
+		Up: r.watch.up, Provider: l.clock, Trust: trust,
+		Steady: same && !setBack && !op.SentAt.Before(r.steady), SetBack: setBack,
+		Began:   a.At.Add(-a.BeganMono.Sub(r.mono)),
+		Blind:   idle + l.blind(from, a.At) + decide.SpanSum(r.naps, from) + was.Blind + unheard,
+		Unheard: unheard, Asleep: decide.SpanSum(r.naps, pending), Blocked: r.blockedFor(l, a.At), Naps: naps,
 	}
 }
 
@@ -54,60 +73,60 @@ func (r *run) judge(l *lane, op *store.Operation, a *answer) *judge {
 // on, until the drain is over: then the operations are released as they stand,
 // and the record, which says that a send may have happened, makes the next Run
 // look.
-func (r *run) settle(l *lane, judges ...*judge) {
-	for _, j := range judges {
-		j.decide()
+func (r *run) settle(l *lane, ds ...*decision) {
+	for _, d := range ds {
+		d.decide()
 	}
-	var cleared []*judge
-	for wait := time.Duration(0); len(judges) > 0; {
-		c, err := r.commit(judges)
+	var cleared []*decision
+	for wait := time.Duration(0); len(ds) > 0; {
+		c, err := r.commit(ds)
 		cleared = append(cleared, c.cleared...)
 		if err != nil {
-			wait = quick.next(wait)
+			wait = decide.Quick.Next(wait)
 			if r.trouble(err); r.failure() != nil || !r.sleep(wait) {
 				r.letGo(append(c.again, cleared...))
 				return
 			}
 		}
-		judges = r.reread(c.again)
+		ds = r.reread(c.again)
 	}
-	for _, j := range cleared {
-		r.resend(l, j)
+	for _, d := range cleared {
+		r.resend(l, d)
 	}
 }
 
 // letGo ends the claims of what could not be stored.
-func (r *run) letGo(judges []*judge) {
-	ops := make([]store.Operation, 0, len(judges))
-	for _, j := range judges {
-		ops = append(ops, j.op)
+func (r *run) letGo(ds []*decision) {
+	ops := make([]store.Operation, 0, len(ds))
+	for _, d := range ds {
+		ops = append(ops, d.out.Operation)
 	}
 	r.release(ops...)
 }
 
 // committed is what one commit leaves to be done.
 type committed struct {
-	again   []*judge // to be decided again; after an error, all that was to be written
-	cleared []*judge // to be sent again
+	again   []*decision // to be decided again; after an error, all that was to be written
+	cleared []*decision // to be sent again
 }
 
 // commit applies what is to be written and releases the rest.
-func (r *run) commit(judges []*judge) (c committed, err error) {
-	changes := make([]store.Change, 0, len(judges))
-	writes := make([]*judge, 0, len(judges)) // one for each change
+func (r *run) commit(ds []*decision) (c committed, err error) {
+	changes := make([]store.Change, 0, len(ds))
+	writes := make([]*decision, 0, len(ds)) // one for each change
 	var back []store.Operation
-	for _, j := range judges {
+	for _, d := range ds {
 		switch {
-		case j.write:
-			changes = append(changes, j.change())
-			writes = append(writes, j)
+		case d.out.Write:
+			changes = append(changes, d.out.Change())
+			writes = append(writes, d)
 			continue
-		case j.resend:
-			c.cleared = append(c.cleared, j)
+		case d.out.Resend:
+			c.cleared = append(c.cleared, d)
 		default:
-			back = append(back, j.op)
+			back = append(back, d.out.Operation)
 		}
-		r.recall(j)
+		r.recall(d)
 	}
 	if len(back) > 0 {
 		r.release(back...)
@@ -120,70 +139,65 @@ func (r *run) commit(judges []*judge) (c committed, err error) {
 		c.again = writes
 		return c, err
 	}
-	for i, j := range writes {
+	for i, d := range writes {
 		if errs[i] != nil {
-			c.again = append(c.again, j)
+			c.again = append(c.again, d)
 			continue
 		}
-		j.op.Version++
-		r.recall(j)
-		r.e.logChange(&j.op, j.from)
-		if j.next != nil {
-			r.e.logChange(j.next, "")
+		d.out.Operation.Version++
+		r.recall(d)
+		r.e.logChange(&d.out.Operation, d.out.From)
+		if d.out.Next != nil {
+			r.e.logChange(d.out.Next, "")
 		}
-		if j.event != nil {
-			r.outlive(&j.op)
+		if d.out.Moved() {
+			r.outlive(&d.out.Operation)
 		}
-		if j.resend {
-			c.cleared = append(c.cleared, j)
+		if d.out.Resend {
+			c.cleared = append(c.cleared, d)
 		}
 	}
 	return c, nil
 }
 
-// reread gives judges the records as they are now, and has them decide again.
-func (r *run) reread(judges []*judge) []*judge {
-	out := judges[:0]
-	for _, j := range judges {
-		op, err := r.e.store.Operation(context.Background(), j.op.ID)
+// reread gives ds the records as they are now, and has them decide again.
+func (r *run) reread(ds []*decision) []*decision {
+	out := ds[:0]
+	for _, d := range ds {
+		op, err := r.e.store.Operation(context.Background(), d.out.Operation.ID)
 		if err != nil {
 			if !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCorrupt) { // the next claim sets it aside
 				r.trouble(err)
 			}
-			r.release(j.op)
+			r.release(d.out.Operation)
 			continue
 		}
-		j.op = op
-		j.decide()
-		out = append(out, j)
+		d.in.Operation = op
+		d.decide()
+		out = append(out, d)
 	}
 	return out
 }
 
 // recall keeps what looks at an operation have shown so far, while they have
 // decided nothing.
-func (r *run) recall(j *judge) {
+func (r *run) recall(d *decision) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.noteRead(j)
-	if j.resend || j.event != nil || j.seen.from.IsZero() && j.seen.silent.IsZero() && j.seen.blind == 0 {
-		delete(r.seen, j.op.ID)
+	r.noteRead(&d.out.Operation, &d.in.Answer)
+	if d.out.Resend || d.out.Moved() || d.out.Sighting.From.IsZero() && d.out.Sighting.Silent.IsZero() && d.out.Sighting.Blind == 0 {
+		delete(r.seen, d.out.Operation.ID)
 	} else {
-		r.seen[j.op.ID] = j.seen
+		r.seen[d.out.Operation.ID] = d.out.Sighting
 	}
 }
 
-// freshFor is for how long what a look has shown is acted on, by either clock: the
-// monotonic one stands still while the host sleeps. It is several turns of the
-// slowest lane.
-const freshFor = time.Minute
-
 // resend sends again what a look has cleared; the claim is still ours. If its
 // turn does not come while that look is fresh, it needs another.
-func (r *run) resend(l *lane, j *judge) {
-	for op := j.op; ; {
+func (r *run) resend(l *lane, d *decision) {
+	for op := d.out.Operation; ; {
 		now, mono := r.e.now(), time.Now()
-		stale := mono.Sub(j.a.beganMono) > freshFor || now.Sub(j.a.at) > freshFor
+		stale := mono.Sub(d.in.Answer.BeganMono) > decide.ReadFresh || now.Sub(d.in.Answer.At) > decide.ReadFresh
 		r.mu.Lock()
 		closed := l.block != nil || r.over.Err() != nil || stale
 		paused := l.stored.Paused
@@ -196,7 +210,7 @@ func (r *run) resend(l *lane, j *judge) {
 		case paused, closed:
 			op.DueAt = now
 			if paused { // it needs another look, but not at once
-				op.DueAt = now.Add(quick.most)
+				op.DueAt = now.Add(decide.Quick.Most)
 			}
 			r.release(op)
 			return
@@ -209,7 +223,7 @@ func (r *run) resend(l *lane, j *judge) {
 			}
 			return
 		}
-		if !r.sleep(min(wait, quick.most)) {
+		if !r.sleep(min(wait, decide.Quick.Most)) {
 			r.release(op)
 			return
 		}

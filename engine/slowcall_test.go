@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -52,7 +53,7 @@ func TestSleepDuringASend(t *testing.T) {
 	scenario(t, studio.Config{Intercept: firstStart(throttled)}, Config{}, func(b *bench) {
 		b.boot.Store(1)
 		b.goRun()
-		b.after(believeAfter) // from here on the clock is trusted
+		b.after(decide.TrustAfter) // from here on the clock is trusted
 		id := b.start("ws-1", func(r *Request) { r.ExpiresAt = b.now().Add(time.Hour) })
 		asked := b.op(id)
 		b.after(2 * time.Second)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -164,7 +165,7 @@ func (e *Engine) operation(op *store.Operation, r Request) error {
 		Phase: fsm.PhaseQueued, CreatedAt: now,
 		NotBefore: stored(r.NotBefore), ExpiresAt: stored(r.ExpiresAt),
 	}
-	op.CreatedUp = elapsed(e.up())
+	op.CreatedUp = decide.Elapsed(e.up())
 	op.CreatedUp.At = op.CreatedUp.At.Truncate(time.Millisecond)
 	setDefault(&op.ClientToken, string(op.ID))
 	if err := transport.CheckStart(e.transport, transport.StartInput{Ref: op.Ref, ClientToken: op.ClientToken}); err != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -102,7 +103,7 @@ func sessionSilent(o *Operation, s scene) *wait {
 	switch unreachable := o.LastError != "" && o.LastKind == transport.KindUnreachable; {
 	case !since.IsZero() && (unreachable || s.looks >= maxSilent):
 	case unreachable && o.Sent != store.SentAccepted:
-		since = errorSince(o)
+		since = decide.ErrorSince(o)
 	default:
 		return nil
 	}
@@ -115,7 +116,7 @@ func nowBooting(o *Operation, s scene) *wait {
 	}
 	w := &wait{WaitBooting, o.AcceptedAt, time.Time{}, "the session becoming READY"}
 	if s.running {
-		w.next = s.now.Add(poll.after(max(0, s.now.Sub(o.AcceptedAt))))
+		w.next = s.now.Add(decide.Polls.After(max(0, s.now.Sub(o.AcceptedAt))))
 	}
 	return w
 }
@@ -126,7 +127,7 @@ func refusedBefore(o *Operation, s scene) *wait {
 	if o.LastError == "" {
 		return nil
 	}
-	w := &wait{WaitBackoff, errorSince(o), ahead(s.next, s.now), "its next attempt"}
+	w := &wait{WaitBackoff, decide.ErrorSince(o), ahead(s.next, s.now), "its next attempt"}
 	switch o.LastKind {
 	case transport.KindCredentials:
 		w.reason, w.unblock = WaitCredentials, "valid credentials"

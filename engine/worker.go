@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -43,7 +44,7 @@ func (r *run) send(l *lane, ops []store.Operation) {
 func (r *run) ask(l *lane, ops []store.Operation) bool {
 	r.mu.Lock()
 	asking := l.asking
-	asked := !asking && (l.asked || l.clock.known || remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
+	asked := !asking && (l.asked || l.clock.Known || decide.Remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
 	l.asked, l.asking = true, !asked
 	r.mu.Unlock()
 	if asked {
@@ -63,16 +64,16 @@ func (r *run) ask(l *lane, ops []store.Operation) bool {
 // hold says to put it back: what may have expired by a clock that is not trusted
 // is neither sent nor ended.
 func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
-	now, s, doubt := r.e.now(), r.standing(op), r.doubt() > 0
+	now, s, doubt := r.e.now(), r.expiry(op), r.doubt() > 0
 	switch {
 	case op.NotBefore.After(now): // the clock went back
 		op.DueAt = op.NotBefore
-	case !s.sure, s.shift > 0 && doubt && !op.NotBefore.IsZero():
+	case !s.Certain, s.Shift > 0 && doubt && !op.NotBefore.IsZero():
 		return false, true
-	case !s.over && (s.shift == 0 || doubt):
+	case !s.Passed && (s.Shift == 0 || doubt):
 		return true, false
 	case op.Sent == store.SentNo: // a wrong time of the request is corrected, or it ends
-		r.rule(l, op, (*judge).expire)
+		r.rule(l, op, decide.CauseExpiry)
 		return false, false
 	default: // since it was cleared: another look corrects or ends it
 		op.DueAt = now
@@ -90,7 +91,7 @@ func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
 	if ask {
 		r.get(l, &ops[0], false)
 	}
-	wait := longestNap
+	wait := decide.LongestSleep
 	if left := r.doubt(); left > 0 {
 		wait = min(wait, left)
 	}
@@ -111,17 +112,13 @@ func (r *run) doubt() time.Duration {
 }
 
 // rule settles an operation by one ruling, without an answer.
-func (r *run) rule(l *lane, op *store.Operation, rule ruling) {
+func (r *run) rule(l *lane, op *store.Operation, cause decide.Cause) {
 	a := r.begin(callFor(op))
-	a.at = a.began
-	j := r.judge(l, op, &a)
-	j.rule = rule
+	a.At = a.Began
+	j := r.decision(l, op, &a)
+	j.in.Cause = cause
 	r.settle(l, j)
 }
-
-// intentFresh is how old an intent may be when its send begins: what waits for a
-// send to arrive counts from its intent.
-const intentFresh = 15 * time.Second
 
 // marked is an operation that is marked as sent, and its record before that.
 type marked struct{ op, before *store.Operation }
@@ -132,7 +129,7 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 	changes := make([]store.Change, len(ops))
 	r.mu.Lock()
 	r.noticeJump()
-	now, mono, theirs, up := r.watch.wall, r.watch.mono, l.clock, awake(r.watch.up)
+	now, mono, theirs, up := r.watch.wall, r.watch.mono, l.clock, decide.Awake(r.watch.up)
 	r.mu.Unlock()
 	if up.Boot != 0 { // rounded up, so that no wait since then is cut short
 		up.At = up.At.Truncate(time.Millisecond) + time.Millisecond
@@ -144,8 +141,8 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		op.SentUp = up
 		if op.SentAt.IsZero() {
 			op.SentAt = now
-			if theirs.known && 2*theirs.error <= clockMargin { // else it says too little of so short a time
-				op.SentProviderTime = now.Add(theirs.offset)
+			if theirs.Known && 2*theirs.Uncertainty <= decide.ClockMargin { // else it says too little of so short a time
+				op.SentProviderTime = now.Add(theirs.Offset)
 			}
 		}
 		op.Sent = store.SentUnknown
@@ -172,11 +169,11 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		switch {
 		case errs[i] != nil: // a cancel or a join came first: the next claim sees it
 			r.release(*before)
-		case r.standing(op).over, time.Since(mono) > intentFresh: // the commit took its time
-			a := r.begin(startCall)
-			a.at = a.began
-			j := r.judge(l, op, &a)
-			j.before, j.rule = before, (*judge).expireMarked
+		case r.expiry(op).Passed, time.Since(mono) > decide.IntentFresh: // the commit took its time
+			a := r.begin(decide.CallStart)
+			a.At = a.Began
+			j := r.decision(l, op, &a)
+			j.in.Before, j.in.Cause = before, decide.CauseUnsent
 			r.settle(l, j)
 		default:
 			sends = append(sends, marked{op, before})
@@ -190,13 +187,13 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 // call makes the one wire attempt, and commits what came of it.
 func (r *run) call(l *lane, sends []marked) {
 	ins := make([]transport.StartInput, len(sends))
-	calls := make([]call, len(sends))
+	calls := make([]decide.Call, len(sends))
 	for i, s := range sends {
 		ins[i] = transport.StartInput{Ref: s.op.Ref, ClientToken: s.op.ClientToken}
-		calls[i] = startCall
+		calls[i] = decide.CallStart
 	}
-	whole := r.begin(startCall)
-	whole.of = onlyRef(sends[0].op.Ref, len(sends))
+	whole := r.begin(decide.CallStart)
+	whole.Ref = onlyRef(sends[0].op.Ref, len(sends))
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
 	defer done()
 	var results []transport.Result
@@ -208,16 +205,16 @@ func (r *run) call(l *lane, sends []marked) {
 		results, err = r.e.transport.(transport.BatchStarter).BatchStart(ctx, ins)
 	}
 	answers := r.hearAll(l, whole, calls, results, err)
-	judges := make([]*judge, len(sends))
+	judges := make([]*decision, len(sends))
 	for i, s := range sends {
-		judges[i] = r.judge(l, s.op, &answers[i])
-		judges[i].before, judges[i].sentAt = s.before, s.op.LastSentAt
+		judges[i] = r.decision(l, s.op, &answers[i])
+		judges[i].in.Before, judges[i].in.SentAt = s.before, s.op.LastSentAt
 	}
 	r.settle(l, judges...)
 }
 
-func (r *run) begin(c call) answer {
-	return answer{call: c, began: r.e.now(), beganMono: time.Now(), up: r.e.up()}
+func (r *run) begin(c decide.Call) decide.Answer {
+	return decide.Answer{Call: c, Began: r.e.now(), BeganMono: time.Now(), Up: r.e.up()}
 }
 
 // onlyRef is the session of a call for n of them; zero: there are several.
@@ -229,34 +226,34 @@ func onlyRef(ref transport.Ref, n int) transport.Ref {
 }
 
 // heard tells the lane of an answer.
-func (r *run) heard(l *lane, a *answer) {
+func (r *run) heard(l *lane, a *decide.Answer) {
 	mono := time.Now()
 	r.mu.Lock()
 	r.noticeJump()
 	was := l.block
-	until := l.heard(*a, a.at, mono)
-	if l.clock.measure(*a) {
+	until := l.heard(*a, a.At, mono)
+	if l.clock.Measure(*a) {
 		r.watch.confirm(l.clock)
 		r.confirmed = r.confirmed || r.watch.doubtSince.IsZero()
 	}
 	now, keep := l.block, l.unkept(mono)
-	paced := l.notePace(a, a.at)
+	paced := l.notePace(a, a.At)
 	pace, throttledAt := l.stored.Pace, l.stored.ThrottledAt
 	var why WaitReason
 	if now != nil {
 		why = now.why // of this answer: another may come in before it is logged
 	}
-	if until.After(l.floor(a.at)) {
-		l.stored.RetryAfter, l.stored.RetryAfterHeard = until, a.at
+	if until.After(l.floor(a.At)) {
+		l.stored.RetryAfter, l.stored.RetryAfterHeard = until, a.At
 	} else {
 		until = time.Time{}
 	}
 	r.mu.Unlock()
 	switch {
 	case was == nil && now != nil:
-		r.e.log.Warn("lane closed", "lane", l.name, "why", why, "error", reasonText(*a))
+		r.e.log.Warn("lane closed", "lane", l.name, "why", why, "error", a.Text())
 	case was != nil && now == nil:
-		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.at.Sub(was.since))
+		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.At.Sub(was.since))
 	}
 	if keep {
 		r.keepBlock(l)
@@ -267,7 +264,7 @@ func (r *run) heard(l *lane, a *answer) {
 		}
 	}
 	if !until.IsZero() {
-		if err := r.e.store.SetRetryAfter(context.Background(), l.name, until, a.at); err != nil {
+		if err := r.e.store.SetRetryAfter(context.Background(), l.name, until, a.At); err != nil {
 			r.trouble(err)
 		}
 	}
@@ -276,47 +273,47 @@ func (r *run) heard(l *lane, a *answer) {
 // look looks at operations of one lane, by one call where there are several.
 func (r *run) look(l *lane, ops []store.Operation) {
 	defer r.finished(&l.looking)
-	var answers []answer
+	var answers []decide.Answer
 	if len(ops) == 1 {
-		answers = []answer{r.get(l, &ops[0], false)}
+		answers = []decide.Answer{r.get(l, &ops[0], false)}
 	} else {
 		answers = r.getBatch(l, ops)
 	}
-	judges := make([]*judge, len(ops))
+	judges := make([]*decision, len(ops))
 	for i := range ops {
-		judges[i] = r.judge(l, &ops[i], &answers[i])
+		judges[i] = r.decision(l, &ops[i], &answers[i])
 	}
 	r.settle(l, judges...)
 }
 
-func callFor(op *store.Operation) call {
+func callFor(op *store.Operation) decide.Call {
 	if op.Sent == store.SentAccepted {
-		return pollCall
+		return decide.CallPoll
 	}
-	return lookCall
+	return decide.CallConfirm
 }
 
-func (r *run) get(l *lane, op *store.Operation, probe bool) answer {
+func (r *run) get(l *lane, op *store.Operation, probe bool) decide.Answer {
 	a := r.begin(callFor(op))
-	a.of, a.probe = op.Ref, probe
+	a.Ref, a.Trial = op.Ref, probe
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
 	defer done()
 	s, err := r.e.transport.Get(ctx, op.Ref)
-	a.at = r.e.now()
-	a.read(s, err)
+	a.At = r.e.now()
+	a.Read(s, err)
 	r.heard(l, &a)
 	return a
 }
 
 // getBatch returns an answer for each operation.
-func (r *run) getBatch(l *lane, ops []store.Operation) []answer {
+func (r *run) getBatch(l *lane, ops []store.Operation) []decide.Answer {
 	refs := make([]transport.Ref, len(ops))
-	calls := make([]call, len(ops))
+	calls := make([]decide.Call, len(ops))
 	for i := range ops {
 		refs[i], calls[i] = ops[i].Ref, callFor(&ops[i])
 	}
-	whole := r.begin(pollCall)
-	whole.of = onlyRef(refs[0], len(refs))
+	whole := r.begin(decide.CallPoll)
+	whole.Ref = onlyRef(refs[0], len(refs))
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
 	defer done()
 	results, err := r.e.transport.(transport.BatchGetter).BatchGet(ctx, refs)
@@ -325,7 +322,7 @@ func (r *run) getBatch(l *lane, ops []store.Operation) []answer {
 
 // hearAll makes answers of a call's results. The lane hears of the call once: by
 // a member that was answered, else by the failure.
-func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.Result, err error) []answer {
+func (r *run) hearAll(l *lane, whole decide.Answer, calls []decide.Call, results []transport.Result, err error) []decide.Answer {
 	n := len(calls)
 	if err == nil && len(results) != n {
 		err = &transport.Error{Kind: transport.KindUnknown, Message: fmt.Sprintf("a batch of %d got %d results", n, len(results))}
@@ -334,20 +331,20 @@ func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.R
 		results = slices.Repeat([]transport.Result{{Err: err}}, n)
 	}
 	failed := err != nil && n > 1
-	answers := make([]answer, n)
+	answers := make([]decide.Answer, n)
 	voice := 0
-	whole.at = r.e.now() // of all, so that what was looked at together stays together
+	whole.At = r.e.now() // of all, so that what was looked at together stays together
 	for i := range answers {
 		answers[i] = whole
-		answers[i].call = calls[i]
-		answers[i].read(results[i].Session, results[i].Err)
-		answers[i].only = answers[i].only && !failed // one error of a whole batch is not about one session
-		if answers[i].weight() > answers[voice].weight() {
+		answers[i].Call = calls[i]
+		answers[i].Read(results[i].Session, results[i].Err)
+		answers[i].OnlySession = answers[i].OnlySession && !failed // one error of a whole batch is not about one session
+		if answers[i].Weight() > answers[voice].Weight() {
 			voice = i
 		}
 	}
 	for i := range answers {
-		answers[i].member = i != voice && err == nil && answers[i].row != answers[voice].row
+		answers[i].Member = i != voice && err == nil && !answers[i].Alike(&answers[voice])
 	}
 	r.heard(l, &answers[voice])
 	return answers
@@ -359,14 +356,14 @@ func (r *run) hearAll(l *lane, whole answer, calls []call, results []transport.R
 func (r *run) probe(l *lane, op store.Operation) {
 	defer r.finished(&l.looking)
 	a := r.get(l, &op, true)
-	if op.Sent == store.SentNo && !a.only {
-		op.DueAt = a.at
+	if op.Sent == store.SentNo && !a.OnlySession {
+		op.DueAt = a.At
 		r.release(op)
 		return
 	}
-	j := r.judge(l, &op, &a)
+	j := r.decision(l, &op, &a)
 	if op.Sent == store.SentNo {
-		j.rule = (*judge).avoid
+		j.in.Cause = decide.CauseUnreachable
 	}
 	r.settle(l, j)
 }
@@ -381,9 +378,9 @@ func (r *run) overdue(l *lane, op store.Operation) {
 	r.mu.Unlock()
 	switch {
 	case op.Sent == store.SentNo:
-		r.rule(l, &op, (*judge).expire)
-	case blocked >= believeAfter:
-		r.rule(l, &op, (*judge).giveUp)
+		r.rule(l, &op, decide.CauseExpiry)
+	case blocked >= decide.TrustAfter:
+		r.rule(l, &op, decide.CauseDeadline)
 	default:
 		op.DueAt = now
 		r.release(op)
@@ -396,7 +393,7 @@ func (r *run) blockedFor(l *lane, now time.Time) time.Duration {
 	if l.block == nil {
 		return 0
 	}
-	return now.Sub(l.block.since) - since(r.naps, l.block.since)
+	return now.Sub(l.block.since) - decide.SpanSum(r.naps, l.block.since)
 }
 
 // finished ends a call's place in its lane.

@@ -64,48 +64,48 @@ var mutants = []mutant{
 	},
 	{
 		"sent again without a look", "an unclear answer undoes the mark",
-		"engine/answer.go", "{(*judge).lookAfterTimeout, (*judge).lookLater", "{(*judge).unsend, (*judge).lookLater",
-		"engine", "TestAnswers",
+		"engine/internal/decide/answers.go", "{(*decision).lookAfterTimeout, (*decision).lookLater", "{(*decision).unsend, (*decision).lookLater",
+		"engine/internal/decide", "TestAnswers",
 	},
 	{
 		"a second start of what was stopped", "a session that was started and stopped is started again",
-		"engine/ruling.go", "	case !j.op.StartedSeen.IsZero() && !started.IsZero():\n		j.returnedSince()\n", "	case !j.op.StartedSeen.IsZero() && !started.IsZero():\n		j.clear()\n",
-		"engine", "TestStartedAtRule",
+		"engine/internal/decide/session.go", "	case !d.op.StartedSeen.IsZero() && !started.IsZero():\n		d.returnedSince()\n", "	case !d.op.StartedSeen.IsZero() && !started.IsZero():\n		d.clear()\n",
+		"engine/internal/decide", "TestStartedAtRule",
 	},
 	{
 		"a guess clears a start", "a STOPPED that may be a guess lets a start by state be sent again",
-		"engine/ruling.go", " && j.traits.Authoritative && ", " && ",
-		"engine", "TestStartedAtRule",
+		"engine/internal/decide/session.go", " && d.Traits.Authoritative && ", " && ",
+		"engine/internal/decide", "TestStartedAtRule",
 	},
 	{
 		"the past is believed", "an answer that may show the past decides",
-		"engine/ruling.go", "	j.seen.doubt++\n", "	j.seen.doubt += 2\n	return false\n",
-		"engine", "TestStaleReads",
+		"engine/internal/decide/session.go", "	d.seen.Doubt++\n", "	d.seen.Doubt += 2\n	return false\n",
+		"engine/internal/decide", "TestStaleReads",
 	},
 	{
 		"sent again at once", "a second send does not wait for the first one's time-out",
-		"engine/ruling.go", "		at, most = j.op.LastSentAt, j.cfg.Timeout\n", "		at = j.op.LastSentAt\n",
-		"engine", "TestNoSecondSendWithinTheTimeout",
+		"engine/internal/decide/session.go", "		at, most = d.op.LastSentAt, d.Timeout\n", "		at = d.op.LastSentAt\n",
+		"engine/internal/decide", "TestNoSecondSendWithinTheTimeout",
 	},
 	{
 		"an old Conflict ends a send", "the Conflict that answered an earlier send counts as the answer to the last one",
-		"engine/ruling.go", " && !j.op.LastErrorAt.Before(j.op.LastSentAt)", "",
-		"engine", "TestConflictEndsTheSend",
+		"engine/internal/decide/session.go", " && !d.op.LastErrorAt.Before(d.op.LastSentAt)", "",
+		"engine/internal/decide", "TestConflictEndsTheSend",
 	},
 	{
 		"a look's Conflict ends a send", "the Conflict that answered a look counts as the answer to the send",
-		"engine/refusal.go", " && j.a.at.Before(j.arrivedBy()):\n", " && false:\n",
-		"engine", "TestConflictOfALookEndsNoSend",
+		"engine/internal/decide/errors.go", " && d.Answer.At.Before(d.arrivedBy()):\n", " && false:\n",
+		"engine/internal/decide", "TestConflictOfALookEndsNoSend",
 	},
 	{
 		"a request looks younger by a slow read", "the age of a request ends as the read begins",
-		"engine/ruling.go", "elapsed(j.up).Since(j.op.CreatedUp)", "elapsed(j.a.up).Since(j.op.CreatedUp)",
+		"engine/internal/decide/session.go", "Elapsed(d.Up).Since(d.op.CreatedUp)", "Elapsed(d.Answer.Up).Since(d.op.CreatedUp)",
 		"engine", "TestSlowReadOfOurOwnStart",
 	},
 	{
 		"a slow intent does not count", "a send that began late is taken for arrived",
-		"engine/ruling.go", "theirs.Add(j.cfg.Timeout+intentFresh+", "theirs.Add(j.cfg.Timeout+",
-		"engine", "TestOnlySendByTheirClock",
+		"engine/internal/decide/session.go", "theirs.Add(d.Timeout+IntentFresh+", "theirs.Add(d.Timeout+",
+		"engine/internal/decide", "TestOnlySendByTheirClock",
 	},
 	{
 		"a cut connection was not sent", "a connection cut in the middle counts as never made",
@@ -130,13 +130,13 @@ var mutants = []mutant{
 	},
 	{
 		"a request after the send is swallowed", "the end of an operation drops its later wish",
-		"engine/wish.go", "		j.next = w.Operation(&j.op, j.traits.Lane, j.a.at)\n", "",
+		"engine/internal/decide/later.go", "		d.next = w.Operation(&d.op, d.Traits.Lane, d.Answer.At)\n", "",
 		"engine", "TestNodePoweredDownAndUpWithinAMinute",
 	},
 	{
 		"a READY of before serves a later wish", "an answer to a call that began before the request serves it",
-		"engine/wish.go", "	return j.op.Version == j.held && ", "	return ",
-		"engine", "TestReadyAndLaterWish",
+		"engine/internal/decide/later.go", "	return d.op.Version == d.ReadVersion && ", "	return ",
+		"engine/internal/decide", "TestReadyAndLaterWish",
 	},
 	{
 		"a request waits for the backoff", "a new request leaves a long backoff as it is",
@@ -178,7 +178,7 @@ var mutants = []mutant{
 	},
 	{
 		"an end without its event", "the event of an end is not stored with it",
-		"engine/judge.go", "	for _, ev := range []*store.Event{j.fact, j.event} {\n", "	for _, ev := range []*store.Event{j.fact} {\n",
+		"engine/internal/decide/decide.go", "	for _, ev := range []*store.Event{d.fact, d.event} {\n", "	for _, ev := range []*store.Event{d.fact} {\n",
 		"engine", "TestFollowFromStoredCursor",
 	},
 	{
@@ -190,28 +190,28 @@ var mutants = []mutant{
 	// 4. Offline is normal.
 	{
 		"offline costs attempts", "a send that never left is charged",
-		"engine/refusal.go", "	if j.a.row != throttled && j.a.row != shortage {", "	if j.a.row == credentials {",
+		"engine/internal/decide/errors.go", "	if d.Answer.row != throttled && d.Answer.row != shortage {", "	if d.Answer.row == credentials {",
 		"engine", "TestOfflineHour",
 	},
 	{
 		"probes without backoff", "a closed lane is probed each second",
-		"engine/lane.go", "		b.wait = probe.next(b.wait)\n", "		b.wait = time.Second\n",
+		"engine/lane.go", "		b.wait = decide.Trials.Next(b.wait)\n", "		b.wait = time.Second\n",
 		"engine", "TestOfflineHour",
 	},
 	{
 		"a good answer resets a backoff", "a send without effect is due at once when its lane is unblocked",
-		"engine/refusal.go", "	j.unsend()\n	j.backOff(quick)\n", "	j.unsend()\n",
+		"engine/internal/decide/errors.go", "	d.unsend()\n	d.backOff(Quick)\n", "	d.unsend()\n",
 		"engine", "TestUnreachableStarts",
 	},
 	{
 		"one dead machine blocks its lane", "an error about one session counts for its lane",
-		"engine/lane.go", "	case a.only:\n", "	case a.only && a.probe:\n",
+		"engine/lane.go", "	case a.OnlySession:\n", "	case a.OnlySession && a.Trial:\n",
 		"engine", "TestOneDeadMachine",
 	},
 	{
 		"no jitter", "what failed together comes back together",
-		"engine/backoff.go", "	return d + time.Duration(rand.Int64N(2*span+1)-span)\n", "	return d + 0*time.Duration(rand.Int64N(2*span+1)-span)\n",
-		"engine", "TestJitter",
+		"engine/internal/decide/backoff.go", "	return d + time.Duration(draw(2*span+1)-span)\n", "	return d + 0*time.Duration(draw(2*span+1)-span)\n",
+		"engine/internal/decide", "TestJitter",
 	},
 	{
 		"no ramp", "after an outage all that piled up goes at once",
@@ -220,7 +220,7 @@ var mutants = []mutant{
 	},
 	{
 		"Retry-After is forgotten", "a provider's Retry-After holds no lane",
-		"engine/lane.go", "		return now.Add(a.wait)\n", "		return time.Time{}\n",
+		"engine/lane.go", "		return now.Add(a.RetryAfter)\n", "		return time.Time{}\n",
 		"engine", "TestRetryAfter",
 	},
 
@@ -252,8 +252,8 @@ var mutants = []mutant{
 	// 7. No secrets at rest.
 	{
 		"the error's text is kept as it came", "what a provider says is stored with its secrets",
-		"engine/reason.go", "	if errors.As(a.err, &te) && te.Kind == transport.KindCredentials {\n", "	if errors.As(a.err, &te) && te.Kind == transport.KindUnknown {\n",
-		"engine", "TestErrorTextHasNoSecrets",
+		"engine/internal/decide/text.go", "	if errors.As(a.Err, &te) && te.Kind == transport.KindCredentials {\n", "	if errors.As(a.Err, &te) && te.Kind == transport.KindUnknown {\n",
+		"engine/internal/decide", "TestErrorTextHasNoSecrets",
 	},
 	{
 		"the file can be read by all", "a new file has the umask's mode",

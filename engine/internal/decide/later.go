@@ -1,4 +1,4 @@
-package engine
+package decide
 
 import (
 	"github.com/rouse-dev/rouse/fsm"
@@ -23,20 +23,20 @@ import (
 //	EXPIRED                                   has expired too
 //
 // A wish that has expired becomes no operation, whatever the end.
-var renews = map[store.Reason]func(*judge) bool{
-	"":                            func(j *judge) bool { return !j.served() },
+var renews = map[store.Reason]func(*decision) bool{
+	"":                            func(d *decision) bool { return !d.served() },
 	store.ReasonReturnedToStopped: always,
 	store.ReasonAmbiguous:         always,
 	store.ReasonUnobservable:      always,
-	store.ReasonTimeout:           (*judge).perhapsOff,
+	store.ReasonTimeout:           (*decision).perhapsOff,
 }
 
-func always(*judge) bool { return true }
+func always(*decision) bool { return true }
 
 // perhapsOff reports whether the session that the answer shows may be off, or on
 // its way there.
-func (j *judge) perhapsOff() bool {
-	return j.a.row != booting && j.a.row != broken && j.a.session.State != fsm.StateCreateInProgress
+func (d *decision) perhapsOff() bool {
+	return d.Answer.row != booting && d.Answer.row != broken && d.Answer.Session.State != fsm.StateCreateInProgress
 }
 
 // served reports whether the answer, which shows READY, is sure to be later than
@@ -44,29 +44,29 @@ func (j *judge) perhapsOff() bool {
 // must have been in the record when the call began, so long before that answers
 // cannot show an older state. Our clock may have gone ahead meanwhile, and an
 // earlier run's clock may have been wrong; then only this run's time counts.
-func (j *judge) served() bool {
-	w := j.op.Later
-	if w.NotBefore.After(j.a.at) {
+func (d *decision) served() bool {
+	w := d.op.Later
+	if w.NotBefore.After(d.Answer.At) {
 		return false
 	}
-	if j.clock.known && j.steady && j.a.session.UpdatedAt.After(w.At.Add(j.clock.offset+j.clock.error)) {
+	if d.Provider.Known && d.Steady && d.Answer.Session.UpdatedAt.After(w.At.Add(d.Provider.Offset+d.Provider.Uncertainty)) {
 		return true
 	}
-	return j.op.Version == j.held && j.a.began.Sub(later(w.At, j.began))-j.asleep >= j.traits.StaleFor
+	return d.op.Version == d.ReadVersion && d.Answer.Began.Sub(later(w.At, d.Began))-d.Asleep >= d.Traits.StaleFor
 }
 
 // renew is called as the operation ends, and makes its later wish an operation
 // where that end leaves the wish open.
-func (j *judge) renew() {
-	w, renew := j.op.Later, renews[j.op.EndReason]
+func (d *decision) renew() {
+	w, renew := d.op.Later, renews[d.op.EndReason]
 	void := false
 	if w.Pending() {
 		asked := store.Operation{CreatedAt: w.At, CreatedUp: w.AtUp, ExpiresAt: w.ExpiresAt}
-		s := standingOf(&asked, j.a.at, j.up, j.trust)
-		void = s.over && s.sure
+		s := ExpiryOf(&asked, d.Answer.At, d.Up, d.Trust)
+		void = s.Passed && s.Certain
 	}
-	if w.Pending() && !void && renew != nil && renew(j) {
-		j.next = w.Operation(&j.op, j.traits.Lane, j.a.at)
+	if w.Pending() && !void && renew != nil && renew(d) {
+		d.next = w.Operation(&d.op, d.Traits.Lane, d.Answer.At)
 	}
-	j.op.Later = w.Done()
+	d.op.Later = w.Done()
 }

@@ -1,4 +1,4 @@
-package engine
+package decide
 
 import (
 	"errors"
@@ -8,27 +8,27 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// maxError bounds what is stored of an error, in bytes.
-const maxError = 300
+// MaxError bounds what is stored of an error, in bytes.
+const MaxError = 300
 
-// reasonText is an error as it is stored and shown: without the provider's
+// Text returns an error as it is stored and shown: without the provider's
 // words where they may quote credentials, and with a hint where one helps.
-func reasonText(a answer) string {
-	if a.err == nil {
-		return "the session is " + string(a.session.State)
+func (a *Answer) Text() string {
+	if a.Err == nil {
+		return "the session is " + string(a.Session.State)
 	}
 	var te *transport.Error
-	text := a.err.Error()
-	if errors.As(a.err, &te) && te.Kind == transport.KindCredentials {
+	text := a.Err.Error()
+	if errors.As(a.Err, &te) && te.Kind == transport.KindCredentials {
 		text = te.Kind.Error()
 		if te.Code != "" {
 			text += ": " + te.Code
 		}
 	}
-	if h := hints[a.kind]; h != "" && a.call == startCall {
-		text = clean(text) + "; " + h
+	if h := hints[a.Kind]; h != "" && a.Call == CallStart {
+		text = Clean(text) + "; " + h
 	}
-	return clean(text)
+	return Clean(text)
 }
 
 var hints = map[transport.Kind]string{
@@ -37,10 +37,11 @@ var hints = map[transport.Kind]string{
 	transport.KindInvalid:      "check the ids; the request would be refused again",
 }
 
-// clean makes a provider's text fit for a line: no control characters, bounded.
-func clean(s string) string { return bounded(s, maxError) }
+// Clean makes a provider's text fit for a line: no control characters, bounded.
+func Clean(s string) string { return Bounded(s, MaxError) }
 
-func bounded(s string, most int) string {
+// Bounded cuts s to at most most bytes, and makes it fit for a line.
+func Bounded(s string, most int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return ' '

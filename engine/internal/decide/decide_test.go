@@ -1,4 +1,4 @@
-package engine
+package decide
 
 import (
 	"strings"
@@ -26,19 +26,19 @@ type verdict struct {
 	due    time.Duration // from the answer; within jitter
 }
 
-func (v verdict) check(t *testing.T, j *judge) {
+func (v verdict) check(t *testing.T, d *decision) {
 	t.Helper()
-	if j.op.Phase != v.phase || j.op.EndReason != v.reason || j.op.Sent != v.sent || j.resend != v.resend || j.write != v.write {
+	if d.op.Phase != v.phase || d.op.EndReason != v.reason || d.op.Sent != v.sent || d.resend != v.resend || d.write != v.write {
 		t.Errorf("got  %s reason %q sent %v resend %v write %v\nwant %s reason %q sent %v resend %v write %v",
-			j.op.Phase, j.op.EndReason, j.op.Sent, j.resend, j.write, v.phase, v.reason, v.sent, v.resend, v.write)
+			d.op.Phase, d.op.EndReason, d.op.Sent, d.resend, d.write, v.phase, v.reason, v.sent, v.resend, v.write)
 	}
 	if v.phase.Ended() {
-		if j.op.FinishedAt.IsZero() {
+		if d.op.FinishedAt.IsZero() {
 			t.Error("it ended without a time")
 		}
 		return
 	}
-	due, slack := j.op.DueAt.Sub(j.a.at), v.due/jitterPart
+	due, slack := d.op.DueAt.Sub(d.Answer.At), v.due/JitterPart
 	if !v.resend && (due < v.due-slack || due > v.due+slack) {
 		t.Errorf("due in %v, want %v", due, v.due)
 	}
@@ -46,46 +46,52 @@ func (v verdict) check(t *testing.T, j *judge) {
 
 // startJudge is a judge of an answer to the first send of an operation, a second
 // after it.
-func startJudge() *judge {
+func startJudge() *decision {
 	before := store.Operation{
-		ID: "id", Ref: Ref{StudioID: "s", SessionID: "1"}, ClientToken: "id", Phase: fsm.PhaseQueued,
+		ID: "id", Ref: transport.Ref{StudioID: "s", SessionID: "1"}, ClientToken: "id", Phase: fsm.PhaseQueued,
 		CreatedAt: epoch, DueAt: epoch.Add(time.Second), ExpiresAt: epoch.Add(24 * time.Hour),
 	}
 	op := before
 	op.Sent, op.SentAt, op.LastSentAt, op.Attempts = store.SentUnknown, epoch, epoch, 1
-	cfg := Config{}.withDefaults()
-	return &judge{
-		before: &before, op: op, cfg: &cfg, steady: true, sentAt: op.LastSentAt,
-		traits: transport.Traits{Repeat: transport.RepeatByToken, TokenMemory: time.Hour, StaleFor: 30 * time.Second},
-		a:      answer{call: startCall, began: epoch, at: epoch.Add(time.Second)},
+	return &decision{
+		Input: Input{
+			Before: &before, SentAt: op.LastSentAt, ClockFacts: ClockFacts{Steady: true},
+			Timeout: 15 * time.Second, BootTimeout: 30 * time.Minute, Jitter: func(d time.Duration) time.Duration { return d },
+			Traits: transport.Traits{Repeat: transport.RepeatByToken, TokenMemory: time.Hour, StaleFor: 30 * time.Second},
+			Answer: Answer{Call: CallStart, Began: epoch, At: epoch.Add(time.Second)},
+		},
+		op: op,
 	}
 }
 
 // lookJudge judges a look an hour later: reads do not show the past any more,
 // and it was seen before.
-func lookJudge() *judge {
-	j := startJudge()
-	j.a.call = lookCall
-	j.a.began = epoch.Add(30 * time.Minute)
-	j.a.at = j.a.began
-	j.was = sighting{doubt: 1, from: epoch}
-	return j
+func lookJudge() *decision {
+	d := startJudge()
+	d.Answer.Call = CallConfirm
+	d.Answer.Began = epoch.Add(30 * time.Minute)
+	d.Answer.At = d.Answer.Began
+	d.Sighting = Sighting{Doubt: 1, From: epoch}
+	return d
 }
 
 // pollJudge judges a poll two minutes after the start was accepted.
-func pollJudge() *judge {
-	j := lookJudge()
-	j.a.call = pollCall
-	j.op.Phase, j.op.Sent = fsm.PhaseStarting, store.SentAccepted
-	j.op.AcceptedAt = j.a.at.Add(-2 * time.Minute)
-	j.op.BootDeadline = j.op.AcceptedAt.Add(30 * time.Minute)
-	return j
+func pollJudge() *decision {
+	d := lookJudge()
+	d.Answer.Call = CallPoll
+	d.op.Phase, d.op.Sent = fsm.PhaseStarting, store.SentAccepted
+	d.op.AcceptedAt = d.Answer.At.Add(-2 * time.Minute)
+	d.op.BootDeadline = d.op.AcceptedAt.Add(30 * time.Minute)
+	return d
 }
 
-func (j *judge) state(s fsm.State) *judge { j.a.read(transport.Session{State: s}, nil); return j }
-func (j *judge) kind(k transport.Kind) *judge {
-	j.a.read(transport.Session{}, &transport.Error{Kind: k, Code: "Code"})
-	return j
+func (d *decision) state(s fsm.State) *decision {
+	d.Answer.Read(transport.Session{State: s}, nil)
+	return d
+}
+func (d *decision) kind(k transport.Kind) *decision {
+	d.Answer.Read(transport.Session{}, &transport.Error{Kind: k, Code: "Code"})
+	return d
 }
 
 func TestAnswers(t *testing.T) {
@@ -101,7 +107,7 @@ func TestAnswers(t *testing.T) {
 		resend    = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true}
 		resendAt  = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true, write: true}
 		lane      = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown} // the lane decides when
-		pollNoted = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: poll.after(2 * time.Minute)}
+		pollNoted = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: Polls.After(2 * time.Minute)}
 		slowly    = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Minute}
 		pollLane  = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted}
 		pollLater = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
@@ -110,11 +116,11 @@ func TestAnswers(t *testing.T) {
 		return verdict{phase: fsm.PhaseFailed, reason: why, sent: sent, write: true}
 	}
 	type answers struct{ start, look, poll verdict }
-	both := func(j func() *judge, s fsm.State, k transport.Kind) *judge {
+	both := func(d func() *decision, s fsm.State, k transport.Kind) *decision {
 		if s != "" {
-			return j().state(s)
+			return d().state(s)
 		}
-		return j().kind(k)
+		return d().kind(k)
 	}
 	broken := answers{failed(store.ReasonStartFailed, store.SentUnknown), failed(store.ReasonStartFailed, store.SentUnknown), failed(store.ReasonStartFailed, store.SentAccepted)}
 	for _, row := range []struct {
@@ -154,16 +160,16 @@ func TestAnswers(t *testing.T) {
 			t.Parallel()
 			for _, c := range []struct {
 				call string
-				j    func() *judge
+				j    func() *decision
 				want verdict
 			}{{"start", startJudge, row.want.start}, {"look", lookJudge, row.want.look}, {"poll", pollJudge, row.want.poll}} {
 				t.Run(c.call, func(t *testing.T) {
-					j := both(c.j, row.state, row.kind)
-					if j.op.LastSentAt.IsZero() {
+					d := both(c.j, row.state, row.kind)
+					if d.op.LastSentAt.IsZero() {
 						t.Fatal("the judge has no send")
 					}
-					j.decide()
-					c.want.check(t, j)
+					d.decide()
+					c.want.check(t, d)
 				})
 			}
 		})
@@ -172,19 +178,19 @@ func TestAnswers(t *testing.T) {
 
 func TestNotSentIsUndone(t *testing.T) {
 	t.Parallel()
-	j := startJudge()
-	j.a.read(transport.Session{}, &transport.Error{Kind: transport.KindUnreachable, NotSent: true})
-	j.decide()
-	if j.op.Sent != store.SentNo || j.op.Attempts != 0 || !j.op.SentAt.IsZero() || !j.op.LastSentAt.IsZero() {
-		t.Errorf("a send that reached nobody was charged: %+v", j.op)
+	d := startJudge()
+	d.Answer.Read(transport.Session{}, &transport.Error{Kind: transport.KindUnreachable, NotSent: true})
+	d.decide()
+	if d.op.Sent != store.SentNo || d.op.Attempts != 0 || !d.op.SentAt.IsZero() || !d.op.LastSentAt.IsZero() {
+		t.Errorf("a send that reached nobody was charged: %+v", d.op)
 	}
 	// The second send of an operation: the first may have arrived.
-	j = startJudge()
-	j.before.Sent, j.before.SentAt, j.before.Attempts = store.SentUnknown, epoch.Add(-time.Hour), 1
-	j.op.SentAt, j.op.Attempts = j.before.SentAt, 2
-	j.kind(transport.KindThrottled).decide()
-	if j.op.Sent != store.SentUnknown || !j.op.SentAt.Equal(j.before.SentAt) {
-		t.Errorf("a refused second send made the first one forgotten: sent %v at %v", j.op.Sent, j.op.SentAt)
+	d = startJudge()
+	d.Before.Sent, d.Before.SentAt, d.Before.Attempts = store.SentUnknown, epoch.Add(-time.Hour), 1
+	d.op.SentAt, d.op.Attempts = d.Before.SentAt, 2
+	d.kind(transport.KindThrottled).decide()
+	if d.op.Sent != store.SentUnknown || !d.op.SentAt.Equal(d.Before.SentAt) {
+		t.Errorf("a refused second send made the first one forgotten: sent %v at %v", d.op.Sent, d.op.SentAt)
 	}
 }
 
@@ -233,26 +239,26 @@ func TestStartedAtRule(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			j := lookJudge()
+			d := lookJudge()
 			if c.traits != (transport.Traits{}) {
-				j.traits = c.traits
+				d.Traits = c.traits
 			}
 			if c.age > 0 {
-				j.a.at = epoch.Add(c.age)
+				d.Answer.At = epoch.Add(c.age)
 			}
-			j.op.StartedSeen = c.seen
-			j.clock = clock{offset: c.offset, error: time.Second / 2, known: !c.unknown}
-			j.a.read(transport.Session{State: fsm.StateStopped, StartedAt: c.started}, nil)
-			j.decide()
-			if resend := c.want == ""; j.resend != resend || j.op.EndReason != c.want {
-				t.Errorf("resend %v, reason %q; want resend %v, reason %q", j.resend, j.op.EndReason, resend, c.want)
+			d.op.StartedSeen = c.seen
+			d.Provider = ProviderClock{Offset: c.offset, Uncertainty: time.Second / 2, Known: !c.unknown}
+			d.Answer.Read(transport.Session{State: fsm.StateStopped, StartedAt: c.started}, nil)
+			d.decide()
+			if resend := c.want == ""; d.resend != resend || d.op.EndReason != c.want {
+				t.Errorf("resend %v, reason %q; want resend %v, reason %q", d.resend, d.op.EndReason, resend, c.want)
 			}
 			sure := strings.HasPrefix(c.name, "earlier") || strings.HasPrefix(c.name, "as seen")
-			if j.resend && sure && !j.op.StartedSeen.Equal(c.started) {
-				t.Errorf("the next look would compare with %v, not with %v as seen before it", j.op.StartedSeen, c.started)
+			if d.resend && sure && !d.op.StartedSeen.Equal(c.started) {
+				t.Errorf("the next look would compare with %v, not with %v as seen before it", d.op.StartedSeen, c.started)
 			}
-			if j.resend && !sure && !j.op.StartedSeen.Equal(c.seen) {
-				t.Errorf("the next look would take %v for a start before the first send, and nobody knows that", j.op.StartedSeen)
+			if d.resend && !sure && !d.op.StartedSeen.Equal(c.seen) {
+				t.Errorf("the next look would take %v for a start before the first send, and nobody knows that", d.op.StartedSeen)
 			}
 		})
 	}
@@ -266,46 +272,48 @@ func TestStaleReads(t *testing.T) {
 	const grace = 30 * time.Second
 	for _, bad := range []struct {
 		name string
-		tell func(j *judge, updated time.Time)
+		tell func(d *decision, updated time.Time)
 	}{
-		{"STOPPED", func(j *judge, u time.Time) { j.a.read(transport.Session{State: fsm.StateStopped, UpdatedAt: u}, nil) }},
-		{"START_FAILED", func(j *judge, u time.Time) {
-			j.a.read(transport.Session{State: fsm.StateStartFailed, UpdatedAt: u}, nil)
+		{"STOPPED", func(d *decision, u time.Time) {
+			d.Answer.Read(transport.Session{State: fsm.StateStopped, UpdatedAt: u}, nil)
 		}},
-		{"NotFound", func(j *judge, _ time.Time) { j.kind(transport.KindNotFound) }},
+		{"START_FAILED", func(d *decision, u time.Time) {
+			d.Answer.Read(transport.Session{State: fsm.StateStartFailed, UpdatedAt: u}, nil)
+		}},
+		{"NotFound", func(d *decision, _ time.Time) { d.kind(transport.KindNotFound) }},
 	} {
 		for _, from := range []struct {
 			name    string
-			make    func() *judge
+			make    func() *decision
 			arrived time.Duration // after the send, at the latest
 		}{{"look", lookJudge, 15 * time.Second}, {"poll", pollJudge, 10 * time.Second}} {
 			t.Run(bad.name+"/"+from.name, func(t *testing.T) {
 				t.Parallel()
-				make := func() *judge {
-					j := from.make()
-					j.was = sighting{}
-					j.clock.known = true
-					if j.op.Sent == store.SentAccepted {
-						j.op.AcceptedAt = j.op.LastSentAt.Add(from.arrived)
+				make := func() *decision {
+					d := from.make()
+					d.Sighting = Sighting{}
+					d.Provider.Known = true
+					if d.op.Sent == store.SentAccepted {
+						d.op.AcceptedAt = d.op.LastSentAt.Add(from.arrived)
 					}
-					j.traits.Repeat = transport.RepeatNever // so that a look's NotFound decides nothing
-					return j
+					d.Traits.Repeat = transport.RepeatNever // so that a look's NotFound decides nothing
+					return d
 				}
-				j := make()
-				sent := j.op.LastSentAt
-				decided := func() bool { return j.op.Phase.Ended() || j.resend || j.op.LastError != "" }
+				d := make()
+				sent := d.op.LastSentAt
+				decided := func() bool { return d.op.Phase.Ended() || d.resend || d.op.LastError != "" }
 				see := func(after time.Duration, updated time.Time) {
-					j.a.at = sent.Add(after)
-					bad.tell(j, updated)
-					j.decide()
-					j.was = j.seen
+					d.Answer.At = sent.Add(after)
+					bad.tell(d, updated)
+					d.decide()
+					d.Sighting = d.seen
 				}
 				see(from.arrived+time.Second, time.Time{})
 				if decided() {
 					t.Fatal("one look a second after the send arrived decided")
 				}
-				if want := sent.Add(from.arrived + grace); !j.op.DueAt.Equal(want) {
-					t.Errorf("looks again at %v, want %v", j.op.DueAt, want)
+				if want := sent.Add(from.arrived + grace); !d.op.DueAt.Equal(want) {
+					t.Errorf("looks again at %v, want %v", d.op.DueAt, want)
 				}
 				see(grace+time.Second, time.Time{}) // it may show the state before a send that took its time
 				if decided() {
@@ -318,12 +326,12 @@ func TestStaleReads(t *testing.T) {
 				if bad.name == "NotFound" {
 					return // it has no updatedAt
 				}
-				j = make()
+				d = make()
 				see(20*time.Second, sent.Add(2*time.Second)) // somebody else's doing while it was under way
 				if decided() {
 					t.Error("an updatedAt later than the send, but perhaps not than its effect, was believed")
 				}
-				j = make()
+				d = make()
 				see(20*time.Second, sent.Add(from.arrived+2*time.Second)) // within the grace
 				if !decided() {
 					t.Error("an updatedAt later than the send's effect was not believed")
@@ -335,11 +343,11 @@ func TestStaleReads(t *testing.T) {
 
 func TestLookAtUnwanted(t *testing.T) {
 	t.Parallel()
-	withCancel := func(j *judge) { j.op.CancelAt, j.op.CancelBy = epoch, "ann" }
-	expired := func(j *judge) { j.op.ExpiresAt = epoch.Add(time.Minute) }
+	withCancel := func(d *decision) { d.op.CancelAt, d.op.CancelBy = epoch, "ann" }
+	expired := func(d *decision) { d.op.ExpiresAt = epoch.Add(time.Minute) }
 	for _, c := range []struct {
 		name  string
-		set   func(*judge)
+		set   func(*decision)
 		state fsm.State
 		kind  transport.Kind
 		want  fsm.Phase
@@ -355,28 +363,28 @@ func TestLookAtUnwanted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			j := lookJudge()
-			c.set(j)
+			d := lookJudge()
+			c.set(d)
 			if c.state != "" {
-				j.state(c.state)
+				d.state(c.state)
 			} else {
-				j.kind(c.kind)
+				d.kind(c.kind)
 			}
-			j.decide()
-			if j.resend || j.op.Phase != c.want || j.op.EndReason != c.why {
-				t.Errorf("resend %v, %s %q; want no send, %s %q", j.resend, j.op.Phase, j.op.EndReason, c.want, c.why)
+			d.decide()
+			if d.resend || d.op.Phase != c.want || d.op.EndReason != c.why {
+				t.Errorf("resend %v, %s %q; want no send, %s %q", d.resend, d.op.Phase, d.op.EndReason, c.want, c.why)
 			}
-			if c.want == fsm.PhaseCanceled && j.event.By != "ann" {
-				t.Errorf("the event says by %q, want ann", j.event.By)
+			if c.want == fsm.PhaseCanceled && d.event.By != "ann" {
+				t.Errorf("the event says by %q, want ann", d.event.By)
 			}
 		})
 	}
 	// Canceled while the send was under way, and refused: it was never sent.
-	j := startJudge()
-	withCancel(j)
-	j.kind(transport.KindThrottled).decide()
-	if j.op.Phase != fsm.PhaseCanceled {
-		t.Errorf("canceled in mid-send and refused: %s, want CANCELED", j.op.Phase)
+	d := startJudge()
+	withCancel(d)
+	d.kind(transport.KindThrottled).decide()
+	if d.op.Phase != fsm.PhaseCanceled {
+		t.Errorf("canceled in mid-send and refused: %s, want CANCELED", d.op.Phase)
 	}
 }
 
@@ -399,17 +407,17 @@ func TestBudget(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			j := pollJudge()
-			j.a.at = j.op.AcceptedAt.Add(c.after)
-			j.blind = c.blind
+			d := pollJudge()
+			d.Answer.At = d.op.AcceptedAt.Add(c.after)
+			d.Blind = c.blind
 			if c.state != "" {
-				j.state(c.state)
+				d.state(c.state)
 			} else {
-				j.kind(c.kind)
+				d.kind(c.kind)
 			}
-			j.decide()
-			if j.op.Phase != c.want || c.want == fsm.PhaseFailed && j.op.EndReason != store.ReasonTimeout {
-				t.Errorf("%s %q, want %s", j.op.Phase, j.op.EndReason, c.want)
+			d.decide()
+			if d.op.Phase != c.want || c.want == fsm.PhaseFailed && d.op.EndReason != store.ReasonTimeout {
+				t.Errorf("%s %q, want %s", d.op.Phase, d.op.EndReason, c.want)
 			}
 		})
 	}
@@ -417,42 +425,42 @@ func TestBudget(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	t.Parallel()
-	j := pollJudge()
-	j.op.Session = fsm.StateDeleted
-	j.state(fsm.StateReady).decide()
-	if j.fact == nil || j.fact.Reason != store.ReasonUnexpectedState || j.op.Phase != fsm.PhaseSucceeded {
-		t.Errorf("DELETED and then READY: fact %+v, phase %s; want both an unexpected_state and SUCCEEDED", j.fact, j.op.Phase)
+	d := pollJudge()
+	d.op.Session = fsm.StateDeleted
+	d.state(fsm.StateReady).decide()
+	if d.fact == nil || d.fact.Reason != store.ReasonUnexpectedState || d.op.Phase != fsm.PhaseSucceeded {
+		t.Errorf("DELETED and then READY: fact %+v, phase %s; want both an unexpected_state and SUCCEEDED", d.fact, d.op.Phase)
 	}
-	j = pollJudge()
-	j.op.Phase, j.op.EndReason, j.op.Session = fsm.PhaseFailed, store.ReasonTimeout, fsm.StateStartInProgress
-	j.state(fsm.StateReady).decide()
-	if j.fact == nil || j.fact.Reason != store.ReasonLateReady || j.op.Phase != fsm.PhaseFailed {
-		t.Fatalf("READY after the end: fact %+v, phase %s", j.fact, j.op.Phase)
+	d = pollJudge()
+	d.op.Phase, d.op.EndReason, d.op.Session = fsm.PhaseFailed, store.ReasonTimeout, fsm.StateStartInProgress
+	d.state(fsm.StateReady).decide()
+	if d.fact == nil || d.fact.Reason != store.ReasonLateReady || d.op.Phase != fsm.PhaseFailed {
+		t.Fatalf("READY after the end: fact %+v, phase %s", d.fact, d.op.Phase)
 	}
-	j.decide()
-	if j.fact != nil || j.write {
+	d.decide()
+	if d.fact != nil || d.write {
 		t.Error("late_ready is told twice")
 	}
 }
 
 func TestNothingNewIsNotWritten(t *testing.T) {
 	t.Parallel()
-	for _, j := range []*judge{pollJudge(), lookJudge()} {
-		j.op.Session = fsm.StateStartInProgress
-		j.state(fsm.StateStartInProgress)
-		if j.a.call == lookCall {
-			j.op.Session = fsm.StateStopInProgress
-			j.state(fsm.StateStopInProgress)
+	for _, d := range []*decision{pollJudge(), lookJudge()} {
+		d.op.Session = fsm.StateStartInProgress
+		d.state(fsm.StateStartInProgress)
+		if d.Answer.Call == CallConfirm {
+			d.op.Session = fsm.StateStopInProgress
+			d.state(fsm.StateStopInProgress)
 		}
 		for range 5 {
-			if j.decide(); j.write {
+			if d.decide(); d.write {
 				t.Error("an answer that changed nothing is written")
 			}
 		}
 		for range 3 {
-			j.kind(transport.KindInternal).decide()
+			d.kind(transport.KindInternal).decide()
 		}
-		if j.write {
+		if d.write {
 			t.Error("the same failure again is written")
 		}
 	}
@@ -461,10 +469,10 @@ func TestNothingNewIsNotWritten(t *testing.T) {
 func TestErrorTextHasNoSecrets(t *testing.T) {
 	t.Parallel()
 	err := &transport.Error{Kind: transport.KindCredentials, Code: "SignatureDoesNotMatch", Message: "canonical string x-amz-security-token:CANARY"}
-	if text := reasonText(answer{err: err, kind: err.Kind}); text != "credentials: SignatureDoesNotMatch" {
+	if text := (&Answer{Err: err, Kind: err.Kind}).Text(); text != "credentials: SignatureDoesNotMatch" {
 		t.Errorf("%q quotes the provider", text)
 	}
-	if text := clean("a\x1b[31m\nb" + string(make([]byte, 1000))); len(text) > maxError+len("…") || text[:7] != "a [31m " {
+	if text := Clean("a\x1b[31m\nb" + string(make([]byte, 1000))); len(text) > MaxError+len("…") || text[:7] != "a [31m " {
 		t.Errorf("clean left %q", text)
 	}
 }

@@ -1,0 +1,112 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/rouse-dev/rouse/internal/uptime"
+	"github.com/rouse-dev/rouse/store"
+)
+
+// ClockFacts is what a run knows about time when it decides. The engine computes
+// it in one place, for one operation and one answer.
+type ClockFacts struct {
+	Up       uptime.Reading // the clocks that cannot be set, when the answer came
+	Provider ProviderClock
+	Trust              // in the wall clock
+	Began    time.Time // this run, on the wall clock of the answer
+	Steady   bool      // the wall clock has not jumped since the first send
+	SetBack  bool      // the wall clock was set back since the first send
+	// Asleep is by how much the wall clock went ahead of the monotonic one since the
+	// last send, or since acceptance.
+	Asleep time.Duration
+	// Blind is for how long since acceptance the session could not be polled.
+	Blind time.Duration
+	// Unheard is the part of Blind that belongs to the present silence of this session
+	// alone.
+	Unheard time.Duration
+	// Blocked is for how long this run, while the machine was awake, has found the
+	// lane blocked. Zero means that it is not blocked.
+	Blocked time.Duration
+	// Naps are the spans in which the machine slept. They are given only for an
+	// operation past its deadline.
+	Naps []Span
+}
+
+// ProviderClock is what a lane's answers tell of the provider's clock.
+type ProviderClock struct {
+	Offset      time.Duration // the provider's clock minus ours
+	Uncertainty time.Duration // by how much Offset may be off
+	Known       bool
+}
+
+// farthest is by how much two clocks may differ: one that begins in 1970 with each
+// boot does by less. What differs by more is no clock's, and would neither be kept
+// nor reckoned with as it is.
+const farthest = 100 * 365 * 24 * time.Hour
+
+// Measure takes the date of an answer, and reports whether it could. A date has
+// whole seconds, and was set at some instant of the call.
+func (c *ProviderClock) Measure(a Answer) bool {
+	if a.Date.IsZero() {
+		return false
+	}
+	round := a.At.Sub(a.Began)
+	if round < 0 || round > time.Minute { // the wall clock jumped, or the call hung
+		return false
+	}
+	offset := a.Date.Add(time.Second / 2).Sub(a.Began.Add(round / 2))
+	if offset > farthest || offset < -farthest {
+		return false
+	}
+	c.Offset = offset
+	c.Uncertainty = round/2 + time.Second/2
+	c.Known = true
+	return true
+}
+
+const (
+	// BigJump of the wall clock puts its word in doubt again.
+	BigJump = 5 * time.Minute
+	// SmallJump is one that is noticed at all: a suspend, a clock set right.
+	SmallJump = 5 * time.Second
+	// TrustAfter: nobody confirmed the clock, nor denied it.
+	TrustAfter = 10 * time.Minute
+	// Agrees: a provider's date confirms a clock that differs by less.
+	Agrees = 2 * time.Minute
+	// LongestSleep: no timer is trusted for longer; in suspend it stands still.
+	LongestSleep = 30 * time.Second
+)
+
+// IntentFresh is how old an intent may be when its send begins: what waits for a
+// send to arrive counts from its intent.
+const IntentFresh = 15 * time.Second
+
+// ReadFresh is for how long what a look has shown is acted on, by either clock: the
+// monotonic one stands still while the host sleeps. It is several turns of the
+// slowest lane.
+const ReadFresh = time.Minute
+
+// MaxRetryAfter is how far ahead a provider's Retry-After is believed.
+const MaxRetryAfter = time.Hour
+
+// Elapsed returns a reading of the clock that runs while the machine sleeps.
+func Elapsed(r uptime.Reading) store.Uptime { return store.Uptime{Boot: r.Boot, At: r.Elapsed} }
+
+// Awake returns a reading of the clock that stands still while the machine sleeps.
+func Awake(r uptime.Reading) store.Uptime { return store.Uptime{Boot: r.Boot, At: r.Awake} }
+
+// Span is a time in which sessions could not be polled.
+type Span struct{ From, To time.Time }
+
+// SpanSum returns how much of spans lies after from.
+func SpanSum(spans []Span, from time.Time) (sum time.Duration) {
+	for _, s := range spans {
+		if s.From.Before(from) {
+			s.From = from
+		}
+		if s.To.After(s.From) {
+			sum += s.To.Sub(s.From)
+		}
+	}
+	return sum
+}

@@ -1,0 +1,311 @@
+package decide
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Input is all that a decision depends on.
+type Input struct {
+	Operation store.Operation  // the record as it is now
+	Before    *store.Operation // the record before this send; nil unless there was a send
+	SentAt    time.Time        // when the intent of this send was dated; zero unless there was a send
+	// ReadVersion is the version of the record that the call began with.
+	ReadVersion uint64
+	Answer      Answer
+	Cause       Cause
+	Traits      transport.Traits
+	Lane        store.Lane // as it was when the answer came
+	Sighting    Sighting   // as it was before this answer
+	ClockFacts
+	Timeout     time.Duration // of one call
+	BootTimeout time.Duration
+	// Jitter varies a wait. It must not be nil.
+	Jitter func(time.Duration) time.Duration
+}
+
+// Cause says why there is something to decide.
+type Cause uint8
+
+// The causes. Only the first one brings an answer.
+const (
+	CauseAnswer      Cause = iota // a call has an answer
+	CauseExpiry                   // an unsent operation may have expired
+	CauseUnsent                   // an intent was committed, and the send did not begin
+	CauseDeadline                 // the deadline has passed while the lane is blocked
+	CauseUnreachable              // a trial call found that this unsent session alone is unreachable
+)
+
+// causes says what each cause but CauseAnswer means.
+var causes = [...]meaning{
+	CauseExpiry:      (*decision).expire,
+	CauseUnsent:      (*decision).expireUnsent,
+	CauseDeadline:    (*decision).giveUp,
+	CauseUnreachable: (*decision).avoid,
+}
+
+// Decision is what an answer means for an operation.
+type Decision struct {
+	Operation store.Operation  // the record as it shall be
+	From      fsm.Phase        // the phase that it had
+	Events    []store.Event    // in their order
+	Next      *store.Operation // what the later request becomes; nil: nothing
+	Write     bool             // Operation is to be stored; otherwise it is released, due at its DueAt
+	Resend    bool             // the operation may be sent again; its claim goes on
+	Sighting  Sighting
+}
+
+// Moved reports whether the operation is in another phase than before.
+func (d *Decision) Moved() bool { return d.Operation.Phase != d.From }
+
+// Change returns what is to be stored. The claim ends with it, unless the operation
+// is about to be sent again.
+func (d *Decision) Change() store.Change {
+	return store.Change{Operation: d.Operation, Events: d.Events, Next: d.Next, Release: !d.Resend}
+}
+
+// Decide returns what in means. It does no I/O, reads no clock and holds no lock.
+// The same input gives the same decision.
+func Decide(in Input) Decision {
+	d := decision{Input: in, op: in.Operation}
+	d.decide()
+	out := Decision{
+		Operation: d.op, From: d.from, Next: d.next, Write: d.write, Resend: d.resend, Sighting: d.seen,
+	}
+	for _, ev := range []*store.Event{d.fact, d.event} {
+		if ev != nil {
+			out.Events = append(out.Events, *ev)
+		}
+	}
+	return out
+}
+
+// decision is a Decide that goes on.
+type decision struct {
+	Input
+	op     store.Operation // the record as it is; then, as it shall be
+	from   fsm.Phase       // the phase that it had
+	event  *store.Event
+	fact   *store.Event
+	seen   Sighting         // with this answer
+	slept  time.Duration    // the part of Asleep that AcceptedAt does not include
+	moved  bool             // the session's state is another than it was
+	next   *store.Operation // what the later request becomes; nil: nothing
+	write  bool             // op is to be stored
+	resend bool             // a confirm has cleared it for another send
+}
+
+// meaning is one field of the answer table.
+type meaning func(*decision)
+
+// Sighting counts the reads of one operation's session that decided nothing. It
+// lives in memory: a restart begins again at zero.
+type Sighting struct {
+	Looks int       // all such reads, for their backoff
+	Doubt int       // the reads among them that may have shown the past
+	From  time.Time // the first such read
+	Due   time.Time // the next read, which is not in the record
+
+	Silent time.Time     // since when reads have had no answer; zero: the last one had
+	Blind  time.Duration // how long that was in all, without the present silence
+}
+
+// decide decides on op, the record as it is now.
+func (d *decision) decide() {
+	d.from, d.event, d.fact, d.next, d.moved, d.write, d.resend = d.op.Phase, nil, nil, nil, false, false, false
+	d.seen, d.slept = d.Sighting, d.Asleep
+	if d.seen.From.After(d.Answer.At) { // of a clock that was ahead
+		d.seen.From = d.Answer.At
+	}
+	switch {
+	case d.op.Phase.Ended():
+		d.afterEnd()
+		return
+	case d.Cause != CauseAnswer:
+		d.redate()
+		d.anchor()
+		causes[d.Cause](d)
+		return
+	case d.Answer.Call != CallPoll && d.op.Sent == store.SentAccepted:
+		return // it is stored already: the commit's outcome was unknown
+	case d.Answer.Call == CallStart && !d.op.LastSentAt.Equal(d.SentAt):
+		return // it is stored already, and was sent again since
+	}
+	d.redate()
+	d.anchor()
+	answers[d.Answer.row][d.Answer.Call](d)
+	d.listen()
+	d.note()
+	d.status()
+	switch {
+	case d.op.Phase.Ended() || d.resend:
+	case d.op.Sent == store.SentNo && !d.op.CancelAt.IsZero():
+		d.end(fsm.PhaseCanceled, store.ReasonCanceled) // it was never sent, after all
+	case d.op.Sent != store.SentNo && !d.Answer.At.Before(d.deadline()):
+		d.pastDeadline()
+	}
+	if most := d.Answer.At.Add(Longest); d.op.DueAt.After(most) { // a time of a clock that was ahead
+		d.op.DueAt = most
+	}
+	d.seen.Due = d.op.DueAt
+}
+
+// listen notes since when looks at the session have had no answer. The time that
+// the session could not be seen is added to its time to boot.
+func (d *decision) listen() {
+	switch silent := d.Answer.Silent(); {
+	case d.Answer.Call == CallStart:
+	case silent && d.seen.Silent.IsZero():
+		d.seen.Silent = d.Answer.At
+	case !silent:
+		d.seen.Silent, d.seen.Blind = time.Time{}, d.seen.Blind+d.Unheard
+	}
+}
+
+// anchor moves the beginning of a boot along with our clock when that is set
+// right, and over a sleep. It is stored, so that the next Run, which has not seen
+// the clock jump, reckons by it too; but never moved back by a clock in doubt, for
+// the next Run may have a right one.
+func (d *decision) anchor() {
+	accepted := d.op.AcceptedAt
+	switch {
+	case d.op.Sent != store.SentAccepted, d.Doubt && (accepted.After(d.Answer.At) || accepted.Before(d.Earliest)):
+		return
+	case accepted.After(d.Answer.At), accepted.Before(d.Earliest) && !d.Answer.At.Before(d.Earliest):
+		accepted = d.Answer.At
+	case d.Asleep > BigJump:
+		accepted = accepted.Add(d.Asleep)
+		d.slept = 0
+	default: // what happened to the clock between two Runs
+		if awake, ok := Awake(d.Up).Since(d.op.SentUp); ok {
+			if ahead := d.Answer.At.Sub(accepted) - awake; ahead > BigJump {
+				accepted = accepted.Add(ahead)
+			}
+		}
+	}
+	if !accepted.Equal(d.op.AcceptedAt) {
+		d.op.AcceptedAt, d.op.BootDeadline = accepted, accepted.Add(d.BootTimeout)
+		d.write = true
+	}
+}
+
+// deadline is the operation's, put off by what our clock went ahead while the
+// session booted: the host slept, or the clock was behind.
+func (d *decision) deadline() time.Time {
+	at := d.op.Deadline()
+	if d.op.Sent == store.SentAccepted {
+		at = at.Add(d.slept)
+	}
+	return at
+}
+
+// pastDeadline ends what this answer has left open, a day past its time, by a
+// clock that is trusted. It ends at once if the answer tells that more of them
+// would not help, or its lane has been blocked for ten minutes, else after ten
+// minutes of such answers. Time asleep does not count. The record says when the
+// first of these answers came, so that they may be of several Runs.
+func (d *decision) pastDeadline() {
+	switch {
+	case d.Doubt:
+		return
+	case d.Blocked >= TrustAfter:
+		d.giveUp()
+		return
+	}
+	if d.seen.From.IsZero() {
+		d.seen.From = d.Answer.At
+	}
+	from := d.seen.From
+	if heard := d.op.LastErrorAt; heard.Before(d.deadline()) || heard.After(d.Answer.At) || d.op.LastKind != d.Answer.Kind {
+		d.remember()
+	} else {
+		from = earlier(from, heard)
+	}
+	if d.Answer.telling() || d.Answer.At.Sub(from)-SpanSum(d.Naps, from) >= TrustAfter {
+		d.giveUp()
+	}
+}
+
+// note takes over the session's state as seen, and says so where no path of the
+// table leads there.
+func (d *decision) note() {
+	s := d.Answer.Session.State
+	if d.Answer.Err != nil || s == "" || s == d.op.Session {
+		return
+	}
+	if fsm.Observe(d.op.Session, s) != nil {
+		d.fact = d.tell(d.from, store.ReasonUnexpectedState)
+		d.fact.From = d.from // it comes before what follows from it
+	}
+	d.op.Session = s
+	d.moved, d.write = true, true
+	if d.event != nil {
+		d.event.Session = s
+	}
+}
+
+// afterEnd takes READY of an ended operation as a fact, once.
+func (d *decision) afterEnd() {
+	if d.Answer.row != ready || d.op.Phase == fsm.PhaseSucceeded || d.op.Session == fsm.StateReady {
+		return
+	}
+	d.op.Session = fsm.StateReady
+	d.fact = d.tell(d.op.Phase, store.ReasonLateReady)
+	d.fact.From = d.fact.To
+	d.write = true
+}
+
+func (d *decision) tell(to fsm.Phase, why store.Reason) *store.Event {
+	return &store.Event{
+		Operation: d.op.ID, Ref: d.op.Ref, From: d.op.Phase, To: to,
+		Session: d.Answer.Session.State, Reason: why, At: d.Answer.At,
+	}
+}
+
+// advance moves the operation to another phase, with its event.
+func (d *decision) advance(to fsm.Phase, why store.Reason) {
+	if err := fsm.Advance(d.op.Phase, to); err != nil {
+		panic(fmt.Sprintf("decide: the answer table broke the table: %v", err)) // a bug: stop rather than go on wrong
+	}
+	d.event = d.tell(to, why)
+	if to == fsm.PhaseExpired || to == fsm.PhaseFailed {
+		d.event.Error = Bounded(d.op.LastError, 2*MaxError)
+	}
+	d.op.Phase = to
+	d.write = true
+}
+
+func (d *decision) end(to fsm.Phase, why store.Reason) {
+	d.advance(to, why)
+	d.op.EndReason = why
+	d.op.FinishedAt = later(d.Answer.At, d.op.CreatedAt) // it is kept from then on: a clock that is behind must not make it old
+	if to == fsm.PhaseCanceled {
+		d.event.By = d.op.CancelBy
+	}
+	d.renew()
+}
+
+// failed ends the operation, and says why for a person.
+func (d *decision) failed(why store.Reason, text string) {
+	d.op.LastError, d.op.LastErrorAt = text, d.Answer.At
+	d.end(fsm.PhaseFailed, why)
+}
+
+// earlier returns the earlier of two times; zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

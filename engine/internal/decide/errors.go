@@ -1,0 +1,219 @@
+package decide
+
+import (
+	"time"
+
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Rulings on errors.
+
+// unsend puts back what stood before this send, which had no effect.
+func (d *decision) unsend() {
+	b := d.Before
+	d.unmark()
+	d.op.DueAt = b.DueAt
+	if d.Answer.row != throttled && d.Answer.row != shortage { // offline and credentials cost nothing
+		d.op.Attempts = b.Attempts
+	}
+	d.write = true
+}
+
+// sendAgain undoes this send and waits before the next one. The wait grows with
+// each send that had no effect. Good answers to other calls, such as the trial
+// calls of the lane, do not reset it.
+func (d *decision) sendAgain() {
+	d.unsend()
+	d.backOff(Quick)
+}
+
+// unmark makes the operation as sent as it was before this send.
+func (d *decision) unmark() {
+	b := d.Before
+	d.op.Sent, d.op.SentAt, d.op.LastSentAt = b.Sent, b.SentAt, b.LastSentAt
+	d.op.SentProviderTime, d.op.StartedSeen, d.op.SentUp = b.SentProviderTime, b.StartedSeen, b.SentUp
+}
+
+// waitLong: the feed says so once for each time that the reason becomes this one.
+func (d *decision) waitLong() {
+	news := d.op.LastError == "" || d.op.LastKind != d.Answer.Kind
+	d.unsend()
+	d.backOff(Long)
+	if news && d.op.Shortages < MaxShortages {
+		d.op.Shortages++
+		d.fact = d.tell(d.op.Phase, shortages[d.Answer.Kind])
+		d.fact.Error = Bounded(d.op.LastError, 2*MaxError)
+	}
+}
+
+// MaxShortages bounds what the feed says of an operation whose refusals alternate.
+const MaxShortages = 16
+
+var shortages = map[transport.Kind]store.Reason{
+	transport.KindCapacity: store.ReasonNoCapacity, transport.KindQuotaExceeded: store.ReasonQuotaExceeded,
+}
+
+// lookSoon: the outcome stays unknown, and the next look tells.
+func (d *decision) lookSoon() { d.backOff(Quick) }
+
+// lookAfterTimeout: the request may still be under way for as long as a call
+// may take.
+func (d *decision) lookAfterTimeout() {
+	if d.Answer.NotSent {
+		d.sendAgain()
+		return
+	}
+	d.backOff(Quick)
+	if end := d.op.LastSentAt.Add(d.Timeout); d.op.DueAt.Before(end) {
+		d.op.DueAt = end
+	}
+}
+
+// backOff stores the next interval with the error. A shorter pause does not
+// shorten an interval that a longer one has reached.
+func (d *decision) backOff(p Backoff) {
+	wait := p.Next(d.op.Interval)
+	d.op.Interval = max(d.op.Interval, wait)
+	d.op.DueAt = d.Answer.At.Add(max(d.Jitter(wait), d.ownWait()))
+	d.remember()
+}
+
+// ownWait is how long the provider asked to leave this session alone. What it
+// asks for the whole lane is the lane's business.
+func (d *decision) ownWait() time.Duration {
+	if !d.Answer.OnlySession {
+		return 0
+	}
+	return min(d.Answer.RetryAfter, MaxRetryAfter)
+}
+
+// remember stores the error, for Explain.
+func (d *decision) remember() {
+	if d.op.LastError == "" || d.op.LastKind != d.Answer.Kind {
+		d.op.ErrorSince = d.Answer.At
+	} else {
+		d.op.ErrorSince = ErrorSince(&d.op)
+	}
+	d.op.LastError, d.op.LastKind, d.op.LastErrorAt = d.Answer.Text(), d.Answer.Kind, d.Answer.At
+	d.write = true
+}
+
+// ErrorSince returns since when an operation has had its error. A record of an
+// earlier version says only when the error was heard last.
+func ErrorSince(o *store.Operation) time.Time {
+	if o.ErrorSince.IsZero() {
+		return o.LastErrorAt
+	}
+	return o.ErrorSince
+}
+
+// learn is remember for looks and polls, which write only what is new. A look's
+// Conflict is not stored while the send may be under way: see refusedSend.
+func (d *decision) learn() {
+	switch {
+	case d.Answer.Err == nil, d.op.LastError != "" && d.op.LastKind == d.Answer.Kind:
+	case d.Answer.row == conflict && d.Answer.Call == CallConfirm && d.Answer.At.Before(d.arrivedBy()):
+	default:
+		d.remember()
+	}
+}
+
+func (d *decision) lookLater() {
+	if d.Answer.Call == CallStart { // the answer shows a session on its way to STOPPED
+		d.backOff(Quick)
+		return
+	}
+	d.putOff(Quick)
+	d.learn()
+}
+
+// putOff waits for longer after each look that decided nothing.
+func (d *decision) putOff(p Backoff) {
+	wait := p.First
+	for range d.seen.Looks {
+		if wait = p.Next(wait); wait >= p.Most {
+			break
+		}
+	}
+	d.seen.Looks++
+	if d.seen.From.IsZero() {
+		d.seen.From = d.Answer.At
+	}
+	d.op.DueAt = d.Answer.At.Add(max(d.Jitter(wait), d.ownWait()))
+}
+
+// again looks again later. A trial call and a throttled one leave the operation
+// due: its lane decides when. Anything else waits by itself, for a good answer to
+// another session unblocks the lane at once, and this session would block it
+// again.
+func (d *decision) again() {
+	if d.Answer.Member || d.Answer.OnlySession || !d.Answer.Trial && d.Answer.row != throttled {
+		d.putOff(Quick)
+		d.learn()
+		return
+	}
+	d.op.DueAt = d.Answer.At
+}
+
+// avoid puts off an operation that was never sent: a trial call found that its
+// session alone cannot be reached.
+func (d *decision) avoid() {
+	d.putOff(Quick)
+	d.learn()
+	d.seen.Due = d.op.DueAt
+}
+
+func (d *decision) retryPoll() {
+	if d.Answer.Silent() && d.Answer.alone() { // each such call holds one of the lane's slots until its time is up
+		d.putOff(Quick)
+	} else {
+		d.op.DueAt = d.nextPoll()
+	}
+	d.learn()
+}
+
+func (d *decision) retrySlowly() {
+	d.putOff(Long)
+	d.learn()
+}
+
+// blindLook: looks are refused. By token it is safe to send again; else it can
+// only be hoped that looks are allowed again.
+func (d *decision) blindLook() {
+	if d.Answer.row == refused && d.doubtful() { // a session just touched may be missing for a while
+		return
+	}
+	if s := d.expiry(); d.remembered() && d.op.CancelAt.IsZero() && s.Certain && !s.Passed {
+		d.clear()
+		return
+	}
+	d.retrySlowly()
+}
+
+func (d *decision) fail() {
+	text := d.Answer.Text()
+	if d.Answer.Call == CallStart {
+		d.unmark()
+		if d.op.Sent != store.SentNo {
+			text += "; an earlier send may have started it"
+		}
+	}
+	d.failed(reasonOf(d.Answer.Kind), text)
+}
+
+func (d *decision) failRefused() {
+	if !d.doubtful() {
+		d.fail()
+	}
+}
+
+func reasonOf(k transport.Kind) store.Reason {
+	switch k {
+	case transport.KindAccessDenied:
+		return store.ReasonAccessDenied
+	case transport.KindNotFound:
+		return store.ReasonNotFound
+	}
+	return store.ReasonInvalid
+}
