@@ -21,7 +21,7 @@ type wolDriver struct {
 	stop     []string
 	more     string            // id_characters
 	secrets  []string          // secret_env
-	shelf    wol.Shelf         // without passwords
+	shelf    wol.Machines      // without passwords
 	password map[string]string // the variable that holds it, by session
 	ethers   string            // a file of more machines
 	common   wol.Machine       // what those of ethers have
@@ -30,7 +30,7 @@ type wolDriver struct {
 func readWoL(t *table, p probe.Probe) driver {
 	d := &wolDriver{
 		boot: t.duration("boot"), stop: t.texts("stop"), ethers: t.text("ethers"),
-		common: wol.Machine{Address: t.text("address"), Probe: p}, shelf: wol.Shelf{}, password: map[string]string{},
+		common: wol.Machine{Address: t.text("address"), Probe: p}, shelf: wol.Machines{}, password: map[string]string{},
 	}
 	t.required("probe", "a magic packet has no answer, so only a port that answers tells that a machine runs")
 	checkMachine(t, "address", wol.Machine{Address: d.common.Address})
@@ -123,7 +123,7 @@ func (d *wolDriver) where() string {
 }
 
 func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
-	shelf := wol.Shelf{}
+	shelf := wol.Machines{}
 	if d.ethers != "" {
 		if err := d.readEthers(shelf); err != nil {
 			o.wrong("ethers", "%v", err)
@@ -151,7 +151,7 @@ func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
 }
 
 // readEthers reads a file of "MAC name" lines, as /etc/ethers is.
-func (d *wolDriver) readEthers(into wol.Shelf) error {
+func (d *wolDriver) readEthers(into wol.Machines) error {
 	path := d.ethers
 	f, err := os.Open(path)
 	if err != nil {

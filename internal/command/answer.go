@@ -92,21 +92,21 @@ func (r result) answer() (line, error) {
 		var at *time.ParseError
 		switch {
 		case errors.As(err, &at): // it quotes the text as it stands in JSON
-			return line{}, r.unclear(errors.New("its last line cannot be read: a time is not one of RFC 3339"))
+			return line{}, r.unknownOutcome(errors.New("its last line cannot be read: a time is not one of RFC 3339"))
 		case err != nil:
-			return line{}, r.unclear(fmt.Errorf("its last line cannot be read: %s", r.secrets.Hide(err.Error())))
+			return line{}, r.unknownOutcome(fmt.Errorf("its last line cannot be read: %s", r.secrets.Hide(err.Error())))
 		}
 		hideIn(&l, r.secrets)
 	}
 	switch {
 	case r.Cut && len(last) == len(strings.TrimSpace(stdout)):
-		return line{}, r.unclear(fmt.Errorf("its last line is longer than %d bytes", MaxStdout))
+		return line{}, r.unknownOutcome(fmt.Errorf("its last line is longer than %d bytes", MaxStdout))
 	case l.Error != "":
 		return line{}, r.refusal(l)
 	case r.Exit != 0 && (r.Exit != exitStopped || r.name != "status"):
 		return line{}, r.failure()
 	case l.State != "" && !l.State.Known():
-		return line{}, r.unclear(fmt.Errorf("%q is no state of a session", Clean(string(l.State))))
+		return line{}, r.unknownOutcome(fmt.Errorf("%q is no state of a session", Clean(string(l.State))))
 	}
 	l.exit = r.Exit
 	return l, nil
@@ -116,7 +116,7 @@ func (r result) answer() (line, error) {
 func (r result) refusal(l line) error {
 	kind, ok := kinds[l.Error]
 	if !ok {
-		return r.unclear(fmt.Errorf("%q is no kind of error: %s", Clean(l.Error), Clean(l.Message)))
+		return r.unknownOutcome(fmt.Errorf("%q is no kind of error: %s", Clean(l.Error), Clean(l.Message)))
 	}
 	only := onlySession(kind)
 	switch l.Scope {
@@ -124,7 +124,7 @@ func (r result) refusal(l line) error {
 	case "session", "provider":
 		only = l.Scope == "session"
 	default:
-		return r.unclear(fmt.Errorf(`%q is no scope of an error: want "session" or "provider"`, Clean(l.Scope)))
+		return r.unknownOutcome(fmt.Errorf(`%q is no scope of an error: want "session" or "provider"`, Clean(l.Scope)))
 	}
 	const most = int64(24 * time.Hour / time.Second)
 	return &transport.Error{
@@ -151,7 +151,7 @@ func (r result) says(text string) string {
 }
 
 // unclear is the error of a call whose outcome is unknown.
-func (r result) unclear(err error) error {
+func (r result) unknownOutcome(err error) error {
 	text := Clean(err.Error())
 	return &transport.Error{OnlySession: onlySession(transport.KindUnknown), Message: r.says(text), Err: errors.New(text)}
 }

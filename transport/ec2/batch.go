@@ -19,10 +19,10 @@ type batch struct {
 // rest is what is left of a batch.
 type rest struct {
 	batch
-	ids      []string // neither started nor failed
-	n        int      // no more than so many are asked for at once
-	refused  error    // why a call that they were in was; a conflict before all else, since it leaves open what became of them
-	hopeless bool     // a search found none that could be started, and no call has started any since
+	ids       []string // neither started nor failed
+	n         int      // no more than so many are asked for at once
+	refused   error    // why a call that they were in was; a conflict before all else, since it leaves open what became of them
+	fruitless bool     // a search found none that could be started, and no call has started any since
 }
 
 // start starts ids but for those that cannot be.
@@ -42,7 +42,7 @@ func (r *rest) ask() {
 	err := r.send(part)
 	switch bad := named(part, err); {
 	case err == nil:
-		r.ids, r.hopeless = others, false
+		r.ids, r.fruitless = others, false
 	case len(part) == 1 && spoiled(err):
 		r.fail(part, err)
 		r.ids = others
@@ -55,7 +55,7 @@ func (r *rest) ask() {
 		r.remember(err)
 		r.fail(bad, err)
 		r.ids = without(r.ids, bad)
-	case r.hopeless:
+	case r.fruitless:
 		// Probably all are bad, as where the host may start nothing at all: to
 		// search for each would take longer than to ask for each.
 		r.remember(err)
@@ -92,7 +92,7 @@ func (r *rest) search(err error) {
 		}
 	}
 	r.fail(ids, err)
-	r.ids, r.hopeless = aside, hopeless
+	r.ids, r.fruitless = aside, hopeless
 }
 
 func (r *rest) remember(err error) {

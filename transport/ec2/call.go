@@ -28,11 +28,11 @@ type call struct {
 	credentials aws.Credentials // that signed the request
 	secrets     awswire.Secrets // that no error may show
 
-	way    awswire.Way
-	status int // of the answer; 0: none
-	header http.Header
-	most   int64         // bytes that the answer may have
-	body   *awswire.Body // of the answer; nil: none
+	progress awswire.Progress
+	status   int // of the answer; 0: none
+	header   http.Header
+	most     int64         // bytes that the answer may have
+	body     *awswire.Body // of the answer; nil: none
 }
 
 // invoke makes one call of an action: one request, no repeats. The error is an
@@ -87,7 +87,7 @@ const maxError = 1 << 20
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
 	c.secrets = awswire.SecretsOf(c.credentials, req.Header)
-	resp, err := c.way.Do(c.http, req)
+	resp, err := c.progress.Do(c.http, req)
 	if err != nil || resp == nil || resp.Body == nil {
 		return resp, err
 	}
@@ -150,12 +150,12 @@ func (c *call) failure(err error) *transport.Error {
 	case errors.As(err, &api) && c.status != 0:
 		return c.refusal(api, err)
 	}
-	return c.silence(err)
+	return c.noAnswer(err)
 }
 
 // silence is the verdict where no answer came, or none that can be read.
-func (c *call) silence(err error) *transport.Error {
-	known := c.way.Silence(err)
+func (c *call) noAnswer(err error) *transport.Error {
+	known := c.progress.NoAnswer(err)
 	out := &transport.Error{Kind: known.Kind, NotSent: known.NotSent, Err: c.secrets.Error(err), HTTPStatusCode: c.status}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {

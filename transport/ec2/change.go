@@ -16,7 +16,7 @@ import (
 // the change, the record that it is done. A crash leaves at any point what
 // settle needs to go on. It returns the instance as it is then.
 func (t *Transport) change(ctx context.Context, in types.Instance, own, to types.InstanceType, token string) (types.Instance, error) {
-	r := record{changing: true, own: own, to: to, launched: aws.ToTime(in.LaunchTime).UTC(), by: signed(token)}
+	r := record{changing: true, own: own, to: to, launched: aws.ToTime(in.LaunchTime).UTC(), by: tagText(token)}
 	in, err := t.write(ctx, in, &r)
 	if err != nil {
 		return in, err
@@ -74,12 +74,12 @@ func (t *Transport) write(ctx context.Context, in types.Instance, r *record) (ty
 // settle completes what an instance's record says is not complete, before
 // anything else is done with the instance, and gives it its own type back where
 // that is due or, with always, as soon as it is stopped.
-func (t *Transport) settle(ctx context.Context, in types.Instance, token string, always bool) (types.Instance, error) {
+func (t *Transport) completeRecord(ctx context.Context, in types.Instance, token string, always bool) (types.Instance, error) {
 	r, err := recordOf(in)
 	if r == nil {
 		return in, err
 	}
-	what := stepOf(in, *r, t.ours)
+	what := stepOf(in, *r, t.isFallback)
 	if what == finish || what == confirm || what == forget {
 		if in, err = t.act(ctx, in, *r, what); err != nil {
 			return in, err
@@ -87,7 +87,7 @@ func (t *Transport) settle(ctx context.Context, in types.Instance, token string,
 		if r, _ = recordOf(in); r == nil {
 			return in, nil
 		}
-		what = stepOf(in, *r, t.ours)
+		what = stepOf(in, *r, t.isFallback)
 	}
 	if t.cfg.PutTypeBack && (what == back || always && isStopped(in) && in.InstanceType != r.own) {
 		return t.change(ctx, in, r.own, r.own, token)
@@ -107,12 +107,12 @@ func (t *Transport) act(ctx context.Context, in types.Instance, r record, what s
 
 // putBack gives an instance that is stopped its own type back.
 func (t *Transport) putBack(ctx context.Context, id, token string) error {
-	err := t.holds.take(ctx, []string{id})
+	err := t.locks.take(ctx, []string{id})
 	if err == nil {
-		defer t.holds.letGo([]string{id})
+		defer t.locks.release([]string{id})
 		var all map[string]types.Instance
 		if all, _, _, err = t.describeIDs(ctx, newReader(), []string{id}); err == nil {
-			_, err = t.settle(ctx, all[id], token, true)
+			_, err = t.completeRecord(ctx, all[id], token, true)
 		}
 	}
 	if err == nil {

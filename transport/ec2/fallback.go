@@ -21,11 +21,11 @@ import (
 // attempt is the start of one instance, while a BatchStart is under way.
 type attempt struct {
 	types.Instance
-	token string
-	tried []types.InstanceType // refused in this call
-	unfit int                  // of those, that the instance cannot be
-	lack  error                // why it does not run: the last want of capacity
-	note  error                // why its type stays
+	token      string
+	tried      []types.InstanceType // refused in this call
+	unsuitable int                  // of those, that the instance cannot be
+	refusal    error                // why it does not run: the last want of capacity
+	note       error                // why its type stays
 }
 
 // maxChanges is for how many instances a BatchStart has a change under way at
@@ -35,11 +35,11 @@ const maxChanges = 8
 // startPlanned is startAll, after the instances' records were settled, and with
 // other types for those that EC2 has no capacity for. A type is changed only
 // after a refusal, never after a start whose outcome is not known.
-func (t *Transport) startPlanned(ctx context.Context, ids []string, token map[string]string, tell func(string, transport.Result)) {
+func (t *Transport) startWithFallback(ctx context.Context, ids []string, token map[string]string, tell func(string, transport.Result)) {
 	var all map[string]types.Instance
-	err := t.holds.take(ctx, ids)
+	err := t.locks.take(ctx, ids)
 	if err == nil {
-		defer t.holds.letGo(ids)
+		defer t.locks.release(ids)
 		all, _, _, err = t.describeIDs(ctx, newReader(), ids)
 	}
 	if err != nil {
@@ -52,7 +52,7 @@ func (t *Transport) startPlanned(ctx context.Context, ids []string, token map[st
 	for _, id := range ids {
 		tries[id] = &attempt{Instance: all[id], token: token[id]}
 	}
-	ready := t.settleAll(ctx, ids, tries, tell)
+	ready := t.completeAll(ctx, ids, tries, tell)
 	for len(ready) > 0 {
 		var mu sync.Mutex
 		results := make(map[string]transport.Result, len(ready))
@@ -61,16 +61,16 @@ func (t *Transport) startPlanned(ctx context.Context, ids []string, token map[st
 			defer mu.Unlock()
 			results[id] = r
 		})
-		ready = t.instead(ctx, ready, tries, results, tell)
+		ready = t.retryAsNext(ctx, ready, tries, results, tell)
 	}
 }
 
 // settleAll returns the ids that may be started. A half-done change that cannot
 // be completed now keeps its instance from being started, unless it never can.
-func (t *Transport) settleAll(ctx context.Context, ids []string, tries map[string]*attempt, tell func(string, transport.Result)) []string {
+func (t *Transport) completeAll(ctx context.Context, ids []string, tries map[string]*attempt, tell func(string, transport.Result)) []string {
 	errs := t.each(ids, func(id string) error {
 		a := tries[id]
-		in, err := t.settle(ctx, a.Instance, a.token, false)
+		in, err := t.completeRecord(ctx, a.Instance, a.token, false)
 		if a.Instance = in; errors.Is(err, transport.KindConflict) && t.startedMeanwhile(ctx, a) {
 			return nil
 		}
@@ -92,13 +92,13 @@ func (t *Transport) settleAll(ctx context.Context, ids []string, tries map[strin
 
 // instead tells the results that stand, changes the types of those that lack
 // theirs, and returns the ids that are to be started once more.
-func (t *Transport) instead(ctx context.Context, ids []string, tries map[string]*attempt, results map[string]transport.Result, tell func(string, transport.Result)) []string {
+func (t *Transport) retryAsNext(ctx context.Context, ids []string, tries map[string]*attempt, results map[string]transport.Result, tell func(string, transport.Result)) []string {
 	var due []string
 	for _, id := range ids {
 		a, r := tries[id], results[id]
 		switch lacking, now := a.lacks(r.Err); {
 		case r.Err == nil:
-			t.answers.forget(id)
+			t.refusals.forget(id)
 		case !lacking: // a verdict on something else, or none
 		case now || t.due(id, a):
 			due = append(due, id)
@@ -110,7 +110,7 @@ func (t *Transport) instead(ctx context.Context, ids []string, tries map[string]
 	}
 	var halt atomic.Bool
 	again := t.each(due, func(id string) error {
-		if a := tries[id]; !halt.Load() && ctx.Err() == nil && t.another(ctx, a) {
+		if a := tries[id]; !halt.Load() && ctx.Err() == nil && t.changeToNext(ctx, a) {
 			return errAgain
 		} else if errors.Is(a.note, transport.KindThrottled) {
 			halt.Store(true) // the others have their turn later
@@ -128,7 +128,7 @@ func (t *Transport) instead(ctx context.Context, ids []string, tries map[string]
 
 // due counts a want of capacity, and reports whether the type is to be changed.
 func (t *Transport) due(id string, a *attempt) bool {
-	n, over := t.answers.count(id, a.token)
+	n, over := t.refusals.count(id, a.token)
 	if a.note == nil {
 		a.note = over
 	}
@@ -167,14 +167,14 @@ func (a *attempt) lacks(err error) (lacking, now bool) {
 	}
 	switch e.Kind {
 	case transport.KindCapacity:
-		a.lack = err
+		a.refusal = err
 		return true, false
 	case transport.KindQuotaExceeded, transport.KindInvalid, transport.KindAccessDenied:
 		if a.InstanceType == a.own() {
 			return false, false
 		}
-		if a.lack == nil {
-			a.lack = err
+		if a.refusal == nil {
+			a.refusal = err
 		}
 		return true, true
 	}
@@ -192,15 +192,15 @@ func (a *attempt) own() types.InstanceType {
 // another changes an instance's type to the next that was not refused in this
 // call, and reports whether it is to be started with that. After the last, it has
 // its own again, for the next call to begin anew.
-func (t *Transport) another(ctx context.Context, a *attempt) bool {
+func (t *Transport) changeToNext(ctx context.Context, a *attempt) bool {
 	a.tried = append(a.tried, a.InstanceType)
 	own, id := a.own(), aws.ToString(a.InstanceId)
 	for {
 		to, again := t.next(own, a.InstanceType, a.tried)
 		if to == a.InstanceType {
-			t.answers.forget(id)
-			if a.unfit > 0 && a.unfit == len(t.ring(own))-1 {
-				t.answers.giveUp(id, a.token, a.note)
+			t.refusals.forget(id)
+			if a.unsuitable > 0 && a.unsuitable == len(t.order(own))-1 {
+				t.refusals.giveUp(id, a.token, a.note)
 			}
 			return false
 		}
@@ -208,15 +208,15 @@ func (t *Transport) another(ctx context.Context, a *attempt) bool {
 		a.Instance = in
 		switch {
 		case err == nil:
-			t.answers.forget(id)
+			t.refusals.forget(id)
 			return again
 		case errors.Is(err, transport.KindConflict) && a.note == nil:
 			a.note = err
 			return t.startedMeanwhile(ctx, a)
 		case errors.Is(err, transport.KindAccessDenied):
-			t.answers.giveUp(id, a.token, err)
+			t.refusals.giveUp(id, a.token, err)
 		case errors.Is(err, transport.KindInvalid) && to != own:
-			a.note, a.tried, a.unfit = err, append(a.tried, to), a.unfit+1
+			a.note, a.tried, a.unsuitable = err, append(a.tried, to), a.unsuitable+1
 			continue
 		}
 		a.note = err
@@ -234,12 +234,12 @@ func (t *Transport) startedMeanwhile(ctx context.Context, a *attempt) bool {
 	if err != nil || !ok || isStopped(in) {
 		return false
 	}
-	a.Instance, err = t.settle(ctx, in, a.token, false)
+	a.Instance, err = t.completeRecord(ctx, in, a.token, false)
 	return err == nil
 }
 
 // ring is the types that an instance is tried as, in order.
-func (t *Transport) ring(own types.InstanceType) []types.InstanceType {
+func (t *Transport) order(own types.InstanceType) []types.InstanceType {
 	ring := []types.InstanceType{own}
 	for _, to := range t.cfg.InstanceTypes {
 		if to := types.InstanceType(to); to != own {
@@ -252,7 +252,7 @@ func (t *Transport) ring(own types.InstanceType) []types.InstanceType {
 // next is the type after now that was not tried; else the own one, with which
 // it is not to be started again in this call.
 func (t *Transport) next(own, now types.InstanceType, tried []types.InstanceType) (to types.InstanceType, again bool) {
-	ring := t.ring(own)
+	ring := t.order(own)
 	at := slices.Index(ring, now)
 	for i := range ring {
 		if to = ring[(at+1+i)%len(ring)]; !slices.Contains(tried, to) {
@@ -263,15 +263,15 @@ func (t *Transport) next(own, now types.InstanceType, tried []types.InstanceType
 }
 
 // ours reports whether plan B sets a type.
-func (t *Transport) ours(is types.InstanceType) bool {
+func (t *Transport) isFallback(is types.InstanceType) bool {
 	return slices.Contains(t.cfg.InstanceTypes, string(is))
 }
 
 // failed is why the instance does not run: EC2's answer, with what plan B did.
 func (a *attempt) failed() error {
 	var e *transport.Error
-	if !errors.As(a.lack, &e) {
-		return a.lack
+	if !errors.As(a.refusal, &e) {
+		return a.refusal
 	}
 	out := *e
 	// What lies in a type that is not its own is no verdict on the instance, unless

@@ -161,7 +161,7 @@ func (t *Transport) describeNames(ctx context.Context, r *paging.Reader, names [
 // only is the one instance that a name stands for. One that is terminated keeps
 // its tags for a while, and gives way to its successor.
 func (t *Transport) only(name string, all []types.Instance, date time.Time) (types.Instance, error) {
-	live := slices.DeleteFunc(slices.Clone(all), over)
+	live := slices.DeleteFunc(slices.Clone(all), isGone)
 	switch {
 	case len(all) == 0:
 		return types.Instance{}, notFound(fmt.Sprintf("no instance in this account and region has the tag %s=%s", t.cfg.Tag, name), date)

@@ -8,21 +8,21 @@ import (
 
 // holds keeps two calls of one Transport from changing an instance at once, as
 // when it is started by its id and by its name. The zero value holds nothing.
-type holds struct {
+type locks struct {
 	mu sync.Mutex               // guards of; never held across a call
 	of map[string]chan struct{} // closed when the instance is let go
 }
 
 // take waits for all of ids, each of them once, or for the end of ctx, and then
 // holds none.
-func (h *holds) take(ctx context.Context, ids []string) error {
+func (h *locks) take(ctx context.Context, ids []string) error {
 	ids = slices.Sorted(slices.Values(ids)) // in one order, so that nobody waits in a circle
 	for i, id := range ids {
 		for busy := h.try(id); busy != nil; busy = h.try(id) {
 			select {
 			case <-busy:
 			case <-ctx.Done():
-				h.letGo(ids[:i])
+				h.release(ids[:i])
 				return ctx.Err()
 			}
 		}
@@ -31,7 +31,7 @@ func (h *holds) take(ctx context.Context, ids []string) error {
 }
 
 // try takes one, or returns what to wait for.
-func (h *holds) try(id string) <-chan struct{} {
+func (h *locks) try(id string) <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if busy, ok := h.of[id]; ok {
@@ -44,7 +44,7 @@ func (h *holds) try(id string) <-chan struct{} {
 	return nil
 }
 
-func (h *holds) letGo(ids []string) {
+func (h *locks) release(ids []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range ids {

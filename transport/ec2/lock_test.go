@@ -13,7 +13,7 @@ import (
 func TestHolds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var h holds
+		var h locks
 		if err := h.take(t.Context(), []string{"b"}); err != nil {
 			t.Fatal(err)
 		}
@@ -40,13 +40,13 @@ func TestHolds(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				inside, turns = inside-1, turns+1
-				h.letGo(ids)
+				h.release(ids)
 			}()
 		}
 		synctest.Wait()
-		h.letGo([]string{"b"}) // whoever wants it first has it, and waits for a
+		h.release([]string{"b"}) // whoever wants it first has it, and waits for a
 		synctest.Wait()
-		h.letGo([]string{"a", "c"})
+		h.release([]string{"a", "c"})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if turns != 20 || len(h.of) != 0 {

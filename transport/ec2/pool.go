@@ -28,7 +28,7 @@ func (p *pools) learn(all []types.Instance) {
 	}
 	for _, in := range all {
 		id := aws.ToString(in.InstanceId)
-		if over(in) {
+		if isGone(in) {
 			delete(p.known, id)
 			continue
 		}

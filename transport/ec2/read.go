@@ -108,7 +108,7 @@ func (t *Transport) page(ctx context.Context, token string) ([]found, string, ti
 func (t *Transport) refs(studio string, all []found) []transport.Ref {
 	live := map[string]int{}
 	for _, f := range all {
-		if !over(f.Instance) {
+		if !isGone(f.Instance) {
 			live[tagOf(f.Instance, t.cfg.Tag)]++
 		}
 	}
@@ -116,7 +116,7 @@ func (t *Transport) refs(studio string, all []found) []transport.Ref {
 	for i, f := range all {
 		refs[i] = transport.Ref{StudioID: studio, SessionID: f.id()}
 		name := tagOf(f.Instance, t.cfg.Tag)
-		if t.cfg.Tag == "" || over(f.Instance) || live[name] != 1 || isInstanceID(name) {
+		if t.cfg.Tag == "" || isGone(f.Instance) || live[name] != 1 || isInstanceID(name) {
 			continue
 		}
 		if named := (transport.Ref{StudioID: studio, SessionID: name}); named.Validate() == nil {
@@ -172,7 +172,7 @@ func (t *Transport) probeAll(ctx context.Context, up []running, out []transport.
 		free <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-free }()
-			out[r.at].Session, out[r.at].Err = t.cfg.Probe.Settle(ctx, out[r.at].Session, r.host)
+			out[r.at].Session, out[r.at].Err = t.cfg.Probe.CheckSession(ctx, out[r.at].Session, r.host)
 		})
 	}
 	wg.Wait()

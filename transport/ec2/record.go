@@ -71,7 +71,7 @@ func recorded(in types.Instance, r *record) types.Instance {
 }
 
 // signed is a token as a tag's value may hold it.
-func signed(token string) string {
+func tagText(token string) string {
 	if token == "" {
 		return "-"
 	}

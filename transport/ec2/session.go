@@ -43,7 +43,7 @@ func runs(in types.Instance) bool {
 
 // over reports that an instance is gone for good: it keeps its id and tags for
 // an hour or so.
-func over(in types.Instance) bool {
+func isGone(in types.Instance) bool {
 	s := stateOf(in.State)
 	return s == fsm.StateDeleted || s == fsm.StateDeleteInProgress
 }

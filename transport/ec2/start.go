@@ -52,7 +52,7 @@ func (t *Transport) BatchStart(ctx context.Context, ins []transport.StartInput) 
 	for _, id := range ids {
 		token[id] = ins[at[id][0]].ClientToken
 	}
-	t.startPlanned(ctx, ids, token, tell)
+	t.startWithFallback(ctx, ids, token, tell)
 	return out, nil
 }
 

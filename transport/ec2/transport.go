@@ -108,12 +108,12 @@ const (
 // Its errors are all *transport.Error; where EC2 answered with one, errors.As
 // finds a smithy.APIError in the chain as well.
 type Transport struct {
-	client  *ec2.Client
-	http    aws.HTTPClient
-	cfg     Config
-	pools   pools
-	answers answers
-	holds   holds
+	client   *ec2.Client
+	http     aws.HTTPClient
+	cfg      Config
+	pools    pools
+	refusals refusals
+	locks    locks
 }
 
 var (

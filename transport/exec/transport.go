@@ -84,5 +84,5 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	if len(session.Endpoints) > 0 && session.Endpoints[0].Host != "" {
 		host = session.Endpoints[0].Host
 	}
-	return t.config.Probe.Settle(ctx, session, host)
+	return t.config.Probe.CheckSession(ctx, session, host)
 }

@@ -21,7 +21,7 @@ func (t *Transport) call(ctx context.Context, ref transport.Ref, use func(*libvi
 	if err != nil {
 		return unreachable(ctx, ref, err)
 	}
-	watched := &framed{Conn: conn}
+	watched := &checkedConn{Conn: conn}
 	defer func() { _ = conn.Close() }() // all answers are in
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	l := libvirt.NewWithDialer(dialed{watched})

@@ -24,7 +24,7 @@ var (
 // when an answer comes that it does not wait for: a second one to the same
 // request, or one to a request that it could not send to its end. Whoever else
 // may answer on a socket shall do neither to this process.
-type framed struct {
+type checkedConn struct {
 	net.Conn
 
 	reading frames // by the one goroutine that reads
@@ -34,7 +34,7 @@ type framed struct {
 	bad     error
 }
 
-func (f *framed) Write(p []byte) (int, error) {
+func (f *checkedConn) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n, err := f.Conn.Write(p)
@@ -44,7 +44,7 @@ func (f *framed) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *framed) Read(p []byte) (int, error) {
+func (f *checkedConn) Read(p []byte) (int, error) {
 	n, err := f.Conn.Read(p)
 	bad := f.reading.watch(p[:n])
 	f.mu.Lock()
@@ -60,7 +60,7 @@ func (f *framed) Read(p []byte) (int, error) {
 }
 
 // why is the fault that ended the reading, or nil.
-func (f *framed) why() error {
+func (f *checkedConn) why() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.bad

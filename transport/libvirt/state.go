@@ -30,11 +30,11 @@ func find(l *libvirt.Libvirt, session string) (domain, error) {
 	if err != nil {
 		return d, err
 	}
-	return d, d.look(l)
+	return d, d.read(l)
 }
 
 // look reads the state anew.
-func (d *domain) look(l *libvirt.Libvirt) error {
+func (d *domain) read(l *libvirt.Libvirt) error {
 	state, _, err := l.DomainGetState(d.Domain, 0)
 	d.state = libvirt.DomainState(state)
 	return err

@@ -65,8 +65,8 @@ func start(l *libvirt.Libvirt, d domain, ref transport.Ref) (transport.Session, 
 	var failed error
 	if !d.active() {
 		failed = l.DomainCreate(d.Domain)
-		if err := d.look(l); err != nil {
-			return transport.Session{}, unclear(ref, failed, err)
+		if err := d.read(l); err != nil {
+			return transport.Session{}, unknownOutcome(ref, failed, err)
 		}
 	}
 	if d.state == libvirt.DomainShutdown {
@@ -85,7 +85,7 @@ func start(l *libvirt.Libvirt, d domain, ref transport.Ref) (transport.Session, 
 
 // unclear is a start after which the domain could not be looked at. The daemon had
 // answered for the domain before: it is this start that hangs.
-func unclear(ref transport.Ref, failed, err error) error {
+func unknownOutcome(ref transport.Ref, failed, err error) error {
 	return &transport.Error{OnlySession: true, Err: fmt.Errorf("looking at %s after its start: %w", ref, errors.Join(failed, err))}
 }
 
@@ -117,7 +117,7 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	if s.State != fsm.StateReady {
 		return s, nil
 	}
-	return t.config.Probe.Settle(ctx, s, t.host(ref))
+	return t.config.Probe.CheckSession(ctx, s, t.host(ref))
 }
 
 // Stop asks the guest to shut down, as its power button would. It may take its

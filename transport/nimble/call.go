@@ -22,13 +22,13 @@ type call struct {
 	client *Client
 	ref    transport.Ref // the session asked for, as far as the input names it
 	list   bool          // the answer is a page, not a session
-	looks  bool          // the action changes nothing
+	reads  bool          // the action changes nothing
 
 	secrets awswire.Secrets // of the attempt at hand
 	body    *awswire.Body   // of its answer; nil: none
 
-	way  awswire.Way
-	open bool // some attempt may have had its effect
+	progress awswire.Progress
+	open     bool // some attempt may have had its effect
 }
 
 // invoke sends in, a transport's input, and returns a transport.Session or a
@@ -116,7 +116,7 @@ func (o Options) logging(stack *middleware.Stack) error {
 
 // Do is the wire: the HTTP client, watched.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
-	resp, err := c.way.Do(c.client.http, req)
+	resp, err := c.progress.Do(c.client.http, req)
 	if err != nil || resp == nil || resp.Body == nil {
 		return resp, err
 	}

@@ -37,7 +37,7 @@ func (c *call) deserialize(ctx context.Context, in middleware.DeserializeInput, 
 	// Closed without being drained: what is left may have no end.
 	defer func() { _ = resp.Body.Close() }()
 	body, readErr := io.ReadAll(resp.Body)
-	body, readErr = c.secrets.Hide(plainly(body)), c.secrets.Error(readErr)
+	body, readErr = c.secrets.Hide(unescape(body)), c.secrets.Error(readErr)
 	c.secrets.Header(resp.Header)
 	if resp.StatusCode != http.StatusOK {
 		return out, md, refused(resp.Response, body, readErr)

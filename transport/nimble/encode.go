@@ -100,7 +100,7 @@ func (c *call) serialize(ctx context.Context, in middleware.SerializeInput, next
 		return out, md, r.check
 	}
 	_, c.list = in.Parameters.(transport.ListInput)
-	c.ref, c.looks = r.ref, r.method == http.MethodGet
+	c.ref, c.reads = r.ref, r.method == http.MethodGet
 	if in.Request, err = r.encode(in.Request); err != nil {
 		return out, md, fmt.Errorf("nimble: encode: %w", err)
 	}

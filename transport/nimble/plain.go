@@ -7,7 +7,7 @@ import (
 
 // plainly writes out what JSON may escape and need not: an escaped secret is one
 // again when the answer is decoded.
-func plainly(b []byte) []byte {
+func unescape(b []byte) []byte {
 	if !bytes.Contains(b, []byte{'\\'}) {
 		return b
 	}

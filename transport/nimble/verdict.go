@@ -23,7 +23,7 @@ func (c *call) attempted(err error) {
 // verdict makes the call's error of what the stack returned.
 func (c *call) verdict(err error) error {
 	out := c.outcome(err)
-	if c.open && !c.looks {
+	if c.open && !c.reads {
 		// The last attempt was refused or not sent, but one before it may have
 		// had its effect.
 		out.NotSent = false
@@ -38,7 +38,7 @@ func (c *call) verdict(err error) error {
 func (c *call) outcome(err error) transport.Error {
 	var e *transport.Error
 	if !errors.As(err, &e) {
-		return c.silence(err)
+		return c.noAnswer(err)
 	}
 	out := *e
 	out.Err = err
@@ -46,8 +46,8 @@ func (c *call) outcome(err error) transport.Error {
 }
 
 // silence is the verdict where no answer came.
-func (c *call) silence(err error) transport.Error {
-	out := c.way.Silence(err)
+func (c *call) noAnswer(err error) transport.Error {
+	out := c.progress.NoAnswer(err)
 	out.Message, out.Err = overText(err, out.NotSent), c.secrets.Error(out.Err)
 	return out
 }

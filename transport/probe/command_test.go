@@ -61,7 +61,7 @@ func TestCommand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := row.p.Settle(t.Context(), transport.Session{Ref: ref}, "127.0.0.1")
+			got, err := row.p.CheckSession(t.Context(), transport.Session{Ref: ref}, "127.0.0.1")
 			if err != nil || got.State != row.state || !strings.Contains(got.StatusMessage, row.message) {
 				t.Fatalf("%+v, %v, want %s, %q", got, err, row.state, row.message)
 			}
@@ -122,7 +122,7 @@ func TestCommandEnds(t *testing.T) {
 	p.Timeout = time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := p.Settle(ctx, transport.Session{}, "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, transport.KindUnknown) {
+	if _, err := p.CheckSession(ctx, transport.Session{}, "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, transport.KindUnknown) {
 		t.Errorf("%v", err)
 	}
 }
@@ -133,7 +133,7 @@ func TestCommandHidesSecrets(t *testing.T) {
 	for _, to := range []string{"", " >&2"} {
 		p := asking(listening(t), "sh", "-c", `printf "login as $BMC_LOGIN with $SSHPASS failed: hun\000ter2-pass\n"`+to+`; exit 1`)
 		p.Command.Secrets = []string{"BMC_LOGIN"}
-		got, err := p.Settle(t.Context(), transport.Session{}, "127.0.0.1")
+		got, err := p.CheckSession(t.Context(), transport.Session{}, "127.0.0.1")
 		if err != nil || strings.Contains(got.StatusMessage+got.Probe.Message, "hunter2") ||
 			!strings.Contains(got.Probe.Message, "login as [secret] with [secret] failed") {
 			t.Errorf("%+v, %v", got, err)

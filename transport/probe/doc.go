@@ -15,7 +15,7 @@
 // A driver that sees its machine running lets the probe decide what to show:
 //
 //	session.State = fsm.StateReady
-//	return p.Settle(ctx, session, host)
+//	return p.CheckSession(ctx, session, host)
 //
 // The three kinds prove more from one to the next. TCP: something takes the
 // connection. TLS: it completes a handshake. SSH: it sends the banner of an SSH
@@ -40,7 +40,7 @@
 //  3. Nothing secret is sent to a port: no name of a user, no certificate, no byte
 //     at all but those of a TLS handshake. What a Command prints is shown without
 //     the secrets of its environment.
-//  4. Settle calls a session READY only if Check returns nil. Otherwise the session
+//  4. CheckSession calls a session READY only if Check returns nil. Otherwise the session
 //     is START_IN_PROGRESS, its StatusCode is [CodeUnanswered] or [CodeCommandFailed], and its
 //     StatusMessage names port or program, host and cause. Either way Session.Probe
 //     says what was probed, whether it answered, why it did not, and when.

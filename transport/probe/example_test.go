@@ -10,7 +10,7 @@ import (
 )
 
 // A driver has seen its machine running; the probe decides what to show.
-func ExampleProbe_Settle() {
+func ExampleProbe_CheckSession() {
 	desktop, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fmt.Println(err)
@@ -19,11 +19,11 @@ func ExampleProbe_Settle() {
 	ref := transport.Ref{StudioID: "lab", SessionID: "ws-1"}
 	p := probe.Probe{Kind: probe.KindTCP, Port: desktop.Addr().(*net.TCPAddr).Port}
 
-	session, err := p.Settle(context.Background(), transport.Session{Ref: ref}, "127.0.0.1")
+	session, err := p.CheckSession(context.Background(), transport.Session{Ref: ref}, "127.0.0.1")
 	fmt.Println(session.State, session.StatusCode, err)
 
 	_ = desktop.Close()
-	session, err = p.Settle(context.Background(), transport.Session{Ref: ref}, "127.0.0.1")
+	session, err = p.CheckSession(context.Background(), transport.Session{Ref: ref}, "127.0.0.1")
 	fmt.Println(session.State, session.StatusCode, err)
 	// Output:
 	// READY  <nil>

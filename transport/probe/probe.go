@@ -220,13 +220,13 @@ func (p Probe) target(host string) string {
 	return fmt.Sprintf("port %d (%v) of %s", p.Port, p.Kind, host)
 }
 
-// Settle decides the state of s, whose machine the provider shows as running:
+// CheckSession decides the state of s, whose machine the provider shows as running:
 // READY if Check finds nothing wrong, else START_IN_PROGRESS with a status that says
 // what does not answer, followed by the message that s had. It sets s.Probe, and
 // adds p's endpoint where s has none of its name. An empty host is a machine that has
 // no address yet, and counts as one that does not answer. The error, an
 // *transport.Error of kind Unknown, says that ctx ended first.
-func (p Probe) Settle(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
+func (p Probe) CheckSession(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
 	s.State = fsm.StateReady
 	if p == (Probe{}) {
 		return s, nil

@@ -160,7 +160,7 @@ func TestCheckEnds(t *testing.T) {
 	}
 }
 
-func TestSettle(t *testing.T) {
+func TestCheckSession(t *testing.T) {
 	t.Parallel()
 	running := transport.Session{
 		Ref:       transport.Ref{StudioID: "lab", SessionID: "ws-1"},
@@ -181,7 +181,7 @@ func TestSettle(t *testing.T) {
 		"silent":     {closed, "127.0.0.1", fsm.StateStartInProgress, probe.CodeUnanswered, "running, but port ", 2},
 		"no address": {open, "", fsm.StateStartInProgress, probe.CodeUnanswered, "it has no address", 1},
 	} {
-		got, err := test.p.Settle(t.Context(), running, test.host)
+		got, err := test.p.CheckSession(t.Context(), running, test.host)
 		if err != nil || got.State != test.state || got.StatusCode != test.code ||
 			!strings.Contains(got.StatusMessage, test.message) || len(got.Endpoints) != test.endpoints || got.Ref != running.Ref {
 			t.Errorf("%s: %+v, %v", name, got, err)
@@ -189,7 +189,7 @@ func TestSettle(t *testing.T) {
 	}
 	said := running
 	said.StatusMessage = "moved to another host"
-	got, err := closed.Settle(t.Context(), said, "127.0.0.1")
+	got, err := closed.CheckSession(t.Context(), said, "127.0.0.1")
 	if err != nil || !strings.HasSuffix(got.StatusMessage, "; the provider says: moved to another host") {
 		t.Errorf("what the provider said is lost: %+v, %v", got, err)
 	}
@@ -198,9 +198,9 @@ func TestSettle(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = closed.Settle(ctx, running, "127.0.0.1")
+	_, err = closed.CheckSession(ctx, running, "127.0.0.1")
 	if !errors.Is(err, transport.KindUnknown) || !errors.Is(err, context.Canceled) {
-		t.Errorf("Settle with a cancelled context: %v", err)
+		t.Errorf("CheckSession with a cancelled context: %v", err)
 	}
 }
 

@@ -21,7 +21,7 @@ func (s *Studio) Get(ctx context.Context, ref transport.Ref) (out transport.Sess
 		return transport.Session{}, err
 	}
 	err = s.do(ctx, Call{Action: Get, Ref: ref}, func(now time.Time, _ Fault) (err error) {
-		out, err = s.look(ref, now)
+		out, err = s.read(ref, now)
 		return err
 	})
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *Studio) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 	err := s.do(ctx, c, func(now time.Time, _ Fault) error {
 		for i, ref := range refs {
 			if out[i].Err = ref.Validate(); out[i].Err == nil {
-				out[i].Session, out[i].Err = s.look(ref, now)
+				out[i].Session, out[i].Err = s.read(ref, now)
 			}
 		}
 		return nil
@@ -56,7 +56,7 @@ func (s *Studio) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 }
 
 // look reads one session. mu must be held.
-func (s *Studio) look(ref transport.Ref, now time.Time) (transport.Session, error) {
+func (s *Studio) read(ref transport.Ref, now time.Time) (transport.Session, error) {
 	if x := s.find(ref, now); x != nil {
 		if v, ok := s.shown(x, now); ok {
 			return v, nil
@@ -117,7 +117,7 @@ func limited(named int) error {
 func (s *Studio) page(in transport.ListInput, after string, now time.Time) transport.ListOutput {
 	var out transport.ListOutput
 	for _, id := range s.candidates(in, after) {
-		v, err := s.look(transport.Ref{StudioID: in.StudioID, SessionID: id}, now)
+		v, err := s.read(transport.Ref{StudioID: in.StudioID, SessionID: id}, now)
 		switch {
 		case err != nil,
 			in.CreatedBy != "" && in.CreatedBy != v.CreatedBy,

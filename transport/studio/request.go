@@ -75,14 +75,14 @@ func (s *Studio) request(ctx context.Context, c Call, st step) (out transport.Se
 
 // change has the effect of a request whose token is new. mu must be held.
 func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) error {
-	if x.buried() {
+	if x.deleted() {
 		return notFound(c.Ref)
 	}
 	if c.Action == Start {
 		// The state comes first: who asks for a session that runs shall not
 		// hear of quotas.
 		if x.latest().State == fsm.StateStopped {
-			if err := s.room(now); err != nil {
+			if err := s.checkCapacity(now); err != nil {
 				return err
 			}
 		}
@@ -91,7 +91,7 @@ func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) err
 		return err
 	}
 	if c.Action == Delete {
-		s.graves = append(s.graves, grave{at: x.next.due.Add(deletedFor), ref: c.Ref, was: x})
+		s.deletions = append(s.deletions, deletion{at: x.next.due.Add(deletedFor), ref: c.Ref, was: x})
 	}
 	s.tokens.remember(c, c.Ref, now)
 	return nil
@@ -128,7 +128,7 @@ func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*
 		}
 		return nil, notFound(ref)
 	}
-	if err := s.room(now); err != nil {
+	if err := s.checkCapacity(now); err != nil {
 		return nil, err
 	}
 	s.created++
@@ -157,10 +157,10 @@ func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*
 }
 
 // room says whether one more session may run. mu must be held.
-func (s *Studio) room(now time.Time) error {
+func (s *Studio) checkCapacity(now time.Time) error {
 	full := func(limit int) bool { return limit > 0 && s.running >= limit }
 	if full(s.config.Quota) || full(s.config.Capacity) {
-		s.settleAll(now) // some may have stopped since they were looked at
+		s.advanceAll(now) // some may have stopped since they were looked at
 	}
 	switch {
 	case full(s.config.Quota):

@@ -98,12 +98,12 @@ func Load(c Config, text []byte) (*Studio, error) {
 		}
 		switch one.State {
 		case fsm.StateDeleteInProgress:
-			s.graves = append(s.graves, grave{x.next.due.Add(deletedFor), one.Ref, x})
+			s.deletions = append(s.deletions, deletion{x.next.due.Add(deletedFor), one.Ref, x})
 		case fsm.StateDeleted:
-			s.graves = append(s.graves, grave{one.UpdatedAt.Add(deletedFor), one.Ref, x})
+			s.deletions = append(s.deletions, deletion{one.UpdatedAt.Add(deletedFor), one.Ref, x})
 		}
 	}
-	slices.SortFunc(s.graves, func(a, b grave) int { return a.at.Compare(b.at) })
+	slices.SortFunc(s.deletions, func(a, b deletion) int { return a.at.Compare(b.at) })
 	for _, t := range in.Tokens {
 		s.tokens.remember(Call{Action: t.Action, ClientToken: t.Token}, t.Ref, t.At)
 	}

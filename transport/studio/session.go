@@ -39,7 +39,7 @@ type change struct {
 
 func (x *session) latest() transport.Session { return x.versions[len(x.versions)-1].session }
 
-func (x *session) buried() bool { return x.latest().State == fsm.StateDeleted }
+func (x *session) deleted() bool { return x.latest().State == fsm.StateDeleted }
 
 // asOf is what was shown at a moment; false if the session did not exist.
 func (x *session) asOf(at time.Time) (transport.Session, bool) {
@@ -61,13 +61,13 @@ func (s *Studio) find(ref transport.Ref, now time.Time) *session {
 		}
 		return s.put(ref, stopped(ref, now))
 	}
-	s.settle(x, now)
+	s.advance(x, now)
 	return x
 }
 
 // settle applies what came due, at the time when it did, and drops the versions
 // that no read will show again.
-func (s *Studio) settle(x *session, now time.Time) {
+func (s *Studio) advance(x *session, now time.Time) {
 	if n := x.next; n.event != "" && !now.Before(n.due) {
 		x.next = change{}
 		_ = s.fire(x, n.event, n.due, n.code, n.failed) // begin saw that the table allows it
@@ -78,10 +78,10 @@ func (s *Studio) settle(x *session, now time.Time) {
 }
 
 // settleAll looks at every session, so that running is exact.
-func (s *Studio) settleAll(now time.Time) {
+func (s *Studio) advanceAll(now time.Time) {
 	for _, r := range s.studios {
 		for _, x := range r.sessions {
-			s.settle(x, now)
+			s.advance(x, now)
 		}
 	}
 }

@@ -58,14 +58,14 @@ type Studio struct {
 	limit  *rate.Limiter // nil: no limit
 
 	// mu guards what follows. It is never held across Intercept or a wait.
-	mu      sync.Mutex
-	offline bool
-	studios map[string]*roster
-	running int // sessions that hold a machine, as far as they were looked at
-	created uint64
-	calls   [actions]int
-	tokens  memory
-	graves  []grave // in order of time
+	mu        sync.Mutex
+	offline   bool
+	studios   map[string]*roster
+	running   int // sessions that hold a machine, as far as they were looked at
+	created   uint64
+	calls     [actions]int
+	tokens    memory
+	deletions []deletion // in order of time
 }
 
 // roster is the sessions of one studio.
@@ -75,7 +75,7 @@ type roster struct {
 }
 
 // grave is a deleted session, and when it is forgotten.
-type grave struct {
+type deletion struct {
 	at  time.Time
 	ref transport.Ref
 	was *session
@@ -203,15 +203,15 @@ func (s *Studio) put(ref transport.Ref, v transport.Session) *session {
 // forget drops what is past its time: tokens and deleted sessions.
 func (s *Studio) forget(now time.Time) {
 	s.tokens.forget(now.Add(-s.config.TokenMemory))
-	for len(s.graves) > 0 && !now.Before(s.graves[0].at) {
-		g := s.graves[0]
-		s.graves = s.graves[1:]
+	for len(s.deletions) > 0 && !now.Before(s.deletions[0].at) {
+		g := s.deletions[0]
+		s.deletions = s.deletions[1:]
 		x := s.lookUp(g.ref)
 		if x != g.was {
 			continue // forgotten already
 		}
-		s.settle(x, now)
-		if x.buried() { // the deletion may have failed, or another session been put there
+		s.advance(x, now)
+		if x.deleted() { // the deletion may have failed, or another session been put there
 			s.drop(g.ref)
 		}
 	}

@@ -5,7 +5,7 @@
 // # Usage
 //
 //	t, err := wol.New(wol.Config{
-//		Find: wol.Shelf{
+//		Find: wol.Machines{
 //			"node-01": {
 //				MAC:     "52:54:00:12:34:56",
 //				Address: "10.0.0.255", // the broadcast address of its network

@@ -30,11 +30,11 @@ type Machine struct {
 	Probe probe.Probe
 }
 
-// Shelf is machines by the ids of their sessions, whatever the studio.
-type Shelf map[string]Machine
+// Machines is machines by the ids of their sessions, whatever the studio.
+type Machines map[string]Machine
 
 // Find is a [Config].Find that looks into the shelf.
-func (s Shelf) Find(ref transport.Ref) (Machine, bool) {
+func (s Machines) Find(ref transport.Ref) (Machine, bool) {
 	m, ok := s[ref.SessionID]
 	return m, ok
 }

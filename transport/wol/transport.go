@@ -25,7 +25,7 @@ const (
 // Config is which machines there are. Find is required.
 type Config struct {
 	// Find gives the machine of a session; false says that there is none. It
-	// does no I/O, and is called concurrently. [Shelf] has one.
+	// does no I/O, and is called concurrently. [Machines] has one.
 	Find func(transport.Ref) (Machine, bool)
 	// Boot is how long a machine may be silent after it was woken, before its
 	// start counts as failed. Defaults to DefaultBoot.

@@ -149,7 +149,7 @@ func TestTransport(t *testing.T) {
 			t.Parallel()
 			transporttest.Run(t, func(t *testing.T) transporttest.Subject {
 				var mu sync.Mutex // the driver looks while the suite adds
-				shelf, machines := wol.Shelf{}, map[transport.Ref]*machine{}
+				shelf, machines := wol.Machines{}, map[transport.Ref]*machine{}
 				return transporttest.Subject{
 					Transport: open(t, wol.Config{Find: func(r transport.Ref) (wol.Machine, bool) {
 						mu.Lock()
@@ -201,7 +201,7 @@ func TestLostPacket(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
 	m.set(func() { m.deaf = 1 })
-	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find})
+	w := open(t, wol.Config{Find: wol.Machines{ref.SessionID: m.config("")}.Find})
 	got, err := start(t, w)
 	if err != nil || got.State != fsm.StateStartInProgress || got.StatusCode != wol.Woken {
 		t.Fatalf("%+v, %v", got, err)
@@ -218,7 +218,7 @@ func TestNeverAnswers(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
 	m.set(func() { m.deaf = 1000 })
-	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find, Boot: 150 * time.Millisecond})
+	w := open(t, wol.Config{Find: wol.Machines{ref.SessionID: m.config("")}.Find, Boot: 150 * time.Millisecond})
 	if got := look(t, w, ""); got.State != fsm.StateStopped || !strings.Contains(got.StatusMessage, "(ssh) of 127.0.0.1 does not answer") {
 		t.Errorf("before it was woken: %+v", got)
 	}
@@ -259,7 +259,7 @@ func TestNeverAnswers(t *testing.T) {
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", password)
-	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find, Boot: 100 * time.Millisecond})
+	w := open(t, wol.Config{Find: wol.Machines{ref.SessionID: m.config("")}.Find, Boot: 100 * time.Millisecond})
 	if _, err := start(t, w); err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestRunningButSilentPort(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
 	_ = m.ssh.Close()
-	w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: m.config("")}.Find})
+	w := open(t, wol.Config{Find: wol.Machines{ref.SessionID: m.config("")}.Find})
 	for range 2 {
 		got := look(t, w, "")
 		if got.State != fsm.StateStartInProgress || got.StatusCode != probe.CodeUnanswered || !strings.HasPrefix(got.StatusMessage, "running, but port ") {
@@ -289,7 +289,7 @@ func TestRunningButSilentPort(t *testing.T) {
 func TestStop(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
-	shelf := wol.Shelf{ref.SessionID: m.config("")}
+	shelf := wol.Machines{ref.SessionID: m.config("")}
 	in := transport.StopInput{Ref: ref, ClientToken: "evening"}
 	_, err := open(t, wol.Config{Find: shelf.Find}).Stop(t.Context(), in)
 	wantError(t, "no command", err, transport.KindInvalid, "Wake-on-LAN only wakes, and no stop command is set")
@@ -351,7 +351,7 @@ func TestMachineCheck(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v, want %q", err, want)
 		}
-		w := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: bad}.Find})
+		w := open(t, wol.Config{Find: wol.Machines{ref.SessionID: bad}.Find})
 		_, err = start(t, w)
 		wantError(t, "Start", err, transport.KindInvalid, "the machine of lab/ws-1: ")
 		_, err = w.Get(t.Context(), ref)
@@ -361,7 +361,7 @@ func TestMachineCheck(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
-	find := wol.Shelf{}.Find
+	find := wol.Machines{}.Find
 	for want, c := range map[string]wol.Config{
 		"Find is required":             {},
 		"boot time -1s is negative":    {Find: find, Boot: -time.Second},
@@ -375,7 +375,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestTraits(t *testing.T) {
 	t.Parallel()
-	w := open(t, wol.Config{Find: wol.Shelf{}.Find})
+	w := open(t, wol.Config{Find: wol.Machines{}.Find})
 	if got, want := w.Traits(ref), (transport.Traits{Repeat: transport.RepeatByState, StaleFor: wol.DefaultBoot, Authoritative: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
@@ -383,7 +383,7 @@ func TestTraits(t *testing.T) {
 
 func Example() {
 	t, err := wol.New(wol.Config{
-		Find: wol.Shelf{"node-01": {
+		Find: wol.Machines{"node-01": {
 			MAC: "52:54:00:12:34:56", Address: "127.0.0.1", Host: "127.0.0.1",
 			Probe: probe.Probe{Kind: probe.KindSSH, Port: 1},
 		}}.Find,
@@ -429,7 +429,7 @@ func TestStopHidesSecrets(t *testing.T) {
 	t.Setenv("NODE_LOGIN", "hunter2-login")
 	t.Setenv("NODE_PASS", "hunter2-pass")
 	w := open(t, wol.Config{
-		Find: wol.Shelf{ref.SessionID: m.config("")}.Find, Secrets: []string{"NODE_LOGIN"},
+		Find: wol.Machines{ref.SessionID: m.config("")}.Find, Secrets: []string{"NODE_LOGIN"},
 		// The Go tool is there wherever a test runs, and names what it does not know.
 		Stop: []string{"go", "hunter2-login,hunter2-pass"},
 	})
@@ -454,7 +454,7 @@ func TestProbeCommand(t *testing.T) {
 		state fsm.State
 	}{{[]string{"go", "version"}, fsm.StateReady}, {[]string{"go", "no-such-command"}, fsm.StateStartInProgress}} {
 		at.Probe.Command = &probe.Command{Args: row.args}
-		got, err := open(t, wol.Config{Find: wol.Shelf{ref.SessionID: at}.Find}).Get(t.Context(), ref)
+		got, err := open(t, wol.Config{Find: wol.Machines{ref.SessionID: at}.Find}).Get(t.Context(), ref)
 		if err != nil || got.State != row.state {
 			t.Errorf("%q: %+v, %v, want %s", row.args, got, err, row.state)
 		}

@@ -16,7 +16,7 @@ import (
 // Way is how far the requests of one call came. It decides whether it is certain
 // that nothing was sent. The zero value has sent nothing. The flags are set by
 // goroutines of net/http.
-type Way struct {
+type Progress struct {
 	entered   bool        // the HTTP client was given a request
 	dialed    atomic.Bool // net/http looked for a connection
 	connected atomic.Bool // net/http had a connection
@@ -24,7 +24,7 @@ type Way struct {
 
 // Do sends req by h. It gives req a body of its own, and returns an error for an
 // answer that h got by following a redirect. Only one goroutine may call it.
-func (w *Way) Do(h aws.HTTPClient, req *http.Request) (*http.Response, error) {
+func (w *Progress) Do(h aws.HTTPClient, req *http.Request) (*http.Response, error) {
 	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GetConn: func(string) { w.dialed.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { w.connected.Store(true) },
@@ -46,7 +46,7 @@ func (w *Way) Do(h aws.HTTPClient, req *http.Request) (*http.Response, error) {
 // Silence returns Kind and NotSent of a call that failed with err and got no
 // answer. An HTTP client that reports nothing to httptrace is never believed to
 // have sent nothing.
-func (w *Way) Silence(err error) transport.Error {
+func (w *Progress) NoAnswer(err error) transport.Error {
 	cause := err
 	if send := (*smithyhttp.RequestSendError)(nil); errors.As(err, &send) {
 		cause = send.Err
