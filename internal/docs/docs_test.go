@@ -147,3 +147,28 @@ func TestNamedIdentifiers(t *testing.T) {
 		}
 	}
 }
+
+// TestPackageArrows: each arrow of the package diagram is an import of a file that
+// is no test.
+func TestPackageArrows(t *testing.T) {
+	t.Parallel()
+	arrow := regexp.MustCompile(`(?m)^    ([a-z0-9/]+) --> ([a-z0-9/]+)$`)
+	arrows := arrow.FindAllStringSubmatch(pages()["docs/architecture.md"], -1)
+	if len(arrows) < 10 {
+		t.Fatalf("%d arrows were found in docs/architecture.md", len(arrows))
+	}
+	for _, a := range arrows {
+		files, _ := filepath.Glob(filepath.Join(root, a[1], "*.go"))
+		found := false
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = found || !strings.HasSuffix(f, "_test.go") && strings.Contains(string(text), `"github.com/rouse-dev/rouse/`+a[2]+`"`)
+		}
+		if !found {
+			t.Errorf("docs/architecture.md: %s does not import %s", a[1], a[2])
+		}
+	}
+}
