@@ -2,11 +2,9 @@ package bolt
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	bbolt "go.etcd.io/bbolt"
 
@@ -30,8 +28,13 @@ type wanted struct {
 func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 	out := make([]store.Receipt, len(ops))
 	wants := make([]wanted, len(ops))
-	if err := wantAll(ops, out, wants); err != nil {
-		return nil, err
+	for i := range ops {
+		out[i].ID, out[i].Operation, out[i].Created = ops[i].ID, ops[i], true
+		normalize(&out[i].Operation)
+		var err error
+		if wants[i], err = want(&out[i].Operation); err != nil {
+			return nil, err
+		}
 	}
 	for first := 0; first < len(wants) || first == 0; first += maxRequest {
 		part := wants[first:min(first+maxRequest, len(wants))]
@@ -74,31 +77,6 @@ func bytesOf(wants []wanted) (n int64) {
 		n += int64(len(wants[i].record) + len(wants[i].event) + len(wants[i].op.ClientToken) + each)
 	}
 	return n
-}
-
-// wantSplit is how many operations are worth a goroutine of their own to be encoded.
-const wantSplit = 512
-
-// wantAll encodes ops as they are stored, many of them on all processors: it takes
-// as long as their commit.
-func wantAll(ops []store.Operation, out []store.Receipt, wants []wanted) error {
-	if half := len(ops) / 2; half >= wantSplit {
-		var other error
-		var working sync.WaitGroup
-		working.Go(func() { other = wantAll(ops[half:], out[half:], wants[half:]) })
-		err := wantAll(ops[:half], out[:half], wants[:half])
-		working.Wait()
-		return cmp.Or(err, other)
-	}
-	for i := range ops {
-		out[i].ID, out[i].Operation, out[i].Created = ops[i].ID, ops[i], true
-		normalize(&out[i].Operation)
-		var err error
-		if wants[i], err = want(&out[i].Operation); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // want encodes o, which gets the version of a new record.

@@ -10,8 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestWhoComesMeanwhileJoins: after a commit for many, a request that comes while
-// another is written goes into the same transaction, and its fate is its own.
+// TestWhoComesMeanwhileJoins: a request that arrives while a group is written goes into
+// the same transaction, and what becomes of it is its own.
 func TestWhoComesMeanwhileJoins(t *testing.T) {
 	t.Parallel()
 	wrong := errors.New("it goes wrong")
@@ -23,7 +23,6 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 		}
 	}
 	for name, test := range map[string]struct {
-		alone bool // the last commit was for one
 		late  request
 		want  error
 		joins bool
@@ -33,15 +32,11 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 		"there is room for one":   {late: adding(true), want: store.ErrFull},
 		"it needs no room at all": {late: adding(false), joins: true},
 		"it is too large":         {late: request{size: maxCommit}},
-		"it is not waited for":    {alone: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { // where no time passes, so that the group grows for as long as it takes
 				s := openTest(t, testPath(t), Config{MaxSize: 4 << 20, noSync: true})
-				if !test.alone {
-					commitMany(t, s)
-				}
 				var first, late int // the transactions that they are in
 				r := &test.late
 				r.answer = make(chan error, 1)
@@ -76,26 +71,6 @@ func adding(anything bool) request {
 	return request{size: 1, bytes: 2 << 20, adds: func(*batch) bool { return anything }}
 }
 
-// commitMany makes the last commit one of two requests.
-func commitMany(t *testing.T, s *Store) {
-	t.Helper()
-	var rs []*request
-	err := s.commit(t.Context(), 1, func(b *batch) error {
-		for range 2 {
-			r := &request{size: 1, answer: make(chan error, 1), write: func(b *batch) error { b.putMeta("test", nil); return nil }}
-			s.queue.add(r)
-			rs = append(rs, r)
-		}
-		return nil
-	})
-	for _, r := range rs {
-		err = errors.Join(err, <-r.answer)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestNothingIsCommittedAfterTheStoreFailed: there is no room for all at once, and
 // the first half meets what shuts the store. The rest is not stored, and says so.
 func TestNothingIsCommittedAfterTheStoreFailed(t *testing.T) {
@@ -114,15 +89,10 @@ func TestNothingIsCommittedAfterTheStoreFailed(t *testing.T) {
 			return nil
 		}})
 	}
-	err := s.commit(t.Context(), 1, func(*batch) error {
-		for _, r := range rs {
-			s.queue.add(r)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.queue.mu.Lock() // so that the committer takes them into one group
+	s.queue.waiting = append(s.queue.waiting, rs...)
+	s.queue.mu.Unlock()
+	s.queue.wake <- struct{}{}
 	for i, r := range rs {
 		if err := <-r.answer; !errors.Is(err, store.ErrFailed) || !errors.Is(err, syscall.EIO) {
 			t.Errorf("request %d: %v, want ErrFailed and its cause", i, err)
