@@ -157,7 +157,7 @@ var mutants = []mutant{
 	},
 	{
 		"a gap in the feed", "a number of the feed is left out",
-		"store/bolt/commit.go", "	b.seq++\n", "	b.seq += 1 + b.seq%7/6\n",
+		"store/bolt/batch.go", "	b.seq++\n", "	b.seq += 1 + b.seq%7/6\n",
 		"store/bolt", "TestStore",
 	},
 	{
