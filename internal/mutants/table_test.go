@@ -162,7 +162,7 @@ var mutants = []mutant{
 	},
 	{
 		"numbers used again", "after a restart the feed's numbers begin again",
-		"store/bolt/open.go", "	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned\n",
+		"store/bolt/scan.go", "	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned\n",
 		"	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, max(seq, 1)-1, last, pruned\n",
 		"store/bolt", "TestStore",
 	},
