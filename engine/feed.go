@@ -40,8 +40,10 @@ func (e *Engine) Find(ctx context.Context, ref Ref) (Operation, error) {
 	return op, e.storeError(err)
 }
 
-// List yields the operations that f fits, by age. What changes meanwhile may be
-// seen or not. It stops after an error.
+// List yields the operations that f lets through, by age. An operation that changes
+// during the listing may be yielded as it was or as it is, or not at all if it no
+// longer fits. For pages, set f.Limit, and f.After to the id of the last operation of
+// the page before. It stops after an error; ErrNotFound says that f.After is no id.
 func (e *Engine) List(ctx context.Context, f Filter) iter.Seq2[Operation, error] {
 	return func(yield func(Operation, error) bool) {
 		if err := e.open(); err != nil {

@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/rouse-dev/rouse/engine/internal/decide"
@@ -13,74 +15,162 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Known is a session as it is known.
+// SessionStatus is what is known of a session.
 type SessionStatus struct {
 	Session transport.Session
-	SeenAt  time.Time // when it was seen so, as far as that is recorded; zero: it was never seen
-	Live    bool      // the provider says so now; else it is what operations saw last
-	// Err says why the provider gave no answer; nil if Live. Only Engine.Session sets
-	// it.
+	SeenAt  time.Time // when the session was read so, as far as that is recorded; zero: it was never read
+	Live    bool      // the provider says so now; false: Session is what operations saw last
+	// Err says why the provider gave no answer; nil if Live. Only [Engine.Session]
+	// sets it.
 	Err error
 	// Active is the session's active operation; nil if there is none. Only
-	// Engine.Session sets it.
+	// [Engine.Session] sets it.
 	Active *Operation
 }
 
-// Sessions yields a studio's sessions as the provider lists them, or, where it
-// cannot list or cannot be reached, those that operations know, as they were
-// last seen. Another error of the provider is yielded, and ends it. A list from a
-// provider that was unreachable unblocks its lane.
+// SessionPage is a part of a studio's sessions.
+type SessionPage struct {
+	Sessions []SessionStatus
+	Next     string // the token of the next page; "" after the last one
+}
+
+// Sessions yields a studio's sessions as the provider lists them. If the provider
+// cannot list or cannot be reached, it yields the sessions that operations know, as
+// they were last seen. It yields any other error of the provider, and stops. A list
+// from a provider that was unreachable unblocks its lane.
 func (e *Engine) Sessions(ctx context.Context, studioID string) iter.Seq2[SessionStatus, error] {
 	return func(yield func(SessionStatus, error) bool) {
-		err := e.open()
-		if err == nil {
-			err = transport.CheckID("studio id", studioID)
-		}
-		if err != nil {
-			yield(SessionStatus{}, fmt.Errorf("engine: sessions: %w", err))
-			return
-		}
-		l, ok := e.transport.(transport.Lister)
-		if ok {
-			ok, err = e.listLive(ctx, l, studioID, yield)
-			if err != nil {
-				yield(SessionStatus{}, fmt.Errorf("engine: sessions of studio %s: %w", studioID, err))
+		live, err := e.lister(studioID)
+		if err == nil && live != nil {
+			var listed bool
+			listed, err = e.listLive(ctx, live, studioID, yield)
+			if err == nil && listed {
 				return
 			}
 		}
-		if !ok {
-			e.listKnown(ctx, studioID, yield)
+		if err != nil {
+			yield(SessionStatus{}, sessionsError(studioID, err))
+			return
+		}
+		for page := (SessionPage{Next: storedToken}); page.Next != ""; {
+			page, err = e.storedPage(ctx, studioID, page.Next)
+			if err != nil {
+				yield(SessionStatus{}, err)
+				return
+			}
+			for _, s := range page.Sessions {
+				if !yield(s, nil) {
+					return
+				}
+			}
 		}
 	}
 }
 
+// SessionsPage returns one page of what [Engine.Sessions] yields. The token is that
+// of the page before, and "" for the first page. All pages are from the provider, or
+// all are from the store. A page from the store has up to 500 sessions. A session
+// whose operations change between two pages may be in neither or in both.
+func (e *Engine) SessionsPage(ctx context.Context, studioID, token string) (SessionPage, error) {
+	live, err := e.lister(studioID)
+	if err != nil {
+		return SessionPage{}, sessionsError(studioID, err)
+	}
+	text, isLive := strings.CutPrefix(token, liveToken)
+	switch {
+	case strings.HasPrefix(token, storedToken), token == "" && live == nil:
+		return e.storedPage(ctx, studioID, cmp.Or(token, storedToken))
+	case token != "" && !isLive || live == nil:
+		return SessionPage{}, sessionsError(studioID, invalid("%.80q is not the token of a page of sessions", token))
+	}
+	in := transport.ListInput{StudioID: studioID, NextToken: text}
+	out, at, err := e.livePage(ctx, live, in)
+	switch {
+	case err != nil && token == "" && unlisted(ctx, err):
+		return e.storedPage(ctx, studioID, storedToken)
+	case err != nil:
+		return SessionPage{}, sessionsError(studioID, err)
+	}
+	var page SessionPage
+	for _, s := range out.Sessions {
+		page.Sessions = append(page.Sessions, SessionStatus{Session: s, SeenAt: at, Live: true})
+	}
+	if out.NextToken != "" {
+		page.Next = liveToken + out.NextToken
+	}
+	return page, nil
+}
+
+// The beginnings of the tokens of pages: the provider's token follows the one, and
+// the id of an operation the other.
+const (
+	liveToken   = "live:"
+	storedToken = "stored:"
+)
+
+// storedSessions is how many sessions a page from the store has at most.
+const storedSessions = 500
+
+func sessionsError(studioID string, err error) error {
+	if errors.Is(err, ErrClosed) {
+		return fmt.Errorf("engine: sessions: %w", err)
+	}
+	return fmt.Errorf("engine: sessions of studio %.80s: %w", studioID, err)
+}
+
+// lister returns the transport if it can list; nil: it cannot.
+func (e *Engine) lister(studioID string) (transport.Lister, error) {
+	if err := e.open(); err != nil {
+		return nil, err
+	}
+	if err := transport.CheckID("studio id", studioID); err != nil {
+		return nil, err
+	}
+	l, _ := e.transport.(transport.Lister)
+	return l, nil
+}
+
+// unlisted reports whether a provider that gave no list leaves it to the store.
+func unlisted(ctx context.Context, err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || unanswered(err) && ctx.Err() == nil
+}
+
+// livePage asks the provider for one page, and returns when it was read.
+func (e *Engine) livePage(ctx context.Context, l transport.Lister, in transport.ListInput) (transport.ListOutput, time.Time, error) {
+	callCtx, done := context.WithTimeout(ctx, e.cfg.Timeout)
+	defer done()
+	began := e.now()
+	out, err := l.List(callCtx, in)
+	now := e.now()
+	if err == nil {
+		e.reached(in.StudioID, out.Sessions, began, now)
+	}
+	return out, now, err
+}
+
 // listLive yields the sessions that the provider lists, page by page. It reports
-// false if the provider gave nothing, so that the stored sessions are shown.
+// false if the provider gave no list, so that the stored sessions are shown.
 func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID string, yield func(SessionStatus, error) bool) (bool, error) {
 	in := transport.ListInput{StudioID: studioID}
 	r := paging.New("List of studio "+studioID, paging.ListCalls)
 	for first, more := true, true; more; first = false {
 		var page transport.ListOutput
+		var at time.Time
 		var err error
-		began := e.now()
 		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {
-			callCtx, done := context.WithTimeout(ctx, e.cfg.Timeout)
-			defer done()
 			var err error
-			page, err = l.List(callCtx, in)
+			page, at, err = e.livePage(ctx, l, in)
 			in.NextToken = page.NextToken
 			return page.NextToken, 0, err // each page has its driver's own limit
 		})
 		if err != nil && !errors.Is(err, paging.ErrEndless) {
-			if errors.Is(err, errors.ErrUnsupported) || first && unanswered(err) && ctx.Err() == nil {
+			if errors.Is(err, errors.ErrUnsupported) || first && unlisted(ctx, err) {
 				return false, nil
 			}
 			return true, err
 		}
-		now := e.now()
-		e.reached(studioID, page.Sessions, began, now)
 		for _, s := range page.Sessions {
-			if !yield(SessionStatus{Session: s, SeenAt: now, Live: true}, nil) {
+			if !yield(SessionStatus{Session: s, SeenAt: at, Live: true}, nil) {
 				return true, nil
 			}
 		}
@@ -91,9 +181,9 @@ func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID stri
 	return true, nil
 }
 
-// reached tells the lanes of a studio's sessions that their provider answered a
-// call of the host: sessions are what it showed, maybe none. Without a Run it does
-// nothing.
+// reached gives the lanes of a studio's sessions an answer that their provider gave to
+// a call of the host. sessions are what it showed, and may be empty. Without a Run it
+// does nothing.
 func (e *Engine) reached(studioID string, sessions []transport.Session, began, at time.Time) {
 	r := e.current()
 	if r == nil {
@@ -102,13 +192,13 @@ func (e *Engine) reached(studioID string, sessions []transport.Session, began, a
 	if len(sessions) == 0 {
 		sessions = []transport.Session{{Ref: transport.Ref{StudioID: studioID}}}
 	}
-	told := map[string]bool{}
+	done := map[string]bool{}
 	for _, s := range sessions {
 		name := transport.TraitsOf(e.transport, s.Ref).Lane
-		if told[name] {
+		if done[name] {
 			continue
 		}
-		told[name] = true
+		done[name] = true
 		r.mu.Lock()
 		l := r.lanes[name]
 		r.mu.Unlock()
@@ -119,7 +209,7 @@ func (e *Engine) reached(studioID string, sessions []transport.Session, began, a
 		a.Read(s, nil)
 		r.heard(l, &a)
 		r.mu.Lock()
-		if r.lanes[name] == l { // else it was idle, and is forgotten
+		if r.lanes[name] == l { // otherwise it was idle and is forgotten
 			r.ready.put(l, at)
 		}
 		r.mu.Unlock()
@@ -127,20 +217,31 @@ func (e *Engine) reached(studioID string, sessions []transport.Session, began, a
 	r.poke()
 }
 
-// listKnown yields each session once, by its newest operation.
-func (e *Engine) listKnown(ctx context.Context, studioID string, yield func(SessionStatus, error) bool) {
-	seen := map[string]bool{}
-	for op, err := range e.store.List(ctx, store.Filter{StudioID: studioID, Newest: true}) {
-		if err != nil {
-			yield(SessionStatus{}, e.storeError(err))
-			return
+// storedPage returns each session once, as its active or else latest operation saw
+// it, beginning behind the operation that the token names.
+func (e *Engine) storedPage(ctx context.Context, studioID, token string) (SessionPage, error) {
+	var page SessionPage
+	after := ID(strings.TrimPrefix(token, storedToken))
+	for op, err := range e.store.List(ctx, store.Filter{StudioID: studioID, Newest: true, After: after}) {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return SessionPage{}, sessionsError(studioID, invalid("%.80q is not the token of a page of sessions", token))
+		case err != nil:
+			return SessionPage{}, e.storeError(err)
 		}
-		if seen[op.Ref.SessionID] {
-			continue
+		if len(page.Sessions) == storedSessions {
+			page.Next = storedToken + string(after)
+			return page, nil
 		}
-		seen[op.Ref.SessionID] = true
-		if !yield(knownOf(&op), nil) {
-			return
+		after = op.ID
+		latest, err := e.store.BySession(ctx, op.Ref)
+		switch {
+		case errors.Is(err, store.ErrNotFound): // it was pruned meanwhile
+		case err != nil:
+			return SessionPage{}, e.storeError(err)
+		case latest.ID == op.ID:
+			page.Sessions = append(page.Sessions, knownOf(&op))
 		}
 	}
+	return page, nil
 }

@@ -48,7 +48,7 @@ type Store interface {
 	ByToken(ctx context.Context, token string) (Operation, error)
 	// List yields the operations that f lets through, in the order of their ids, which
 	// is by age. It reads them in pages: what changes during the listing may be yielded
-	// or not. It stops after an error.
+	// or not. It stops after an error. ErrNotFound says that f.After is no id.
 	List(ctx context.Context, f Filter) iter.Seq2[Operation, error]
 
 	// Events returns up to limit events after a cursor, and none if the cursor is the
@@ -154,6 +154,10 @@ type Filter struct {
 	Since       time.Time         // created at or after
 	Newest      bool              // the newest first; false: the oldest first
 	Limit       int               // how many at most; 0: all
+	// After begins the list behind the operation with this id, in the order asked for.
+	// That operation may be gone or no longer fit, so the id of the last operation of a
+	// page is the cursor for the next one. "" begins with the first.
+	After ID
 }
 
 // Retention says what Prune keeps. Active operations are always kept.

@@ -1,8 +1,10 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -20,11 +22,16 @@ const fewActive = 1 << 16
 // operation in hand. Damaged records are left out.
 func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operation, error] {
 	return func(yield func(store.Operation, error) bool) {
-		next := s.walk(f)
+		after, ok := parseID(f.After)
+		if f.After != "" && !ok {
+			yield(store.Operation{}, fmt.Errorf("bolt: list after %.80q, which is no id: %w", f.After, store.ErrNotFound))
+			return
+		}
+		next := s.walk(f, after)
 		if f.ClientToken != "" {
 			next = s.holder(f)
 		} else if f.Active {
-			if keys, few := s.activeKeys(f.Newest); few {
+			if keys, few := s.activeKeys(f, after); few {
 				next = s.among(f, keys)
 			}
 		}
@@ -51,8 +58,9 @@ func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operat
 // pager returns the next page of what fits, and whether there may be more.
 type pager func(ctx context.Context) (page []store.Operation, more bool, err error)
 
-// activeKeys are the ids of all active operations by age, unless they are many.
-func (s *Store) activeKeys(newest bool) ([]rowID, bool) {
+// activeKeys returns the ids of the active operations behind after, by age, unless
+// there are many active operations.
+func (s *Store) activeKeys(f store.Filter, after rowID) ([]rowID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.index.Len() > fewActive {
@@ -60,10 +68,13 @@ func (s *Store) activeKeys(newest bool) ([]rowID, bool) {
 	}
 	keys := make([]rowID, 0, s.index.Len())
 	for o := range s.index.All() {
-		keys = append(keys, o.ID)
+		order := bytes.Compare(o.ID[:], after[:])
+		if f.After == "" || f.Newest && order < 0 || !f.Newest && order > 0 {
+			keys = append(keys, o.ID)
+		}
 	}
 	slices.SortFunc(keys, func(a, b rowID) int {
-		if newest {
+		if f.Newest {
 			a, b = b, a
 		}
 		return slices.Compare(a[:], b[:])
@@ -110,9 +121,13 @@ func (s *Store) among(f store.Filter, keys []rowID) pager {
 	}
 }
 
-// walk pages through all records.
-func (s *Store) walk(f store.Filter) pager {
+// walk pages through the records behind after, or through all of them if f has no
+// After.
+func (s *Store) walk(f store.Filter, after rowID) pager {
 	var last *rowID
+	if f.After != "" {
+		last = &after
+	}
 	return func(ctx context.Context) ([]store.Operation, bool, error) {
 		var page []store.Operation
 		var rotten []error

@@ -14,6 +14,9 @@ func Fits(f *store.Filter, o *store.Operation) bool {
 			return false
 		}
 	}
+	if f.After != "" && (f.Newest && o.ID >= f.After || !f.Newest && o.ID <= f.After) {
+		return false
+	}
 	return (len(f.Phases) == 0 || slices.Contains(f.Phases, o.Phase)) &&
 		(!f.Active || o.Active()) &&
 		(f.StudioID == "" || f.StudioID == o.Ref.StudioID) &&

@@ -131,6 +131,7 @@ func listTests() []test {
 	return []test{
 		{"filters", listFilters},
 		{"by age, in pages", listPages},
+		{"after an operation", listAfter},
 		{"stops when told to", listStops},
 		{"what changes meanwhile", listMeanwhile},
 	}
@@ -216,6 +217,31 @@ func listPages(e *env) {
 	}
 	e.wantOps("newest first", e.list(store.Filter{Newest: true}), back...)
 	e.wantOps("more than a page", e.list(store.Filter{Limit: 1001}), ops[:1001]...)
+}
+
+// listAfter pages with the last id of each page, while operations end, come and go.
+func listAfter(e *env) {
+	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"), e.op("s", "3"), e.op("s", "4"), e.op("s", "5"))
+	e.wantOps("after the second", e.list(store.Filter{After: ops[1].ID}), ops[2:]...)
+	e.wantOps("after the second, active", e.list(store.Filter{After: ops[1].ID, Active: true, Limit: 2}), ops[2:4]...)
+	e.wantOps("after the second, newest first", e.list(store.Filter{After: ops[1].ID, Newest: true}), ops[0])
+	e.wantOps("after the second, active, newest first", e.list(store.Filter{After: ops[1].ID, Newest: true, Active: true}), ops[0])
+	e.wantOps("after the last", e.list(store.Filter{After: ops[4].ID}))
+	e.wantOps("after a token's operation", e.list(store.Filter{After: ops[1].ID, ClientToken: string(ops[1].ID)}))
+	e.wantOps("before a token's operation", e.list(store.Filter{After: ops[1].ID, ClientToken: string(ops[2].ID)}), ops[2])
+	ops[1] = e.end(ops[1], fsm.PhaseCanceled)
+	e.wantOps("after an ended operation, active", e.list(store.Filter{After: ops[1].ID, Active: true}), ops[2:]...)
+	if _, err := e.Prune(e.ctx, store.Retention{EndedSince: e.at(time.Hour)}); err != nil {
+		e.Fatal(err)
+	}
+	more := e.enqueue(e.op("s", "6"))
+	e.wantOps("after a pruned operation", e.list(store.Filter{After: ops[1].ID}), append(ops[2:], more...)...)
+	e.wantOps("after a pruned operation, newest first", e.list(store.Filter{After: ops[1].ID, Newest: true}), ops[0])
+	for _, err := range e.List(e.ctx, store.Filter{After: "ws-1"}) {
+		if !errors.Is(err, store.ErrNotFound) {
+			e.Errorf("after a text that is no id: %v", err)
+		}
+	}
 }
 
 func listStops(e *env) {

@@ -156,8 +156,8 @@ func (s *suite) invalidRefs() {
 			_, gets[what] = s.Transport.Get(s.Context(), ref)
 		}
 	}
-	s.wantUnsent("Start with a bad ref", "in.Check()", starts)
-	s.wantUnsent("Get with a bad ref", "ref.Check()", gets)
+	s.wantUnsent("Start with a bad ref", "in.Validate()", starts)
+	s.wantUnsent("Get with a bad ref", "ref.Validate()", gets)
 	s.wantStarts(good, 0)
 }
 
@@ -169,7 +169,7 @@ func (s *suite) invalidTokens() {
 	} {
 		_, starts[name] = s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: token})
 	}
-	s.wantUnsent("Start with a bad token", "in.Check()", starts)
+	s.wantUnsent("Start with a bad token", "in.Validate()", starts)
 	s.wantStarts(ref, 0)
 	s.start(ref, strings.Repeat("x", transport.MaxToken)) // as long as it may be
 }
@@ -178,7 +178,7 @@ func (s *suite) invalidTokens() {
 // start that it lets pass is queued, and one that it refuses never is.
 func (s *suite) startChecker() {
 	c, ok := s.Transport.(transport.StartChecker)
-	s.need(ok, "the transport is no transport.StartChecker: it takes what in.Check() allows")
+	s.need(ok, "the transport is no transport.StartChecker: it takes what in.Validate() allows")
 	good := s.Stopped()
 	for _, bad := range append(slices.Collect(maps.Values(badIDs())), "-option", "a;b", "a$b", "a|b", "a*b", "a'b", "a#b", good.SessionID) {
 		for _, in := range []transport.StartInput{

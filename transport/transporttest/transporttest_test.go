@@ -337,8 +337,8 @@ func faults() map[string]broken {
 func mends() map[string]string {
 	return map[string]string{
 		"local time":               "at.UTC()",
-		"sends bad ids":            "call ref.Check() first",
-		"takes any token":          "call in.Check() first",
+		"sends bad ids":            "call ref.Validate() first",
+		"takes any token":          "call in.Validate() first",
 		"keeps the probe's result": "put the probe's result there",
 		"error without kind":       "return transport.Classify(err)",
 		"works though cancelled":   "transport.Classify(ctx.Err())",
