@@ -15,7 +15,7 @@ import (
 // TestMutants: each planted bug is caught by the test that claims it.
 func TestMutants(t *testing.T) {
 	t.Parallel()
-	every, seed := scale.Of(t, len(mutants), 2, 1), scale.Seed(t)
+	every, seed := scale.Of(t, len(mutants), 4, 1), scale.Seed(t)
 	turn := make(chan struct{}, 2) // a compiler each
 	for i, m := range mutants {
 		if (uint64(i)+seed)%uint64(every) != 0 {

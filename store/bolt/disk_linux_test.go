@@ -118,13 +118,14 @@ func TestFullDisk(t *testing.T) {
 		return
 	}
 	rng := scale.Rand(scale.Seed(t))
-	runs, starts := scale.Of(t, 3, 20, 1000), 0
-	for i := range runs {
+	disks, starts := 0, 0
+	for i := range scale.Times(t, 3, 20, 1000) {
+		disks++
 		t.Run("", func(t *testing.T) {
 			starts += fullDisk(t, rng, 1<<20<<(i%4)+rng.Int64N(1<<19), i%3)
 		})
 	}
-	t.Logf("%d disks, %d starts acknowledged", runs, starts)
+	t.Logf("%d disks, %d starts acknowledged", disks, starts)
 }
 
 // fullDisk is one disk. how: 0, the store itself fills it; 1, another program
