@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rouse-dev/rouse/engine/internal/decide"
 	"github.com/rouse-dev/rouse/internal/uptime"
+	"github.com/rouse-dev/rouse/store"
 )
 
 // earliestTime is before any request for this program was made: a clock that shows
@@ -75,4 +77,69 @@ func (w *watch) served(mono time.Time) time.Duration {
 		return decide.TrustAfter - left
 	}
 	return decide.TrustAfter
+}
+
+// clocks is what a run knows about time: the one place where the facts about the
+// clocks come from that decisions depend on. run.mu guards it.
+type clocks struct {
+	watch    watch
+	began    time.Time     // the run, on the wall clock
+	mono     time.Time     // when it began, on the monotonic clock
+	naps     []decide.Span // by which the wall clock went ahead of the monotonic one
+	steady   time.Time     // on the wall clock: it has not jumped since; zero: not in this run
+	setBack  time.Time     // on the wall clock: it was not set back since
+	ahead    []decide.Span // what this run has seen of clocks that were set back since, on those clocks
+	watched  time.Duration // for how long runs before this one followed one another closely
+	earliest time.Time     // see Engine.earliest
+}
+
+func newClocks(e *Engine) clocks {
+	now, mono := e.now(), time.Now()
+	return clocks{watch: newWatch(now, mono, e.up()), began: now, mono: mono, earliest: e.earliest}
+}
+
+// trust returns what is known of the wall clock about one request.
+func (c *clocks) trust(o *store.Operation) decide.Trust {
+	trusted, _ := c.watch.believed(time.Now())
+	return decide.Trust{Doubt: !trusted, WasAhead: within(c.ahead, o.CreatedAt), Earliest: c.earliest}
+}
+
+// facts returns what this run knows about time, for one answec.
+func (c *clocks) facts(l *lane, op *store.Operation, a *decide.Answer, was *decide.Sighting) decide.ClockFacts {
+	from, idle := op.AcceptedAt, time.Duration(0)
+	watched := c.began.Add(-c.watched)
+	if !from.IsZero() && from.Before(watched) { // no Run could poll it before
+		idle = watched.Sub(from)
+		from = watched
+	}
+	pending := op.LastSentAt
+	if op.Sent == store.SentAccepted {
+		pending = op.AcceptedAt
+	}
+	unheard := time.Duration(0)
+	if !was.Silent.IsZero() { // the rest of it is the lane's
+		unheard = max(0, a.At.Sub(was.Silent)-l.blind(was.Silent, a.At)-decide.SpanSum(c.naps, was.Silent))
+	}
+	var naps []decide.Span
+	if d := op.Deadline(); !d.IsZero() && !a.At.Before(d) {
+		naps = slices.Clone(c.naps)
+	}
+	same := !op.SentAt.Before(c.began) // else it was dated by another Run's clock, and nobody knows how right that was
+	setBack := op.SentAt.Before(c.setBack) || op.SentAt.After(a.At) || within(c.ahead, op.SentAt)
+	return decide.ClockFacts{
+		Up: c.watch.up, Provider: l.clock, Trust: c.trust(op),
+		Steady: same && !setBack && !op.SentAt.Before(c.steady), SetBack: setBack,
+		Began:   a.At.Add(-a.BeganMono.Sub(c.mono)),
+		Blind:   idle + l.blind(from, a.At) + decide.SpanSum(c.naps, from) + was.Blind + unheard,
+		Unheard: unheard, Asleep: decide.SpanSum(c.naps, pending), Blocked: c.blockedFor(l, a.At), Naps: naps,
+	}
+}
+
+// blockedFor returns how long this run, while the machine was awake, has found the
+// lane blocked. Zero means that it is not.
+func (c *clocks) blockedFor(l *lane, now time.Time) time.Duration {
+	if l.block == nil {
+		return 0
+	}
+	return now.Sub(l.block.since) - decide.SpanSum(c.naps, l.block.since)
 }

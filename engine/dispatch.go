@@ -142,7 +142,7 @@ func (r *run) hand(l *lane, ops []store.Operation) {
 		l.block.probing = true
 		l.looking++
 		first := ops[0]
-		r.spawn(l, func(l *lane) { r.probe(l, first) })
+		r.spawn(l, func(l *lane) { r.trial(l, first) })
 		ops = ops[1:]
 	}
 	switch {
@@ -154,7 +154,7 @@ func (r *run) hand(l *lane, ops []store.Operation) {
 		r.spawnCalls(l, ops, l.starts, &l.sending, r.send)
 	default:
 		l.batch = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxBatch
-		r.spawnCalls(l, ops, l.batch, &l.looking, r.look)
+		r.spawnCalls(l, ops, l.batch, &l.looking, r.readSessions)
 	}
 }
 

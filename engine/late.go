@@ -76,7 +76,7 @@ func (r *run) lateLook(l *lane, op store.Operation) {
 	}
 	r.mu.Unlock()
 	if latest.ID == op.ID { // else it is that operation's doing
-		r.settle(l, r.decision(l, &op, &a))
+		r.decide(l, r.decision(l, &op, &a))
 	}
 }
 

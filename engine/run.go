@@ -27,25 +27,18 @@ type run struct {
 
 	// mu guards what follows, the lanes' fields included. It is never held
 	// across a call of the store or the transport.
-	mu        sync.Mutex
-	lanes     map[string]*lane
-	stored    map[string]*store.Lane // what is stored of lanes
-	ready     laneHeap               // lanes by when to look at them next
-	deadline  time.Time              // the earliest; zero: none
-	dues      uint64                 // counts what Due said: see assign
-	watch     watch
+	mu       sync.Mutex
+	lanes    map[string]*lane
+	stored   map[string]*store.Lane // what is stored of lanes
+	ready    laneHeap               // lanes by when to look at them next
+	deadline time.Time              // the earliest; zero: none
+	dues     uint64                 // counts what Due said: see assign
+	clocks
 	jumps     []time.Duration // of the wall clock, that the dispatcher has not followed up yet
-	began     time.Time       // on the wall clock
-	mono      time.Time       // when it began, on the monotonic one
-	naps      []decide.Span   // by which the wall clock went ahead of the monotonic one
-	steady    time.Time       // on the wall clock: it has not jumped since; zero: not in this Run
-	setBack   time.Time       // in the same way: it was not set back since
-	ahead     []decide.Span   // what this Run has seen of clocks that were set back since, on those clocks
 	inFlight  int
 	seen      map[ID]decide.Sighting
-	read      map[ID]Seen   // of sessions that were sent a start: what was read last
-	fullAt    time.Time     // when the store last had no space; zero: it has
-	watched   time.Duration // for how long Runs before this one followed one another closely
+	read      map[ID]Seen // of sessions that were sent a start: what was read last
+	fullAt    time.Time   // when the store last had no space; zero: it has
 	kept      kept
 	active    bool // there was something to do
 	confirmed bool // a provider's date confirmed the clock
@@ -63,12 +56,11 @@ const fullPause = 10 * time.Second
 
 func newRun(ctx context.Context, e *Engine, stop context.CancelFunc) *run {
 	calls, cut := context.WithCancel(context.WithoutCancel(ctx)) // its values reach the transport; calls outlive it, for the drain
-	now, mono, up := e.now(), time.Now(), e.up()
 	return &run{
 		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		calls: calls, cut: cut,
 		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]decide.Sighting{}, read: map[ID]Seen{},
-		began: now, mono: mono, watch: newWatch(now, mono, up),
+		clocks: newClocks(e),
 	}
 }
 

@@ -11,8 +11,7 @@ import (
 // trust needs mu held.
 func (r *run) trust(o *store.Operation) decide.Trust {
 	r.noticeJump()
-	trusted, _ := r.watch.believed(time.Now())
-	return decide.Trust{Doubt: !trusted, WasAhead: within(r.ahead, o.CreatedAt), Earliest: r.e.earliest}
+	return r.clocks.trust(o)
 }
 
 // expiry is of an operation that a worker holds.

@@ -1,18 +1,28 @@
 package engine
 
+// A worker owns the operations that it was given until it has applied a decision
+// about each of them, or released them. This file goes through its work from top to
+// bottom:
+//
+//	claim   the dispatcher hands over operations of one lane
+//	intent  of a send: commit that it may happen
+//	call    ask the provider
+//	decide  what each answer means: package decide
+//	apply   commit the decisions, which ends the claims
+
 import (
 	"context"
-	"fmt"
-	"slices"
+	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/rouse-dev/rouse/engine/internal/decide"
+	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// The workers. Each owns the operations that it was given until it has applied
-// or released them: decide, commit, act, in that order.
+// Claim.
 
 // send starts the sessions of operations of one lane that were never sent, by
 // one call where there are several.
@@ -32,100 +42,89 @@ func (r *run) send(l *lane, ops []store.Operation) {
 	}
 	r.hold(l, held, len(ready) == 0)
 	if len(ready) > 0 {
-		r.mark(l, ready)
+		r.intent(l, ready)
 	}
 }
 
-// ask looks once for the date of a provider that remembers no token, before
-// anything is sent to it, and reports that it did, or that another worker does;
-// the operations' turn comes again once it has. Should their sends' answers be
-// lost, nothing else tells whether a startedAt is earlier: a later Run cannot know
-// how right our clock is now.
-func (r *run) ask(l *lane, ops []store.Operation) bool {
-	r.mu.Lock()
-	asking := l.asking
-	asked := !asking && (l.asked || l.clock.Known || decide.Remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
-	l.asked, l.asking = true, !asked
-	r.mu.Unlock()
-	if asked {
-		return false
+// readSessions reads the sessions of operations of one lane, by one call where there
+// are several.
+func (r *run) readSessions(l *lane, ops []store.Operation) {
+	defer r.finished(&l.looking)
+	var answers []decide.Answer
+	if len(ops) == 1 {
+		answers = []decide.Answer{r.get(l, &ops[0], false)}
+	} else {
+		answers = r.getBatch(l, ops)
 	}
-	if !asking {
-		r.get(l, &ops[0], false)
-		r.mu.Lock()
-		l.asking = false
-		r.mu.Unlock()
+	ds := make([]*decision, len(ops))
+	for i := range ops {
+		ds[i] = r.decision(l, &ops[i], &answers[i])
 	}
-	r.release(ops...)
-	return true
+	r.decide(l, ds...)
 }
 
-// fresh reports whether an operation may be sent now. If not, it is dealt with, or
-// hold says to put it back: what may have expired by a clock that is not trusted
-// is neither sent nor ended.
-func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
-	now, s, doubt := r.e.now(), r.expiry(op), r.doubt() > 0
-	switch {
-	case op.NotBefore.After(now): // the clock went back
-		op.DueAt = op.NotBefore
-	case !s.Certain, s.Shift > 0 && doubt && !op.NotBefore.IsZero():
-		return false, true
-	case !s.Passed && (s.Shift == 0 || doubt):
-		return true, false
-	case op.Sent == store.SentNo: // a wrong time of the request is corrected, or it ends
-		r.rule(l, op, decide.CauseExpiry)
-		return false, false
-	default: // since it was cleared: another look corrects or ends it
-		op.DueAt = now
-	}
-	r.release(*op)
-	return false, false
-}
-
-// hold puts back what looks expired by a clock in doubt. The worker's call, if it
-// has no other use, asks for the provider's date, which may settle it.
-func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
-	if len(ops) == 0 {
+// trial makes the trial call of a blocked lane: it reads one operation's session.
+// An operation that was never sent stays as it is, behind those that wait too,
+// unless its session alone cannot be reached.
+func (r *run) trial(l *lane, op store.Operation) {
+	defer r.finished(&l.looking)
+	a := r.get(l, &op, true)
+	if op.Sent == store.SentNo && !a.OnlySession {
+		op.DueAt = a.At
+		r.release(op)
 		return
 	}
-	if ask {
-		r.get(l, &ops[0], false)
+	d := r.decision(l, &op, &a)
+	if op.Sent == store.SentNo {
+		d.in.Cause = decide.CauseUnreachable
 	}
-	wait := decide.LongestSleep
-	if left := r.doubt(); left > 0 {
-		wait = min(wait, left)
-	}
-	due := r.e.now().Add(wait)
-	for i := range ops {
-		ops[i].DueAt = due
-	}
-	r.release(ops...)
+	r.decide(l, d)
 }
 
-// doubt is for how long yet the wall clock is not believed.
-func (r *run) doubt() time.Duration {
+// overdue ends what has passed its deadline: as EXPIRED if it was never sent,
+// as unobservable if its lane has been blocked for ten minutes. Else it is looked
+// at in its turn, and that decides.
+func (r *run) overdue(l *lane, op store.Operation) {
+	now := r.e.now()
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.noticeJump()
-	_, left := r.watch.believed(time.Now())
-	return left
+	blocked := r.blockedFor(l, now)
+	r.mu.Unlock()
+	switch {
+	case op.Sent == store.SentNo:
+		r.unanswered(l, &op, decide.CauseExpiry)
+	case blocked >= decide.TrustAfter:
+		r.unanswered(l, &op, decide.CauseDeadline)
+	default:
+		op.DueAt = now
+		r.release(op)
+	}
 }
 
-// rule settles an operation by one ruling, without an answer.
-func (r *run) rule(l *lane, op *store.Operation, cause decide.Cause) {
+// unanswered decides about an operation for a cause that is no answer.
+func (r *run) unanswered(l *lane, op *store.Operation, cause decide.Cause) {
 	a := r.begin(callFor(op))
 	a.At = a.Began
-	j := r.decision(l, op, &a)
-	j.in.Cause = cause
-	r.settle(l, j)
+	d := r.decision(l, op, &a)
+	d.in.Cause = cause
+	r.decide(l, d)
 }
 
-// marked is an operation that is marked as sent, and its record before that.
-type marked struct{ op, before *store.Operation }
+// finished ends a call's place in its lane.
+func (r *run) finished(inFlight *int) {
+	r.mu.Lock()
+	*inFlight--
+	r.mu.Unlock()
+}
 
-// mark commits that sends may have happened, all in one commit, and then sends.
-// ops are the records as they stand.
-func (r *run) mark(l *lane, ops []store.Operation) {
+// Intent.
+
+// intended is an operation whose send may happen from now on, and its record before
+// that.
+type intended struct{ op, before *store.Operation }
+
+// intent commits that sends may have happened, all in one commit, and then sends.
+// ops are the records as they are.
+func (r *run) intent(l *lane, ops []store.Operation) {
 	changes := make([]store.Change, len(ops))
 	r.mu.Lock()
 	r.noticeJump()
@@ -162,7 +161,7 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		r.release(ops...)
 		return
 	}
-	sends := make([]marked, 0, len(ops))
+	sends := make([]intended, 0, len(ops))
 	for i := range ops {
 		op, before := &changes[i].Operation, &ops[i]
 		op.Version++
@@ -172,11 +171,11 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 		case r.expiry(op).Passed, time.Since(mono) > decide.IntentFresh: // the commit took its time
 			a := r.begin(decide.CallStart)
 			a.At = a.Began
-			j := r.decision(l, op, &a)
-			j.in.Before, j.in.Cause = before, decide.CauseUnsent
-			r.settle(l, j)
+			d := r.decision(l, op, &a)
+			d.in.Before, d.in.Cause = before, decide.CauseUnsent
+			r.decide(l, d)
 		default:
-			sends = append(sends, marked{op, before})
+			sends = append(sends, intended{op, before})
 		}
 	}
 	if len(sends) > 0 {
@@ -184,8 +183,10 @@ func (r *run) mark(l *lane, ops []store.Operation) {
 	}
 }
 
+// Call.
+
 // call makes the one wire attempt, and commits what came of it.
-func (r *run) call(l *lane, sends []marked) {
+func (r *run) call(l *lane, sends []intended) {
 	ins := make([]transport.StartInput, len(sends))
 	calls := make([]decide.Call, len(sends))
 	for i, s := range sends {
@@ -205,92 +206,12 @@ func (r *run) call(l *lane, sends []marked) {
 		results, err = r.e.transport.(transport.BatchStarter).BatchStart(ctx, ins)
 	}
 	answers := r.hearAll(l, whole, calls, results, err)
-	judges := make([]*decision, len(sends))
+	ds := make([]*decision, len(sends))
 	for i, s := range sends {
-		judges[i] = r.decision(l, s.op, &answers[i])
-		judges[i].in.Before, judges[i].in.SentAt = s.before, s.op.LastSentAt
+		ds[i] = r.decision(l, s.op, &answers[i])
+		ds[i].in.Before, ds[i].in.SentAt = s.before, s.op.LastSentAt
 	}
-	r.settle(l, judges...)
-}
-
-func (r *run) begin(c decide.Call) decide.Answer {
-	return decide.Answer{Call: c, Began: r.e.now(), BeganMono: time.Now(), Up: r.e.up()}
-}
-
-// onlyRef is the session of a call for n of them; zero: there are several.
-func onlyRef(ref transport.Ref, n int) transport.Ref {
-	if n > 1 {
-		return transport.Ref{}
-	}
-	return ref
-}
-
-// heard tells the lane of an answer.
-func (r *run) heard(l *lane, a *decide.Answer) {
-	mono := time.Now()
-	r.mu.Lock()
-	r.noticeJump()
-	was := l.block
-	until := l.heard(*a, a.At, mono)
-	if l.clock.Measure(*a) {
-		r.watch.confirm(l.clock)
-		r.confirmed = r.confirmed || r.watch.doubtSince.IsZero()
-	}
-	now, keep := l.block, l.unkept(mono)
-	paced := l.notePace(a, a.At)
-	pace, throttledAt := l.stored.Pace, l.stored.ThrottledAt
-	var why WaitReason
-	if now != nil {
-		why = now.why // of this answer: another may come in before it is logged
-	}
-	if until.After(l.floor(a.At)) {
-		l.stored.RetryAfter, l.stored.RetryAfterHeard = until, a.At
-	} else {
-		until = time.Time{}
-	}
-	r.mu.Unlock()
-	switch {
-	case was == nil && now != nil:
-		r.e.log.Warn("lane closed", "lane", l.name, "why", why, "error", a.Text())
-	case was != nil && now == nil:
-		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.At.Sub(was.since))
-	}
-	if keep {
-		r.keepBlock(l)
-	}
-	if paced {
-		if err := r.e.store.SetPace(context.Background(), l.name, pace, throttledAt); err != nil {
-			r.trouble(err)
-		}
-	}
-	if !until.IsZero() {
-		if err := r.e.store.SetRetryAfter(context.Background(), l.name, until, a.At); err != nil {
-			r.trouble(err)
-		}
-	}
-}
-
-// look looks at operations of one lane, by one call where there are several.
-func (r *run) look(l *lane, ops []store.Operation) {
-	defer r.finished(&l.looking)
-	var answers []decide.Answer
-	if len(ops) == 1 {
-		answers = []decide.Answer{r.get(l, &ops[0], false)}
-	} else {
-		answers = r.getBatch(l, ops)
-	}
-	judges := make([]*decision, len(ops))
-	for i := range ops {
-		judges[i] = r.decision(l, &ops[i], &answers[i])
-	}
-	r.settle(l, judges...)
-}
-
-func callFor(op *store.Operation) decide.Call {
-	if op.Sent == store.SentAccepted {
-		return decide.CallPoll
-	}
-	return decide.CallConfirm
+	r.decide(l, ds...)
 }
 
 func (r *run) get(l *lane, op *store.Operation, probe bool) decide.Answer {
@@ -320,85 +241,205 @@ func (r *run) getBatch(l *lane, ops []store.Operation) []decide.Answer {
 	return r.hearAll(l, whole, calls, results, err)
 }
 
-// hearAll makes answers of a call's results. The lane hears of the call once: by
-// a member that was answered, else by the failure.
-func (r *run) hearAll(l *lane, whole decide.Answer, calls []decide.Call, results []transport.Result, err error) []decide.Answer {
-	n := len(calls)
-	if err == nil && len(results) != n {
-		err = &transport.Error{Kind: transport.KindUnknown, Message: fmt.Sprintf("a batch of %d got %d results", n, len(results))}
+func (r *run) begin(c decide.Call) decide.Answer {
+	return decide.Answer{Call: c, Began: r.e.now(), BeganMono: time.Now(), Up: r.e.up()}
+}
+
+func callFor(op *store.Operation) decide.Call {
+	if op.Sent == store.SentAccepted {
+		return decide.CallPoll
 	}
+	return decide.CallConfirm
+}
+
+// onlyRef is the session of a call for n of them; zero: there are several.
+func onlyRef(ref transport.Ref, n int) transport.Ref {
+	if n > 1 {
+		return transport.Ref{}
+	}
+	return ref
+}
+
+// Decide.
+
+// decision is what a worker decides about one operation, and from what.
+type decision struct {
+	in  decide.Input
+	out decide.Decision
+}
+
+func (d *decision) decide() { d.out = decide.Decide(d.in) }
+
+// decision prepares the decision about one answer, on the record as the worker
+// holds it.
+func (r *run) decision(l *lane, op *store.Operation, a *decide.Answer) *decision {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.noticeJump()
+	was := r.seen[op.ID]
+	return &decision{in: decide.Input{
+		Operation: *op, ReadVersion: op.Version, Answer: *a, Lane: *l.stored, Sighting: was,
+		Traits:     transport.TraitsOf(r.e.transport, op.Ref),
+		ClockFacts: r.facts(l, op, a, &was),
+		Timeout:    r.e.cfg.Timeout, BootTimeout: r.e.cfg.BootTimeout, Jitter: jitter,
+	}}
+}
+
+// decide decides, and applies what was decided.
+func (r *run) decide(l *lane, ds ...*decision) {
+	for _, d := range ds {
+		d.decide()
+	}
+	r.apply(l, ds)
+}
+
+// Apply.
+
+// apply commits decisions all at once and ends their claims. It sends again what a
+// confirm has cleared. It reads a record that changed meanwhile again, and decides
+// again. While the store has no space it keeps trying until the drain is over. Then
+// it releases the operations as they are: the records say that a send may have
+// happened, so the next run reads their sessions.
+func (r *run) apply(l *lane, ds []*decision) {
+	var cleared []*decision
+	for wait := time.Duration(0); len(ds) > 0; {
+		c, err := r.commit(ds)
+		cleared = append(cleared, c.cleared...)
+		if err != nil {
+			wait = decide.Quick.Next(wait)
+			if r.trouble(err); r.failure() != nil || !r.sleep(wait) {
+				r.giveBack(append(c.again, cleared...))
+				return
+			}
+		}
+		ds = r.reread(c.again)
+	}
+	for _, d := range cleared {
+		r.resend(l, d)
+	}
+}
+
+// committed is what one commit leaves to be done.
+type committed struct {
+	again   []*decision // to be decided again; after an error, all that was to be written
+	cleared []*decision // to be sent again
+}
+
+// commit applies what is to be written and releases the rest.
+func (r *run) commit(ds []*decision) (c committed, err error) {
+	changes := make([]store.Change, 0, len(ds))
+	writes := make([]*decision, 0, len(ds)) // one for each change
+	var back []store.Operation
+	for _, d := range ds {
+		switch {
+		case d.out.Write:
+			changes = append(changes, d.out.Change())
+			writes = append(writes, d)
+			continue
+		case d.out.Resend:
+			c.cleared = append(c.cleared, d)
+		default:
+			back = append(back, d.out.Operation)
+		}
+		r.recall(d)
+	}
+	if len(back) > 0 {
+		r.release(back...)
+	}
+	if len(writes) == 0 {
+		return c, nil
+	}
+	errs, err := r.e.store.Apply(context.Background(), changes) // what is known is stored: no context cuts that off
 	if err != nil {
-		results = slices.Repeat([]transport.Result{{Err: err}}, n)
+		c.again = writes
+		return c, err
 	}
-	failed := err != nil && n > 1
-	answers := make([]decide.Answer, n)
-	voice := 0
-	whole.At = r.e.now() // of all, so that what was looked at together stays together
-	for i := range answers {
-		answers[i] = whole
-		answers[i].Call = calls[i]
-		answers[i].Read(results[i].Session, results[i].Err)
-		answers[i].OnlySession = answers[i].OnlySession && !failed // one error of a whole batch is not about one session
-		if answers[i].Weight() > answers[voice].Weight() {
-			voice = i
+	for i, d := range writes {
+		if errs[i] != nil {
+			c.again = append(c.again, d)
+			continue
+		}
+		d.out.Operation.Version++
+		r.recall(d)
+		r.e.logChange(&d.out.Operation, d.out.From)
+		if d.out.Next != nil {
+			r.e.logChange(d.out.Next, "")
+		}
+		if d.out.Moved() {
+			r.outlive(&d.out.Operation)
+		}
+		if d.out.Resend {
+			c.cleared = append(c.cleared, d)
 		}
 	}
-	for i := range answers {
-		answers[i].Member = i != voice && err == nil && !answers[i].Alike(&answers[voice])
-	}
-	r.heard(l, &answers[voice])
-	return answers
+	return c, nil
 }
 
-// probe makes the trial call of a blocked lane, a look at one operation's session.
-// An operation that was never sent stays as it is, behind those that wait too,
-// unless its session alone cannot be reached.
-func (r *run) probe(l *lane, op store.Operation) {
-	defer r.finished(&l.looking)
-	a := r.get(l, &op, true)
-	if op.Sent == store.SentNo && !a.OnlySession {
-		op.DueAt = a.At
-		r.release(op)
+// reread gives ds the records as they are now, and has them decide again.
+func (r *run) reread(ds []*decision) []*decision {
+	out := ds[:0]
+	for _, d := range ds {
+		op, err := r.e.store.Operation(context.Background(), d.out.Operation.ID)
+		if err != nil {
+			if !errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrCorrupt) { // the next claim sets it aside
+				r.trouble(err)
+			}
+			r.release(d.out.Operation)
+			continue
+		}
+		d.in.Operation = op
+		d.decide()
+		out = append(out, d)
+	}
+	return out
+}
+
+// recall keeps what looks at an operation have shown so far, while they have
+// decided nothing.
+func (r *run) recall(d *decision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.noteRead(&d.out.Operation, &d.in.Answer)
+	if d.out.Resend || d.out.Moved() || d.out.Sighting.From.IsZero() && d.out.Sighting.Silent.IsZero() && d.out.Sighting.Blind == 0 {
+		delete(r.seen, d.out.Operation.ID)
+	} else {
+		r.seen[d.out.Operation.ID] = d.out.Sighting
+	}
+}
+
+// giveBack ends the claims of what could not be stored.
+func (r *run) giveBack(ds []*decision) {
+	ops := make([]store.Operation, 0, len(ds))
+	for _, d := range ds {
+		ops = append(ops, d.out.Operation)
+	}
+	r.release(ops...)
+}
+
+func (r *run) release(ops ...store.Operation) {
+	if err := r.claims.Release(context.Background(), ops); err != nil {
+		r.trouble(err)
+	}
+}
+
+// trouble takes an error of the store: no space passes, anything else ends the
+// run.
+func (r *run) trouble(err error) {
+	if !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrUnknown) {
+		r.fail(err)
 		return
 	}
-	j := r.decision(l, &op, &a)
-	if op.Sent == store.SentNo {
-		j.in.Cause = decide.CauseUnreachable
-	}
-	r.settle(l, j)
-}
-
-// overdue ends what has passed its deadline: as EXPIRED if it was never sent,
-// as unobservable if its lane has been blocked for ten minutes. Else it is looked
-// at in its turn, and that decides.
-func (r *run) overdue(l *lane, op store.Operation) {
-	now := r.e.now()
 	r.mu.Lock()
-	blocked := r.blockedFor(l, now)
+	r.fullAt = time.Now()
 	r.mu.Unlock()
-	switch {
-	case op.Sent == store.SentNo:
-		r.rule(l, &op, decide.CauseExpiry)
-	case blocked >= decide.TrustAfter:
-		r.rule(l, &op, decide.CauseDeadline)
-	default:
-		op.DueAt = now
-		r.release(op)
-	}
+	r.e.log.Warn("the store could not be written", "error", err)
 }
 
-// blockedFor returns how long this Run, while the machine was awake, has found the
-// lane blocked. Zero means that it is not. mu must be held.
-func (r *run) blockedFor(l *lane, now time.Time) time.Duration {
-	if l.block == nil {
-		return 0
+// logChange writes the line of a transition.
+func (e *Engine) logChange(op *store.Operation, from fsm.Phase) {
+	if op.Phase == from || !e.log.Enabled(context.Background(), slog.LevelInfo) {
+		return
 	}
-	return now.Sub(l.block.since) - decide.SpanSum(r.naps, l.block.since)
-}
-
-// finished ends a call's place in its lane.
-func (r *run) finished(inFlight *int) {
-	r.mu.Lock()
-	*inFlight--
-	r.mu.Unlock()
+	e.log.Info("operation", "id", op.ID, "session", op.Ref.String(), "from", from, "to", op.Phase,
+		"state", op.Session, "reason", op.EndReason, "error", op.LastError)
 }

@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/rouse-dev/rouse/engine/internal/decide"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// Whether an operation may be sent now.
+
+// fresh reports whether an operation may be sent now. If not, it is dealt with, or
+// hold says to put it back: what may have expired by a clock that is not trusted
+// is neither sent nor ended.
+func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
+	now, s, doubt := r.e.now(), r.expiry(op), r.doubt() > 0
+	switch {
+	case op.NotBefore.After(now): // the clock went back
+		op.DueAt = op.NotBefore
+	case !s.Certain, s.Shift > 0 && doubt && !op.NotBefore.IsZero():
+		return false, true
+	case !s.Passed && (s.Shift == 0 || doubt):
+		return true, false
+	case op.Sent == store.SentNo: // a wrong time of the request is corrected, or it ends
+		r.unanswered(l, op, decide.CauseExpiry)
+		return false, false
+	default: // since it was cleared: another look corrects or ends it
+		op.DueAt = now
+	}
+	r.release(*op)
+	return false, false
+}
+
+// ask looks once for the date of a provider that remembers no token, before
+// anything is sent to it, and reports that it did, or that another worker does;
+// the operations' turn comes again once it has. Should their sends' answers be
+// lost, nothing else tells whether a startedAt is earlier: a later Run cannot know
+// how right our clock is now.
+func (r *run) ask(l *lane, ops []store.Operation) bool {
+	r.mu.Lock()
+	asking := l.asking
+	asked := !asking && (l.asked || l.clock.Known || decide.Remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
+	l.asked, l.asking = true, !asked
+	r.mu.Unlock()
+	if asked {
+		return false
+	}
+	if !asking {
+		r.get(l, &ops[0], false)
+		r.mu.Lock()
+		l.asking = false
+		r.mu.Unlock()
+	}
+	r.release(ops...)
+	return true
+}
+
+// hold puts back what looks expired by a clock in doubt. The worker's call, if it
+// has no other use, asks for the provider's date, which may settle it.
+func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
+	if len(ops) == 0 {
+		return
+	}
+	if ask {
+		r.get(l, &ops[0], false)
+	}
+	wait := decide.LongestSleep
+	if left := r.doubt(); left > 0 {
+		wait = min(wait, left)
+	}
+	due := r.e.now().Add(wait)
+	for i := range ops {
+		ops[i].DueAt = due
+	}
+	r.release(ops...)
+}
+
+// doubt is for how long yet the wall clock is not believed.
+func (r *run) doubt() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.noticeJump()
+	_, left := r.watch.believed(time.Now())
+	return left
+}
+
+// resend sends again what a look has cleared; the claim is still ours. If its
+// turn does not come while that look is fresh, it needs another.
+func (r *run) resend(l *lane, d *decision) {
+	for op := d.out.Operation; ; {
+		now, mono := r.e.now(), time.Now()
+		stale := mono.Sub(d.in.Answer.BeganMono) > decide.ReadFresh || now.Sub(d.in.Answer.At) > decide.ReadFresh
+		r.mu.Lock()
+		closed := l.block != nil || r.over.Err() != nil || stale
+		paused := l.stored.Paused
+		wait := max(l.pace.wait(mono), l.floor(now).Sub(now))
+		if !closed && !paused && wait <= 0 {
+			l.pace.take(mono)
+		}
+		r.mu.Unlock()
+		switch {
+		case paused, closed:
+			op.DueAt = now
+			if paused { // it needs another look, but not at once
+				op.DueAt = now.Add(decide.Quick.Most)
+			}
+			r.release(op)
+			return
+		case wait <= 0:
+			switch ok, hold := r.fresh(l, &op); {
+			case ok:
+				r.intent(l, []store.Operation{op})
+			case hold:
+				r.hold(l, []store.Operation{op}, true)
+			}
+			return
+		}
+		if !r.sleep(min(wait, decide.Quick.Most)) {
+			r.release(op)
+			return
+		}
+	}
+}
+
+// sleep waits, and reports false if the drain is over first.
+func (r *run) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-r.calls.Done():
+		return false
+	}
+}
