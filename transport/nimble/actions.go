@@ -15,13 +15,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// arrival is a request that was found to be right, as far as any action cares.
+// arrival is a request whose path, query and signature are valid.
 type arrival struct {
 	ref    transport.Ref
 	header http.Header
 	query  url.Values
 	body   []byte
-	mac    []byte // of the signature; nil: none was looked at
+	mac    []byte // of the signature; nil: signatures are not verified
 }
 
 // action serves one action and returns the answer's body.
@@ -94,7 +94,7 @@ func list(ctx context.Context, p Provider, in arrival) (any, error) {
 		OwnedBy:   in.query.Get("ownedBy"),
 		NextToken: in.query.Get("nextToken"),
 	}
-	// The model says one text; some clients repeat the parameter.
+	// The API model has one text; some clients repeat the parameter.
 	for _, ids := range in.query["sessionIds"] {
 		for id := range strings.SplitSeq(ids, ",") {
 			if err := transport.CheckID("session id", id); err != nil {
@@ -122,8 +122,8 @@ func answer(s transport.Session, err error) (any, error) {
 	return sessionAnswer{&out}, nil
 }
 
-// token is the client's, or one made up where it sent none: of the signature, so
-// that who sends the request again has no second effect either.
+// token returns the client's token. If the client sent none, it makes one of the
+// signature, so that the same request sent again has no second effect.
 func (in arrival) token() (string, error) {
 	values := in.header[headerToken]
 	switch len(values) {
@@ -138,7 +138,7 @@ func (in arrival) token() (string, error) {
 	return "", invalid("the client token is given more than once")
 }
 
-// decode reads a body that may be absent, and may have members not known here.
+// decode reads a body, which may be absent and may have members that are not known.
 func (in arrival) decode(into any) error {
 	if len(in.body) == 0 {
 		return nil
@@ -155,10 +155,10 @@ func (in arrival) decode(into any) error {
 	return nil
 }
 
-// repeated finds a member that an object of d's value, which is known to be JSON,
-// names twice: readers differ on which of the two is meant. fold makes one of the
-// names that count as one: in the outermost object, whose members encoding/json
-// finds by any capitals, but not in those within, which have names of their own.
+// repeated returns a member that an object of d's value, which must be JSON, names
+// twice: JSON readers differ on which of the two they use. Names count as the same if
+// fold makes them equal. That applies to the outermost object, whose members
+// encoding/json matches in any case, but not to the objects inside it.
 func repeated(d *json.Decoder, fold func(string) string) (name string, twice bool) {
 	first, _ := d.Token()
 	open, ok := first.(json.Delim)

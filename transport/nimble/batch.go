@@ -13,14 +13,14 @@ import (
 )
 
 // maxQuery keeps a request's URL, with the endpoint and the path, below the 8 KiB
-// that proxies commonly take.
+// that proxies commonly allow.
 const maxQuery = 6 << 10
 
-// BatchGet looks at refs by ListStreamingSessions, one request where their ids
-// fit a URL. A session that a list which came to its end leaves out is NotFound.
-// If the provider refuses the list or answers with what cannot be read, each of
-// its sessions is looked at by itself, once: one bad member does not hide the
-// others. The error is the call's if nothing was learnt of any.
+// BatchGet reads refs by ListStreamingSessions, by one request if their ids fit a URL.
+// A session that a complete list leaves out is KindNotFound. If the provider refuses
+// the list, or its answer cannot be read, each of its sessions is read once by a call
+// of its own: one bad member does not hide the others. If all results are the same
+// error, BatchGet returns that error.
 func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 	if err := atMost(len(refs)); err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 	return out, nil
 }
 
-// atMost refuses more sessions than one call takes.
+// atMost returns an error for more sessions than one call takes.
 func atMost(sessions int) error {
 	if sessions <= maxBatch {
 		return nil
@@ -48,8 +48,8 @@ func atMost(sessions int) error {
 	return transport.Invalid("%d sessions at once: at most %d are allowed", sessions, maxBatch)
 }
 
-// split sorts the refs by how they are looked at: in lists, by studio and as
-// many as fit a URL, or singly. A ref that names nothing has its result at once.
+// split sorts the refs by how they are read: in lists, by studio and as many as fit
+// a URL, or one by one. An invalid ref has its result at once.
 func split(refs []transport.Ref, out []transport.Result) (lists [][]int, singles []int) {
 	type list struct{ at, size int }
 	current := map[string]list{} // by studio
@@ -75,8 +75,8 @@ func split(refs []transport.Ref, out []transport.Result) (lists [][]int, singles
 	return lists, singles
 }
 
-// listed fills in the results of part, all of one studio. It returns false if
-// they have to be looked at singly.
+// listed fills in the results of part, whose refs are of one studio. It reports
+// whether it could: if not, the refs must be read one by one.
 func (c *Client) listed(ctx context.Context, r *paging.Reader, refs []transport.Ref, part []int, out []transport.Result) bool {
 	if len(part) == 1 {
 		return false
@@ -103,7 +103,7 @@ func (c *Client) listed(ctx context.Context, r *paging.Reader, refs []transport.
 	return true
 }
 
-// pages follows a list to its end, and returns the sessions that it was asked for.
+// pages reads a list to its end, and returns those of its sessions that in names.
 func (c *Client) pages(ctx context.Context, r *paging.Reader, in transport.ListInput) (map[string]transport.Session, error) {
 	found := map[string]transport.Session{}
 	for more := true; more; {
@@ -126,7 +126,7 @@ func (c *Client) pages(ctx context.Context, r *paging.Reader, in transport.ListI
 	return found, nil
 }
 
-// wholeRefused reports whether err may be the fault of one member.
+// wholeRefused reports whether one member may have caused err.
 func wholeRefused(err error) bool {
 	var e *transport.Error
 	if !errors.As(err, &e) {
@@ -144,8 +144,8 @@ func wholeRefused(err error) bool {
 	return false
 }
 
-// singly looks at each of part. Where the provider is not there or wants less,
-// the rest is not asked for.
+// singly reads each of part by a call of its own. It stops when the provider cannot
+// be reached or throttles.
 func (c *Client) singly(ctx context.Context, refs []transport.Ref, part []int, out []transport.Result) {
 	var stop error
 	for _, i := range part {
@@ -161,7 +161,7 @@ func (c *Client) singly(ctx context.Context, refs []transport.Ref, part []int, o
 	}
 }
 
-// callError is the error that all results share, if the call failed as a whole.
+// callError returns the error that all results share, or nil if they differ.
 func callError(out []transport.Result) error {
 	for _, r := range out {
 		if r.Err == nil || !errors.Is(r.Err, out[0].Err) {

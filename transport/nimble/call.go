@@ -24,8 +24,8 @@ type call struct {
 	list   bool          // the answer is a page, not a session
 	reads  bool          // the action changes nothing
 
-	secrets awswire.Secrets // of the attempt at hand
-	body    *awswire.Body   // of its answer; nil: none
+	secrets awswire.Secrets // of the current attempt
+	body    *awswire.Body   // of its answer; nil: there is none
 
 	progress awswire.Progress
 	open     bool // some attempt may have had its effect
@@ -56,8 +56,8 @@ func (c *call) invoke(ctx context.Context, op string, in any) (any, error) {
 	return out, nil
 }
 
-// assemble builds the stack. The steps that the SDK's helpers look for by name
-// come first.
+// assemble builds the stack. The steps that the SDK's helpers find by name come
+// first.
 func (c *call) assemble(stack *middleware.Stack, op string) error {
 	o := c.client.options
 	steps := []func(*middleware.Stack) error{
@@ -72,7 +72,7 @@ func (c *call) assemble(stack *middleware.Stack, op string) error {
 		awsmiddleware.AddSDKAgentKey(awsmiddleware.FrameworkMetadata, "rouse"),
 		awsmiddleware.AddRequestIDRetrieverMiddleware,
 		awshttp.AddResponseErrorMiddleware,
-		awsmiddleware.AddRecordResponseTiming, // the Retryer judges the clock by it
+		awsmiddleware.AddRecordResponseTiming, // the Retryer computes the clock's error from it
 		func(stack *middleware.Stack) error {
 			return retry.AddRetryMiddlewares(stack, retry.AddRetryMiddlewaresOptions{
 				Retryer: o.Retryer, LogRetryAttempts: o.ClientLogMode.IsRetries(),

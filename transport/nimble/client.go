@@ -16,37 +16,37 @@ import (
 	"github.com/google/uuid"
 )
 
-// ServiceID names the service to what an aws.Config's ServiceOptions and the
-// SDK's middleware ask for.
+// ServiceID is the name of the service that an aws.Config's ServiceOptions and the
+// SDK's middleware get.
 const ServiceID = "nimble"
 
 // maxBatch is how many sessions one BatchGet takes.
 const maxBatch = 100
 
-// Options configure a [Client]. Those above the gap mean what they mean to any
+// Options configure a [Client]. Those above the empty line mean what they mean to any
 // client of the AWS SDK.
 type Options struct {
-	Region       string                  // of the signature's scope; required
+	Region       string                  // the region that requests are signed for; required
 	Credentials  aws.CredentialsProvider // required
-	HTTPClient   aws.HTTPClient          // nil: the SDK's own, without a time-out but the context's
+	HTTPClient   aws.HTTPClient          // nil: the SDK's own; only the context limits a call's time
 	BaseEndpoint *string                 // required: the hosted service has ended
-	// Retryer repeats failed sends inside one call. nil, which is right beneath
-	// an engine: each call sends once.
+	// Retryer repeats failed sends inside one call. nil means that each call sends
+	// once, which is right for an engine.
 	Retryer       aws.Retryer
 	Logger        logging.Logger    // nil: none
-	ClientLogMode aws.ClientLogMode // requests are logged with their signature and session token
+	ClientLogMode aws.ClientLogMode // a logged request shows its signature and session token
 	APIOptions    []func(*middleware.Stack) error
-	AppID         string // of the user agent
-	// DisableClockSkewCorrection signs with this machine's clock, whatever
-	// the provider's answers say of it.
+	AppID         string // part of the user agent
+	// DisableClockSkewCorrection signs with this machine's clock, whatever the
+	// provider's date is.
 	DisableClockSkewCorrection bool
 
 	// TokenMemory is how long the provider remembers a client token; see
-	// [transport.Traits]. 0 is [DefaultTokenMemory]; negative: not known, and
-	// only what a look shows is relied on.
+	// [transport.Traits]. Defaults to [DefaultTokenMemory]. A negative value means
+	// not known: the engine relies only on what it reads.
 	TokenMemory time.Duration
-	// StaleFor is how long answers may show the past; see [transport.Traits].
-	// 0 is [transport.DefaultStaleFor].
+	// StaleFor is how long after a change reads may show the state before it; see
+	// [transport.Traits]. Defaults to [transport.DefaultStaleFor].
 	StaleFor time.Duration
 }
 
@@ -59,13 +59,13 @@ func (o Options) copy() Options {
 // [transport.BatchGetter] and a [transport.Describer], and safe for concurrent
 // use.
 //
-// Its errors are all *transport.Error; where the provider answered with one,
-// errors.As finds a smithy.APIError, an *awshttp.ResponseError and a
-// *smithy.OperationError in the chain as well.
+// All its errors are *transport.Error. If the error is an answer of the provider,
+// errors.As also finds a smithy.APIError, an *awshttp.ResponseError and a
+// *smithy.OperationError in the chain.
 type Client struct {
 	options Options
 	http    aws.HTTPClient
-	// skew is what to add to this machine's clock when signing, in nanoseconds.
+	// skew is added to this machine's clock for signing, in nanoseconds.
 	skew atomic.Int64
 }
 
@@ -75,9 +75,9 @@ var (
 	_ transport.Describer   = (*Client)(nil)
 )
 
-// NewFromConfig makes a Client as a service client of the AWS SDK is made. Of
-// cfg's settings for retries only Retryer counts: without one each call sends
-// once. A missing endpoint, region or credential is an error of each call.
+// NewFromConfig makes a Client as a service client of the AWS SDK is made. Of cfg's
+// settings for retries it uses Retryer alone: without one each call sends once. If
+// the endpoint, the region or the credentials are missing, each call returns an error.
 func NewFromConfig(cfg aws.Config, optFns ...func(*Options)) *Client {
 	o := Options{
 		Region:                     cfg.Region,
@@ -100,7 +100,7 @@ func NewFromConfig(cfg aws.Config, optFns ...func(*Options)) *Client {
 	}}, optFns...)...)
 }
 
-// New makes a Client of options. See [NewFromConfig].
+// New makes a Client with options. See [NewFromConfig].
 func New(options Options, optFns ...func(*Options)) *Client {
 	options = options.copy()
 	for _, fn := range optFns {
@@ -127,33 +127,33 @@ func (c *Client) Start(ctx context.Context, in transport.StartInput) (transport.
 	return c.session(ctx, "StartStreamingSession", in)
 }
 
-// Stop asks for a session to be stopped. Without a ClientToken it makes one up.
+// Stop asks for a session to be stopped. If ClientToken is empty, it generates one.
 func (c *Client) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	in.ClientToken = tokenOr(in.ClientToken)
 	return c.session(ctx, "StopStreamingSession", in)
 }
 
-// Get looks at a session. net/http may repeat the request by itself if a kept
-// connection turns out to be closed.
+// Get reads a session. net/http may repeat the request if an idle connection turns
+// out to be closed.
 func (c *Client) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	return c.session(ctx, "GetStreamingSession", ref)
 }
 
-// Create asks for a new session. Without a ClientToken it makes one up.
+// Create asks for a new session. If ClientToken is empty, it generates one.
 func (c *Client) Create(ctx context.Context, in CreateInput) (transport.Session, error) {
 	in.ClientToken = tokenOr(in.ClientToken)
 	return c.session(ctx, "CreateStreamingSession", in)
 }
 
-// Delete asks for a session to be deleted. Without a ClientToken it makes one up.
+// Delete asks for a session to be deleted. If ClientToken is empty, it generates one.
 func (c *Client) Delete(ctx context.Context, in DeleteInput) (transport.Session, error) {
 	in.ClientToken = tokenOr(in.ClientToken)
 	return c.session(ctx, "DeleteStreamingSession", in)
 }
 
-// List returns one page of a studio's sessions. SessionIDs go as one text with
-// commas between them, so an id with a comma cannot be asked for; more than 100 are
-// Invalid.
+// List returns one page of a studio's sessions. At most 100 SessionIDs are allowed.
+// They are sent as one text with commas between them, so an id with a comma is
+// refused.
 func (c *Client) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
 	if err := atMost(len(in.SessionIDs)); err != nil {
 		return transport.ListOutput{}, err
@@ -161,14 +161,13 @@ func (c *Client) List(ctx context.Context, in transport.ListInput) (transport.Li
 	return result[transport.ListOutput](c.invoke(ctx, "ListStreamingSessions", in))
 }
 
-// DefaultTokenMemory is what a zero [Options].TokenMemory means. The service
-// never said for how long it remembered a client token; an hour is longer than
-// any retry of its own SDKs lasted, and well within the day that other services
-// promise.
+// DefaultTokenMemory is the default of [Options].TokenMemory. The service never
+// documented for how long it remembered a client token. An hour is longer than any
+// retry of its SDKs, and much less than the day that other services document.
 const DefaultTokenMemory = time.Hour
 
-// Traits are the same for every session: idempotent by token, for as long as
-// Options says, batches of up to 100.
+// Traits returns the same for every session: a start is idempotent by token for
+// Options.TokenMemory, and a batch reads up to 100 sessions.
 func (c *Client) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{
 		Repeat:      transport.RepeatByToken,
@@ -182,7 +181,7 @@ func (c *Client) session(ctx context.Context, op string, in any) (transport.Sess
 	return result[transport.Session](c.invoke(ctx, op, in))
 }
 
-// result is what the stack returned, which a middleware of the host's may have
+// result converts what the stack returned, which a middleware of the host may have
 // replaced.
 func result[T any](out any, err error) (T, error) {
 	got, ok := out.(T)

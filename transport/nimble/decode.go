@@ -18,7 +18,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// maxAnswer is how much of an answer is read, after decompression.
+// maxAnswer is how many bytes of an answer are read, after decompression.
 const maxAnswer = 1 << 20
 
 // deserialize reads an answer into out.Result, a transport.Session or a
@@ -34,7 +34,7 @@ func (c *call) deserialize(ctx context.Context, in middleware.DeserializeInput, 
 	if !ok {
 		return out, md, fmt.Errorf("nimble: an answer of type %T is not HTTP's", out.RawResponse)
 	}
-	// Closed without being drained: what is left may have no end.
+	// Close without reading the rest, which may have no end.
 	defer func() { _ = resp.Body.Close() }()
 	body, readErr := io.ReadAll(resp.Body)
 	body, readErr = c.secrets.Hide(unescape(body)), c.secrets.Error(readErr)
@@ -48,7 +48,7 @@ func (c *call) deserialize(ctx context.Context, in middleware.DeserializeInput, 
 	return out, md, nil
 }
 
-// refused is the verdict of an answer other than 200.
+// refused returns the error for an answer other than 200.
 func refused(resp *http.Response, body []byte, readErr error) *transport.Error {
 	code, b, shaped := readError(resp.Header, body)
 	if !shaped {
@@ -69,8 +69,8 @@ func refused(resp *http.Response, body []byte, readErr error) *transport.Error {
 	return e
 }
 
-// foreign is the verdict of an answer that is not the service's, but a proxy's
-// or a portal's; if it was cut short, what it was cannot be known.
+// foreign returns the error for an answer that is not the service's but a proxy's or
+// a captive portal's. If it was cut short, whose answer it was is not known.
 func foreign(resp *http.Response, body []byte, readErr error) *transport.Error {
 	e := answered(resp)
 	e.Kind, e.Date = transport.KindUnreachable, time.Time{}
@@ -104,8 +104,8 @@ func (c *call) accepted(resp *http.Response, body []byte, readErr error) (any, e
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, undecodable(resp, body, err)
 	}
-	// A portal's object may well have a "session" of its own: one that names
-	// neither itself nor a state says nothing of ours.
+	// A captive portal's object may have a "session" too. One with neither an id
+	// nor a state is not the service's.
 	if answer.Session == nil || answer.Session.SessionID == "" && answer.Session.State == "" {
 		return nil, foreign(resp, body, nil)
 	}
@@ -135,15 +135,16 @@ func (c *call) acceptedList(resp *http.Response, body []byte) (any, error) {
 	return out, nil
 }
 
-// looksForeign reports whether body cannot be the beginning of a JSON object.
-// Nothing at all can.
+// looksForeign reports whether body cannot be the beginning of a JSON object. An
+// empty body can.
 func looksForeign(body []byte) bool {
 	body = bytes.TrimSpace(body)
 	return len(body) > 0 && body[0] != '{'
 }
 
-// undecodable tells a text that is no JSON, and so not the service's, from an
-// object that was cut short or has members of another type, which may be.
+// undecodable returns the error for a body that cannot be decoded. A body that is
+// not JSON is not the service's. An object that was cut short, or has members of
+// another type, may be.
 func undecodable(resp *http.Response, body []byte, err error) *transport.Error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) && int(syntax.Offset) < len(body) {
@@ -152,7 +153,7 @@ func undecodable(resp *http.Response, body []byte, err error) *transport.Error {
 	return unreadable(resp, err)
 }
 
-// unreadable is a 200 whose content is not to be believed: the request may have
+// unreadable returns the error for a 200 that cannot be read. The request may have
 // had its effect.
 func unreadable(resp *http.Response, err error) *transport.Error {
 	e := answered(resp)

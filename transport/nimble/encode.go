@@ -22,23 +22,23 @@ const (
 	pathSession  = pathSessions + "/{sessionId}"
 )
 
-// request is an action's input on its way to the wire.
+// request is an action's input in the form in which it is sent.
 type request struct {
 	method, path string
 	ref          transport.Ref
 	token        string
-	body         []byte // JSON; nil: none
+	body         []byte // JSON; nil: there is none
 	query        [][2]string
 	check        error
 }
 
-// requestOf says how an input is sent. It refuses what would be sent as
-// something else: an empty id, for one, would make another action's path.
+// requestOf returns how an input is sent. Its check refuses an input that would be
+// sent as another one: an empty id would make another action's path.
 func requestOf(in any) request {
 	switch in := in.(type) {
 	case transport.StartInput:
-		// A later model gives Start an optional member: some servers refuse a
-		// body that is not at least an empty object.
+		// A later version of the API gives Start an optional member. Some servers
+		// refuse a body that is not at least an empty object.
 		return mutation(http.MethodPost, pathSession+"/start", in.Ref, in.ClientToken).with(struct{}{})
 	case transport.StopInput:
 		return mutation(http.MethodPost, pathSession+"/stop", in.Ref, in.ClientToken).with(stopBody{in.VolumeRetentionMode})
@@ -69,7 +69,7 @@ func mutation(method, path string, ref transport.Ref, token string) request {
 		check: errors.Join(ref.Validate(), transport.CheckToken(token))}
 }
 
-// with is r with a body.
+// with returns r with a body.
 func (r request) with(body any) request {
 	text, err := json.Marshal(body)
 	r.body, r.check = text, errors.Join(r.check, err)
@@ -134,7 +134,7 @@ func (r request) encode(in any) (any, error) {
 	return req.SetStream(bytes.NewReader(r.body))
 }
 
-// fill puts ids into the path, both at once: a studio may be named "{sessionId}".
+// fill puts both ids into the path in one pass: a studio may be named "{sessionId}".
 func (r request) fill(ref transport.Ref) string {
 	return strings.NewReplacer("{studioId}", ref.StudioID, "{sessionId}", ref.SessionID).Replace(r.path)
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// capacityCode is the body's more specific code by which Capacity is told from
-// other quotas: the wire has no error of its own for it.
+// capacityCode is the code in the body that tells missing capacity from a quota: the
+// protocol has no error of its own for it.
 const capacityCode = "INSUFFICIENT_CAPACITY"
 
-// modelled are the seed's errors. The Handler answers by them and the Client
-// reads them; Capacity travels as a quota with [capacityCode].
+// modelled has the errors of the API model. The Handler writes them and the Client
+// reads them. KindCapacity travels as a quota with [capacityCode].
 var modelled = [...]struct {
 	kind   transport.Kind
 	code   string
@@ -33,8 +33,9 @@ var modelled = [...]struct {
 	{transport.KindCapacity, "ServiceQuotaExceededException", http.StatusPaymentRequired},
 }
 
-// commonKind knows the errors common to all actions. They are spelled with and
-// without "Exception", depending on which part of a service answers.
+// commonKind returns the kind of an error that is common to all AWS services. They
+// are spelled with or without "Exception", depending on which part of a service
+// answers.
 func commonKind(code string) (transport.Kind, bool) {
 	switch strings.TrimSuffix(code, "Exception") {
 	case "ExpiredToken", "UnrecognizedClient", "InvalidSignature", "SignatureDoesNotMatch",
@@ -49,9 +50,9 @@ func commonKind(code string) (transport.Kind, bool) {
 	return transport.KindUnknown, false
 }
 
-// kindOf is the verdict of an answer in the service's shape. The code decides,
-// except that a 5xx never becomes a refusal other than throttling: what a
-// failing server did is open, whatever it says.
+// kindOf returns the kind of an answer in the service's shape. The code decides,
+// except that a 5xx never becomes a refusal other than throttling: after a server's
+// failure the outcome is unknown, whatever its code is.
 func kindOf(status int, code, detail string) transport.Kind {
 	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
 		return transport.KindThrottled
@@ -93,7 +94,7 @@ func kindOfStatus(status int) transport.Kind {
 	return transport.KindUnreachable
 }
 
-// known reports whether code is one that this package has a verdict for.
+// known reports whether this package knows a kind for code.
 func known(code string) bool {
 	for _, m := range modelled {
 		if m.code == code {
@@ -107,9 +108,9 @@ func known(code string) bool {
 	return ok
 }
 
-// readError decodes an error answer. ok is false for one without the service's
-// shape: neither the error's header nor a JSON body that names a code of the
-// service. A member that is not what it should be counts as absent.
+// readError decodes an error answer. ok reports whether it has the service's shape:
+// the error's header, or a JSON body that names a code of the service. A member of
+// another type counts as absent.
 func readError(h http.Header, body []byte) (code string, e errorBody, ok bool) {
 	var members map[string]json.RawMessage
 	_ = json.Unmarshal(body, &members) // not JSON: no members
@@ -131,8 +132,8 @@ func readError(h http.Header, body []byte) (code string, e errorBody, ok bool) {
 	if code = shortCode(text("__type")); code != "" {
 		return code, e, true
 	}
-	// Other services have a "code" as well: it counts if it is one of ours, or
-	// if the answer carries a request id as the service's do.
+	// Other services have a "code" as well. It counts if it is known here, or if the
+	// answer has a request id as the service's answers do.
 	code = shortCode(e.Code)
 	return code, e, code != "" && (known(code) || h.Get(headerRequestID) != "")
 }
@@ -152,7 +153,7 @@ func readContext(raw json.RawMessage) map[string]string {
 	return out
 }
 
-// shortCode cuts a namespace before '#' and a URL after ':' away.
+// shortCode returns s without a namespace before '#' and without a URL after ':'.
 func shortCode(s string) string {
 	s, _, _ = strings.Cut(s, ":")
 	if i := strings.LastIndexByte(s, '#'); i >= 0 {
@@ -161,7 +162,7 @@ func shortCode(s string) string {
 	return printable.Clean(strings.TrimSpace(s), 128)
 }
 
-// apiError is what the SDK's own tools look for in an error's chain.
+// apiError returns the error that the SDK's own tools expect in an error's chain.
 func apiError(code, message string, status int) error {
 	fault := smithy.FaultClient
 	if status >= 500 {

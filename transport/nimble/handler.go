@@ -15,26 +15,26 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxBody is how much of a request's body is taken.
+// maxBody is how many bytes a request's body may have.
 const maxBody = 64 << 10
 
-// HandlerConfig configures a [Handler]. With its zero value the Handler serves
-// everybody.
+// HandlerConfig configures a [Handler]. With the zero value the Handler serves every
+// caller.
 type HandlerConfig struct {
-	// Credentials finds the credentials of an access key id; the zero
-	// aws.Credentials says that there are none. An error of it becomes an
-	// internal error, and its text goes to the Logger only. See [Keys].
+	// Credentials returns the credentials of an access key id, or the zero
+	// aws.Credentials if there are none. If it returns an error, the client gets an
+	// internal error, and only the Logger gets the text. See [Keys].
 	//
-	// nil: NO SIGNATURE IS LOOKED AT. Whoever can reach the Handler can start and
-	// delete sessions: for loopback and tests only.
+	// nil means that NO SIGNATURE IS VERIFIED. Everyone who can reach the Handler
+	// can start and delete sessions. Use nil for loopback and tests only.
 	Credentials func(ctx context.Context, accessKeyID string) (aws.Credentials, error)
-	// Region that requests must be signed for. "": any.
+	// Region is the region that requests must be signed for. "" means any.
 	Region string
-	// Logger gets refused signatures, failures and panics. nil: none.
+	// Logger gets refused signatures, failures and panics. nil means no logging.
 	Logger *slog.Logger
 }
 
-// Keys is a fixed set of credentials for [HandlerConfig].
+// Keys returns a function for [HandlerConfig] that knows a fixed set of credentials.
 func Keys(credentials ...aws.Credentials) func(context.Context, string) (aws.Credentials, error) {
 	byKey := make(map[string]aws.Credentials, len(credentials))
 	for _, c := range credentials {
@@ -45,12 +45,12 @@ func Keys(credentials ...aws.Credentials) func(context.Context, string) (aws.Cre
 	}
 }
 
-// Handler serves the protocol's six actions from p, at the paths as they stand
-// in the protocol; a host that mounts it below a prefix strips that first. It
-// keeps nothing between requests and is safe for concurrent use.
+// Handler serves the protocol's six actions from p, at the paths of the protocol. A
+// host that mounts it below a prefix must strip the prefix first. It keeps nothing
+// between requests and is safe for concurrent use.
 //
-// A panic of p becomes an internal error. Time-outs and limits of headers and
-// connections are the http.Server's.
+// A panic of p becomes an internal error. The http.Server sets time-outs, and the
+// limits of headers and connections.
 func Handler(p Provider, c HandlerConfig) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -81,12 +81,12 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.write(w)
 }
 
-// serve returns the answer's body. Nothing is written before it has returned,
-// so that a panic can still become an answer.
+// serve returns the answer's body. Nothing is written before it has returned, so a
+// panic can still become an answer.
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, id string) (out any, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			if cause == http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
+			if cause == http.ErrAbortHandler { //nolint:errorlint // the value itself, as net/http compares it
 				panic(cause)
 			}
 			h.config.Logger.Error("nimble: panic", "request", id, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
@@ -128,7 +128,7 @@ func (h *handler) admit(w http.ResponseWriter, r *http.Request, id string) (body
 	}
 	credentials, err := h.config.Credentials(r.Context(), s.accessKey)
 	if err != nil {
-		return nil, nil, fmt.Errorf("nimble: credentials: %v", err) //nolint:errorlint // what kind it is of is nothing to the caller
+		return nil, nil, fmt.Errorf("nimble: credentials: %v", err) //nolint:errorlint // the client must not see its kind
 	}
 	if err := s.verify(r, body, credentials); err != nil {
 		h.refused(r, id, err)
@@ -152,7 +152,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, large
-	case errors.Is(err, os.ErrDeadlineExceeded): // a slow network is no fault of the request
+	case errors.Is(err, os.ErrDeadlineExceeded): // the network is slow, the request may be right
 		return nil, &refusal{status: http.StatusRequestTimeout, code: "RequestTimeout", message: "the request body did not come in time"}
 	case err != nil:
 		return nil, invalid("the request body cannot be read")

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// plainly writes out what JSON may escape and need not: an escaped secret is one
-// again when the answer is decoded.
+// unescape replaces JSON's optional escapes by the characters they stand for: an
+// escaped secret would become a secret again when the answer is decoded.
 func unescape(b []byte) []byte {
 	if !bytes.Contains(b, []byte{'\\'}) {
 		return b
@@ -32,7 +32,7 @@ func unescape(b []byte) []byte {
 	return out
 }
 
-// escaped is the code unit of b, if it begins as "u003d" does.
+// escaped returns the code unit if b begins with an escape such as "u003d", else 0.
 func escaped(b []byte) uint64 {
 	if len(b) < 5 || b[0] != 'u' {
 		return 0

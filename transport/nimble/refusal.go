@@ -12,19 +12,19 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// refusal is an error on its way to the wire.
+// refusal is an error in the form in which it is sent.
 type refusal struct {
 	status     int
 	code       string // X-Amzn-ErrorType
-	detail     string // the body's more specific code, or "" for the same
+	detail     string // the code in the body; "": the same as code
 	message    string
 	context    map[string]string
 	retryAfter time.Duration
-	allow      string // of a 405
-	silent     bool   // no answer at all: the connection is cut
+	allow      string // the methods that a 405 names
+	silent     bool   // send no answer: close the connection
 }
 
-// Error is code and message.
+// Error returns code and message.
 func (r *refusal) Error() string { return r.code + ": " + r.message }
 
 func invalid(message string) error {
@@ -40,13 +40,13 @@ func internalError() *refusal {
 		message: "an internal error has occurred"}
 }
 
-// refusalOf turns a provider's error into the wire's. An error that is no
-// *transport.Error is not shown, as nobody vouches for its text.
+// refusalOf returns the refusal for a provider's error. It does not show an error that
+// is no *transport.Error, whose text may hold anything.
 //
-// Kind Unknown says that no answer came, and so none is given: the connection is
-// cut, and the client is left where the provider left us. Unreachable becomes an
-// internal error, after which a client looks again. Credentials are passed on:
-// a provider that wants others wants them from the one who asks.
+// For KindUnknown there was no answer, so the client gets none: the connection is
+// closed, and the client knows as little as this process. KindUnreachable becomes an
+// internal error, after which a client reads the session. KindCredentials is passed
+// on, because the client's credentials may be those that the provider wants.
 func refusalOf(err error) *refusal {
 	var r *refusal
 	if errors.As(err, &r) {
@@ -84,7 +84,7 @@ func refusalOf(err error) *refusal {
 	return out
 }
 
-// write sends the refusal in the wire's form.
+// write sends the refusal.
 func (r *refusal) write(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set(headerErrorType, printable.Clean(r.code, 128))
@@ -107,7 +107,7 @@ func (r *refusal) write(w http.ResponseWriter) {
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
-	if err != nil { // a provider's time beyond the year 9999, for one
+	if err != nil { // for example, a provider's time is after the year 9999
 		status = http.StatusInternalServerError
 		w.Header().Set(headerErrorType, internalError().code)
 		body = []byte(`{"message":"the answer cannot be encoded","code":"InternalServerErrorException"}`)
@@ -115,5 +115,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone needs no answer
+	_, _ = w.Write(body) // the client may be gone
 }

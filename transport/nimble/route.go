@@ -13,12 +13,12 @@ import (
 // route is the action that a method and a path ask for.
 type route struct {
 	action action
-	ref    transport.Ref // SessionID is empty where the path has none
+	ref    transport.Ref // SessionID is empty if the path has none
 }
 
-// routeOf finds the action of a path as it stands on the wire. It is cut at its
-// slashes before anything is unescaped, so that an escaped slash in an id cannot
-// lead to another action.
+// routeOf returns the action of a path as the client sent it. It cuts the path at its
+// slashes before it unescapes anything, so an escaped slash in an id cannot lead to
+// another action.
 func routeOf(method, escapedPath string) (route, error) {
 	parts := strings.Split(escapedPath, "/")
 	if len(parts) < 5 || len(parts) > 7 || parts[0] != "" || parts[1] != apiVersion ||
@@ -51,9 +51,9 @@ func routeOf(method, escapedPath string) (route, error) {
 	return rt, err
 }
 
-// wirePath is u's path as it stood on the wire. Where that has a byte which no path
-// may have, net/url escapes the whole path anew, and a "%2F" in it becomes a slash:
-// such a path is refused.
+// wirePath returns u's path as the client sent it. If that has a byte that no path may
+// have, net/url escapes the whole path again, and a "%2F" in it becomes a slash. Such
+// a path is refused.
 func wirePath(u *url.URL) (string, error) {
 	path := u.EscapedPath()
 	if u.RawPath != "" && u.RawPath != path {
@@ -71,8 +71,8 @@ func label(what, segment string) (string, error) {
 	return id, transport.CheckID(what, id)
 }
 
-// actions are the methods of each path: the studio's sessions, a session, its
-// start, its stop.
+// actions has the methods of each path: the studio's sessions, a session, its start,
+// its stop.
 var actions = [4]map[string]action{
 	{http.MethodGet: list, http.MethodPost: create},
 	{http.MethodGet: get, http.MethodDelete: remove},
@@ -80,7 +80,7 @@ var actions = [4]map[string]action{
 	{http.MethodPost: stop},
 }
 
-// allow names the methods of a path, for a 405.
+// allow returns the methods of a path, for the answer 405.
 func allow(methods map[string]action) string {
 	return strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
 }

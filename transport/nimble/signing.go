@@ -29,7 +29,7 @@ func (c *call) resolve(ctx context.Context, in middleware.FinalizeInput, next mi
 	}
 	base, err := url.Parse(text)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		// Not quoted: it may hold a password.
+		// Do not quote it: it may hold a password.
 		return out, md, misconfigured("the endpoint is not an http or https URL")
 	}
 	req, ok := in.Request.(*smithyhttp.Request)
@@ -42,12 +42,12 @@ func (c *call) resolve(ctx context.Context, in middleware.FinalizeInput, next mi
 	return next.HandleFinalize(ctx, in)
 }
 
-// maxSkew is how far the clocks may differ before a refusal is blamed on it. The
-// provider's window is five minutes.
+// maxSkew is how far the clocks may differ before the difference counts as the reason
+// of a refusal. The provider's window is five minutes.
 const maxSkew = 4 * time.Minute
 
-// sign signs one attempt, with the provider's clock where it is known to differ,
-// and learns from the answer whether it does.
+// sign signs one attempt. It uses the provider's clock if that is known to differ, and
+// learns from the answer whether it does.
 func (c *call) sign(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 	out middleware.FinalizeOutput, md middleware.Metadata, err error,
 ) {
@@ -66,7 +66,7 @@ func (c *call) sign(ctx context.Context, in middleware.FinalizeInput, next middl
 	return out, md, err
 }
 
-// signRequest returns what it signed with.
+// signRequest signs req, and returns the secrets that it signed with.
 func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at time.Time) (awswire.Secrets, error) {
 	credentials, err := awswire.Retrieve(ctx, c.options.Credentials)
 	if err != nil {
@@ -86,10 +86,10 @@ func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at ti
 	return awswire.SecretsOf(credentials, req.Header), err
 }
 
-// learnSkew keeps the difference of the clocks when an answer of the service
-// blames the signature and its date is far from the one signed with. If the answer
-// has no date, what was learnt before did not help, and is forgotten: it may have
-// been a stranger's, and nothing else would put it right.
+// learnSkew keeps the difference of the clocks if the service refused the signature
+// and its date is far from the date that was signed. If that answer has no date, the
+// difference learned before did not help and is forgotten. It may have come from
+// another server, and nothing else would correct it.
 func (c *Client) learnSkew(err error, skew time.Duration) {
 	var e *transport.Error
 	if c.options.DisableClockSkewCorrection || !errors.As(err, &e) || e.Kind != transport.KindCredentials {
@@ -104,20 +104,22 @@ func (c *Client) learnSkew(err error, skew time.Duration) {
 	}
 }
 
-// endpoint checks what the client needs before it can send anything.
+// endpoint returns the endpoint, or an error if an option is missing without which
+// nothing can be sent.
 func (o Options) endpoint() (string, error) {
 	switch {
 	case aws.ToString(o.BaseEndpoint) == "":
 		return "", misconfigured("no endpoint: set BaseEndpoint (the hosted service ended on 2024-10-22)")
 	case o.Region == "":
-		return "", misconfigured("no region: set Region, which requests are signed for")
+		return "", misconfigured("no region: set Region, for which requests are signed")
 	case !awswire.FitsHeader(o.Region):
 		return "", misconfigured("the region holds a control character, such as a line break: set Region")
 	}
 	return *o.BaseEndpoint, nil
 }
 
-// misconfigured is no verdict on the request, which can wait until it is mended.
+// misconfigured returns an error that does not refuse the request: it can wait until
+// the configuration is fixed.
 func misconfigured(message string) error {
 	return &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: message}
 }

@@ -18,6 +18,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
+// SigV4 is verified by hand because the SDK only signs. It has no function that
+// verifies a request, and its signer cannot serve as one: it chooses and sets the
+// headers that it signs. Tests compare this file with the SDK's signer and with
+// published vectors.
+
 const (
 	algorithm  = "AWS4-HMAC-SHA256"
 	dateFormat = "20060102T150405Z"
@@ -25,18 +30,18 @@ const (
 	clockWindow = 5 * time.Minute
 )
 
-// signature is what a request says about its signature, none of it verified.
+// signature has a request's claims about its signature. None of them is verified.
 type signature struct {
 	accessKey string
-	at        string // as in X-Amz-Date
+	at        string // the value of X-Amz-Date
 	scope     string // day/region/nimble/aws4_request
 	region    string
 	signed    []string // header names in lower case, sorted
 	mac       []byte   // 32 bytes
 }
 
-// parseSignature reads the signature and refuses what need not be computed: a
-// form, a date, a scope or a choice of headers that no signature makes right.
+// parseSignature reads the signature. It refuses a form, a date, a scope or a choice
+// of headers that no signature can make valid.
 func parseSignature(r *http.Request, region string) (signature, error) {
 	if err := oneForm(r); err != nil {
 		return signature{}, err
@@ -55,15 +60,15 @@ func parseSignature(r *http.Request, region string) (signature, error) {
 	return s, s.covers(r.Header)
 }
 
-// dated refuses a signature that is not of about now, and one whose scope is not
-// of its own day, which may be yesterday by now.
+// dated refuses a signature whose date is not within clockWindow of now, and one whose
+// scope is not of the signature's own day. That day may be yesterday by now.
 func (s signature) dated(now time.Time) error {
 	at, err := time.Parse(dateFormat, s.at)
 	if err != nil || len(s.at) != len(dateFormat) {
-		return incomplete("the header X-Amz-Date is missing or is no date like " + dateFormat)
+		return incomplete("the header X-Amz-Date is missing or is not a date like " + dateFormat)
 	}
 	if !strings.HasPrefix(s.scope, s.at[:8]+"/") {
-		return mismatch("the date of the credential's scope is not that of X-Amz-Date")
+		return mismatch("the date of the credential's scope is not the date of X-Amz-Date")
 	}
 	if off := now.Sub(at); off.Abs() > clockWindow {
 		return mismatch(fmt.Sprintf("the signature's date %s is not within %s of %s: is the clock right?",
@@ -72,12 +77,12 @@ func (s signature) dated(now time.Time) error {
 	return nil
 }
 
-// oneForm refuses a request that is signed in another way than by one header,
-// or whose headers leave a choice which of them is meant.
+// oneForm refuses a request that is not signed by exactly one Authorization header, or
+// that repeats a header the signature depends on.
 func oneForm(r *http.Request) error {
 	for name := range r.URL.Query() {
 		if strings.HasPrefix(strings.ToLower(name), "x-amz-") {
-			return incomplete("credentials in the query are not taken")
+			return incomplete("credentials in the query are not supported: sign by the header Authorization")
 		}
 	}
 	if len(r.Header["Authorization"]) == 0 {
@@ -92,12 +97,13 @@ func oneForm(r *http.Request) error {
 	return nil
 }
 
-// parseAuthorization reads the header's three parts, in any order, each once.
+// parseAuthorization reads the header's three parts, which may be in any order. Each
+// must be there once.
 func parseAuthorization(header string) (signature, error) {
 	var s signature
 	rest, ok := strings.CutPrefix(header, algorithm+" ")
 	if !ok || len(header) > 4<<10 {
-		return s, incomplete("the signature is not one of " + algorithm)
+		return s, incomplete("the signature is not of the algorithm " + algorithm)
 	}
 	parts := map[string]string{}
 	for part := range strings.SplitSeq(rest, ",") {
@@ -115,7 +121,7 @@ func parseAuthorization(header string) (signature, error) {
 		return s, incomplete("the credential is not KEY/DAY/REGION/SERVICE/aws4_request")
 	}
 	if scope[3] != serviceName || scope[4] != "aws4_request" {
-		return s, mismatch("the credential's scope is not of the service " + serviceName)
+		return s, mismatch("the credential's scope is not for the service " + serviceName)
 	}
 	s.accessKey, s.region, s.scope = scope[0], scope[2], strings.Join(scope[1:], "/")
 	s.signed = strings.Split(parts["SignedHeaders"], ";")
@@ -126,9 +132,9 @@ func parseAuthorization(header string) (signature, error) {
 	return s, nil
 }
 
-// covers refuses a signature that leaves out a header on which anything here
-// depends, or that names one in two ways. Content-Type is not among them: it
-// decides nothing, and some clients do not sign it.
+// covers refuses a signature that leaves out a header on which this package depends,
+// or whose list of headers is ambiguous. Content-Type may be left out: nothing depends
+// on it, and some clients do not sign it.
 func (s signature) covers(h http.Header) error {
 	for i, name := range s.signed {
 		if name == "" || name != strings.ToLower(name) || i > 0 && s.signed[i-1] >= name {
@@ -146,8 +152,9 @@ func (s signature) covers(h http.Header) error {
 	return nil
 }
 
-// verify computes the signature of r and compares it. An access key that is not
-// known costs the same work as a wrong signature and gets the same answer.
+// verify computes the signature of r and compares it. An unknown access key takes the
+// same work as a wrong signature and gets the same answer, so that a caller cannot
+// find out which keys exist.
 func (s signature) verify(r *http.Request, body []byte, c aws.Credentials) error {
 	sum := sha256.Sum256(body)
 	bodyHash := hex.EncodeToString(sum[:])
@@ -161,7 +168,7 @@ func (s signature) verify(r *http.Request, body []byte, c aws.Credentials) error
 	known := c.SecretAccessKey != ""
 	expected := s.expected(c.SecretAccessKey, canonical)
 	right := hmac.Equal(expected, s.mac)
-	// A session token is part of the credentials: all of it or none.
+	// A session token is part of the credentials: it must match too.
 	token := subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(c.SessionToken)) == 1
 	if !known || !right || !token {
 		return mismatch("the signature does not match, or the credentials are not known")
@@ -187,8 +194,8 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// canonicalRequest is the text that was signed, as it must have been for what
-// came over the wire.
+// canonicalRequest returns the text that must have been signed for the request that
+// was received.
 func (s signature) canonicalRequest(r *http.Request, bodyHash string) (string, error) {
 	u, err := wireURL(r)
 	if err != nil {
@@ -206,12 +213,12 @@ func (s signature) canonicalRequest(r *http.Request, bodyHash string) (string, e
 	if err != nil {
 		return "", err
 	}
-	// The path is escaped a second time, as for every service but S3.
+	// SigV4 escapes the path a second time, for every service but S3.
 	return strings.Join([]string{r.Method, escape(path, "/"), query, headers,
 		strings.Join(s.signed, ";"), bodyHash}, "\n"), nil
 }
 
-// wireURL is the URL as the client sent and signed it, before a host stripped a
+// wireURL returns the URL as the client sent and signed it, before a host stripped a
 // prefix.
 func wireURL(r *http.Request) (*url.URL, error) {
 	if r.RequestURI == "" {
@@ -230,7 +237,7 @@ func (s signature) canonicalHeaders(r *http.Request) (string, error) {
 		case name == "content-length" && len(values) == 0:
 			values = []string{strconv.FormatInt(r.ContentLength, 10)}
 		case len(values) == 0:
-			return "", incomplete("the signed header " + printable.Clean(name, 64) + " is not there")
+			return "", incomplete("the signed header " + printable.Clean(name, 64) + " is missing")
 		}
 		trimmed := make([]string, len(values))
 		for i, v := range values {
@@ -241,13 +248,13 @@ func (s signature) canonicalHeaders(r *http.Request) (string, error) {
 	return b.String(), nil
 }
 
-// squeeze trims spaces and makes one of several.
+// squeeze trims spaces and replaces each run of spaces by one.
 func squeeze(v string) string {
 	return strings.Join(strings.FieldsFunc(v, func(r rune) bool { return r == ' ' }), " ")
 }
 
-// canonicalQuery sorts and escapes what the actions will read, so that both see
-// one query.
+// canonicalQuery sorts and escapes the query as the actions parse it, so that the
+// signature covers what they read.
 func canonicalQuery(raw string) (string, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
@@ -272,7 +279,7 @@ func canonicalQuery(raw string) (string, error) {
 	return strings.Join(out, "&"), nil
 }
 
-// escape percent-encodes every byte that is neither unreserved nor in keep.
+// escape percent-encodes each byte that is neither unreserved nor in keep.
 func escape(s, keep string) string {
 	const digits = "0123456789ABCDEF"
 	var b strings.Builder
@@ -288,12 +295,13 @@ func escape(s, keep string) string {
 	return b.String()
 }
 
-// incomplete is the refusal of a signature that cannot be one.
+// incomplete returns the refusal of a signature that is not complete or not in the
+// right form.
 func incomplete(message string) error {
 	return &refusal{status: http.StatusForbidden, code: "IncompleteSignatureException", message: message}
 }
 
-// mismatch is the refusal of a signature that is not the right one.
+// mismatch returns the refusal of a signature that does not match the request.
 func mismatch(message string) error {
 	return &refusal{status: http.StatusForbidden, code: "InvalidSignatureException", message: message}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// attempted takes note of an attempt's outcome, before it is perhaps repeated.
+// attempted records the outcome of an attempt. The Retryer may repeat it.
 func (c *call) attempted(err error) {
 	if err == nil {
 		return
@@ -20,12 +20,12 @@ func (c *call) attempted(err error) {
 	}
 }
 
-// verdict makes the call's error of what the stack returned.
+// verdict returns the call's error for the error of the stack.
 func (c *call) verdict(err error) error {
 	out := c.outcome(err)
 	if c.open && !c.reads {
-		// The last attempt was refused or not sent, but one before it may have
-		// had its effect.
+		// The last attempt was refused or not sent, but an earlier one may have had
+		// its effect.
 		out.NotSent = false
 		if out.Kind.Refusal() {
 			out.Kind = transport.KindUnknown
@@ -34,7 +34,7 @@ func (c *call) verdict(err error) error {
 	return &out
 }
 
-// outcome is what err says by itself.
+// outcome returns err as an *Error of one attempt alone.
 func (c *call) outcome(err error) transport.Error {
 	var e *transport.Error
 	if !errors.As(err, &e) {
@@ -45,15 +45,15 @@ func (c *call) outcome(err error) transport.Error {
 	return out
 }
 
-// silence is the verdict where no answer came.
+// noAnswer returns the error of an attempt that got no answer.
 func (c *call) noAnswer(err error) transport.Error {
 	out := c.progress.NoAnswer(err)
 	out.Message, out.Err = overText(err, out.NotSent), c.secrets.Error(out.Err)
 	return out
 }
 
-// overText says in a few words that the call's context ended first; "": it did
-// not. The SDK's own words for it name its layers, and not what happened.
+// overText returns a message if err says that the call's context ended, else "". The
+// SDK's own text names its layers and not what happened.
 func overText(err error, notSent bool) string {
 	var ended *smithy.CanceledError       // while a request was under way
 	var between *aws.RequestCanceledError // before an attempt, or between two

@@ -18,15 +18,15 @@ import (
 // The names that both sides of the wire share.
 const (
 	apiVersion  = "2020-08-01"
-	serviceName = "nimble" // of the endpoint and of the signature's scope
+	serviceName = "nimble" // in the endpoint and in the signature's scope
 
 	headerToken     = "X-Amz-Client-Token"
 	headerErrorType = "X-Amzn-ErrorType"
 	headerRequestID = "X-Amzn-RequestId"
 )
 
-// session is the resource as JSON. A member that is absent or null is unknown;
-// a member of another type than here is an error of the whole answer.
+// session is the resource as JSON. A member that is absent or null is unknown. A
+// member of another type makes the whole answer unreadable.
 type session struct {
 	ARN              string            `json:"arn,omitempty"`
 	CreatedAt        timestamp         `json:"createdAt,omitzero"`
@@ -135,15 +135,15 @@ func toWire(s transport.Session) session {
 	}
 }
 
-// timestamp is written as ISO 8601 in UTC, which every client reads, and read
-// from that or from a number of epoch seconds, which the seed prints.
+// timestamp is written as ISO 8601 in UTC, which every client reads. It is read from
+// that or from a number of epoch seconds, which the hosted service sent.
 type timestamp struct{ time.Time }
 
-// MarshalJSON fails for a year that ISO 8601 cannot say in four digits.
+// MarshalJSON returns an error for a year that does not have four digits.
 func (t timestamp) MarshalJSON() ([]byte, error) { return t.UTC().MarshalJSON() }
 
-// UnmarshalJSON keeps microseconds of a number: today's seconds have no more in
-// a float64.
+// UnmarshalJSON keeps the microseconds of a number: a float64 of today's seconds is
+// no more precise.
 func (t *timestamp) UnmarshalJSON(b []byte) error {
 	switch {
 	case string(b) == "null":
@@ -154,7 +154,7 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 			return err
 		}
 		at, err := smithytime.ParseDateTime(text)
-		at = at.UTC() // by which a year may come out that has no four digits
+		at = at.UTC() // the year in UTC may have more or fewer than four digits
 		if err != nil || at.Year() < 0 || at.Year() > 9999 {
 			return fmt.Errorf("time %.40q is not ISO 8601", text)
 		}
@@ -162,7 +162,7 @@ func (t *timestamp) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	seconds, err := strconv.ParseFloat(string(b), 64)
-	// The years 1 to 9999: what ISO 8601 can say.
+	// The years 1 to 9999, which ISO 8601 can express.
 	if err != nil || seconds < -62135596800 || seconds >= 253402300800 {
 		return fmt.Errorf("time %.40s is not a number of epoch seconds", b)
 	}

@@ -44,13 +44,13 @@ func TestForgets(t *testing.T) {
 			}
 			// 3 hours a round: 8 rounds of 4 tokens lie within a day.
 			if len(s.tokens.refs) > 9*4 || len(s.tokens.order) > 9*4 || len(s.deletions) > 2 || len(s.studios) > 2 {
-				t.Fatalf("round %d: %d tokens, %d graves, %d studios", i, len(s.tokens.refs), len(s.deletions), len(s.studios))
+				t.Fatalf("round %d: %d tokens, %d deletions, %d studios", i, len(s.tokens.refs), len(s.deletions), len(s.studios))
 			}
 		}
 		time.Sleep(24 * time.Hour)
 		_, _ = s.Get(t.Context(), transport.Ref{StudioID: "a", SessionID: "b"})
 		if len(s.tokens.refs)+len(s.tokens.order)+len(s.deletions)+len(s.studios)+s.running != 0 {
-			t.Errorf("a day later: %d tokens, %d graves, %d studios, %d running",
+			t.Errorf("a day later: %d tokens, %d deletions, %d studios, %d running",
 				len(s.tokens.refs), len(s.deletions), len(s.studios), s.running)
 		}
 	})

@@ -12,7 +12,7 @@ import (
 // Action is what a call asks for.
 type Action uint8
 
-// The actions, one for each method of the provider. They are saved: append only.
+// The actions, one for each method of the provider. Save writes them: append only.
 const (
 	Start Action = iota
 	Get
@@ -24,7 +24,7 @@ const (
 	actions // how many there are
 )
 
-// String is the method's name.
+// String returns the method's name.
 func (a Action) String() string {
 	names := [actions]string{"Start", "Get", "BatchGet", "List", "Stop", "Create", "Delete"}
 	if a < actions {
@@ -33,36 +33,35 @@ func (a Action) String() string {
 	return fmt.Sprintf("Action(%d)", uint8(a))
 }
 
-// Call is a call as the studio got it, its parameters valid.
+// Call is a call of the studio with valid parameters.
 type Call struct {
 	Action Action
 	// Ref is the session. SessionID is empty for BatchGet, List and Create.
 	Ref         transport.Ref
 	ClientToken string // empty for reads
-	// Nth counts the calls of this action to this session, from 1. Where the
-	// call names no session, or none that exists, it counts those of the whole
-	// studio.
+	// Nth counts the calls of this action to this session, from 1. If the call names
+	// no session, or one that does not exist, it counts those of all studios.
 	Nth int
 }
 
-// Fault is what goes wrong with a call. The zero value is nothing.
+// Fault is what goes wrong with a call. The zero value means nothing.
 type Fault struct {
-	// Err is answered, and the call has no effect. It should be an
+	// Err is the answer, and the call has no effect. It should be an
 	// [*transport.Error].
 	Err error
-	// Lost loses the answer: to the effect, or, with Err, to no effect. The
-	// caller gets an error of kind Unknown.
+	// Lost loses the answer. Without Err, the call has its effect all the same. The
+	// caller gets an error of KindUnknown.
 	Lost bool
 	// Delay is added to the call's latency, before its effect. A call whose
 	// context ends in the meantime has no effect.
 	Delay time.Duration
-	// StatusCode, if not empty, is why what the call asks for fails after it
-	// was accepted: a start ends START_FAILED with it, a stop STOP_FAILED.
+	// StatusCode, if not empty, makes what the call asks for fail after it was
+	// accepted: a start ends START_FAILED with it, a stop STOP_FAILED.
 	StatusCode string
 }
 
-// do is the way of every call: arrive, wait, have an effect, wait, be answered.
-// effect runs with mu held.
+// do makes a call: it arrives, waits, has its effect, waits, and returns. effect runs
+// with mu held.
 func (s *Studio) do(ctx context.Context, c Call, effect func(now time.Time, f Fault) error) error {
 	if err := ctx.Err(); err != nil {
 		return &transport.Error{Kind: transport.KindUnknown, NotSent: true, Err: err}
@@ -91,7 +90,7 @@ func (s *Studio) do(ctx context.Context, c Call, effect func(now time.Time, f Fa
 	return err
 }
 
-// arrive counts a call, and turns it away if the studio is offline or busy.
+// arrive counts a call, and refuses it if the studio is offline or busy.
 func (s *Studio) arrive(c Call) (Call, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,14 +115,13 @@ func (s *Studio) arrive(c Call) (Call, error) {
 	if wait <= 0 {
 		return c, nil
 	}
-	r.CancelAt(now) // who is turned away takes nothing from those who come later
+	r.CancelAt(now) // a refused call must not slow later calls
 	e := refuse(transport.KindThrottled, "ThrottlingException", "more than %g calls a second", s.config.Throttle)
 	e.RetryAfter = wait
 	return c, e
 }
 
-// act lets the effect happen, unless the fault or the studio's absence says
-// otherwise.
+// act runs effect, unless the fault has an error or the studio is offline.
 func (s *Studio) act(f Fault, effect func(time.Time, Fault) error) error {
 	if f.Err != nil {
 		return f.Err
@@ -142,8 +140,8 @@ func (s *Studio) cutOff() bool {
 	return s.offline
 }
 
-// unlucky draws whether Fault loses the answer to c: from the call itself and
-// not from a sequence, so that the order of concurrent calls changes nothing.
+// unlucky draws whether Fault loses the answer to c. It draws from the call itself
+// and not from a sequence, so the order of concurrent calls changes nothing.
 func (s *Studio) unlucky(c Call) bool {
 	if s.config.Fault <= 0 {
 		return false
@@ -152,8 +150,8 @@ func (s *Studio) unlucky(c Call) bool {
 	return float64(draw>>11)/(1<<53) < s.config.Fault
 }
 
-// draw is a number that looks random and depends on its arguments and the seed
-// alone.
+// draw returns a number that looks random and depends only on its arguments and the
+// seed.
 func (s *Studio) draw(what, of string, n int) uint64 {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d\n%s\n%s\n%d", s.config.Seed, what, of, n)
@@ -163,7 +161,7 @@ func (s *Studio) draw(what, of string, n int) uint64 {
 	return x ^ x>>31
 }
 
-// sleep waits for d, or gives up the answer when ctx ends.
+// sleep waits for d. If ctx ends first, it returns the error of a lost answer.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -186,7 +184,7 @@ func refuse(k transport.Kind, code, format string, args ...any) *transport.Error
 	return &transport.Error{Kind: k, Code: code, Message: fmt.Sprintf(format, args...), Date: present()}
 }
 
-// invalid refuses what is not even asked of the studio.
+// invalid returns the error of an input that is refused before the call.
 func invalid(format string, args ...any) error {
 	e := refuse(transport.KindInvalid, "ValidationException", format, args...)
 	e.NotSent = true

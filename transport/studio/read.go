@@ -15,7 +15,8 @@ const (
 	maxNamed = 100 // sessions that one BatchGet or List may name
 )
 
-// Get returns the session as it was StaleFor ago; NotFound if it was not there.
+// Get returns the session as it was StaleFor ago, or an error of KindNotFound if it
+// did not exist then.
 func (s *Studio) Get(ctx context.Context, ref transport.Ref) (out transport.Session, err error) {
 	if err := ref.Validate(); err != nil {
 		return transport.Session{}, err
@@ -30,8 +31,8 @@ func (s *Studio) Get(ctx context.Context, ref transport.Ref) (out transport.Sess
 	return out, nil
 }
 
-// BatchGet looks at up to 100 sessions in one call. A ref that is not valid is
-// Invalid by itself; no refs are no call.
+// BatchGet reads up to 100 sessions in one call. A ref that is not valid has an error
+// of KindInvalid of its own. Without refs it makes no call.
 func (s *Studio) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 	if len(refs) == 0 {
 		return []transport.Result{}, nil
@@ -65,9 +66,9 @@ func (s *Studio) read(ref transport.Ref, now time.Time) (transport.Session, erro
 	return transport.Session{}, notFound(ref)
 }
 
-// List returns sessions of a studio in the order of their ids, 50 a page. At
-// most 100 can be named; of those, one that does not exist is left out. Pages
-// neither repeat nor skip a session that is there all the while.
+// List returns sessions of a studio in the order of their ids, 50 a page. At most 100
+// can be named, and those that do not exist are left out. Pages neither repeat nor
+// skip a session that exists all the time.
 func (s *Studio) List(ctx context.Context, in transport.ListInput) (out transport.ListOutput, err error) {
 	after, err := checkList(in)
 	if err != nil {
@@ -84,7 +85,7 @@ func (s *Studio) List(ctx context.Context, in transport.ListInput) (out transpor
 	return out, nil
 }
 
-// checkList says whether a request is valid, and after which id its page begins.
+// checkList validates a request, and returns the id after which its page begins.
 func checkList(in transport.ListInput) (after string, err error) {
 	if err := checked(transport.CheckID("studio id", in.StudioID), limited(len(in.SessionIDs))); err != nil {
 		return "", err
@@ -100,7 +101,7 @@ func checkList(in transport.ListInput) (after string, err error) {
 	plain, err := base64.RawURLEncoding.DecodeString(in.NextToken)
 	studio, after, _ := strings.Cut(string(plain), "/")
 	if err != nil || studio != in.StudioID || transport.CheckID("", after) != nil {
-		return "", invalid("next token %.40q is none of a list of studio %s", in.NextToken, in.StudioID)
+		return "", invalid("next token %.40q is not from a list of studio %s", in.NextToken, in.StudioID)
 	}
 	return after, nil
 }
@@ -112,8 +113,8 @@ func limited(named int) error {
 	return invalid("%d sessions are named: at most %d are allowed", named, maxNamed)
 }
 
-// page collects the first sessions beyond after that the filters let through.
-// mu must be held.
+// page returns the first sessions after the id after that pass the filters. mu must be
+// held.
 func (s *Studio) page(in transport.ListInput, after string, now time.Time) transport.ListOutput {
 	var out transport.ListOutput
 	for _, id := range s.candidates(in, after) {
@@ -134,8 +135,8 @@ func (s *Studio) page(in transport.ListInput, after string, now time.Time) trans
 	return out
 }
 
-// candidates is the ids beyond after, in order: those named, else all. mu must
-// be held.
+// candidates returns the ids after the id after, in order: those that in names, else
+// all. mu must be held.
 func (s *Studio) candidates(in transport.ListInput, after string) []string {
 	ids := in.SessionIDs
 	if len(ids) > 0 {

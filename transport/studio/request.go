@@ -11,9 +11,10 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// Start starts a STOPPED session. A token that started it before returns it as
-// it is. Else the errors are Conflict, NotFound, QuotaExceeded, Capacity,
-// Invalid, and what every call can meet: Throttled, Unreachable, Unknown.
+// Start starts a STOPPED session. With a token that started it before, it returns the
+// session as it is. Its errors are KindConflict, KindNotFound, KindQuotaExceeded,
+// KindCapacity and KindInvalid, and those of every call: KindThrottled,
+// KindUnreachable and KindUnknown.
 func (s *Studio) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	return s.request(ctx, Call{Action: Start, Ref: in.Ref, ClientToken: in.ClientToken}, step{
 		ask: fsm.EventStart, done: fsm.EventStarted, fails: fsm.EventStartFails, takes: s.config.Boot,
@@ -21,9 +22,9 @@ func (s *Studio) Start(ctx context.Context, in transport.StartInput) (transport.
 	})
 }
 
-// Stop stops a session that runs, or one whose start or stop failed; in another
-// state it is a Conflict. VolumeRetentionMode is "", "RETAIN" or "DELETE" and
-// has no effect.
+// Stop stops a session that runs, or one whose start or stop failed. In another state
+// it is KindConflict. VolumeRetentionMode must be "", "RETAIN" or "DELETE", and has no
+// effect.
 func (s *Studio) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	switch m := in.VolumeRetentionMode; m {
 	case "", "RETAIN", "DELETE":
@@ -36,8 +37,8 @@ func (s *Studio) Stop(ctx context.Context, in transport.StopInput) (transport.Se
 	})
 }
 
-// Delete deletes a session that is not in progress of anything, else it is a
-// Conflict. It is shown as DELETED for an hour.
+// Delete deletes a session. While a start, stop, creation or deletion is in progress
+// it is KindConflict. The session is shown as DELETED for an hour.
 func (s *Studio) Delete(ctx context.Context, in model.DeleteInput) (transport.Session, error) {
 	return s.request(ctx, Call{Action: Delete, Ref: in.Ref, ClientToken: in.ClientToken}, step{
 		ask: fsm.EventDelete, done: fsm.EventDeleteDone, fails: fsm.EventDeleteFails, takes: s.config.Stop,
@@ -45,7 +46,7 @@ func (s *Studio) Delete(ctx context.Context, in model.DeleteInput) (transport.Se
 	})
 }
 
-// request is Start, Stop or Delete of an existing session.
+// request makes a Start, Stop or Delete of an existing session.
 func (s *Studio) request(ctx context.Context, c Call, st step) (out transport.Session, err error) {
 	if err := checked(c.Ref.Validate(), transport.CheckToken(c.ClientToken)); err != nil {
 		return transport.Session{}, err
@@ -73,14 +74,14 @@ func (s *Studio) request(ctx context.Context, c Call, st step) (out transport.Se
 	return out, nil
 }
 
-// change has the effect of a request whose token is new. mu must be held.
+// change applies a request whose token is new. mu must be held.
 func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) error {
 	if x.deleted() {
 		return notFound(c.Ref)
 	}
 	if c.Action == Start {
-		// The state comes first: who asks for a session that runs shall not
-		// hear of quotas.
+		// Check the state first: a start of a session that runs is a conflict,
+		// whatever the quota is.
 		if x.latest().State == fsm.StateStopped {
 			if err := s.checkCapacity(now); err != nil {
 				return err
@@ -97,8 +98,8 @@ func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) err
 	return nil
 }
 
-// Create makes a session, which becomes READY. A token that made one before
-// returns that session as it is. Without an owner it is owned by "studio".
+// Create makes a session, which becomes READY. With a token that made one before, it
+// returns that session as it is. The owner defaults to "studio".
 func (s *Studio) Create(ctx context.Context, in model.CreateInput) (out transport.Session, err error) {
 	if err := in.Validate(); err != nil {
 		return transport.Session{}, err
@@ -117,7 +118,7 @@ func (s *Studio) Create(ctx context.Context, in model.CreateInput) (out transpor
 	return out, nil
 }
 
-// create finds the session that c's token made, or makes it. mu must be held.
+// create returns the session that c's token made, or makes it. mu must be held.
 func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*session, error) {
 	if ref, ok := s.tokens.madeBy(c); ok {
 		if ref.StudioID != in.StudioID {
@@ -147,7 +148,7 @@ func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*
 		v.OwnedBy = in.OwnedBy
 	}
 	x := s.put(ref, v)
-	x.versions[0].at = now // reads that show the past do not see it yet
+	x.versions[0].at = now // stale reads do not see it yet
 	x.next = change{event: fsm.EventCreated, due: now.Add(s.config.Boot), code: "STREAMING_SESSION_READY"}
 	if f.StatusCode != "" {
 		x.next.event, x.next.code, x.next.failed = fsm.EventCreateFails, f.StatusCode, true
@@ -160,7 +161,7 @@ func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*
 func (s *Studio) checkCapacity(now time.Time) error {
 	full := func(limit int) bool { return limit > 0 && s.running >= limit }
 	if full(s.config.Quota) || full(s.config.Capacity) {
-		s.advanceAll(now) // some may have stopped since they were looked at
+		s.advanceAll(now) // some may have stopped since their last advance
 	}
 	switch {
 	case full(s.config.Quota):

@@ -13,15 +13,15 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// saved is a studio as Save writes it, as JSON. Members may be added.
+// saved is the JSON that Save writes. Members may be added.
 type saved struct {
 	Sessions []savedSession
 	Tokens   []savedToken `json:",omitempty"`
 	Created  uint64       `json:",omitempty"`
 }
 
-// savedSession is a session as it is, without its past. Session.Details is nil:
-// its fields lie in the same object.
+// savedSession is a session without its past. The fields of its Details are members of
+// the same object.
 type savedSession struct {
 	transport.Session
 	model.Details
@@ -29,7 +29,7 @@ type savedSession struct {
 	StreamingImageID string `json:",omitempty"` // read only: ImageID, by its former name
 
 	Starts int          `json:",omitempty"` // what Effects returns
-	Calls  [actions]int // by which Fault draws
+	Calls  [actions]int // Fault draws by them
 	Next   *savedChange `json:",omitempty"`
 }
 
@@ -47,10 +47,10 @@ type savedToken struct {
 	At time.Time
 }
 
-// Save returns what [Load] makes the same studio of: its sessions, what becomes
-// of them and how often each was started, and the tokens that it knows; not
-// what reads would still show of the past, and not whether it is offline. It is
-// JSON, by studio and session.
+// Save returns the studio as JSON, from which [Load] makes the same studio: its
+// sessions, their next changes, how often each was started, and the tokens that it
+// remembers. It does not save the past that stale reads would show, nor whether the
+// studio is offline. Sessions are ordered by studio and id.
 func (s *Studio) Save() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,18 +74,18 @@ func (s *Studio) Save() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Load makes a studio of what [Studio.Save] returned. What came due meanwhile is
-// so when it is looked at.
+// Load makes a studio from what [Studio.Save] returned. Changes that came due since
+// then are applied when their session is read.
 func Load(c Config, text []byte) (*Studio, error) {
 	var in saved
 	if err := json.Unmarshal(text, &in); err != nil {
-		return nil, fmt.Errorf("studio: what was saved cannot be read: %w", err)
+		return nil, fmt.Errorf("studio: the saved text cannot be read: %w", err)
 	}
 	s := New(c)
 	s.created = in.Created
 	for _, one := range in.Sessions {
 		if err := one.Validate(); err != nil {
-			return nil, fmt.Errorf("studio: what was saved cannot be read: %w", err)
+			return nil, fmt.Errorf("studio: the saved text cannot be read: %w", err)
 		}
 		v := one.Session
 		v.InstanceType = cmp.Or(v.InstanceType, one.EC2InstanceType)

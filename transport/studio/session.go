@@ -12,10 +12,10 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// principal did everything that is done here.
+// principal is who did everything, in the fields of a session.
 const principal = "studio"
 
-// session is one session: how it was, how it is and what comes next.
+// session is one session: its past, its present and its next change.
 type session struct {
 	versions []version // oldest first, never empty; the last is the present
 	next     change
@@ -23,17 +23,18 @@ type session struct {
 	calls    [actions]int
 }
 
-// version is a session as it was from a moment on. The zero time is always.
+// version is a session as it was from a time on. The zero time means always.
 type version struct {
 	at      time.Time
 	session transport.Session
 }
 
-// change is what becomes of a session by itself. The zero value is nothing.
+// change is what happens to a session next without a request. The zero value means
+// nothing.
 type change struct {
 	event  fsm.Event
 	due    time.Time
-	code   string // the session's statusCode then
+	code   string // the session's StatusCode after it
 	failed bool
 }
 
@@ -41,7 +42,7 @@ func (x *session) latest() transport.Session { return x.versions[len(x.versions)
 
 func (x *session) deleted() bool { return x.latest().State == fsm.StateDeleted }
 
-// asOf is what was shown at a moment; false if the session did not exist.
+// asOf returns the session as it was at a time, or false if it did not exist.
 func (x *session) asOf(at time.Time) (transport.Session, bool) {
 	for _, v := range slices.Backward(x.versions) {
 		if !v.at.After(at) {
@@ -51,8 +52,8 @@ func (x *session) asOf(at time.Time) (transport.Session, bool) {
 	return transport.Session{}, false
 }
 
-// find returns a session with all that came due applied, or nil. It makes the
-// session where Any is set. mu must be held, as for all that follows.
+// find returns a session after it has advanced it, or nil. If Any is set it makes the
+// session. mu must be held, as for all that follows.
 func (s *Studio) find(ref transport.Ref, now time.Time) *session {
 	x := s.lookUp(ref)
 	if x == nil {
@@ -65,19 +66,19 @@ func (s *Studio) find(ref transport.Ref, now time.Time) *session {
 	return x
 }
 
-// settle applies what came due, at the time when it did, and drops the versions
-// that no read will show again.
+// advance applies the change that came due, at the time when it did, and drops the
+// versions that no read will show again.
 func (s *Studio) advance(x *session, now time.Time) {
 	if n := x.next; n.event != "" && !now.Before(n.due) {
 		x.next = change{}
-		_ = s.fire(x, n.event, n.due, n.code, n.failed) // begin saw that the table allows it
+		_ = s.fire(x, n.event, n.due, n.code, n.failed) // begin checked that the table allows it
 	}
 	for len(x.versions) > 1 && !x.versions[1].at.After(now.Add(-s.config.StaleFor)) {
 		x.versions = x.versions[1:]
 	}
 }
 
-// settleAll looks at every session, so that running is exact.
+// advanceAll advances every session, so that running is exact.
 func (s *Studio) advanceAll(now time.Time) {
 	for _, r := range s.studios {
 		for _, x := range r.sessions {
@@ -86,14 +87,14 @@ func (s *Studio) advanceAll(now time.Time) {
 	}
 }
 
-// step is a request and what becomes of it.
+// step is a request, and the events and status codes that follow it.
 type step struct {
 	ask, done, fails fsm.Event
-	doing, did       string // status codes meanwhile and after
+	doing, did       string // the status codes in progress and after
 	takes            time.Duration
 }
 
-// begin makes x do what a request asks, or returns the Conflict.
+// begin makes x do what a request asks, or returns an error of KindConflict.
 func (s *Studio) begin(x *session, st step, now time.Time, f Fault) error {
 	state := x.latest().State
 	if err := s.fire(x, st.ask, now, st.doing, false); err != nil {
@@ -108,7 +109,7 @@ func (s *Studio) begin(x *session, st step, now time.Time, f Fault) error {
 	return nil
 }
 
-// fire makes one step of the life cycle at a time.
+// fire makes one step of the life cycle, at the time at.
 func (s *Studio) fire(x *session, e fsm.Event, at time.Time, code string, failed bool) error {
 	v := x.latest()
 	to, err := fsm.Fire(v.State, e)
@@ -135,27 +136,28 @@ func (s *Studio) fire(x *session, e fsm.Event, at time.Time, code string, failed
 	return nil
 }
 
-// shown is x as a read shows it, which may be the past.
+// shown returns x as a read shows it, which may be the past.
 func (s *Studio) shown(x *session, now time.Time) (transport.Session, bool) {
 	v, ok := x.asOf(now.Add(-s.config.StaleFor))
 	return dated(v, now), ok
 }
 
-// dated is a copy for a caller, with the provider's clock.
+// dated returns a copy for a caller, with the provider's clock.
 func dated(v transport.Session, now time.Time) transport.Session {
 	v = copied(v)
 	v.Date = now
 	return v
 }
 
-// copied shares nothing with v.
+// copied returns a copy that shares nothing with v but its Details, which are never
+// changed.
 func copied(v transport.Session) transport.Session {
 	v.Tags = maps.Clone(v.Tags)
 	v.Endpoints = slices.Clone(v.Endpoints)
 	return v
 }
 
-// stopped is a session as Add and Any make it.
+// stopped returns a session as Add and Any make it.
 func stopped(ref transport.Ref, now time.Time) transport.Session {
 	v := blank(ref, now)
 	v.State, v.StatusCode = fsm.StateStopped, "STREAMING_SESSION_STOPPED"

@@ -12,42 +12,42 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Config says how a studio behaves. The zero value is a provider that never
-// fails and boots at once. Negative numbers count as zero.
+// Config says how a studio behaves. The zero value is a provider that never fails and
+// boots at once. Negative numbers count as zero.
 type Config struct {
-	// Boot is how long an accepted start, or creation, takes to READY. With 0
-	// the answer is START_IN_PROGRESS, and the next look shows READY.
+	// Boot is the time from an accepted start, or creation, to READY. With 0 the
+	// answer is START_IN_PROGRESS, and the next read shows READY.
 	Boot time.Duration
-	// Stop is how long an accepted stop takes to STOPPED, and a deletion to
-	// DELETED.
+	// Stop is the time from an accepted stop to STOPPED, and from an accepted
+	// deletion to DELETED.
 	Stop time.Duration
 	// Latency is how long each call takes: half of it before the effect and
 	// half after.
 	Latency time.Duration
-	// StaleFor is how long after a change reads show the past. Defaults to 0:
-	// reads are exact.
+	// StaleFor is how long after a change reads show the state before it. Defaults
+	// to 0: reads are exact.
 	StaleFor time.Duration
-	// TokenMemory is how long a client token is known. Defaults to 24 hours.
+	// TokenMemory is how long a client token is remembered. Defaults to 24 hours.
 	TokenMemory time.Duration
-	// Any makes a session that is named but does not exist, STOPPED, unless its
-	// id begins with "missing".
+	// Any makes each session that is named and does not exist, as STOPPED, unless
+	// its id begins with "missing".
 	Any bool
-	// Quota is how many sessions may run at once: one more is QuotaExceeded.
-	// Defaults to 0: no quota.
+	// Quota is how many sessions may run at once. A start of one more is
+	// KindQuotaExceeded. Defaults to 0: no quota.
 	Quota int
-	// Capacity is how many machines there are: when as many sessions run, a
-	// start is refused with kind Capacity. Defaults to 0: as many as needed.
+	// Capacity is how many machines there are. When as many sessions run, a start
+	// is KindCapacity. Defaults to 0: as many as needed.
 	Capacity int
-	// Throttle is how many calls a second are let through, with a burst of one
-	// second's worth and at least one; the others are Throttled and say when to
-	// come again. Defaults to 0: all.
+	// Throttle is how many calls a second are allowed, with a burst of one second's
+	// worth and at least one. Other calls are KindThrottled, with RetryAfter.
+	// Defaults to 0: all calls are allowed.
 	Throttle float64
 	// Fault is the probability, from 0 to 1, that a call's answer is lost.
 	Fault float64
 	// Seed decides which answers Fault loses, and the ids of created sessions.
 	Seed uint64
-	// Intercept, if not nil, is asked at every call what shall go wrong with
-	// it. It is called concurrently.
+	// Intercept, if not nil, returns for each call what goes wrong with it. It is
+	// called concurrently.
 	Intercept func(Call) Fault
 }
 
@@ -61,27 +61,27 @@ type Studio struct {
 	mu        sync.Mutex
 	offline   bool
 	studios   map[string]*roster
-	running   int // sessions that hold a machine, as far as they were looked at
+	running   int // sessions that hold a machine, as of their last advance
 	created   uint64
 	calls     [actions]int
 	tokens    memory
 	deletions []deletion // in order of time
 }
 
-// roster is the sessions of one studio.
+// roster has the sessions of one studio.
 type roster struct {
 	ids      []string // sorted, so that pages stay in order while sessions come and go
 	sessions map[string]*session
 }
 
-// grave is a deleted session, and when it is forgotten.
+// deletion is a deleted session, and when it is forgotten.
 type deletion struct {
 	at  time.Time
 	ref transport.Ref
 	was *session
 }
 
-// deletedFor is how long a deleted session is still shown.
+// deletedFor is how long a deleted session is shown.
 const deletedFor = time.Hour
 
 // New makes a studio without sessions.
@@ -98,8 +98,8 @@ func New(c Config) *Studio {
 	return s
 }
 
-// Add makes STOPPED sessions in a studio. One that exists is left as it is. It
-// panics if an id is not valid: a mistake of the program.
+// Add makes STOPPED sessions in a studio. It does not change one that exists. It
+// panics if an id is not valid, which is a mistake of the program.
 func (s *Studio) Add(studioID string, sessionIDs ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,10 +114,10 @@ func (s *Studio) Add(studioID string, sessionIDs ...string) {
 	}
 }
 
-// Put places a session in any state, also one that is not known, with just the
-// fields given; it replaces a session of the same ref. It is shown at once,
-// whatever StaleFor says, and stays as it is until a request changes it. It
-// panics if the ref is not valid.
+// Put places a session with just the fields given, in any state, even an unknown
+// one. It replaces a session of the same ref. Reads show it at once, whatever
+// StaleFor is, and it stays as it is until a request changes it. Put panics if the
+// ref is not valid.
 func (s *Studio) Put(session transport.Session) {
 	if err := session.Validate(); err != nil {
 		panic("studio: Put: " + err.Error())
@@ -127,16 +127,16 @@ func (s *Studio) Put(session transport.Session) {
 	s.put(session.Ref, copied(session))
 }
 
-// SetOffline cuts the studio off, or back on. While it is off, calls get
-// Unreachable with NotSent set, and the answers to calls under way are lost.
+// SetOffline cuts the studio off, or connects it again. While it is off, calls fail
+// with KindUnreachable and NotSent, and the answers to calls under way are lost.
 func (s *Studio) SetOffline(offline bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.offline = offline
 }
 
-// Effects is how often a start of the session took effect: repeats of a token
-// and refusals do not count, nor does its creation. A deleted session's count is
+// Effects returns how often a start of the session took effect. Repeats of a token,
+// refusals and the session's creation do not count. A deleted session's count is
 // forgotten with it.
 func (s *Studio) Effects(ref transport.Ref) int {
 	s.mu.Lock()
@@ -147,8 +147,8 @@ func (s *Studio) Effects(ref transport.Ref) int {
 	return 0
 }
 
-// Calls is how many calls of an action reached the studio, those that were
-// refused included.
+// Calls returns how many calls of an action reached the studio, including those that
+// were refused.
 func (s *Studio) Calls(a Action) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,9 +158,9 @@ func (s *Studio) Calls(a Action) int {
 	return s.calls[a]
 }
 
-// Traits are the same for every session: safe to repeat by token, up to 100 in
-// a batch. Where reads are exact StaleFor is a millisecond, since 0 would mean
-// that nothing is known.
+// Traits returns the same for every session: a start is safe to repeat by token, and
+// a batch reads up to 100 sessions. If reads are exact, StaleFor is a millisecond,
+// because 0 would mean the default.
 func (s *Studio) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{
 		Repeat:      transport.RepeatByToken,
@@ -178,7 +178,7 @@ func (s *Studio) lookUp(ref transport.Ref) *session {
 	return nil
 }
 
-// put places v as the only known version of a session.
+// put places v as the only version of a session.
 func (s *Studio) put(ref transport.Ref, v transport.Session) *session {
 	r := s.studios[ref.StudioID]
 	if r == nil {
@@ -200,7 +200,7 @@ func (s *Studio) put(ref transport.Ref, v transport.Session) *session {
 	return x
 }
 
-// forget drops what is past its time: tokens and deleted sessions.
+// forget drops tokens and deleted sessions whose time is over.
 func (s *Studio) forget(now time.Time) {
 	s.tokens.forget(now.Add(-s.config.TokenMemory))
 	for len(s.deletions) > 0 && !now.Before(s.deletions[0].at) {
@@ -208,7 +208,7 @@ func (s *Studio) forget(now time.Time) {
 		s.deletions = s.deletions[1:]
 		x := s.lookUp(g.ref)
 		if x != g.was {
-			continue // forgotten already
+			continue // it was replaced or forgotten
 		}
 		s.advance(x, now)
 		if x.deleted() { // the deletion may have failed, or another session been put there
@@ -229,7 +229,7 @@ func (s *Studio) drop(ref transport.Ref) {
 	}
 }
 
-// machines is how many machines a session in a state holds: one or none.
+// machines returns how many machines a session in a state holds: one or none.
 func machines(state fsm.State) int {
 	switch state {
 	case fsm.StateCreateInProgress, fsm.StateStartInProgress, fsm.StateReady, fsm.StateStopInProgress, fsm.StateStopFailed:
@@ -238,5 +238,6 @@ func machines(state fsm.State) int {
 	return 0
 }
 
-// present is the wall clock alone: what comes due follows it through a suspend.
+// present returns the wall clock without the monotonic clock, which stops during a
+// suspend.
 func present() time.Time { return time.Now().Round(0).UTC() }

@@ -6,8 +6,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// memory is the client tokens that had an effect. Its zero value is empty.
-// Tokens are scoped by action: the same one may start a session and stop it.
+// memory has the client tokens that had an effect. The zero value is empty. Tokens
+// count per action: the same token may start a session and stop it.
 type memory struct {
 	refs  map[tokenKey]transport.Ref
 	order []use // in order of time
@@ -23,8 +23,8 @@ type use struct {
 	key tokenKey
 }
 
-// known reports whether c is a repeat. A token that was used for another
-// session is an error.
+// known reports whether c is a repeat. It returns an error for a token that was used
+// for another session.
 func (m *memory) known(c Call) (bool, error) {
 	ref, ok := m.madeBy(c)
 	if ok && ref != c.Ref {
@@ -37,7 +37,7 @@ func usedFor(c Call, ref transport.Ref) error {
 	return refuse(transport.KindInvalid, "ValidationException", "client token %q was used for session %s", c.ClientToken, ref)
 }
 
-// madeBy is the session that a token had its effect on.
+// madeBy returns the session on which a token had its effect.
 func (m *memory) madeBy(c Call) (transport.Ref, bool) {
 	ref, ok := m.refs[tokenKey{c.Action, c.ClientToken}]
 	return ref, ok
@@ -52,7 +52,7 @@ func (m *memory) remember(c Call, ref transport.Ref, now time.Time) {
 	m.order = append(m.order, use{now, key})
 }
 
-// forget drops the tokens that were used at until or before.
+// forget drops the tokens that were used at or before until.
 func (m *memory) forget(until time.Time) {
 	for len(m.order) > 0 && !m.order[0].at.After(until) {
 		delete(m.refs, m.order[0].key)

@@ -8,7 +8,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// batchStarter is the transport's BatchStart; without one the test is skipped.
+// batchStarter returns the transport as a BatchStarter, or skips the test.
 func (s *suite) batchStarter(ref transport.Ref) transport.BatchStarter {
 	s.Helper()
 	b, ok := s.Transport.(transport.BatchStarter)
@@ -17,8 +17,8 @@ func (s *suite) batchStarter(ref transport.Ref) transport.BatchStarter {
 	return b
 }
 
-// batchStart starts refs by one call, each with its own token, and returns what
-// came of each.
+// batchStart starts refs by one call, each with its own token, and returns the
+// results.
 func (s *suite) batchStart(b transport.BatchStarter, refs []transport.Ref) []transport.Result {
 	s.Helper()
 	ins := make([]transport.StartInput, len(refs))
@@ -35,7 +35,8 @@ func (s *suite) batchStart(b transport.BatchStarter, refs []transport.Ref) []tra
 	return results
 }
 
-// batchStarts: those that can be started are, once each, in whatever company.
+// batchStarts: each session that can be started is started once, whatever the other
+// inputs are.
 func (s *suite) batchStarts() {
 	refs := []transport.Ref{s.Stopped(), s.Stopped(), s.Stopped(), s.Stopped()}
 	b := s.batchStarter(refs[0])
@@ -51,7 +52,7 @@ func (s *suite) batchStarts() {
 	for i, r := range s.batchStart(b, all) {
 		switch what := fmt.Sprintf("BatchStart's member %d, %q", i, all[i]); {
 		case all[i] == bad:
-			s.wantUnsent(what, "each member's Check()", map[string]error{"session id, space": r.Err})
+			s.wantUnsent(what, "each input's Validate()", map[string]error{"session id, space": r.Err})
 		case all[i] == s.Missing:
 			s.wantKind(what, r.Err, transport.KindNotFound)
 		case r.Err != nil:
@@ -69,8 +70,8 @@ func (s *suite) batchStarts() {
 	}
 }
 
-// batchStartEdges: none; one; a token that is bad for one member alone; and, by
-// state, a member that runs already.
+// batchStartEdges: no input, one input, one input with a bad token, and, with
+// RepeatByState, one input whose session runs already.
 func (s *suite) batchStartEdges() {
 	first, second := s.Stopped(), s.Stopped()
 	b := s.batchStarter(first)
@@ -90,9 +91,9 @@ func (s *suite) batchStartEdges() {
 	if err != nil || len(results) != 2 {
 		s.Fatalf("BatchStart with a bad token: %d results, %v", len(results), err)
 	}
-	s.wantUnsent("BatchStart's first member", "each member's Check()", map[string]error{"token, space": results[0].Err})
+	s.wantUnsent("BatchStart's first member", "each input's Validate()", map[string]error{"token, space": results[0].Err})
 	if r := results[1]; r.Err != nil && s.traitsOf(first).Repeat == transport.RepeatByState {
-		s.Errorf("ByState: BatchStart of a READY session: %v", s.checked(r.Err))
+		s.Errorf("RepeatByState: BatchStart of a READY session: %v", s.checked(r.Err))
 	}
 	s.wantStarts(first, 1)
 	s.wantStarts(second, 0)

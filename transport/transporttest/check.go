@@ -12,7 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// wantStarts compares the provider's count, where there is one.
+// wantStarts compares the provider's count of starts, if Subject has one.
 func (s *suite) wantStarts(ref transport.Ref, want int) {
 	s.Helper()
 	if s.Starts == nil {
@@ -23,14 +23,14 @@ func (s *suite) wantStarts(ref transport.Ref, want int) {
 	}
 }
 
-// isOf checks what every answer owes.
+// isOf checks what every answer must have.
 func (s *suite) isOf(got transport.Session, ref transport.Ref) {
 	s.Helper()
 	if got.Ref != ref {
-		s.Errorf("asked for %s, the answer is of %s", ref, got.Ref)
+		s.Errorf("asked for %s, and the answer is about %s", ref, got.Ref)
 	}
 	if got.State == "" {
-		s.Errorf("the answer for %s has no State", ref)
+		s.Errorf("the answer about %s has no State", ref)
 	}
 	d := model.DetailsOf(got)
 	for name, at := range map[string]time.Time{
@@ -44,15 +44,15 @@ func (s *suite) isOf(got transport.Session, ref transport.Ref) {
 	switch p := got.Probe; {
 	case p == (transport.ProbeResult{}):
 	case p.Target == "" || p.At.IsZero():
-		s.Errorf("%s: Probe %+v does not say what was probed, and when", ref, p)
+		s.Errorf("%s: Probe %+v does not say what was probed and when", ref, p)
 	case p.OK != (p.Message == ""):
-		s.Errorf("%s: Probe %+v: want a Message exactly where it is not OK", ref, p)
+		s.Errorf("%s: Probe %+v: want a Message if it is not OK, and none if it is", ref, p)
 	case !p.OK && got.State == fsm.StateReady:
 		s.Errorf("%s is READY, though its probe failed: %+v", ref, p)
 	}
 }
 
-// wantKind checks that err is an *Error of a kind.
+// wantKind checks that err is an *Error of the kind want.
 func (s *suite) wantKind(what string, err error, want transport.Kind) {
 	s.Helper()
 	if err == nil {
@@ -63,9 +63,9 @@ func (s *suite) wantKind(what string, err error, want transport.Kind) {
 	}
 }
 
-// wantUnsent checks that calls with bad input, by what is bad about it, were
-// refused before they were sent. It fails once for all of them, and says by
-// which check the driver would refuse them.
+// wantUnsent checks that calls with bad input were refused before they were sent.
+// errs is by what is bad about the input. It fails once for all of them, and names
+// the check by which the driver would refuse them.
 func (s *suite) wantUnsent(what, check string, errs map[string]error) {
 	s.Helper()
 	var passed []string
@@ -85,12 +85,12 @@ func (s *suite) wantUnsent(what, check string, errs map[string]error) {
 		return
 	}
 	slices.Sort(passed)
-	s.Errorf("%s: %d of %d bad inputs are not refused as Invalid and NotSent: "+
-		"call %s first, and return its error as it is. One of them, %s", what, len(passed), len(errs), check, passed[0])
+	s.Errorf("%s: %d of %d bad inputs are not refused as KindInvalid and NotSent: "+
+		"call %s first, and return its error unchanged. One of them, %s", what, len(passed), len(errs), check, passed[0])
 }
 
-// checked checks what every error owes: it is an *Error of a known kind, and
-// keeps the secret in every way to print it.
+// checked checks that err is an *Error of a known kind that shows no secret, and
+// returns it. It returns nil for nil.
 func (s *suite) checked(err error) *transport.Error {
 	s.Helper()
 	if err == nil {

@@ -1,10 +1,10 @@
-// Package transporttest is the conformance suite of transport.Transport: what
-// the port's documentation promises, as tests that every driver runs.
+// Package transporttest is the conformance suite of [transport.Transport]. It tests
+// what the port's documentation requires of every driver.
 //
 // # Usage
 //
-// A driver's test opens the driver on a provider that the suite may use, and
-// hands over what the suite can do with it:
+// A driver's test opens the driver on a provider that the suite may use. It returns
+// a [Subject], which says what the suite can do with that provider:
 //
 //	func TestTransport(t *testing.T) {
 //		transporttest.Run(t, func(t *testing.T) transporttest.Subject {
@@ -18,45 +18,46 @@
 //		})
 //	}
 //
-// Only Transport and Stopped are required. The suite asks for capabilities,
-// never for names: interfaces by type assertion, the rest by which fields of
-// [Subject] are set. A test whose capability is absent is skipped and says
-// what would have it run. The more a Subject can do, the more is proven; a driver
-// that claims ByToken or ByState and counts no Starts has not shown it, and one
-// without a transport.Describer claims nothing of repeats.
+// Begin with Transport and Stopped, which are required, and run the tests with -v.
+// A test that needs more is skipped, and its message names the field to set or the
+// interface to implement. Set as many fields as your provider allows. A driver that
+// claims RepeatByToken or RepeatByState has not shown it while Starts is nil. A
+// driver without a [transport.Describer] claims nothing about repeats.
+//
+// The suite asks for capabilities, never for names. It finds interfaces by type
+// assertion, and all else by the fields of [Subject] that are set.
 //
 // # What is tested
 //
-//   - Start: a STOPPED session becomes READY by one start, whose answer shows
-//     the session asked for; repeats have no second effect where the traits say
-//     so, in sequence and concurrently, and after a lost answer. BatchStart does
-//     for each member what Start does, in whatever company.
-//   - Refusals: refs and tokens that are not valid are Invalid and not sent, as by
-//     in.Validate() and ref.Validate(); a transport.StartChecker refuses what Start
-//     refuses, and no more; a session that does not exist is NotFound; errors are
-//     *transport.Error, by transport.Classify where the provider gave no verdict, of
-//     a known kind, and hold no credential.
-//   - Reads: Get changes nothing; BatchGet answers in order and length, with
-//     duplicates and with sessions that do not exist; List shows each session
-//     once; what is returned shares nothing with later answers.
-//   - Answers: the session that was asked for, with a State, and times in UTC;
-//     the result of the driver's probe, if it makes one.
-//   - Contexts: a call ends when its context does, and with one that is cancelled
-//     already it fails and has no effect.
-//   - Networks: NotSent is claimed only where nothing was done; OnlySession where
-//     one session is unreachable, and not where the provider is.
-//   - Traits: the same at all times, and fitting what the transport can do.
-//     Authoritative is not claimed by a driver that shows STOPPED while a session
-//     boots.
+//   - Start: a STOPPED session becomes READY by one start, and the answer is about
+//     that session. Repeats have no second effect where the traits say so: in
+//     sequence, concurrently, and after a lost answer. BatchStart does for each
+//     input what Start does, whatever the other inputs are.
+//   - Refusals: a ref or token that is not valid is refused as KindInvalid and not
+//     sent, as by in.Validate() and ref.Validate(). A [transport.StartChecker]
+//     refuses what Start refuses, and no more. A session that does not exist is
+//     KindNotFound. Errors are *transport.Error of a known kind and hold no
+//     credential.
+//   - Reads: Get changes nothing. BatchGet returns one result for each ref in
+//     order, for duplicates and missing sessions too. List shows each session once.
+//     Answers share nothing with later answers.
+//   - Answers: they are about the session that was asked for, and have a State,
+//     times in UTC, and the result of the driver's port probe if it makes one.
+//   - Contexts: a call ends when its context does. With a context that has ended it
+//     fails and has no effect.
+//   - Networks: NotSent is claimed only where nothing was done. OnlySession is set
+//     where one session is unreachable, and not where the provider is.
+//   - Traits: they are the same at all times, and fit what the transport can do. A
+//     driver that shows STOPPED while a session boots must not claim Authoritative.
 //   - Provider: create, stop, start and delete, and their tokens.
 //
 // # Time
 //
 // The suite polls until a session is as expected, and gives up after
-// [Subject].Patience. A provider that boots at once costs no time at all.
+// [Subject].Patience. A provider that boots at once costs no time.
 //
 // # Concurrency
 //
-// The tests run one after another, so that a driver may have a single machine
-// to show. Run the suite with the race detector.
+// The tests run one after another, so that a driver may have a single machine to
+// show. Run the suite with the race detector.
 package transporttest

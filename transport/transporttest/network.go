@@ -26,8 +26,8 @@ func (s *suite) contextCancelled() {
 	s.wantStarts(ref, 0)
 }
 
-// hung is when a call without an answer is given up: late enough for a busy
-// machine to have sent it, since what was not sent is told apart.
+// hung is how long a call may wait for an answer. It is long enough for a busy
+// machine to send the request: the test tells sent calls from unsent ones.
 const hung = 250 * time.Millisecond
 
 func (s *suite) contextEnds() {
@@ -48,7 +48,7 @@ func (s *suite) contextEnds() {
 	}
 }
 
-// calls is one call of each method of the port that the transport has.
+// calls returns one call of each method of the port that the transport has.
 func (s *suite) calls(ref transport.Ref) map[string]func(context.Context) error {
 	calls := map[string]func(context.Context) error{
 		"Start": func(ctx context.Context) error {
@@ -139,7 +139,7 @@ func (s *suite) offline() {
 	s.wantStarts(ref, 1)
 }
 
-// sessionUnreachable: an error about one session must not speak for its lane.
+// sessionUnreachable: an error about one session must not block its lane.
 func (s *suite) sessionUnreachable() {
 	s.need(s.Unreachable != nil, "Subject.Unreachable is not set")
 	dead, alive := s.Stopped(), s.Stopped()

@@ -10,14 +10,14 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Port is an SSH server's port of this computer, 127.0.0.1, for the probe of a
-// driver under test. Its Mute is a [Subject].Mute. It is safe for concurrent use.
+// Port is a port of 127.0.0.1 that answers as an SSH server does, for the port probe
+// of a driver under test. Its Mute is a [Subject].Mute. It is safe for concurrent use.
 type Port struct {
 	Number int
 	mute   atomic.Bool
 }
 
-// NewPort opens a Port, which is closed when the test ends.
+// NewPort opens a Port. It is closed when the test ends.
 func NewPort(t testing.TB) *Port {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -34,8 +34,8 @@ func NewPort(t testing.TB) *Port {
 	return p
 }
 
-// Mute makes the port close each connection without a word, or send an SSH
-// server's banner again. It takes no notice of the ref.
+// Mute makes the port close each connection without sending anything, or send an
+// SSH server's banner again. It ignores the ref.
 func (p *Port) Mute(_ transport.Ref, mute bool) { p.mute.Store(mute) }
 
 func (p *Port) serve(l net.Listener) {

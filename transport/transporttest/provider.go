@@ -8,7 +8,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// provider is the transport as a Provider; if it is none the test is skipped.
+// provider returns the transport as a Provider, or skips the test.
 func (s *suite) provider() model.Provider {
 	s.Helper()
 	p, ok := s.Transport.(model.Provider)
@@ -57,8 +57,8 @@ func (s *suite) stop(p model.Provider, ref transport.Ref) {
 	s.await(ref, fsm.StateStopped)
 }
 
-// providerTokens: a start that took effect and was stopped since is not
-// repeated by its token; nor is a creation, a stop, a deletion.
+// providerTokens: a token does not repeat a start that took effect, even if the
+// session was stopped since. The same holds for a creation, a stop and a deletion.
 func (s *suite) providerTokens() {
 	p := s.provider()
 	ref, token := s.Stopped(), s.token()
@@ -100,7 +100,7 @@ func (s *suite) providerTokens() {
 	s.await(first.Ref, fsm.StateDeleted)
 }
 
-// providerConflict: what a session's state does not allow is refused, and
+// providerConflict: a request that a session's state does not allow is refused and
 // changes nothing.
 func (s *suite) providerConflict() {
 	p, ref := s.provider(), s.Stopped()

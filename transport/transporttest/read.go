@@ -25,7 +25,7 @@ func (s *suite) getChangesNothing() {
 		s.Fatalf("Get(%s) again: %v", ref, s.checked(err))
 	}
 	if first.State != fsm.StateStopped || again.State != fsm.StateStopped || !first.UpdatedAt.Equal(again.UpdatedAt) {
-		s.Errorf("two looks show %s of %v and %s of %v, want STOPPED and no change",
+		s.Errorf("two reads show %s of %v and %s of %v, want STOPPED and no change",
 			first.State, first.UpdatedAt, again.State, again.UpdatedAt)
 	}
 	s.wantStarts(ref, 0)
@@ -59,10 +59,10 @@ func (s *suite) answersAreCopies() {
 	}
 }
 
-// probeResult: what a driver's probe said is data of the answer, also where it is
-// what keeps the session from being READY.
+// probeResult: the result of a driver's port probe is data of the answer, also if it
+// is what keeps the session from being READY.
 func (s *suite) probeResult() {
-	s.need(s.Mute != nil, "Subject.Mute is not set: a driver that probes machines sets it")
+	s.need(s.Mute != nil, "Subject.Mute is not set: set it for a driver that probes a port")
 	ref := s.Stopped()
 	s.start(ref, s.token())
 	before := s.await(ref, fsm.StateReady).Probe
@@ -99,10 +99,10 @@ func (s *suite) traits() {
 		s.Errorf("Traits %+v: a negative value", want)
 	}
 	if want.Repeat > transport.RepeatByState {
-		s.Errorf("Traits: repeat %d is none of the port's", want.Repeat)
+		s.Errorf("Traits: repeat %d is no value of transport.Repeat", want.Repeat)
 	}
 	if s.Offline != nil {
-		s.Offline(true) // no I/O: they must be there without a network
+		s.Offline(true) // Traits does no I/O, so it must work without a network
 	}
 	var wg sync.WaitGroup
 	for range 8 {
@@ -118,11 +118,11 @@ func (s *suite) traits() {
 	began := time.Now()
 	wg.Wait()
 	if took := time.Since(began); took > time.Second {
-		s.Errorf("800 Traits took %v: they are asked for at every call", took)
+		s.Errorf("800 calls of Traits took %v: the engine calls it for every call of the transport", took)
 	}
 }
 
-// batcher is the transport's BatchGet; without one the test is skipped.
+// batcher returns the transport as a BatchGetter, or skips the test.
 func (s *suite) batcher(ref transport.Ref) transport.BatchGetter {
 	s.Helper()
 	b, ok := s.Transport.(transport.BatchGetter)
@@ -137,7 +137,7 @@ func (s *suite) batchOrder() {
 	if s.Missing != (transport.Ref{}) {
 		refs = slices.Insert(refs, 1, s.Missing)
 	}
-	refs = append(refs, refs[0]) // a duplicate has its own result
+	refs = append(refs, refs[0]) // a duplicate has a result of its own
 	if most := s.traitsOf(refs[0]).MaxBatch; len(refs) > most {
 		refs = refs[:most]
 	}
@@ -169,7 +169,7 @@ func backward(refs []transport.Ref) []transport.Ref {
 	return out
 }
 
-// batchEdges: none, and one that is the same as Get.
+// batchEdges: no ref, and one ref, whose result is the same as Get's.
 func (s *suite) batchEdges() {
 	ref := s.Stopped()
 	b := s.batcher(ref)
@@ -188,7 +188,7 @@ func (s *suite) batchEdges() {
 	s.wantStarts(ref, 1)
 }
 
-// pages reads a whole list, within the bounds that the engine has for one.
+// pages reads a whole list, within the bounds that the engine sets for one.
 func (s *suite) pages(l transport.Lister, in transport.ListInput) map[transport.Ref]int {
 	s.Helper()
 	seen := map[transport.Ref]int{}

@@ -34,8 +34,8 @@ func (s *suite) startRepeatedByToken() {
 	s.wantStarts(ref, 1)
 }
 
-// startOfRunning has a new token: the provider may refuse it, and must not
-// start the session twice.
+// startOfRunning uses a new token. The provider may refuse it, and must not start
+// the session twice.
 func (s *suite) startOfRunning() {
 	ref := s.Stopped()
 	s.needRepeat(ref)
@@ -47,24 +47,24 @@ func (s *suite) startOfRunning() {
 	case err == nil:
 		s.isOf(got, ref)
 	case repeat == transport.RepeatByState:
-		s.Errorf("ByState: Start of a READY session: %v", s.checked(err))
+		s.Errorf("RepeatByState: Start of a READY session: %v", s.checked(err))
 	case !s.checked(err).Kind.Protocol():
-		s.Errorf("Start of a READY session: %v, want the provider's verdict", err)
+		s.Errorf("Start of a READY session: %v, want an answer of the provider", err)
 	}
 	s.await(ref, fsm.StateReady)
 	s.wantStarts(ref, 1)
 }
 
-// authoritativeState: a driver that claims Authoritative never shows STOPPED for a
-// session that boots, once StaleFor has passed since its start. The engine would
-// start it again.
+// authoritativeState: once StaleFor has passed since a start, a driver that claims
+// Authoritative never shows STOPPED for a session that boots. The engine would start
+// the session again.
 func (s *suite) authoritativeState() {
 	ref := s.Stopped()
 	tr := s.traitsOf(ref)
 	s.need(tr.Authoritative, "Traits.Authoritative is not set")
 	s.need(tr.StaleFor < s.Patience, "Traits.StaleFor is not below Subject.Patience: the test would take too long")
 	began := time.Now()
-	if s.LoseAnswer != nil { // the engine relies on it after such a start
+	if s.LoseAnswer != nil { // the engine relies on Authoritative after such a start
 		s.LoseAnswer()
 	}
 	if _, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: s.token()}); err != nil && s.LoseAnswer == nil {
@@ -88,7 +88,7 @@ func (s *suite) authoritativeState() {
 	}
 }
 
-// startConcurrently is also for the race detector.
+// startConcurrently also lets the race detector check the driver.
 func (s *suite) startConcurrently() {
 	ref, token := s.Stopped(), s.token()
 	s.needRepeat(ref)
@@ -116,8 +116,8 @@ func (s *suite) startConcurrently() {
 	s.wantStarts(ref, 1)
 }
 
-// startTokenOfAnother allows a refusal, and tokens that are scoped by session,
-// but no answer that belongs to the other session.
+// startTokenOfAnother allows a refusal, and tokens that count per session. It does
+// not allow an answer about the other session.
 func (s *suite) startTokenOfAnother() {
 	first, second, token := s.Stopped(), s.Stopped(), s.token()
 	s.needByToken(first)
@@ -134,7 +134,7 @@ func (s *suite) startTokenOfAnother() {
 	s.wantStarts(second, 1)
 }
 
-// badIDs are no parts of a ref.
+// badIDs returns texts that cannot be a part of a ref, by what is wrong.
 func badIDs() map[string]string {
 	return map[string]string{
 		"empty": "", "slash": "a/b", "backslash": `a\b`, "space": "a b", "dot": ".", "dots": "..", "traversal": "../x",
@@ -171,11 +171,12 @@ func (s *suite) invalidTokens() {
 	}
 	s.wantUnsent("Start with a bad token", "in.Validate()", starts)
 	s.wantStarts(ref, 0)
-	s.start(ref, strings.Repeat("x", transport.MaxToken)) // as long as it may be
+	s.start(ref, strings.Repeat("x", transport.MaxToken)) // the longest token allowed
 }
 
-// startChecker: CheckStart refuses what Start refuses unsent, and nothing else. A
-// start that it lets pass is queued, and one that it refuses never is.
+// startChecker: CheckStart refuses what Start refuses before it sends, and nothing
+// else. The engine queues a start that CheckStart allows, and never one that it
+// refuses.
 func (s *suite) startChecker() {
 	c, ok := s.Transport.(transport.StartChecker)
 	s.need(ok, "the transport is no transport.StartChecker: it takes what in.Validate() allows")
@@ -197,7 +198,7 @@ func (s *suite) startChecker() {
 				continue
 			}
 			if e := s.checked(early); e.Kind != transport.KindInvalid || !e.NotSent {
-				s.Errorf("CheckStart of %q: %v (NotSent %v), want Invalid and NotSent", in, early, e.NotSent)
+				s.Errorf("CheckStart of %q: %v (NotSent %v), want KindInvalid and NotSent", in, early, e.NotSent)
 			}
 		}
 	}

@@ -12,50 +12,48 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Subject is a transport under test, and what the suite may do with the
-// provider behind it. The functions are called from the test's goroutine unless
-// they say otherwise.
+// Subject is a transport under test, and what the suite may do with the provider
+// behind it. The suite calls the functions from the test's goroutine.
 type Subject struct {
 	// Transport is the driver. Required.
 	Transport transport.Transport
-	// Stopped makes another session that is STOPPED and returns its ref; those
-	// of one test share a studio. Required. Where there are no more it
-	// calls t.Skip.
+	// Stopped makes one more STOPPED session and returns its ref. The sessions of
+	// one test share a studio. If no more can be made, it calls t.Skip. Required.
 	Stopped func() transport.Ref
-	// Missing is a valid ref that no session has, in the studio of the others.
-	// The zero value skips its tests.
+	// Missing is a valid ref that no session has, in the studio of the other
+	// sessions. The zero value skips its tests.
 	Missing transport.Ref
-	// Starts is how often the provider really started a session. nil skips the
-	// counting.
+	// Starts returns how often the provider really started a session. nil means
+	// that starts are not counted.
 	Starts func(transport.Ref) int
-	// LoseAnswer makes the provider lose the answer to the next call: the
-	// effect happens, and the answer never comes.
+	// LoseAnswer makes the provider lose the answer to the next call: the effect
+	// happens, and the answer never arrives.
 	LoseAnswer func()
 	// Hang makes the provider answer no call until the test ends.
 	Hang func()
-	// Offline cuts the driver off from its provider, or back on.
+	// Offline cuts the driver off from its provider, or connects it again.
 	Offline func(bool)
 	// Mute makes the machine of a started session stop answering the driver's
-	// probe while its provider shows it as running, or answer again. nil skips
-	// the test of a driver that does not probe.
+	// port probe while its provider shows it as running, or answer again. A
+	// driver that makes no port probe leaves it nil, which skips the test.
 	Mute func(ref transport.Ref, mute bool)
 	// Unreachable makes one session unreachable until the test ends, while the
-	// provider and the other sessions still answer: a machine whose management
-	// controller has no power. A driver that calls one endpoint for all its
-	// sessions has no such case. nil skips the test.
+	// provider and the other sessions still answer. An example is a machine whose
+	// management controller has no power. A driver that calls one endpoint for all
+	// its sessions leaves it nil, which skips the test.
 	Unreachable func(transport.Ref)
 	// Secret is a part of the credentials in use. No error's text may hold it.
 	Secret string
-	// Patience is how long a session may take to change, and a call to end after
-	// its context. Defaults to 10 s.
+	// Patience is how long a session may take to change, and how long a call may
+	// take to end after its context. Defaults to 10 s.
 	Patience time.Duration
 }
 
-// poll is how long the suite waits between two looks.
+// poll is how long the suite waits between two reads of a session.
 const poll = 5 * time.Millisecond
 
-// Run tests the transport that open returns. open is called for each test, with
-// that test's t, and gives a transport that no other test uses.
+// Run tests the transport that open returns. It calls open for each test, with that
+// test's t. open must return a transport that no other test uses.
 func Run(t *testing.T, open func(t *testing.T) Subject) {
 	t.Helper()
 	for _, test := range []struct {
@@ -111,14 +109,14 @@ type suite struct {
 	tokens int
 }
 
-// token is a new client token.
+// token returns a new client token.
 func (s *suite) token() string {
 	s.tokens++
 	return fmt.Sprintf("transporttest-%s-%d-%d", s.Name()[strings.LastIndex(s.Name(), "/")+1:], time.Now().UnixNano(), s.tokens)
 }
 
-// need skips the test without a capability; lack says what is missing, and what
-// would have it tested.
+// need skips the test unless the capability is there. lack says what is missing, and
+// what to do to have it tested.
 func (s *suite) need(have bool, lack string) {
 	s.Helper()
 	if !have {
@@ -129,24 +127,24 @@ func (s *suite) need(have bool, lack string) {
 // What a transport lacks, for the tests that share a need.
 const (
 	noLister   = "the transport has no List: implement transport.Lister to have it tested"
-	noProvider = "the transport is no model.Provider: it has not all of List, Stop, Create, Delete"
+	noProvider = "the transport is no nimble.Provider: it lacks List, Stop, Create or Delete"
 )
 
-// needByToken skips the test of a transport that does not claim ByToken.
+// needByToken skips the test of a transport that does not claim RepeatByToken.
 func (s *suite) needByToken(ref transport.Ref) {
 	s.Helper()
 	s.needRepeat(ref)
-	s.need(s.traitsOf(ref).Repeat == transport.RepeatByToken, "Traits.Repeat is ByState: this is a test of ByToken")
+	s.need(s.traitsOf(ref).Repeat == transport.RepeatByToken, "Traits.Repeat is RepeatByState: this is a test of RepeatByToken")
 }
 
-// needRepeat skips the test of a transport that claims nothing of repeats.
+// needRepeat skips the test of a transport that claims nothing about repeats.
 func (s *suite) needRepeat(ref transport.Ref) {
 	s.Helper()
 	s.need(s.traitsOf(ref).Repeat != transport.RepeatNever,
-		"Traits.Repeat is Never: implement transport.Describer to claim ByToken or ByState")
+		"Traits.Repeat is RepeatNever: implement transport.Describer to claim RepeatByToken or RepeatByState")
 }
 
-// start starts ref and fails the test if that is refused.
+// start starts ref, and fails the test if the provider refuses.
 func (s *suite) start(ref transport.Ref, token string) transport.Session {
 	s.Helper()
 	got, err := s.Transport.Start(s.Context(), transport.StartInput{Ref: ref, ClientToken: token})
@@ -157,8 +155,7 @@ func (s *suite) start(ref transport.Ref, token string) transport.Session {
 	return got
 }
 
-// await looks at ref until it is in a state, and fails the test if another
-// state without a way out, or the end of patience, comes first.
+// await reads ref until it is in the state want. It fails the test after Patience.
 func (s *suite) await(ref transport.Ref, want fsm.State) transport.Session {
 	s.Helper()
 	deadline := time.Now().Add(s.Patience)
@@ -179,7 +176,7 @@ func (s *suite) await(ref transport.Ref, want fsm.State) transport.Session {
 	}
 }
 
-// within runs call and fails the test if it goes on beyond the patience.
+// within runs call, and fails the test if call has not returned after Patience.
 func (s *suite) within(ctx context.Context, what string, call func(context.Context) error) error {
 	s.Helper()
 	done := make(chan error, 1)

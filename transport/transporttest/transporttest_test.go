@@ -484,7 +484,7 @@ func TestSkipsSayWhatIsMissing(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, want := range []string{
-		"Traits.Repeat is Never: implement transport.Describer to claim ByToken",
+		"Traits.Repeat is RepeatNever: implement transport.Describer to claim RepeatByToken",
 		"implement transport.BatchGetter", "implement transport.BatchStarter", "implement transport.Lister",
 		"Subject.Missing is not set", "Subject.Hang is not set", "Subject.LoseAnswer is not set", "Subject.Offline is not set",
 		"Subject.Mute is not set",
