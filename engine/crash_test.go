@@ -31,7 +31,7 @@ import (
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	seed, kills := scale.Seed(t), scale.Of(t, 40, 48, 48) // of a file
-	var sum crashTally
+	sum := crashTally{kills: child.NewKills(crashPoints)}
 	var files sync.WaitGroup
 	turn := make(chan struct{}, 2) // they mostly wait
 	for n := range scale.Times(t, 1, 11, 1042) {
@@ -54,13 +54,10 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// crashTally counts what happened, and what it takes to call the test a hard one.
+// crashTally counts what happened.
 type crashTally struct {
 	mu     sync.Mutex // guards the rest of a sum
-	points map[string]int
-	missed int // kills for a point that was not passed in time
-	random int
-	unsaid int // of those at random: something was stored, and not acknowledged
+	kills  *child.Kills
 	again  int // starts that the provider got again
 	starts int
 	lost   int64
@@ -69,36 +66,17 @@ type crashTally struct {
 func (c *crashTally) add(w *crashTally) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.points == nil {
-		c.points = map[string]int{}
-	}
-	for p, n := range w.points {
-		c.points[p] += n
-	}
-	c.missed, c.random, c.unsaid = c.missed+w.missed, c.random+w.random, c.unsaid+w.unsaid
+	c.kills.Add(w.kills)
 	c.again, c.starts, c.lost = c.again+w.again, c.starts+w.starts, c.lost+w.lost
 }
 
+// report logs the counts, and fails the test if it was too easy.
 func (c *crashTally) report(t *testing.T) {
 	t.Helper()
-	named := c.missed
-	for _, n := range c.points {
-		named += n
-	}
-	t.Logf("%d kills, %d sessions; %d answers to starts lost, %d starts sent again", c.random+named, c.starts, c.lost, c.again)
-	t.Logf("%4d at random, %d of which left something stored that was not acknowledged", c.random, c.unsaid)
-	for _, p := range crashPoints {
-		t.Logf("%4d %s", c.points[p], p)
-		if c.points[p] == 0 {
-			t.Errorf("nobody was killed %s", p)
-		}
-	}
-	t.Logf("%4d at a point that was not passed in time", c.missed)
-	if c.lost < int64(c.starts/10) || c.again == 0 || c.missed > named/10 {
-		t.Error("hardly an answer was lost, no start was sent again, or points were missed: the test is too kind")
-	}
-	if c.random >= 100 && c.unsaid*20 < c.random { // of fewer it says nothing
-		t.Errorf("%d of %d kills at random came between commit and acknowledgement, want 5 %%: the test is too kind", c.unsaid, c.random)
+	t.Logf("%d sessions; %d answers to starts lost, %d starts sent again", c.starts, c.lost, c.again)
+	c.kills.Report(t, 10)
+	if c.lost < int64(c.starts/10) || c.again == 0 {
+		t.Error("hardly an answer was lost, or no start was sent again: the test is too easy")
 	}
 }
 
@@ -110,8 +88,6 @@ type crashWorld struct {
 	provider *crashProvider
 	server   *httptest.Server
 	tally    crashTally
-	owed     string               // the point that the last host which had one did not pass in time
-	drawn    int                  // points that have had a host
 	next     int                  // the first session that nobody has asked for yet
 	acked    map[int]engine.ID    // by session
 	ended    map[engine.ID]ending // what the feed has said
@@ -127,7 +103,7 @@ func newCrashWorld(t *testing.T, seed uint64) *crashWorld {
 		t: t, rnd: scale.Rand(seed), path: filepath.Join(t.TempDir(), "rouse.db"), provider: newCrashProvider(),
 		acked: map[int]engine.ID{}, ended: map[engine.ID]ending{},
 	}
-	w.tally.points = map[string]int{}
+	w.tally.kills = child.NewKills(crashPoints)
 	w.server = httptest.NewServer(nimble.Handler(w.provider, nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)}))
 	t.Cleanup(w.server.Close)
 	return w
@@ -167,14 +143,12 @@ const crashCount = crashCallers
 func (w *crashWorld) kill(n int) {
 	w.t.Helper()
 	o := crashOrder{First: w.next, Count: crashCount, Nth: 1 + w.rnd.Int64N(4)}
-	if n%2 == 1 {
-		o.Point = w.point()
-	}
+	o.Point = w.tally.kills.Next(n)
 	w.provider.arm(o.Point, o.Nth)
 	p, open := w.host(o)
 	w.provider.host.Store(p)
+	there := false
 	if o.Point == "" {
-		w.tally.random++
 		if w.rnd.IntN(5) > 0 { // else at any instant since it was begun
 			<-open
 		}
@@ -182,30 +156,15 @@ func (w *crashWorld) kill(n int) {
 	} else {
 		select {
 		case <-p.Ended:
-			w.tally.points[o.Point]++
+			there = true
 		case <-time.After(10 * time.Second):
-			w.tally.missed++
-			w.owed = o.Point
 		}
 	}
 	if !p.Kill() {
 		w.t.Fatalf("the host ended by itself: %v", p.Wait())
 	}
 	w.next += crashCount
-	if unsaid := w.inspect(); unsaid > 0 && o.Point == "" {
-		w.tally.unsaid++
-	}
-}
-
-// point is where the next host is to be killed. One that was missed is tried
-// again, and takes the turn of no other.
-func (w *crashWorld) point() string {
-	if again := w.owed; again != "" {
-		w.owed = ""
-		return again
-	}
-	w.drawn++
-	return crashPoints[(w.drawn-1)%len(crashPoints)]
+	w.tally.kills.Count(o.Point, there, w.inspect())
 }
 
 // finish lets the last host end everything, and looks at it all.

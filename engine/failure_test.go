@@ -132,64 +132,6 @@ func TestClosedMeanwhile(t *testing.T) {
 	})
 }
 
-// ailing is a store that fails from some moment on.
-type ailing struct {
-	store.Store
-	err  error // nil: it works
-	only string
-}
-
-func (s *ailing) fails(call string) error {
-	if s.only == call || s.only == "" {
-		return s.err
-	}
-	return nil
-}
-
-func (s *ailing) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
-	if err := s.fails("Apply of one"); err != nil {
-		return []error{err}, nil
-	}
-	if err := s.fails("Apply"); err != nil {
-		return nil, err
-	}
-	return s.Store.Apply(ctx, cs)
-}
-
-func (s *ailing) Lanes(ctx context.Context) ([]store.Lane, error) {
-	if err := s.fails("Lanes"); err != nil {
-		return nil, err
-	}
-	return s.Store.Lanes(ctx)
-}
-
-func (s *ailing) Stats(ctx context.Context) (store.Stats, error) {
-	if err := s.fails("Stats"); err != nil {
-		return store.Stats{}, err
-	}
-	return s.Store.Stats(ctx)
-}
-
-func (s *ailing) Own(ctx context.Context) (store.Claims, error) {
-	if err := s.fails("Own"); err != nil {
-		return nil, err
-	}
-	c, err := s.Store.Own(ctx)
-	return ailingClaims{c, s}, err
-}
-
-type ailingClaims struct {
-	store.Claims
-	s *ailing
-}
-
-func (c ailingClaims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
-	if err := c.s.fails("Claim"); err != nil {
-		return store.Claimed{}, err
-	}
-	return c.Claims.Claim(ctx, r)
-}
-
 // TestStoreFails: a call of the store that fails is the error of the engine's
 // call that needed it, and ends Run.
 func TestStoreFails(t *testing.T) {
@@ -200,16 +142,16 @@ func TestStoreFails(t *testing.T) {
 	} {
 		t.Run(c.store+" in "+c.engine, func(t *testing.T) {
 			scenario(t, studio.Config{}, Config{}, func(b *bench) {
-				s := &ailing{only: c.store}
+				s := &troubled{call: c.store}
 				b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
 				b.restart()
 				id := b.start("ws-1")
 				b.after(time.Second)
-				s.err = errors.New("the disk is on fire")
-				if err := calls[c.engine](b.Engine, id); !errors.Is(err, s.err) {
-					t.Errorf("%v, want %v", err, s.err)
+				s.from.Store(true)
+				if err := calls[c.engine](b.Engine, id); !errors.Is(err, errTrouble) {
+					t.Errorf("%v, want %v", err, errTrouble)
 				}
-				s.err = nil
+				s.from.Store(false)
 				b.wantWaiting(id, WaitNotRunning)
 			})
 		})

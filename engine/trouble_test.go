@@ -14,7 +14,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// troubled is a store of which one call fails from some time on.
+// troubled is a store that fails one of its calls while from is true. Calls that
+// return nothing but an error are made all the same.
 type troubled struct {
 	store.Store
 	call string
@@ -31,6 +32,9 @@ func (s *troubled) fails(call string) error {
 }
 
 func (s *troubled) Own(ctx context.Context) (store.Claims, error) {
+	if err := s.fails("Own"); err != nil {
+		return nil, err
+	}
 	c, err := s.Store.Own(ctx)
 	return troubledClaims{c, s}, err
 }
@@ -64,8 +68,36 @@ func (c troubledClaims) Due(ctx context.Context, seen uint64) (store.Dues, error
 	return c.Claims.Due(ctx, seen)
 }
 
-// Apply refuses all changes where the look-up behind that is to fail.
+func (c troubledClaims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed, error) {
+	if err := c.s.fails("Claim"); err != nil {
+		return store.Claimed{}, err
+	}
+	return c.Claims.Claim(ctx, r)
+}
+
+func (s *troubled) Lanes(ctx context.Context) ([]store.Lane, error) {
+	if err := s.fails("Lanes"); err != nil {
+		return nil, err
+	}
+	return s.Store.Lanes(ctx)
+}
+
+func (s *troubled) Stats(ctx context.Context) (store.Stats, error) {
+	if err := s.fails("Stats"); err != nil {
+		return store.Stats{}, err
+	}
+	return s.Store.Stats(ctx)
+}
+
+// Apply also refuses all changes, as fenced, if the look-up that follows a refusal is
+// the call that fails.
 func (s *troubled) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+	if err := s.fails("Apply of one"); err != nil {
+		return []error{err}, nil
+	}
+	if err := s.fails("Apply"); err != nil {
+		return nil, err
+	}
 	errs, err := s.Store.Apply(ctx, cs)
 	if s.fails("Operation") != nil {
 		for i := range errs {

@@ -23,73 +23,18 @@ func TestKill(t *testing.T) {
 	t.Parallel()
 	const fileKills = 40
 	rnd := scale.Rand(scale.Seed(t))
-	tally := killTally{points: map[string]int{}}
+	kills := child.NewKills(killPoints)
 	var f *killedFile
 	var sparse sparseFile
 	for n := range scale.Times(t, 20, 240, 20_000) {
 		if n%fileKills == 0 {
 			f = newKilledFile(t, rnd, testPath(t), &sparse)
 		}
-		point := tally.next(n)
+		point := kills.Next(n)
 		there := f.kill(point)
-		tally.count(point, there, f.inspect())
+		kills.Count(point, there, f.inspect())
 	}
-	tally.report(t)
-}
-
-// killTally counts kills, and what it takes to call the test a hard one.
-type killTally struct {
-	points map[string]int
-	random int
-	unsaid int    // of those at random: something was stored, and not acknowledged
-	missed int    // kills beside their point
-	again  string // that point
-	drawn  int    // points that were tried
-}
-
-// next is the point of kill n, or none: it is at random. A point that was missed
-// is tried again at once, and takes the turn of no other.
-func (k *killTally) next(n int) string {
-	if k.again != "" || n%2 == 0 {
-		return k.again
-	}
-	k.drawn++
-	return killPoints[(k.drawn-1)%len(killPoints)]
-}
-
-func (k *killTally) count(point string, there bool, unsaid int) {
-	k.again = ""
-	switch {
-	case point == "":
-		k.random++
-		if unsaid > 0 {
-			k.unsaid++
-		}
-	case there:
-		k.points[point]++
-	default:
-		k.missed++
-		k.again = point
-	}
-}
-
-func (k *killTally) report(t *testing.T) {
-	t.Helper()
-	t.Logf("%4d at random, %d of which left something stored that was not acknowledged", k.random, k.unsaid)
-	named := k.missed
-	for _, p := range killPoints {
-		t.Logf("%4d %s", k.points[p], p)
-		if named += k.points[p]; k.points[p] == 0 && !t.Failed() {
-			t.Errorf("nobody was killed %s", p)
-		}
-	}
-	t.Logf("%4d beside their point", k.missed)
-	if k.missed > named/3 {
-		t.Errorf("%d of %d kills were beside their point: the test is too kind", k.missed, named)
-	}
-	if k.random >= 100 && k.unsaid*20 < k.random { // of fewer it says nothing
-		t.Errorf("%d of %d kills at random came between commit and answer, want 5 %%: the test is too kind", k.unsaid, k.random)
-	}
+	kills.Report(t, 3)
 }
 
 // killedFile is one file, and what is known of it.

@@ -1,15 +1,16 @@
 package bolt
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/rouse-dev/rouse/internal/child"
 )
 
 // childPath is set in the environment of a process that TestMain makes of this
@@ -41,52 +42,30 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// startChild runs this test binary as a child on path and returns its output.
-func startChild(t *testing.T, path string, env ...string) (*exec.Cmd, *bufio.Scanner) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(append(os.Environ(), childPath+"="+path), env...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	return cmd, bufio.NewScanner(out)
-}
-
 // TestLockedByAnotherProcess: who comes second is told who holds the file, and
 // gets it when that one is gone, however it went.
 func TestLockedByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
-	cmd, lines := startChild(t, path)
-	if !lines.Scan() {
-		t.Fatal("the child said nothing")
+	wrote := make(chan struct{})
+	first := sync.OnceFunc(func() { close(wrote) })
+	p := child.Start(t, child.Self(t, childPath, path), func(string) { first() })
+	select {
+	case <-wrote:
+	case <-p.Ended:
+		t.Fatalf("the child ended: %v", p.Wait())
 	}
 	_, err := Open(path, Config{LockTimeout: -1})
 	var le *LockedError
-	if !errors.Is(err, ErrLocked) || !errors.As(err, &le) || le.PID != cmd.Process.Pid {
-		t.Fatalf("%v, want a *LockedError of pid %d", err, cmd.Process.Pid)
+	if !errors.Is(err, ErrLocked) || !errors.As(err, &le) || le.PID != p.PID {
+		t.Fatalf("%v, want a *LockedError of pid %d", err, p.PID)
 	}
 	host, _ := os.Hostname()
-	for _, want := range []string{path, fmt.Sprint(cmd.Process.Pid), host, "since"} {
+	for _, want := range []string{path, fmt.Sprint(p.PID), host, "since"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}
 	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	for lines.Scan() { // to the end, so that Wait may close the pipe
-	}
-	_ = cmd.Wait()
+	p.Kill()
 	openTest(t, path, Config{})
 }
