@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/nimble"
@@ -46,9 +47,9 @@ func TestMain(m *testing.M) {
 
 // program is the program in a process of its own.
 type program struct {
+	*child.Process
 	url    string
-	cmd    *exec.Cmd
-	stderr *bytes.Buffer // to be read after wait
+	stderr *bytes.Buffer // to be read after the process has ended
 }
 
 // launch starts the program on a free port, and returns when it is ready.
@@ -58,42 +59,38 @@ func launch(t *testing.T, env []string, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{cmd: exec.Command(self, append([]string{"-addr", "127.0.0.1:0"}, args...)...), stderr: &bytes.Buffer{}}
-	p.cmd.Env = append([]string{asProgram + "=1"}, env...)
-	p.cmd.Stderr = p.stderr
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if p.cmd.ProcessState == nil {
-			_ = p.cmd.Process.Kill()
-			_ = p.cmd.Wait()
+	p := &program{stderr: &bytes.Buffer{}}
+	cmd := exec.Command(self, append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+	cmd.Env = append([]string{asProgram + "=1"}, env...)
+	cmd.Stderr = p.stderr
+	lines := make(chan string, 10)
+	p.Process = child.Start(t, cmd, func(line string) { lines <- line })
+	select {
+	case line := <-lines:
+		url, ok := strings.CutPrefix(line, "listening on ")
+		if !ok || !strings.HasPrefix(url, "http://127.0.0.1:") || strings.HasSuffix(url, ":0") {
+			t.Fatalf("the program prints %q", line)
 		}
-	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
-	if err != nil || !ok || !strings.HasPrefix(url, "http://127.0.0.1:") || strings.HasSuffix(url, ":0") {
-		t.Fatalf("the program says %q, %v", line, err)
+		p.url = url
+	case <-p.Ended:
+		t.Fatalf("the program ended before it listened: %v\n%s", p.Wait(), p.stderr)
 	}
-	p.url = url
 	return p
 }
 
 // end asks the program to end, and returns its exit status.
 func (p *program) end(t *testing.T, by os.Signal) int {
 	t.Helper()
-	if err := p.cmd.Process.Signal(by); err != nil {
-		t.Fatal(err)
-	}
+	p.Signal(by)
+	err := p.Wait()
 	var exit *exec.ExitError
-	if err := p.cmd.Wait(); err != nil && !errors.As(err, &exit) {
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return p.cmd.ProcessState.ExitCode()
+	return 0
 }
 
 func signed() []string {
@@ -145,8 +142,7 @@ func TestWithoutCredentials(t *testing.T) {
 	if _, err := client(p.url, "whatever").Get(t.Context(), transport.Ref{StudioID: "lab", SessionID: "ws-1"}); err != nil {
 		t.Error(err)
 	}
-	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	p.Kill()
 	if !strings.Contains(p.stderr.String(), "any signature is accepted") {
 		t.Errorf("the program does not say that it accepts any signature:\n%s", p.stderr)
 	}

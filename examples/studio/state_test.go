@@ -21,8 +21,7 @@ func TestState(t *testing.T) {
 		if err != nil || got.State != fsm.StateStartInProgress {
 			t.Errorf("the same token again: %s, %v", got.State, err)
 		}
-		_ = p.cmd.Process.Kill()
-		_ = p.cmd.Wait()
+		p.Kill()
 	}
 	text, err := os.ReadFile(args[len(args)-1])
 	if err != nil || strings.Count(string(text), `"Starts":1`) != 1 {
