@@ -64,7 +64,7 @@ var mutants = []mutant{
 	},
 	{
 		"sent again without a look", "an unclear answer undoes the mark",
-		"engine/internal/decide/answers.go", "{(*decision).lookAfterTimeout, (*decision).lookLater", "{(*decision).unsend, (*decision).lookLater",
+		"engine/internal/decide/answers.go", "{(*decision).lookAfterTimeout, ", "{(*decision).unsend, ",
 		"engine/internal/decide", "TestAnswers",
 	},
 	{

@@ -17,13 +17,14 @@ const (
 	CallStart   Call = iota
 	CallConfirm      // a read of a session whose start may have been sent
 	CallPoll         // a read of a session whose start was accepted
+	calls
 )
 
-// row is what kind of answer came: a row of the table below.
+// row is a sort of answer: a row of the answer table.
 type row uint8
 
 const (
-	none    row = iota // no answer: a ruling of its own
+	none    row = iota // no answer: see Cause
 	booting            // START_IN_PROGRESS
 	ready
 	stopped

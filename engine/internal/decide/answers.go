@@ -1,21 +1,66 @@
 package decide
 
-// answers says what each answer means to each call. This is the heart of the
-// engine; the rulings are in meaning.go.
-var answers = [rows][3]meaning{
-	//             to a start       to a look        to a poll
-	booting:     {(*decision).accept, (*decision).accept, (*decision).keepPolling},
-	ready:       {(*decision).succeed, (*decision).succeed, (*decision).succeed},
-	stopped:     {(*decision).accept, (*decision).startedAtRule, (*decision).returned},
-	broken:      {(*decision).failState, (*decision).failStale, (*decision).failStale},
-	passing:     {(*decision).lookLater, (*decision).lookLater, (*decision).keepPolling},
-	strange:     {(*decision).accept, (*decision).lookLater, (*decision).keepPolling},
-	conflict:    {(*decision).lookSoon, (*decision).lookLater, (*decision).retryPoll},
-	throttled:   {(*decision).sendAgain, (*decision).again, (*decision).again},
-	unclear:     {(*decision).lookAfterTimeout, (*decision).lookLater, (*decision).retryPoll},
-	shortage:    {(*decision).waitLong, (*decision).lookLater, (*decision).retryPoll},
-	denied:      {(*decision).fail, (*decision).blindLook, (*decision).retrySlowly},
-	refused:     {(*decision).fail, (*decision).blindLook, (*decision).failRefused},
-	credentials: {(*decision).sendAgain, (*decision).again, (*decision).again},
-	unreachable: {(*decision).lookAfterTimeout, (*decision).again, (*decision).again},
+// The answer table is the heart of the engine: it says what each answer of a
+// provider means for an operation, by what was asked. Each kind of operation has
+// one. The only kind today is start; a second kind brings its own table and a
+// choice in tableOf. docs/answers.md is generated from it.
+
+// table has a row for each sort of answer and a column for each call.
+type table [rows][calls]meaning
+
+// meaning is what an answer means: what it does to the operation, and the words for
+// that in the documentation.
+type meaning struct {
+	do   func(*decision)
+	says string
+}
+
+// tableOf returns the table of an operation's kind.
+func tableOf(*decision) *table { return &toStart }
+
+var toStart = table{
+	//           CallStart            CallConfirm    CallPoll
+	booting:     {accept, accept, pollOn},
+	ready:       {succeed, succeed, succeed},
+	stopped:     {accept, startedAtRule, returned},
+	broken:      {failState, failStale, failStale},
+	passing:     {readLater, readLater, pollOn},
+	strange:     {accept, readLater, pollOn},
+	conflict:    {confirmSoon, readLater, retryPoll},
+	throttled:   {sendAgain, again, again},
+	unclear:     {confirmAfterTimeout, readLater, retryPoll},
+	shortage:    {waitLong, readLater, retryPoll},
+	denied:      {fail, confirmRefused, pollSlowly},
+	refused:     {fail, confirmRefused, failRefused},
+	credentials: {sendAgain, again, again},
+	unreachable: {confirmAfterTimeout, again, again},
+}
+
+var (
+	accept              = meaning{(*decision).accept, "STARTING: poll"}
+	succeed             = meaning{(*decision).succeed, "SUCCEEDED"}
+	pollOn              = meaning{(*decision).keepPolling, "poll on, until the boot timeout"}
+	startedAtRule       = meaning{(*decision).startedAtRule, "the [startedAt rule](#the-startedat-rule)"}
+	returned            = meaning{(*decision).returned, "FAILED `returned_to_stopped`, after the [grace](#the-grace)"}
+	failState           = meaning{(*decision).failState, "FAILED `start_failed`, with the status code"}
+	failStale           = meaning{(*decision).failStale, "FAILED `start_failed`, after the grace"}
+	readLater           = meaning{(*decision).lookLater, "read again, after a growing wait"}
+	confirmSoon         = meaning{(*decision).lookSoon, "confirm soon"}
+	sendAgain           = meaning{(*decision).sendAgain, "send again, after a growing wait"}
+	again               = meaning{(*decision).again, "read again, when the lane may"}
+	confirmAfterTimeout = meaning{(*decision).lookAfterTimeout, "confirm, once the request cannot arrive any more; send again if it was not sent"}
+	retryPoll           = meaning{(*decision).retryPoll, "poll on"}
+	waitLong            = meaning{(*decision).waitLong, "send again, after minutes, until the expiry"}
+	fail                = meaning{(*decision).fail, "FAILED, with a hint"}
+	confirmRefused      = meaning{(*decision).blindLook, "by token: send again; otherwise read slowly"}
+	pollSlowly          = meaning{(*decision).retrySlowly, "poll slowly"}
+	failRefused         = meaning{(*decision).failRefused, "FAILED, after the grace"}
+)
+
+// lanes says what a row means for the lane, which hears of every call.
+var lanes = [rows]string{
+	throttled:   "slows down",
+	unclear:     "is blocked after three in a row without an answer",
+	credentials: "is blocked until they are good",
+	unreachable: "is blocked until the provider answers",
 }

@@ -41,7 +41,7 @@ const (
 )
 
 // causes says what each cause but CauseAnswer means.
-var causes = [...]meaning{
+var causes = [...]func(*decision){
 	CauseExpiry:      (*decision).expire,
 	CauseUnsent:      (*decision).expireUnsent,
 	CauseDeadline:    (*decision).giveUp,
@@ -99,9 +99,6 @@ type decision struct {
 	resend bool             // a confirm has cleared it for another send
 }
 
-// meaning is one field of the answer table.
-type meaning func(*decision)
-
 // Sighting counts the reads of one operation's session that decided nothing. It
 // lives in memory: a restart begins again at zero.
 type Sighting struct {
@@ -137,7 +134,7 @@ func (d *decision) decide() {
 	}
 	d.redate()
 	d.anchor()
-	answers[d.Answer.row][d.Answer.Call](d)
+	tableOf(d)[d.Answer.row][d.Answer.Call].do(d)
 	d.listen()
 	d.note()
 	d.status()
