@@ -93,7 +93,7 @@
 //
 //	[engine]
 //	expiry  = "24h"              # a start that could not be sent by then is given up
-//	budget  = "30m"              # from the accepted start to READY
+//	boot_timeout = "30m"         # from the accepted start to READY
 //	timeout = "15s"              # of one call, or one command
 //
 //	[store]

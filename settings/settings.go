@@ -29,8 +29,8 @@ type Settings struct {
 	Studios []Studio
 	// Lanes bound the calls of lanes, in the order of the file.
 	Lanes []Lane
-	// Expiry, Budget and Timeout are the engine's; zero: its default.
-	Expiry, Budget, Timeout time.Duration
+	// Expiry, BootTimeout and Timeout are for engine.Config. Zero means its default.
+	Expiry, BootTimeout, Timeout time.Duration
 	// StoreSize is how large the database may become, in bytes, for
 	// bolt.Config.MaxSize; zero: as large as its disk allows.
 	StoreSize int64
@@ -120,7 +120,7 @@ func Parse(name string, text []byte) (*Settings, error) {
 
 func read(t *table, s *Settings) {
 	e := t.one("engine")
-	s.Expiry, s.Budget, s.Timeout = e.duration("expiry"), e.duration("budget"), e.duration("timeout")
+	s.Expiry, s.BootTimeout, s.Timeout = e.duration("expiry"), e.duration("boot_timeout"), e.duration("timeout")
 	e.end()
 	t.call = cmp.Or(s.Timeout, engine.DefaultTimeout)
 	db := t.one("store")
@@ -187,11 +187,11 @@ type startChecker interface {
 	checkStart(in transport.StartInput) error
 }
 
-// Engine is an engine's Config as the settings say: Expiry, Budget, Timeout and
+// Engine is an engine's Config as the settings say: Expiry, BootTimeout, Timeout and
 // Lane. The rest is the host's to fill in.
 func (s *Settings) Engine() engine.Config {
 	return engine.Config{
-		Expiry: s.Expiry, BootTimeout: s.Budget, Timeout: s.Timeout,
+		Expiry: s.Expiry, BootTimeout: s.BootTimeout, Timeout: s.Timeout,
 		Lane: func(name string) engine.LaneConfig {
 			lane, _ := longest(s.Lanes, func(l Lane) string { return l.Name }, name)
 			return lane.LaneConfig

@@ -119,7 +119,7 @@ concurrency = 2
 concurrency = 9
 [engine]
 expiry = "1d12h"
-budget = "1h"
+boot_timeout = "1h"
 timeout = "1m30s"
 `))
 	if err != nil {
@@ -156,12 +156,13 @@ func TestWrong(t *testing.T) {
 		"[studio.'a b']\ntransport='ec2'":        `x.toml:1: studio."a b": id "a b": character ' ' at byte 1 is not allowed`,
 		"[studio.'a*b']\ntransport='ec2'":        `x.toml:1: studio."a*b": a "*" stands at the end, for any rest`,
 		"[studio.'']\ntransport='ec2'":           `x.toml:1: studio."": id is empty`,
-		"[engine]\nbudget = 30":                  `x.toml:2: engine.budget: want a duration in quotes, as "30s", "1h30m" or "2d", not a number`,
+		"[engine]\nbudget = '30m'":               `x.toml:2: engine.budget: this key has a new name: write boot_timeout`,
+		"[engine]\nboot_timeout = 30":            `x.toml:2: engine.boot_timeout: want a duration in quotes, as "30s", "1h30m" or "2d", not a number`,
 		"[store]\nmax_mib = 0":                   `x.toml:2: store.max_mib: 0: want 1 to 1048576`,
 		"[store]\nmax_mb = 9":                    `x.toml:2: store.max_mb: unknown key: did you mean "max_mib"?; known are max_mib`,
 		"store = 9":                              `x.toml:1: store: want a table, as [store], not a number`,
-		"[engine]\nbudget = '30'":                `x.toml:2: engine.budget: "30": want a duration in quotes, as "30s", "1h30m" or "2d"`,
-		"[engine]\nbudget = '-1m'":               `x.toml:2: engine.budget: "-1m": it must be longer than nothing`,
+		"[engine]\nboot_timeout = '30'":          `x.toml:2: engine.boot_timeout: "30": want a duration in quotes, as "30s", "1h30m" or "2d"`,
+		"[engine]\nboot_timeout = '-1m'":         `x.toml:2: engine.boot_timeout: "-1m": it must be longer than nothing`,
 		"engine = 'fast'":                        `x.toml:1: engine: want a table, as [engine], not a text`,
 		"[lane.lab]\nrate = 1":                   `x.toml:1: lane.lab: no studio has such a lane: a lane is a studio's id, or what its key lane says`,
 		ec2 + "[lane.lap]\nrate = 1":             `x.toml:3: lane.lap: no studio has such a lane: a lane is a studio's id, or what its key lane says: did you mean "lab"?`,

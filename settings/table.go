@@ -274,6 +274,9 @@ func (t *table) probe() probe.Probe {
 	return p
 }
 
+// renamed has the new names of keys that older versions took.
+var renamed = map[string]string{"engine.budget": "boot_timeout"}
+
 // end reports what nobody has asked for.
 func (t *table) end() {
 	for _, key := range t.names() {
@@ -281,6 +284,8 @@ func (t *table) end() {
 		case slices.Contains(t.known, key):
 		case t.flags != nil:
 			t.wrong(key, "it does not go with --transport %s", t.values["transport"])
+		case renamed[t.name(key)] != "":
+			t.wrong(key, "this key has a new name: write %s", renamed[t.name(key)])
 		case secretName(key):
 			t.wrong(key, "%s", noSecrets)
 		default:

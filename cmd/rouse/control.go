@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,6 +108,11 @@ was sent already is watched to its end. A pause is kept on disk.`,
 				return err
 			}
 			return t.with(p, func(d *desk) error {
+				s, err := d.engine.Stats(c.Context())
+				if err != nil {
+					return err
+				}
+				was := slices.ContainsFunc(s.Lanes, func(l engine.LaneStats) bool { return l.Name == args[0] && l.Paused })
 				set := d.engine.Resume
 				if paused {
 					set = d.engine.Pause
@@ -114,8 +120,16 @@ was sent already is watched to its end. A pause is kept on disk.`,
 				if err := set(c.Context(), args[0], userName()); err != nil {
 					return err
 				}
-				if t.json {
+				switch {
+				case t.json:
 					t.screen.record(laneRecord{Lane: args[0], Paused: paused})
+					return nil
+				case was == paused:
+					state := "not paused"
+					if paused {
+						state = "paused already"
+					}
+					t.screen.say("nothing to do: lane %s is %s", args[0], state)
 					return nil
 				}
 				for _, err := range d.engine.List(c.Context(), engine.Filter{Lane: args[0], Active: true, Limit: 1}) {

@@ -225,14 +225,14 @@ func (t *tool) starter(ctx context.Context, studioID string, send bool) (transpo
 
 // started says what became of a request that was created or joined.
 func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
+	x, err := d.explain(ctx, r.Operation.ID)
+	if err != nil {
+		return err
+	}
 	o := r.Operation
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
 	switch {
 	case t.json:
-		x, err := d.explain(ctx, o.ID)
-		if err != nil {
-			return err
-		}
 		t.recordRequest(x, r)
 	case !r.Created:
 		t.screen.say("%s", joinedText(r, time.Now()))
@@ -240,6 +240,9 @@ func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
 		t.screen.say("queued %s as operation %s, not before %s", name, o.ID, dayAndClock(o.NotBefore, time.Now()))
 	default:
 		t.screen.say("queued %s as operation %s", name, o.ID)
+	}
+	if !t.json && (x.Waiting == engine.WaitPaused || x.Also == engine.WaitPaused) {
+		t.screen.note("lane %s is paused: nothing is sent before \"rouse resume %s\"", o.Lane, o.Lane)
 	}
 	return nil
 }
