@@ -39,7 +39,7 @@ func planB(t *table, c *ec2.Config) {
 	c.PutTypeBack = t.yes("put_type_back")
 	for _, key := range []string{"instance_types_after", "put_type_back"} {
 		if t.has(key) && !t.has("instance_types") {
-			t.wrong(key, "there are no types to change to: it goes with instance_types")
+			t.wrong(key, "it needs instance_types, which is not set")
 		}
 	}
 }

@@ -67,7 +67,7 @@ rate = "5 a second"
 	fmt.Println(err)
 	// Output:
 	// rouse.toml:3: studio.lab.prob: unknown key: did you mean "probe"?; known are transport, lane, probe, probe_timeout, probe_command, uri, socket, host
-	// rouse.toml:5: lane.lap: no studio has such a lane: a lane is a studio's id, or what its key lane says: did you mean "lab"?
+	// rouse.toml:5: lane.lap: no studio has this lane: a lane is a studio's id, or the value of its key lane: did you mean "lab"?
 	// rouse.toml:6: lane.lap.rate: want a number, not a text
 }
 

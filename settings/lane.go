@@ -23,9 +23,9 @@ func readLanes(t *table, s *Settings) {
 		case checkPattern(name) != "":
 			t.fault(display(sub.path...), "%s", checkPattern(name))
 		case len(sub.values) == 0:
-			t.fault(display(sub.path...), "it says nothing: give concurrency, rate or both")
+			t.fault(display(sub.path...), "it has no keys: give concurrency, rate or both")
 		case !s.hasLane(name):
-			t.fault(display(sub.path...), "no studio has such a lane: a lane is a studio's id, or what its key lane says%s", suggestion(name, s.laneNames()))
+			t.fault(display(sub.path...), "no studio has this lane: a lane is a studio's id, or the value of its key lane%s", suggestion(name, s.laneNames()))
 		}
 		s.Lanes = append(s.Lanes, lane)
 	}
@@ -73,7 +73,7 @@ func checkPattern(pattern string) string {
 		return ""
 	}
 	if strings.Contains(prefix, "*") {
-		return `a "*" stands at the end, for any rest`
+		return `"*" is allowed at the end only`
 	}
 	if err := transport.CheckID("id", prefix); err != nil {
 		return messageOf(err)

@@ -39,7 +39,7 @@ func (t *Transport) LookUp(ctx context.Context, one Studio) (Found, error) {
 		return t.list(ctx, studio, d.config.Tag, d.config.Tags)
 	case *nimbleDriver:
 		if open {
-			return Found{Skipped: "the pattern fits many studios, and the provider lists the sessions of one"}, t.Credentials(ctx, one.Pattern)
+			return Found{Skipped: "the pattern matches many studios, and the provider lists one at a time"}, t.Credentials(ctx, one.Pattern)
 		}
 		return t.list(ctx, studio, "", nil)
 	case *libvirtDriver:
@@ -68,9 +68,9 @@ func (t *Transport) list(ctx context.Context, studio, tag string, tags map[strin
 	switch {
 	case found.More:
 	case found.Sessions == 0 && len(tags) > 0:
-		return found, fmt.Errorf("no instance of this account and region has the tags %s", pairText(tags))
+		return found, fmt.Errorf("no instance of this account and region has the tags %s: check tags, region and profile: check tags, region and profile", pairText(tags))
 	case found.Sessions > 0 && found.Unnamed == found.Sessions:
-		return found, fmt.Errorf("no instance has the tag %s, which names the sessions", tag)
+		return found, fmt.Errorf("no instance has the tag %s, which names the sessions: check the key tag: check the key tag", tag)
 	}
 	return found, nil
 }

@@ -133,7 +133,7 @@ func read(t *table, s *Settings) {
 		s.Studios = append(s.Studios, readStudio(sub, pattern))
 	}
 	if len(s.Studios) == 0 && len(t.faults) == 0 {
-		t.fault("", "no studio is served: begin with [studio.NAME], where NAME is a studio's id, and transport = one of %s", orList(Transports()))
+		t.fault("", "there is no studio: begin with [studio.NAME], where NAME is a studio's id, and transport = one of %s", orList(Transports()))
 	}
 	readLanes(t, s)
 	t.known = slices.Compact(t.known)

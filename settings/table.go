@@ -93,7 +93,7 @@ func (t *table) quoted(key, want string) string {
 	case !ok, !t.harmless(key, text):
 		return ""
 	case strings.TrimSpace(text) == "":
-		t.wrong(key, "it is empty: leave the key out for the default")
+		t.wrong(key, "it is empty: give a value, or remove the key to use the default")
 	}
 	return text
 }
@@ -124,7 +124,7 @@ func (t *table) duration(key string) time.Duration {
 	case err != nil:
 		t.wrong(key, "%.64q: want %s", text, want)
 	case d <= 0:
-		t.wrong(key, "%q: it must be longer than nothing", text)
+		t.wrong(key, "%q: give a duration longer than zero", text)
 	default:
 		return d
 	}
@@ -182,7 +182,7 @@ func (t *table) texts(key string) []string {
 		texts = append(texts, text)
 	}
 	if len(texts) == 0 {
-		t.wrong(key, "it is empty: leave the key out for the default")
+		t.wrong(key, "it is empty: give a value, or remove the key to use the default")
 	}
 	return texts
 }
@@ -252,9 +252,9 @@ func (t *table) probe() probe.Probe {
 		t.wrong("probe", "%s", cutPrefix(err, "probe "))
 		return probe.Probe{}
 	case p.Kind == probe.KindNone && argv != nil:
-		t.wrong("probe_command", "there is no port: it is asked once the port of probe answers")
+		t.wrong("probe_command", "it needs probe, which is not set: the command runs once the port answers")
 	case p.Kind == probe.KindNone && timeout > 0:
-		t.wrong("probe_timeout", "there is no probe: it goes with probe")
+		t.wrong("probe_timeout", "it needs probe, which is not set")
 	case p.Kind != probe.KindNone:
 		p.Timeout = timeout
 		if argv != nil {
@@ -268,7 +268,7 @@ func (t *table) probe() probe.Probe {
 			key, waits = "probe", probe.DefaultTimeout
 		}
 		if t.call > 0 && waits >= t.call {
-			t.wrong(key, "it waits up to %v, and engine.timeout cuts a look off after %v: choose a shorter probe_timeout, or a longer timeout", waits, t.call)
+			t.wrong(key, "it waits up to %v, but engine.timeout ends a call after %v: choose a shorter probe_timeout or a longer engine.timeout", waits, t.call)
 		}
 	}
 	return p

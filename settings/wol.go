@@ -39,10 +39,10 @@ func readWoL(t *table, p probe.Probe) driver {
 	}
 	d.more, d.secrets = idCharacters(t), secretEnv(t)
 	if t.has("id_characters") && d.stop == nil {
-		t.wrong("id_characters", "there is no command: it goes with stop")
+		t.wrong("id_characters", "it needs stop, which is not set")
 	}
 	if t.has("secret_env") && d.stop == nil && p.Command == nil {
-		t.wrong("secret_env", "there is no command: it goes with stop or probe_command")
+		t.wrong("secret_env", "it needs stop or probe_command, and neither is set")
 	}
 	for id, m := range t.tables("machines", `a table for each machine, as node-01 = { mac = "52:54:00:12:34:56" }`) {
 		d.readMachine(m, id)
@@ -135,7 +135,7 @@ func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
 			if err := m.Validate(); m.Password == "" {
 				o.sub("machines").sub(id).wrong("password_env", "the environment variable %s is not set", variable)
 			} else if err != nil {
-				o.sub("machines").sub(id).wrong("password_env", "what %s holds: %v", variable, err)
+				o.sub("machines").sub(id).wrong("password_env", "the value of %s: %v", variable, err)
 			}
 		}
 		shelf[id] = m

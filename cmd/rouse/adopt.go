@@ -13,19 +13,20 @@ import (
 func (t *tool) adoptCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "adopt",
-		Short: "Take over a database that was copied from another machine",
-		Long: `Adopt takes over a database that belongs to another machine: one in a cloned
-image, or a copied home. Until then it is held: requests are taken, and nothing
-is sent, since the other machine may carry out the same ones. Adopt it if that
-machine does so no more.
+		Short: "Take over a database of another machine",
+		Long: `Take over a database that belongs to another machine.
 
-What may have been started there is looked at first; where a look cannot tell,
-it ends FAILED (ambiguous) rather than be started twice. Events say who adopted
-it.`,
+A database in a cloned image or a copied home is a foreign store: requests are
+queued, but nothing is sent, because the other machine may send the same
+starts. Adopt the database when that machine no longer does.
+
+Operations with unknown outcome are confirmed first. If that cannot tell
+whether the session was started, the operation ends FAILED (ambiguous), so
+that nothing is started twice. The feed records who adopted the database.`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			t.db.adopts = true
-			return t.with(t.provider.offline(), func(d *desk) error { return t.adopt(c.Context(), d) })
+			return t.with(t.provider.offline(), func(h *host) error { return t.adopt(c.Context(), h) })
 		},
 	}
 }
@@ -37,23 +38,23 @@ type adoptRecord struct {
 	Home    string `json:"home,omitempty"`
 }
 
-func (t *tool) adopt(ctx context.Context, d *desk) error {
-	if d.held != nil {
-		if err := d.engine.Adopt(ctx, userName()); err != nil {
+func (t *tool) adopt(ctx context.Context, h *host) error {
+	if h.foreign != nil {
+		if err := h.engine.Adopt(ctx, userName()); err != nil {
 			return err
 		}
 	}
 	switch {
 	case t.json:
-		r := adoptRecord{Path: d.path, Adopted: d.held != nil}
-		if d.held != nil {
-			r.Home = d.held.Home
+		r := adoptRecord{Path: h.path, Adopted: h.foreign != nil}
+		if h.foreign != nil {
+			r.Home = h.foreign.Home
 		}
 		t.screen.record(r)
-	case d.held == nil:
-		t.screen.say("nothing to do: %s belongs to this machine", d.path)
+	case h.foreign == nil:
+		t.screen.say("nothing to do: %s belongs to this machine", h.path)
 	default:
-		t.screen.say("adopted %s, of %s: \"rouse run\" carries it out", d.path, homeText(d.held))
+		t.screen.say("adopted %s, which belonged to %s: \"rouse run\" sends what is queued", h.path, homeText(h.foreign))
 	}
 	return nil
 }
@@ -66,12 +67,12 @@ func homeText(h *store.Foreign) string {
 	return "another machine (" + h.Home + ")"
 }
 
-// heldNote says what is so with a held database, and what to do.
-func heldNote(h *store.Foreign) string {
-	return fmt.Sprintf("this database belongs to %s: nothing is sent from here until \"rouse adopt\"", homeText(h))
+// foreignNote says what is so with a held database, and what to do.
+func foreignNote(h *store.Foreign) string {
+	return fmt.Sprintf("foreign store: this database belongs to %s; nothing is sent before \"rouse adopt\"", homeText(h))
 }
 
 // away is the error of a command that waits for what a held database never does.
-func away(o engine.Operation) error {
+func foreignError(o engine.Operation) error {
 	return fmt.Errorf("operation %s stays %s: nothing is sent before \"rouse adopt\"", o.ID, o.Phase)
 }

@@ -50,9 +50,9 @@ func TestAdopt(t *testing.T) {
 		if status != want || !strings.Contains(out+notes, says) {
 			t.Errorf("rouse %q: status %d, want %d and %q:\n%s%s", args, status, want, says, out, notes)
 		}
-		const note = `this database belongs to another machine`
-		if told := strings.Contains(notes, note) && strings.Contains(notes, `until "rouse adopt"`); told != (machine == "farm-07" && args[0] != "adopt") {
-			t.Errorf("rouse %q: told that it is held: %v\n%s", args, told, notes)
+		const note = `foreign store: this database belongs to another machine`
+		if told := strings.Contains(notes, note) && strings.Contains(notes, `nothing is sent before "rouse adopt"`); told != (machine == "farm-07" && args[0] != "adopt") {
+			t.Errorf("rouse %q: the note about the foreign store: %v\n%s", args, told, notes)
 		}
 	}
 	effects := func(session string) int {
@@ -63,24 +63,24 @@ func TestAdopt(t *testing.T) {
 	must(0, "belongs to this machine", "adopt")
 
 	machine = "farm-07"
-	must(1, `nothing can be carried out before "rouse adopt"`, "run")
-	must(0, "1 held: the database belongs to another machine", "run", "--until-idle")
+	must(1, `foreign store: nothing is sent before "rouse adopt"`, "run")
+	must(0, "1 blocked: foreign store", "run", "--until-idle")
 	must(0, "queued", "start", "lab", "ws-2")
 	must(1, `nothing is sent before "rouse adopt"`, "start", "lab", "ws-3", "--wait")
-	must(0, "held: the database belongs to another machine", "ls")
+	must(0, "foreign store: the database belongs to another machine", "ls")
 	must(0, `"rouse adopt"`, "show", "lab", "ws-1")
-	must(0, "held ", "stats")
+	must(0, "foreign ", "stats")
 	status, out, _ := rouse("ls", "--json")
 	if n := strings.Count(out, `"waiting":"foreign_store"`); status != 0 || n != 3 {
-		t.Errorf("status %d, %d operations are held, want 3:\n%s", status, n, out)
+		t.Errorf("status %d, %d operations are in the foreign store, want 3:\n%s", status, n, out)
 	}
 	status, out, _ = rouse("stats", "--json")
 	var stats statsRecord
-	if err := json.Unmarshal([]byte(out), &stats); err != nil || status != 0 || stats.Held == nil || stats.Held.Since.IsZero() {
+	if err := json.Unmarshal([]byte(out), &stats); err != nil || status != 0 || stats.Foreign == nil || stats.Foreign.Since.IsZero() {
 		t.Errorf("status %d: %s", status, out)
 	}
 	if n := effects("ws-1") + effects("ws-2") + effects("ws-3"); n != 0 {
-		t.Fatalf("%d were started while it was held", n)
+		t.Fatalf("%d were started while the store was foreign", n)
 	}
 
 	must(0, "adopted "+filepath.Join(home, "rouse.db"), "adopt")

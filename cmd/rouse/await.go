@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 )
 
-// again is how often the same reason for waiting is printed where there is no
+// again is how reportEvery the same reason for waiting is printed where there is no
 // status line.
 const again = time.Minute
 
@@ -21,34 +21,34 @@ func (e *gaveUpError) Error() string { return e.why }
 // await carries out what is queued until a request's operation has ended, and shows
 // how it fares. It waits no longer than atMost; 0 means without a limit. Without
 // credentials it does not begin: the operation stays.
-func (t *tool) await(ctx context.Context, d *desk, r engine.Receipt, atMost time.Duration) error {
+func (t *tool) await(ctx context.Context, h *host, r engine.Receipt, atMost time.Duration) error {
 	err := t.provider.search(ctx, r.Operation.Ref.StudioID)
 	switch {
 	case err == nil:
-		err = d.run(ctx, func(ctx context.Context) error {
+		err = h.run(ctx, func(ctx context.Context) error {
 			ended := make(chan error, 1)
 			go func() {
-				_, err := d.engine.Wait(ctx, r.ID)
+				_, err := h.engine.Wait(ctx, r.ID)
 				ended <- err
 			}()
 			defer t.screen.status("")
-			return t.watch(ctx, d, r.ID, ended, atMost)
+			return t.watch(ctx, h, r.ID, ended, atMost)
 		})
 	case ctx.Err() == nil:
 		err = &gaveUpError{plain(err)}
 	}
 	var end *engine.EndError
 	after := context.WithoutCancel(ctx)
-	o, gerr := d.engine.Get(after, r.ID)
+	o, gerr := h.engine.Get(after, r.ID)
 	if gerr == nil && o.Phase.Ended() && cutShort(err) { // it ended while the run did
-		_, err = d.engine.Wait(after, r.ID)
+		_, err = h.engine.Wait(after, r.ID)
 	}
 	switch {
 	case err != nil && !errors.As(err, &end):
 		if t.json && gerr == nil {
 			t.recordRequest(recordOf(o), r)
 		}
-		return interrupted(err, fmt.Sprintf("operation %s stays %s, and \"rouse run\" goes on with it", o.ID, o.Phase))
+		return interrupted(err, fmt.Sprintf("operation %s stays %s; the next \"rouse run\" continues", o.ID, o.Phase))
 	case gerr != nil:
 		return gerr
 	case t.json:
@@ -63,20 +63,20 @@ func (t *tool) await(ctx context.Context, d *desk, r engine.Receipt, atMost time
 }
 
 // watch shows how an operation fares until ended tells of its end.
-func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan error, atMost time.Duration) error {
+func (t *tool) watch(ctx context.Context, h *host, id engine.ID, ended <-chan error, atMost time.Duration) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	up := after(atMost)
 	last, told := "", time.Time{}
 	for {
-		x, err := d.explain(ctx, id)
+		x, err := h.explain(ctx, id)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		now := time.Now()
 		switch {
 		case err != nil || x.Operation.Phase.Ended() || x.Waiting == engine.WaitNotRunning: // ends, or is about to begin
-		case x.Waiting == engine.WaitCredentials && !x.Next.IsZero() && d.refusedFor(x.Since, now) >= patience:
+		case x.Waiting == engine.WaitCredentials && !x.Next.IsZero() && h.refusedFor(x.Since, now) >= credentialPatience:
 			return &gaveUpError{t.refusal(ctx, t.provider.studioOf(x.Operation.Lane))}
 		case t.screen.live():
 			t.screen.status("%s", progress(x, now))
@@ -88,7 +88,7 @@ func (t *tool) watch(ctx context.Context, d *desk, id engine.ID, ended <-chan er
 		case err := <-ended:
 			return err
 		case <-up:
-			return &gaveUpError{fmt.Sprintf("the time is up (--for %v): %s", atMost, progress(x, now))}
+			return &gaveUpError{fmt.Sprintf("the time of --for %v is over: %s", atMost, progress(x, now))}
 		case <-tick.C:
 		}
 	}

@@ -36,16 +36,17 @@ func problemsOf(r bolt.Report) []problemRecord {
 func (t *tool) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
-		Short: "Read every page and record, and say what is damaged",
-		Long: `Check reads all pages of the database, and every record, and looks whether each
-is as it was written, and whether they agree. It changes nothing. A process of
-its own does the reading, with limits of memory and time, since a damaged page
-can kill who reads it. The exit status is 1 if anything is damaged, and 3 if
-another process has the database open: its pages change while they are read.
+		Short: "Look for damage in the database",
+		Long: `Read every page and record of the database, and print what is damaged.
 
-If the reading process is killed, runs out of memory or takes too long, nothing
-is known about the database: the message says why, and what to do. The exit
-status is then 1 as well.`,
+Check changes nothing. A child process does the reading, with limited memory
+and time, because a damaged page can crash its reader.
+
+Exit status:
+  0  the database is sound
+  1  it is damaged
+  1  the check did not finish, so nothing is known; the message says what to do
+  3  another process has the database open`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error { return t.check(c.Context()) },
 	}
@@ -56,7 +57,7 @@ func (t *tool) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := bolt.Verify(ctx, path, bolt.VerifyConfig{Do: t.byChild})
+	r, err := bolt.Verify(ctx, path, bolt.VerifyConfig{Do: t.runInChild})
 	if err != nil {
 		return err
 	}
@@ -65,10 +66,10 @@ func (t *tool) check(ctx context.Context) error {
 			Path: path, Operations: r.Operations, Events: r.Events, Tokens: r.Tokens, Lanes: r.Lanes, Problems: problemsOf(r),
 		})
 	} else {
-		t.sayReport(path, r)
+		t.printReport(path, r)
 	}
 	if n := len(r.Problems); n > 0 {
-		return fmt.Errorf("%s is damaged (%s): %q mends it, and says what is lost", path, plural(n, "problem", "problems"), "rouse repair --db "+path)
+		return fmt.Errorf("%s is damaged (%s): run %q, which prints what is lost", path, plural(n, "problem", "problems"), "rouse repair --db "+path)
 	}
 	return nil
 }
@@ -76,7 +77,7 @@ func (t *tool) check(ctx context.Context) error {
 // fewProblems is how many problems are printed one by one; all are in the JSON.
 const fewProblems = 50
 
-func (t *tool) sayReport(path string, r bolt.Report) {
+func (t *tool) printReport(path string, r bolt.Report) {
 	for i, p := range r.Problems {
 		switch {
 		case i == fewProblems:

@@ -24,17 +24,17 @@ import (
 // program again, and prints a line of JSON for what it has done.
 
 // childCommand is hidden: it is for this program alone.
-const childCommand = "do-job"
+const childName = "do-job"
 
 // order is a bolt.Job for the child. Its paths are bytes: JSON alters a string that
 // is not UTF-8, and a path need not be.
-type order struct {
+type childJob struct {
 	Path, Copy []byte
 	Method     bolt.Method
 }
 
 // line is a line that the child prints: how far it is, or how it ended.
-type line struct {
+type childReport struct {
 	What  string     `json:"what,omitempty"`
 	Count uint64     `json:"count,omitempty"`
 	Of    uint64     `json:"of,omitempty"`
@@ -44,22 +44,22 @@ type line struct {
 }
 
 // known are the errors of a job that matter to whoever asked for it.
-var known = map[string]error{
+var wireErrors = map[string]error{
 	"foreign": bolt.ErrForeign, "newer": bolt.ErrNewer, "locked": bolt.ErrLocked, "corrupt": store.ErrCorrupt, "full": store.ErrFull,
 	"unfinished": bolt.ErrInconclusive,
 }
 
-// jobError is an error of the child's.
-type jobError struct {
+// childError is an error of the child's.
+type childError struct {
 	text string
 	is   []error
 }
 
-func (e *jobError) Error() string   { return e.text }
-func (e *jobError) Unwrap() []error { return e.is }
+func (e *childError) Error() string   { return e.text }
+func (e *childError) Unwrap() []error { return e.is }
 
-// self starts this program again.
-func self(ctx context.Context, args ...string) *exec.Cmd {
+// thisProgram starts this program again.
+func thisProgram(ctx context.Context, args ...string) *exec.Cmd {
 	path, err := os.Executable()
 	if err != nil {
 		path = os.Args[0]
@@ -69,26 +69,26 @@ func self(ctx context.Context, args ...string) *exec.Cmd {
 	return c
 }
 
-// room is how much memory a job on a file of so many bytes may take, and how
+// childLimits returns how much memory a job on a file of so many bytes may take, and how
 // long it may take. Reading takes a fraction of that.
-func room(size int64) (memory uint64, limit time.Duration) {
+func childLimits(size int64) (memory uint64, limit time.Duration) {
 	return 1<<30 + 8*uint64(size), 30*time.Second + time.Duration(size>>20)*time.Second //nolint:gosec // positive
 }
 
-// byChild is a bolt.JobFunc.
-func (t *tool) byChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
+// runInChild is a bolt.JobFunc.
+func (t *tool) runInChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
 	info, err := os.Stat(j.Path)
 	if err != nil {
 		return bolt.Done{}, err
 	}
-	text, err := json.Marshal(order{Path: []byte(j.Path), Copy: []byte(j.Copy), Method: j.Method})
+	text, err := json.Marshal(childJob{Path: []byte(j.Path), Copy: []byte(j.Copy), Method: j.Method})
 	if err != nil {
 		return bolt.Done{}, err
 	}
-	memory, limit := t.room(info.Size())
+	memory, limit := t.limits(info.Size())
 	limited, stop := context.WithTimeout(ctx, limit)
 	defer stop()
-	child := t.child(limited, childCommand, string(text))
+	child := t.child(limited, childName, string(text))
 	var complaint bytes.Buffer
 	child.Stderr = &limitedBuffer{b: &complaint}
 	out, err := child.StdoutPipe()
@@ -98,7 +98,7 @@ func (t *tool) byChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
 	if err != nil {
 		return bolt.Done{}, unfinished(j, fmt.Sprintf("its process could not be started (%v): run it again", err))
 	}
-	end := t.hear(out)
+	end := t.readChild(out)
 	err = child.Wait()
 	t.screen.status("")
 	switch {
@@ -109,15 +109,15 @@ func (t *tool) byChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
 	case end != nil && end.Error != "":
 		return bolt.Done{}, end.failure(j)
 	case limited.Err() != nil:
-		return bolt.Done{}, unfinished(j, fmt.Sprintf("its time was up after %s: run it again when the disk is less busy", limit))
+		return bolt.Done{}, unfinished(j, fmt.Sprintf("it was not done after %s: run it again when the disk is less busy", limit))
 	case crashed(complaint.String()):
-		return died(j, fmt.Sprintf("%v%s", err, firstLine(complaint.String())))
+		return crashedJob(j, fmt.Sprintf("%v%s", err, firstLine(complaint.String())))
 	case strings.Contains(complaint.String(), "out of memory"), strings.Contains(complaint.String(), "cannot allocate memory"):
 		return bolt.Done{}, unfinished(j, fmt.Sprintf("it ran out of memory (limit %d MiB): free memory and run it again", memory>>20))
 	case err == nil:
 		return bolt.Done{}, unfinished(j, "its process ended without a result: run it again")
 	case child.ProcessState != nil && !child.ProcessState.Exited():
-		return bolt.Done{}, unfinished(j, fmt.Sprintf("its process was ended from outside (%v), perhaps for want of memory: free memory and run it again", err))
+		return bolt.Done{}, unfinished(j, fmt.Sprintf("its process was ended from outside (%v), possibly because memory was short: free memory and run it again", err))
 	}
 	return bolt.Done{}, unfinished(j, fmt.Sprintf("its process ended without a result (%v%s): run it again", err, firstLine(complaint.String())))
 }
@@ -145,14 +145,14 @@ func unfinished(j bolt.Job, why string) error {
 	if j.Method != "" {
 		text = fmt.Sprintf("the repair (%s) of %s did not finish, and nothing was changed: %s", j.Method, j.Path, why)
 	}
-	return &jobError{text: text, is: []error{bolt.ErrInconclusive}}
+	return &childError{text: text, is: []error{bolt.ErrInconclusive}}
 }
 
 // died is the result of a job whose child reported a crash. A file that crashes its
 // reader is damaged; a repair that crashes has failed.
-func died(j bolt.Job, how string) (bolt.Done, error) {
+func crashedJob(j bolt.Job, how string) (bolt.Done, error) {
 	if j.Method != "" {
-		return bolt.Done{}, &jobError{text: "the process that tried crashed: " + how, is: []error{store.ErrCorrupt}}
+		return bolt.Done{}, &childError{text: "the repair crashed: " + how, is: []error{store.ErrCorrupt}}
 	}
 	p := &bolt.CorruptError{Path: j.Path, Detail: "reading it crashed the check: " + how}
 	return bolt.Done{Report: bolt.Report{Problems: []*bolt.CorruptError{p}}}, nil
@@ -160,10 +160,10 @@ func died(j bolt.Job, how string) (bolt.Done, error) {
 
 // hear reads what the child prints, shows how far it is, and returns how it
 // ended; nil: it did not say.
-func (t *tool) hear(out io.Reader) (end *line) {
+func (t *tool) readChild(out io.Reader) (end *childReport) {
 	d := json.NewDecoder(bufio.NewReader(out))
 	for {
-		var l line
+		var l childReport
 		if d.Decode(&l) != nil {
 			_, _ = io.Copy(io.Discard, out)
 			return end
@@ -180,10 +180,10 @@ func (t *tool) hear(out io.Reader) (end *line) {
 }
 
 // failure is the error that the child told.
-func (l *line) failure(j bolt.Job) error {
-	e := &jobError{text: l.Error}
+func (l *childReport) failure(j bolt.Job) error {
+	e := &childError{text: l.Error}
 	for _, name := range l.Is {
-		err := known[name]
+		err := wireErrors[name]
 		if errors.Is(err, bolt.ErrLocked) {
 			err = &bolt.LockedError{Path: j.Path}
 		}
@@ -214,24 +214,24 @@ func (l *limitedBuffer) Write(p []byte) (int, error) {
 // childCommand does a job and says what came of it.
 func (t *tool) childCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:    childCommand + " JOB",
+		Use:    childName + " JOB",
 		Hidden: true,
 		Args:   words(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			j, err := t.prepare(args[0])
+			j, err := t.prepareJob(args[0])
 			if err != nil {
-				t.screen.record(failed(fmt.Errorf("%w: %w", bolt.ErrInconclusive, err)))
+				t.screen.record(failureReport(fmt.Errorf("%w: %w", bolt.ErrInconclusive, err)))
 				return nil
 			}
-			t.do(c.Context(), j)
+			t.doJob(c.Context(), j)
 			return nil
 		},
 	}
 }
 
 // prepare reads what the child is to do, and sets its limits.
-func (t *tool) prepare(text string) (bolt.Job, error) {
-	var o order
+func (t *tool) prepareJob(text string) (bolt.Job, error) {
+	var o childJob
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return bolt.Job{}, fmt.Errorf("JOB: %w", err)
 	}
@@ -240,38 +240,38 @@ func (t *tool) prepare(text string) (bolt.Job, error) {
 	if err != nil {
 		return bolt.Job{}, err
 	}
-	memory, _ := t.room(info.Size())
+	memory, _ := t.limits(info.Size())
 	if err := limitMemory(memory); err != nil {
 		t.screen.note("no limit of memory: %v", err)
 	}
 	return j, nil
 }
 
-// often is how long the child says nothing of how far it is.
-const often = 200 * time.Millisecond
+// reportEvery is how long the child says nothing of how far it is.
+const reportEvery = 200 * time.Millisecond
 
-func (t *tool) do(ctx context.Context, j bolt.Job) {
+func (t *tool) doJob(ctx context.Context, j bolt.Job) {
 	told := time.Now()
 	d, err := j.Do(ctx, func(what string, done, of uint64) {
-		if done%256 == 0 && time.Since(told) > often {
+		if done%256 == 0 && time.Since(told) > reportEvery {
 			told = time.Now()
-			t.screen.record(line{What: what, Count: done, Of: of})
+			t.screen.record(childReport{What: what, Count: done, Of: of})
 		}
 	})
-	end := line{Done: &d}
+	end := childReport{Done: &d}
 	if ctx.Err() != nil && err != nil {
 		err = unfinished(j, "its process was asked to end: run it again")
 	}
 	if err != nil {
-		end = failed(err)
+		end = failureReport(err)
 	}
 	t.screen.record(end)
 }
 
 // failed is the line for a job that could not be done.
-func failed(err error) line {
-	l := line{Error: err.Error()}
-	for name, k := range known {
+func failureReport(err error) childReport {
+	l := childReport{Error: err.Error()}
+	for name, k := range wireErrors {
 		if errors.Is(err, k) {
 			l.Is = append(l.Is, name)
 		}

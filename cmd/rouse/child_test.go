@@ -40,14 +40,14 @@ func TestCheckDies(t *testing.T) {
 		{"a fatal error", "echo 'fatal error: fault' >&2; echo stack >&2; exit 2", "reading it crashed the check: exit status 2: fatal error: fault", true},
 		{"a fault", "echo 'unexpected fault address 0x1' >&2; echo 'fatal error: fault' >&2; exit 2", "reading it crashed the check: exit status 2: unexpected fault address 0x1", true},
 		{"a panic", "echo 'panic: page 3 is bad' >&2; exit 2", "reading it crashed the check: exit status 2: panic: page 3 is bad", true},
-		{"killed", "kill -9 $$", "ended from outside (signal: killed), perhaps for want of memory: free memory and run it again", false},
+		{"killed", "kill -9 $$", "ended from outside (signal: killed), possibly because memory was short: free memory and run it again", false},
 		{"terminated", "kill $$; sleep 1", "ended from outside (signal: terminated)", false},
 		{"half a line", `printf '{"done":{"Report":{"Opera'; kill -9 $$`, "ended from outside (signal: killed)", false},
 		{"says nothing", "exit 0", "ended without a result: run it again", false},
 		{"fails", "echo 'no thread' >&2; exit 2", "ended without a result (exit status 2: no thread): run it again", false},
 		{"no memory", "echo 'fatal error: runtime: out of memory' >&2; exit 2", "ran out of memory (limit 1024 MiB): free memory and run it again", false},
-		{"hangs", "exec sleep 100", "time was up after 300ms: run it again when the disk is less busy", false},
-		{"talks and hangs", `while :; do echo '{"what":"pages","count":1,"of":2}'; done`, "time was up after 300ms", false},
+		{"hangs", "exec sleep 100", "not done after 300ms: run it again when the disk is less busy", false},
+		{"talks and hangs", `while :; do echo '{"what":"pages","count":1,"of":2}'; done`, "not done after 300ms", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -56,9 +56,9 @@ func TestCheckDies(t *testing.T) {
 			tool.child = func(ctx context.Context, _ ...string) *exec.Cmd {
 				return exec.CommandContext(ctx, "sh", "-c", c.script)
 			}
-			tool.room = func(int64) (uint64, time.Duration) { return 1 << 30, 20 * time.Second }
+			tool.limits = func(int64) (uint64, time.Duration) { return 1 << 30, 20 * time.Second }
 			if strings.Contains(c.name, "hangs") {
-				tool.room = func(int64) (uint64, time.Duration) { return 1 << 30, 300 * time.Millisecond }
+				tool.limits = func(int64) (uint64, time.Duration) { return 1 << 30, 300 * time.Millisecond }
 			}
 			path := filepath.Join(t.TempDir(), "rouse.db")
 			if err := os.WriteFile(path, before, 0o600); err != nil {
@@ -73,11 +73,11 @@ func TestCheckDies(t *testing.T) {
 				if got != 1 {
 					t.Errorf("%q: exit status %d, want 1: %s", args, got, text)
 				}
-				if says := strings.Contains(text, "damaged") || strings.Contains(text, "mended"); says != c.damage {
+				if says := strings.Contains(text, "damaged") || strings.Contains(text, "repaired"); says != c.damage {
 					t.Errorf("%q says damaged: %t, want %t: %s", args, says, c.damage, text)
 				}
 				if args[0] == "repair" && c.damage {
-					if !strings.Contains(text, "cannot be mended") || !strings.Contains(text, "tried crashed") {
+					if !strings.Contains(text, "cannot be mended") || !strings.Contains(text, "repair crashed") {
 						t.Errorf("repair says %s", text)
 					}
 				} else if !strings.Contains(text, c.want) {
@@ -119,7 +119,7 @@ func TestRepairStopsWithTheRebuild(t *testing.T) {
 		want string
 	}{
 		{"not started", func(context.Context, []string) *exec.Cmd { return exec.Command(filepath.Join(db, "none")) }, "could not be started"},
-		{"no job", func(ctx context.Context, args []string) *exec.Cmd { return self(ctx, args[0], "{") }, "unexpected end of JSON input"},
+		{"no job", func(ctx context.Context, args []string) *exec.Cmd { return thisProgram(ctx, args[0], "{") }, "unexpected end of JSON input"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -128,10 +128,10 @@ func TestRepairStopsWithTheRebuild(t *testing.T) {
 				if strings.Contains(args[1], `"Method":"rebuild"`) {
 					return c.end(ctx, args)
 				}
-				return self(ctx, args...)
+				return thisProgram(ctx, args...)
 			}
 			got := tool.execute(t.Context(), []string{"--db", db, "repair"})
-			if text := out.String(); got != 1 || !strings.Contains(text, c.want) || strings.Contains(text, "mended") {
+			if text := out.String(); got != 1 || !strings.Contains(text, c.want) || strings.Contains(text, "repaired") {
 				t.Errorf("exit status %d: %s", got, text)
 			}
 			if after, err := os.ReadFile(db); err != nil || !bytes.Equal(after, damaged) {
@@ -152,8 +152,8 @@ func TestJobIsStopped(t *testing.T) {
 	tool := newTool(&out, io.Discard)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	tool.do(ctx, bolt.Job{Path: db})
-	end := tool.hear(&out)
+	tool.doJob(ctx, bolt.Job{Path: db})
+	end := tool.readChild(&out)
 	if end == nil || end.Done != nil || !errors.Is(end.failure(bolt.Job{Path: db}), bolt.ErrInconclusive) {
 		t.Errorf("it says %+v", end)
 	}
@@ -193,7 +193,7 @@ func TestOddPath(t *testing.T) {
 	if text := rouse(1, "check"); !strings.Contains(text, ": wrong checksum") {
 		t.Errorf("check says %s", text)
 	}
-	if text := rouse(0, "repair"); !strings.Contains(text, "mended (rebuild)") {
+	if text := rouse(0, "repair"); !strings.Contains(text, "repaired (rebuild)") {
 		t.Errorf("repair says %s", text)
 	}
 	rouse(0, "check")
@@ -223,7 +223,7 @@ func TestCheckNotBegun(t *testing.T) {
 				var out bytes.Buffer
 				tool := newTool(&out, &out)
 				tool.child = func(ctx context.Context, args ...string) *exec.Cmd {
-					return self(ctx, c.args(db, args)...)
+					return thisProgram(ctx, c.args(db, args)...)
 				}
 				got := tool.execute(t.Context(), []string{"--db", db, command})
 				if text := out.String(); got != 1 || !strings.Contains(text, c.want) || strings.Contains(text, "damaged") ||
@@ -253,7 +253,7 @@ func glutton() {
 	os.Exit(0)
 }
 
-// TestMemoryLimit: a process that takes more than its room ends.
+// TestMemoryLimit: a process that takes more than its limit ends.
 func TestMemoryLimit(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -281,7 +281,7 @@ func TestProgress(t *testing.T) {
 	var errOut bytes.Buffer
 	tool := newTool(io.Discard, &errOut)
 	tool.screen.width = func(io.Writer) int { return 80 }
-	end := tool.hear(strings.NewReader(`{"what":"pages","count":1,"of":4}
+	end := tool.readChild(strings.NewReader(`{"what":"pages","count":1,"of":4}
 {"what":"records","count":512}
 {"done":{}}
 `))

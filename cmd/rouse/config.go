@@ -35,26 +35,26 @@ type boundRecord struct {
 func (t *tool) configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
-		Short: "Check the settings: what serves which studio",
+		Short: "Check the settings file",
 		Args:  cobra.ArbitraryArgs,
 		RunE:  t.group,
 	}
 	var online bool
 	check := &cobra.Command{
 		Use:   "check [FILE]",
-		Short: "Say what is wrong with the settings, or what serves what",
-		Long: `Check reads the settings of FILE, or those that other commands would use, and
-what they point to: the AWS settings, environment variables. It prints what
-serves which studio, or all that is wrong, each thing with its line and key; the
-exit status is then 1.
+		Short: "Check the settings, and print what serves what",
+		Long: `Check the settings, and print what serves which studio.
 
-Without --online no provider is asked. With it, each provider is asked for its
-sessions now: that shows whether it is reached, and whether region, credentials
-and tags are right. A transport that lists no sessions is left out, or asked for
-a sign of life; "rouse start --check" looks one session up with any transport.
+The settings are those of FILE, or else those that other commands would use.
+The AWS settings and environment variables that they name are checked too. If
+anything is wrong, all of it is printed, each thing with its line and key, and
+the exit status is 1.
 
-The settings are a TOML file; "go doc github.com/rouse-dev/rouse/settings" shows
-one with all its keys.`,
+With --online, each provider is asked for its sessions. That shows whether it
+can be reached, and whether region, credentials and tags are right. "rouse
+start --check" does so for one session.
+
+docs/settings.md lists all keys of the settings file.`,
 		Example: `  rouse config check rouse.toml
   rouse config check --online rouse.toml
   rouse --transport ec2 --region us-west-2 config check`,
@@ -69,7 +69,7 @@ one with all its keys.`,
 			return t.checkConfig(c.Context(), online)
 		},
 	}
-	check.Flags().BoolVar(&online, "online", false, "ask each provider for its sessions, too")
+	check.Flags().BoolVar(&online, "online", false, "also ask each provider for its sessions")
 	c.AddCommand(check)
 	return c
 }

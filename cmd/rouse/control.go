@@ -17,25 +17,29 @@ import (
 func (t *tool) cancelCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "cancel OPERATION | STUDIO SESSION",
-		Short: "Withdraw a request that was not sent yet",
-		Long: `Cancel withdraws a request, for all who joined it. It never stops a session:
-if a start was sent and its outcome is unknown, it is not sent again, and the
-next "rouse run" reads the session to find out. If the provider has accepted the
-start, the operation goes on, and the exit status is 1. Requests that joined it
-after it was sent are withdrawn too. The id that such a request got withdraws
-that request alone.`,
+		Short: "Cancel a request that was not sent yet",
+		Long: `Cancel a request that was not sent yet.
+
+All requests that joined the operation are canceled. A session is never stopped:
+  - Not sent: the operation ends CANCELED.
+  - Sent, outcome unknown: it is not sent again. The next "rouse run" confirms
+    what happened.
+  - Accepted by the provider: the operation continues, and the exit status is 1.
+
+Requests that joined after the send are canceled too. The id of such a later
+request cancels that request alone.`,
 		Args: words(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTarget(args); err != nil {
 				return err
 			}
-			return t.with(t.provider.offline(), func(d *desk) error { return t.cancel(c.Context(), d, args) })
+			return t.with(t.provider.offline(), func(h *host) error { return t.cancel(c.Context(), h, args) })
 		},
 	}
 }
 
-func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
-	o, err := d.target(ctx, args)
+func (t *tool) cancel(ctx context.Context, h *host, args []string) error {
+	o, err := h.target(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -43,12 +47,12 @@ func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
 	if len(args) == 1 { // which may be the id of a later wish
 		id = engine.ID(strings.ToLower(args[0]))
 	}
-	outcome, err := d.engine.Cancel(ctx, id, userName())
+	outcome, err := h.engine.Cancel(ctx, id, userName())
 	if err != nil {
 		return err
 	}
 	if t.json {
-		if err := t.recordOperation(ctx, d, o.ID); err != nil {
+		if err := t.recordOperation(ctx, h, o.ID); err != nil {
 			return err
 		}
 	}
@@ -59,20 +63,20 @@ func (t *tool) cancel(ctx context.Context, d *desk, args []string) error {
 			t.screen.say("canceled the later request %s of %s; operation %s goes on", id, name, o.ID)
 		}
 	case id != o.ID:
-		return fmt.Errorf("not canceled: the later request %s of %s is over: it joined operation %s", id, name, o.ID)
+		return fmt.Errorf("not canceled: the later request %s of %s has ended: it joined operation %s", id, name, o.ID)
 	case outcome == engine.CancellationAccepted:
-		text := fmt.Sprintf("not canceled: the provider has started %s already (operation %s)", name, o.ID)
+		text := fmt.Sprintf("not canceled: the provider has accepted the start of %s (operation %s)", name, o.ID)
 		if o.Later.Pending() {
-			text += fmt.Sprintf("; the later request %s is withdrawn: it starts nothing", o.Later.ID)
+			text += fmt.Sprintf("; the later request %s is canceled: it starts nothing", o.Later.ID)
 		}
 		return errors.New(text)
 	case outcome == engine.CancellationAlreadyEnded && was != fsm.PhaseCanceled:
-		return fmt.Errorf("not canceled: operation %s is over: %s", o.ID, endedText(o, time.Now()))
+		return fmt.Errorf("not canceled: operation %s has ended: %s", o.ID, endedText(o, time.Now()))
 	case t.json:
 	case outcome == engine.CancellationAlreadyEnded:
-		t.screen.say("operation %s had ended already: %s", o.ID, endText(o))
+		t.screen.say("operation %s had already ended: %s", o.ID, endText(o))
 	case outcome == engine.CancellationOutcomeUnknown:
-		t.screen.say("operation %s of %s was sent, and the outcome is unknown: it is not sent again, and the next \"rouse run\" reads the session to find out", o.ID, name)
+		t.screen.say("operation %s of %s was sent, outcome unknown: it is not sent again; the next \"rouse run\" confirms what happened", o.ID, name)
 	default:
 		t.screen.say("canceled operation %s of %s", o.ID, name)
 	}
@@ -86,11 +90,11 @@ type laneRecord struct {
 }
 
 func (t *tool) pauseCommand() *cobra.Command {
-	return t.laneCommand("pause", "Send no more starts of a lane, until it is resumed", true)
+	return t.laneCommand("pause", "Send no more starts of a lane", true)
 }
 
 func (t *tool) resumeCommand() *cobra.Command {
-	return t.laneCommand("resume", "End a pause", false)
+	return t.laneCommand("resume", "Send the starts of a paused lane again", false)
 }
 
 func (t *tool) laneCommand(verb, short string, paused bool) *cobra.Command {
@@ -99,23 +103,25 @@ func (t *tool) laneCommand(verb, short string, paused bool) *cobra.Command {
 		Short: short,
 		Long: short + `.
 
-A lane is the sessions that share a provider's fate: a studio, by its id. What
-was sent already is watched to its end. A pause is kept on disk.`,
+A lane is the sessions that share an endpoint's fate and rate limit. Its name
+is the studio's id, or the key lane in the settings. A pause is kept on disk
+and ends by "rouse resume". Starts that were sent before are polled to their
+end.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := t.provider.queued()
 			if err != nil {
 				return err
 			}
-			return t.with(p, func(d *desk) error {
-				s, err := d.engine.Stats(c.Context())
+			return t.with(p, func(h *host) error {
+				s, err := h.engine.Stats(c.Context())
 				if err != nil {
 					return err
 				}
 				was := slices.ContainsFunc(s.Lanes, func(l engine.LaneStats) bool { return l.Name == args[0] && l.Paused })
-				set := d.engine.Resume
+				set := h.engine.Resume
 				if paused {
-					set = d.engine.Pause
+					set = h.engine.Pause
 				}
 				if err := set(c.Context(), args[0], userName()); err != nil {
 					return err
@@ -132,7 +138,7 @@ was sent already is watched to its end. A pause is kept on disk.`,
 					t.screen.say("nothing to do: lane %s is %s", args[0], state)
 					return nil
 				}
-				for _, err := range d.engine.List(c.Context(), engine.Filter{Lane: args[0], Active: true, Limit: 1}) {
+				for _, err := range h.engine.List(c.Context(), engine.Filter{Lane: args[0], Active: true, Limit: 1}) {
 					if err != nil {
 						return err
 					}

@@ -28,14 +28,14 @@ type database struct {
 }
 
 func (d *database) flags(f *pflag.FlagSet) {
-	f.StringVar(&d.path, "db", "", "database `FILE` (default $ROUSE_DB, else rouse.db in the service's or your state folder)")
-	f.BoolVar(&d.forceFS, "force-fs", false, "use the database on a file system that other machines may write too; if two machines open it at once it is destroyed, acknowledged starts are lost, and sessions may be started twice")
+	f.StringVar(&d.path, "db", "", "database `FILE` (default $ROUSE_DB, or else rouse.db in the state folder of the service or the user)")
+	f.BoolVar(&d.forceFS, "force-fs", false, "open the database on a network file system; if two machines open it at once, it is destroyed, acknowledged starts are lost, and sessions may be started twice")
 }
 
 // forced returns whether --force-fs is given, and notes what it risks.
 func (d *database) forced(note func(string, ...any)) bool {
 	if d.forceFS {
-		note("--force-fs: the lock may hold on this machine only; make sure that no other machine opens this database: two at once destroy it, and may start sessions twice")
+		note("--force-fs: the lock may work on this machine only; make sure that no other machine opens this database: two at once destroy it, and may start sessions twice")
 	}
 	return d.forceFS
 }
@@ -66,9 +66,9 @@ func (d *database) chosen() (string, error) {
 	return path, nil
 }
 
-// errStranded: a database that is there already is on a network file system. It is
+// errOnNetworkFS: a database that is there already is on a network file system. It is
 // not passed over for another: what it has acknowledged would never be sent.
-var errStranded = errors.New("this database cannot be used where it is")
+var errOnNetworkFS = errors.New("this database cannot be used where it is")
 
 // open opens the database, or makes it, and returns its path; note tells the
 // user where it is if that may surprise.
@@ -90,7 +90,7 @@ func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, 
 	if d.mayMake || exists(path) || !exists(local) {
 		var s *bolt.Store
 		s, path, err = d.openAt(path, c, note)
-		if !errors.Is(err, bolt.ErrNetworkFS) || errors.Is(err, errStranded) {
+		if !errors.Is(err, bolt.ErrNetworkFS) || errors.Is(err, errOnNetworkFS) {
 			return s, path, err
 		}
 		elsewhere = err
@@ -145,7 +145,7 @@ func (d *database) openAt(path string, c bolt.Config, note func(string, ...any))
 	case err == nil && isNew:
 		note("made a new database: %s", path)
 	case errors.Is(err, bolt.ErrNetworkFS) && !isNew:
-		err = fmt.Errorf("%w: %s: %w", errStranded, path, err)
+		err = fmt.Errorf("%w: %s: %w", errOnNetworkFS, path, err)
 	}
 	return s, path, err
 }
@@ -221,11 +221,11 @@ func makePrivate(folder string) error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fmt.Errorf("%s is not a folder (%s)", folder, info.Mode().Type())
+		return fmt.Errorf("%s is not a folder (%s): move it away, or choose a file with --db or ROUSE_DB", folder, info.Mode().Type())
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("%s can be entered by others (mode %s)", folder, info.Mode().Perm())
+		return fmt.Errorf("%s can be entered by others (mode %s): remove their access, or choose a file with --db", folder, info.Mode().Perm())
 	case !owned(info):
-		return fmt.Errorf("%s belongs to another user", folder)
+		return fmt.Errorf("%s belongs to another user: choose a file with --db or ROUSE_DB", folder)
 	}
 	return nil
 }

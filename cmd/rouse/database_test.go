@@ -100,7 +100,7 @@ func TestNetworkHome(t *testing.T) {
 		t.Errorf("status %d: %s", status, text)
 	}
 	status, text := rouse("--db", filepath.Join(home, "my.db"), "start", "lab", "ws-1")
-	if status != 1 || !strings.Contains(text, "choose a file on a disk of this machine") {
+	if status != 1 || !strings.Contains(text, "choose a file on a local disk") {
 		t.Errorf("with --db: status %d: %s", status, text)
 	}
 	for _, args := range [][]string{{"start", "lab", "ws-1"}, {"repair"}, {"ls"}} {
@@ -130,7 +130,7 @@ func TestStranded(t *testing.T) {
 		for _, args := range commands {
 			status, text := rouse(args...)
 			if status != 1 || !strings.Contains(text, old+": database is on a network file system (NFS)") ||
-				!strings.Contains(text, "move it to a disk of this machine, and name it with --db or ROUSE_DB") {
+				!strings.Contains(text, "move the file to a local disk, and name it with --db or ROUSE_DB") {
 				t.Errorf("%s: rouse %q: status %d: %s", when, args, status, text)
 			}
 		}
@@ -160,7 +160,7 @@ func TestStranded(t *testing.T) {
 	if status, text := rouse("check", "--json"); status != 0 || !strings.Contains(text, `"path":"`+old+`"`) {
 		t.Errorf("check: status %d: %s", status, text)
 	}
-	if text := advise(bolt.ErrNetworkFS, "repair"); !strings.HasPrefix(text, "move it to a disk of this machine") {
+	if text := advise(bolt.ErrNetworkFS, "repair"); !strings.HasPrefix(text, "move the file to a local disk") {
 		t.Errorf("repair, which looks for itself, says %q", text)
 	}
 	moved := filepath.Join(t.TempDir(), "moved.db")

@@ -21,65 +21,64 @@ func (t *tool) eventsCommand() *cobra.Command {
 	var follow bool
 	c := &cobra.Command{
 		Use:   "events",
-		Short: "Print what has happened, in order",
-		Long: `Events prints the feed: each change of an operation, in order and without a
-gap.
+		Short: "Print what has happened",
+		Long: `Print what has happened, in order and without a gap.
 
-With --after it goes on behind an event, named by its number or, which also
-shows that it is the same feed, by its cursor (see --json). If events were lost
-between, because they were pruned or a backup was restored, it says so and
-prints none.
+With --after, printing begins after an event. Name the event by its number or
+by its cursor (see --json). A cursor also proves that the feed is the same
+one. If events in between are gone, because they were pruned or a backup was
+restored, the command says so and prints none.
 
-With --follow it goes on as events come, until Ctrl-C. It looks about once a
-second, and holds the database only while it looks; events of a running "rouse
-run", which holds it all the time, come when that has ended.`,
+With --follow, it prints events as they come, until Ctrl-C. It opens the
+database about once a second. While "rouse run" has the database open, new
+events come when that ends.`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("after") && after == "" {
 				return usagef("--after is empty")
 			}
-			p, err := placeOf(after)
+			p, err := positionOf(after)
 			if err != nil {
 				return err
 			}
 			if follow {
 				return t.follow(c.Context(), &p)
 			}
-			return t.reading(t.provider.offline(), func(d *desk) error { return t.events(c.Context(), d, &p) })
+			return t.reading(t.provider.offline(), func(h *host) error { return t.events(c.Context(), h, &p) })
 		},
 	}
-	c.Flags().StringVar(&after, "after", "", "print what came after the event with this `NUMBER|CURSOR`")
-	c.Flags().BoolVar(&follow, "follow", false, "go on as events come")
+	c.Flags().StringVar(&after, "after", "", "begin after the event `NUMBER|CURSOR`")
+	c.Flags().BoolVar(&follow, "follow", false, "print new events as they come")
 	return c
 }
 
 // place is where in the feed to go on: behind a cursor, and behind a number.
-type place struct {
+type position struct {
 	cursor engine.Cursor
 	seq    uint64
 	exact  bool // seq was asked for, so the event must be there
 }
 
-func placeOf(after string) (place, error) {
+func positionOf(after string) (position, error) {
 	for _, r := range after {
 		if r < '0' || r > '9' {
-			return place{cursor: engine.Cursor(after)}, nil
+			return position{cursor: engine.Cursor(after)}, nil
 		}
 	}
 	if after == "" {
-		return place{}, nil
+		return position{}, nil
 	}
 	seq, err := strconv.ParseUint(after, 10, 64)
 	if err != nil {
-		return place{}, usagef("--after %s is too large for an event's number", after)
+		return position{}, usagef("--after %s is too large for an event's number", after)
 	}
-	return place{seq: seq, exact: true}, nil
+	return position{seq: seq, exact: true}, nil
 }
 
 // events prints the feed behind p up to its head, and moves p there.
-func (t *tool) events(ctx context.Context, d *desk, p *place) error {
+func (t *tool) events(ctx context.Context, h *host, p *position) error {
 	if p.exact {
-		s, err := d.engine.Stats(ctx)
+		s, err := h.engine.Stats(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -91,24 +90,24 @@ func (t *tool) events(ctx context.Context, d *desk, p *place) error {
 		p.exact = false
 	}
 	feed := &feedPrinter{tool: t, at: p.cursor, seq: p.seq, all: true, pages: true}
-	err := feed.follow(d.engine.Events(ctx, p.cursor))
+	err := feed.follow(h.engine.Events(ctx, p.cursor))
 	p.cursor, p.seq = feed.at, feed.seq
 	return err
 }
 
 // follow prints events as they come.
-func (t *tool) follow(ctx context.Context, p *place) error {
+func (t *tool) follow(ctx context.Context, p *position) error {
 	told := false
 	for ctx.Err() == nil {
 		began := time.Now()
-		err := t.reading(t.provider.offline(), func(d *desk) error { return t.events(ctx, d, p) })
-		var held *bolt.LockedError
-		isHeld := errors.As(err, &held)
-		if isHeld && !told {
-			t.screen.note("%s; waiting", heldText(held))
+		err := t.reading(t.provider.offline(), func(h *host) error { return t.events(ctx, h, p) })
+		var locked *bolt.LockedError
+		isLocked := errors.As(err, &locked)
+		if isLocked && !told {
+			t.screen.note("%s; waiting", lockedText(locked))
 		}
-		told = isHeld
-		if err != nil && !isHeld && ctx.Err() == nil {
+		told = isLocked
+		if err != nil && !isLocked && ctx.Err() == nil {
 			return err
 		}
 		select {
@@ -143,7 +142,7 @@ type failedEnd struct {
 
 func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 	s := f.tool.screen
-	defer f.turn()
+	defer f.flush()
 	for ev, err := range events {
 		if err != nil {
 			return err
@@ -171,7 +170,7 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 		case f.all || ev.To.Ended() || s.width(s.out) == 0:
 			f.page = append(f.page, eventRows([]engine.Event{ev}, true)...)
 			if !f.pages || len(f.page) >= tablePage {
-				f.turn()
+				f.flush()
 			}
 		}
 	}
@@ -179,7 +178,7 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 }
 
 // turn prints the page, and begins another.
-func (f *feedPrinter) turn() {
+func (f *feedPrinter) flush() {
 	f.tool.screen.table(f.page, 2, 3)
 	f.page = nil
 }

@@ -21,7 +21,7 @@ const (
 	exitDone      = 0
 	exitOtherwise = 1 // it ended otherwise than asked; the message says how
 	exitUsage     = 2
-	exitHeld      = 3 // another process holds the database
+	exitLocked    = 3 // another process holds the database
 )
 
 // usageError is a mistake in what was typed or set.
@@ -41,17 +41,17 @@ func usagef(format string, args ...any) error {
 // status.
 func (t *tool) report(c *cobra.Command, err error) int {
 	var usage *usageError
-	var held *bolt.LockedError
+	var locked *bolt.LockedError
 	var wrong settings.Errors
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, errHelped):
 		return exitUsage
-	case errors.As(err, &held):
-		t.screen.complain("%s", heldText(held))
-		t.screen.note("a \"rouse run --until-idle\" from a timer, in place of a \"rouse run\" that goes on, leaves the file free in between")
-		return exitHeld
+	case errors.As(err, &locked):
+		t.screen.complain("%s", lockedText(locked))
+		t.screen.note("to leave the file free most of the time, run \"rouse run --until-idle\" from a timer")
+		return exitLocked
 	case errors.As(err, &wrong):
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			t.screen.complain("%s", line)
@@ -76,11 +76,11 @@ func (t *tool) report(c *cobra.Command, err error) int {
 	return exitOtherwise
 }
 
-func heldText(e *bolt.LockedError) string {
+func lockedText(e *bolt.LockedError) string {
 	if e.PID == 0 {
-		return fmt.Sprintf("another process holds %s: ask again when it has ended", e.Path)
+		return fmt.Sprintf("another process has %s open: try again when it has ended", e.Path)
 	}
-	return fmt.Sprintf("%s is held by %s (pid %d on %s, since %s): stop it, or ask again when it has ended",
+	return fmt.Sprintf("%s is open in %s (pid %d on %s, since %s): stop that process, or try again when it has ended",
 		e.Path, e.Program, e.PID, e.Host, clock(e.Since, time.Now()))
 }
 
@@ -124,15 +124,15 @@ func advise(err error, command string) string {
 	case errors.Is(err, store.ErrTokenReused):
 		return "a token belongs to one session: choose another, or leave out --token"
 	case errors.Is(err, store.ErrFull):
-		return "make room on the disk and ask again, or raise max_mib of the settings if that is the bound; what was acknowledged is kept"
+		return "free space on the disk, or raise max_mib in the settings, and ask again; acknowledged requests are kept"
 	case errors.Is(err, store.ErrUnknown):
 		return "it may have been stored: ask again, with the same --token if there was one"
 	case errors.As(err, &damaged) && command == "repair":
 		return "move the file aside, and put a backup in its place"
 	case errors.As(err, &damaged):
-		return fmt.Sprintf("%q shows what is damaged, and %q mends it", "rouse check --db "+damaged.Path, "rouse repair --db "+damaged.Path)
+		return fmt.Sprintf("run %q to see what is damaged, and %q to repair it", "rouse check --db "+damaged.Path, "rouse repair --db "+damaged.Path)
 	case errors.Is(err, store.ErrFailed):
-		return "what was acknowledged is safe in the file: look at the disk, and ask again"
+		return "acknowledged requests are safe in the file: check the disk, and ask again"
 	case errors.Is(err, bolt.ErrNotOwner), errors.Is(err, bolt.ErrUnsafe), errors.Is(err, bolt.ErrInconclusive):
 		return "" // it says what to do
 	case errors.Is(err, bolt.ErrForeign):
@@ -141,10 +141,10 @@ func advise(err error, command string) string {
 		return "make that folder writable for you, or choose another place for the copy"
 	case errors.Is(err, bolt.ErrReadOnly), errors.Is(err, fs.ErrPermission):
 		return "make the file and its folder writable for you, or choose another with --db or ROUSE_DB"
-	case errors.Is(err, errStranded), errors.Is(err, bolt.ErrNetworkFS) && command == "repair":
-		return "move it to a disk of this machine, and name it with --db or ROUSE_DB; or out of the way, if nothing in it matters any more; or give --force-fs, if no other machine can open it"
+	case errors.Is(err, errOnNetworkFS), errors.Is(err, bolt.ErrNetworkFS) && command == "repair":
+		return "move the file to a local disk, and name it with --db or ROUSE_DB; if nothing in it matters, move it away; if no other machine can open it, give --force-fs"
 	case errors.Is(err, bolt.ErrNetworkFS):
-		return "choose a file on a disk of this machine with --db or ROUSE_DB, or give --force-fs, if no other machine can open it"
+		return "choose a file on a local disk with --db or ROUSE_DB; if no other machine can open it, give --force-fs"
 	case errors.Is(err, bolt.ErrNewer):
 		return "use the newer version of rouse that wrote it"
 	case errors.As(err, &gap):

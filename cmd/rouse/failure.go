@@ -43,13 +43,13 @@ func endReasonText(r store.Reason) string {
 	case store.ReasonStartFailed:
 		return "the session is in a failed or deleted state (start_failed)"
 	case store.ReasonReturnedToStopped:
-		return "it was started, and has stopped since (returned_to_stopped)"
+		return "the session was started and has stopped again (returned_to_stopped)"
 	case store.ReasonAmbiguous:
-		return "it may have been started, and a second start might start it twice (ambiguous)"
+		return "the session may have been started, and another send could start it twice (ambiguous)"
 	case store.ReasonTimeout:
-		return "it was not READY in time (timeout)"
+		return "the session was not READY within the boot timeout (timeout)"
 	case store.ReasonUnobservable:
-		return "it could not be looked at, and may be running (unobservable)"
+		return "the session could not be read and may be running (unobservable)"
 	}
 	return strings.ReplaceAll(string(r), "_", " ")
 }

@@ -30,7 +30,7 @@ func TestFailureText(t *testing.T) {
 			"no session lab/ws-1; check the ids (ResourceNotFoundException, HTTP 404, request r-1)",
 		},
 		{fsm.PhaseFailed, store.ReasonTimeout, "not READY after 30m0s", "not READY after 30m0s (timeout)"},
-		{fsm.PhaseFailed, store.ReasonUnobservable, "", "it could not be looked at, and may be running (unobservable)"},
+		{fsm.PhaseFailed, store.ReasonUnobservable, "", "the session could not be read and may be running (unobservable)"},
 		{fsm.PhaseFailed, store.ReasonAccessDenied, "", "access denied"},
 		{fsm.PhaseExpired, store.ReasonExpired, "", "it could not be sent in time"},
 		{fsm.PhaseExpired, store.ReasonExpired, "unreachable: dial tcp: refused", "it could not be sent in time: dial tcp: refused"},

@@ -37,12 +37,12 @@ func TestFullDisk(t *testing.T) {
 			acknowledged++
 			continue
 		}
-		if status != 1 || !strings.Contains(text, "full") || !strings.Contains(text, "make room on the disk and ask again") {
+		if status != 1 || !strings.Contains(text, "full") || !strings.Contains(text, "free space on the disk, or raise max_mib") {
 			t.Fatalf("full, after %d starts: status %d: %s", acknowledged, status, text)
 		}
 		break
 	}
-	if status, text := rouse("stats"); status != 0 || !strings.Contains(text, "no start is taken") {
+	if status, text := rouse("stats"); status != 0 || !strings.Contains(text, "no request is accepted") {
 		t.Errorf("stats of a full database: status %d: %s", status, text)
 	}
 	if status, text := rouse("cancel", "lab", "ws-0"); status != 0 { // what is queued goes on
@@ -70,7 +70,7 @@ func TestNoRoomForADatabase(t *testing.T) {
 	fill(t, filepath.Join(dir, "others"))
 	var errOut bytes.Buffer
 	status := run(t.Context(), []string{"--db", filepath.Join(dir, "rouse.db"), "start", "lab", "ws-1"}, io.Discard, &errOut)
-	if status != 1 || !strings.Contains(errOut.String(), "make room on the disk") {
+	if status != 1 || !strings.Contains(errOut.String(), "free space on the disk") {
 		t.Errorf("status %d: %s", status, &errOut)
 	}
 	if exists(filepath.Join(dir, "rouse.db")) {

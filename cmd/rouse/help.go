@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,14 +32,84 @@ func (t *tool) helped(root *cobra.Command) {
 			}
 		}
 	}
-	show := root.HelpFunc()
-	root.SetHelpFunc(func(c *cobra.Command, args []string) { // of --help
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { // of --help
 		if c.HasSubCommands() && c.Flags().NArg() > 0 {
-			t.misnamed = unknownCommand(c, c.Flags().Arg(0))
+			t.unknownHelp = unknownCommand(c, c.Flags().Arg(0))
 			return
 		}
-		show(c, args)
+		_, _ = io.WriteString(c.OutOrStdout(), helpText(c))
 	})
+}
+
+// helpText returns a page of help: a summary, usage, examples, commands, details,
+// flags and related commands.
+func helpText(c *cobra.Command) string {
+	summary, details, _ := strings.Cut(cmp.Or(c.Long, c.Short+"."), "\n\n")
+	var b strings.Builder
+	section := func(title, text string) {
+		if text = strings.TrimRight(text, "\n"); text != "" {
+			fmt.Fprintf(&b, "\n%s:\n%s\n", title, text)
+		}
+	}
+	b.WriteString(summary + "\n")
+	usage := c.UseLine()
+	if c.HasSubCommands() {
+		usage = c.CommandPath() + " COMMAND [flags]"
+	}
+	section("Usage", "  "+usage)
+	section("Examples", c.Example)
+	for _, g := range c.Groups() {
+		section(g.Title, commandRows(c, g.ID))
+	}
+	section("Other commands", commandRows(c, ""))
+	if details != "" {
+		b.WriteString("\n" + strings.TrimSpace(details) + "\n")
+	}
+	section("Flags", c.LocalFlags().FlagUsagesWrapped(helpWidth))
+	section("Flags of every command", c.InheritedFlags().FlagUsagesWrapped(helpWidth))
+	if c.HasParent() {
+		_, name, _ := strings.Cut(c.CommandPath(), " ")
+		section("See also", seeAlso[name])
+	} else {
+		section("See also", "  \"rouse help COMMAND\" shows the help of a command.")
+	}
+	return b.String()
+}
+
+// helpWidth is how many columns a page of help takes.
+const helpWidth = 80
+
+// commandRows lists the commands of a group below c. The group "" is those without
+// one.
+func commandRows(c *cobra.Command, group string) string {
+	var b strings.Builder
+	for _, sub := range c.Commands() {
+		if sub.GroupID == group && (sub.IsAvailableCommand() || sub.Name() == "help") {
+			fmt.Fprintf(&b, "  %-11s %s\n", sub.Name(), sub.Short)
+		}
+	}
+	return b.String()
+}
+
+// seeAlso has, by a command's name, the end of its help.
+var seeAlso = map[string]string{
+	"start":        "  rouse run, rouse show, rouse cancel, rouse retry",
+	"run":          "  rouse start, rouse ls, rouse stats",
+	"cancel":       "  rouse show, rouse retry",
+	"retry":        "  rouse ls, rouse show",
+	"pause":        "  rouse resume, rouse stats",
+	"resume":       "  rouse pause, rouse stats",
+	"ls":           "  rouse show, rouse sessions",
+	"show":         "  rouse ls, rouse events, rouse retry",
+	"sessions":     "  rouse ls, rouse config check --online",
+	"events":       "  rouse show, rouse ls",
+	"stats":        "  rouse ls, rouse check",
+	"check":        "  rouse repair, rouse backup",
+	"config check": "  rouse start --check, rouse sessions",
+	"repair":       "  rouse check, rouse backup",
+	"backup":       "  rouse check, rouse adopt",
+	"adopt":        "  rouse backup, rouse stats",
+	"prune":        "  rouse stats",
 }
 
 // group is a command that only has others below it, called without one of them.

@@ -13,11 +13,11 @@ import (
 
 // idleness counts what is active and has nothing to do now.
 type idleness struct {
-	scheduled, paused, held, refused, away int
+	scheduled, paused, untrustedClock, refused, foreign int
 
 	refusedLane string // the lane of one that is refused
 
-	late string // there was something to do when the time was up: what, and why it waits
+	waiting string // there was something to do when the time was up: what, and why it waits
 }
 
 func (r idleness) String() string {
@@ -26,8 +26,8 @@ func (r idleness) String() string {
 		n    int
 		what string
 	}{
-		{r.scheduled, "scheduled for later"}, {r.paused, "paused"}, {r.held, "held: this machine's clock is in doubt"},
-		{r.refused, "held: the credentials are refused"}, {r.away, `held: the database belongs to another machine, see "rouse adopt"`},
+		{r.scheduled, "scheduled for later"}, {r.paused, "paused"}, {r.untrustedClock, "past expiry, but the clock is untrusted"},
+		{r.refused, "blocked: the credentials are refused"}, {r.foreign, `blocked: foreign store, see "rouse adopt"`},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
@@ -37,11 +37,11 @@ func (r idleness) String() string {
 }
 
 // idle reports whether nothing is left to do now, and what is active even so.
-func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error) {
+func (h *host) idle(ctx context.Context, s engine.Stats) (idleness, bool, error) {
 	var rest idleness
 	active := s.Operations[fsm.PhaseQueued] + s.Operations[fsm.PhaseStarting]
 	if s.Foreign != nil {
-		rest.away = active
+		rest.foreign = active
 	}
 	if active == 0 || s.Foreign != nil {
 		return rest, true, nil
@@ -50,9 +50,9 @@ func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error)
 	paused, refused := map[string]bool{}, map[string]bool{}
 	for _, l := range s.Lanes {
 		paused[l.Name] = l.Paused
-		refused[l.Name] = l.Blocked == engine.WaitCredentials && d.refusedFor(l.Since, now) >= patience
+		refused[l.Name] = l.Blocked == engine.WaitCredentials && h.refusedFor(l.Since, now) >= credentialPatience
 	}
-	for op, err := range d.engine.List(ctx, engine.Filter{Active: true}) {
+	for op, err := range h.engine.List(ctx, engine.Filter{Active: true}) {
 		sent := op.Sent != store.SentNo
 		switch {
 		case err != nil:
@@ -72,26 +72,26 @@ func (d *desk) idle(ctx context.Context, s engine.Stats) (idleness, bool, error)
 			rest.refused, rest.refusedLane = rest.refused+1, op.Lane
 			continue
 		}
-		x, err := d.engine.Explain(ctx, op.ID)
+		x, err := h.engine.Explain(ctx, op.ID)
 		if err != nil {
 			return rest, false, err
 		}
 		if x.Waiting != engine.WaitUntrustedClock {
 			return rest, false, nil
 		}
-		rest.held++
+		rest.untrustedClock++
 	}
 	return rest, true, nil
 }
 
-// late is what is active when the time is up: if that is not idle, it says what
+// stillWaiting is what is active when the time is up: if that is not idle, it says what
 // waits, and why.
-func (d *desk) late(ctx context.Context) (idleness, error) {
-	s, err := d.engine.Stats(ctx)
+func (h *host) stillWaiting(ctx context.Context) (idleness, error) {
+	s, err := h.engine.Stats(ctx)
 	if err != nil {
 		return idleness{}, err
 	}
-	rest, idle, err := d.idle(ctx, s)
+	rest, idle, err := h.idle(ctx, s)
 	if err != nil || idle {
 		return rest, err
 	}
@@ -101,11 +101,11 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 	}
 	var groups []group
 	count, newest := map[group]int{}, map[group]engine.Explanation{}
-	for op, err := range d.engine.List(ctx, engine.Filter{Active: true}) {
+	for op, err := range h.engine.List(ctx, engine.Filter{Active: true}) {
 		if err != nil {
 			return rest, err
 		}
-		x, err := d.engine.Explain(ctx, op.ID)
+		x, err := h.engine.Explain(ctx, op.ID)
 		if err != nil {
 			return idleness{}, err
 		}
@@ -133,5 +133,5 @@ func (d *desk) late(ctx context.Context) (idleness, error) {
 		}
 		parts = append(parts, fmt.Sprintf("%d in lane %s (%s)", count[g], g.lane, text))
 	}
-	return idleness{late: strings.Join(parts, ", ")}, nil
+	return idleness{waiting: strings.Join(parts, ", ")}, nil
 }

@@ -26,9 +26,11 @@ func (t *tool) lsCommand() *cobra.Command {
 	var phases, wanted []string
 	c := &cobra.Command{
 		Use:   "ls",
-		Short: "List operations, the newest first",
-		Long: `Ls lists operations, the newest first: those that fit all of the flags. On a
-narrow terminal the operations' ids are left out, and long names are shortened.`,
+		Short: "List operations",
+		Long: `List operations, the newest first.
+
+An operation is listed if it fits all flags. On a narrow terminal the ids of
+operations are left out, and long names are shortened.`,
 		Example: `  rouse ls --active
   rouse ls --phase FAILED --label show=aurora --json`,
 		Args: words(0),
@@ -49,15 +51,15 @@ narrow terminal the operations' ids are left out, and long names are shortened.`
 				return usagef("--limit %d is negative", f.Limit)
 			}
 			f.Newest = true
-			return t.reading(t.provider.offline(), func(d *desk) error { return t.ls(c.Context(), d, f) })
+			return t.reading(t.provider.offline(), func(h *host) error { return t.ls(c.Context(), h, f) })
 		},
 	}
 	g := c.Flags()
-	g.StringSliceVar(&phases, "phase", nil, "`PHASE` they are in: "+phaseNames()+"; may be repeated")
-	g.StringArrayVar(&wanted, "label", nil, "label `NAME=VALUE` that they have; may be repeated")
-	g.StringVar(&f.StudioID, "studio", "", "`STUDIO` whose sessions they start")
-	g.BoolVar(&f.Active, "active", false, "only those that have not ended")
-	g.IntVar(&f.Limit, "limit", 0, "at most `N`; 0: all")
+	g.StringSliceVar(&phases, "phase", nil, "only operations in `PHASE`: "+phaseNames()+"; may be repeated")
+	g.StringArrayVar(&wanted, "label", nil, "only operations with the label `NAME=VALUE`; may be repeated")
+	g.StringVar(&f.StudioID, "studio", "", "only operations of `STUDIO`")
+	g.BoolVar(&f.Active, "active", false, "only operations that have not ended")
+	g.IntVar(&f.Limit, "limit", 0, "at most `N` operations; 0 means all")
 	_ = c.RegisterFlagCompletionFunc("phase", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return strings.Split(phaseNames(), ", "), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -92,7 +94,7 @@ func phasesOf(texts []string) ([]fsm.Phase, error) {
 	return out, nil
 }
 
-func (t *tool) ls(ctx context.Context, d *desk, f engine.Filter) error {
+func (t *tool) ls(ctx context.Context, h *host, f engine.Filter) error {
 	width := t.screen.width(t.screen.out)
 	ids := width == 0 || width >= wide
 	names := []int{0, 1}
@@ -101,11 +103,11 @@ func (t *tool) ls(ctx context.Context, d *desk, f engine.Filter) error {
 	}
 	var rows [][]string
 	listed := false
-	for op, err := range d.engine.List(ctx, f) {
+	for op, err := range h.engine.List(ctx, f) {
 		if err != nil {
 			return err
 		}
-		x, err := d.explain(ctx, op.ID)
+		x, err := h.explain(ctx, op.ID)
 		if err != nil {
 			return err
 		}
@@ -114,7 +116,7 @@ func (t *tool) ls(ctx context.Context, d *desk, f engine.Filter) error {
 			continue
 		}
 		if !listed {
-			rows = append(rows, heading(ids))
+			rows = append(rows, headingRow(ids))
 			listed = true
 		}
 		rows = append(rows, rowOf(x, ids, time.Now()))
@@ -127,7 +129,7 @@ func (t *tool) ls(ctx context.Context, d *desk, f engine.Filter) error {
 	return nil
 }
 
-func heading(ids bool) []string {
+func headingRow(ids bool) []string {
 	row := []string{"STUDIO", "SESSION", "PHASE", "AGE", "WHY"}
 	if ids {
 		row = append([]string{"OPERATION"}, row...)
@@ -147,10 +149,11 @@ func rowOf(x engine.Explanation, ids bool, now time.Time) []string {
 func (t *tool) sessionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "sessions STUDIO",
-		Short: "List a studio's sessions, as the provider knows them",
-		Long: `Sessions lists a studio's sessions as the provider lists them. Where it does
-not, or cannot, it lists those that were asked for here, as they were last seen,
-and says why.`,
+		Short: "List a studio's sessions",
+		Long: `List a studio's sessions as its provider shows them.
+
+If the provider cannot list them, the sessions that were asked for here are
+listed as they were last seen, with the reason.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkStudio("studio id", args[0]); err != nil {
@@ -161,7 +164,7 @@ and says why.`,
 			if l.err = err; err == nil {
 				l.Transport, l.list = client, client.List
 			}
-			return t.reading(l, func(d *desk) error { return t.sessions(c.Context(), d, l, args[0]) })
+			return t.reading(l, func(h *host) error { return t.sessions(c.Context(), h, l, args[0]) })
 		},
 	}
 }
@@ -181,10 +184,10 @@ func (l *lister) List(ctx context.Context, in transport.ListInput) (out transpor
 	return out, l.err
 }
 
-func (t *tool) sessions(ctx context.Context, d *desk, l *lister, studio string) error {
+func (t *tool) sessions(ctx context.Context, h *host, l *lister, studio string) error {
 	var rows [][]string
 	known := false
-	for k, err := range d.engine.Sessions(ctx, studio) {
+	for k, err := range h.engine.Sessions(ctx, studio) {
 		if err != nil {
 			return err
 		}
@@ -200,7 +203,7 @@ func (t *tool) sessions(ctx context.Context, d *desk, l *lister, studio string) 
 		if !known && !errors.Is(l.err, errors.ErrUnsupported) {
 			return why
 		}
-		t.screen.note("%s; these are the last known", plain(why))
+		t.screen.note("%s; showing the last known sessions", plain(why))
 	}
 	if len(rows) > 0 {
 		t.screen.table(append([][]string{{"SESSION", "STATE", "SEEN", "OWNER", "STATUS"}}, rows...), 0, 3)

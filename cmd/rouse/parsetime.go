@@ -44,7 +44,7 @@ func ahead(text string, now time.Time) (at time.Time, note string, err error) {
 		}
 	}
 	if at.Before(now) {
-		note = fmt.Sprintf("%s passed %s ago: the start is not held back", text, span(now.Sub(at)))
+		note = fmt.Sprintf("%s passed %s ago: the start is due now", text, span(now.Sub(at)))
 	}
 	return at, note, nil
 }
@@ -182,7 +182,7 @@ func zoneOf(fields []string, now time.Time) (*time.Location, error) {
 	if zone := now.Location(); zone != time.Local || unknownTZ() == "" {
 		return zone, nil
 	}
-	return nil, fmt.Errorf("TZ=%q names no time zone that this machine knows: correct TZ, or write the zone after the time, as in 08:30 Europe/Berlin", unknownTZ())
+	return nil, fmt.Errorf("this machine does not know the time zone TZ=%q: correct TZ, or write the zone after the time, as in 08:30 Europe/Berlin", unknownTZ())
 }
 
 // unknownTZ returns the value of TZ if package time could not use it, which then

@@ -110,8 +110,8 @@ func TestPassed(t *testing.T) {
 		"mon 06:00":            "",
 		"+1d":                  "",
 		"tomorrow 08:30":       "",
-		"2026-11-30 08:30":     "2026-11-30 08:30 passed 20s ago: the start is not held back",
-		"2026-11-30T07:30:00Z": "2026-11-30T07:30:00Z passed 20s ago: the start is not held back",
+		"2026-11-30 08:30":     "2026-11-30 08:30 passed 20s ago: the start is due now",
+		"2026-11-30T07:30:00Z": "2026-11-30T07:30:00Z passed 20s ago: the start is due now",
 	} {
 		if _, note, err := ahead(text, now); err != nil || note != want {
 			t.Errorf("%s: %q (%v), want %q", text, note, err, want)

@@ -37,7 +37,7 @@ func TestInterruptedWait(t *testing.T) {
 	p.until("the provider cannot be reached")
 	p.interrupt()
 	p.exit(1)
-	if !strings.Contains(p.errOut.String(), `stays QUEUED, and "rouse run" goes on with it`) {
+	if !strings.Contains(p.errOut.String(), `stays QUEUED; the next "rouse run" continues`) {
 		t.Errorf("it says %s", p.errOut)
 	}
 
@@ -82,7 +82,7 @@ func TestCancelTooLate(t *testing.T) {
 	if want := `"laterRequest":{"id":"` + id + `"`; !strings.Contains(asJSON.out.String(), want) {
 		t.Errorf("it says %s, and not %s", asJSON.out, want)
 	}
-	for _, want := range []string{"canceled the later request " + id + " of lab ws-1", "not canceled: the later request " + id + " of lab ws-1 is over"} {
+	for _, want := range []string{"canceled the later request " + id + " of lab ws-1", "not canceled: the later request " + id + " of lab ws-1 has ended"} {
 		c := launch(t, env, "cancel", id)
 		c.exit(map[bool]int{true: 1}[strings.HasPrefix(want, "not ")])
 		if out := c.out.String() + c.errOut.String(); !strings.Contains(out, want) {
@@ -94,7 +94,7 @@ func TestCancelTooLate(t *testing.T) {
 	_, id, _ = strings.Cut(strings.TrimSpace(later.out.String()), "starts it again, as operation ")
 	c := launch(t, env, "cancel", "lab", "ws-1")
 	c.exit(1)
-	for _, want := range []string{"not canceled: the provider has started lab ws-1 already", "; the later request " + id + " is withdrawn: it starts nothing"} {
+	for _, want := range []string{"not canceled: the provider has accepted the start of lab ws-1", "; the later request " + id + " is canceled: it starts nothing"} {
 		if !strings.Contains(c.errOut.String(), want) {
 			t.Errorf("it says %s, want %s", c.errOut, want)
 		}
@@ -135,7 +135,7 @@ func TestHeld(t *testing.T) {
 	for _, args := range [][]string{{"start", "lab", "ws-2"}, {"ls"}, {"check"}, {"run"}} {
 		second := launch(t, env, args...)
 		second.exit(3)
-		if text := second.errOut.String(); !strings.Contains(text, "is held by rouse (pid ") || !strings.Contains(text, "stop it") ||
+		if text := second.errOut.String(); !strings.Contains(text, "is open in rouse (pid ") || !strings.Contains(text, "stop that process") ||
 			!strings.Contains(text, `"rouse run --until-idle" from a timer`) {
 			t.Errorf("rouse %q says %s", args, text)
 		}
@@ -164,8 +164,8 @@ func TestRefusedCredentials(t *testing.T) {
 	p = launch(t, wrong, "run", "--until-idle")
 	p.exit(1)
 	for _, want := range []string{
-		"rouse: lane lab waits: credentials are missing or refused",
-		"rouse: nothing ended; 1 active (1 held: the credentials are refused)",
+		"rouse: lane lab is blocked: credentials are missing or refused",
+		"rouse: nothing ended; 1 active (1 blocked: the credentials are refused)",
 		"rouse: " + refusedText + "; 1 operation stays active",
 	} {
 		if !strings.Contains(p.errOut.String(), want) {

@@ -33,11 +33,11 @@ type provider struct {
 }
 
 func (p *provider) flags(f *pflag.FlagSet) {
-	f.StringVar(&p.config, "config", "", "settings `FILE`: what serves which studio (default $ROUSE_CONFIG, else rouse.toml in your config folder, if it is there); \"\": none")
-	f.StringVar(&p.single.Transport, "transport", "", "without a file: the `KIND` that serves all studios: "+strings.Join(settings.Transports(), ", ")+" (default nimble)")
-	f.StringVar(&p.single.Endpoint, "endpoint", "", "the provider's `URL` (default as the AWS settings say); of exec the program, of libvirt the URI, of wol the broadcast address")
-	f.StringVar(&p.single.Region, "region", "", "`REGION` of nimble and ec2 (default as the AWS settings say)")
-	f.StringVar(&p.single.Profile, "profile", "", "`PROFILE` of the AWS settings")
+	f.StringVar(&p.config, "config", "", "settings `FILE` (default $ROUSE_CONFIG, or else rouse/rouse.toml in your config folder if it exists); '' means none")
+	f.StringVar(&p.single.Transport, "transport", "", "`KIND` of transport for all studios, without a settings file: "+strings.Join(settings.Transports(), ", ")+" (default nimble)")
+	f.StringVar(&p.single.Endpoint, "endpoint", "", "`URL` of the provider (default from the AWS settings); a program for exec, a URI for libvirt, a broadcast address for wol")
+	f.StringVar(&p.single.Region, "region", "", "`REGION` for nimble and ec2 (default from the AWS settings)")
+	f.StringVar(&p.single.Profile, "profile", "", "`PROFILE` in the AWS settings")
 	f.StringVar(&p.single.Probe, "probe", "", "`PORT` that must answer before a session is READY: dcv, rdp, ssh, tcp:N, tls:N or ssh:N")
 }
 

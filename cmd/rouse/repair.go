@@ -19,7 +19,7 @@ type repairRecord struct {
 	Operations  int             `json:"operations"`
 	Events      int             `json:"events"`
 	Forked      bool            `json:"forked"`
-	PerhapsSent int             `json:"perhapsSent"`
+	PerhapsSent int             `json:"outcomeUnknown"`
 	Lost        []lossRecord    `json:"lost"`
 	Doubtful    []lossRecord    `json:"doubtful"`
 }
@@ -51,20 +51,21 @@ func (t *tool) repairCommand() *cobra.Command {
 	dry := false
 	c := &cobra.Command{
 		Use:   "repair",
-		Short: "Mend a damaged database, and say what is lost",
-		Long: `Repair makes a sound database of what is left of a damaged one: from all records
-that can be reached; else from the state before the last commit, or from every
-record on any page that is as it was written, whichever loses less. It works on
-copies, and keeps the damaged file beside the new one, under the name that it
-prints. A sound database is left as it is.
+		Short: "Repair a damaged database",
+		Long: `Repair a damaged database, and print what is lost.
 
-What is lost or doubtful is named: events by number, operations by id and
-session. If anything is, the feed is a new one, and its readers begin again; and
-what is active is looked at before it is sent, as with a backup.`,
+Repair writes a sound copy of all records that it can reach. If it cannot
+reach all, it uses the state before the last commit, or every record on any
+page whose checksum fits, whichever loses less. It keeps the damaged file next
+to the new one and prints its name. It leaves a sound database as it is.
+
+Each loss is named: events by number, operations by id and session. If
+anything is lost, the feed is a new one, its followers start again, and active
+operations are confirmed before they are sent, as after a backup was restored.`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error { return t.repair(c.Context(), dry) },
 	}
-	c.Flags().BoolVar(&dry, "dry-run", false, "say what would be done, and change nothing")
+	c.Flags().BoolVar(&dry, "dry-run", false, "print what would be done, and change nothing")
 	return c
 }
 
@@ -73,7 +74,7 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 	if err != nil {
 		return err
 	}
-	r, err := bolt.Repair(ctx, path, bolt.RepairConfig{Do: t.byChild, DryRun: dry, AllowNetworkFS: t.db.forced(t.noteOnce)})
+	r, err := bolt.Repair(ctx, path, bolt.RepairConfig{Do: t.runInChild, DryRun: dry, AllowNetworkFS: t.db.forced(t.noteOnce)})
 	if err != nil {
 		return err
 	}
@@ -89,11 +90,11 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 		})
 		return nil
 	}
-	t.sayRepaired(path, r, dry)
+	t.printRepaired(path, r, dry)
 	return nil
 }
 
-func (t *tool) sayRepaired(path string, r bolt.Repaired, dry bool) {
+func (t *tool) printRepaired(path string, r bolt.Repaired, dry bool) {
 	if r.Method == "" {
 		t.screen.say("%s is sound: nothing was changed", path)
 		return
@@ -104,9 +105,9 @@ func (t *tool) sayRepaired(path string, r bolt.Repaired, dry bool) {
 	for _, l := range r.Mended.Doubtful {
 		t.screen.say("doubtful: %s", l)
 	}
-	did := "mended"
+	did := "repaired"
 	if dry {
-		did = "can be mended"
+		did = "can be repaired"
 	}
 	t.screen.say("%s %s (%s): %s, %s", path, did, r.Method,
 		plural(r.Is.Operations, "operation", "operations"), plural(r.Is.Events, "event", "events"))
@@ -114,9 +115,9 @@ func (t *tool) sayRepaired(path string, r bolt.Repaired, dry bool) {
 	case !r.Mended.Forked:
 		t.screen.say("nothing is lost")
 	case r.Mended.PerhapsSent > 0:
-		t.screen.say("readers of the feed begin again; %s may have been sent: \"rouse run\" reads the sessions first", plural(r.Mended.PerhapsSent, "operation", "operations"))
+		t.screen.say("followers of the feed start again; %s may have been sent: \"rouse run\" confirms them first", plural(r.Mended.PerhapsSent, "operation", "operations"))
 	default:
-		t.screen.say("readers of the feed begin again")
+		t.screen.say("followers of the feed start again")
 	}
 	if r.Original != "" {
 		t.screen.say("the damaged file is %s", r.Original)

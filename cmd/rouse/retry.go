@@ -24,13 +24,15 @@ func (t *tool) retryCommand() *cobra.Command {
 	var r retryFlags
 	c := &cobra.Command{
 		Use:   "retry [OPERATION | STUDIO SESSION]",
-		Short: "Try again now what waits, or what has ended",
-		Long: `Retry makes the next step of an active operation due now, whatever it waits for
-after an error (a not-before stands). For an operation that has ended it queues
-a new one, for the same session with the same labels.
+		Short: "Try again now",
+		Long: `Try again now.
 
-With --failed it queues a new operation for each session whose latest one
-FAILED.`,
+An active operation's next step becomes due now, whatever it waits for after
+an error. A not-before still counts. For an operation that has ended, retry
+queues a new one for the same session with the same labels.
+
+With --failed, it queues a new operation for each session whose latest
+operation FAILED.`,
 		Example: `  rouse retry lab ws-1
   rouse retry --failed --since 18:00 --label show=aurora`,
 		Args: words(0, 1, 2),
@@ -43,22 +45,22 @@ FAILED.`,
 			if err != nil {
 				return fmt.Errorf("nothing was queued: %w", err)
 			}
-			return t.with(p, func(d *desk) error {
+			return t.with(p, func(h *host) error {
 				if r.failed {
-					return t.retryFailed(c.Context(), d, f)
+					return t.retryFailed(c.Context(), h, f)
 				}
-				o, err := d.target(c.Context(), args)
+				o, err := h.target(c.Context(), args)
 				if err != nil {
 					return err
 				}
-				return t.retry(c.Context(), d, o)
+				return t.retry(c.Context(), h, o)
 			})
 		},
 	}
 	g := c.Flags()
-	g.BoolVar(&r.failed, "failed", false, "retry all that FAILED")
-	g.StringVar(&r.since, "since", "", "with --failed: created at `TIME` or later: "+pastForms)
-	g.StringArrayVar(&r.labels, "label", nil, "with --failed: label `NAME=VALUE` that they have; may be repeated")
+	g.BoolVar(&r.failed, "failed", false, "retry each session whose latest operation FAILED")
+	g.StringVar(&r.since, "since", "", "with --failed: only operations created at `TIME` or later: "+pastForms)
+	g.StringArrayVar(&r.labels, "label", nil, "with --failed: only operations with the label `NAME=VALUE`; may be repeated")
 	return c
 }
 
@@ -86,14 +88,14 @@ func (r *retryFlags) filter(c *cobra.Command, args []string, now time.Time) (eng
 	return f, err
 }
 
-func (t *tool) retry(ctx context.Context, d *desk, o engine.Operation) error {
+func (t *tool) retry(ctx context.Context, h *host, o engine.Operation) error {
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
 	if o.Active() {
-		if err := d.engine.RetryNow(ctx, o.ID, userName()); err != nil {
+		if err := h.engine.RetryNow(ctx, o.ID, userName()); err != nil {
 			return err
 		}
 		if t.json {
-			return t.recordOperation(ctx, d, o.ID)
+			return t.recordOperation(ctx, h, o.ID)
 		}
 		if now := time.Now(); o.Sent == store.SentNo && o.NotBefore.After(now) {
 			t.screen.say("operation %s of %s stays scheduled: not before %s", o.ID, name, clock(o.NotBefore, now))
@@ -102,12 +104,12 @@ func (t *tool) retry(ctx context.Context, d *desk, o engine.Operation) error {
 		t.screen.say("operation %s of %s is due now", o.ID, name)
 		return nil
 	}
-	r, err := d.engine.Retry(ctx, o.ID, userName())
+	r, err := h.engine.Retry(ctx, o.ID, userName())
 	if err != nil {
 		return err
 	}
 	if t.json {
-		return t.recordOperation(ctx, d, r.Operation.ID)
+		return t.recordOperation(ctx, h, r.Operation.ID)
 	}
 	if !r.Created {
 		t.screen.say("joined operation %s of %s, which is active", r.Operation.ID, name)
@@ -119,9 +121,9 @@ func (t *tool) retry(ctx context.Context, d *desk, o engine.Operation) error {
 
 // retryFailed retries each session whose latest operation is among those that f
 // lets through: a failure that somebody has retried since is dealt with.
-func (t *tool) retryFailed(ctx context.Context, d *desk, f engine.Filter) error {
+func (t *tool) retryFailed(ctx context.Context, h *host, f engine.Filter) error {
 	var failed []engine.Operation
-	for op, err := range d.engine.List(ctx, f) {
+	for op, err := range h.engine.List(ctx, f) {
 		if err != nil {
 			return err
 		}
@@ -129,14 +131,14 @@ func (t *tool) retryFailed(ctx context.Context, d *desk, f engine.Filter) error 
 	}
 	refused, queued := 0, 0
 	for _, op := range failed {
-		latest, err := d.engine.Find(ctx, op.Ref)
+		latest, err := h.engine.Find(ctx, op.Ref)
 		if err != nil {
 			return err
 		}
 		if latest.ID != op.ID {
 			continue
 		}
-		switch err := t.retry(ctx, d, op); {
+		switch err := t.retry(ctx, h, op); {
 		case err != nil && ctx.Err() != nil:
 			return interrupted(err, plural(queued, "operation was", "operations were")+" queued")
 		case err != nil:

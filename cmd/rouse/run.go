@@ -24,32 +24,36 @@ func (t *tool) runCommand() *cobra.Command {
 	var r runFlags
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "Carry out what is queued",
-		Long: `Run carries out what is queued, until it is interrupted. It prints a line for
-each event; on a terminal, for each end, and a status line.
+		Short: "Send what is queued, and wait for READY",
+		Long: `Send what is queued, and wait until each session is READY.
 
-With --until-idle it ends when nothing is left to do now: no operation is
-active but starts whose not-before lies ahead, paused ones, ones held because
-they look expired while this machine's clock is in doubt, and ones whose
-credentials the provider has refused for ten seconds. While the provider cannot
-be reached it waits: --for bounds that. A database that belongs to another
-machine has nothing to do but to be adopted: see "rouse adopt".
+Run goes on until it is interrupted. It prints a line for each event. On a
+terminal it prints a line for each end, and a status line.
 
-At its end it says of each operation that ended FAILED or EXPIRED in this run
-why, and what to do next. With --fail the exit status is then 1: a timer needs
-that to report failures. A session that was asked for again since is left out:
-its new operation says how that went.
+With --until-idle it ends when there is nothing to do now. These operations
+may stay active: starts with a later not-before, operations of paused lanes,
+operations past their expiry while the clock is untrusted, and operations
+whose credentials were refused for ten seconds. While the provider cannot be
+reached, run waits; --for limits that. In a foreign store there is nothing to
+do before "rouse adopt".
 
-Ctrl-C and SIGTERM end it cleanly: calls under way are finished or given up,
-what is known is on disk, and the next run goes on. A second Ctrl-C ends it at
-once, which loses nothing either.
+At the end, run says why each operation ended FAILED or EXPIRED, and what to
+do next. With --fail, the exit status is then 1; a timer needs that to report
+failures. A session that was asked for again is left out: its new operation
+tells the result.
 
-Exit status: 0 idle, or without --until-idle interrupted, and without --fail
-whatever became of the operations. 1 with --fail, an operation ended FAILED or
-EXPIRED; no credentials were found, or they were refused; the time of --for is
-up, and the message says what still waits and why; --until-idle was interrupted,
-or without it, the database belongs to another machine. 2 wrong usage. 3 another
-process holds the database.`,
+Ctrl-C and SIGTERM end it cleanly: it finishes or gives up its calls and
+stores what is known. A second Ctrl-C ends it at once. Neither loses anything.
+
+Exit status:
+  0  idle; without --until-idle: interrupted
+  1  with --fail: an operation ended FAILED or EXPIRED
+  1  no credentials were found, or the provider refused them
+  1  --for is over; the message says what waits and why
+  1  --until-idle was interrupted
+  1  without --until-idle: the database belongs to another machine
+  2  wrong usage
+  3  another process has the database open`,
 		Example: `  rouse run
   rouse run --until-idle --for 10m --fail
   rouse run --until-idle --endpoint http://127.0.0.1:8080`,
@@ -70,64 +74,64 @@ process holds the database.`,
 				}
 			}
 			t.db.mayMake = true
-			return t.with(client, func(d *desk) error { return t.run(c.Context(), d, r) })
+			return t.with(client, func(h *host) error { return t.run(c.Context(), h, r) })
 		},
 	}
-	c.Flags().BoolVar(&r.fail, "fail", false, "exit with 1 if an operation ended FAILED or EXPIRED in this run")
-	c.Flags().BoolVar(&r.untilIdle, "until-idle", false, "end when nothing is left to do now")
-	durationVar(c.Flags(), &r.atMost, "for", 0, "end no later than after this `DURATION`")
+	c.Flags().BoolVar(&r.fail, "fail", false, "exit with status 1 if an operation ended FAILED or EXPIRED")
+	c.Flags().BoolVar(&r.untilIdle, "until-idle", false, "end when there is nothing to do now")
+	durationVar(c.Flags(), &r.atMost, "for", 0, "end after `DURATION` even if work is left")
 	return c
 }
 
-func (t *tool) run(ctx context.Context, d *desk, r runFlags) error {
-	if d.held != nil && !r.untilIdle { // it would only keep "rouse adopt" out
-		return errors.New("nothing can be carried out before \"rouse adopt\"")
+func (t *tool) run(ctx context.Context, h *host, r runFlags) error {
+	if h.foreign != nil && !r.untilIdle { // it would only keep "rouse adopt" out
+		return errors.New("foreign store: nothing is sent before \"rouse adopt\"")
 	}
-	head, err := d.store.Head(ctx)
+	head, err := h.store.Head(ctx)
 	if err != nil {
 		return err
 	}
 	feed := &feedPrinter{tool: t, at: head, ends: map[fsm.Phase]int{}}
 	var rest idleness
-	err = d.run(ctx, func(ctx context.Context) error {
+	err = h.run(ctx, func(ctx context.Context) error {
 		followed := make(chan error, 1)
 		ctx, stop := context.WithCancel(ctx)
-		go func() { followed <- feed.follow(d.engine.Follow(ctx, feed.at)) }()
+		go func() { followed <- feed.follow(h.engine.Follow(ctx, feed.at)) }()
 		var err error
-		rest, err = t.supervise(ctx, d, r)
+		rest, err = t.supervise(ctx, h, r)
 		stop()
 		return errors.Join(err, <-followed)
 	})
 	t.screen.status("")
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	if ferr := feed.follow(d.engine.Events(late, feed.at)); err == nil || errors.Is(err, context.Canceled) {
+	if ferr := feed.follow(h.engine.Events(late, feed.at)); err == nil || errors.Is(err, context.Canceled) {
 		err = errors.Join(err, ferr)
 	}
-	return t.ran(late, d, feed, rest, r, err)
+	return t.ran(late, h, feed, rest, r, err)
 }
 
 // ran says what a run came to.
-func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idleness, r runFlags, err error) error {
+func (t *tool) ran(ctx context.Context, h *host, feed *feedPrinter, rest idleness, r runFlags, err error) error {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	s, serr := d.engine.Stats(ctx)
+	s, serr := h.engine.Stats(ctx)
 	if serr != nil {
 		return serr
 	}
 	active := s.Operations[fsm.PhaseQueued] + s.Operations[fsm.PhaseStarting]
 	t.screen.note("%s", summary(feed.ends, active, rest))
-	failures, ferr := t.explainFailures(ctx, d.engine.Get, feed)
+	failures, ferr := t.explainFailures(ctx, h.engine.Get, feed)
 	if ferr != nil {
 		return ferr
 	}
-	stay := plural(active, "operation stays", "operations stay") + " active, and \"rouse run\" goes on"
+	stay := plural(active, "operation stays", "operations stay") + " active; the next \"rouse run\" continues"
 	switch {
 	case err != nil && r.untilIdle:
 		return fmt.Errorf("interrupted before all was done: %s", stay)
-	case err == nil && rest.late != "":
-		return fmt.Errorf("the time is up (--for %v); still waiting: %s", r.atMost, rest.late)
+	case err == nil && rest.waiting != "":
+		return fmt.Errorf("the time of --for %v is over; still waiting: %s", r.atMost, rest.waiting)
 	case err == nil && rest.refused > 0:
 		return fmt.Errorf("%s; %s", t.refusal(ctx, t.provider.studioOf(rest.refusedLane)), stay)
 	case r.fail && failures > 0:
@@ -138,18 +142,18 @@ func (t *tool) ran(ctx context.Context, d *desk, feed *feedPrinter, rest idlenes
 
 // supervise shows how the engine fares until ctx ends, until it is idle, or until
 // its time is up.
-func (t *tool) supervise(ctx context.Context, d *desk, r runFlags) (idleness, error) {
+func (t *tool) supervise(ctx context.Context, h *host, r runFlags) (idleness, error) {
 	const every = 200 * time.Millisecond
-	nap, told, up := every, map[string]toldLane{}, after(r.atMost)
+	nap, told, up := every, map[string]reportedLane{}, after(r.atMost)
 	for {
-		s, err := d.engine.Stats(ctx)
+		s, err := h.engine.Stats(ctx)
 		if err != nil {
 			return idleness{}, err
 		}
-		t.tell(ctx, s, told)
+		t.reportLanes(ctx, s, told)
 		began := time.Now()
 		if r.untilIdle && s.Running {
-			rest, idle, err := d.idle(ctx, s)
+			rest, idle, err := h.idle(ctx, s)
 			if err != nil || idle {
 				return rest, err
 			}
@@ -159,14 +163,14 @@ func (t *tool) supervise(ctx context.Context, d *desk, r runFlags) (idleness, er
 		case <-ctx.Done():
 			return idleness{}, ctx.Err()
 		case <-up:
-			return d.late(ctx)
+			return h.stillWaiting(ctx)
 		case <-time.After(nap):
 		}
 	}
 }
 
-// toldLane is what was printed last of a lane.
-type toldLane struct {
+// reportedLane is what was printed last of a lane.
+type reportedLane struct {
 	blocked engine.WaitReason
 	at      time.Time
 }
@@ -174,23 +178,23 @@ type toldLane struct {
 // tell shows the engine's state: as the status line, or, where there is no
 // terminal, a line when a lane is blocked, now and then while it is, and when it
 // goes on.
-func (t *tool) tell(ctx context.Context, s engine.Stats, told map[string]toldLane) {
+func (t *tool) reportLanes(ctx context.Context, s engine.Stats, told map[string]reportedLane) {
 	now := time.Now()
 	for _, l := range s.Lanes {
 		was := told[l.Name]
 		if l.Blocked == was.blocked && (l.Blocked == "" || now.Sub(was.at) < again) {
 			continue
 		}
-		told[l.Name] = toldLane{l.Blocked, now}
+		told[l.Name] = reportedLane{l.Blocked, now}
 		t.hint(ctx, l)
 		switch {
 		case t.screen.live():
 		case l.Blocked == "":
-			t.screen.note("lane %s goes on", l.Name)
+			t.screen.note("lane %s is unblocked", l.Name)
 		case l.Blocked == was.blocked:
-			t.screen.note("lane %s still waits: %s, for %s%s", l.Name, reasonText(l.Blocked), span(now.Sub(l.Since)), said(l))
+			t.screen.note("lane %s is still blocked: %s, for %s%s", l.Name, reasonText(l.Blocked), span(now.Sub(l.Since)), said(l))
 		default:
-			t.screen.note("lane %s waits: %s%s", l.Name, reasonText(l.Blocked), said(l))
+			t.screen.note("lane %s is blocked: %s%s", l.Name, reasonText(l.Blocked), said(l))
 		}
 	}
 	t.screen.status("%s", statusLine(s, now))
@@ -239,13 +243,13 @@ func statusLine(s engine.Stats, now time.Time) string {
 
 // run carries out what is queued while another function goes on, and returns
 // when both have ended. If the engine fails, while's context ends.
-func (d *desk) run(ctx context.Context, while func(ctx context.Context) error) error {
-	d.began = time.Now()
+func (h *host) run(ctx context.Context, while func(ctx context.Context) error) error {
+	h.began = time.Now()
 	ctx, stop := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() {
 		defer stop()
-		ran <- d.engine.Run(ctx)
+		ran <- h.engine.Run(ctx)
 	}()
 	err := while(ctx)
 	stop()

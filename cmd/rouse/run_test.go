@@ -22,10 +22,10 @@ func TestTell(t *testing.T) {
 	t.Parallel()
 	var errOut bytes.Buffer
 	tool := newTool(io.Discard, &errOut)
-	told := map[string]toldLane{}
+	told := map[string]reportedLane{}
 	tell := func(blocked engine.WaitReason) string {
 		errOut.Reset()
-		tool.tell(t.Context(), engine.Stats{Lanes: []engine.LaneStats{{Name: "lab", Blocked: blocked, Since: time.Now(), Error: "unreachable: no route"}}}, told)
+		tool.reportLanes(t.Context(), engine.Stats{Lanes: []engine.LaneStats{{Name: "lab", Blocked: blocked, Since: time.Now(), Error: "unreachable: no route"}}}, told)
 		return errOut.String()
 	}
 	later := func() {
@@ -34,8 +34,8 @@ func TestTell(t *testing.T) {
 		told["lab"] = lane
 	}
 	for i, want := range []string{
-		"", "rouse: lane lab waits: the provider cannot be reached: no route\n", "",
-		"rouse: lane lab still waits: the provider cannot be reached, for 0s: no route\n", "", "rouse: lane lab goes on\n",
+		"", "rouse: lane lab is blocked: the provider cannot be reached: no route\n", "",
+		"rouse: lane lab is still blocked: the provider cannot be reached, for 0s: no route\n", "", "rouse: lane lab is unblocked\n",
 	} {
 		blocked := engine.WaitOffline
 		if i == 0 || i == 5 {
@@ -50,7 +50,7 @@ func TestTell(t *testing.T) {
 	}
 	later()
 	if got := tell(""); got != "" {
-		t.Errorf("a lane that goes on is told again: %q", got)
+		t.Errorf("a lane that is unblocked is reported again: %q", got)
 	}
 }
 
@@ -63,8 +63,8 @@ func TestFailureLine(t *testing.T) {
 		want      string
 	}{
 		{fsm.PhaseFailed, store.ReasonInvalid, "invalid: ValidationException: no such type (HTTP 400)", `lab ws-1 FAILED (invalid): no such type (ValidationException, HTTP 400); next: correct that, then "rouse retry lab ws-1"`},
-		{fsm.PhaseFailed, store.ReasonAmbiguous, "", `lab ws-1 FAILED: it may have been started, and a second start might start it twice (ambiguous); next: check whether the session runs; if it does not, "rouse retry lab ws-1"`},
-		{fsm.PhaseFailed, store.ReasonReturnedToStopped, "", `lab ws-1 FAILED: it was started, and has stopped since (returned_to_stopped); next: "rouse retry lab ws-1"`},
+		{fsm.PhaseFailed, store.ReasonAmbiguous, "", `lab ws-1 FAILED: the session may have been started, and another send could start it twice (ambiguous); next: check whether the session runs; if it does not, "rouse retry lab ws-1"`},
+		{fsm.PhaseFailed, store.ReasonReturnedToStopped, "", `lab ws-1 FAILED: the session was started and has stopped again (returned_to_stopped); next: "rouse retry lab ws-1"`},
 		{fsm.PhaseExpired, store.ReasonExpired, "unreachable: no route", `lab ws-1 EXPIRED: it could not be sent in time: no route; next: "rouse retry lab ws-1"`},
 		{fsm.PhaseFailed, "", "", `lab ws-1 FAILED: no reason is recorded; next: "rouse retry lab ws-1"`},
 	} {
@@ -157,7 +157,7 @@ func TestSilentMetadata(t *testing.T) {
 		"AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://"+silent.Addr().String(),
 	), "start", "lab", "ws-1", "--wait", "--for", "8s")
 	p.exit(1)
-	for _, want := range []string{"the time is up", "the source of the credentials is not reached: no answer in time", "stays QUEUED"} {
+	for _, want := range []string{"the time of --for", "the source of the credentials is not reached: no answer in time", "stays QUEUED"} {
 		if !strings.Contains(p.errOut.String(), want) {
 			t.Errorf("it says %s, and not %q", p.errOut, want)
 		}

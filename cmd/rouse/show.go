@@ -21,22 +21,22 @@ import (
 func (t *tool) showCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show OPERATION | STUDIO SESSION",
-		Short: "Show an operation: why it waits, what comes next, its events",
-		Long: `Show tells all of an operation: why it waits and since when, what comes next,
-what would unblock it, and its events. A session's is its active operation,
-else its latest.`,
+		Short: "Show why an operation waits, and its events",
+		Long: `Show an operation: why it waits, what comes next, and its events.
+
+A session's operation is its active one, or else its latest.`,
 		Args:       words(1, 2),
 		SuggestFor: []string{"explain", "why", "status", "get"},
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkTarget(args); err != nil {
 				return err
 			}
-			return t.reading(t.provider.offline(), func(d *desk) error {
-				o, err := d.target(c.Context(), args)
+			return t.reading(t.provider.offline(), func(h *host) error {
+				o, err := h.target(c.Context(), args)
 				if err != nil {
 					return err
 				}
-				return t.show(c.Context(), d, o.ID)
+				return t.show(c.Context(), h, o.ID)
 			})
 		},
 	}
@@ -48,7 +48,7 @@ func checkTarget(args []string) error {
 		return engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim().Validate()
 	}
 	if _, err := uuid.Parse(args[0]); err != nil || len(args[0]) != 36 {
-		return usagef("%q is no operation's id; a session is named by two words, STUDIO SESSION", args[0])
+		return usagef("%q is not an operation id; name a session by two words, STUDIO SESSION", args[0])
 	}
 	return nil
 }
@@ -74,13 +74,13 @@ func checkLiteral(what, id string) error {
 }
 
 // target finds the operation that the words name.
-func (d *desk) target(ctx context.Context, args []string) (engine.Operation, error) {
+func (h *host) target(ctx context.Context, args []string) (engine.Operation, error) {
 	if len(args) == 1 {
-		o, err := d.engine.Get(ctx, engine.ID(strings.ToLower(args[0])))
+		o, err := h.engine.Get(ctx, engine.ID(strings.ToLower(args[0])))
 		return o, err
 	}
 	ref := engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim()
-	o, err := d.engine.Find(ctx, ref)
+	o, err := h.engine.Find(ctx, ref)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		if err := checkOne(ref); err != nil {
@@ -97,13 +97,13 @@ func (d *desk) target(ctx context.Context, args []string) (engine.Operation, err
 type neverAskedError struct{ ref engine.Ref }
 
 func (e *neverAskedError) Error() string {
-	return fmt.Sprintf("nothing was ever asked for %s %s", e.ref.StudioID, e.ref.SessionID)
+	return fmt.Sprintf("no request is known for session %s %s", e.ref.StudioID, e.ref.SessionID)
 }
 func (e *neverAskedError) Unwrap() error { return store.ErrNotFound }
 
 // recordOperation prints an operation as JSON.
-func (t *tool) recordOperation(ctx context.Context, d *desk, id engine.ID) error {
-	x, err := d.explain(ctx, id)
+func (t *tool) recordOperation(ctx context.Context, h *host, id engine.ID) error {
+	x, err := h.explain(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -111,13 +111,13 @@ func (t *tool) recordOperation(ctx context.Context, d *desk, id engine.ID) error
 	return nil
 }
 
-func (t *tool) show(ctx context.Context, d *desk, id engine.ID) error {
-	x, err := d.explain(ctx, id)
+func (t *tool) show(ctx context.Context, h *host, id engine.ID) error {
+	x, err := h.explain(ctx, id)
 	if err != nil {
 		return err
 	}
 	var events []engine.Event
-	for ev, err := range d.engine.Events(ctx, "") {
+	for ev, err := range h.engine.Events(ctx, "") {
 		if err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func fields(x engine.Explanation, now time.Time) []field {
 	if o.Active() {
 		out = append(out,
 			field{"waits", waitText(x, x.Waiting) + ", since " + when(x.Since, now)},
-			field{"besides", besidesText(x, now)},
+			field{"also", besidesText(x, now)},
 			field{"last error", errorText(x, now)},
 			field{"next step", at(x.Next, now)},
 			field{"unblocked by", x.Unblock})

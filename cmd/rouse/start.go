@@ -30,28 +30,29 @@ func (t *tool) startCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "start STUDIO SESSION",
 		Short: "Ask for a session to be started",
-		Long: fmt.Sprintf(`Start asks for a session to be started, and returns when the request is on
-disk; no network is needed without --check. "rouse run" carries it out.
+		Long: fmt.Sprintf(`Ask for a session to be started.
 
-If an operation is active for the session, the request joins it: of the two, the
-earlier not-before counts, and the later expiry. If that operation was sent
-already, the request is kept: should the session have been stopped since, it is
-started again when the operation ends.
+The command returns when the request is on disk. It needs no network. "rouse
+run" sends the start.
 
-With --token it is idempotent: the same token again joins the operation, and
-after its end starts nothing. A token is remembered for %d days after that end,
-so put the date into a token that repeats: "monday" starts nothing on the second
-Monday. With --json, "request" is created, joined or old (the token's operation
-has ended).
+A session has one active operation at most. A second request joins it, and the
+earlier not-before and the later expiry of the two count. If the start was
+sent before, the request is kept. If the session was stopped in between, that
+request starts it again.
 
-With --check the provider is asked for the session first, so that a wrong name,
-region or tag and refused credentials are seen now, and not when it is sent.
+A client token (--token) makes a request safe to repeat. While its operation
+is active, the same token joins it. After the end it starts nothing, for %d
+days. Put the date into a token that repeats. With --json, "request" is
+created, joined, or old if the token's operation has ended.
 
-With --wait it carries out what is queued, in this process, until this request
-has ended: exit status 0 if the session is READY. It ends with 1 if nothing can
-come of waiting (there are no credentials, or the provider refuses them), if the
-token is old and the session is not READY now, and when the time of --for is up.
-Ctrl-C ends the wait. A request that was queued stays queued.`, int(keep/(24*time.Hour))),
+With --check, the provider is asked for the session first. A wrong name,
+region or tag and refused credentials show now, and nothing is queued.
+
+With --wait, this process sends what is queued and waits until this request
+has ended. Exit status 0 means the session is READY. The wait ends with status
+1 if there are no credentials or the provider refuses them, if the token is
+old and the session is not READY, when --for is over, and after Ctrl-C. A
+queued request stays queued.`, int(keep/(24*time.Hour))),
 		Example: `  rouse start lab ws-1 --reason dailies
   rouse start lab ws-1 --not-before 08:30 --label show=aurora
   rouse start lab ws-1 --not-before "mon 07:45 Europe/Berlin" --expire 1d12h
@@ -74,14 +75,14 @@ Ctrl-C ends the wait. A request that was queued stays queued.`, int(keep/(24*tim
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&s.token, "token", "", "client `TOKEN`, 1 to 64 printable characters (default: a new one)")
-	durationVar(f, &s.expire, "expire", 24*time.Hour, "give up after this `DURATION` if it could not be sent, counted from when it may be, in place of the settings'")
-	f.StringVar(&s.notBefore, "not-before", "", "earliest `TIME` to send it: "+aheadForms)
-	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE` to find it by; may be repeated")
-	f.StringVar(&s.why, "reason", "", fmt.Sprintf("`TEXT` for people: what it is for; what exceeds %d bytes is cut", maxReason))
-	f.BoolVar(&s.check, "check", false, "look the session up now, and queue nothing if the provider does not know it or cannot be asked")
-	f.BoolVar(&s.wait, "wait", false, "carry it out now, and wait for its end")
-	durationVar(f, &s.atMost, "for", 0, "with --wait: wait for this `DURATION` at most")
+	f.StringVar(&s.token, "token", "", "client `TOKEN` of 1 to 64 printable characters (default: a new one)")
+	durationVar(f, &s.expire, "expire", 24*time.Hour, "end it EXPIRED if it was not sent within `DURATION` after not-before, or else after now; replaces expiry of the settings")
+	f.StringVar(&s.notBefore, "not-before", "", "send it at `TIME` or later: "+aheadForms)
+	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE`, to find it again; may be repeated")
+	f.StringVar(&s.why, "reason", "", fmt.Sprintf("`TEXT` that says what it is for; at most %d bytes are kept", maxReason))
+	f.BoolVar(&s.check, "check", false, "ask the provider for the session first; queue nothing if it does not know it or cannot be reached")
+	f.BoolVar(&s.wait, "wait", false, "send it now, and wait for its end")
+	durationVar(f, &s.atMost, "for", 0, "with --wait: stop waiting after `DURATION`")
 	return c
 }
 
@@ -106,7 +107,7 @@ func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (en
 		}
 	}
 	if s.expire <= 0 {
-		return r, usagef("--expire %v: it must be longer than nothing", s.expire)
+		return r, usagef("--expire %v: give a duration longer than zero", s.expire)
 	}
 	if c.Flags().Changed("for") {
 		if err := checkFor(s.atMost); err != nil {
@@ -122,7 +123,7 @@ func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (en
 
 func checkFor(d time.Duration) error {
 	if d <= 0 {
-		return usagef("--for %v: it must be longer than nothing", d)
+		return usagef("--for %v: give a duration longer than zero", d)
 	}
 	return nil
 }
@@ -186,8 +187,8 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 			return fmt.Errorf("nothing was queued: %s; to queue it all the same, leave out --check", plain(err))
 		}
 	}
-	return t.with(p, func(d *desk) error {
-		receipt, err := d.engine.Start(ctx, r)
+	return t.with(p, func(h *host) error {
+		receipt, err := h.engine.Start(ctx, r)
 		if err != nil {
 			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
 		}
@@ -198,14 +199,14 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 		case receipt.Old:
 			return t.old(ctx, receipt, s.wait)
 		case !s.wait:
-			return t.started(ctx, d, receipt)
-		case d.held == nil:
-			return t.await(ctx, d, receipt, s.atMost)
+			return t.started(ctx, h, receipt)
+		case h.foreign == nil:
+			return t.await(ctx, h, receipt, s.atMost)
 		}
 		if t.json {
 			t.recordRequest(recordOf(receipt.Operation), receipt)
 		}
-		return away(receipt.Operation)
+		return foreignError(receipt.Operation)
 	})
 }
 
@@ -224,8 +225,8 @@ func (t *tool) starter(ctx context.Context, studioID string, send bool) (transpo
 }
 
 // started says what became of a request that was created or joined.
-func (t *tool) started(ctx context.Context, d *desk, r engine.Receipt) error {
-	x, err := d.explain(ctx, r.Operation.ID)
+func (t *tool) started(ctx context.Context, h *host, r engine.Receipt) error {
+	x, err := h.explain(ctx, r.Operation.ID)
 	if err != nil {
 		return err
 	}
@@ -261,5 +262,5 @@ func joinedText(r engine.Receipt, now time.Time) string {
 	if r.ID != o.ID {
 		return text + fmt.Sprintf("it was sent before; if %s was stopped since, this request starts it again, as operation %s", o.Ref.SessionID, r.ID)
 	}
-	return text + "its own labels and reason stand"
+	return text + "it keeps its own labels and reason"
 }

@@ -22,13 +22,13 @@ type statsRecord struct {
 	Bytes       int64             `json:"bytes"`
 	FreeBytes   int64             `json:"freeBytes"`
 	Full        string            `json:"full,omitempty"`
-	Held        *heldRecord       `json:"held,omitempty"`
+	Foreign     *foreignRecord    `json:"foreign,omitempty"`
 	Quarantined int               `json:"quarantined"`
 	Lanes       []laneStatsRecord `json:"lanes,omitempty"`
 }
 
-// heldRecord says that the database belongs to another machine.
-type heldRecord struct {
+// foreignRecord says that the database belongs to another machine.
+type foreignRecord struct {
 	Home  string    `json:"home,omitempty"`
 	Since time.Time `json:"since"`
 }
@@ -43,29 +43,29 @@ type laneStatsRecord struct {
 func (t *tool) statsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "stats",
-		Short: "Count what is stored, and say where",
+		Short: "Count what is stored",
 		Args:  words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return t.reading(t.provider.offline(), func(d *desk) error { return t.stats(c.Context(), d) })
+			return t.reading(t.provider.offline(), func(h *host) error { return t.stats(c.Context(), h) })
 		},
 	}
 }
 
-func (t *tool) stats(ctx context.Context, d *desk) error {
-	s, err := d.engine.Stats(ctx)
+func (t *tool) stats(ctx context.Context, h *host) error {
+	s, err := h.engine.Stats(ctx)
 	if err != nil {
 		return err
 	}
 	if t.json {
 		r := statsRecord{
-			Path: d.path, StoreID: s.StoreID, Operations: s.Operations, FirstEvent: s.First, LastEvent: s.Head,
+			Path: h.path, StoreID: s.StoreID, Operations: s.Operations, FirstEvent: s.First, LastEvent: s.Head,
 			Bytes: s.Bytes, FreeBytes: s.FreeBytes, Quarantined: s.Quarantined,
 		}
 		if s.Full != nil {
 			r.Full = plain(s.Full)
 		}
 		if s.Foreign != nil {
-			r.Held = &heldRecord{s.Foreign.Home, s.Foreign.Since}
+			r.Foreign = &foreignRecord{s.Foreign.Home, s.Foreign.Since}
 		}
 		for _, l := range s.Lanes {
 			r.Lanes = append(r.Lanes, laneStatsRecord{Lane: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, RetryAfter: l.RetryAfter})
@@ -73,12 +73,12 @@ func (t *tool) stats(ctx context.Context, d *desk) error {
 		t.screen.record(r)
 		return nil
 	}
-	t.screen.say("%-12s %s (%s, %s of it free)", "database", d.path, size(s.Bytes), size(s.FreeBytes))
+	t.screen.say("%-12s %s (%s, %s of it free)", "database", h.path, size(s.Bytes), size(s.FreeBytes))
 	if s.Full != nil {
-		t.screen.say("%-12s no start is taken: %s", "full", plain(s.Full))
+		t.screen.say("%-12s no request is accepted: %s", "full", plain(s.Full))
 	}
 	if s.Foreign != nil {
-		t.screen.say("%-12s since %s: it belongs to %s", "held", clock(s.Foreign.Since, time.Now()), homeText(s.Foreign))
+		t.screen.say("%-12s since %s: it belongs to %s", "foreign", clock(s.Foreign.Since, time.Now()), homeText(s.Foreign))
 	}
 	for _, p := range fsm.Phases() {
 		t.screen.say("%-12s %d", strings.ToLower(string(p)), s.Operations[p])

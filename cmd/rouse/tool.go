@@ -21,17 +21,17 @@ import (
 
 // tool is one invocation: what its global flags say, and where it writes.
 type tool struct {
-	screen   *screen
-	json     bool
-	db       database
-	provider provider
-	expiry   time.Duration // of starts; 0: as the settings say
-	hinted   bool
-	noted    map[string]bool                                       // what is noted once
-	child    func(ctx context.Context, args ...string) *exec.Cmd   // this program again
-	room     func(size int64) (memory uint64, limit time.Duration) // of the child
-	misnamed error                                                 // help was asked for on a command that does not exist
-	began    bool                                                  // a command has begun: what goes wrong from here on is no wrong usage
+	screen      *screen
+	json        bool
+	db          database
+	provider    provider
+	expiry      time.Duration // of starts; 0: as the settings say
+	hinted      bool
+	noted       map[string]bool                                       // what is noted once
+	child       func(ctx context.Context, args ...string) *exec.Cmd   // this program again
+	limits      func(size int64) (memory uint64, limit time.Duration) // of the child
+	unknownHelp error                                                 // help was asked for on a command that does not exist
+	began       bool                                                  // a command has begun: what goes wrong from here on is no wrong usage
 }
 
 func newTool(stdout, stderr io.Writer) *tool {
@@ -39,8 +39,8 @@ func newTool(stdout, stderr io.Writer) *tool {
 		screen: &screen{out: stdout, err: stderr, width: terminalWidth},
 		db:     database{local: "/var/tmp", openFile: bolt.Open},
 		noted:  map[string]bool{},
-		child:  self,
-		room:   room,
+		child:  thisProgram,
+		limits: childLimits,
 	}
 }
 
@@ -55,7 +55,7 @@ func (t *tool) execute(ctx context.Context, args []string) int {
 		err = &usageError{err: err}
 	}
 	if err == nil {
-		err = cmp.Or(t.misnamed, t.screen.failure())
+		err = cmp.Or(t.unknownHelp, t.screen.failure())
 	}
 	return t.report(c, err)
 }
@@ -63,19 +63,29 @@ func (t *tool) execute(ctx context.Context, args []string) int {
 // commands builds the tree of commands.
 func (t *tool) commands() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "rouse",
+		Use:   "rouse COMMAND",
 		Short: "Wake workstations, and never forget that you asked",
-		Long: `Rouse wakes workstations and never forgets that it was asked to. "start" puts a
-request on disk, with or without a network; "run" carries out what is queued,
-each start once. What serves which studio, EC2, a shelf of machines, a
-hypervisor, stands in a settings file (--config), or for all studios in flags
-(--transport). Flags may stand before or after the command.
+		Long: `Wake workstations, and never forget that you asked.
 
-With --json, what was asked for is printed as JSON; errors and notes stay plain
-text, and go to standard error.
+"rouse start" stores a request on disk, with or without a network. "rouse run"
+sends each start once, and waits until the session is READY.
 
-Exit status: 0 done as asked, 1 it ended otherwise, 2 wrong usage, 3 another
-process holds the database.`,
+A settings file (--config) says which provider serves which studio. Without a
+file, --transport and the flags that go with it set one provider for all
+studios.
+
+Flags may come before or after the command. With --json, each result is one
+JSON object on a line. Errors and notes are always plain text, on standard
+error.
+
+Exit status:
+  0  done as asked
+  1  not done as asked; the message says why
+  2  wrong usage
+  3  another process has the database open`,
+		Example: `  rouse start lab ws-1        # store a request
+  rouse run --until-idle      # send it, and wait for READY
+  rouse show lab ws-1         # say why it waits`,
 		Version:       version(),
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
@@ -90,9 +100,8 @@ process holds the database.`,
 		RunE: t.group,
 	}
 	root.SetVersionTemplate(versionText() + "\n")
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	f := root.PersistentFlags()
-	f.BoolVar(&t.json, "json", false, "print one JSON object a line")
+	f.BoolVar(&t.json, "json", false, "print one JSON object per line")
 	t.db.flags(f)
 	t.provider.flags(f)
 	t.provider.complete(root)
@@ -100,9 +109,9 @@ process holds the database.`,
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"do", "Waking:", []*cobra.Command{t.startCommand(), t.runCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
-		{"look", "Looking:", []*cobra.Command{t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
-		{"keep", "Upkeep:", []*cobra.Command{t.configCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.adoptCommand(), t.pruneCommand(), t.versionCommand()}},
+		{"do", "Start sessions", []*cobra.Command{t.startCommand(), t.runCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
+		{"look", "See what happens", []*cobra.Command{t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
+		{"keep", "Maintain", []*cobra.Command{t.configCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.adoptCommand(), t.pruneCommand(), t.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
@@ -152,12 +161,12 @@ func takesValue(root *cobra.Command, flag string) bool {
 }
 
 // desk is an open database and an engine on it.
-type desk struct {
-	path   string
-	store  *bolt.Store
-	engine *engine.Engine
-	held   *store.Foreign // the database belongs to another machine; nil: it does not
-	began  time.Time      // the present run; zero: there is none
+type host struct {
+	path    string
+	store   *bolt.Store
+	engine  *engine.Engine
+	foreign *store.Foreign // the machine that owns the database; nil means this one
+	began   time.Time      // the present run; zero: there is none
 }
 
 // noteOnce notes what is the same each time that a command opens the database.
@@ -169,14 +178,14 @@ func (t *tool) noteOnce(format string, args ...any) {
 }
 
 // reading is with for a command that only reads: it writes nothing.
-func (t *tool) reading(p transport.Transport, do func(d *desk) error) error {
+func (t *tool) reading(p transport.Transport, do func(h *host) error) error {
 	t.db.reads = true
 	defer func() { t.db.reads = false }()
 	return t.with(p, do)
 }
 
 // with opens the database, lets do work on it, and closes it.
-func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
+func (t *tool) with(p transport.Transport, do func(h *host) error) error {
 	logger := slog.New(slog.NewTextHandler(cleanWriter{t.screen}, &slog.HandlerOptions{
 		Level: slog.LevelWarn,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
@@ -199,16 +208,16 @@ func (t *tool) with(p transport.Transport, do func(d *desk) error) error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	d := &desk{path: path, store: s, engine: e}
+	h := &host{path: path, store: s, engine: e}
 	if tz := unknownTZ(); tz != "" {
-		t.noteOnce("TZ=%q names no time zone that this machine knows: times are shown in UTC", tz)
+		t.noteOnce("this machine does not know the time zone TZ=%q: times are shown in UTC", tz)
 	}
 	st, err := s.Stats(context.Background())
-	if d.held = st.Foreign; d.held != nil && !t.db.adopts {
-		t.noteOnce("%s", heldNote(d.held))
+	if h.foreign = st.Foreign; h.foreign != nil && !t.db.adopts {
+		t.noteOnce("%s", foreignNote(h.foreign))
 	}
 	if err == nil {
-		err = do(d)
+		err = do(h)
 	}
 	return errors.Join(err, e.Close(), s.Close())
 }

@@ -35,12 +35,13 @@ func words(ns ...int) cobra.PositionalArgs {
 func (t *tool) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Write a checked copy of the database to a new file",
-		Long: `Backup writes a copy of the database to a new file, and reads it to check it.
-To restore, put it in the database's place while nothing runs. What was queued
-in it may have been started since: it is looked at first, and where a look
-cannot tell it ends FAILED (ambiguous) rather than be started twice; "rouse
-retry" starts it.`,
+		Short: "Copy the database to a new file",
+		Long: `Write a checked copy of the database to a new file.
+
+To restore, put the copy in the database's place while no rouse runs. Starts
+that were queued in the copy may have been sent since. They are confirmed
+first. If that cannot tell, the operation ends FAILED (ambiguous), so that
+nothing is started twice; "rouse retry" starts it.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if args[0] == "" {
@@ -50,17 +51,17 @@ retry" starts it.`,
 			if err != nil {
 				return err
 			}
-			return t.reading(t.provider.offline(), func(d *desk) error {
-				err := d.store.Backup(c.Context(), path)
+			return t.reading(t.provider.offline(), func(h *host) error {
+				err := h.store.Backup(c.Context(), path)
 				switch {
 				case errors.Is(err, fs.ErrNotExist) && !exists(filepath.Dir(path)):
 					return fmt.Errorf("there is no folder %s", filepath.Dir(path))
 				case errors.Is(err, fs.ErrExist):
-					return fmt.Errorf("%s is there already: choose a new file", path)
+					return fmt.Errorf("%s exists: choose another name", path)
 				case err != nil:
 					return err
 				case t.json:
-					t.screen.record(map[string]string{"path": d.path, "backup": path})
+					t.screen.record(map[string]string{"path": h.path, "backup": path})
 				default:
 					t.screen.say("wrote %s", path)
 				}
@@ -73,13 +74,15 @@ retry" starts it.`,
 func (t *tool) pruneCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "prune",
-		Short: "Forget what ended long ago",
-		Long: fmt.Sprintf(`Prune forgets operations that ended more than %d days ago, with their tokens,
-and all but the newest million events. "rouse run" does it by itself.`, int(keep/(24*time.Hour))),
+		Short: "Forget old operations",
+		Long: fmt.Sprintf(`Forget operations that ended more than %d days ago, with their tokens.
+
+All but the newest million events are removed too. "rouse run" does this by
+itself.`, int(keep/(24*time.Hour))),
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return t.with(t.provider.offline(), func(d *desk) error {
-				n, err := d.engine.Prune(c.Context())
+			return t.with(t.provider.offline(), func(h *host) error {
+				n, err := h.engine.Prune(c.Context())
 				switch {
 				case err != nil:
 					return err

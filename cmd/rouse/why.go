@@ -13,8 +13,8 @@ import (
 
 // explain is engine.Explain in this tool's terms: what would unblock an
 // operation is a command, and a lane's pause is said though nothing runs.
-func (d *desk) explain(ctx context.Context, id engine.ID) (engine.Explanation, error) {
-	x, err := d.engine.Explain(ctx, id)
+func (h *host) explain(ctx context.Context, id engine.ID) (engine.Explanation, error) {
+	x, err := h.engine.Explain(ctx, id)
 	if err != nil {
 		return x, err
 	}
@@ -38,13 +38,13 @@ func (d *desk) explain(ctx context.Context, id engine.ID) (engine.Explanation, e
 func reasonText(r engine.WaitReason) string {
 	switch r {
 	case engine.WaitForeignStore:
-		return "held: the database belongs to another machine"
+		return "foreign store: the database belongs to another machine"
 	case engine.WaitNotRunning:
 		return `queued for "rouse run"`
 	case engine.WaitScheduled:
 		return "scheduled for later"
 	case engine.WaitUntrustedClock:
-		return "it looks expired, but this machine's clock is in doubt"
+		return "past its expiry, but the clock is untrusted"
 	case engine.WaitStoreFull:
 		return "the disk is full"
 	case engine.WaitOffline:
@@ -186,7 +186,7 @@ func endText(o engine.Operation) string {
 	case fsm.PhaseSucceeded:
 		text := name + " is READY"
 		if d := o.FinishedAt.Sub(o.CreatedAt); d > 0 {
-			text += " (asked for " + span(d) + " before)"
+			text += " (" + span(d) + " after the request)"
 		}
 		return text
 	case fsm.PhaseExpired:
@@ -203,7 +203,7 @@ func endText(o engine.Operation) string {
 
 func orSomebody(name string) string {
 	if name == "" {
-		return "somebody"
+		return "an unknown user"
 	}
 	return name
 }
