@@ -1,4 +1,4 @@
-// Package child runs processes of their own for tests, and leaves none behind.
+// Package child starts and kills processes for tests, and leaves none behind.
 package child
 
 import (
@@ -12,15 +12,15 @@ import (
 // Process is a process that a test started.
 type Process struct {
 	PID int
-	// Ended is closed when it has ended, and all that it said has been heard.
+	// Ended is closed when the process has ended and all its lines have been read.
 	Ended chan struct{}
 
 	cmd *exec.Cmd
-	err error // of its end; to be read after Ended
+	err error // of cmd.Wait; read it after Ended is closed
 }
 
-// Self is this test's own binary, which its TestMain makes another program when
-// it sees the variable name.
+// Self returns a command that runs this test's own binary with the variable name set
+// to value. Its TestMain acts as another program when the variable is set.
 func Self(t testing.TB, name, value string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -33,10 +33,10 @@ func Self(t testing.TB, name, value string) *exec.Cmd {
 	return c
 }
 
-// Start runs c and gives said (unless nil) each line of its standard output, in
-// order, from one goroutine; a line that a kill cut short was not said. The
-// process is killed when the test ends, and on Linux also when the test's own
-// process does, however that ends.
+// Start starts c. It calls said, unless that is nil, with each line of the standard
+// output, in order, from one goroutine. A line that a kill cut short is dropped. The
+// process is killed when the test ends, and on Linux also when the test's own process
+// ends.
 func Start(t testing.TB, c *exec.Cmd, said func(line string)) *Process {
 	t.Helper()
 	dieWithParent(c)
@@ -62,18 +62,19 @@ func Start(t testing.TB, c *exec.Cmd, said func(line string)) *Process {
 	return p
 }
 
-// Kill ends the process by SIGKILL, if it has not ended, and waits for its end.
-// It reports whether it was a kill that ended it, this one or another.
+// Kill kills the process, if it has not ended, and waits for its end. It reports
+// whether a signal ended it.
 func (p *Process) Kill() bool {
 	_ = p.cmd.Process.Kill() // it may have ended by itself
 	<-p.Ended
 	return !p.cmd.ProcessState.Exited()
 }
 
-// Signal sends the process a signal. One that has ended gets none.
+// Signal sends the process a signal. It does nothing if the process has ended.
 func (p *Process) Signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// Wait waits for the process's own end and returns what [exec.Cmd.Wait] does.
+// Wait waits until the process has ended by itself, and returns the error of
+// [exec.Cmd.Wait].
 func (p *Process) Wait() error {
 	<-p.Ended
 	return p.err

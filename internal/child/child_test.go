@@ -33,14 +33,14 @@ func TestEnds(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 	if p.Kill() {
-		t.Error("it ended by itself, and is said to have been killed")
+		t.Error("Kill reports a kill of a process that ended by itself")
 	}
 	if !slices.Equal(lines, []string{"one", "two"}) {
-		t.Errorf("it said %q: the third line was cut short", lines)
+		t.Errorf("it printed %q; want two lines, without the one that was cut short", lines)
 	}
 }
 
-// TestNoneIsLeft: a test that ends without a word to its child takes it along.
+// TestNoneIsLeft: a process ends with the test that started it.
 func TestNoneIsLeft(t *testing.T) {
 	t.Parallel()
 	var p *child.Process
@@ -55,6 +55,6 @@ func TestNoneIsLeft(t *testing.T) {
 		t.Fatal("the child outlived its test")
 	}
 	if !p.Kill() {
-		t.Error("it was killed, and is said to have ended by itself")
+		t.Error("Kill reports that a killed process ended by itself")
 	}
 }

@@ -30,12 +30,12 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// plant runs the test that claims m beside the bug, and wants it red.
+// plant runs the test that claims m with the bug in place. The test must fail.
 func plant(t *testing.T, m mutant) {
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-timeout=1m", //nolint:gosec // the table's
 		"-overlay="+overlay(t, m), "-run=^"+m.test+"$", "./"+m.in)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "ROUSE_TEST=short", "RAPID_NOFAILFILE=1") // what a bug makes fail is not worth keeping
+	cmd.Env = append(os.Environ(), "ROUSE_TEST=short", "RAPID_NOFAILFILE=1") // rapid must not keep the failing inputs of a bug
 	out, err := cmd.CombinedOutput()
 	var failed *exec.ExitError
 	switch {
@@ -46,10 +46,10 @@ func plant(t *testing.T, m mutant) {
 	}
 }
 
-// root is the module, seen from this package.
+// root is the path of the module, relative to this package.
 const root = "../.."
 
-// TestPlaces: each planted bug has its place in the code as it is.
+// TestPlaces: each planted bug still has its place in the code.
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	for _, m := range mutants {
@@ -57,7 +57,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// mutated returns the path of m's file, and what it holds with the bug.
+// mutated returns the path of m's file, and its text with the bug.
 func mutated(t *testing.T, m mutant) (path, code string) {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join(root, m.file))
@@ -69,12 +69,12 @@ func mutated(t *testing.T, m mutant) (path, code string) {
 		t.Fatal(err)
 	}
 	if n := strings.Count(string(original), m.old); n != 1 {
-		t.Fatalf("%s has %d places like this, want 1:\n%s", m.file, n, m.old)
+		t.Fatalf("%s contains this text %d times, want once:\n%s", m.file, n, m.old)
 	}
 	return path, strings.Replace(string(original), m.old, m.with, 1)
 }
 
-// overlay writes the mutated file, and the file that tells the toolchain of it.
+// overlay writes the mutated file and returns the overlay file that names it.
 func overlay(t *testing.T, m mutant) string {
 	t.Helper()
 	original, code := mutated(t, m)

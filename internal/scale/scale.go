@@ -1,11 +1,11 @@
-// Package scale says how much a randomized or exhaustive test does, and from
-// which seed, so that every such test is scaled and repeated in the same way.
+// Package scale decides how much a random or exhaustive test does, and from which
+// seed. So every such test is scaled and repeated in the same way.
 //
-//	ROUSE_TEST  short (the default: all of go test ./... in two minutes), ci (what
-//	            .ci/run asks for) or long (by hand, for hours)
-//	ROUSE_FOR   how long a test that counts with Times may go on, 30m say; it stops
-//	            early, says how far it came, and fails only by what it found
-//	ROUSE_SEED  repeats one run: each test prints the seed that it took
+//	ROUSE_TEST  short (the default: all of go test ./... in two minutes), ci (the
+//	            counts of .ci/run) or long (by hand, for up to an hour or more)
+//	ROUSE_FOR   how long a test that counts with Times goes on, such as 30m. It stops
+//	            early and prints how far it came; that is no failure
+//	ROUSE_SEED  repeats one run: each test prints its seed
 package scale
 
 import (
@@ -28,8 +28,8 @@ func Parallel(n int) {
 	}
 }
 
-// Of picks the count for the scale that ROUSE_TEST names. It fails the test when
-// ROUSE_TEST names none.
+// Of returns the count for the scale in ROUSE_TEST. It fails the test if ROUSE_TEST
+// is set to anything else.
 func Of(t testing.TB, short, ci, long int) int {
 	t.Helper()
 	switch s := os.Getenv("ROUSE_TEST"); s {
@@ -45,9 +45,9 @@ func Of(t testing.TB, short, ci, long int) int {
 	}
 }
 
-// Times counts from 0 to what Of picks, until ROUSE_FOR is over or the test has
-// failed, and prints how far it came. It is for the test's own goroutine, outside
-// of bubbles.
+// Times yields the numbers below the count of Of. It stops early when ROUSE_FOR is over
+// or the test has failed, and prints how far it came. Call it on the test's own
+// goroutine, outside synctest bubbles.
 func Times(t testing.TB, short, ci, long int) iter.Seq[int] {
 	t.Helper()
 	n, end := Of(t, short, ci, long), time.Time{}
@@ -69,7 +69,7 @@ func Times(t testing.TB, short, ci, long int) iter.Seq[int] {
 	}
 }
 
-// Seed is ROUSE_SEED, or a fresh one, and is printed with how to repeat the run.
+// Seed returns ROUSE_SEED, or a new seed, and prints how to repeat the run.
 func Seed(t testing.TB) uint64 {
 	t.Helper()
 	seed := rand.Uint64() //nolint:gosec // a test's
@@ -83,7 +83,7 @@ func Seed(t testing.TB) uint64 {
 	return seed
 }
 
-// Rand draws from seed.
+// Rand returns a generator of random numbers for seed.
 func Rand(seed uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test's
 }
