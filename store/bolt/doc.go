@@ -1,5 +1,5 @@
-// Package bolt keeps a [store.Store] in one bbolt file. It is the embedded
-// default: no server, no account, one process.
+// Package bolt keeps a [store.Store] in one bbolt file. It is the default: no server,
+// no account, one process.
 //
 //	s, err := bolt.Open("/home/mo/.local/state/rouse/rouse.db", bolt.Config{})
 //	if err != nil {
@@ -7,136 +7,128 @@
 //	}
 //	defer s.Close()
 //
-// The file is the truth, and memory is its index. On disk everything has keys
-// that grow with time, because commits of such keys touch few pages: a plain
-// start is two puts, the operation and its event. What must be found fast about
-// active operations (by session, by lane in due order, by deadline) stands in
-// compact tables in memory, about 64 bytes an operation, which one scan rebuilds
-// at Open.
+// # The file
+//
+// The file is the truth, and memory holds an index of it. Keys on disk grow with time,
+// because a commit of such keys touches few pages: a plain start is two puts, the
+// operation and its event. What must be found fast about active operations (by session,
+// by lane in due order, by deadline) is in memory, about 64 bytes for each operation.
+// Open builds it by one scan. The process owns every lane: see [Store.Own].
 //
 // # Guarantees
 //
-// Beside those of the port, which the suite storetest states:
+// These come in addition to the guarantees of the port:
 //
-//  1. A write is on disk when its call returns nil, and nobody sees any of it
-//     before: bbolt shows a commit when its meta page is written, so every
-//     reader compares what it got with the last commit that is known to be
-//     synced, and waits for the verdict if it is ahead.
-//  2. A commit that failed is never reported as done, nor as not done unless
-//     that was looked up. No space: the file is opened anew, and the call says
-//     store.ErrFull (not stored) or store.ErrUnknown (stored all the same), and
-//     the store goes on. Any other error shuts the store; the next Open copies
-//     the file to a new one first, because after a failed sync the page cache
-//     may show what the disk lacks.
-//  3. Each value carries a checksum over itself and its key. A damaged record is
-//     named, copied to a bucket of its own, and does not stop the rest. A damaged
+//  1. A write is on disk when its call returns nil, and no caller sees any of it before.
+//     bbolt shows a commit when its meta page is written. So every reader compares the
+//     transaction that it got with the last one that is known to be synced, and waits if
+//     it is ahead.
+//  2. A commit that failed is never reported as done. It is reported as not done only if
+//     that was looked up. If there is no space, the store opens the file again and the
+//     call returns store.ErrFull (not stored) or store.ErrUnknown (stored all the same);
+//     the store goes on. Any other error closes the store. The next Open then copies the
+//     file to a new one first, because after a failed sync the page cache may show what
+//     the disk lacks.
+//  3. Each value carries a checksum over itself and its key. A corrupt record is
+//     reported, copied to a bucket of its own, and does not stop the rest. A corrupt
 //     event keeps its place in the feed.
-//  4. Each event carries a running hash of the feed, and a cursor a part of it,
-//     so that a file that was restored or went its own way is seen, and no event
-//     is skipped.
-//  5. Open neither hangs nor panics, whatever stands at the path, and alters
-//     nothing that it refuses. It walks all pages of the file by itself before
-//     bbolt, which trusts them, sees it, and compares what it finds with what the
-//     last commit said that the file holds: a page that a disk called synced, and
-//     lost, is seen although all on the old one has good checksums. A crash while
-//     a file is made leaves no half of one.
-//  6. Starts are refused with store.ErrFull before there is no room: while the
-//     file, under Config.MaxSize and with what its disk has left, could not hold
-//     what the active operations need to end. Up to 4 MiB of that are free pages
-//     of the file that have their blocks on the disk, so that some thousands of
-//     operations go on and end even where other programs take the disk to the last
-//     byte. A request that joins or repeats what is stored is answered all the same.
-//     When there is room again, starts are taken again; nothing is opened anew.
-//  7. Of a damaged file [Repair] makes a sound one, by a copy, and names what is
-//     lost. What it finds just as the last commit said it was has lost nothing,
-//     wherever it was found, and goes on as the same store; else the file takes an
-//     id of its own, and what is active in it counts as perhaps sent. The damaged
-//     file stays.
-//  8. One process writes at a time: it holds a lock file next to the database from
-//     Open to Close, which says who holds it. Processes that only read
-//     (Config.ReadOnly, [Verify]) share the lock, and write nothing at all.
-//  9. A file that is made next to a database or in its place has the database's
-//     owner, group and mode, whichever user makes it; else the call returns
-//     [ErrNotOwner] before it writes. A new file of root's belongs to the owner of
-//     its folder. No file is written through a symbolic link or under a second name,
-//     and none in a folder where every user may replace it ([ErrUnsafe]). Below a
-//     folder where every user may make files, such as /tmp, each folder, link and
-//     file of the path must belong to this user or to root. A group that may write
-//     to the folder is trusted, and so is the owner of a folder that the path names.
+//  4. Each event carries a running hash of the feed, and a cursor carries a part of that
+//     hash. So a file that was restored, or that two machines changed, is noticed, and no
+//     event is skipped.
+//  5. Open neither hangs nor panics, whatever is at the path, and changes nothing that it
+//     refuses. bbolt trusts the pages that it maps. So Open walks all pages first, and
+//     compares what it finds with what the last commit said that the file holds. That
+//     detects a page that the disk called synced and lost, although the page in its place
+//     has good checksums. A crash during the making of a file leaves no half of one.
+//  6. New operations are refused with store.ErrFull while there is still space for the
+//     active ones to end. The limit is what the file may grow to by Config.MaxSize and
+//     by the free space of its disk. Up to 4 MiB of the reserve are free pages of the file
+//     whose blocks are on the disk, so that thousands of operations end even if other
+//     programs fill the disk. A request that joins or repeats an operation is always
+//     answered. When there is space again, new operations are taken again.
+//  7. [Repair] writes a repaired copy of a damaged file and names what is lost. A file
+//     that is just as the last commit left it has lost nothing and stays the same store.
+//     Otherwise the copy gets an id of its own, and the sends of its active operations
+//     count as unknown. The damaged file stays.
+//  8. One process writes at a time. From Open to Close it holds a lock file next to the
+//     database, which names the holder. Processes that only read (Config.ReadOnly,
+//     [Verify]) share the lock and write nothing at all.
+//  9. A file made next to a database or in its place has the database's owner, group and
+//     mode, whichever user makes it. If that is not possible, the call returns
+//     [ErrNotOwner] before it writes. A new file that root makes belongs to the owner of
+//     its folder. The package writes no file through a symbolic link or under a second
+//     name, and none in a folder where every user may replace it ([ErrUnsafe]). Below a
+//     folder where every user may make files, such as /tmp, each folder, link and file of
+//     the path must belong to this user or to root. A group that may write to the folder
+//     is trusted, and so is the owner of a folder that the path names.
 //
 // # Concurrency
 //
-// A Store is safe for concurrent use. One goroutine commits, from Open to Close.
-// It takes all that waits into one transaction; nobody waits for a timer. No
-// transaction is open while a caller has something in hand, and those of readers
-// look at 500 records at most, but for Prune, which reads heads only, and
-// [Store.Backup].
+// A Store is safe for concurrent use. One goroutine, the committer, commits from Open to
+// Close. It takes all requests that wait into one transaction: see commit.go. No request
+// waits for a timer. No transaction is open while a caller has a result in hand. A
+// reader's transaction covers at most 500 records, except for Prune, which reads heads
+// only, and [Store.Backup].
 //
 // # Errors
 //
-// Those of the port, and [ErrLocked], [ErrNewer], [ErrForeign], [ErrReadOnly],
-// [ErrNetworkFS], [ErrUnsafe] and [ErrNotOwner] of Open. A *[CorruptError] names
-// file, bucket and key, and what to run.
+// Open returns [ErrLocked], [ErrNewer], [ErrForeign], [ErrReadOnly], [ErrNetworkFS],
+// [ErrUnsafe] and [ErrNotOwner] in addition to the errors of the port. A *[CorruptError]
+// names the file, the bucket, the key, and what to run.
 //
 // # Caveats
 //
-// The file belongs to one machine: its byte order is the processor's. Open refuses
-// a file system that another machine may write too (NFS, SMB, FUSE, Lustre, BeeGFS,
-// GPFS, Ceph, OCFS2, GFS2, AFS, PanFS, 9P, shared folders of virtual machines and
-// others), since its locks may hold on one machine only. It treats a kind that it
-// does not know in the same way, unless a block device of this machine is behind
-// it. Only on Linux can it tell; elsewhere it is up to the host.
+// Network file systems. The locks of a file system that other machines write may hold on
+// one machine only. On Linux, Open refuses such file systems (NFS, SMB, FUSE, Lustre,
+// BeeGFS, GPFS, Ceph, OCFS2, GFS2, AFS, PanFS, 9P, shared folders of virtual machines and
+// others). It also refuses an unknown file system without a block device of this machine.
+// Elsewhere Open cannot tell, and the host must make sure. The file's byte order is the
+// processor's.
 //
-// A file knows the machine that it belongs to, and is held on another, repaired or
-// not: in a cloned image, in a copied home (see store.Foreign, and [Store.Adopt]). It
-// keeps a hash of what tells machines apart, never that itself, and the host's
-// name for people. A file that has none yet, as one of an older version, takes
-// that of the machine that opens it. What is asked: on Linux the machine id
-// (/etc/machine-id), the UUID of the board, which only root may read, and EC2's
-// instance id; on Windows the MachineGuid. So a clone of a disk that kept its
-// machine id is seen by root, or on EC2, and by nobody else; on macOS and other
-// systems no copy is seen. Nor is a copy on the same machine, or an older one put
-// back: only readers of the feed notice.
+// Other machines. A file records the machine that it belongs to, as a hash and as the
+// host's name. On another machine, in a cloned image or a copied home, the store is
+// foreign: see [store.Foreign] and [Store.Adopt]. A file without that record, such as one
+// of an older version, takes the machine that opens it. Machines are told apart on Linux
+// by /etc/machine-id, the board's UUID (which only root may read) and EC2's instance id,
+// and on Windows by the MachineGuid. So only root, or a host on EC2, notices a clone of a
+// disk that kept its machine id. On macOS and other systems no copy is noticed. Nor is a
+// copy on the same machine, or an older copy put back: only followers of the feed notice.
+// A container without a machine id of its own is no machine, and its files move with
+// their volume. A container whose image brings an id is the same machine wherever it
+// runs. Set Config.Machine where that is wrong.
 //
-// A container without a machine id of its own is no machine: its files are held
-// nowhere, and move with their volume. One whose image brings an id is the same
-// machine wherever it runs. Where that is not so, Config.Machine says which it is.
+// Backups. A copy of the file made while it is open is no backup: use [Store.Backup]. A
+// backup that is opened becomes a store of its own. The sends of its active operations
+// count as unknown, since the original may have sent them.
 //
-// A copy of the file made while it is open is no backup: use [Store.Backup]. A
-// backup that is opened is a store of its own: its active operations count as
-// perhaps sent, since the original may have sent them.
+// Space. The reserve of guarantee 6 counts 1 KiB for each active operation; operations
+// with very long ids and errors may need more. On a file system that writes every page to
+// a new place (btrfs, ZFS), and on Windows, the file's own part of the reserve may not be
+// on the disk. What does not fit is then refused and tried again. The file does not shrink
+// while it is open: pruning frees pages in it, and Open compacts it when more than half
+// is free. On Windows the file is as long as its mapping in memory, and a new name in a
+// folder is not synced.
 //
-// The reserve of guarantee 6 counts 1 KiB for each active operation: those with
-// very long ids and errors may need more. On a file system that writes every page
-// to a new place (btrfs, ZFS), and on Windows, the file's own part of it is not sure
-// to be on the disk; what does not fit is then refused, and tried again.
+// Damage. If the record of an active operation is corrupt, its session counts as free: a
+// start of it is a new operation, and the provider's state decides what that does.
+// [Verify] and [Repair] read what may be damaged, and bbolt's own check of a page can end
+// the process. Let a child process run them, with limits of memory and time, as the tool
+// does. If a disk loses every page of a commit, its first page too, only followers of the
+// feed notice. A kernel older than 5.10.94, 5.15.27 or 5.17 with ext4's fast_commit may
+// lose what it reported as synced.
 //
-// The file does not shrink while it is open. Pruning makes room in it, and Open
-// compacts it when more than half is free. On Windows it is as long as its
-// mapping in memory, and a new name in a folder is not synced.
-//
-// If the record of an active operation is damaged, its session counts as free: a
-// start of it is a new operation, and the provider's state decides what it does.
-//
-// [Verify] and [Repair] read what may be damaged, and bbolt's own check of a page
-// can end the process, whatever recovers: let a child process do their jobs, with
-// limits of memory and time, as the tool does.
-//
-// A commit of which a disk lost every page, its first page too, is seen by nobody
-// but the readers of the feed. There is one schema, and so nothing yet that makes a
-// file of one into that of another.
-//
-// A kernel with ext4's fast_commit and older than 5.10.94, 5.15.27 or 5.17 may
-// lose what it said it had synced.
+// There is one schema, so there is no code yet that migrates a file from one to another.
 //
 // # Rejected
 //
-// bbolt's free list as a map leaves no room in one piece for the list itself, so
-// that a file with large daily prunings grows for ever; BenchmarkMonth shows it.
+// bbolt's free list as a map: it leaves no run of pages that is long enough for the list
+// itself, so that a file with large daily prunings grows forever. BenchmarkMonth shows it.
 //
-// bbolt's own Batch waits for a timer or a full batch: a committer of our own is
-// faster at every number of callers. An index on disk of due times would make a
-// start more than two puts, at keys in no order. bbolt's NoFreelistSync would make
-// commits a little cheaper, and makes Open walk the whole tree in a goroutine whose
-// panic nobody can catch.
+// bbolt's own Batch: it waits for a timer or a full batch, and is slower at every number
+// of callers.
+//
+// An index of due times on disk: a start would be more than two puts, at keys in no order.
+//
+// bbolt's NoFreelistSync: commits are a little cheaper, but Open would walk the whole tree
+// in a goroutine whose panic cannot be caught.
 package bolt

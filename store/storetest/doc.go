@@ -1,6 +1,5 @@
-// Package storetest is the suite that says what a driver of
-// [github.com/rouse-dev/rouse/store] owes, as tests. A driver's own test is
-// these lines:
+// Package storetest is the suite that defines, as tests, what a driver of
+// [github.com/rouse-dev/rouse/store] promises. A driver's own test is these lines:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T, dir string) store.Store {
@@ -12,26 +11,27 @@
 //		})
 //	}
 //
-// # What is asked of an [Opener]
+// # What an Opener must do
 //
-// It opens the state that belongs to dir, an empty folder of the test's own at
-// first: a driver may keep its files there, or take the path as a name. Opening
-// the same dir again, after Close, finds the state again. The suite closes what
-// it opened.
+// An [Opener] opens the state that belongs to dir, which is at first an empty folder of
+// the test's own. A driver may keep its files there or use the path as a name. Opening
+// the same dir again after Close must find the state again. The suite closes what it
+// opened.
 //
-// # What is shown
+// # What the suite checks
 //
-// Every sentence of the port that can be seen from outside: join and token
-// rules, the order and the exclusiveness of claims, fencing, a feed without
-// gaps, durability of each write over a reopening, pruning, and what every
-// documented error means to errors.Is and errors.As. Two parts are histories:
-// one of many goroutines at once, and one that is drawn at random and compared
-// with a naive model in memory, a store that is a [Copier] copied now and then.
-// The environment variable ROUSE_TEST (short, ci or long) says how long that one
-// is; short is the default.
+// It checks every sentence of the port that can be seen from outside: the rules of
+// tokens, joins and later requests; ownership, and the order and exclusiveness of claims;
+// fencing; a feed without gaps; that each write survives a reopening; pruning; and what
+// errors.Is and errors.As report for each documented error.
 //
-// A driver whose state belongs to one machine runs [RunForeign] too.
+// Two parts are histories. In one, many goroutines call the store at once. The other is
+// drawn at random and compared with a simple model in memory; a store that is a [Copier]
+// is copied now and then. The environment variable ROUSE_TEST (short, ci or long; short
+// by default) sets the length of the random one.
 //
-// What a crash may do is the driver's own to test: the suite cannot cut its
-// power.
+// The rows for optional interfaces ([store.Adopter], [store.Backuper]) run for stores
+// that have them. A driver whose state belongs to one machine runs [RunForeign] too.
+//
+// The suite cannot cut the power: what a crash may do is for the driver's own tests.
 package storetest
