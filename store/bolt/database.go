@@ -12,18 +12,18 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// openBolt opens a bbolt file. A panic in bbolt, which trusts what it maps,
-// becomes a *CorruptError, and leaves no file open.
+// openBolt opens a bbolt file. bbolt trusts what it maps: a panic in it becomes a
+// *CorruptError and leaves no file open.
 func openBolt(path string, o *bbolt.Options) (*bbolt.DB, error) {
 	db, _, err := openBoltFile(path, o)
 	return db, err
 }
 
-// openBoltFile is openBolt for who needs the file that bbolt has open too.
+// openBoltFile is openBolt for callers that also need the file that bbolt has open.
 func openBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, err error) {
-	// The list takes the first page that fits. The map takes any: after some
-	// large prunings nothing is left in one piece that could hold the list of
-	// free pages itself, and the file grows for ever.
+	// The array takes the first run of pages that fits. The map takes any: after some
+	// large prunings no run is left that could hold the list of free pages itself, and
+	// the file grows forever.
 	o.FreelistType = bbolt.FreelistArrayType
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		f, err := os.OpenFile(name, flag|noFollow, mode) //nolint:gosec // the host's own path
@@ -52,16 +52,15 @@ func openBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, e
 	return nil, nil, fmt.Errorf("bolt: opening %s: %w", path, asFull(err))
 }
 
-// openDB opens the file for writing, and returns the transaction that stands in
-// it.
+// openDB opens the file for writing and returns the transaction of its last commit.
 func (s *Store) openDB() (tx int, err error) {
 	o := &bbolt.Options{Timeout: time.Second, NoSync: s.config.noSync, NoGrowSync: s.config.noSync}
 	if runtime.GOOS != "windows" && math.MaxInt > math.MaxInt32 {
-		// Address space, not memory: growing never waits for readers below
-		// this. On Windows the file itself would get that size.
+		// This is address space, not memory: a file below this size grows without
+		// waiting for readers. On Windows the file itself would get that size.
 		o.InitialMmapSize = 1 << 30
 	}
-	if s.config.MaxSize > 0 { // what is kept for operations to end is bound by it too
+	if s.config.MaxSize > 0 { // it bounds the reserve too
 		size, err := fileSize(s.path)
 		if err != nil {
 			return 0, err
@@ -72,7 +71,7 @@ func (s *Store) openDB() (tx int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	db.AllocSize = 0 // makeRoom is ahead of it; where it is not, a page counts
+	db.AllocSize = 0 // makeRoom grows the file in its place; if it cannot, each page counts
 	s.db, s.space = db, space{file: file}
 	if s.config.opened != nil {
 		s.config.opened(db)
@@ -83,7 +82,7 @@ func (s *Store) openDB() (tx int, err error) {
 	return s.newest()
 }
 
-// openAnew closes the file first.
+// openAnew closes the file and opens it again.
 func (s *Store) openAnew() (tx int, err error) {
 	err = s.db.Close()
 	s.db = nil
@@ -91,7 +90,7 @@ func (s *Store) openAnew() (tx int, err error) {
 	return tx, errors.Join(err, oerr)
 }
 
-// newest is the transaction that stands in the file.
+// newest returns the transaction of the file's last commit.
 func (s *Store) newest() (tx int, err error) {
 	err = inside(s.path, s.db, false, func(t *bbolt.Tx) error {
 		tx = t.ID()

@@ -10,8 +10,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// look reports whether there is a file at path that might be a database. An
-// error says what else is there.
+// look reports whether there is a file at path that might be a database. An error says
+// what else is there.
 func look(path string) (exists bool, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -34,8 +34,8 @@ func look(path string) (exists bool, err error) {
 	return true, nil
 }
 
-// sniff refuses a file of another kind before a lock file is made next to it. What
-// it cannot read, examine reports.
+// sniff refuses a file of another kind before a lock file is made next to it. If it
+// cannot read the file, examine reports that.
 func sniff(path string) error {
 	f, err := openFile(path, os.O_RDONLY)
 	if err != nil {
@@ -48,7 +48,7 @@ func sniff(path string) error {
 	return nil
 }
 
-// examine checks a file before anything of it is mapped for writing.
+// examine checks a file before it is mapped for writing.
 func (s *Store) examine() error {
 	flag := os.O_RDWR
 	if s.config.ReadOnly {
@@ -73,15 +73,15 @@ func (s *Store) examine() error {
 		return err
 	}
 	err = inside(s.path, db, false, checkSchema)
-	unlockMapped(file) // bbolt does not, of a file that it only reads
+	unlockMapped(file) // bbolt does not unlock a file that it only reads
 	if cerr := closeDB(db, err); err == nil && cerr != nil {
 		err = fmt.Errorf("bolt: %w", cerr)
 	}
 	return named(s.path, err)
 }
 
-// checkSchema says whether a bbolt file is one of this package's, and not of a
-// newer version.
+// checkSchema returns an error if a bbolt file is not of this package, or is of a newer
+// version.
 func checkSchema(tx *bbolt.Tx) error {
 	meta := tx.Bucket([]byte(bucketMeta))
 	if meta == nil || meta.Get([]byte(metaSchema)) == nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
-// Open opens the store in the file at path, and makes file and folder if they
-// do not exist. It takes Config.LockTimeout at most to find that another
-// process holds the file (a *LockedError), and else as long as one reading of
-// the file takes. It does not change a file that it refuses: ErrForeign,
-// ErrReadOnly, ErrNetworkFS, ErrUnsafe, ErrNotOwner, ErrNewer, or a *CorruptError.
-// With Config.ReadOnly it makes nothing, and a file that is not there is
-// fs.ErrNotExist.
+// Open opens the store in the file at path. It makes the file and its folder if they do
+// not exist. If another process holds the file, it returns a *LockedError after
+// Config.LockTimeout at most. Otherwise it takes as long as one reading of the file.
+//
+// It does not change a file that it refuses with ErrForeign, ErrReadOnly, ErrNetworkFS,
+// ErrUnsafe, ErrNotOwner, ErrNewer or a *CorruptError. With Config.ReadOnly it makes
+// nothing, and returns fs.ErrNotExist for a file that does not exist.
 func Open(path string, c Config) (*Store, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func newStore(path string, c Config, lock *flock.Flock) *Store {
 	}
 }
 
-// begin lets the committer run, unless err says why the store could not be opened.
+// begin starts the committer, unless err says why the store could not be opened.
 func (s *Store) begin(err error) (*Store, error) {
 	if err != nil {
 		if s.db != nil {
@@ -78,9 +78,9 @@ func (s *Store) begin(err error) (*Store, error) {
 	return s, nil
 }
 
-// realPath is the file itself: it is replaced at times, and a link to it is not
-// what must be replaced then. For a caller that writes, it follows no link that
-// another user may have made: a link in /tmp, say.
+// realPath returns the path of the file itself, because the file is replaced at times,
+// and not the link that leads to it. For a caller that writes, it follows no link that
+// another user may have made, in /tmp for example.
 func realPath(path string, writes bool) (string, error) {
 	if strings.Contains(path, "://") {
 		return "", fmt.Errorf("%w: %s is a URL, and the database is a file: give a path", ErrForeign, path)
@@ -100,12 +100,11 @@ func realPath(path string, writes bool) (string, error) {
 	return path, nil // there is none yet
 }
 
-// start makes a new file, or checks and mends an existing one, and reads it.
-// The lock is held.
+// start makes a new file, or checks an existing one, and reads it. The lock must be held.
 func (s *Store) start(exists bool) error {
 	removeLeftovers(s.path)
 	if !exists {
-		// Another process may have made it before the lock was ours.
+		// Another process may have made it before this one had the lock.
 		var err error
 		if exists, err = look(s.path); err != nil {
 			return err
@@ -118,8 +117,8 @@ func (s *Store) start(exists bool) error {
 	} else if err := s.examine(); err != nil {
 		return err
 	}
-	// Another user may have made the file or the lock since Open looked. What is this
-	// user's own now stays so.
+	// Another user may have made the file or the lock since Open looked. What belongs to
+	// this user now stays so.
 	if err := checkFolder(s.path); err != nil {
 		return err
 	}
@@ -132,7 +131,7 @@ func (s *Store) start(exists bool) error {
 	if err := s.compactIfSparse(); err != nil {
 		return err
 	}
-	// Who gave the file its name may have ended before that was synced.
+	// The process that gave the file its name may have ended before that was synced.
 	if err := syncFolder(filepath.Dir(s.path)); err != nil {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
-// scan builds the tables in memory from the file: all operations, by their
-// heads, and the feed's end. What stands in the file then is what readers see.
-// Nobody else has the store yet.
+// scan builds the tables in memory from the file: the active operations, by the heads of
+// all, and the feed's end. From then on readers see what is in the file. No other
+// goroutine has the store yet.
 func (s *Store) scan() error {
 	x, counts := index.New(), map[fsm.Phase]int{}
 	var found []aside
@@ -49,7 +49,7 @@ func (s *Store) scan() error {
 	return err
 }
 
-// scanOperations fills the tables and returns the damaged records.
+// scanOperations fills the tables and returns the corrupt records.
 func scanOperations(path string, b buckets, x *index.Index, counts map[fsm.Phase]int) []aside {
 	var found []aside
 	c := b.ops.Cursor()
@@ -72,7 +72,7 @@ func scanOperations(path string, b buckets, x *index.Index, counts map[fsm.Phase
 	return found
 }
 
-// tail is how many events at the end of the feed Open looks at.
+// tail is how many events at the end of the feed Open checks.
 const tail = 256
 
 func scanTail(path string, b buckets, seq, pruned uint64) []aside {

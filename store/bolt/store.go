@@ -19,40 +19,39 @@ import (
 
 // Config says how to open a store. The zero value works.
 type Config struct {
-	// Logger hears of damaged records, of a compaction and of what ends the
-	// store. Defaults to none.
+	// Logger logs corrupt records, compactions and what closes the store. Defaults to
+	// none.
 	Logger *slog.Logger
-	// LockTimeout is how long Open waits for another process to let go of the
-	// file. Defaults to half a second; negative: it does not wait.
+	// LockTimeout is how long Open waits for another process to release the file.
+	// Defaults to half a second. Negative means that it does not wait.
 	LockTimeout time.Duration
-	// AllowNetworkFS opens a file on a file system that another machine may write
-	// too, and on one that is not known. Its lock may hold on one machine only.
-	// If two machines open the file at once they destroy it, acknowledged starts
-	// are lost, and sessions may be started twice: the host must make sure that
-	// no other machine does. Defaults to false.
+	// AllowNetworkFS opens a file on a file system that other machines may write, and
+	// on one that is not known. Its lock may hold on one machine only. If two machines
+	// open the file at once, they destroy it: acknowledged starts are lost, and sessions
+	// may be started twice. The host must make sure that no other machine opens it.
+	// Defaults to false.
 	AllowNetworkFS bool
-	// ReadOnly opens a file that is there, and writes nothing: neither to it nor
-	// next to it. It shares the lock with other readers and keeps writers out. Every
-	// call that would write, and Own, returns ErrReadOnly. What the next opening
-	// for writing will do is left to it: to compact the file, to set damaged records
-	// aside, to make a backup a store of its own. Defaults to false.
+	// ReadOnly opens an existing file and writes nothing, neither to it nor next to it.
+	// It shares the lock with other readers and keeps writers out. Every call that would
+	// write, and Own, returns ErrReadOnly. It leaves to the next opening for writing what
+	// that does: compact the file, set corrupt records aside, make a backup a store of
+	// its own. Defaults to false.
 	ReadOnly bool
-	// MaxSize is how large the file may become, in bytes, at least 1 MiB. Starts
-	// are refused with store.ErrFull while what the active operations need to end
-	// would not fit any more; see the package's guarantees. A file that is larger
-	// already is opened, and does not grow. Defaults to 0: as large as the disk
-	// allows.
+	// MaxSize is how large the file may become, in bytes, at least 1 MiB. New operations
+	// are refused with store.ErrFull before the active ones lack the space to end: see
+	// the package's guarantees. A file that is larger already is opened and does not
+	// grow. Defaults to 0: as large as the disk allows.
 	MaxSize int64
-	// Machine names the machine that the file belongs to, where the system does not
-	// say or says it wrongly: a pod by its stable name, say. It is stored as a hash.
-	// Defaults to what the system says; see the package's caveats.
+	// Machine names the machine that the file belongs to, if the system does not tell
+	// or tells it wrongly. A pod, for example, has a stable name. It is stored as a hash.
+	// Defaults to what the system tells; see the package's caveats.
 	Machine string
 
-	noSync  bool                        // tests: a crash of the machine is not what they are about
-	sparse  int64                       // tests: how large a file is compacted; 0: as compactFrom says
+	noSync  bool                        // tests: commits are not synced
+	sparse  int64                       // tests: how large a file must be to be compacted; 0: compactFrom
 	opened  func(*bbolt.DB)             // tests: called with the file whenever it is opened for writing
-	growBy  int64                       // tests: growStep
-	growing func(do func() error) error // tests: what makes the file grow
+	growBy  int64                       // tests: in place of growStep
+	growing func(do func() error) error // tests: wraps what makes the file grow
 }
 
 func (c Config) validate() error {
@@ -85,42 +84,42 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	path   string
 	config Config
-	lock   *flock.Flock // nil: it is only read, and there is no lock file
+	lock   *flock.Flock // nil: the file is only read, and there is no lock file
 	id     [16]byte     // the store's own
 
-	// handle guards db: held for reading by whoever has a transaction open, for
-	// writing by the committer while it opens the file anew, and by Close.
+	// handle guards db. A transaction holds it for reading. The committer holds it for
+	// writing while it opens the file again, and so does Close.
 	handle sync.RWMutex
 	db     *bbolt.DB
 
-	// mu guards all that follows up to the next comment. It is never held
-	// across a transaction's end, a wait or a sync.
+	// mu guards all fields up to the next comment. It is never held across the end of a
+	// transaction, a wait or a sync.
 	mu      sync.Mutex
 	index   *index.Index
 	owner   *claims // the latest owner of the lanes; nil: there was none
 	counts  map[fsm.Phase]int
-	rotten  map[string]bool // bucket, 0, key of the damaged records that were met
+	rotten  map[string]bool // bucket, 0, key of the corrupt records that were read
 	seq     uint64          // the feed's head
 	link    link            // the feed's link there
-	pruned  uint64          // the last sequence that is gone
+	pruned  uint64          // the last sequence that was pruned
 	synced  int             // the transaction of the last commit known to be durable
-	verdict chan struct{}   // closed and renewed after every commit
-	due     chan struct{}   // closed and renewed when Due has news
-	cause   error           // why the store is shut; nil: it is not
-	held    *store.Foreign  // it belongs to another machine; nil: it does not
+	verdict chan struct{}   // closed and replaced after every commit
+	due     chan struct{}   // closed and replaced when Due has news
+	cause   error           // why the store is closed; nil: it is open
+	held    *store.Foreign  // the store belongs to another machine; nil: it does not
 
 	// stopped is closed when cause is set.
 	stopped chan struct{}
 
 	here      machine // where it is open
-	doubts    bool    // it is only read, and what is active and was not sent may have been sent from elsewhere
+	doubts    bool    // read only: another machine may have sent what is active and was not sent here
 	queue     queue
-	space     space       // the committer's, and Open's before it
+	space     space       // of the committer, and of Open before it runs
 	file      os.FileInfo // the file that is open
-	stuck     bool        // the committer's, until it ends: bbolt did not let go of its lock
+	stuck     bool        // of the committer, until it ends: bbolt keeps its lock
 	committed func(error) // tests: called between a commit and its verdict
 
-	wedged  chan struct{} // closed when bbolt's locks will never be let go
+	wedged  chan struct{} // closed when bbolt will never release its locks
 	wedging sync.Once
 
 	closing  sync.Once
@@ -133,8 +132,9 @@ var (
 	_ store.Adopter  = (*Store)(nil)
 )
 
-// Close waits for the commit under way and shuts the store. Calls that wait
-// return store.ErrClosed. A second Close does nothing.
+// Close waits for the commit that is under way and closes the store. Calls that wait
+// return store.ErrClosed, and so do later calls. A second Close returns what the first
+// returned.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.shut(store.ErrClosed)
@@ -159,14 +159,14 @@ func (s *Store) Close() error {
 			s.db = nil
 		}
 		s.mu.Lock()
-		s.index = index.New() // who keeps a closed store keeps little
+		s.index = index.New() // a closed store that is kept takes little memory
 		s.mu.Unlock()
 		unlock(s.lock)
 	})
 	return s.closeErr
 }
 
-// shut makes every waiting and later call return cause. Only the first counts.
+// shut makes every waiting and later call return cause. Only the first cause counts.
 func (s *Store) shut(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,14 +176,14 @@ func (s *Store) shut(cause error) {
 	}
 }
 
-// shutBy is why the store is shut; nil: it is not.
+// shutBy returns why the store is closed; nil: it is open.
 func (s *Store) shutBy() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cause
 }
 
-// ready is the error of a call that need not begin.
+// ready returns the error of a call that need not begin; nil: it may.
 func (s *Store) ready(ctx context.Context) error {
 	if err := s.shutBy(); err != nil {
 		return err
@@ -191,7 +191,8 @@ func (s *Store) ready(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// wait returns nil when ch is closed, else why it is waited for no longer.
+// wait waits until ch is closed, ctx ends or the store is closed. It returns nil for the
+// first.
 func (s *Store) wait(ctx context.Context, ch <-chan struct{}) error {
 	select {
 	case <-ch:

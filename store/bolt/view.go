@@ -11,10 +11,10 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// view runs fn in a read transaction. Every reader goes through it, for three
-// reasons: it shows no commit that is not known to be durable; it makes a fault
-// in a damaged file an error; and it holds on to the handle while fn runs. fn
-// takes pages, copies what it keeps, and calls nothing outside of this package.
+// view runs fn in a read transaction. Every reader goes through it, for three reasons. It
+// shows no commit that is not known to be durable. It makes a fault in a damaged file an
+// error. It holds the handle while fn runs. fn copies what it keeps, and calls nothing
+// outside of this package.
 func (s *Store) view(ctx context.Context, fn func(b buckets) error) error {
 	for {
 		if err := s.ready(ctx); err != nil {
@@ -27,8 +27,7 @@ func (s *Store) view(ctx context.Context, fn func(b buckets) error) error {
 		if !newer {
 			return err
 		}
-		// bbolt shows a commit as soon as its meta page is written, which is
-		// before it is synced.
+		// bbolt shows a commit when its meta page is written, which is before the sync.
 		if err := s.wait(ctx, verdict); err != nil {
 			return err
 		}
@@ -43,7 +42,7 @@ func (s *Store) viewOnce(synced int, fn func(b buckets) error) (newer bool, err 
 		if err := s.shutBy(); err != nil {
 			return false, err
 		}
-		return false, fmt.Errorf("%w: %s", store.ErrFailed, s.path) // and is about to say why
+		return false, fmt.Errorf("%w: %s", store.ErrFailed, s.path) // the committer is about to set the cause
 	}
 	begun := false
 	err = guard(s.path, func() error {
@@ -62,9 +61,9 @@ func (s *Store) viewOnce(synced int, fn func(b buckets) error) (newer bool, err 
 	return newer, err
 }
 
-// wedge shuts the store after a fault in the middle of bbolt's own beginning of
-// a transaction: its locks stay held, and whoever asks for them waits for ever.
-// So nobody does, and Close leaves the file as it is.
+// wedge closes the store after a fault inside bbolt's own Begin. bbolt's locks stay held,
+// and a call that needs them would wait forever. So no later call reaches bbolt, and
+// Close leaves the file as it is.
 func (s *Store) wedge(err error) {
 	s.shut(fmt.Errorf("%w: %w", store.ErrFailed, err))
 	s.wedging.Do(func() { close(s.wedged) })
@@ -82,9 +81,9 @@ func named(path string, err error) error {
 	return err
 }
 
-// inside runs fn in a transaction of a file that nobody else reads yet, and
-// commits it if it writes. A fault is a *CorruptError, as with guard; whether it
-// left bbolt's locks held is noted in it, for closeDB.
+// inside runs fn in a transaction of a file that no other goroutine reads yet, and commits
+// it if it writes. A fault is a *CorruptError, as with guard, which records for closeDB
+// whether bbolt's locks are still held.
 func inside(path string, db *bbolt.DB, writes bool, fn func(tx *bbolt.Tx) error) error {
 	held := true
 	err := guard(path, func() error {
@@ -110,7 +109,7 @@ func inside(path string, db *bbolt.DB, writes bool, fn func(tx *bbolt.Tx) error)
 	return err
 }
 
-// nothing makes of inside a commit of nothing.
+// nothing writes nothing: with it, inside makes an empty commit.
 func nothing(*bbolt.Tx) error { return nil }
 
 // withBuckets is fn for a transaction whose buckets are not looked up yet.
@@ -124,8 +123,8 @@ func withBuckets(fn func(b buckets) error) func(tx *bbolt.Tx) error {
 	}
 }
 
-// closeDB closes a file after err. Where bbolt's locks are held for good it does
-// not: it would wait for ever.
+// closeDB closes a file after err. If err left bbolt's locks held, it does not: it would
+// wait forever.
 func closeDB(db *bbolt.DB, err error) error {
 	if isStuck(err) {
 		return nil
@@ -138,8 +137,8 @@ func isStuck(err error) bool {
 	return errors.As(err, &c) && c.stuck
 }
 
-// guard runs fn, and makes a panic in it, and a fault on a mapped page, a
-// *CorruptError: bbolt trusts its pages. It holds for fn's own goroutine only.
+// guard runs fn and turns a panic in it, or a fault on a mapped page, into a
+// *CorruptError, because bbolt trusts its pages. It works for fn's own goroutine only.
 func guard(path string, fn func() error) (err error) {
 	old := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(old)

@@ -7,9 +7,9 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// writer is a transaction that writes. bbolt refuses a write that cannot be, for
-// its key say; nobody looks after each. The first error is kept, as a bufio.Writer
-// keeps its own, and what has one is never committed.
+// writer is a transaction that writes. bbolt may refuse a write, for its key for example.
+// The callers do not check each write: writer keeps the first error, as a bufio.Writer
+// does, and a transaction with an error is never committed.
 type writer struct {
 	buckets
 	failed error // why it is not committed
@@ -28,14 +28,14 @@ func (w *writer) put(to *bbolt.Bucket, key, value []byte) { w.keep(to, key, to.P
 
 func (w *writer) remove(from *bbolt.Bucket, key []byte) { w.keep(from, key, from.Delete(key)) }
 
-// say puts a number into the page that names the buckets: see witness.go.
+// say stores a bucket's sequence in the page that names the buckets: see witness.go.
 func (w *writer) say(of *bbolt.Bucket, n uint64) { w.keep(of, nil, of.SetSequence(n)) }
 
 func (w *writer) putMeta(key string, value []byte) {
 	w.put(w.meta, []byte(key), seal([]byte(key), value))
 }
 
-// keep keeps why something cannot be written there.
+// keep keeps the error of a write to a bucket, if it is the first.
 func (w *writer) keep(there *bbolt.Bucket, key []byte, err error) {
 	if err == nil || w.failed != nil {
 		return
