@@ -9,20 +9,19 @@ import (
 	"github.com/rouse-dev/rouse/store/driver"
 )
 
-// changed is a change asked for, encoded outside of the transaction.
+// changed is a change of Apply, encoded outside of the transaction.
 type changed struct {
 	key     rowID
 	op      *store.Operation // with the version that it was read with
-	head    head             // with the next
+	head    head             // with the next version
 	record  []byte
 	events  [][]byte
 	release bool
-	next    *wanted // what its later wish becomes; nil: nothing
+	next    *wanted // what its later request becomes; nil: nothing
 }
 
-// Apply implements store.Store. A call with very many changes takes several
-// commits, and so does one for which there is little room: what a commit replaces
-// is free for the next.
+// Apply implements store.Store. A call with very many changes takes several commits. So
+// does a call for which there is little space: what a commit replaces is free for the next.
 func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, error) {
 	todo := make([]changed, len(changes))
 	for i := range changes {
@@ -91,7 +90,7 @@ func toNext(c *store.Change) (*wanted, error) {
 	case o.Active() || next.Ref != o.Ref || !next.Active():
 		return nil, fmt.Errorf("bolt: operation %s (%s) of %s cannot follow operation %s (%s) of %s", next.ID, next.Phase, next.Ref, o.ID, o.Phase, o.Ref)
 	case o.Later == nil || o.Later.ID != next.ID:
-		return nil, fmt.Errorf("bolt: operation %s is not the later wish of operation %s", next.ID, o.ID)
+		return nil, fmt.Errorf("bolt: operation %s is not the later request of operation %s", next.ID, o.ID)
 	}
 	normalize(&next)
 	w, err := want(&next)
@@ -103,8 +102,8 @@ func toNext(c *store.Change) (*wanted, error) {
 	return &w, err
 }
 
-// change applies c to the version that it was made from. refused is this
-// change's own error; err is the whole call's.
+// change applies c to the version that it was made from. refused is the error of this
+// change, err that of the whole call.
 func (b *batch) change(c *changed) (refused, err error) {
 	sealed := get(b.opsAt, c.key[:])
 	if sealed == nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
-// claims are an ownership of the file's lanes: one process owns them all. The
-// memory of the owner is the store's index.
+// claims is an ownership of the file's lanes. One process owns them all, and the owner's
+// memory is the store's index.
 type claims struct {
 	s   *Store
 	ctx context.Context // ends the ownership
@@ -33,9 +33,8 @@ func (s *Store) Own(ctx context.Context) (store.Claims, error) {
 	return s.owner, nil
 }
 
-// lock locks s.mu for a call of the owner, unless the ownership has ended: a
-// claim that has ended must not be touched, for the next owner may have it. The
-// error says why mu is not locked.
+// lock locks s.mu for a call of the owner, unless the ownership has ended: a claim of the
+// next owner must not be touched. If it returns an error, mu is not locked.
 func (c *claims) lock(ctx context.Context) error {
 	if err := c.s.ready(ctx); err != nil {
 		return err
@@ -82,17 +81,15 @@ func (c *claims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed
 	return out, nil
 }
 
-// publish makes a change of the index known to the callers of Due; s.mu must be
-// held.
+// publish makes changes of the index known to the callers of Due. s.mu must be held.
 func (s *Store) publish() {
 	if s.index.Publish() {
 		s.wakeDue()
 	}
 }
 
-// readClaimed reads the records of what was claimed. What ended in between is left
-// out, and so is a damaged record, which no caller can do anything with: the index
-// drops it, and the rest goes on.
+// readClaimed reads the records of what was claimed. It leaves out what ended in between,
+// and corrupt records: the index drops those, and the rest goes on.
 func (s *Store) readClaimed(b buckets, keys []index.Key) []store.Operation {
 	out := make([]store.Operation, 0, len(keys))
 	for _, k := range keys {
@@ -120,8 +117,7 @@ func (c *claims) Release(ctx context.Context, ops []store.Operation) error {
 	return c.release(ctx, ops, stale)
 }
 
-// release ends the claims of ops, and leaves to the index when those are due that
-// are stale.
+// release ends the claims of ops. When those that are stale are due is up to the index.
 func (c *claims) release(ctx context.Context, ops []store.Operation, stale map[index.Key]bool) error {
 	if err := c.lock(ctx); err != nil {
 		return err
@@ -184,8 +180,8 @@ func keyOf(o *store.Operation) (index.Key, bool) {
 	return index.Key{ID: id, Session: sessionHash(o.Ref)}, ok
 }
 
-// BringForward implements store.Claims. It looks at every row: it is for a clock
-// that jumped, and no more often.
+// BringForward implements store.Claims. It visits every row of the index: it is for a clock
+// that jumped.
 func (c *claims) BringForward(ctx context.Context, by time.Time) error {
 	if err := c.lock(ctx); err != nil {
 		return err

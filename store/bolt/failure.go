@@ -13,13 +13,13 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// noSpace lists the errors that say there is no room, and nothing worse.
+// noSpace lists the errors that say that there is no space, and nothing worse.
 func noSpace() []error {
 	return []error{syscall.ENOSPC, errQuota, syscall.EFBIG, berrors.ErrMaxSizeReached}
 }
 
-// isFull reports whether err says that there is no room. bbolt keeps only the
-// text of an error in growing the file.
+// isFull reports whether err says that there is no space. If growing the file fails,
+// bbolt keeps only the text of the error.
 func isFull(err error) bool {
 	for _, e := range noSpace() {
 		if errors.Is(err, e) || strings.HasSuffix(err.Error(), ": "+e.Error()) {
@@ -29,7 +29,7 @@ func isFull(err error) bool {
 	return false
 }
 
-// asFull makes an error of no room one that wraps store.ErrFull too.
+// asFull makes an error that says that there is no space wrap store.ErrFull too.
 func asFull(err error) error {
 	if err != nil && isFull(err) {
 		return fmt.Errorf("%w: %w", store.ErrFull, err)
@@ -37,13 +37,13 @@ func asFull(err error) error {
 	return err
 }
 
-// judge says what an error of a commit means, and does what follows. It runs in
-// the committer. The commit may have been kept all the same: bbolt writes its
-// meta page, and then syncs it.
+// judge returns what the callers of a failed commit are told, and does what the error
+// requires. It runs in the committer. The commit may have been kept all the same: bbolt
+// writes its meta page and then syncs it.
 //
-// No room: the file is opened anew, which shows whether the commit was kept,
-// and the store goes on. Anything else is not understood, and the store shuts:
-// after an input or output error reads may show what the disk lacks.
+// If there was no space, judge opens the file again, which shows whether the commit was
+// kept, and the store goes on. Any other error closes the store: after an error of input
+// or output, reads may show what the disk lacks.
 func (s *Store) judge(b *batch, err error) error {
 	if !isFull(err) || b == nil {
 		return s.fail(err)
@@ -55,8 +55,8 @@ func (s *Store) judge(b *batch, err error) error {
 	}
 	s.config.Logger.Error("no space", "path", s.path, "kept", kept, "error", err.Error())
 	if kept {
-		// Whoever asked does not know that a change was kept, and goes on as the
-		// holder of the claim that it would have ended.
+		// The callers do not know that their changes were kept. They go on as if they
+		// had the claims that the changes would have ended.
 		for i := range b.changes {
 			b.changes[i].release = false
 		}
@@ -69,14 +69,14 @@ func (s *Store) judge(b *batch, err error) error {
 	return fmt.Errorf("%w: %w", store.ErrFull, err)
 }
 
-// fail shuts the store for good. A marker makes the next Open copy the file.
+// fail closes the store for good. A marker file makes the next Open copy the database.
 func (s *Store) fail(err error) error {
 	cause := fmt.Errorf("%w: %s: %w", store.ErrFailed, s.path, err)
 	s.config.Logger.Error("store failed", "path", s.path, "error", err.Error())
-	// That the name is there is what counts: O_EXCL leaves what has it already alone.
+	// Only the name counts: O_EXCL leaves alone what has it already.
 	if f, merr := os.OpenFile(s.path+suspectSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY|noFollow, 0o600); merr == nil {
 		if o, oerr := ownerAt(s.path); oerr == nil {
-			_ = o.give(f) // a mark that belongs to another user is better than none
+			_ = o.give(f) // a marker that belongs to another user is better than none
 		}
 		_, _ = f.WriteString(err.Error() + "\n")
 		_ = f.Sync()
@@ -91,9 +91,9 @@ func (s *Store) fail(err error) error {
 // and writes them in turn.
 const extraCommits = 2
 
-// reopen opens the file anew and reports whether the commit id is in it. If it
-// is, empty ones follow, so that both meta pages are written and synced again, and
-// nothing rests on a page that only the cache has.
+// reopen opens the file again and reports whether the commit id is in it. If it is, empty
+// commits follow. They write and sync both meta pages again, so that nothing depends on a
+// page that only the cache has.
 func (s *Store) reopen(id int) (kept bool, err error) {
 	s.handle.Lock()
 	defer s.handle.Unlock()
@@ -109,9 +109,8 @@ func (s *Store) reopen(id int) (kept bool, err error) {
 	return true, nil
 }
 
-// replaceInode copies a file that a failed sync left in doubt to a new one: the
-// page cache may hold what the disk lacks, and only a whole new copy that is
-// synced makes the two one.
+// replaceInode copies a file whose last sync failed to a new one. The page cache may hold
+// what the disk lacks, and only a new copy that is synced makes the two agree.
 func (s *Store) replaceInode() error {
 	marker := s.path + suspectSuffix
 	if _, err := os.Lstat(marker); errors.Is(err, os.ErrNotExist) {

@@ -7,12 +7,12 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// pageSize is how many records one read transaction looks at: a transaction
-// that stays open keeps bbolt from using freed pages again.
+// pageSize is how many records one read transaction covers: a transaction that stays
+// open keeps bbolt from using freed pages again.
 const pageSize = 500
 
 // Events implements store.Store. It returns at most 500 events at once, and at
-// least one if there is any. "" begins with the oldest event that is held.
+// least one if there is any. "" begins with the oldest event that is stored.
 func (s *Store) Events(ctx context.Context, after store.Cursor, limit int) ([]store.Event, error) {
 	if limit <= 0 || limit > pageSize {
 		limit = pageSize
@@ -50,8 +50,8 @@ func (s *Store) Events(ctx context.Context, after store.Cursor, limit int) ([]st
 	return out, nil
 }
 
-// Head implements store.Store. Of a feed that never held an event it is the
-// place before the first.
+// Head implements store.Store. For a feed that never had an event it returns the place
+// before the first.
 func (s *Store) Head(ctx context.Context) (store.Cursor, error) {
 	if err := s.ready(ctx); err != nil {
 		return "", err
@@ -80,8 +80,8 @@ func (s *Store) Await(ctx context.Context, after store.Cursor) error {
 	return err
 }
 
-// locate is the sequence of a cursor, or a *store.CursorError if reading cannot
-// go on from there without skipping.
+// locate returns the sequence of a cursor, or a *store.CursorError if reading cannot go
+// on from there without skipping events.
 func (s *Store) locate(b buckets, after store.Cursor) (uint64, error) {
 	pruned, prunedLink, err := b.getPruned()
 	if err != nil || after == "" {
@@ -107,7 +107,7 @@ func (s *Store) locate(b buckets, after store.Cursor) (uint64, error) {
 	case p.seq > pruned:
 		sealed := b.events.Get(seqKey(p.seq))
 		if _, rotten := eventText(p.seq, sealed); rotten != nil {
-			copy(at[:], p.link[:]) // what it should say is not known
+			copy(at[:], p.link[:]) // its link cannot be compared
 		} else {
 			at = linkOf(sealed)
 		}
@@ -119,7 +119,8 @@ func (s *Store) locate(b buckets, after store.Cursor) (uint64, error) {
 	return p.seq, nil
 }
 
-// getPruned is the last sequence that is gone, and the link there; 0 if none is.
+// getPruned returns the last sequence that was pruned, and the link there; 0 if nothing
+// was pruned.
 func (b buckets) getPruned() (uint64, link, error) {
 	v, err := b.getMeta(metaPruned)
 	if err != nil || v == nil {

@@ -17,12 +17,12 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// A file is never made, copied or compacted in its place: that is done beside
-// it, synced, and moved there whole.
+// A file is never made, copied or compacted in its place. That happens in a file next to
+// it, which is synced and then moved to its place.
 
-// Names beside the database.
+// What the names of the files next to the database end with.
 const (
-	lockSuffix    = ".lock"    // held while it is open
+	lockSuffix    = ".lock"    // locked while the database is open
 	suspectSuffix = ".suspect" // present: a sync failed, and what reads show may not be on disk
 	tempInfix     = ".temp-"   // of a file that is being made
 )
@@ -50,8 +50,8 @@ func makeFolder(folder string) error {
 	return syncFolder(filepath.Dir(folder))
 }
 
-// removeLeftovers removes what a crash left of files that were being made. The
-// caller sees to it that nobody makes one.
+// removeLeftovers removes what a crash left of files that were being made. The caller
+// makes sure that no process is making one.
 func removeLeftovers(path string) {
 	old, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -92,7 +92,7 @@ func tempFileOf(path string, o owner) (*os.File, error) {
 	return f, nil
 }
 
-// tempName is tempFile for who opens it by name.
+// tempName is tempFile for a caller that opens the file by name.
 func tempName(path string) (string, error) {
 	f, err := tempFile(path)
 	if err != nil {
@@ -140,8 +140,8 @@ func syncFolder(folder string) error {
 	return nil
 }
 
-// publishFile gives a synced file its name, and never takes the name of
-// another. The error is os.ErrExist if there is one.
+// publishFile gives a synced file its name. If there is a file of that name, it returns
+// os.ErrExist and leaves that file alone.
 func publishFile(temp, path string) error {
 	err := os.Link(temp, path)
 	switch {
@@ -154,7 +154,7 @@ func publishFile(temp, path string) error {
 			err = &os.PathError{Op: "rename", Path: path, Err: os.ErrExist}
 		case errors.Is(serr, os.ErrNotExist):
 			err = os.Rename(temp, path)
-		default: // who knows
+		default: // it cannot tell whether the name is taken
 			err = serr
 		}
 	}
@@ -172,7 +172,7 @@ func replaceFile(temp, path string) error {
 	return syncFolder(filepath.Dir(path))
 }
 
-// create makes a new database in its place: a crash in the middle leaves none.
+// create makes a new database. A crash in the middle leaves none.
 func (s *Store) create() error {
 	temp, err := tempName(s.path)
 	if err != nil {
@@ -219,7 +219,7 @@ func (w *writer) newID() {
 	w.putMeta(metaID, id[:])
 }
 
-// copyFile copies path to a new synced file beside it and returns its name.
+// copyFile copies path to a new synced file next to it and returns that file's name.
 func copyFile(path string) (name string, err error) {
 	from, err := openFile(path, os.O_RDONLY)
 	if err != nil {

@@ -9,23 +9,22 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// What an opening finds out about where a file comes from. A backup that is opened
-// for the first time becomes a store of its own, and so does what a repair could not
-// make whole. A file that was copied or moved to another machine is held. What is
-// active in any of these may have been carried out elsewhere since: it counts as
-// perhaps sent.
+// An opening finds out where a file comes from. A backup that is opened for the first time
+// becomes a store of its own, and so does a file whose repair lost something. A file that
+// was copied or moved to another machine is foreign. Another process may have carried out
+// since what is active in any of these, so the outcome of its sends counts as unknown.
 
-// arrival is what an opening writes of that.
+// arrival is what an opening writes about that.
 type arrival struct {
 	*writer
 	here    machine
 	now     time.Time
 	held    *store.Foreign
 	changed bool
-	must    bool // it may not be left for the next opening
+	must    bool // it must not be left to the next opening
 }
 
-// arrive finds it out, and writes what has changed.
+// arrive finds out where the file comes from and writes what has changed.
 func (s *Store) arrive() error {
 	s.here = thisMachine(s.config.Machine)
 	a := &arrival{here: s.here, now: time.Now().UTC()}
@@ -33,7 +32,7 @@ func (s *Store) arrive() error {
 		a.writer, a.held, a.changed, a.must = w, nil, false, false
 		a.settle()
 		switch {
-		case w.meta.Sequence() == 0: // it is of a version that said nothing of what it holds
+		case w.meta.Sequence() == 0: // it is of a version that did not store what the file holds
 			w.witnessAll()
 		case !a.changed:
 			w.failed = errNothing
@@ -46,7 +45,7 @@ func (s *Store) arrive() error {
 		return nil
 	case err == nil, errors.Is(err, errNothing):
 		return nil
-	case isFull(err) && !a.must: // a mark can wait; that the disk is full must not keep anybody from reading
+	case isFull(err) && !a.must: // a mark can wait: a full disk must not keep the store from being read
 		s.config.Logger.Warn("no space to note which machine the database belongs to", "path", s.path, "error", err.Error())
 		_, err = s.openAnew()
 		return err
@@ -54,7 +53,7 @@ func (s *Store) arrive() error {
 	return fmt.Errorf("bolt: %s: opening it here for the first time: %w", s.path, asFull(named(s.path, err)))
 }
 
-// settle decides, and puts what is new. A damaged mark says nothing.
+// settle decides, and stores what is new. A corrupt mark counts as none.
 func (a *arrival) settle() {
 	if a.meta.Get([]byte(metaStamp)) != nil {
 		a.ownStore()
@@ -62,12 +61,12 @@ func (a *arrival) settle() {
 	home, known := getAs[machine](a.buckets, metaMachine)
 	was, held := getAs[holding](a.buckets, metaHeld)
 	switch {
-	case len(a.here.Marks) == 0: // nobody can tell
+	case len(a.here.Marks) == 0: // this machine cannot be told from others
 	case !known || len(home.Marks) == 0:
 		a.set(metaMachine, a.here)
 	case a.here.differs(home):
 		a.hold(home, was, held)
-	case held: // it is back
+	case held: // the file is back at home
 		a.unset(metaHeld)
 	case home.learn(a.here):
 		a.set(metaMachine, home)
@@ -84,9 +83,9 @@ func (a *arrival) unset(key string) {
 	a.remove(a.meta, []byte(key))
 }
 
-// ownStore makes of a backup, or of what a repair could not make whole, a store of
-// its own. A backup is at home wherever it is opened; the other where the damaged
-// file was, which may be running there.
+// ownStore makes a backup, or a file whose repair lost something, a store of its own. A
+// backup is at home wherever it is opened. A repaired file is at home where the damaged
+// one was, which may still be in use there.
 func (a *arrival) ownStore() {
 	a.must = true
 	a.newID()
@@ -98,8 +97,8 @@ func (a *arrival) ownStore() {
 	a.unset(metaStamp)
 }
 
-// hold notes that the file is away from home. What comes to it from now on was
-// sent by nobody, so that only the first opening here doubts.
+// hold stores that the file is foreign here. No other machine can have sent what is
+// enqueued from now on, so only the first opening here calls doubtSends.
 func (a *arrival) hold(home machine, was holding, held bool) {
 	if !held || a.here.differs(was.Here) {
 		was = holding{Here: a.here, Since: nanos(a.now)}
@@ -110,8 +109,8 @@ func (a *arrival) hold(home machine, was holding, held bool) {
 	a.held = &store.Foreign{Home: home.Host, Since: fromNanos(was.Since)}
 }
 
-// doubtSends makes every active operation that was never sent one that perhaps
-// was. A damaged record is left as it is.
+// doubtSends makes the outcome of every active operation unknown that was never sent. A
+// corrupt record is left as it is.
 func (w *writer) doubtSends() {
 	type changed struct {
 		key    rowID
@@ -137,9 +136,9 @@ func (w *writer) doubtSends() {
 	}
 }
 
-// doubt makes an active operation that was never sent one with an unknown outcome.
-// Nor is it known any more when an operation was sent last: the store that this one
-// was copied from may have sent it since. doubt reports whether it changed o.
+// doubt makes the outcome of an active operation unknown if it was never sent. It also
+// forgets when an operation was sent last: the store that this one was copied from may
+// have sent it since. It reports whether it changed o.
 func doubt(o *store.Operation) bool {
 	if !o.Active() || o.Sent != store.SentNo && o.SentUp == (store.Uptime{}) {
 		return false
@@ -160,7 +159,7 @@ func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 	}
 	return s.commit(ctx, 1, func(b *batch) error {
 		if s.heldNow() == nil {
-			return nil // somebody was faster
+			return nil // another call was faster
 		}
 		b.adopted = true
 		b.putMeta(metaMachine, encoded(s.here))
@@ -171,7 +170,7 @@ func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 	})
 }
 
-// heldNow says that the file belongs to another machine; nil: it does not.
+// heldNow returns the machine that the file belongs to; nil: this one.
 func (s *Store) heldNow() *store.Foreign {
 	s.mu.Lock()
 	defer s.mu.Unlock()

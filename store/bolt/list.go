@@ -14,12 +14,12 @@ import (
 	"github.com/rouse-dev/rouse/store/driver"
 )
 
-// fewActive is up to how many active operations List takes their ids from
-// memory rather than walk past what has ended.
+// fewActive is up to how many active operations List takes their ids from memory. Above
+// that it walks past what has ended.
 const fewActive = 1 << 16
 
-// List implements store.Store. No transaction is open while the caller has an
-// operation in hand. Damaged records are left out.
+// List implements store.Store. No transaction is open while the caller has an operation
+// in hand. Corrupt records are left out.
 func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operation, error] {
 	return func(yield func(store.Operation, error) bool) {
 		after, ok := parseID(f.After)
@@ -55,11 +55,12 @@ func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operat
 	}
 }
 
-// pager returns the next page of what fits, and whether there may be more.
+// pager returns the next page of operations that fit, and reports whether there may be
+// more.
 type pager func(ctx context.Context) (page []store.Operation, more bool, err error)
 
-// activeKeys returns the ids of the active operations behind after, by age, unless
-// there are many active operations.
+// activeKeys returns the ids of the active operations behind after, by age. It reports
+// false if more than fewActive operations are active.
 func (s *Store) activeKeys(f store.Filter, after rowID) ([]rowID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +83,7 @@ func (s *Store) activeKeys(f store.Filter, after rowID) ([]rowID, bool) {
 	return keys, true
 }
 
-// holder pages through the one record that has f's token, at most.
+// holder pages through the record that has f's token, if there is one.
 func (s *Store) holder(f store.Filter) pager {
 	return func(ctx context.Context) ([]store.Operation, bool, error) {
 		o, err := s.ByToken(ctx, f.ClientToken)
@@ -165,7 +166,7 @@ func (s *Store) walk(f store.Filter, after rowID) pager {
 	}
 }
 
-// seekFrom is the first record beyond last, in the order asked for.
+// seekFrom moves c to the first record beyond last, in the given order.
 func seekFrom(c *bbolt.Cursor, last *rowID, newest bool) (k, v []byte) {
 	switch {
 	case last == nil && newest:
@@ -185,8 +186,8 @@ func seekFrom(c *bbolt.Cursor, last *rowID, newest bool) (k, v []byte) {
 	return k, v
 }
 
-// fits decodes a record that f lets through; nil if it does not. What the head
-// rules out is not decoded.
+// fits decodes a record that f lets through, and returns nil for any other. It does not
+// decode a record that the head rules out.
 func fits(f store.Filter, key rowID, sealed []byte) (*store.Operation, error) {
 	v, ok := unseal(key[:], sealed)
 	if ok {

@@ -14,9 +14,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// holder is the text of a lock file, for the error of the process that comes second.
-// It begins at the second byte: Windows lets no other process read the first one
-// while it is locked.
+// holder is the text of a lock file. A process that finds the file locked puts it into
+// its error. It begins at the second byte: Windows lets no other process read the first
+// one while it is locked.
 type holder struct {
 	PID     int       `json:"pid"`
 	Host    string    `json:"host"`
@@ -56,7 +56,7 @@ func lockFile(path string, timeout time.Duration) (*flock.Flock, error) {
 	return l, nil
 }
 
-// makeLock makes the lock file if there is none, and refuses what is no plain file.
+// makeLock makes the lock file if there is none. It refuses what is no regular file.
 func makeLock(path, name string) error {
 	info, err := os.Lstat(name)
 	switch {
@@ -87,9 +87,9 @@ func makeLock(path, name string) error {
 	return err
 }
 
-// signLock checks the file that was locked, and writes into it who holds it. It
-// corrects the owner and mode, if an older version or a killed process has left the
-// lock file to another user than the owner of the database.
+// signLock checks the file that was locked and writes the holder into it. It corrects
+// the owner and mode if an older version or a killed process left the lock file to
+// another user than the owner of the database.
 func signLock(path, name string, l *flock.Flock) error {
 	f, err := openFile(name, os.O_RDWR)
 	if err != nil {
@@ -113,7 +113,7 @@ func signLock(path, name string, l *flock.Flock) error {
 	if of, err := os.Lstat(path); err == nil {
 		o, is := ownerOf(of), ownerOf(info)
 		if o != is && (isRoot() || is.uid == os.Geteuid()) {
-			_ = o.give(f) // it is locked all the same
+			_ = o.give(f) // the lock holds even if this fails
 		}
 	}
 	host, _ := os.Hostname()
@@ -128,7 +128,7 @@ func unlock(l *flock.Flock) {
 	}
 }
 
-// writeHolder is a courtesy: without it the lock holds as well.
+// writeHolder writes the holder's text. The lock holds even if it cannot.
 func writeHolder(f *os.File, h *holder) {
 	text, err := json.Marshal(h)
 	if err != nil {
@@ -139,8 +139,8 @@ func writeHolder(f *os.File, h *holder) {
 	}
 }
 
-// lockedBy returns the error for a database that another process holds, with what
-// that one has written into the lock file.
+// lockedBy returns the error for a database that another process holds, with what that
+// process wrote into the lock file.
 func lockedBy(path string) *LockedError {
 	e := &LockedError{Path: path}
 	f, err := openFile(path+lockSuffix, os.O_RDONLY)
@@ -153,8 +153,8 @@ func lockedBy(path string) *LockedError {
 	if json.NewDecoder(io.NewSectionReader(f, 1, 4096)).Decode(&h) != nil {
 		return e
 	}
-	// If the lock can be shared, only readers hold the database, and they write
-	// nothing: the text is of a process that has released it.
+	// If the lock can be shared, only readers hold the database. They write nothing, so
+	// the text is of a process that has released the lock.
 	if l, err := shareLock(path, 0); l != nil || err == nil {
 		unlock(l)
 		return e
@@ -163,9 +163,9 @@ func lockedBy(path string) *LockedError {
 	return e
 }
 
-// shareLock takes the lock of the database at path together with other readers. It
-// writes nothing. It returns nil where there is no lock file that this process can
-// open, and a *LockedError when timeout has passed.
+// shareLock takes the lock of the database at path together with other readers. It writes
+// nothing. It returns nil if there is no lock file that this process can open, and a
+// *LockedError when timeout has passed.
 func shareLock(path string, timeout time.Duration) (*flock.Flock, error) {
 	name := path + lockSuffix
 	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {

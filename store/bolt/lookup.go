@@ -23,7 +23,7 @@ func (s *Store) Operation(ctx context.Context, id store.ID) (store.Operation, er
 	})
 }
 
-// byWish is the operation that keeps a later wish of this id.
+// byWish returns the operation that keeps a later request of this id.
 func (b buckets) byWish(id store.ID) (store.Operation, error) {
 	o, err := b.byRow(string(id))
 	switch {
@@ -37,8 +37,8 @@ func (b buckets) byWish(id store.ID) (store.Operation, error) {
 
 // BySession implements store.Store.
 func (s *Store) BySession(ctx context.Context, ref transport.Ref) (store.Operation, error) {
-	// Before the file is looked at: an operation that ends meanwhile is found there
-	// as ended. The other way round it is in neither.
+	// Memory comes before the file: an operation that ends in between is found in the
+	// file as ended. In the other order it would be found in neither.
 	among := s.candidates(sessionHash(ref))
 	return s.lookup(ctx, func(b buckets) (store.Operation, error) {
 		o, err := b.activeAmong(among, ref)
@@ -50,8 +50,8 @@ func (s *Store) BySession(ctx context.Context, ref transport.Ref) (store.Operati
 		if err != nil || o.Later == nil {
 			return o, err
 		}
-		// Its end and what follows it are one commit, and the tables in memory,
-		// from which among was taken, come after the file.
+		// The end of o and the operation that follows it are one commit. The tables in
+		// memory, from which among was taken, are updated after the file.
 		if key, ok := parseID(o.Later.ID); ok {
 			if next, err := b.operation(key); err == nil && next.Active() {
 				return next, nil
@@ -88,7 +88,7 @@ func (s *Store) lookup(ctx context.Context, fn func(b buckets) (store.Operation,
 	return s.shown(o), nil
 }
 
-// operation reads one record: store.ErrNotFound or a *CorruptError if it
+// operation reads one record. It returns store.ErrNotFound or a *CorruptError if it
 // cannot.
 func (b buckets) operation(key rowID) (store.Operation, error) {
 	sealed := b.ops.Get(key[:])
@@ -114,8 +114,8 @@ func (b buckets) pointed(bucket string, key, sealed []byte) (store.Operation, er
 	return b.operation(rowID(id))
 }
 
-// byToken is the operation that holds a token, or nil. An operation's id is its
-// own token where the caller brought none, and needs no row.
+// byToken returns the operation that has a token, or nil. If the caller brought no token,
+// the operation's id is its token, and needs no row.
 func (b buckets) byToken(token string) (*store.Operation, error) {
 	o, err := b.byID(token)
 	if o == nil && err == nil {
@@ -141,7 +141,7 @@ func (b buckets) byID(token string) (*store.Operation, error) {
 func (b buckets) byRow(token string) (*store.Operation, error) {
 	row := []byte(token)
 	id := b.tokens.Get(row)
-	if id == nil { // also for the empty token, which nobody has
+	if id == nil { // also for the empty token, which no operation has
 		return nil, nil
 	}
 	o, err := b.pointed(bucketTokens, row, id)
@@ -151,8 +151,8 @@ func (b buckets) byRow(token string) (*store.Operation, error) {
 	return &o, err
 }
 
-// activeAmong is the one of keys that is active and of this session. A record
-// that is damaged is nobody's.
+// activeAmong returns the one of keys that is active and of this session. A corrupt
+// record belongs to no session.
 func (b buckets) activeAmong(keys [][16]byte, ref transport.Ref) (store.Operation, error) {
 	for _, key := range keys {
 		o, err := b.operation(key)

@@ -16,8 +16,9 @@ type fileSystem struct {
 	risk  string // why a lock or a sync may not hold; "": only this machine writes it
 }
 
-// Numbers that golang.org/x/sys/unix does not have. The comment is where they are
-// defined.
+// These numbers are written by hand because golang.org/x/sys/unix does not have them: it
+// takes them from linux/magic.h, where these file systems are missing. The comment says
+// where each is defined.
 const (
 	acfsMagic   = 0x61636673 // Oracle ACFS: coreutils
 	aufsMagic   = 0x61756673 // aufs: its magic.h
@@ -41,8 +42,8 @@ const (
 
 const smbRisk = "its locks are of one client only under nobrl, and a file server answers for its syncs"
 
-// fileSystems are the kinds that are known. A kind that is missing is accepted if a
-// disk of this machine is behind it, and else treated as a network file system.
+// fileSystems are the kinds that are known. An unknown kind is accepted if it has a disk of
+// this machine, and otherwise treated as a network file system.
 var fileSystems = []fileSystem{
 	{unix.NFS_SUPER_MAGIC, "NFS", "its locks are of one client only under local_lock and on old kernels, and are lost when the server restarts"},
 	{unix.SMB_SUPER_MAGIC, "SMB", smbRisk},
@@ -83,8 +84,8 @@ var fileSystems = []fileSystem{
 	{zfsMagic, "ZFS", ""},
 }
 
-// classify returns the file system with that number. onDisk reports whether a
-// block device of this machine is behind it.
+// classify returns the file system with that number. onDisk says whether it has a block
+// device of this machine.
 func classify(magic uint32, onDisk bool) fileSystem {
 	for _, f := range fileSystems {
 		if f.magic == magic {
@@ -98,9 +99,9 @@ func classify(magic uint32, onDisk bool) fileSystem {
 	return f
 }
 
-// checkFS refuses a database on a file system that another machine may write too,
-// unless that is allowed. It looks at the folder, and at the file if there is one:
-// a container may have mounted that alone.
+// checkFS refuses a database on a file system that other machines may write, unless that is
+// allowed. It checks the folder, and the file if there is one: a container may have mounted
+// the file alone.
 func checkFS(path string, allow bool) error {
 	if allow {
 		return nil

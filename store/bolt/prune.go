@@ -9,12 +9,10 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// pruneSize is how many records one commit of Prune removes, so that other
-// commits come between.
+// pruneSize is how many records one commit of Prune removes. Other commits come between.
 const pruneSize = 1000
 
-// Prune implements store.Store. It looks at every operation's head, a page at a
-// time.
+// Prune implements store.Store. It reads every operation's head, a page at a time.
 func (s *Store) Prune(ctx context.Context, k store.Retention) (int, error) {
 	gone, err := s.pruneOperations(ctx, k.EndedSince, k.Impossible)
 	if err != nil || k.Events <= 0 {
@@ -67,8 +65,8 @@ func (s *Store) pruneOperations(ctx context.Context, since, impossible time.Time
 	return gone, nil
 }
 
-// removeOperations removes those of keys that are as they were seen: nothing
-// leaves an ended phase, but a fact may have been noted meanwhile.
+// removeOperations removes those of keys that are as they were read. An ended operation
+// stays ended, but a fact may have been stored in it meanwhile.
 func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64) (int, error) {
 	gone := 0
 	err := s.commit(ctx, len(keys), func(b *batch) error {
@@ -84,7 +82,7 @@ func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64
 		return nil
 	})
 	if err != nil {
-		return 0, err // ctx may have ended first: the committer counts on
+		return 0, err // if ctx ended first, the committer still counts
 	}
 	return gone, nil
 }
@@ -105,8 +103,8 @@ func (b *batch) removeOperation(key rowID, o *store.Operation) {
 	b.removeWeighed(b.ops, key[:])
 }
 
-// pruneEvents removes the feed's beginning, but for the newest keep events. The
-// link of the last one removed is kept, so that the chain can be checked on.
+// pruneEvents removes all events but the newest keep. It stores the link of the last one
+// that it removed, so that the rest of the chain can still be checked.
 func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 	s.mu.Lock()
 	few := s.seq-s.pruned <= keep
@@ -134,7 +132,7 @@ func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 			return nil
 		})
 		if err != nil {
-			return gone, err // n is the committer's yet, if ctx ended first
+			return gone, err // if ctx ended first, the committer still writes n
 		}
 		if gone += n; n < pruneSize {
 			return gone, nil
@@ -142,8 +140,8 @@ func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 	}
 }
 
-// headOfFeed is the last sequence and its link as they stand in the file; with
-// no event there, those of the last that was pruned.
+// headOfFeed returns the last sequence in the file and its link. Without an event it
+// returns those of the last event that was pruned.
 func (b buckets) headOfFeed(pruned uint64, at link) (uint64, link) {
 	k, v := b.events.Cursor().Last()
 	if len(k) != 8 {

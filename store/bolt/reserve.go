@@ -13,37 +13,37 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Starts are refused before there is no room: what is active needs some to end.
-// The reserve for that is the file's own, of free pages that have their blocks on
-// the disk, so that it holds when some other program fills the disk to the last
-// byte. bbolt, which grows a file by a hole, is kept from having to.
+// New operations are refused before the space is used up, because active operations need
+// space to end. The reserve for that is in the file: free pages whose blocks are on the
+// disk, so that it is there even if another program fills the disk. bbolt would grow the
+// file by a hole, so makeRoom grows it first.
 
 const (
 	// reserveBase is for what a commit copies before it frees the original.
 	reserveBase = 512 << 10
-	// reserveEach is what an active operation needs yet: its record grows, and
-	// its events and the row of its end are added. TestReserveEach measures it.
+	// reserveEach is what an active operation still needs: its record grows, and its
+	// events and the row of its end are added. TestReserveEach measures it.
 	reserveEach = 1 << 10
-	// reserveOwn is how much of the reserve is kept in the file; of what is
-	// above it, it is enough that the disk has it.
+	// reserveOwn is how much of the reserve is kept in the file. The rest need only be
+	// free on the disk.
 	reserveOwn = 4 << 20
-	// growStep is how much the file grows at once, where there is plenty; a small
-	// one grows by what it has.
+	// growStep is how much the file grows at once if the disk has plenty. A smaller file at
+	// most doubles.
 	growStep = 4 << 20
-	// diskFloor is what is left on the disk for others, or a 64th of a small one.
+	// diskFloor is what is left on the disk for others, or a 64th of a small disk.
 	diskFloor = 16 << 20
 	// minMaxSize is the least of Config.MaxSize.
 	minMaxSize = 1 << 20
-	// largest is about what the largest start takes.
+	// largest is about what the largest new operation takes.
 	largest = 4 << 10
-	// askAgain is for how long what the disk said is believed.
+	// askAgain is for how long an answer about the disk's free space is used.
 	askAgain = time.Second
 )
 
 // reserve is what n active operations need to end.
 func reserve(n int) int64 { return reserveBase + int64(n)*reserveEach }
 
-// space is what the committer knows of the room in the file and around it.
+// space is what the committer knows of the space in the file and on its disk.
 type space struct {
 	file    *os.File // as bbolt has it open
 	known   bool     // backed is
@@ -52,7 +52,7 @@ type space struct {
 	growing int64 // by how much the file could grow when that was asked
 }
 
-// room is what there is for the pages of a transaction.
+// room is the space for the pages of a transaction.
 type room struct {
 	spare   int64 // in the file
 	growing int64 // by how much it could grow
@@ -61,9 +61,9 @@ type room struct {
 
 func (r room) holds(need int64) bool { return r.spare+r.growing >= need }
 
-// makeRoom sees to it that the file holds what the active operations need to end
-// and bytes more, if the disk lets it, and returns what there is. Where there is
-// enough, it asks nobody. An error is of the disk, and not for want of room.
+// makeRoom grows the file, if the disk allows it, until it holds what the active
+// operations need to end and bytes more. It returns the space that there is. If there is
+// enough already, it makes no system call. An error is the disk's, not a lack of space.
 func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (room, error) {
 	sp := &s.space
 	if !sp.known {
@@ -89,7 +89,7 @@ func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (room, error) {
 		steps = steps[1:]
 	}
 	var full error
-	for _, step := range steps { // what limits the file may be more than was asked
+	for _, step := range steps { // a limit of the file's size may be other than what was asked
 		page := int64(s.db.Info().PageSize)
 		step = min((step+page-1)/page*page, r.growing)
 		err := s.extend(sp.backed, sp.backed+step)
@@ -110,8 +110,8 @@ func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (room, error) {
 	return room{spare: r.spare, why: full}, nil
 }
 
-// spareIn is what is free in the first backed bytes of the file. What the last
-// commit freed is free by now, unless a reader may need it yet.
+// spareIn returns what is free in the first backed bytes of the file. What the last commit
+// freed is free by now, unless a reader may still need it.
 func spareIn(db *bbolt.DB, tx *bbolt.Tx, backed int64) int64 {
 	st := db.Stats()
 	pages := st.FreePageN
@@ -121,8 +121,8 @@ func spareIn(db *bbolt.DB, tx *bbolt.Tx, backed int64) int64 {
 	return int64(pages)*int64(db.Info().PageSize) + max(0, backed-tx.Size())
 }
 
-// growth is by how much the file could grow from size, as far as Config.MaxSize
-// and the disk let it.
+// growth returns by how much the file could grow from size, as Config.MaxSize and the disk
+// allow.
 func (s *Store) growth(size int64) int64 {
 	left := int64(1) << 62
 	if s.config.MaxSize > 0 {
@@ -155,8 +155,7 @@ func (s *Store) fillHoles() error {
 	return nil
 }
 
-// extend makes the file longer by blocks that it really has. On Windows bbolt
-// does.
+// extend makes the file longer by blocks that are on the disk. On Windows bbolt does.
 func (s *Store) extend(from, to int64) error {
 	return s.config.growing(func() error {
 		f := s.space.file
@@ -171,7 +170,8 @@ func (s *Store) extend(from, to int64) error {
 	})
 }
 
-// writeZeros is for where allocate does not work. Nothing uses these pages yet.
+// writeZeros is for file systems on which allocate does not work. No page is in use there
+// yet.
 func writeZeros(f *os.File, from, to int64) error {
 	zeros := make([]byte, 64<<10)
 	for from < to {
@@ -184,9 +184,9 @@ func writeZeros(f *os.File, from, to int64) error {
 	return nil
 }
 
-// refuseStarts marks requests that would leave too little room, beside those that
-// are in the transaction already. One that adds nothing, because it joins or
-// repeats what is there, is let through.
+// refuseStarts marks the requests that would leave too little space after those that are in
+// the transaction already. It lets a request through that adds nothing, because it joins
+// or repeats an operation.
 func (b *batch) refuseStarts(rs []*request) error {
 	active, bytes := b.active, b.bytes
 	for _, r := range rs {
@@ -196,7 +196,7 @@ func (b *batch) refuseStarts(rs []*request) error {
 		}
 	}
 	have, err := b.s.makeRoom(b.tx, active, bytes)
-	if err == nil && !have.holds(reserve(active)+bytes) { // perhaps somebody has made room this second
+	if err == nil && !have.holds(reserve(active)+bytes) { // the answer may be old: space was freed since
 		b.s.space.asked = time.Time{}
 		have, err = b.s.makeRoom(b.tx, active, bytes)
 	}
@@ -218,7 +218,7 @@ func (b *batch) refuseStarts(rs []*request) error {
 	return nil
 }
 
-// fullError says why a start is refused, and what helps.
+// fullError says why new operations are refused, and what helps.
 func (s *Store) fullError(have room, active int) error {
 	left, kept := mib(have.spare+have.growing), mib(reserve(active))
 	if size, err := fileSize(s.path); err == nil && s.config.MaxSize > 0 && s.config.MaxSize-size <= have.growing {
@@ -233,8 +233,8 @@ func (s *Store) fullError(have room, active int) error {
 	return err
 }
 
-// full is why a start would be refused now, or nil. Unlike makeRoom it changes
-// nothing, and may be called from anywhere.
+// full returns why a new operation would be refused now, or nil. Unlike makeRoom it changes
+// nothing, and any goroutine may call it.
 func (s *Store) full(tx *bbolt.Tx, size int64, active int) error {
 	r := room{spare: spareIn(s.db, tx, size)}
 	if r.holds(reserve(active+1) + largest) {
