@@ -60,9 +60,6 @@ const (
 	// maxRequest is how many records a caller puts into one request: a longer
 	// call takes several.
 	maxRequest = 2048
-	// fill is how full a page is left. Records grow a little while they are
-	// active.
-	fill = 0.9
 )
 
 // commit hands write to the committer and waits until it is durable.

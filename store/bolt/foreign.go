@@ -89,7 +89,7 @@ func (a *arrival) unset(key string) {
 func (a *arrival) ownStore() {
 	a.must = true
 	a.newID()
-	a.doubtSends()
+	doubtSends(a.writer)
 	if stamp, err := a.getMeta(metaStamp); err == nil && !isRepair(stamp) {
 		a.unset(metaMachine)
 		a.unset(metaHeld)
@@ -103,7 +103,7 @@ func (a *arrival) hold(home machine, was holding, held bool) {
 	if !held || a.here.differs(was.Here) {
 		was = holding{Here: a.here, Since: nanos(a.now)}
 		a.must = true
-		a.doubtSends()
+		doubtSends(a.writer)
 		a.set(metaHeld, was)
 	}
 	a.held = &store.Foreign{Home: home.Host, Since: fromNanos(was.Since)}
@@ -111,7 +111,7 @@ func (a *arrival) hold(home machine, was holding, held bool) {
 
 // doubtSends makes the outcome of every active operation unknown that was never sent. A
 // corrupt record is left as it is.
-func (w *writer) doubtSends() {
+func doubtSends(w *writer) {
 	type changed struct {
 		key    rowID
 		record []byte

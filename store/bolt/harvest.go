@@ -115,9 +115,9 @@ func fitsMeta(k, v []byte) bool {
 	case metaStamp:
 		return true
 	case metaMachine:
-		return decoder.Unmarshal(value, new(machine)) == nil
+		return decoder.Valid(value) == nil
 	case metaHeld:
-		return decoder.Unmarshal(value, new(holding)) == nil
+		return decoder.Valid(value) == nil
 	}
 	return false
 }

@@ -190,3 +190,6 @@ func shareLock(path string, timeout time.Duration) (*flock.Flock, error) {
 	}
 	return l, nil
 }
+
+// lockTimeout is how long to wait for a lock unless the caller says.
+const lockTimeout = 500 * time.Millisecond

@@ -55,7 +55,7 @@ func (s *Store) startReading() error {
 	}
 	s.here = thisMachine(s.config.Machine)
 	err = inside(s.path, db, false, withBuckets(func(b buckets) error {
-		s.held, s.doubts = b.foresee(s.here, time.Now().UTC())
+		s.held, s.doubts = foresee(b, s.here, time.Now().UTC())
 		return nil
 	}))
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Store) startReading() error {
 // foresee returns what the next opening here for writing will find out: whether the
 // file belongs to another machine (nil: it does not), and whether what is active may
 // have been sent from elsewhere. See arrival.settle.
-func (b buckets) foresee(here machine, now time.Time) (held *store.Foreign, doubts bool) {
+func foresee(b buckets, here machine, now time.Time) (held *store.Foreign, doubts bool) {
 	stamp := b.meta.Get([]byte(metaStamp)) != nil
 	if text, err := b.getMeta(metaStamp); stamp && err == nil && !isRepair(text) {
 		return nil, true // a backup is at home wherever it is opened

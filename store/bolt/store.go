@@ -66,7 +66,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.LockTimeout == 0 {
-		c.LockTimeout = 500 * time.Millisecond
+		c.LockTimeout = lockTimeout
 	}
 	if c.sparse == 0 {
 		c.sparse = compactFrom

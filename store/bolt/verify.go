@@ -4,22 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+
 	"os"
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
 )
-
-// Progress hears how far a long reading is: of what ("pages", "records"), how
-// many are done, and of how many; 0: that is not known.
-type Progress func(what string, done, of uint64)
-
-func (p Progress) say(what string, done, of uint64) {
-	if p != nil {
-		p(what, done, of)
-	}
-}
 
 // Job is a part of Verify or Repair that reads what may be damaged. It is plain
 // data, so that a program can have it done by a child process with limits of
@@ -87,55 +77,6 @@ func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
 		return j.Do(ctx, nil)
 	}
 	return do(ctx, j)
-}
-
-// hold takes the lock of a file that is there, and returns its real path. A caller
-// that writes nothing shares the lock with others, and makes no lock file.
-func hold(path string, timeout time.Duration, writes bool) (string, func(), error) {
-	path, err := realPath(path, writes)
-	if err != nil {
-		return "", nil, err
-	}
-	exists, err := look(path)
-	switch {
-	case errors.Is(err, ErrReadOnly) && !writes:
-	case err != nil:
-		return "", nil, err
-	case !exists:
-		return "", nil, fmt.Errorf("bolt: %w", &os.PathError{Op: "open", Path: path, Err: fs.ErrNotExist})
-	}
-	timeout = Config{LockTimeout: timeout}.withDefaults().LockTimeout
-	if !writes {
-		release, err := shareDatabase(path, timeout)
-		return path, release, err
-	}
-	if err := checkFolder(path); err != nil {
-		return "", nil, err
-	}
-	lock, err := lockFile(path, timeout)
-	if err != nil {
-		return "", nil, err
-	}
-	return path, func() { unlock(lock) }, nil
-}
-
-// shareDatabase keeps writers away from a database that this process reads. Where
-// there is no lock file that it can open, the lock that bbolt takes of the database
-// itself is enough. release ends it.
-func shareDatabase(path string, timeout time.Duration) (release func(), err error) {
-	lock, err := shareLock(path, timeout)
-	if err != nil {
-		return nil, lockedBy(path)
-	}
-	let, err := shareFile(path)
-	if err != nil {
-		unlock(lock)
-		return nil, err
-	}
-	return func() {
-		let()
-		unlock(lock)
-	}, nil
 }
 
 // verifyFile is Verify's reading. The lock is held.

@@ -44,3 +44,7 @@ func (w *writer) keep(there *bbolt.Bucket, key []byte, err error) {
 	name := allBuckets()[i]
 	w.failed = fmt.Errorf("bolt: writing to %s at %s: %w", name, keyText(name, key), err)
 }
+
+// fill is how full a page is left. Records grow a little while they are
+// active.
+const fill = 0.9

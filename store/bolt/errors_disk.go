@@ -3,19 +3,14 @@ package bolt
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/rouse-dev/rouse/store"
 )
 
-// Returned by Open, in addition to store.ErrCorrupt.
+// The errors of a file that cannot be used.
 var (
 	// ErrLocked: another process, or another Store of this one, has the file
 	// open. It is inside a *LockedError.
 	ErrLocked = errors.New("bolt: database is held by another process")
-	// ErrNewer: the file was written by a newer version of this package.
-	ErrNewer = errors.New("bolt: database has a newer schema")
 	// ErrForeign: the path names something that is no database of this package.
 	ErrForeign = errors.New("bolt: not a database of rouse")
 	// ErrReadOnly: the file cannot be written, or the store was opened with
@@ -33,10 +28,6 @@ var (
 	// ErrNotOwner: a file must be made next to the database or in its place, and this
 	// process cannot give it the database's owner, group and mode. Nothing was written.
 	ErrNotOwner = errors.New("bolt: database belongs to another user")
-	// ErrInconclusive: a Job did not finish, for a reason outside of the file: its
-	// process was killed, or its time was up. The file may be sound. A JobFunc
-	// returns it; Verify and Repair pass it on, and Repair changes nothing then.
-	ErrInconclusive = errors.New("bolt: the examination did not finish")
 )
 
 // LockedError says which process holds a database. It wraps ErrLocked. A field is zero if
@@ -59,29 +50,3 @@ func (e *LockedError) Error() string {
 
 // Unwrap returns ErrLocked.
 func (e *LockedError) Unwrap() error { return ErrLocked }
-
-// CorruptError says what in a file is not as it was written. It wraps store.ErrCorrupt.
-type CorruptError struct {
-	Path   string
-	Bucket string // "" if the damage is below the records
-	Key    string // as a person would write it; "" if Bucket is
-	Detail string
-
-	stuck bool // the fault left bbolt's locks held
-}
-
-func (e *CorruptError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "bolt: %s is damaged", e.Path)
-	if e.Bucket != "" {
-		fmt.Fprintf(&b, " in bucket %q", e.Bucket)
-	}
-	if e.Key != "" {
-		fmt.Fprintf(&b, " at key %q", e.Key)
-	}
-	fmt.Fprintf(&b, ": %s: run: rouse check --db %q, and rouse repair to mend it", e.Detail, e.Path)
-	return b.String()
-}
-
-// Unwrap returns store.ErrCorrupt.
-func (e *CorruptError) Unwrap() error { return store.ErrCorrupt }
