@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/spf13/cobra"
-
 	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
+	"github.com/spf13/cobra"
 )
 
 // checkRecord is what "check" prints with --json.
@@ -57,7 +57,7 @@ func (t *tool) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := bolt.Verify(ctx, path, bolt.VerifyConfig{Do: t.runInChild})
+	r, err := repair.Verify(ctx, path, repair.VerifyConfig{Do: t.runInChild})
 	if err != nil {
 		return err
 	}

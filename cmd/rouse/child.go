@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
+	"github.com/spf13/cobra"
 )
 
 // What reads a damaged page is done by a child process: the page may ask for all
@@ -30,23 +30,23 @@ const childName = "do-job"
 // is not UTF-8, and a path need not be.
 type childJob struct {
 	Path, Copy []byte
-	Method     bolt.Method
+	Method     repair.Method
 }
 
 // line is a line that the child prints: how far it is, or how it ended.
 type childReport struct {
-	What  string     `json:"what,omitempty"`
-	Count uint64     `json:"count,omitempty"`
-	Of    uint64     `json:"of,omitempty"`
-	Done  *bolt.Done `json:"done,omitempty"`
-	Error string     `json:"error,omitempty"`
-	Is    []string   `json:"is,omitempty"` // the names of the errors that it wraps
+	What  string       `json:"what,omitempty"`
+	Count uint64       `json:"count,omitempty"`
+	Of    uint64       `json:"of,omitempty"`
+	Done  *repair.Done `json:"done,omitempty"`
+	Error string       `json:"error,omitempty"`
+	Is    []string     `json:"is,omitempty"` // the names of the errors that it wraps
 }
 
 // known are the errors of a job that matter to whoever asked for it.
 var wireErrors = map[string]error{
 	"foreign": bolt.ErrForeign, "newer": bolt.ErrNewer, "locked": bolt.ErrLocked, "corrupt": store.ErrCorrupt, "full": store.ErrFull,
-	"unfinished": bolt.ErrInconclusive,
+	"unfinished": repair.ErrInconclusive,
 }
 
 // childError is an error of the child's.
@@ -76,14 +76,14 @@ func childLimits(size int64) (memory uint64, limit time.Duration) {
 }
 
 // runInChild is a bolt.JobFunc.
-func (t *tool) runInChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
+func (t *tool) runInChild(ctx context.Context, j repair.Job) (repair.Done, error) {
 	info, err := os.Stat(j.Path)
 	if err != nil {
-		return bolt.Done{}, err
+		return repair.Done{}, err
 	}
 	text, err := json.Marshal(childJob{Path: []byte(j.Path), Copy: []byte(j.Copy), Method: j.Method})
 	if err != nil {
-		return bolt.Done{}, err
+		return repair.Done{}, err
 	}
 	memory, limit := t.limits(info.Size())
 	limited, stop := context.WithTimeout(ctx, limit)
@@ -96,30 +96,30 @@ func (t *tool) runInChild(ctx context.Context, j bolt.Job) (bolt.Done, error) {
 		err = child.Start()
 	}
 	if err != nil {
-		return bolt.Done{}, unfinished(j, fmt.Sprintf("its process could not be started (%v): run it again", err))
+		return repair.Done{}, unfinished(j, fmt.Sprintf("its process could not be started (%v): run it again", err))
 	}
 	end := t.readChild(out)
 	err = child.Wait()
 	t.screen.status("")
 	switch {
 	case ctx.Err() != nil:
-		return bolt.Done{}, ctx.Err()
+		return repair.Done{}, ctx.Err()
 	case end != nil && end.Done != nil:
 		return *end.Done, nil
 	case end != nil && end.Error != "":
-		return bolt.Done{}, end.failure(j)
+		return repair.Done{}, end.failure(j)
 	case limited.Err() != nil:
-		return bolt.Done{}, unfinished(j, fmt.Sprintf("it was not done after %s: run it again when the disk is less busy", limit))
+		return repair.Done{}, unfinished(j, fmt.Sprintf("it was not done after %s: run it again when the disk is less busy", limit))
 	case crashed(complaint.String()):
 		return crashedJob(j, fmt.Sprintf("%v%s", err, firstLine(complaint.String())))
 	case strings.Contains(complaint.String(), "out of memory"), strings.Contains(complaint.String(), "cannot allocate memory"):
-		return bolt.Done{}, unfinished(j, fmt.Sprintf("it ran out of memory (limit %d MiB): free memory and run it again", memory>>20))
+		return repair.Done{}, unfinished(j, fmt.Sprintf("it ran out of memory (limit %d MiB): free memory and run it again", memory>>20))
 	case err == nil:
-		return bolt.Done{}, unfinished(j, "its process ended without a result: run it again")
+		return repair.Done{}, unfinished(j, "its process ended without a result: run it again")
 	case child.ProcessState != nil && !child.ProcessState.Exited():
-		return bolt.Done{}, unfinished(j, fmt.Sprintf("its process was ended from outside (%v), possibly because memory was short: free memory and run it again", err))
+		return repair.Done{}, unfinished(j, fmt.Sprintf("its process was ended from outside (%v), possibly because memory was short: free memory and run it again", err))
 	}
-	return bolt.Done{}, unfinished(j, fmt.Sprintf("its process ended without a result (%v%s): run it again", err, firstLine(complaint.String())))
+	return repair.Done{}, unfinished(j, fmt.Sprintf("its process ended without a result (%v%s): run it again", err, firstLine(complaint.String())))
 }
 
 // crashes begin the lines by which a Go program reports that it cannot go on
@@ -140,22 +140,22 @@ func crashed(complaint string) bool {
 }
 
 // unfinished is the error of a job that says nothing about the file.
-func unfinished(j bolt.Job, why string) error {
+func unfinished(j repair.Job, why string) error {
 	text := fmt.Sprintf("the check of %s did not finish, and the file may be sound: %s", j.Path, why)
 	if j.Method != "" {
 		text = fmt.Sprintf("the repair (%s) of %s did not finish, and nothing was changed: %s", j.Method, j.Path, why)
 	}
-	return &childError{text: text, is: []error{bolt.ErrInconclusive}}
+	return &childError{text: text, is: []error{repair.ErrInconclusive}}
 }
 
 // died is the result of a job whose child reported a crash. A file that crashes its
 // reader is damaged; a repair that crashes has failed.
-func crashedJob(j bolt.Job, how string) (bolt.Done, error) {
+func crashedJob(j repair.Job, how string) (repair.Done, error) {
 	if j.Method != "" {
-		return bolt.Done{}, &childError{text: "the repair crashed: " + how, is: []error{store.ErrCorrupt}}
+		return repair.Done{}, &childError{text: "the repair crashed: " + how, is: []error{store.ErrCorrupt}}
 	}
 	p := &bolt.CorruptError{Path: j.Path, Detail: "reading it crashed the check: " + how}
-	return bolt.Done{Report: bolt.Report{Problems: []*bolt.CorruptError{p}}}, nil
+	return repair.Done{Report: bolt.Report{Problems: []*bolt.CorruptError{p}}}, nil
 }
 
 // hear reads what the child prints, shows how far it is, and returns how it
@@ -180,7 +180,7 @@ func (t *tool) readChild(out io.Reader) (end *childReport) {
 }
 
 // failure is the error that the child told.
-func (l *childReport) failure(j bolt.Job) error {
+func (l *childReport) failure(j repair.Job) error {
 	e := &childError{text: l.Error}
 	for _, name := range l.Is {
 		err := wireErrors[name]
@@ -220,7 +220,7 @@ func (t *tool) childCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			j, err := t.prepareJob(args[0])
 			if err != nil {
-				t.screen.record(failureReport(fmt.Errorf("%w: %w", bolt.ErrInconclusive, err)))
+				t.screen.record(failureReport(fmt.Errorf("%w: %w", repair.ErrInconclusive, err)))
 				return nil
 			}
 			t.doJob(c.Context(), j)
@@ -230,15 +230,15 @@ func (t *tool) childCommand() *cobra.Command {
 }
 
 // prepare reads what the child is to do, and sets its limits.
-func (t *tool) prepareJob(text string) (bolt.Job, error) {
+func (t *tool) prepareJob(text string) (repair.Job, error) {
 	var o childJob
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
-		return bolt.Job{}, fmt.Errorf("JOB: %w", err)
+		return repair.Job{}, fmt.Errorf("JOB: %w", err)
 	}
-	j := bolt.Job{Path: string(o.Path), Copy: string(o.Copy), Method: o.Method}
+	j := repair.Job{Path: string(o.Path), Copy: string(o.Copy), Method: o.Method}
 	info, err := os.Stat(j.Path)
 	if err != nil {
-		return bolt.Job{}, err
+		return repair.Job{}, err
 	}
 	memory, _ := t.limits(info.Size())
 	if err := limitMemory(memory); err != nil {
@@ -250,7 +250,7 @@ func (t *tool) prepareJob(text string) (bolt.Job, error) {
 // reportEvery is how long the child says nothing of how far it is.
 const reportEvery = 200 * time.Millisecond
 
-func (t *tool) doJob(ctx context.Context, j bolt.Job) {
+func (t *tool) doJob(ctx context.Context, j repair.Job) {
 	told := time.Now()
 	d, err := j.Do(ctx, func(what string, done, of uint64) {
 		if done%256 == 0 && time.Since(told) > reportEvery {

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // TestCheckDies ends the process that reads a sound file in every way. Only a crash
@@ -152,9 +152,9 @@ func TestJobIsStopped(t *testing.T) {
 	tool := newTool(&out, io.Discard)
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	tool.doJob(ctx, bolt.Job{Path: db})
+	tool.doJob(ctx, repair.Job{Path: db})
 	end := tool.readChild(&out)
-	if end == nil || end.Done != nil || !errors.Is(end.failure(bolt.Job{Path: db}), bolt.ErrInconclusive) {
+	if end == nil || end.Done != nil || !errors.Is(end.failure(repair.Job{Path: db}), repair.ErrInconclusive) {
 		t.Errorf("it says %+v", end)
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/rouse-dev/rouse/settings"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 	"github.com/rouse-dev/rouse/transport"
+	"github.com/spf13/cobra"
 )
 
 // Exit statuses.
@@ -133,7 +133,7 @@ func advise(err error, command string) string {
 		return fmt.Sprintf("run %q to see what is damaged, and %q to repair it", "rouse check --db "+damaged.Path, "rouse repair --db "+damaged.Path)
 	case errors.Is(err, store.ErrFailed):
 		return "acknowledged requests are safe in the file: check the disk, and ask again"
-	case errors.Is(err, bolt.ErrNotOwner), errors.Is(err, bolt.ErrUnsafe), errors.Is(err, bolt.ErrInconclusive):
+	case errors.Is(err, bolt.ErrNotOwner), errors.Is(err, bolt.ErrUnsafe), errors.Is(err, repair.ErrInconclusive):
 		return "" // it says what to do
 	case errors.Is(err, bolt.ErrForeign):
 		return "choose another file with --db or ROUSE_DB"

@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 	"github.com/spf13/cobra"
-
-	"github.com/rouse-dev/rouse/store/bolt"
 )
 
 // repairRecord is what "repair" prints with --json.
 type repairRecord struct {
 	Path        string          `json:"path"`
 	Was         []problemRecord `json:"was"`
-	Method      bolt.Method     `json:"method,omitempty"`
+	Method      repair.Method   `json:"method,omitempty"`
 	Failed      []string        `json:"failed,omitempty"`
 	Original    string          `json:"original,omitempty"`
 	DryRun      bool            `json:"dryRun,omitempty"`
@@ -36,7 +35,7 @@ type lossRecord struct {
 	Detail     string `json:"detail"`
 }
 
-func lossesOf(all []bolt.Loss) []lossRecord {
+func lossesOf(all []repair.Loss) []lossRecord {
 	out := []lossRecord{}
 	for _, l := range all {
 		out = append(out, lossRecord{
@@ -74,7 +73,7 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 	if err != nil {
 		return err
 	}
-	r, err := bolt.Repair(ctx, path, bolt.RepairConfig{Do: t.runInChild, DryRun: dry, AllowNetworkFS: t.db.forced(t.noteOnce)})
+	r, err := repair.Repair(ctx, path, repair.RepairConfig{Do: t.runInChild, DryRun: dry, AllowNetworkFS: t.db.forced(t.noteOnce)})
 	if err != nil {
 		return err
 	}
@@ -94,7 +93,7 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 	return nil
 }
 
-func (t *tool) printRepaired(path string, r bolt.Repaired, dry bool) {
+func (t *tool) printRepaired(path string, r repair.Repaired, dry bool) {
 	if r.Method == "" {
 		t.screen.say("%s is sound: nothing was changed", path)
 		return

@@ -152,7 +152,7 @@ var mutants = []mutant{
 	// 3. One end, and one feed.
 	{
 		"a stale change wins", "a change is applied to a version that it was not made from",
-		"store/bolt/apply.go", "	if was.version != c.op.Version {\n", "	if was.version > c.op.Version+1 {\n",
+		"store/bolt/apply.go", "	if was.Version != c.op.Version {\n", "	if was.Version > c.op.Version+1 {\n",
 		"store/bolt", "TestStore",
 	},
 	{
@@ -168,12 +168,12 @@ var mutants = []mutant{
 	},
 	{
 		"another feed's cursor is accepted", "a cursor of a copy that has diverged is accepted",
-		"store/bolt/feed.go", "	if p.link != [cursorLink]byte(at[:cursorLink]) {\n", "	if false {\n",
+		"store/bolt/feed.go", "	if p.Link != [format.CursorLink]byte(at[:format.CursorLink]) {\n", "	if false {\n",
 		"store/bolt", "TestFork",
 	},
 	{
 		"a pruned cursor skips", "reading from a pruned cursor skips the pruned events without an error",
-		"store/bolt/feed.go", "	case p.seq < pruned:\n		wrong.Pruned = true\n		return 0, wrong\n", "	case p.seq < pruned:\n		return pruned, nil\n",
+		"store/bolt/feed.go", "	case p.Seq < pruned:\n		wrong.Pruned = true\n		return 0, wrong\n", "	case p.Seq < pruned:\n		return pruned, nil\n",
 		"store/bolt", "TestStore",
 	},
 	{
@@ -244,7 +244,7 @@ var mutants = []mutant{
 	},
 	{
 		"a reader keeps its transaction", "pages that a reader saw stay in use until the store is closed",
-		"store/bolt/view.go", "	begun := false\n	err = guard(s.path, func() error {\n		return s.db.View(",
+		"store/bolt/view.go", "	begun := false\n	err = format.Guard(s.path, func() error {\n		return s.db.View(",
 		"	begun := false\n	if tx, err := s.db.Begin(false); err == nil {\n		go func() { <-s.stopped; _ = tx.Rollback() }()\n	}\n	err = guard(s.path, func() error {\n		return s.db.View(",
 		"store/bolt", "TestNoReaderHoldsATransaction",
 	},
@@ -257,7 +257,7 @@ var mutants = []mutant{
 	},
 	{
 		"everyone can read the file", "a new file has the umask's mode",
-		"store/bolt/owner.go", "o := owner{uid: -1, gid: -1, mode: 0o600}", "o := owner{uid: -1, gid: -1, mode: 0o644}",
+		"store/bolt/internal/disk/owner.go", "o := Owner{UID: -1, GID: -1, Mode: 0o600}", "o := Owner{UID: -1, GID: -1, Mode: 0o644}",
 		"store/bolt", "TestNewFile",
 	},
 
@@ -276,17 +276,17 @@ var mutants = []mutant{
 	// The store heals.
 	{
 		"no checksum", "a corrupt record is read as if it were sound",
-		"store/bolt/layout.go", "	return value, sum(key, value) == binary.BigEndian.Uint32(sealed[n:])\n", "	return value, true\n",
+		"store/bolt/internal/format/layout.go", "	return value, Sum(key, value) == binary.BigEndian.Uint32(sealed[n:])\n", "	return value, true\n",
 		"store/bolt", "TestRottenRecords",
 	},
 	{
 		"two processes at once", "the lock does not keep a second process out",
-		"store/bolt/lock.go", "	if !ok {\n		_ = l.Close()\n		return nil, lockedBy(path)\n	}\n", "",
+		"store/bolt/internal/disk/lock.go", "	if !ok {\n		_ = l.Close()\n		return nil, LockedBy(path)\n	}\n", "",
 		"store/bolt", "TestLockedByAnotherProcess",
 	},
 	{
 		"an old page is trusted", "a synced page that the disk lost is not noticed",
-		"store/bolt/witness.go", "		if f := w.witnesses[name]; f.said != f.found {\n", "		if f := w.witnesses[name]; false && f.said != f.found {\n",
+		"store/bolt/internal/format/witness.go", "		if f := w.Witnesses[name]; f.said != f.found {\n", "		if f := w.Witnesses[name]; false && f.said != f.found {\n",
 		"store/bolt", "TestLyingDisk",
 	},
 	{
@@ -296,7 +296,7 @@ var mutants = []mutant{
 	},
 	{
 		"a suspect file is trusted", "a file is opened without a copy after a failed sync",
-		"store/bolt/failure.go", "	temp, err := copyFile(s.path)\n	if err != nil {\n		return err\n	}\n	defer func() { _ = os.Remove(temp) }()\n	if err := replaceFile(temp, s.path); err != nil {\n		return err\n	}\n", "",
+		"store/bolt/failure.go", "	temp, err := disk.CopyFile(s.path)\n	if err != nil {\n		return err\n	}\n	defer func() { _ = os.Remove(temp) }()\n	if err := disk.ReplaceFile(temp, s.path); err != nil {\n		return err\n	}\n", "",
 		"store/bolt", "TestSuspectFileIsCopied",
 	},
 

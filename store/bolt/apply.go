@@ -6,14 +6,15 @@ import (
 	"fmt"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 	"github.com/rouse-dev/rouse/store/driver"
 )
 
 // changed is a change of Apply, encoded outside of the transaction.
 type changed struct {
-	key     rowID
+	key     format.RowID
 	op      *store.Operation // with the version that it was read with
-	head    head             // with the next version
+	head    format.Head      // with the next version
 	record  []byte
 	events  [][]byte
 	release bool
@@ -59,20 +60,20 @@ func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, err
 }
 
 func toChange(c *store.Change) (changed, error) {
-	key, ok := parseID(c.Operation.ID)
+	key, ok := format.ParseID(c.Operation.ID)
 	if !ok {
 		return changed{}, fmt.Errorf("bolt: operation id %.80q is not the text of a UUID", c.Operation.ID)
 	}
 	out := changed{key: key, op: &c.Operation, release: c.Release}
 	var err error
-	if out.head, out.record, err = encodeVersion(key, out.op, out.op.Version+1); err != nil {
+	if out.head, out.record, err = format.EncodeVersion(key, out.op, out.op.Version+1); err != nil {
 		return changed{}, err
 	}
 	for i := range c.Events {
 		if c.Events[i].Operation != out.op.ID {
 			return changed{}, fmt.Errorf("bolt: an event of operation %q cannot be stored with operation %s", c.Events[i].Operation, out.op.ID)
 		}
-		text, encErr := encodeEvent(key, &c.Events[i])
+		text, encErr := format.EncodeEvent(key, &c.Events[i])
 		out.events, err = append(out.events, text), errors.Join(err, encErr)
 	}
 	if c.Next != nil {
@@ -92,13 +93,13 @@ func toNext(c *store.Change) (*wanted, error) {
 	case o.Later == nil || o.Later.ID != next.ID:
 		return nil, fmt.Errorf("bolt: operation %s is not the later request of operation %s", next.ID, o.ID)
 	}
-	normalize(&next)
+	format.Normalize(&next)
 	w, err := want(&next)
 	if err != nil {
 		return nil, err
 	}
 	e := driver.CreatedNext(c)
-	w.event, err = encodeEvent(w.key, &e)
+	w.event, err = format.EncodeEvent(w.key, &e)
 	return &w, err
 }
 
@@ -109,30 +110,30 @@ func (b *batch) change(c *changed) (refused, err error) {
 	if sealed == nil {
 		return store.ErrNotFound, nil
 	}
-	v, ok := unseal(c.key[:], sealed)
+	v, ok := format.Unseal(c.key[:], sealed)
 	if !ok {
-		return &CorruptError{Path: b.s.path, Bucket: bucketOperations, Key: string(c.op.ID), Detail: "wrong checksum"}, nil
+		return &format.CorruptError{Path: b.s.path, Bucket: format.BucketOperations, Key: string(c.op.ID), Detail: "wrong checksum"}, nil
 	}
-	was, _, err := decodeHead(v)
+	was, _, err := format.DecodeHead(v)
 	if err != nil {
-		return &CorruptError{Path: b.s.path, Bucket: bucketOperations, Key: string(c.op.ID), Detail: err.Error()}, nil
+		return &format.CorruptError{Path: b.s.path, Bucket: format.BucketOperations, Key: string(c.op.ID), Detail: err.Error()}, nil
 	}
-	if was.version != c.op.Version {
+	if was.Version != c.op.Version {
 		return store.ErrFenced, nil
 	}
-	if was.lane != c.op.Lane || was.session != c.head.session {
+	if was.Lane != c.op.Lane || was.Session != c.head.Session {
 		return nil, fmt.Errorf("bolt: operation %s: its session and its lane cannot change", c.op.ID)
 	}
-	if was.phase.Ended() && c.op.Active() {
-		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.phase, c.op.Phase)
+	if was.Phase.Ended() && c.op.Active() {
+		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.Phase, c.op.Phase)
 	}
-	if c.next != nil && (was.phase.Ended() || get(b.opsAt, c.next.key[:]) != nil) {
-		return nil, fmt.Errorf("bolt: operation %s cannot follow operation %s, which is %s: its id is taken", c.next.op.ID, c.op.ID, was.phase)
+	if c.next != nil && (was.Phase.Ended() || get(b.opsAt, c.next.key[:]) != nil) {
+		return nil, fmt.Errorf("bolt: operation %s cannot follow operation %s, which is %s: its id is taken", c.next.op.ID, c.op.ID, was.Phase)
 	}
-	b.putOperation(c.key, &c.head, c.record, sealed, was.phase, c.release)
-	if !was.phase.Ended() && !c.op.Active() {
-		key := sessionKey(c.op.Ref)
-		b.putWeighed(b.ended, key, seal(key, append([]byte(nil), c.key[:]...)), b.ended.Get(key))
+	b.putOperation(c.key, &c.head, c.record, sealed, was.Phase, c.release)
+	if !was.Phase.Ended() && !c.op.Active() {
+		key := format.SessionKey(c.op.Ref)
+		b.PutWeighed(b.Ended, key, format.Seal(key, append([]byte(nil), c.key[:]...)), b.Ended.Get(key))
 	}
 	for _, text := range c.events {
 		b.putEvent(text)

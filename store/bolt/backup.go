@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // Backup writes a copy of the store, as it is now, to a new file at path; a file
@@ -30,21 +31,21 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		return fmt.Errorf("bolt: backup: %w", &os.PathError{Op: "create", Path: path, Err: fs.ErrExist})
 	}
 	defer enter(path)()
-	o, err := ownerAt(path)
+	o, err := disk.OwnerAt(path)
 	if err == nil && filepath.Dir(path) == filepath.Dir(s.path) {
-		o, err = ownerAt(s.path) // it is a file next to the database
+		o, err = disk.OwnerAt(s.path) // it is a file next to the database
 	}
 	if err != nil {
 		return err
 	}
-	temp, err := tempFileOf(path, o)
+	temp, err := disk.TempFileOf(path, o)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(temp.Name()) }()
-	err = s.view(ctx, func(b buckets) error {
+	err = s.view(ctx, func(b format.Buckets) error {
 		w := &interruptible{ctx: ctx, s: s, f: temp}
-		if _, err := b.tx.WriteTo(w); w.err == nil {
+		if _, err := b.Tx.WriteTo(w); w.err == nil {
 			return err
 		}
 		return w.err // bbolt keeps only the text
@@ -53,15 +54,15 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("bolt: backup %s: %w", path, asFull(err))
+		return fmt.Errorf("bolt: backup %s: %w", path, disk.AsFull(err))
 	}
 	if err := stampCopy(ctx, temp.Name(), s.config); err != nil {
-		return fmt.Errorf("bolt: backup %s: %w", path, asFull(err))
+		return fmt.Errorf("bolt: backup %s: %w", path, disk.AsFull(err))
 	}
-	if err := syncFile(temp.Name()); err != nil {
+	if err := disk.SyncFile(temp.Name()); err != nil {
 		return err
 	}
-	return publishFile(temp.Name(), path)
+	return disk.PublishFile(temp.Name(), path)
 }
 
 // enter removes what killed backups to path have left, if nobody is making one in
@@ -71,7 +72,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 func enter(path string) (leave func()) {
 	l := flock.New(filepath.Dir(path), flock.SetFlag(os.O_RDONLY))
 	if alone, err := l.TryLock(); alone && err == nil {
-		removeLeftovers(path)
+		disk.RemoveLeftovers(path)
 	}
 	// Others hold it alone for a moment only; who does for longer is none of us.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -97,11 +98,11 @@ func (w *interruptible) Write(p []byte) (n int, err error) {
 
 // stampCopy marks a copy as one, and checks it.
 func stampCopy(ctx context.Context, path string, c Config) error {
-	f, err := openFile(path, os.O_RDONLY)
+	f, err := disk.OpenFile(path, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
-	err = checkFile(path, f, nil)
+	err = format.CheckFile(path, f, nil)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
@@ -111,34 +112,22 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 	copied := &Store{path: path, config: c}
 	if _, err := copied.openDB(); err != nil {
 		if copied.db != nil {
-			_ = closeDB(copied.db, err)
+			_ = format.CloseDB(copied.db, err)
 		}
 		return err
 	}
-	err = inside(path, copied.db, true, writing((*writer).stamp))
-	var r Report
+	err = format.Inside(path, copied.db, true, format.Writing((*format.Writer).Stamp))
+	var r format.Report
 	if err == nil {
-		r, err = checkDB(ctx, path, func(fn func(b buckets) error) error {
-			return inside(path, copied.db, false, withBuckets(fn))
+		r, err = format.CheckDB(ctx, path, func(fn func(b format.Buckets) error) error {
+			return format.Inside(path, copied.db, false, format.WithBuckets(fn))
 		}, nil)
 	}
-	if cerr := closeDB(copied.db, err); err == nil {
+	if cerr := format.CloseDB(copied.db, err); err == nil {
 		err = cerr
 	}
 	if err == nil && len(r.Problems) > 0 {
 		err = errors.Join(fmt.Errorf("the copy has %d damaged records", len(r.Problems)), r.Problems[0])
 	}
 	return err
-}
-
-// stamp marks a file as a backup that was never opened.
-func (w *writer) stamp() { w.stampAs("") }
-
-// stampRepair begins the stamp of what a repair could not make whole.
-const stampRepair = "repair "
-
-func isRepair(stamp []byte) bool { return bytes.HasPrefix(stamp, []byte(stampRepair)) }
-
-func (w *writer) stampAs(what string) {
-	w.putMeta(metaStamp, []byte(what+time.Now().UTC().Format(time.RFC3339)))
 }

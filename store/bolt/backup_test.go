@@ -14,6 +14,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 func TestBackup(t *testing.T) {
@@ -166,8 +167,8 @@ func TestBackupFails(t *testing.T) {
 	if err := s.Backup(t.Context(), filepath.Join(folder, "no such folder", "copy.db")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("into no folder: %v", err)
 	}
-	key, _ := parseID(bad.ID)
-	if err := s.commit(t.Context(), 1, func(b *batch) error { return b.ops.Put(key[:], []byte("rotten")) }); err != nil {
+	key, _ := format.ParseID(bad.ID)
+	if err := s.commit(t.Context(), 1, func(b *batch) error { return b.Ops.Put(key[:], []byte("rotten")) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Backup(t.Context(), filepath.Join(folder, "copy.db")); !errors.Is(err, store.ErrCorrupt) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // pending fills a store with n operations of so many lanes.
@@ -226,9 +227,9 @@ func lifeOf(b *testing.B, s *Store, first, n int) {
 // payload is how many bytes of keys and values a store holds.
 func payload(b *testing.B, s *Store) (sum int) {
 	b.Helper()
-	err := s.view(b.Context(), func(bs buckets) error {
-		for _, name := range bucketNames() {
-			err := bs.tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
+	err := s.view(b.Context(), func(bs format.Buckets) error {
+		for _, name := range format.BucketNames() {
+			err := bs.Tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
 				sum += len(k) + len(v)
 				return nil
 			})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
@@ -57,7 +58,7 @@ func (c *claims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed
 	s.mu.Unlock()
 
 	var out store.Claimed
-	err := s.view(ctx, func(b buckets) error {
+	err := s.view(ctx, func(b format.Buckets) error {
 		out = store.Claimed{} // fn may run again
 		out.Overdue = s.readClaimed(b, overdue)
 		out.Operations = s.readClaimed(b, due)
@@ -90,10 +91,10 @@ func (s *Store) publish() {
 
 // readClaimed reads the records of what was claimed. It leaves out what ended in between,
 // and corrupt records: the index drops those, and the rest goes on.
-func (s *Store) readClaimed(b buckets, keys []index.Key) []store.Operation {
+func (s *Store) readClaimed(b format.Buckets, keys []index.Key) []store.Operation {
 	out := make([]store.Operation, 0, len(keys))
 	for _, k := range keys {
-		o, err := b.operation(k.ID)
+		o, err := b.Operation(k.ID)
 		if err != nil {
 			s.note(s.named(err))
 			s.mu.Lock()
@@ -131,8 +132,8 @@ func (c *claims) release(ctx context.Context, ops []store.Operation, stale map[i
 		if stale[k] {
 			c.s.index.MarkChanged(k)
 		}
-		h := headOf(&ops[i])
-		c.s.index.Release(k, h.due, h.waits)
+		h := format.HeadOf(&ops[i])
+		c.s.index.Release(k, h.Due, h.Waits)
 	}
 	c.s.publish()
 	return nil
@@ -155,9 +156,9 @@ func (c *claims) stale(ctx context.Context, ops []store.Operation) (map[index.Ke
 		return nil, nil
 	}
 	stale := map[index.Key]bool{}
-	err := c.s.view(ctx, func(b buckets) error {
+	err := c.s.view(ctx, func(b format.Buckets) error {
 		for k, o := range changed {
-			if now, err := b.operation(k.ID); err == nil {
+			if now, err := b.Operation(k.ID); err == nil {
 				stale[k] = now.Version != o.Version
 			}
 		}
@@ -176,8 +177,8 @@ func (c *claims) stale(ctx context.Context, ops []store.Operation) (map[index.Ke
 // keyOf names an operation in the index. It reports false for an id that no
 // operation can have.
 func keyOf(o *store.Operation) (index.Key, bool) {
-	id, ok := parseID(o.ID)
-	return index.Key{ID: id, Session: sessionHash(o.Ref)}, ok
+	id, ok := format.ParseID(o.ID)
+	return index.Key{ID: id, Session: format.SessionHash(o.Ref)}, ok
 }
 
 // BringForward implements store.Claims. It visits every row of the index: it is for a clock

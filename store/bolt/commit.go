@@ -10,9 +10,10 @@ import (
 	"slices"
 	"sync"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // Group commit: one goroutine, the committer, puts all requests that wait into one
@@ -255,7 +256,7 @@ func (s *Store) transact(g *group) (b *batch, bad int, err error) {
 			s.wedge(s.named(err))
 		}
 	}()
-	err = guard(s.path, func() error {
+	err = format.Guard(s.path, func() error {
 		tx, err := s.db.Begin(true)
 		begun = true
 		if err != nil {
@@ -268,7 +269,7 @@ func (s *Store) transact(g *group) (b *batch, bad int, err error) {
 		if bad, err = b.write(g); err != nil {
 			return err
 		}
-		bearWitness(tx)
+		format.BearWitness(tx)
 		return tx.Commit()
 	})
 	return b, bad, err
@@ -287,8 +288,8 @@ func (b *batch) write(g *group) (bad int, err error) {
 			if r.refused != nil {
 				continue
 			}
-			if err := r.write(b); err != nil || b.failed != nil {
-				return from, cmp.Or(b.failed, err)
+			if err := r.write(b); err != nil || b.Failed != nil {
+				return from, cmp.Or(b.Failed, err)
 			}
 			written++
 		}

@@ -6,6 +6,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+
 	bbolt "go.etcd.io/bbolt"
 )
 
@@ -17,7 +20,7 @@ const compactFrom = 8 << 20
 // anybody reads; a failure, for want of room say, leaves the file as it is.
 func (s *Store) compactIfSparse() error {
 	var size int64 // without what was added to its end for a reserve
-	err := inside(s.path, s.db, false, func(tx *bbolt.Tx) error { size = tx.Size(); return nil })
+	err := format.Inside(s.path, s.db, false, func(tx *bbolt.Tx) error { size = tx.Size(); return nil })
 	if err != nil {
 		return err
 	}
@@ -25,7 +28,7 @@ func (s *Store) compactIfSparse() error {
 	if size < s.config.sparse || free < size/2 {
 		return nil
 	}
-	if err := s.compact(); errors.Is(err, ErrNotOwner) {
+	if err := s.compact(); errors.Is(err, disk.ErrNotOwner) {
 		s.config.Logger.Debug("not compacted", "path", s.path, "error", err.Error())
 	} else if err != nil {
 		s.config.Logger.Warn("not compacted", "path", s.path, "error", err.Error())
@@ -39,18 +42,18 @@ func (s *Store) compactIfSparse() error {
 
 // compact leaves s.db nil if the file was replaced.
 func (s *Store) compact() error {
-	temp, err := tempName(s.path)
+	temp, err := disk.TempName(s.path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(temp) }()
-	to, err := openBolt(temp, &bbolt.Options{Timeout: time.Second, NoSync: true})
+	to, err := format.OpenBolt(temp, &bbolt.Options{Timeout: time.Second, NoSync: true})
 	if err != nil {
 		return err
 	}
-	err = guard(s.path, func() error { return bbolt.Compact(to, s.db, 1<<20) })
+	err = format.Guard(s.path, func() error { return bbolt.Compact(to, s.db, 1<<20) })
 	if err == nil {
-		err = inside(temp, to, true, nothing) // to bear witness: the transactions are the copy's own
+		err = format.Inside(temp, to, true, nothing) // to bear witness: the transactions are the copy's own
 	}
 	if cerr := to.Close(); err == nil {
 		err = cerr
@@ -58,7 +61,7 @@ func (s *Store) compact() error {
 	if err != nil {
 		return fmt.Errorf("bolt: compacting %s: %w", s.path, err)
 	}
-	if err := syncFile(temp); err != nil {
+	if err := disk.SyncFile(temp); err != nil {
 		return err
 	}
 	err = s.db.Close()
@@ -66,5 +69,5 @@ func (s *Store) compact() error {
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
-	return replaceFile(temp, s.path)
+	return disk.ReplaceFile(temp, s.path)
 }

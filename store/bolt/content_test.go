@@ -12,6 +12,8 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -227,18 +229,18 @@ func wishAgain(t testing.TB, s *Store, o store.Operation, id store.ID, becomes b
 // before the last commit.
 func pagesOf(t testing.TB, data []byte, kind uint16) []uint64 {
 	t.Helper()
-	metas, _, err := readMetas(bytes.NewReader(data))
+	metas, _, err := format.ReadMetas(bytes.NewReader(data))
 	if err != nil || len(metas) != 2 {
 		t.Fatalf("%d first pages, %v", len(metas), err)
 	}
-	img := snapshot{data: data, pageSize: int(metas[0].pageSize)}
-	now, before := findInUse(img, metas[0]), findInUse(img, metas[1])
-	if now.broken || now.free == nil {
+	img := repair.Snapshot{Data: data, PageSize: int(metas[0].PageSize)}
+	now, before := repair.FindInUse(img, metas[0]), repair.FindInUse(img, metas[1])
+	if now.Broken || now.Free == nil {
 		t.Fatal("the sample is not whole")
 	}
 	var out []uint64
-	for id, ok := range now.reached {
-		if _, flags, _, _ := img.header(uint64(id)); ok && before.reached[id] && flags == kind {
+	for id, ok := range now.Reached {
+		if _, flags, _, _ := img.Header(uint64(id)); ok && before.Reached[id] && flags == kind {
 			out = append(out, uint64(id))
 		}
 	}
@@ -248,11 +250,11 @@ func pagesOf(t testing.TB, data []byte, kind uint16) []uint64 {
 // freelistOf is the page of an image's list of free pages.
 func freelistOf(t testing.TB, data []byte) uint64 {
 	t.Helper()
-	metas, _, err := readMetas(bytes.NewReader(data))
+	metas, _, err := format.ReadMetas(bytes.NewReader(data))
 	if err != nil || len(metas) == 0 {
 		t.Fatalf("%d first pages, %v", len(metas), err)
 	}
-	return metas[0].freelist
+	return metas[0].Freelist
 }
 
 func writeTemp(t testing.TB, data []byte) string {

@@ -6,10 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // TestRottenRecords: a value that is not as it was written is set aside and
@@ -26,9 +27,9 @@ func TestRottenRecords(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	key, _ := parseID(ops[2].ID)
-	rot(t, path, bucketOperations, key[:])
-	rot(t, path, bucketEvents, seqKey(4))
+	key, _ := format.ParseID(ops[2].ID)
+	rot(t, path, format.BucketOperations, key[:])
+	rot(t, path, format.BucketEvents, format.SeqKey(4))
 
 	for range 2 { // the damage is there at every opening
 		s = openTest(t, path, Config{noSync: true})
@@ -37,8 +38,8 @@ func TestRottenRecords(t *testing.T) {
 			t.Errorf("stats %+v, %v, want 2 set aside and 4 queued", stats, err)
 		}
 		_, err = s.Operation(t.Context(), ops[2].ID)
-		var ce *CorruptError
-		if !errors.Is(err, store.ErrCorrupt) || !errors.As(err, &ce) || ce.Bucket != bucketOperations || ce.Key != string(ops[2].ID) || ce.Path != path {
+		var ce *format.CorruptError
+		if !errors.Is(err, store.ErrCorrupt) || !errors.As(err, &ce) || ce.Bucket != format.BucketOperations || ce.Key != string(ops[2].ID) || ce.Path != path {
 			t.Errorf("the rotten operation: %v", err)
 		}
 		if _, err := s.ByToken(t.Context(), ops[2].ClientToken); !errors.Is(err, store.ErrCorrupt) {
@@ -83,8 +84,8 @@ func TestRottenRecords(t *testing.T) {
 		}
 	}
 	asides := 0
-	edit(t, path, func(b *writer) error {
-		return b.qu.ForEach(func(_, _ []byte) error { asides++; return nil })
+	edit(t, path, func(b *format.Writer) error {
+		return b.Qu.ForEach(func(_, _ []byte) error { asides++; return nil })
 	})
 	if asides != 2 {
 		t.Errorf("%d records in the quarantine, want 2", asides)
@@ -98,8 +99,8 @@ func TestRottenWhileOpen(t *testing.T) {
 	s := openTest(t, testPath(t), Config{noSync: true})
 	bad := put(t, s, "bad")
 	put(t, s, "good")
-	key, _ := parseID(bad.ID)
-	err := s.commit(t.Context(), 1, func(b *batch) error { return b.ops.Put(key[:], []byte("rotten")) })
+	key, _ := format.ParseID(bad.ID)
+	err := s.commit(t.Context(), 1, func(b *batch) error { return b.Ops.Put(key[:], []byte("rotten")) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,19 +132,19 @@ func TestOtherEvents(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	other := func(b *writer, seq uint64, change func(v []byte) []byte) error {
-		v, ok := unseal(seqKey(seq), b.events.Get(seqKey(seq)))
+	other := func(b *format.Writer, seq uint64, change func(v []byte) []byte) error {
+		v, ok := format.Unseal(format.SeqKey(seq), b.Events.Get(format.SeqKey(seq)))
 		if !ok {
 			return errors.New("the sample is damaged")
 		}
-		return b.events.Put(seqKey(seq), seal(seqKey(seq), change(append([]byte(nil), v...))))
+		return b.Events.Put(format.SeqKey(seq), format.Seal(format.SeqKey(seq), change(append([]byte(nil), v...))))
 	}
-	edit(t, path, func(b *writer) error {
+	edit(t, path, func(b *format.Writer) error {
 		return errors.Join(
-			other(b, 1, func(v []byte) []byte { v[0] = eventFormat + 1; return v }),
-			other(b, 2, func(v []byte) []byte { return v[:eventHead-1] }),
-			other(b, 3, func(v []byte) []byte { return append(v[:eventHead:eventHead], 0xa0) }), // an empty map
-			b.events.Delete(seqKey(5)))
+			other(b, 1, func(v []byte) []byte { v[0] = format.EventFormat + 1; return v }),
+			other(b, 2, func(v []byte) []byte { return v[:format.EventHead-1] }),
+			other(b, 3, func(v []byte) []byte { return append(v[:format.EventHead:format.EventHead], 0xa0) }), // an empty map
+			b.Events.Delete(format.SeqKey(5)))
 	})
 	s = openTest(t, path, Config{noSync: true})
 	events, err := s.Events(t.Context(), "", 4)
@@ -155,7 +156,7 @@ func TestOtherEvents(t *testing.T) {
 			t.Errorf("event %d: %+v", i+1, ev)
 		}
 	}
-	var ce *CorruptError
+	var ce *format.CorruptError
 	if _, err := s.Events(t.Context(), events[3].Cursor, 4); !errors.As(err, &ce) || ce.Key != "5" || ce.Path != path {
 		t.Errorf("behind a gap: %v, want that event 5 is missing", err)
 	}
@@ -166,40 +167,40 @@ func TestCheckSees(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		do   func(b *writer, ops []store.Operation) error
+		do   func(b *format.Writer, ops []store.Operation) error
 		want string
 	}{
-		{"a missing event", func(b *writer, _ []store.Operation) error { return b.events.Delete(seqKey(2)) }, "missing"},
-		{"an event of another feed", func(b *writer, _ []store.Operation) error {
-			text, err := eventText(3, b.events.Get(seqKey(3)))
+		{"a missing event", func(b *format.Writer, _ []store.Operation) error { return b.Events.Delete(format.SeqKey(2)) }, "missing"},
+		{"an event of another feed", func(b *format.Writer, _ []store.Operation) error {
+			text, err := format.EventText(3, b.Events.Get(format.SeqKey(3)))
 			if err != nil {
 				return err
 			}
-			return b.events.Put(seqKey(3), sealEvent(3, link{1}, append([]byte(nil), text...)))
+			return b.Events.Put(format.SeqKey(3), format.SealEvent(3, format.Link{1}, append([]byte(nil), text...)))
 		}, "followed"},
-		{"a value at another's key", func(b *writer, ops []store.Operation) error {
-			from, _ := parseID(ops[0].ID)
-			to, _ := parseID(ops[1].ID)
-			return b.ops.Put(to[:], append([]byte(nil), b.ops.Get(from[:])...))
+		{"a value at another's key", func(b *format.Writer, ops []store.Operation) error {
+			from, _ := format.ParseID(ops[0].ID)
+			to, _ := format.ParseID(ops[1].ID)
+			return b.Ops.Put(to[:], append([]byte(nil), b.Ops.Get(from[:])...))
 		}, "checksum"},
-		{"two active operations of a session", func(b *writer, ops []store.Operation) error {
+		{"two active operations of a session", func(b *format.Writer, ops []store.Operation) error {
 			o := ops[1]
 			o.Ref = ops[0].Ref
-			key, _ := parseID(o.ID)
-			_, record, err := encodeOperation(key, &o)
+			key, _ := format.ParseID(o.ID)
+			_, record, err := format.EncodeOperation(key, &o)
 			if err != nil {
 				return err
 			}
-			return b.ops.Put(key[:], record)
+			return b.Ops.Put(key[:], record)
 		}, "two active"},
-		{"a token that leads nowhere", func(b *writer, _ []store.Operation) error {
+		{"a token that leads nowhere", func(b *format.Writer, _ []store.Operation) error {
 			id := make([]byte, 16)
-			return b.tokens.Put([]byte("t"), seal([]byte("t"), id))
+			return b.Tokens.Put([]byte("t"), format.Seal([]byte("t"), id))
 		}, "no operation"},
-		{"a session that leads to an active operation", func(b *writer, ops []store.Operation) error {
-			key, _ := parseID(ops[0].ID)
-			k := sessionKey(ops[0].Ref)
-			return b.ended.Put(k, seal(k, append([]byte(nil), key[:]...)))
+		{"a session that leads to an active operation", func(b *format.Writer, ops []store.Operation) error {
+			key, _ := format.ParseID(ops[0].ID)
+			k := format.SessionKey(ops[0].Ref)
+			return b.Ended.Put(k, format.Seal(k, append([]byte(nil), key[:]...)))
 		}, "not an ended one"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -214,7 +215,7 @@ func TestCheckSees(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			edit(t, path, func(b *writer) error { return c.do(b, ops) })
+			edit(t, path, func(b *format.Writer) error { return c.do(b, ops) })
 			s = openTest(t, path, Config{noSync: true})
 			r, err := s.Check(t.Context())
 			if err != nil || len(r.Problems) == 0 || !strings.Contains(r.Problems[0].Detail, c.want) || r.Problems[0].Bucket == "" || r.Problems[0].Key == "" {
@@ -240,8 +241,8 @@ func TestRottenAndReplaced(t *testing.T) {
 		}
 	}
 	changes()
-	spoil(t, path, func(b *writer) error {
-		for _, b := range []*bbolt.Bucket{b.ended, b.lanes} {
+	spoil(t, path, func(b *format.Writer) error {
+		for _, b := range []*bbolt.Bucket{b.Ended, b.Lanes} {
 			k, v := b.Cursor().Last()
 			v = bytes.Clone(v)
 			v[len(v)-1] ^= 4 // where its weight is

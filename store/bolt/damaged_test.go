@@ -18,6 +18,9 @@ import (
 	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // childDamaged is set in the environment of a process that opens, verifies and
@@ -37,7 +40,7 @@ type verdict struct {
 	Kind   string
 	Opened string // refused, right, reported, or what is silently wrong
 	Sound  bool   // Verify found nothing
-	Method Method
+	Method repair.Method
 	Intact int // records of the newest state that the damage left as they were
 	Kept   int // how many of those are in the repaired file
 	Lost   int // operations that the repaired file lacks
@@ -107,7 +110,7 @@ func keptIfFailed(t *testing.T) string {
 // damageSum is what became of the images of one kind.
 type damageSum struct {
 	images, refused, right, reported, sound, intact, kept, lost int
-	methods                                                     map[Method]int
+	methods                                                     map[repair.Method]int
 }
 
 func (s *damageSum) String() string {
@@ -161,7 +164,7 @@ func readAll(t *testing.T, dir string, j task, sums map[string]*damageSum) int {
 				t.Errorf("image %d (%s): %s", v.Image, v.Kind, f)
 			}
 			if sums[v.Kind] == nil {
-				sums[v.Kind] = &damageSum{methods: map[Method]int{}}
+				sums[v.Kind] = &damageSum{methods: map[repair.Method]int{}}
 			}
 			sums[v.Kind].add(&v)
 		case <-p.Ended:
@@ -245,36 +248,36 @@ type placed struct {
 // prepare reads the sample as it is without damage.
 func (r *reader) prepare() error {
 	r.now = slices.Clip(r.images[len(r.images)-1])
-	metas, _, err := readMetas(bytes.NewReader(r.now))
+	metas, _, err := format.ReadMetas(bytes.NewReader(r.now))
 	if err != nil || len(metas) != 2 {
 		return fmt.Errorf("%d first pages, %w", len(metas), err)
 	}
-	r.page = int(metas[0].pageSize)
-	img := snapshot{data: r.now, pageSize: r.page}
-	for id, ok := range findInUse(img, metas[0]).reached {
+	r.page = int(metas[0].PageSize)
+	img := repair.Snapshot{Data: r.now, PageSize: r.page}
+	for id, ok := range repair.FindInUse(img, metas[0]).Reached {
 		if !ok {
 			continue
 		}
 		r.used = append(r.used, uint64(id))
-		if _, flags, _, _ := img.header(uint64(id)); flags != pageLeaf {
+		if _, flags, _, _ := img.Header(uint64(id)); flags != format.PageLeaf {
 			continue
 		}
-		loosely(img.from(uint64(id)), r.page, func(_ uint32, key, value []byte) {
+		repair.Loosely(img.From(uint64(id)), r.page, func(_ uint32, key, value []byte) {
 			p := placed{from: cap(r.now) - cap(key), to: cap(r.now) - cap(value) + len(value)} // parts of one slice
-			switch kindOf("", key, value) {
-			case bucketOperations:
-				p.op = rowID(key).id()
-			case bucketEvents:
-				p.seq = seqOf(key)
-			case bucketEnded:
-				p.op, p.ended = rowID(value[:16]).id(), true
+			switch repair.KindOf("", key, value) {
+			case format.BucketOperations:
+				p.op = format.RowID(key).Id()
+			case format.BucketEvents:
+				p.seq = format.SeqOf(key)
+			case format.BucketEnded:
+				p.op, p.ended = format.RowID(value[:16]).Id(), true
 			default:
 				return
 			}
 			r.records = append(r.records, p)
 		})
 	}
-	r.used = append(r.used, metas[0].freelist)
+	r.used = append(r.used, metas[0].Freelist)
 	path, err := r.put(r.now)
 	if err != nil {
 		return err
@@ -318,18 +321,18 @@ func (r *reader) read(data []byte) verdict {
 	if err != nil {
 		return verdict{Failed: []string{err.Error()}}
 	}
-	report, err := Verify(n.Context(), path, VerifyConfig{})
-	if err != nil && !errors.Is(err, ErrForeign) {
+	report, err := repair.Verify(n.Context(), path, repair.VerifyConfig{})
+	if err != nil && !errors.Is(err, disk.ErrForeign) {
 		n.Errorf("Verify: %v", err)
 	}
 	v.Sound = err == nil && len(report.Problems) == 0
 	if v.Sound && v.Opened != "right" {
 		n.Errorf("Verify found nothing, and Open: %s", v.Opened)
 	}
-	repaired, err := Repair(n.Context(), path, RepairConfig{})
+	repaired, err := repair.Repair(n.Context(), path, repair.RepairConfig{})
 	switch {
 	case err != nil:
-		if left := r.intact(data); (errors.Is(err, store.ErrCorrupt) || errors.Is(err, ErrForeign)) && !slices.ContainsFunc(left, func(p placed) bool { return !p.ended }) {
+		if left := r.intact(data); (errors.Is(err, store.ErrCorrupt) || errors.Is(err, disk.ErrForeign)) && !slices.ContainsFunc(left, func(p placed) bool { return !p.ended }) {
 			v.Method = "none is left"
 			break
 		}
@@ -353,7 +356,7 @@ func (r *reader) open(n *notes, data []byte) string {
 	}
 	s, err := Open(path, Config{noSync: true})
 	if err != nil {
-		if !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, ErrForeign) {
+		if !errors.Is(err, store.ErrCorrupt) && !errors.Is(err, disk.ErrForeign) {
 			n.Errorf("Open: %v, want ErrCorrupt", err)
 		}
 		if now, rerr := os.ReadFile(path); rerr != nil || !bytes.Equal(now, data) {
@@ -381,7 +384,7 @@ func (r *reader) open(n *notes, data []byte) string {
 }
 
 // judge looks at a repaired file.
-func (r *reader) judge(n *notes, path string, repaired Repaired, data []byte, v *verdict) {
+func (r *reader) judge(n *notes, path string, repaired repair.Repaired, data []byte, v *verdict) {
 	s, err := Open(path, Config{noSync: true})
 	if err != nil {
 		n.Errorf("the repaired file: %v", err)

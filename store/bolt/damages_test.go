@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // damages are the ways in which a disk, or a program that writes where it should
@@ -20,11 +22,11 @@ var damages = []struct {
 	}},
 	{"bits of the first pages", func(rng *rand.Rand, r *reader) []byte {
 		first := rng.IntN(2) * r.page
-		return r.flip(rng, func() int { return first + rng.IntN(pageHeader+metaSize) })
+		return r.flip(rng, func() int { return first + rng.IntN(format.PageHeader+format.MetaSize) })
 	}},
 	{"bits of both first pages", func(rng *rand.Rand, r *reader) []byte {
-		data := r.flip(rng, func() int { return pageHeader + rng.IntN(metaSize) })
-		data[r.page+pageHeader+rng.IntN(metaSize)] ^= 1
+		data := r.flip(rng, func() int { return format.PageHeader + rng.IntN(format.MetaSize) })
+		data[r.page+format.PageHeader+rng.IntN(format.MetaSize)] ^= 1
 		return data
 	}},
 	{"swapped pages", func(rng *rand.Rand, r *reader) []byte { return r.swap(rng, false) }},

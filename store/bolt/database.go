@@ -8,49 +8,11 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+
 	bbolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 )
-
-// openBolt opens a bbolt file. bbolt trusts what it maps: a panic in it becomes a
-// *CorruptError and leaves no file open.
-func openBolt(path string, o *bbolt.Options) (*bbolt.DB, error) {
-	db, _, err := openBoltFile(path, o)
-	return db, err
-}
-
-// openBoltFile is openBolt for callers that also need the file that bbolt has open.
-func openBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, err error) {
-	// The array takes the first run of pages that fits. The map takes any: after some
-	// large prunings no run is left that could hold the list of free pages itself, and
-	// the file grows forever.
-	o.FreelistType = bbolt.FreelistArrayType
-	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
-		f, err := os.OpenFile(name, flag|noFollow, mode) //nolint:gosec // the host's own path
-		file = f
-		return f, err
-	}
-	err = guard(path, func() (err error) {
-		db, err = bbolt.Open(path, 0o600, o)
-		return err
-	})
-	var c *CorruptError
-	switch {
-	case err == nil:
-		return db, file, nil
-	case errors.As(err, &c):
-		if file != nil {
-			unlockMapped(file)
-			_ = file.Close()
-		}
-		return nil, nil, err
-	case errors.Is(err, berrors.ErrTimeout):
-		return nil, nil, &LockedError{Path: path}
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, nil, &CorruptError{Path: path, Detail: err.Error()}
-	}
-	return nil, nil, fmt.Errorf("bolt: opening %s: %w", path, asFull(err))
-}
 
 // openDB opens the file for writing and returns the transaction of its last commit.
 func (s *Store) openDB() (tx int, err error) {
@@ -61,13 +23,13 @@ func (s *Store) openDB() (tx int, err error) {
 		o.InitialMmapSize = 1 << 30
 	}
 	if s.config.MaxSize > 0 { // it bounds the reserve too
-		size, err := fileSize(s.path)
+		size, err := disk.FileSize(s.path)
 		if err != nil {
 			return 0, err
 		}
 		o.MaxSize = int(max(size, s.config.MaxSize))
 	}
-	db, file, err := openBoltFile(s.path, o)
+	db, file, err := format.OpenBoltFile(s.path, o)
 	if err != nil {
 		return 0, err
 	}
@@ -92,17 +54,9 @@ func (s *Store) openAnew() (tx int, err error) {
 
 // newest returns the transaction of the file's last commit.
 func (s *Store) newest() (tx int, err error) {
-	err = inside(s.path, s.db, false, func(t *bbolt.Tx) error {
+	err = format.Inside(s.path, s.db, false, func(t *bbolt.Tx) error {
 		tx = t.ID()
 		return nil
 	})
 	return tx, err
-}
-
-func fileSize(path string) (int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0, fmt.Errorf("bolt: %w", err)
-	}
-	return info.Size(), nil
 }

@@ -7,18 +7,20 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // TestDisagreements: records that are whole and do not fit each other are said to,
 // each with its row.
 func TestDisagreements(t *testing.T) {
 	t.Parallel()
-	for says, do := range map[string]func(b *writer, key rowID, o store.Operation){
-		"its head says other than its body": func(b *writer, key rowID, o store.Operation) {
+	for says, do := range map[string]func(b *format.Writer, key format.RowID, o store.Operation){
+		"its head says other than its body": func(b *format.Writer, key format.RowID, o store.Operation) {
 			text := func() (head, body []byte) {
-				_, sealed, err := encodeOperation(key, &o)
-				v, ok := unseal(key[:], sealed)
-				_, body, herr := decodeHead(v)
+				_, sealed, err := format.EncodeOperation(key, &o)
+				v, ok := format.Unseal(key[:], sealed)
+				_, body, herr := format.DecodeHead(v)
 				if err != nil || !ok || herr != nil {
 					t.Fatal(err, ok, herr)
 				}
@@ -27,18 +29,18 @@ func TestDisagreements(t *testing.T) {
 			_, body := text()
 			o.Ref.SessionID = "another"
 			head, _ := text()
-			b.put(b.ops, key[:], seal(key[:], append(append([]byte(nil), head...), body...)))
+			b.Put(b.Ops, key[:], format.Seal(key[:], append(append([]byte(nil), head...), body...)))
 		},
-		"which has another token": func(b *writer, key rowID, _ store.Operation) {
+		"which has another token": func(b *format.Writer, key format.RowID, _ store.Operation) {
 			token := []byte("nobody's")
-			b.put(b.tokens, token, seal(token, key[:]))
+			b.Put(b.Tokens, token, format.Seal(token, key[:]))
 		},
-		"it leads to no operation": func(b *writer, _ rowID, o store.Operation) {
-			row, none := sessionKey(o.Ref), rowID{1}
-			b.put(b.ended, row, seal(row, none[:]))
+		"it leads to no operation": func(b *format.Writer, _ format.RowID, o store.Operation) {
+			row, none := format.SessionKey(o.Ref), format.RowID{1}
+			b.Put(b.Ended, row, format.Seal(row, none[:]))
 		},
-		"wrong checksum": func(b *writer, key rowID, o store.Operation) {
-			b.put(b.ended, sessionKey(o.Ref), append(key[:], 1, 2, 3, 4))
+		"wrong checksum": func(b *format.Writer, key format.RowID, o store.Operation) {
+			b.Put(b.Ended, format.SessionKey(o.Ref), append(key[:], 1, 2, 3, 4))
 		},
 	} {
 		t.Run(says, func(t *testing.T) {
@@ -49,9 +51,9 @@ func TestDisagreements(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			key, _ := parseID(o.ID)
-			edit(t, path, func(b *writer) error { do(b, key, o); return nil })
-			r, err := Verify(t.Context(), path, VerifyConfig{})
+			key, _ := format.ParseID(o.ID)
+			edit(t, path, func(b *format.Writer) error { do(b, key, o); return nil })
+			r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
 			if err != nil || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Error(), says) {
 				t.Errorf("%v, %v, want one problem that says %q", r.Problems, err, says)
 			}
@@ -69,18 +71,18 @@ func TestNothingMends(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	rot(t, path, bucketEvents, seqKey(1))
+	rot(t, path, format.BucketEvents, format.SeqKey(1))
 	killed := errors.New("its process was killed")
-	out, err := Repair(t.Context(), path, RepairConfig{Do: func(ctx context.Context, j Job) (Done, error) {
+	out, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
 		if j.Method != "" {
-			return Done{}, killed
+			return repair.Done{}, killed
 		}
 		return j.Do(ctx, nil)
 	}})
 	if !errors.Is(err, store.ErrCorrupt) || strings.Count(err.Error(), killed.Error()) != 3 || out.Method != "" || out.Original != "" {
 		t.Errorf("%+v, %v, want ErrCorrupt with what became of three methods", out, err)
 	}
-	if r, err := Verify(t.Context(), path, VerifyConfig{}); err != nil || len(r.Problems) != 1 {
+	if r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil || len(r.Problems) != 1 {
 		t.Errorf("then: %v, %v", r.Problems, err)
 	}
 }

@@ -13,6 +13,9 @@ import (
 
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // blocksOf is how much of a file is on the disk, in bytes.
@@ -151,7 +154,7 @@ func fullDisk(t *testing.T, rng *rand.Rand, size int64, how int) int {
 // remove removes a file and says how large it was.
 func remove(t *testing.T, path string) int64 {
 	t.Helper()
-	size, err := fileSize(path)
+	size, err := disk.FileSize(path)
 	if err == nil {
 		err = os.Remove(path)
 	}
@@ -179,7 +182,7 @@ func TestDiskFullFromTheBeginning(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range left {
-		if strings.Contains(e.Name(), tempInfix) || e.Name() == "rouse.db" {
+		if strings.Contains(e.Name(), disk.TempInfix) || e.Name() == "rouse.db" {
 			t.Errorf("%s is left behind", e.Name())
 		}
 	}
@@ -252,8 +255,8 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 	}
 	rotten := testPath(t)
 	copyTo(t, sample, rotten)
-	rot(t, rotten, bucketEvents, seqKey(7))
-	size, err := fileSize(sample)
+	rot(t, rotten, format.BucketEvents, format.SeqKey(7))
+	size, err := disk.FileSize(sample)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +274,7 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 			return errors.Join(err, s.Close())
 		}},
 		"repair": {rotten, func(path string) error {
-			_, err := Repair(t.Context(), path, RepairConfig{})
+			_, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
 			aside, _ := filepath.Glob(path + ".damaged-*")
 			for _, a := range aside {
 				_ = os.Remove(a)
@@ -279,7 +282,7 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 			return err
 		}},
 		"in doubt": {sample, func(path string) error {
-			if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil {
+			if err := os.WriteFile(path+disk.SuspectSuffix, nil, 0o600); err != nil {
 				return err
 			}
 			s, err := Open(path, Config{})
@@ -303,10 +306,10 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 				default:
 					t.Errorf("with %d bytes: %v, want ErrFull", spare, err)
 				}
-				if left, _ := filepath.Glob(filepath.Join(dir, "*"+tempInfix+"*")); len(left) > 0 {
+				if left, _ := filepath.Glob(filepath.Join(dir, "*"+disk.TempInfix+"*")); len(left) > 0 {
 					t.Errorf("with %d bytes, %q are left behind", spare, left)
 				}
-				if r, err := Verify(t.Context(), path, VerifyConfig{}); err != nil || r.Operations != 300 {
+				if r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil || r.Operations != 300 {
 					t.Errorf("with %d bytes the file has %d operations, %v", spare, r.Operations, err)
 				}
 			}

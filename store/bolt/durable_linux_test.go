@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"fmt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +38,7 @@ func TestSyncedBeforeSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := disk{T: t, db: path, dirty: map[string]bool{}, named: map[string]bool{}}
+	d := syncedDisk{T: t, db: path, dirty: map[string]bool{}, named: map[string]bool{}}
 	for line := range strings.Lines(whole(string(text))) {
 		d.call(line)
 	}
@@ -69,7 +70,7 @@ func whole(trace string) string {
 }
 
 // disk is what is not on it yet.
-type disk struct {
+type syncedDisk struct {
 	*testing.T
 	db    string
 	dirty map[string]bool // files, written since they were synced
@@ -85,7 +86,7 @@ var (
 )
 
 // call takes the next call in.
-func (d *disk) call(line string) {
+func (d *syncedDisk) call(line string) {
 	m := tracedCall.FindStringSubmatch(line)
 	if m == nil || strings.HasPrefix(m[3], "-") {
 		return
@@ -113,15 +114,15 @@ func (d *disk) call(line string) {
 }
 
 // write notes what makes a file differ from what is on disk.
-func (d *disk) write(file string) {
-	if strings.HasPrefix(file, d.db) && !strings.HasSuffix(file, lockSuffix) && !strings.HasSuffix(file, suspectSuffix) {
+func (d *syncedDisk) write(file string) {
+	if strings.HasPrefix(file, d.db) && !strings.HasSuffix(file, disk.LockSuffix) && !strings.HasSuffix(file, disk.SuspectSuffix) {
 		d.wrote++
 		d.dirty[file] = true
 	}
 }
 
 // name gives a file another name.
-func (d *disk) name(from, to string) {
+func (d *syncedDisk) name(from, to string) {
 	d.gave++
 	if d.dirty[from] {
 		d.Errorf("%s became %s before it was synced", from, to)
@@ -130,7 +131,7 @@ func (d *disk) name(from, to string) {
 }
 
 // say is a line that the process prints: of what is on disk only.
-func (d *disk) say(line string) {
+func (d *syncedDisk) say(line string) {
 	d.said++
 	if len(d.named) > 0 {
 		d.Errorf("%s was said, and the name of a file is not synced: %v", line, d.named)

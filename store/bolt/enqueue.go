@@ -6,18 +6,19 @@ import (
 	"errors"
 	"fmt"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/driver"
 	"github.com/rouse-dev/rouse/transport"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // wanted is an operation of Enqueue, encoded outside of the transaction.
 type wanted struct {
-	key    rowID
+	key    format.RowID
 	op     *store.Operation // as it is stored if it is created
-	head   head
+	head   format.Head
 	record []byte
 	event  []byte
 	other  *store.Receipt // what became of the request otherwise; nil: it was created
@@ -30,7 +31,7 @@ func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Rec
 	wants := make([]wanted, len(ops))
 	for i := range ops {
 		out[i].ID, out[i].Operation, out[i].Created = ops[i].ID, ops[i], true
-		normalize(&out[i].Operation)
+		format.Normalize(&out[i].Operation)
 		var err error
 		if wants[i], err = want(&out[i].Operation); err != nil {
 			return nil, err
@@ -81,7 +82,7 @@ func bytesOf(wants []wanted) (n int64) {
 
 // want encodes o as a new record, of version 1.
 func want(o *store.Operation) (wanted, error) {
-	key, ok := parseID(o.ID)
+	key, ok := format.ParseID(o.ID)
 	if !ok {
 		return wanted{}, fmt.Errorf("bolt: operation id %.80q is not the text of a UUID", o.ID)
 	}
@@ -91,11 +92,11 @@ func want(o *store.Operation) (wanted, error) {
 	o.Version = 1
 	w := wanted{key: key, op: o}
 	var err error
-	if w.head, w.record, err = encodeOperation(key, o); err != nil {
+	if w.head, w.record, err = format.EncodeOperation(key, o); err != nil {
 		return wanted{}, err
 	}
 	e := driver.Created(o)
-	w.event, err = encodeEvent(key, &e)
+	w.event, err = format.EncodeEvent(key, &e)
 	return w, err
 }
 
@@ -108,14 +109,14 @@ func (b *batch) decide(w *wanted) (out store.Receipt, verdict driver.Verdict, er
 	var byToken *store.Operation
 	switch {
 	case taken || want.ClientToken != string(want.ID):
-		byToken, err = b.byToken(want.ClientToken)
+		byToken, err = b.ByToken(want.ClientToken)
 	case get(b.tokensAt, []byte(want.ClientToken)) != nil: // no operation has it as its id
-		byToken, err = b.byRow(want.ClientToken)
+		byToken, err = b.ByRow(want.ClientToken)
 	}
 	if err != nil { // that operation cannot be read: only this request fails
 		return store.Receipt{Operation: want, Err: b.s.named(err)}, driver.VerdictRefuse, nil
 	}
-	out, verdict = driver.Decide(want, byToken, b.activeOf(want.Ref, w.head.session))
+	out, verdict = driver.Decide(want, byToken, b.activeOf(want.Ref, w.head.Session))
 	if verdict == driver.VerdictCreate && taken {
 		err = fmt.Errorf("bolt: operation id %s is taken", want.ID)
 	}
@@ -155,25 +156,25 @@ func (b *batch) enqueue(w *wanted) error {
 
 // join stores an operation that a join has changed.
 func (b *batch) join(o *store.Operation) {
-	key, _ := parseID(o.ID)
-	h, record, err := encodeOperation(key, o)
-	b.keep(b.ops, key[:], err)
-	old := b.ops.Get(key[:])
-	was, _, err := decodeHead(old)
-	b.keep(b.ops, key[:], err)
-	b.putOperation(key, &h, record, old, h.phase, false)
+	key, _ := format.ParseID(o.ID)
+	h, record, err := format.EncodeOperation(key, o)
+	b.Keep(b.Ops, key[:], err)
+	old := b.Ops.Get(key[:])
+	was, _, err := format.DecodeHead(old)
+	b.Keep(b.Ops, key[:], err)
+	b.putOperation(key, &h, record, old, h.Phase, false)
 	c := &b.changes[len(b.changes)-1]
-	c.join, c.hastened = true, h.due != was.due
+	c.join, c.hastened = true, h.Due != was.Due
 	b.putTokens(key, o)
 }
 
 // putTokens stores the rows that lead to an operation, where they are missing.
-func (b *batch) putTokens(key rowID, o *store.Operation) {
-	for _, t := range tokensOf(o) {
+func (b *batch) putTokens(key format.RowID, o *store.Operation) {
+	for _, t := range format.TokensOf(o) {
 		token := []byte(t)
-		sealed := seal(token, append([]byte(nil), key[:]...))
+		sealed := format.Seal(token, append([]byte(nil), key[:]...))
 		if old := get(b.tokensAt, token); !bytes.Equal(old, sealed) {
-			b.putWeighed(b.tokens, token, sealed, old)
+			b.PutWeighed(b.Tokens, token, sealed, old)
 		}
 	}
 }
@@ -192,7 +193,7 @@ func (b *batch) create(w *wanted) {
 	b.putOperation(w.key, &w.head, w.record, nil, "", false)
 	if w.op.Active() {
 		if b.created == nil {
-			b.created = make(map[transport.Ref]rowID, cap(b.changes))
+			b.created = make(map[transport.Ref]format.RowID, cap(b.changes))
 		}
 		b.created[w.op.Ref] = w.key
 	}
@@ -202,7 +203,7 @@ func (b *batch) create(w *wanted) {
 // activeOf returns the active operation of a session as this transaction sees it, or nil.
 func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 	if key, ok := b.created[ref]; ok {
-		if o, err := b.operation(key); err == nil && o.Active() {
+		if o, err := b.Operation(key); err == nil && o.Active() {
 			return &o
 		}
 	}
@@ -210,7 +211,7 @@ func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 	if len(among) == 0 {
 		return nil // the usual case: it must not allocate an operation
 	}
-	o, err := b.activeAmong(among, ref)
+	o, err := b.ActiveAmong(among, ref)
 	if err != nil {
 		return nil
 	}

@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // callFaults are the system calls to files, and how each goes wrong.
@@ -63,7 +66,7 @@ func callSamples(t *testing.T) string {
 		t.Fatal(err)
 	}
 	copyTo(t, path("whole"), path("rotten"))
-	rot(t, path("rotten"), bucketEvents, seqKey(7))
+	rot(t, path("rotten"), format.BucketEvents, format.SeqKey(7))
 	copyTo(t, path("whole"), path("holed"))
 	if err := hollow(path("holed")); err != nil {
 		t.Fatal(err)
@@ -99,7 +102,7 @@ func (r *callRun) place() (path string) {
 	}
 	copyTo(r.T, filepath.Join(r.samples, r.of), path)
 	if r.doubted {
-		writeAll(r.T, path+suspectSuffix, nil)
+		writeAll(r.T, path+disk.SuspectSuffix, nil)
 	}
 	return path
 }
@@ -171,7 +174,7 @@ func (r *callRun) fails(c fileCall) {
 			bad("it does not say %q", want)
 		}
 	}
-	if left, _ := filepath.Glob(path + "*" + tempInfix + "*"); len(left) > 0 && c.name != "unlinkat" {
+	if left, _ := filepath.Glob(path + "*" + disk.TempInfix + "*"); len(left) > 0 && c.name != "unlinkat" {
 		bad("%q is left", left)
 	}
 	if open != "" && c.name != "close" { // strace has it not closed
@@ -184,7 +187,7 @@ func (r *callRun) fails(c fileCall) {
 	if r.of == "" {
 		want = 0
 	}
-	if now, err := Verify(r.Context(), path, VerifyConfig{}); err != nil || now.Operations != want || len(now.Problems) > 0 && r.of != "rotten" {
+	if now, err := repair.Verify(r.Context(), path, repair.VerifyConfig{}); err != nil || now.Operations != want || len(now.Problems) > 0 && r.of != "rotten" {
 		bad("then: %+v, %v", now, err)
 	}
 	if err := os.RemoveAll(dir); err != nil {

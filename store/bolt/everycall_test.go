@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // childCall is set to the name of one of wholeFiles if the child is to do it:
@@ -53,17 +56,17 @@ func wholeFiles() map[string]wholeFile {
 	}
 	repaired := func(path string, begin func()) error {
 		begin()
-		_, err := Repair(context.Background(), path, RepairConfig{})
+		_, err := repair.Repair(context.Background(), path, repair.RepairConfig{})
 		return err
 	}
 	named := func(path string, begin func()) error {
-		temp, err := copyFile(path)
+		temp, err := disk.CopyFile(path)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = os.Remove(temp) }()
 		begin()
-		err = publishFile(temp, path)
+		err = disk.PublishFile(temp, path)
 		if errors.Is(err, os.ErrExist) {
 			return nil // as it must
 		}
@@ -87,7 +90,7 @@ func wholeFiles() map[string]wholeFile {
 		})},
 		"verifying": {of: "whole", do: func(path string, begin func()) error {
 			begin()
-			_, err := Verify(context.Background(), path, VerifyConfig{})
+			_, err := repair.Verify(context.Background(), path, repair.VerifyConfig{})
 			return err
 		}},
 		"mending": {of: "rotten", do: func(path string, begin func()) error {
@@ -95,7 +98,7 @@ func wholeFiles() map[string]wholeFile {
 				return err
 			}
 			begin()
-			_, err := Job{Path: path, Method: Rebuild, Copy: path + ".copy"}.Do(context.Background(), nil)
+			_, err := repair.Job{Path: path, Method: repair.Rebuild, Copy: path + ".copy"}.Do(context.Background(), nil)
 			return err
 		}},
 		"leaving another's name":   {of: "whole", noLinks: true, do: named},

@@ -11,12 +11,14 @@ import (
 	"syscall"
 	"testing"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/internal/index"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // trouble makes operations of one kind on the file (writes, syncs, growths) go
@@ -141,7 +143,7 @@ type faultRun struct {
 
 // once reports whether the fault was reached.
 func (r *faultRun) once() bool {
-	for _, name := range []string{r.path, r.path + suspectSuffix} {
+	for _, name := range []string{r.path, r.path + disk.SuspectSuffix} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			r.Fatal(err)
 		}
@@ -217,7 +219,7 @@ func (r *faultRun) shut(s *Store, k int, err error) {
 	if after, err := os.Stat(r.path); err != nil || os.SameFile(before, after) {
 		r.Errorf("%s: the file was not copied (%v)", r.what, err)
 	}
-	if _, err := os.Stat(r.path + suspectSuffix); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(r.path + disk.SuspectSuffix); !errors.Is(err, os.ErrNotExist) {
 		r.Errorf("%s: the marker is left: %v", r.what, err)
 	}
 	kept := r.at(r, s, k, r.what)
@@ -277,7 +279,7 @@ func tablesOf(s *Store) string {
 	x := s.index
 	var rows []string
 	for o := range x.All() {
-		rows = append(rows, fmt.Sprint(rowID(o.ID).id(), o, x.Has(index.Key{ID: o.ID, Session: o.Session}), x.LaneDue(o.Lane)))
+		rows = append(rows, fmt.Sprint(format.RowID(o.ID).Id(), o, x.Has(index.Key{ID: o.ID, Session: o.Session}), x.LaneDue(o.Lane)))
 	}
 	slices.Sort(rows)
 	counts := maps.Clone(s.counts)

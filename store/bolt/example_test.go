@@ -12,6 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -37,7 +38,7 @@ func ExampleOpen() {
 	}}); err != nil {
 		log.Fatal(err)
 	}
-	if _, err := bolt.Open(path, bolt.Config{}); errors.Is(err, bolt.ErrLocked) {
+	if _, err := bolt.Open(path, bolt.Config{}); errors.Is(err, disk.ErrLocked) {
 		fmt.Println("it is held")
 	}
 	if err := s.Close(); err != nil {

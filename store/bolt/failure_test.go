@@ -9,6 +9,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
 // fault is how a write goes wrong.
@@ -104,7 +105,7 @@ func TestNoSpace(t *testing.T) {
 			continue
 		}
 		for n := 1; n <= 30; n++ {
-			errno := noSpace()[n%len(noSpace())]
+			errno := disk.NoSpace()[n%len(disk.NoSpace())]
 			met[spaceRunsOut(t, fmt.Sprintf("%s at write %d", f.name, n), n, f, errno)]++
 		}
 	}
@@ -162,13 +163,13 @@ func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error 
 // TestFullWhileGrowing: bbolt keeps only the text of an error in growing.
 func TestFullWhileGrowing(t *testing.T) {
 	t.Parallel()
-	for _, errno := range noSpace() {
+	for _, errno := range disk.NoSpace() {
 		err := fmt.Errorf("file resize error: %s", &os.PathError{Op: "truncate", Path: "x", Err: errno}) // as bbolt does
-		if !isFull(err) {
+		if !disk.IsFull(err) {
 			t.Errorf("%v is not understood as no space", err)
 		}
 	}
-	if isFull(&os.PathError{Op: "write", Path: "x", Err: syscall.EIO}) {
+	if disk.IsFull(&os.PathError{Op: "write", Path: "x", Err: syscall.EIO}) {
 		t.Error("an input or output error is taken for a full disk")
 	}
 }
@@ -198,7 +199,7 @@ func TestSuspectFileIsCopied(t *testing.T) {
 	if os.SameFile(before, after) {
 		t.Error("the file is the old one")
 	}
-	if _, err := os.Stat(path + suspectSuffix); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(path + disk.SuspectSuffix); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the marker is left: %v", err)
 	}
 	if n := clean(t, s); n != 1 {

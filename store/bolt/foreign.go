@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // An opening finds out where a file comes from. A backup that is opened for the first time
@@ -16,7 +18,7 @@ import (
 
 // arrival is what an opening writes about that.
 type arrival struct {
-	*writer
+	*format.Writer
 	here    machine
 	now     time.Time
 	held    *store.Foreign
@@ -28,14 +30,14 @@ type arrival struct {
 func (s *Store) arrive() error {
 	s.here = thisMachine(s.config.Machine)
 	a := &arrival{here: s.here, now: time.Now().UTC()}
-	err := inside(s.path, s.db, true, writing(func(w *writer) {
-		a.writer, a.held, a.changed, a.must = w, nil, false, false
+	err := format.Inside(s.path, s.db, true, format.Writing(func(w *format.Writer) {
+		a.Writer, a.held, a.changed, a.must = w, nil, false, false
 		a.settle()
 		switch {
-		case w.meta.Sequence() == 0: // it is of a version that did not store what the file holds
-			w.witnessAll()
+		case w.Meta.Sequence() == 0: // it is of a version that did not store what the file holds
+			w.WitnessAll()
 		case !a.changed:
-			w.failed = errNothing
+			w.Failed = errNothing
 		}
 	}))
 	s.held = a.held
@@ -45,42 +47,42 @@ func (s *Store) arrive() error {
 		return nil
 	case err == nil, errors.Is(err, errNothing):
 		return nil
-	case isFull(err) && !a.must: // a mark can wait: a full disk must not keep the store from being read
+	case disk.IsFull(err) && !a.must: // a mark can wait: a full disk must not keep the store from being read
 		s.config.Logger.Warn("no space to note which machine the database belongs to", "path", s.path, "error", err.Error())
 		_, err = s.openAnew()
 		return err
 	}
-	return fmt.Errorf("bolt: %s: opening it here for the first time: %w", s.path, asFull(named(s.path, err)))
+	return fmt.Errorf("bolt: %s: opening it here for the first time: %w", s.path, disk.AsFull(format.Named(s.path, err)))
 }
 
 // settle decides, and stores what is new. A corrupt mark counts as none.
 func (a *arrival) settle() {
-	if a.meta.Get([]byte(metaStamp)) != nil {
+	if a.Meta.Get([]byte(format.MetaStamp)) != nil {
 		a.ownStore()
 	}
-	home, known := getAs[machine](a.buckets, metaMachine)
-	was, held := getAs[holding](a.buckets, metaHeld)
+	home, known := getAs[machine](a.Buckets, format.MetaMachine)
+	was, held := getAs[holding](a.Buckets, format.MetaHeld)
 	switch {
 	case len(a.here.Marks) == 0: // this machine cannot be told from others
 	case !known || len(home.Marks) == 0:
-		a.set(metaMachine, a.here)
+		a.set(format.MetaMachine, a.here)
 	case a.here.differs(home):
 		a.hold(home, was, held)
 	case held: // the file is back at home
-		a.unset(metaHeld)
+		a.unset(format.MetaHeld)
 	case home.learn(a.here):
-		a.set(metaMachine, home)
+		a.set(format.MetaMachine, home)
 	}
 }
 
 func (a *arrival) set(key string, value any) {
 	a.changed = true
-	a.putMeta(key, encoded(value))
+	a.PutMeta(key, format.Encoded(value))
 }
 
 func (a *arrival) unset(key string) {
 	a.changed = true
-	a.remove(a.meta, []byte(key))
+	a.Remove(a.Meta, []byte(key))
 }
 
 // ownStore makes a backup, or a file whose repair lost something, a store of its own. A
@@ -88,51 +90,51 @@ func (a *arrival) unset(key string) {
 // one was, which may still be in use there.
 func (a *arrival) ownStore() {
 	a.must = true
-	a.newID()
-	doubtSends(a.writer)
-	if stamp, err := a.getMeta(metaStamp); err == nil && !isRepair(stamp) {
-		a.unset(metaMachine)
-		a.unset(metaHeld)
+	a.NewID()
+	doubtSends(a.Writer)
+	if stamp, err := a.GetMeta(format.MetaStamp); err == nil && !format.IsRepair(stamp) {
+		a.unset(format.MetaMachine)
+		a.unset(format.MetaHeld)
 	}
-	a.unset(metaStamp)
+	a.unset(format.MetaStamp)
 }
 
 // hold stores that the file is foreign here. No other machine can have sent what is
 // enqueued from now on, so only the first opening here calls doubtSends.
 func (a *arrival) hold(home machine, was holding, held bool) {
 	if !held || a.here.differs(was.Here) {
-		was = holding{Here: a.here, Since: nanos(a.now)}
+		was = holding{Here: a.here, Since: format.Nanos(a.now)}
 		a.must = true
-		doubtSends(a.writer)
-		a.set(metaHeld, was)
+		doubtSends(a.Writer)
+		a.set(format.MetaHeld, was)
 	}
-	a.held = &store.Foreign{Home: home.Host, Since: fromNanos(was.Since)}
+	a.held = &store.Foreign{Home: home.Host, Since: format.FromNanos(was.Since)}
 }
 
 // doubtSends makes the outcome of every active operation unknown that was never sent. A
 // corrupt record is left as it is.
-func doubtSends(w *writer) {
+func doubtSends(w *format.Writer) {
 	type changed struct {
-		key    rowID
+		key    format.RowID
 		record []byte
 	}
 	var all []changed
-	c := w.ops.Cursor()
+	c := w.Ops.Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
 		if len(k) != 16 {
 			continue
 		}
-		key := rowID(k)
-		o, err := decodeOperation(key, v)
+		key := format.RowID(k)
+		o, err := format.DecodeOperation(key, v)
 		if err != nil || !doubt(&o) {
 			continue
 		}
-		_, record, err := encodeOperation(key, &o)
-		w.keep(w.ops, k, err)
+		_, record, err := format.EncodeOperation(key, &o)
+		w.Keep(w.Ops, k, err)
 		all = append(all, changed{key, record})
 	}
 	for _, ch := range all {
-		w.putWeighed(w.ops, ch.key[:], ch.record, w.ops.Get(ch.key[:]))
+		w.PutWeighed(w.Ops, ch.key[:], ch.record, w.Ops.Get(ch.key[:]))
 	}
 }
 
@@ -162,9 +164,9 @@ func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 			return nil // another call was faster
 		}
 		b.adopted = true
-		b.putMeta(metaMachine, encoded(s.here))
-		b.remove(b.meta, []byte(metaHeld))
-		text, err := encodeEvent(rowID{}, &store.Event{Reason: store.ReasonAdopted, By: by, At: at})
+		b.PutMeta(format.MetaMachine, format.Encoded(s.here))
+		b.Remove(b.Meta, []byte(format.MetaHeld))
+		text, err := format.EncodeEvent(format.RowID{}, &store.Event{Reason: store.ReasonAdopted, By: by, At: at})
 		b.putEvent(text)
 		return err
 	})

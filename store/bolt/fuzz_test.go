@@ -8,8 +8,9 @@ import (
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
-
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 	"github.com/rouse-dev/rouse/store/driver"
 )
 
@@ -20,30 +21,30 @@ import (
 // same.
 func FuzzOperation(f *testing.F) {
 	for _, o := range goldenAllOps() {
-		key, _ := parseID(o.ID)
-		_, record, err := encodeOperation(key, &o)
+		key, _ := format.ParseID(o.ID)
+		_, record, err := format.EncodeOperation(key, &o)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(record[:len(record)-sumSize])
+		f.Add(record[:len(record)-format.SumSize])
 	}
-	key := rowID{1, 2, 3}
+	key := format.RowID{1, 2, 3}
 	f.Fuzz(func(t *testing.T, v []byte) {
-		o, err := decodeOperation(key, seal(key[:], bytes.Clone(v)))
+		o, err := format.DecodeOperation(key, format.Seal(key[:], bytes.Clone(v)))
 		if err != nil {
 			return
 		}
-		h, _, err := decodeHead(v)
-		if err != nil || h.phase != o.Phase || h.lane != o.Lane || h.version != o.Version || h.sent != o.Sent {
+		h, _, err := format.DecodeHead(v)
+		if err != nil || h.Phase != o.Phase || h.Lane != o.Lane || h.Version != o.Version || h.Sent != o.Sent {
 			t.Fatalf("the head reads as %+v, %v, the whole as %+v", h, err, o)
 		}
-		_, again, err := encodeOperation(key, &o)
+		_, again, err := format.EncodeOperation(key, &o)
 		if err != nil {
 			t.Fatalf("%+v cannot be written: %v", o, err)
 		}
-		back, err := decodeOperation(key, again)
-		normalize(&back)
-		normalize(&o)
+		back, err := format.DecodeOperation(key, again)
+		format.Normalize(&back)
+		format.Normalize(&o)
 		if err != nil || !reflect.DeepEqual(back, o) {
 			t.Fatalf("it reads as %+v, is written, and reads as %+v, %v", o, back, err)
 		}
@@ -55,19 +56,19 @@ func FuzzOperation(f *testing.F) {
 func FuzzEvent(f *testing.F) {
 	for _, o := range goldenAllOps() {
 		e := driver.Created(&o)
-		key, _ := parseID(o.ID)
-		text, err := encodeEvent(key, &e)
+		key, _ := format.ParseID(o.ID)
+		text, err := format.EncodeEvent(key, &e)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(uint64(7), text)
 	}
-	f.Add(uint64(1), lostEvent())
+	f.Add(uint64(1), format.LostEvent())
 	f.Fuzz(func(t *testing.T, seq uint64, text []byte) {
-		l := link{1, 2, 3}.next(seq, text)
-		sealed := sealEvent(seq, l, text)
-		e, err := decodeEvent([16]byte{9}, seq, sealed)
-		if e.Seq != seq || e.Cursor != makeCursor([16]byte{9}, seq, l) {
+		l := format.Link{1, 2, 3}.Next(seq, text)
+		sealed := format.SealEvent(seq, l, text)
+		e, err := format.DecodeEvent([16]byte{9}, seq, sealed)
+		if e.Seq != seq || e.Cursor != format.MakeCursor([16]byte{9}, seq, l) {
 			t.Fatalf("it does not hold its place: %+v", e)
 		}
 		if err != nil || e.Reason == store.ReasonCorrupt {
@@ -76,17 +77,17 @@ func FuzzEvent(f *testing.F) {
 			}
 			return
 		}
-		key, _ := parseID(e.Operation)
-		again, err := encodeEvent(key, &e)
+		key, _ := format.ParseID(e.Operation)
+		again, err := format.EncodeEvent(key, &e)
 		if err != nil {
 			t.Fatalf("%+v cannot be written: %v", e, err)
 		}
-		back, err := decodeEvent([16]byte{9}, seq, sealEvent(seq, l, again))
+		back, err := format.DecodeEvent([16]byte{9}, seq, format.SealEvent(seq, l, again))
 		if err != nil || back != e {
 			t.Fatalf("it reads as %+v, is written, and reads as %+v, %v", e, back, err)
 		}
 		sealed[len(sealed)/2] ^= 1
-		if _, err := decodeEvent([16]byte{9}, seq, sealed); err == nil {
+		if _, err := format.DecodeEvent([16]byte{9}, seq, sealed); err == nil {
 			t.Fatal("a flipped bit is not seen")
 		}
 	})
@@ -94,19 +95,19 @@ func FuzzEvent(f *testing.F) {
 
 // FuzzCursor: a text that is a cursor is the only one of its place.
 func FuzzCursor(f *testing.F) {
-	f.Add(string(makeCursor([16]byte{1, 2, 3}, 42, link{4, 5})))
+	f.Add(string(format.MakeCursor([16]byte{1, 2, 3}, 42, format.Link{4, 5})))
 	f.Add("")
 	f.Add("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, ok := parseCursor(store.Cursor(text))
+		p, ok := format.ParseCursor(store.Cursor(text))
 		if !ok {
 			return
 		}
 		var id [16]byte
-		var l link
-		copy(id[:], p.store[:])
-		copy(l[:], p.link[:])
-		if again := makeCursor(id, p.seq, l); string(again) != text {
+		var l format.Link
+		copy(id[:], p.Store[:])
+		copy(l[:], p.Link[:])
+		if again := format.MakeCursor(id, p.Seq, l); string(again) != text {
 			t.Fatalf("%q and %q are one place", text, again)
 		}
 	})
@@ -114,14 +115,14 @@ func FuzzCursor(f *testing.F) {
 
 // FuzzLane: as FuzzOperation.
 func FuzzLane(f *testing.F) {
-	text, err := cbor.Marshal(laneBody{Paused: true, PausedBy: "mo", PausedAt: 1, RetryAfter: 2, RetryAfterHeard: 3, Pace: 4, ThrottledAt: 5})
+	text, err := cbor.Marshal(format.LaneBody{Paused: true, PausedBy: "mo", PausedAt: 1, RetryAfter: 2, RetryAfterHeard: 3, Pace: 4, ThrottledAt: 5})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(text)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		key := []byte("lane")
-		l, err := decodeLane(key, seal(key, bytes.Clone(text)))
+		l, err := format.DecodeLane(key, format.Seal(key, bytes.Clone(text)))
 		if err != nil {
 			return
 		}
@@ -129,7 +130,7 @@ func FuzzLane(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := decodeLane(key, seal(key, again)); err != nil || back != l {
+		if back, err := format.DecodeLane(key, format.Seal(key, again)); err != nil || back != l {
 			t.Fatalf("it reads as %+v, is written, and reads as %+v, %v", l, back, err)
 		}
 	})
@@ -150,41 +151,41 @@ func FuzzPage(f *testing.F) {
 		copy(page, data)
 		binary.NativeEndian.PutUint64(page, 2) // else the walk looks no further
 		binary.NativeEndian.PutUint32(page[12:], 0)
-		img := snapshot{data: append(make([]byte, 2*size), page...), pageSize: size}
-		m := &boltMeta{pageSize: size, root: 2, freelist: noFreelist, pages: 3}
+		img := repair.Snapshot{Data: append(make([]byte, 2*size), page...), PageSize: size}
+		m := &format.BoltMeta{PageSize: size, Root: 2, Freelist: format.NoFreelist, Pages: 3}
 
 		strict := map[string]bool{}
-		w := newWalk(bytes.NewReader(img.data), m)
-		w.visit = func(_ string, key, value []byte) error {
+		w := format.NewWalk(bytes.NewReader(img.Data), m)
+		w.Visit = func(_ string, key, value []byte) error {
 			strict[string(key)+"\x00\x00"+string(value)] = true
 			return nil
 		}
-		whole := w.bucket(2, 0) == nil
+		whole := w.Bucket(2, 0) == nil
 		loose := map[string]bool{}
 		var note func(flags uint32, key, value []byte)
 		note = func(flags uint32, key, value []byte) {
 			loose[string(key)+"\x00\x00"+string(value)] = true
-			if flags&bucketFlag != 0 && len(value) > bucketHeader {
-				loosely(value[bucketHeader:], len(value), note)
+			if flags&format.BucketFlag != 0 && len(value) > format.BucketHeader {
+				repair.Loosely(value[format.BucketHeader:], len(value), note)
 			}
 		}
-		loosely(img.from(2), size, note)
+		repair.Loosely(img.From(2), size, note)
 		for pair := range strict {
 			if whole && !loose[pair] {
 				t.Fatalf("the walk reads %q, and the sweep does not", pair)
 			}
 		}
 
-		swept, groped := newHarvest(), newHarvest()
-		loosely(img.from(2), size, (&sweeper{h: swept, trust: sure}).element)
-		(&sweeper{h: groped, trust: sure}).grope(img.from(2), size)
-		for key := range swept.ops {
-			if _, ok := groped.ops[key]; !ok {
-				t.Fatalf("operation %s is not found by its form", key.id())
+		swept, groped := repair.NewHarvest(), repair.NewHarvest()
+		repair.Loosely(img.From(2), size, (&repair.Sweeper{H: swept, Trust: repair.Sure}).Element)
+		(&repair.Sweeper{H: groped, Trust: repair.Sure}).Grope(img.From(2), size)
+		for key := range swept.Ops {
+			if _, ok := groped.Ops[key]; !ok {
+				t.Fatalf("operation %s is not found by its form", key.Id())
 			}
 		}
-		for seq := range swept.events {
-			if _, ok := groped.events[seq]; !ok {
+		for seq := range swept.Events {
+			if _, ok := groped.Events[seq]; !ok {
 				t.Fatalf("event %d is not found by its form", seq)
 			}
 		}

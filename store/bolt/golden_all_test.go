@@ -10,11 +10,14 @@ import (
 	"testing"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // Beside the first golden file, which says nothing of what it holds:
@@ -77,11 +80,11 @@ func writeGoldenAll(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	edit(t, path, func(b *writer) error {
+	edit(t, path, func(b *format.Writer) error {
 		m := thisMachine(goldenMachine)
 		m.Host = "workstation"
-		b.putMeta(metaMachine, encoded(m))
-		return b.qu.Put([]byte(bucketOperations+"\x00key"), []byte("as it was found"))
+		b.PutMeta(format.MetaMachine, format.Encoded(m))
+		return b.Qu.Put([]byte(format.BucketOperations+"\x00key"), []byte("as it was found"))
 	})
 	keepGolden(t, path, goldenAll)
 	s = openTest(t, path, Config{Machine: goldenMachine})
@@ -96,16 +99,16 @@ func writeGoldenAll(t *testing.T) {
 // keepGolden writes a file without its free pages.
 func keepGolden(t *testing.T, path, to string) {
 	t.Helper()
-	from, err := openBolt(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	from, err := format.OpenBolt(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = os.Remove(to)
-	db, err := openBolt(to, &bbolt.Options{Timeout: time.Second})
+	db, err := format.OpenBolt(to, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = errors.Join(bbolt.Compact(db, from, 0), inside(to, db, true, nothing), db.Close(), from.Close())
+	err = errors.Join(bbolt.Compact(db, from, 0), format.Inside(to, db, true, nothing), db.Close(), from.Close())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,10 +148,10 @@ func writeGoldenMore(t *testing.T) {
 	if err = errors.Join(err, aerr, s.SetBlock(t.Context(), l.Name, l.Block), s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	edit(t, path, func(b *writer) error { // the name of the machine that writes it is nothing to keep
+	edit(t, path, func(b *format.Writer) error { // the name of the machine that writes it is nothing to keep
 		m := thisMachine(goldenMachine)
 		m.Host = "workstation"
-		b.putMeta(metaMachine, encoded(m))
+		b.PutMeta(format.MetaMachine, format.Encoded(m))
 		return nil
 	})
 	keepGolden(t, path, goldenMore)
@@ -174,10 +177,10 @@ func TestGoldenRecords(t *testing.T) {
 		if err = errors.Join(err, s.PutRecord(t.Context(), record), s.Close()); err != nil {
 			t.Fatal(err)
 		}
-		edit(t, path, func(b *writer) error { // not the name of the machine that writes it
+		edit(t, path, func(b *format.Writer) error { // not the name of the machine that writes it
 			m := thisMachine(goldenMachine)
 			m.Host = "workstation"
-			b.putMeta(metaMachine, encoded(m))
+			b.PutMeta(format.MetaMachine, format.Encoded(m))
 			return nil
 		})
 		keepGolden(t, path, goldenRecords)
@@ -226,7 +229,7 @@ var failing = []struct {
 	open error // nil: a record is set aside, and the rest is read
 	mend error // of Repair
 }{
-	{"fail_newer_schema.db", func(t *testing.T, path string) { setSchema(t, path, 99) }, ErrNewer, ErrNewer},
+	{"fail_newer_schema.db", func(t *testing.T, path string) { setSchema(t, path, 99) }, format.ErrNewer, format.ErrNewer},
 	{"fail_cut_short.db", func(t *testing.T, path string) {
 		if err := os.Truncate(path, 3*4096); err != nil {
 			t.Fatal(err)
@@ -237,20 +240,20 @@ var failing = []struct {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data[pageHeader+20] ^= 1
+		data[format.PageHeader+20] ^= 1
 		writeAll(t, path, data)
 	}, store.ErrCorrupt, nil},
 	{"fail_rotten_record.db", func(t *testing.T, path string) {
-		key, _ := parseID(goldenOps()[0].ID)
-		rot(t, path, bucketOperations, key[:])
+		key, _ := format.ParseID(goldenOps()[0].ID)
+		rot(t, path, format.BucketOperations, key[:])
 	}, nil, nil},
 	{"fail_old_record.db", func(t *testing.T, path string) {
-		key, _ := parseID(goldenOps()[0].ID)
-		spoil(t, path, func(b *writer) error { // as a page has it that a disk lost
+		key, _ := format.ParseID(goldenOps()[0].ID)
+		spoil(t, path, func(b *format.Writer) error { // as a page has it that a disk lost
 			o := goldenOps()[0]
 			o.Sent = store.SentNo
-			_, record, err := encodeOperation(key, &o)
-			return errors.Join(err, b.ops.Put(key[:], record))
+			_, record, err := format.EncodeOperation(key, &o)
+			return errors.Join(err, b.Ops.Put(key[:], record))
 		})
 	}, store.ErrCorrupt, nil},
 	{"fail_foreign.db", func(t *testing.T, path string) {
@@ -267,7 +270,7 @@ var failing = []struct {
 		if err != nil {
 			t.Fatal(err)
 		}
-	}, ErrForeign, ErrForeign},
+	}, disk.ErrForeign, disk.ErrForeign},
 }
 
 func writeFailing(t *testing.T) {
@@ -303,7 +306,7 @@ func TestGoldenAll(t *testing.T) {
 		writeGoldenAll(t)
 	}
 	path := goldenCopy(t, goldenAll)
-	if r, err := Verify(t.Context(), path, VerifyConfig{}); err != nil || len(r.Problems) > 0 || r.Operations != 2 || r.Events != 3 || r.Tokens != 1 || r.Lanes != 1 {
+	if r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil || len(r.Problems) > 0 || r.Operations != 2 || r.Events != 3 || r.Tokens != 1 || r.Lanes != 1 {
 		t.Errorf("Verify: %+v, %v", r, err)
 	}
 	s := openTest(t, path, Config{noSync: true, Machine: goldenMachine})
@@ -349,8 +352,8 @@ func TestGoldenAll(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	edit(t, path, func(b *writer) error {
-		if v := b.qu.Get([]byte(bucketOperations + "\x00key")); string(v) != "as it was found" {
+	edit(t, path, func(b *format.Writer) error {
+		if v := b.Qu.Get([]byte(format.BucketOperations + "\x00key")); string(v) != "as it was found" {
 			t.Errorf("set aside: %q", v)
 		}
 		return nil
@@ -389,7 +392,7 @@ func TestGoldenFailures(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			path := goldenCopy(t, filepath.Join("testdata", f.name))
 			before, _ := os.ReadFile(path)
-			r, verr := Verify(t.Context(), path, VerifyConfig{})
+			r, verr := repair.Verify(t.Context(), path, repair.VerifyConfig{})
 			if verr == nil && len(r.Problems) == 0 || verr != nil && !errors.Is(verr, f.open) {
 				t.Errorf("Verify: %v, %v", r.Problems, verr)
 			}
@@ -407,7 +410,7 @@ func TestGoldenFailures(t *testing.T) {
 			} else if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("it was altered")
 			}
-			if r, err := Repair(t.Context(), path, RepairConfig{}); !errors.Is(err, f.mend) || err == nil && r.Method == "" {
+			if r, err := repair.Repair(t.Context(), path, repair.RepairConfig{}); !errors.Is(err, f.mend) || err == nil && r.Method == "" {
 				t.Fatalf("Repair: %+v, %v, want %v", r, err, f.mend)
 			}
 			if f.mend != nil {

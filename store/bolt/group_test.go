@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // TestWhoComesMeanwhileJoins: a request that arrives while a group is written goes into
@@ -18,7 +19,7 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 	writes := func(in *int) func(*batch) error {
 		return func(b *batch) error {
 			*in = b.id
-			b.putMeta("test", nil)
+			b.PutMeta("test", nil)
 			return nil
 		}
 	}
@@ -85,7 +86,7 @@ func TestNothingIsCommittedAfterTheStoreFailed(t *testing.T) {
 				x.err, x.count, x.armed = &os.PathError{Op: "write", Path: "x", Err: met[0]}, 0, true
 				met = met[1:]
 			}
-			b.putMeta(numbered(i), nil)
+			b.PutMeta(numbered(i), nil)
 			return nil
 		}})
 	}
@@ -101,9 +102,9 @@ func TestNothingIsCommittedAfterTheStoreFailed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	edit(t, s.path, func(b *writer) error {
+	edit(t, s.path, func(b *format.Writer) error {
 		for i := range rs {
-			if b.meta.Get([]byte(numbered(i))) != nil {
+			if b.Meta.Get([]byte(numbered(i))) != nil {
 				t.Errorf("request %d is stored", i)
 			}
 		}

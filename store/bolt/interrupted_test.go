@@ -13,6 +13,9 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // fuse is a context that ends when it was looked at so many times.
@@ -43,7 +46,7 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true})
-	const n = pageSize + 50 // so that there is a second look
+	const n = format.PageSize + 50 // so that there is a second look
 	for i := range n {
 		put(t, s, numbered(i))
 	}
@@ -65,7 +68,7 @@ func TestInterrupted(t *testing.T) {
 				t.Fatalf("%s looks more than %d times", name, most)
 			}
 			for _, in := range []string{folder, filepath.Dir(path)} {
-				if left, _ := filepath.Glob(filepath.Join(in, "*"+tempInfix+"*")); len(left) > 0 {
+				if left, _ := filepath.Glob(filepath.Join(in, "*"+disk.TempInfix+"*")); len(left) > 0 {
 					t.Fatalf("%s, ended at look %d, leaves %q", name, n, left)
 				}
 			}
@@ -80,14 +83,14 @@ func TestInterrupted(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	interrupt("Verify", 1000, func(ctx context.Context) error { _, err := Verify(ctx, path, VerifyConfig{}); return err })
-	rot(t, path, bucketEvents, seqKey(7))
+	interrupt("Verify", 1000, func(ctx context.Context) error { _, err := repair.Verify(ctx, path, repair.VerifyConfig{}); return err })
+	rot(t, path, format.BucketEvents, format.SeqKey(7))
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	interrupt("Repair", 1000, func(ctx context.Context) error {
-		_, err := Repair(ctx, path, RepairConfig{})
+		_, err := repair.Repair(ctx, path, repair.RepairConfig{})
 		if now, rerr := os.ReadFile(path); err != nil && (rerr != nil || !bytes.Equal(now, before)) {
 			t.Errorf("an interrupted Repair altered the file: %v", rerr)
 		}
@@ -189,9 +192,9 @@ func TestDamagedMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
 	o, whole := put(t, s, "a"), put(t, s, "b")
-	key, _ := parseID(o.ID)
+	key, _ := format.ParseID(o.ID)
 	if err := s.commit(t.Context(), 1, func(b *batch) error {
-		b.put(b.ops, key[:], seal(key[:], []byte("no head")))
+		b.Put(b.Ops, key[:], format.Seal(key[:], []byte("no head")))
 		return nil
 	}); err != nil {
 		t.Fatal(err)

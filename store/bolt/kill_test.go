@@ -14,6 +14,8 @@ import (
 	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // TestKill kills a process in the middle of its writing, again and again, at
@@ -63,7 +65,7 @@ func (f *killedFile) start(path, point string, enough int) (p *child.Process, se
 			close(seen)
 		}
 		id, what, _ := strings.Cut(line, " ")
-		if _, ok := parseID(store.ID(id)); !ok || what != doomed && !fsm.Phase(what).Known() {
+		if _, ok := format.ParseID(store.ID(id)); !ok || what != doomed && !fsm.Phase(what).Known() {
 			f.t.Errorf("the child printed %q", line)
 		}
 		if what == doomed {
@@ -198,7 +200,7 @@ func (f *killedFile) replaced(p *child.Process) {
 
 func temps(t *testing.T, path string) []string {
 	t.Helper()
-	all, err := filepath.Glob(path + tempInfix + "*")
+	all, err := filepath.Glob(path + disk.TempInfix + "*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +285,7 @@ func (b *sparseFile) ready(t *testing.T) *sparseFile {
 	began := time.Now()
 	s = openTest(t, path, Config{})
 	b.takes = time.Since(began)
-	if now, err := fileSize(path); err != nil || int(now) > len(b.image)/2 {
+	if now, err := disk.FileSize(path); err != nil || int(now) > len(b.image)/2 {
 		t.Fatalf("Open left %d bytes of %d: it did not compact (%v)", now, len(b.image), err)
 	}
 	if err := s.Close(); err != nil {

@@ -6,33 +6,18 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 	"github.com/rouse-dev/rouse/transport"
 )
-
-// laneBody is the CBOR of a lane. The numbers are on disk: append only.
-type laneBody struct {
-	Paused          bool   `cbor:"1,keyasint,omitempty"`
-	PausedBy        string `cbor:"2,keyasint,omitempty"`
-	PausedAt        int64  `cbor:"3,keyasint,omitempty"`
-	RetryAfter      int64  `cbor:"4,keyasint,omitempty"`
-	RetryAfterHeard int64  `cbor:"5,keyasint,omitempty"`
-	Blocked         string `cbor:"6,keyasint,omitempty"` // why; absent: it is not
-	BlockedSince    int64  `cbor:"7,keyasint,omitempty"`
-	BlockError      string `cbor:"8,keyasint,omitempty"`
-	BlockKind       uint8  `cbor:"9,keyasint,omitempty"`
-	BlockAt         int64  `cbor:"10,keyasint,omitempty"`
-	Pace            int    `cbor:"11,keyasint,omitempty"`
-	ThrottledAt     int64  `cbor:"12,keyasint,omitempty"`
-}
 
 // Lanes implements store.Store. A damaged record is left out.
 func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
 	var out []store.Lane
 	var rotten []error
-	err := s.view(ctx, func(b buckets) error {
+	err := s.view(ctx, func(b format.Buckets) error {
 		out, rotten = nil, nil
-		return b.lanes.ForEach(func(k, v []byte) error {
-			body, err := decodeLane(k, v)
+		return b.Lanes.ForEach(func(k, v []byte) error {
+			body, err := format.DecodeLane(k, v)
 			if err != nil {
 				rotten = append(rotten, s.named(err))
 				return nil
@@ -47,13 +32,13 @@ func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
 
 // Lane implements store.Store. A damaged record counts as none.
 func (s *Store) Lane(ctx context.Context, name string) (store.Lane, error) {
-	var body laneBody
+	var body format.LaneBody
 	var rotten error
 	key := []byte(name)
-	err := s.view(ctx, func(b buckets) error {
-		body, rotten = laneBody{}, nil
-		if sealed := b.lanes.Get(key); sealed != nil {
-			body, rotten = decodeLane(key, sealed)
+	err := s.view(ctx, func(b format.Buckets) error {
+		body, rotten = format.LaneBody{}, nil
+		if sealed := b.Lanes.Get(key); sealed != nil {
+			body, rotten = format.DecodeLane(key, sealed)
 		}
 		return nil
 	})
@@ -63,74 +48,62 @@ func (s *Store) Lane(ctx context.Context, name string) (store.Lane, error) {
 	return laneFrom(name, body), err
 }
 
-func laneFrom(name string, b laneBody) store.Lane {
+func laneFrom(name string, b format.LaneBody) store.Lane {
 	return store.Lane{
-		Name: name, Paused: b.Paused, PausedBy: b.PausedBy, PausedAt: fromNanos(b.PausedAt),
-		RetryAfter: fromNanos(b.RetryAfter), RetryAfterHeard: fromNanos(b.RetryAfterHeard),
+		Name: name, Paused: b.Paused, PausedBy: b.PausedBy, PausedAt: format.FromNanos(b.PausedAt),
+		RetryAfter: format.FromNanos(b.RetryAfter), RetryAfterHeard: format.FromNanos(b.RetryAfterHeard),
 		Block: store.Block{
-			Reason: b.Blocked, Since: fromNanos(b.BlockedSince), Error: b.BlockError,
-			Kind: transport.Kind(b.BlockKind), At: fromNanos(b.BlockAt),
+			Reason: b.Blocked, Since: format.FromNanos(b.BlockedSince), Error: b.BlockError,
+			Kind: transport.Kind(b.BlockKind), At: format.FromNanos(b.BlockAt),
 		},
-		Pace: b.Pace, ThrottledAt: fromNanos(b.ThrottledAt),
+		Pace: b.Pace, ThrottledAt: format.FromNanos(b.ThrottledAt),
 	}
 }
 
 // SetPaused implements store.Store.
 func (s *Store) SetPaused(ctx context.Context, lane string, paused bool, by string, at time.Time) error {
-	return s.setLane(ctx, lane, func(l *laneBody) {
-		l.Paused, l.PausedBy, l.PausedAt = paused, by, nanos(at)
+	return s.setLane(ctx, lane, func(l *format.LaneBody) {
+		l.Paused, l.PausedBy, l.PausedAt = paused, by, format.Nanos(at)
 	})
 }
 
 // SetRetryAfter implements store.Store.
 func (s *Store) SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error {
-	return s.setLane(ctx, lane, func(l *laneBody) {
-		l.RetryAfter, l.RetryAfterHeard = nanos(until), nanos(heard)
+	return s.setLane(ctx, lane, func(l *format.LaneBody) {
+		l.RetryAfter, l.RetryAfterHeard = format.Nanos(until), format.Nanos(heard)
 	})
 }
 
 // SetBlock implements store.Store.
 func (s *Store) SetBlock(ctx context.Context, lane string, b store.Block) error {
-	return s.setLane(ctx, lane, func(l *laneBody) {
-		l.Blocked, l.BlockedSince = b.Reason, nanos(b.Since)
-		l.BlockError, l.BlockKind, l.BlockAt = b.Error, uint8(b.Kind), nanos(b.At)
+	return s.setLane(ctx, lane, func(l *format.LaneBody) {
+		l.Blocked, l.BlockedSince = b.Reason, format.Nanos(b.Since)
+		l.BlockError, l.BlockKind, l.BlockAt = b.Error, uint8(b.Kind), format.Nanos(b.At)
 	})
 }
 
 // SetPace implements store.Store.
 func (s *Store) SetPace(ctx context.Context, lane string, pace int, throttledAt time.Time) error {
-	return s.setLane(ctx, lane, func(l *laneBody) {
-		l.Pace, l.ThrottledAt = pace, nanos(throttledAt)
+	return s.setLane(ctx, lane, func(l *format.LaneBody) {
+		l.Pace, l.ThrottledAt = pace, format.Nanos(throttledAt)
 	})
 }
 
-func (s *Store) setLane(ctx context.Context, lane string, set func(*laneBody)) error {
+func (s *Store) setLane(ctx context.Context, lane string, set func(*format.LaneBody)) error {
 	if lane == "" || len(lane) > 1024 {
 		return fmt.Errorf("bolt: lane name %.40q has %d bytes: 1 to 1024 are allowed", lane, len(lane))
 	}
 	key := []byte(lane)
 	return s.commit(ctx, 1, func(b *batch) error {
-		var l laneBody
-		old := b.lanes.Get(key)
+		var l format.LaneBody
+		old := b.Lanes.Get(key)
 		if old != nil {
 			var err error
-			l, err = decodeLane(key, old)
+			l, err = format.DecodeLane(key, old)
 			s.note(s.named(err)) // what a damaged one said is lost; this is new
 		}
 		set(&l)
-		b.putWeighed(b.lanes, key, seal(key, encoded(l)), old)
+		b.PutWeighed(b.Lanes, key, format.Seal(key, format.Encoded(l)), old)
 		return nil
 	})
-}
-
-func decodeLane(key, sealed []byte) (laneBody, error) {
-	var l laneBody
-	text, ok := unseal(key, sealed)
-	if !ok {
-		return l, &CorruptError{Bucket: bucketLanes, Key: string(key), Detail: "wrong checksum"}
-	}
-	if err := decoder.Unmarshal(text, &l); err != nil {
-		return laneBody{}, &CorruptError{Bucket: bucketLanes, Key: string(key), Detail: err.Error()}
-	}
-	return l, nil
 }

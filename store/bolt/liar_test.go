@@ -7,6 +7,8 @@ import (
 
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // TestLyingDisk: a disk that says that it has synced, and has not. Of each commit
@@ -65,7 +67,7 @@ func TestLyingDisk(t *testing.T) {
 func (w *workload) noticed(t *testing.T, path string, k int) string {
 	t.Helper()
 	s, err := Open(path, Config{noSync: true})
-	if errors.Is(err, store.ErrCorrupt) || errors.Is(err, ErrForeign) {
+	if errors.Is(err, store.ErrCorrupt) || errors.Is(err, disk.ErrForeign) {
 		return "open"
 	}
 	if err != nil {
@@ -95,7 +97,7 @@ func (w *workload) noticed(t *testing.T, path string, k int) string {
 // was sent before step k never looks as if it had not been.
 func (w *workload) repaired(t *testing.T, path string, k int) {
 	t.Helper()
-	r, err := Repair(t.Context(), path, RepairConfig{})
+	r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
 	if err != nil {
 		t.Errorf("before step %d: it cannot be repaired: %v", k, err)
 		return

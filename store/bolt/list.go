@@ -8,10 +8,11 @@ import (
 	"iter"
 	"slices"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/driver"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // fewActive is up to how many active operations List takes their ids from memory. Above
@@ -22,7 +23,7 @@ const fewActive = 1 << 16
 // in hand. Corrupt records are left out.
 func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operation, error] {
 	return func(yield func(store.Operation, error) bool) {
-		after, ok := parseID(f.After)
+		after, ok := format.ParseID(f.After)
 		if f.After != "" && !ok {
 			yield(store.Operation{}, fmt.Errorf("bolt: list after %.80q, which is no id: %w", f.After, store.ErrNotFound))
 			return
@@ -61,20 +62,20 @@ type pager func(ctx context.Context) (page []store.Operation, more bool, err err
 
 // activeKeys returns the ids of the active operations behind after, by age. It reports
 // false if more than fewActive operations are active.
-func (s *Store) activeKeys(f store.Filter, after rowID) ([]rowID, bool) {
+func (s *Store) activeKeys(f store.Filter, after format.RowID) ([]format.RowID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.index.Len() > fewActive {
 		return nil, false
 	}
-	keys := make([]rowID, 0, s.index.Len())
+	keys := make([]format.RowID, 0, s.index.Len())
 	for o := range s.index.All() {
 		order := bytes.Compare(o.ID[:], after[:])
 		if f.After == "" || f.Newest && order < 0 || !f.Newest && order > 0 {
 			keys = append(keys, o.ID)
 		}
 	}
-	slices.SortFunc(keys, func(a, b rowID) int {
+	slices.SortFunc(keys, func(a, b format.RowID) int {
 		if f.Newest {
 			a, b = b, a
 		}
@@ -98,15 +99,15 @@ func (s *Store) holder(f store.Filter) pager {
 }
 
 // among pages through the records of keys.
-func (s *Store) among(f store.Filter, keys []rowID) pager {
+func (s *Store) among(f store.Filter, keys []format.RowID) pager {
 	return func(ctx context.Context) ([]store.Operation, bool, error) {
-		n := min(pageSize, len(keys))
+		n := min(format.PageSize, len(keys))
 		var page []store.Operation
 		var rotten []error
-		err := s.view(ctx, func(b buckets) error {
+		err := s.view(ctx, func(b format.Buckets) error {
 			page, rotten = nil, nil
 			for _, key := range keys[:n] {
-				o, err := b.operation(key)
+				o, err := b.Operation(key)
 				switch {
 				case err == nil && driver.Fits(&f, &o):
 					page = append(page, o)
@@ -124,30 +125,30 @@ func (s *Store) among(f store.Filter, keys []rowID) pager {
 
 // walk pages through the records behind after, or through all of them if f has no
 // After.
-func (s *Store) walk(f store.Filter, after rowID) pager {
-	var last *rowID
+func (s *Store) walk(f store.Filter, after format.RowID) pager {
+	var last *format.RowID
 	if f.After != "" {
 		last = &after
 	}
 	return func(ctx context.Context) ([]store.Operation, bool, error) {
 		var page []store.Operation
 		var rotten []error
-		var at rowID
+		var at format.RowID
 		more := false
-		err := s.view(ctx, func(b buckets) error {
+		err := s.view(ctx, func(b format.Buckets) error {
 			page, rotten, more = nil, nil, false
-			c := b.ops.Cursor()
+			c := b.Ops.Cursor()
 			k, v := seekFrom(c, last, f.Newest)
 			for n := 0; k != nil; n++ {
-				if n == pageSize {
+				if n == format.PageSize {
 					more = true
 					return nil
 				}
 				if len(k) == len(at) {
-					at = rowID(k)
+					at = format.RowID(k)
 					o, err := fits(f, at, v)
 					if err != nil {
-						rotten = append(rotten, &CorruptError{Path: s.path, Bucket: bucketOperations, Key: string(at.id()), Detail: err.Error()})
+						rotten = append(rotten, &format.CorruptError{Path: s.path, Bucket: format.BucketOperations, Key: string(at.Id()), Detail: err.Error()})
 					} else if o != nil {
 						page = append(page, *o)
 					}
@@ -167,7 +168,7 @@ func (s *Store) walk(f store.Filter, after rowID) pager {
 }
 
 // seekFrom moves c to the first record beyond last, in the given order.
-func seekFrom(c *bbolt.Cursor, last *rowID, newest bool) (k, v []byte) {
+func seekFrom(c *bbolt.Cursor, last *format.RowID, newest bool) (k, v []byte) {
 	switch {
 	case last == nil && newest:
 		return c.Last()
@@ -188,16 +189,16 @@ func seekFrom(c *bbolt.Cursor, last *rowID, newest bool) (k, v []byte) {
 
 // fits decodes a record that f lets through, and returns nil for any other. It does not
 // decode a record that the head rules out.
-func fits(f store.Filter, key rowID, sealed []byte) (*store.Operation, error) {
-	v, ok := unseal(key[:], sealed)
+func fits(f store.Filter, key format.RowID, sealed []byte) (*store.Operation, error) {
+	v, ok := format.Unseal(key[:], sealed)
 	if ok {
-		h, _, err := decodeHead(v)
-		if err == nil && (f.Active && h.phase.Ended() || f.Lane != "" && f.Lane != h.lane ||
-			len(f.Phases) > 0 && !slices.Contains(f.Phases, h.phase)) {
+		h, _, err := format.DecodeHead(v)
+		if err == nil && (f.Active && h.Phase.Ended() || f.Lane != "" && f.Lane != h.Lane ||
+			len(f.Phases) > 0 && !slices.Contains(f.Phases, h.Phase)) {
 			return nil, nil
 		}
 	}
-	o, err := decodeOperation(key, sealed)
+	o, err := format.DecodeOperation(key, sealed)
 	if err != nil || !driver.Fits(&f, &o) {
 		return nil, err
 	}

@@ -5,6 +5,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"os"
+
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // A file belongs to the machine that made it, and knows it again by marks: hashes
@@ -76,10 +78,10 @@ type holding struct {
 }
 
 // getAs reads a value of the meta bucket; false: there is none that can be read.
-func getAs[T any](b buckets, key string) (out T, ok bool) {
-	value, err := b.getMeta(key)
+func getAs[T any](b format.Buckets, key string) (out T, ok bool) {
+	value, err := b.GetMeta(key)
 	if err != nil || value == nil {
 		return out, false
 	}
-	return out, decoder.Unmarshal(value, &out) == nil
+	return out, format.Decoder.Unmarshal(value, &out) == nil
 }

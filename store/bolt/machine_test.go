@@ -10,8 +10,9 @@ import (
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
-
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // TestMachines: what is one machine and what is another, by what is known of each.
@@ -49,8 +50,8 @@ func TestMachines(t *testing.T) {
 // homeOf reads which machine a closed file belongs to.
 func homeOf(t *testing.T, path string) (m machine) {
 	t.Helper()
-	edit(t, path, func(b *writer) error {
-		m, _ = getAs[machine](b.buckets, metaMachine)
+	edit(t, path, func(b *format.Writer) error {
+		m, _ = getAs[machine](b.Buckets, format.MetaMachine)
 		return nil
 	})
 	return m
@@ -89,10 +90,10 @@ func TestBinding(t *testing.T) {
 		t.Errorf("the name is in the file (%v)", err)
 	}
 	// What is known of the same machine later is added.
-	edit(t, path, func(b *writer) error {
+	edit(t, path, func(b *format.Writer) error {
 		home.Marks["other"] = mark("other", "x")
 		delete(home.Marks, markGiven)
-		b.putMeta(metaMachine, encoded(home))
+		b.PutMeta(format.MetaMachine, format.Encoded(home))
 		return nil
 	})
 	s = openTest(t, path, Config{noSync: true, Machine: name})
@@ -100,7 +101,7 @@ func TestBinding(t *testing.T) {
 		t.Errorf("it belongs to %+v, want two marks", homeOf(t, path))
 	}
 	// One that is damaged says nothing, and stops nobody.
-	rot(t, path, bucketMeta, []byte(metaMachine))
+	rot(t, path, format.BucketMeta, []byte(format.MetaMachine))
 	s = openTest(t, path, Config{noSync: true, Machine: name})
 	if clean(t, s); s.heldNow() != nil {
 		t.Error("it is held for a damaged mark")
@@ -196,7 +197,7 @@ func TestBackupOfAHeldStore(t *testing.T) {
 // was adopted, is so too.
 func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 	t.Parallel()
-	for _, m := range []Method{Rebuild, Salvage} {
+	for _, m := range []repair.Method{repair.Rebuild, repair.Salvage} {
 		path := testPath(t)
 		s := openTest(t, path, Config{noSync: true, Machine: "farm-03"})
 		put(t, s, "a")
@@ -212,7 +213,7 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 			s.Close()
 			made := path + ".new"
 			os.Remove(made)
-			done, err := Job{Path: path, Copy: made, Method: m}.mend(t.Context(), nil)
+			done, err := repair.Job{Path: path, Copy: made, Method: m}.Mend(t.Context(), nil)
 			if err != nil || len(done.Report.Problems)+len(done.Mended.Lost)+len(done.Mended.Doubtful) > 0 {
 				t.Fatalf("method %v: %+v, %v", m, done, err)
 			}
@@ -224,12 +225,12 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 			s.Close()
 		}
 	}
-	for key, value := range map[string]any{metaMachine: thisMachine("farm-03"), metaHeld: holding{Here: thisMachine("farm-07"), Since: 1}} {
+	for key, value := range map[string]any{format.MetaMachine: thisMachine("farm-03"), format.MetaHeld: holding{Here: thisMachine("farm-07"), Since: 1}} {
 		text, err := cbor.Marshal(value)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := kindOf("", []byte(key), seal([]byte(key), text)); got != bucketMeta {
+		if got := repair.KindOf("", []byte(key), format.Seal([]byte(key), text)); got != format.BucketMeta {
 			t.Errorf("%s, found on a page of no bucket, is taken for one of %q", key, got)
 		}
 	}
@@ -250,7 +251,7 @@ func TestRepairThatLostSomething(t *testing.T) {
 			return path
 		}, map[string]bool{"farm-03": false, "farm-07": true, "farm-11": true}},
 		"repaired twice": {func(t *testing.T, path string) string {
-			return mendOf(t, path, Rebuild)
+			return mendOf(t, path, repair.Rebuild)
 		}, map[string]bool{"farm-03": false, "farm-07": true}},
 		"a backup": {func(t *testing.T, path string) string {
 			copied := testPath(t)
@@ -261,27 +262,27 @@ func TestRepairThatLostSomething(t *testing.T) {
 			return copied
 		}, map[string]bool{"farm-03": false, "farm-07": false}},
 	} {
-		for _, m := range []Method{Rebuild, StepBack, Salvage} {
+		for _, m := range []repair.Method{repair.Rebuild, repair.StepBack, repair.Salvage} {
 			t.Run(name+", "+string(m), func(t *testing.T) {
 				t.Parallel()
 				path := testPath(t)
 				s := openTest(t, path, home)
 				was := s.id
-				var lost []rowID
+				var lost []format.RowID
 				for i := range 3 {
-					key, _ := parseID(put(t, s, numbered(i)).ID)
+					key, _ := format.ParseID(put(t, s, numbered(i)).ID)
 					lost = append(lost, key)
 				}
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
-				rotLost := func(path string, key rowID) {
-					rot(t, path, bucketOperations, key[:])
+				rotLost := func(path string, key format.RowID) {
+					rot(t, path, format.BucketOperations, key[:])
 					data, err := os.ReadFile(path)
 					if err != nil {
 						t.Fatal(err)
 					}
-					if m == Salvage { // no old page has it either
+					if m == repair.Salvage { // no old page has it either
 						writeAll(t, path, scrub(t, data))
 					}
 				}
@@ -317,10 +318,10 @@ func TestRepairThatLostSomething(t *testing.T) {
 }
 
 // mendOf makes a file anew, which loses something, and returns the new one.
-func mendOf(t *testing.T, path string, m Method) (made string) {
+func mendOf(t *testing.T, path string, m repair.Method) (made string) {
 	t.Helper()
 	made = testPath(t)
-	done, err := Job{Path: path, Copy: made, Method: m}.mend(t.Context(), nil)
+	done, err := repair.Job{Path: path, Copy: made, Method: m}.Mend(t.Context(), nil)
 	if err != nil || len(done.Report.Problems) > 0 || !done.Mended.Forked {
 		t.Fatalf("%s: %+v, %v", m, done, err)
 	}
@@ -339,10 +340,10 @@ func TestRepairOfAnOpenedBackup(t *testing.T) {
 	s = openTest(t, copied, Config{noSync: true})
 	id := s.id
 	s.Close()
-	if data, err := os.ReadFile(copied); err != nil || !bytes.Contains(data, []byte(metaStamp)) {
+	if data, err := os.ReadFile(copied); err != nil || !bytes.Contains(data, []byte(format.MetaStamp)) {
 		t.Fatalf("no page says that it was a backup (%v): the test shows nothing", err)
 	}
-	done, err := Job{Path: copied, Copy: made, Method: Salvage}.mend(t.Context(), nil)
+	done, err := repair.Job{Path: copied, Copy: made, Method: repair.Salvage}.Mend(t.Context(), nil)
 	if err != nil || done.Mended.Forked {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -363,9 +364,9 @@ func TestRepairOfAnAdoptedFile(t *testing.T) {
 	}
 	o := put(t, s, "a")
 	s.Close()
-	key, _ := parseID(o.ID)
-	rot(t, path, bucketOperations, key[:])
-	done, err := Job{Path: path, Copy: path + ".new", Method: Rebuild}.mend(t.Context(), nil)
+	key, _ := format.ParseID(o.ID)
+	rot(t, path, format.BucketOperations, key[:])
+	done, err := repair.Job{Path: path, Copy: path + ".new", Method: repair.Rebuild}.Mend(t.Context(), nil)
 	if err != nil || len(done.Mended.Lost) != 1 || done.Mended.Lost[0].Operation != o.ID {
 		t.Errorf("lost are %+v, %v, want operation %s", done.Mended.Lost, err, o.ID)
 	}

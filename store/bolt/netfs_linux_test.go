@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
 // TestNetworkFileSystems: each kind has a name, and a reason if it is refused. A
@@ -33,16 +35,16 @@ func TestNetworkFileSystems(t *testing.T) {
 		{0x01021994, false, "tmpfs", false}, {0x9123683e, false, "btrfs", false}, {0x2fc12fc1, false, "ZFS", false},
 		{0x794c7630, false, "overlayfs", false},
 	} {
-		if got := classify(uint32(c.magic), c.onDisk); got.name != c.name || got.risk != "" != c.refused { //nolint:gosec // as checkFS does
-			t.Errorf("%#x is %q (%s), want %q, refused: %t", c.magic, got.name, got.risk, c.name, c.refused)
+		if got := disk.Classify(uint32(c.magic), c.onDisk); got.Name != c.name || got.Risk != "" != c.refused { //nolint:gosec // as checkFS does
+			t.Errorf("%#x is %q (%s), want %q, refused: %t", c.magic, got.Name, got.Risk, c.name, c.refused)
 		}
 	}
 	seen := map[uint32]bool{}
-	for _, f := range fileSystems {
-		if seen[f.magic] || f.name == "" {
-			t.Errorf("%#x (%s) is there twice, or has no name", f.magic, f.name)
+	for _, f := range disk.FileSystems {
+		if seen[f.Magic] || f.Name == "" {
+			t.Errorf("%#x (%s) is there twice, or has no name", f.Magic, f.Name)
 		}
-		seen[f.magic] = true
+		seen[f.Magic] = true
 	}
 }
 
@@ -51,16 +53,16 @@ func TestNetworkFileSystems(t *testing.T) {
 func TestUnknownFileSystemIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/proc/rouse.db", "/proc/version"} {
-		err := checkFS(path, false)
-		if !errors.Is(err, ErrNetworkFS) || !strings.Contains(err.Error(), "unknown kind 0x9fa0: no disk of this machine is behind it") {
+		err := disk.CheckFS(path, false)
+		if !errors.Is(err, disk.ErrNetworkFS) || !strings.Contains(err.Error(), "unknown kind 0x9fa0: no disk of this machine is behind it") {
 			t.Errorf("%s: %v, want ErrNetworkFS with the reason", path, err)
 		}
-		if err := checkFS(path, true); err != nil {
+		if err := disk.CheckFS(path, true); err != nil {
 			t.Errorf("%s: forced: %v", path, err)
 		}
 	}
 	for _, path := range []string{filepath.Join(t.TempDir(), "rouse.db"), "/dev/shm/rouse.db"} {
-		if err := checkFS(path, false); err != nil {
+		if err := disk.CheckFS(path, false); err != nil {
 			t.Errorf("a disk of this machine: %v", err)
 		}
 	}
@@ -85,7 +87,7 @@ func TestMountedFile(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := checkFS(path, false); !errors.Is(err, ErrNetworkFS) || !strings.Contains(err.Error(), path) {
+	if err := disk.CheckFS(path, false); !errors.Is(err, disk.ErrNetworkFS) || !strings.Contains(err.Error(), path) {
 		t.Errorf("%v, want ErrNetworkFS that names the file", err)
 	}
 }
@@ -121,11 +123,11 @@ func TestNetworkFSIsRefused(t *testing.T) {
 	}()
 	path := filepath.Join(dir, "rouse.db")
 	_, err = Open(path, Config{})
-	if !errors.Is(err, ErrNetworkFS) || !strings.Contains(err.Error(), "FUSE") || !strings.Contains(err.Error(), dir) {
+	if !errors.Is(err, disk.ErrNetworkFS) || !strings.Contains(err.Error(), "FUSE") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("%v, want ErrNetworkFS with kind and folder", err)
 	}
 	_, err = Open(path, Config{AllowNetworkFS: true})
-	if errors.Is(err, ErrNetworkFS) || !errors.Is(err, syscall.ENOSYS) { // it makes no files
+	if errors.Is(err, disk.ErrNetworkFS) || !errors.Is(err, syscall.ENOSYS) { // it makes no files
 		t.Errorf("forced: %v, want it to be tried", err)
 	}
 }

@@ -1,13 +1,12 @@
 package bolt
 
 import (
-	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/gofrs/flock"
-
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
@@ -23,11 +22,11 @@ func Open(path string, c Config) (*Store, error) {
 		return nil, err
 	}
 	c = c.withDefaults()
-	path, err := realPath(path, !c.ReadOnly)
+	path, err := disk.RealPath(path, !c.ReadOnly)
 	if err != nil {
 		return nil, err
 	}
-	exists, err := look(path)
+	exists, err := disk.Look(path)
 	if c.ReadOnly {
 		return openReadOnly(path, c, exists, err)
 	}
@@ -39,16 +38,16 @@ func Open(path string, c Config) (*Store, error) {
 			return nil, err
 		}
 	}
-	if err := makeFolder(filepath.Dir(path)); err != nil {
+	if err := disk.MakeFolder(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	if err := checkFS(path, c.AllowNetworkFS); err != nil {
+	if err := disk.CheckFS(path, c.AllowNetworkFS); err != nil {
 		return nil, err
 	}
-	if err := checkFolder(path); err != nil {
+	if err := disk.CheckFolder(path); err != nil {
 		return nil, err
 	}
-	lock, err := lockFile(path, c.LockTimeout)
+	lock, err := disk.LockFile(path, c.LockTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -69,44 +68,22 @@ func (s *Store) begin(err error) (*Store, error) {
 	if err != nil {
 		if s.db != nil {
 			s.unlockRead()
-			_ = closeDB(s.db, err)
+			_ = format.CloseDB(s.db, err)
 		}
-		unlock(s.lock)
+		disk.Unlock(s.lock)
 		return nil, err
 	}
 	go s.run()
 	return s, nil
 }
 
-// realPath returns the path of the file itself, because the file is replaced at times,
-// and not the link that leads to it. For a caller that writes, it follows no link that
-// another user may have made, in /tmp for example.
-func realPath(path string, writes bool) (string, error) {
-	if strings.Contains(path, "://") {
-		return "", fmt.Errorf("%w: %s is a URL, and the database is a file: give a path", ErrForeign, path)
-	}
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return "", fmt.Errorf("bolt: %w", err)
-	}
-	if writes {
-		if err := checkMakers(path); err != nil {
-			return "", err
-		}
-	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real, nil
-	}
-	return path, nil // there is none yet
-}
-
 // start makes a new file, or checks an existing one, and reads it. The lock must be held.
 func (s *Store) start(exists bool) error {
-	removeLeftovers(s.path)
+	disk.RemoveLeftovers(s.path)
 	if !exists {
 		// Another process may have made it before this one had the lock.
 		var err error
-		if exists, err = look(s.path); err != nil {
+		if exists, err = disk.Look(s.path); err != nil {
 			return err
 		}
 	}
@@ -119,7 +96,7 @@ func (s *Store) start(exists bool) error {
 	}
 	// Another user may have made the file or the lock since Open looked. What belongs to
 	// this user now stays so.
-	if err := checkFolder(s.path); err != nil {
+	if err := disk.CheckFolder(s.path); err != nil {
 		return err
 	}
 	if err := s.replaceInode(); err != nil {
@@ -132,7 +109,7 @@ func (s *Store) start(exists bool) error {
 		return err
 	}
 	// The process that gave the file its name may have ended before that was synced.
-	if err := syncFolder(filepath.Dir(s.path)); err != nil {
+	if err := disk.SyncFolder(filepath.Dir(s.path)); err != nil {
 		return err
 	}
 	if err := s.arrive(); err != nil {

@@ -14,10 +14,13 @@ import (
 	"testing"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // TestWhatIsNoDatabase opens what is none, or none any more: a clear error, and
@@ -53,10 +56,10 @@ func TestWhatIsNoDatabase(t *testing.T) {
 			if err := os.Mkdir(path, 0o700); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrForeign, "directory"},
-		{"an empty file", func(t *testing.T, path string) { write(t, path, nil) }, ErrForeign, "empty"},
-		{"a short text", func(t *testing.T, path string) { write(t, path, []byte("hello")) }, ErrForeign, "other kind"},
-		{"a long text", func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("hello "), 1<<16)) }, ErrForeign, "other kind"},
+		}, disk.ErrForeign, "directory"},
+		{"an empty file", func(t *testing.T, path string) { write(t, path, nil) }, disk.ErrForeign, "empty"},
+		{"a short text", func(t *testing.T, path string) { write(t, path, []byte("hello")) }, disk.ErrForeign, "other kind"},
+		{"a long text", func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("hello "), 1<<16)) }, disk.ErrForeign, "other kind"},
 		{"another program's bbolt file", func(t *testing.T, path string) {
 			db, err := bbolt.Open(path, 0o600, nil)
 			if err == nil {
@@ -68,7 +71,7 @@ func TestWhatIsNoDatabase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-		}, ErrForeign, "another program"},
+		}, disk.ErrForeign, "another program"},
 		{"cut in half", func(t *testing.T, path string) {
 			write(t, path, whole(t, path)[:32<<10]) // in the middle of what is in use
 		}, store.ErrCorrupt, "cut short"},
@@ -81,16 +84,16 @@ func TestWhatIsNoDatabase(t *testing.T) {
 		}, store.ErrCorrupt, "first pages"},
 		{"no list of free pages", func(t *testing.T, path string) {
 			data := whole(t, path)
-			metas, _, err := readMetas(bytes.NewReader(data))
+			metas, _, err := format.ReadMetas(bytes.NewReader(data))
 			if err != nil || len(metas) != 2 {
 				t.Fatalf("%d first pages, %v", len(metas), err)
 			}
 			for i := range 2 {
-				m := data[i*int(metas[0].pageSize)+pageHeader:][:metaSize]
-				binary.NativeEndian.PutUint64(m[32:], noFreelist)
+				m := data[i*int(metas[0].PageSize)+format.PageHeader:][:format.MetaSize]
+				binary.NativeEndian.PutUint64(m[32:], format.NoFreelist)
 				h := fnv.New64a()
-				_, _ = h.Write(m[:metaSum])
-				binary.NativeEndian.PutUint64(m[metaSum:], h.Sum64())
+				_, _ = h.Write(m[:format.MetaSum])
+				binary.NativeEndian.PutUint64(m[format.MetaSum:], h.Sum64())
 			}
 			write(t, path, data)
 		}, store.ErrCorrupt, "list of free pages is missing"},
@@ -99,33 +102,33 @@ func TestWhatIsNoDatabase(t *testing.T) {
 			if err := os.Chmod(path, 0o400); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrReadOnly, "mode"},
+		}, disk.ErrReadOnly, "mode"},
 		{"a newer schema", func(t *testing.T, path string) {
 			whole(t, path)
-			setSchema(t, path, schema+1)
-		}, ErrNewer, "schema " + strconv.Itoa(schema+1)},
+			setSchema(t, path, format.Schema+1)
+		}, format.ErrNewer, "schema " + strconv.Itoa(format.Schema+1)},
 		{"a schema that is no number", func(t *testing.T, path string) {
 			whole(t, path)
-			edit(t, path, func(b *writer) error { b.putMeta(metaSchema, []byte("one")); return nil })
+			edit(t, path, func(b *format.Writer) error { b.PutMeta(format.MetaSchema, []byte("one")); return nil })
 		}, store.ErrCorrupt, `"one" is no schema`},
 		{"a damaged schema", func(t *testing.T, path string) {
 			whole(t, path)
-			rot(t, path, bucketMeta, []byte(metaSchema))
+			rot(t, path, format.BucketMeta, []byte(format.MetaSchema))
 		}, store.ErrCorrupt, `bucket "meta" at key "schema"`},
 		{"no store id", func(t *testing.T, path string) {
 			whole(t, path)
-			edit(t, path, func(b *writer) error { return b.meta.Delete([]byte(metaID)) })
+			edit(t, path, func(b *format.Writer) error { return b.Meta.Delete([]byte(format.MetaID)) })
 		}, store.ErrCorrupt, "id is missing"},
 		{"a mark of another length of what was pruned", func(t *testing.T, path string) {
 			whole(t, path)
-			edit(t, path, func(b *writer) error { b.putMeta(metaPruned, []byte("12")); return nil })
+			edit(t, path, func(b *format.Writer) error { b.PutMeta(format.MetaPruned, []byte("12")); return nil })
 		}, store.ErrCorrupt, "wrong length"},
 		{"no bucket of lanes", func(t *testing.T, path string) {
 			whole(t, path)
 			db, err := bbolt.Open(path, 0o600, nil)
 			if err == nil {
-				err = errors.Join(inside(path, db, true, func(tx *bbolt.Tx) error {
-					return tx.DeleteBucket([]byte(bucketLanes))
+				err = errors.Join(format.Inside(path, db, true, func(tx *bbolt.Tx) error {
+					return tx.DeleteBucket([]byte(format.BucketLanes))
 				}), db.Close())
 			}
 			if err != nil {
@@ -134,7 +137,7 @@ func TestWhatIsNoDatabase(t *testing.T) {
 		}, store.ErrCorrupt, `bucket "lanes": the bucket is missing`},
 		{"a damaged store id", func(t *testing.T, path string) {
 			whole(t, path)
-			rot(t, path, bucketMeta, []byte(metaID))
+			rot(t, path, format.BucketMeta, []byte(format.MetaID))
 		}, store.ErrCorrupt, `bucket "meta" at key "id"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -150,7 +153,7 @@ func TestWhatIsNoDatabase(t *testing.T) {
 				if !errors.Is(err, c.want) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%v, want %v that names the file and says %q", err, c.want, c.says)
 				}
-				var ce *CorruptError
+				var ce *format.CorruptError
 				if errors.As(err, &ce) && !strings.Contains(err.Error(), "rouse check") {
 					t.Errorf("%v does not say what to run", err)
 				}
@@ -164,23 +167,23 @@ func TestWhatIsNoDatabase(t *testing.T) {
 
 func setSchema(t *testing.T, path string, n int) {
 	t.Helper()
-	edit(t, path, func(b *writer) error { b.putMeta(metaSchema, []byte(strconv.Itoa(n))); return nil })
+	edit(t, path, func(b *format.Writer) error { b.PutMeta(format.MetaSchema, []byte(strconv.Itoa(n))); return nil })
 }
 
 // edit changes a closed file behind the package's back, as a program with a bug
 // would: it says what it holds.
-func edit(t *testing.T, path string, fn func(b *writer) error) {
+func edit(t *testing.T, path string, fn func(b *format.Writer) error) {
 	t.Helper()
-	editRaw(t, path, func(b *writer) error { defer b.witnessAll(); return fn(b) })
+	editRaw(t, path, func(b *format.Writer) error { defer b.WitnessAll(); return fn(b) })
 }
 
 // spoil changes a closed file as a disk does: it goes on saying what it held.
-func spoil(t *testing.T, path string, fn func(b *writer) error) {
+func spoil(t *testing.T, path string, fn func(b *format.Writer) error) {
 	t.Helper()
-	editRaw(t, path, func(b *writer) error { defer bearWitness(b.tx); return fn(b) })
+	editRaw(t, path, func(b *format.Writer) error { defer format.BearWitness(b.Tx); return fn(b) })
 }
 
-func editRaw(t *testing.T, path string, fn func(b *writer) error) {
+func editRaw(t *testing.T, path string, fn func(b *format.Writer) error) {
 	t.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{NoSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
@@ -188,7 +191,7 @@ func editRaw(t *testing.T, path string, fn func(b *writer) error) {
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
 		var err error
-		return errors.Join(writing(func(w *writer) { err = fn(w) })(tx), err)
+		return errors.Join(format.Writing(func(w *format.Writer) { err = fn(w) })(tx), err)
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
@@ -198,8 +201,8 @@ func editRaw(t *testing.T, path string, fn func(b *writer) error) {
 // rot flips a bit of one value.
 func rot(t *testing.T, path, bucket string, key []byte) {
 	t.Helper()
-	edit(t, path, func(b *writer) error {
-		bkt := b.tx.Bucket([]byte(bucket))
+	edit(t, path, func(b *format.Writer) error {
+		bkt := b.Tx.Bucket([]byte(bucket))
 		v := append([]byte(nil), bkt.Get(key)...)
 		v[len(v)/2] ^= 4
 		return bkt.Put(key, v)
@@ -247,14 +250,14 @@ func TestNewFile(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
-	other := filepath.Join(filepath.Dir(path), "other.db"+tempInfix+"1")
-	for _, name := range []string{path + tempInfix + "123", other} {
+	other := filepath.Join(filepath.Dir(path), "other.db"+disk.TempInfix+"1")
+	for _, name := range []string{path + disk.TempInfix + "123", other} {
 		if err := os.WriteFile(name, []byte("half"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	put(t, openTest(t, path, Config{noSync: true}), "a")
-	if _, err := os.Stat(path + tempInfix + "123"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path + disk.TempInfix + "123"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the leftover: %v", err)
 	}
 	if _, err := os.Stat(other); err != nil {
@@ -268,8 +271,8 @@ func TestLockedByThisProcess(t *testing.T) {
 	s := openTest(t, path, Config{noSync: true})
 	for _, timeout := range []time.Duration{-1, time.Millisecond} {
 		_, err := Open(path, Config{LockTimeout: timeout})
-		var le *LockedError
-		if !errors.Is(err, ErrLocked) || !errors.As(err, &le) || le.PID != os.Getpid() || le.Path != path || le.Since.IsZero() || le.Program == "" {
+		var le *disk.LockedError
+		if !errors.Is(err, disk.ErrLocked) || !errors.As(err, &le) || le.PID != os.Getpid() || le.Path != path || le.Since.IsZero() || le.Program == "" {
 			t.Errorf("a second Open: %v (%+v)", err, le)
 		}
 	}
@@ -292,10 +295,10 @@ func TestLockedByAnotherProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path, Config{}); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), path) {
+	if _, err := Open(path, Config{}); !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("Open: %v, want ErrLocked", err)
 	}
-	if _, err := Verify(t.Context(), path, VerifyConfig{}); !errors.Is(err, ErrLocked) {
+	if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("Verify: %v, want ErrLocked", err)
 	}
 	if err := theirs.Close(); err != nil {
@@ -370,13 +373,13 @@ func TestLinkedFile(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Skip("no links here:", err)
 	}
-	if _, err := Open(link, Config{LockTimeout: -1}); !errors.Is(err, ErrLocked) {
+	if _, err := Open(link, Config{LockTimeout: -1}); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("through the link: %v, want ErrLocked", err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil {
+	if err := os.WriteFile(path+disk.SuspectSuffix, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s = openTest(t, link, Config{noSync: true}) // and copies the file
@@ -393,7 +396,7 @@ func TestLinkedFile(t *testing.T) {
 func TestLockedByWhoIsNotNamed(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
-	if e := lockedBy(path); !errors.Is(e, ErrLocked) || e.PID != 0 || !strings.Contains(e.Error(), path) {
+	if e := disk.LockedBy(path); !errors.Is(e, disk.ErrLocked) || e.PID != 0 || !strings.Contains(e.Error(), path) {
 		t.Errorf("%v", e)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // The user and group that a database belongs to, and another user of the group.
@@ -28,7 +30,7 @@ func userDatabase(t *testing.T) string {
 	path := filepath.Join(dir, "rouse.db")
 	s := openTest(t, path, Config{noSync: true})
 	put(t, s, "a")
-	err := errors.Join(s.Close(), os.Remove(path+lockSuffix), os.Chown(path, testUser, testGroup), os.Chmod(path, 0o660),
+	err := errors.Join(s.Close(), os.Remove(path+disk.LockSuffix), os.Chown(path, testUser, testGroup), os.Chmod(path, 0o660),
 		os.Chown(dir, testUser, testGroup), os.Chmod(dir, 0o770), os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // others look into it
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +51,7 @@ func allBelong(t *testing.T, when, path string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if is, want := ownerOf(info), (owner{testUser, testGroup, 0o660}); is != want {
+		if is, want := disk.OwnerOf(info), (disk.Owner{UID: testUser, GID: testGroup, Mode: 0o660}); is != want {
 			t.Errorf("%s: %s has %+v, want %+v", when, filepath.Base(name), is, want)
 		}
 	}
@@ -77,7 +79,7 @@ func TestRootKeepsTheOwner(t *testing.T) {
 	if err := s.SetPaused(t.Context(), "s", true, "mo", testTime()); !errors.Is(err, store.ErrFailed) {
 		t.Fatalf("a broken disk: %v", err)
 	}
-	if _, err := os.Stat(path + suspectSuffix); err != nil {
+	if _, err := os.Stat(path + disk.SuspectSuffix); err != nil {
 		t.Fatal(err)
 	}
 	allBelong(t, "failed", path)
@@ -97,13 +99,13 @@ func TestRootKeepsTheOwner(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil { // and keeps the mode
 		t.Fatal(err)
 	}
-	r, err := Repair(t.Context(), path, RepairConfig{})
+	r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
 	if err != nil || r.Original == "" {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	allBelong(t, "repaired", path)
 	// What an older version left to root is given back.
-	if err := errors.Join(os.Chown(path+lockSuffix, 0, 0), os.Chmod(path+lockSuffix, 0o600)); err != nil {
+	if err := errors.Join(os.Chown(path+disk.LockSuffix, 0, 0), os.Chmod(path+disk.LockSuffix, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	openTest(t, path, Config{noSync: true})
@@ -118,13 +120,13 @@ func TestRootMakesItForTheOwner(t *testing.T) {
 	path := filepath.Join(home, "state", "rouse", "new.db")
 	openTest(t, path, Config{noSync: true})
 	for name, mode := range map[string]os.FileMode{
-		filepath.Join(home, "state"): 0o700, filepath.Join(home, "state", "rouse"): 0o700, path: 0o600, path + lockSuffix: 0o600,
+		filepath.Join(home, "state"): 0o700, filepath.Join(home, "state", "rouse"): 0o700, path: 0o600, path + disk.LockSuffix: 0o600,
 	} {
 		info, err := os.Lstat(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if is, want := ownerOf(info), (owner{testUser, testGroup, mode}); is != want {
+		if is, want := disk.OwnerOf(info), (disk.Owner{UID: testUser, GID: testGroup, Mode: mode}); is != want {
 			t.Errorf("%s has %+v, want %+v", name, is, want)
 		}
 	}
@@ -161,7 +163,7 @@ func TestNotOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range []string{path, damaged} {
-		if err := errors.Join(os.WriteFile(p+lockSuffix, nil, 0o600), os.Chmod(p+lockSuffix, 0o660), os.Chown(p+lockSuffix, testUser, testGroup)); err != nil {
+		if err := errors.Join(os.WriteFile(p+disk.LockSuffix, nil, 0o600), os.Chmod(p+disk.LockSuffix, 0o660), os.Chown(p+disk.LockSuffix, testUser, testGroup)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -171,7 +173,7 @@ func TestNotOwner(t *testing.T) {
 		t.Helper()
 		before := folderText(t, filepath.Dir(p))
 		err := do()
-		if !errors.Is(err, ErrNotOwner) || !strings.Contains(err.Error(), fmt.Sprintf("run it as user %d or as root", testUser)) {
+		if !errors.Is(err, disk.ErrNotOwner) || !strings.Contains(err.Error(), fmt.Sprintf("run it as user %d or as root", testUser)) {
 			t.Errorf("%s: %v, want ErrNotOwner that says what to do", what, err)
 		}
 		if after := folderText(t, filepath.Dir(p)); after != before && what != "a compaction" {
@@ -185,16 +187,16 @@ func TestNotOwner(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil {
+	if err := os.WriteFile(path+disk.SuspectSuffix, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path, Config{}); !errors.Is(err, ErrNotOwner) {
+	if _, err := Open(path, Config{}); !errors.Is(err, disk.ErrNotOwner) {
 		t.Errorf("a copy: %v, want ErrNotOwner", err)
 	}
-	if _, err := Repair(t.Context(), damaged, RepairConfig{}); !errors.Is(err, ErrNotOwner) {
+	if _, err := repair.Repair(t.Context(), damaged, repair.RepairConfig{}); !errors.Is(err, disk.ErrNotOwner) {
 		t.Errorf("a repair: %v, want ErrNotOwner", err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(damaged), "*"+tempInfix+"*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(damaged), "*"+disk.TempInfix+"*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
 	// The database can be read all the same, and backed up to a folder of the reader's own.

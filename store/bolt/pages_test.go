@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // TestWalkFitsBbolt: whatever bbolt writes, puts and removals at random in
@@ -26,7 +28,7 @@ func TestWalkFitsBbolt(t *testing.T) {
 	t.Parallel()
 	rng := scale.Rand(scale.Seed(t))
 	path := testPath(t)
-	db, err := openBolt(path, &bbolt.Options{Timeout: time.Second, NoSync: true})
+	db, err := format.OpenBolt(path, &bbolt.Options{Timeout: time.Second, NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,20 +44,20 @@ func TestWalkFitsBbolt(t *testing.T) {
 		if err := db.Update(func(tx *bbolt.Tx) error { return churn(tx, rng, want) }); err != nil {
 			t.Fatal(err)
 		}
-		metas, _, err := readMetas(f)
+		metas, _, err := format.ReadMetas(f)
 		if err != nil || len(metas) != 2 {
 			t.Fatalf("%d first pages, %v", len(metas), err)
 		}
-		if err := checkPages(f, metas[0], nil); err != nil {
+		if err := format.CheckPages(f, metas[0], nil); err != nil {
 			t.Fatalf("the walk refuses what bbolt wrote: %v", err)
 		}
 		met := map[string]string{}
-		w := newWalk(f, metas[0])
-		w.visit = func(bucket string, key, value []byte) error {
+		w := format.NewWalk(f, metas[0])
+		w.Visit = func(bucket string, key, value []byte) error {
 			met[bucket+"/"+string(key)] = string(value)
 			return nil
 		}
-		if err := w.bucket(metas[0].root, 0); err != nil {
+		if err := w.Bucket(metas[0].Root, 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := same(met, want); err != nil {
@@ -76,7 +78,7 @@ func churn(tx *bbolt.Tx, rng *rand.Rand, want map[string]string) error {
 		if err != nil {
 			return err
 		}
-		b.FillPercent = []float64{0.5, fill}[rng.IntN(2)]
+		b.FillPercent = []float64{0.5, format.Fill}[rng.IntN(2)]
 		for range rng.IntN(60) {
 			next, _ := b.NextSequence()
 			key := binary.BigEndian.AppendUint64(nil, next)
@@ -132,16 +134,16 @@ func TestDamagedPages(t *testing.T) {
 	sound := images[len(images)-1]
 	order := binary.NativeEndian
 	first := func(kind uint16) uint64 { return pagesOf(t, sound, kind)[0] }
-	metas, _, err := readMetas(bytes.NewReader(sound))
+	metas, _, err := format.ReadMetas(bytes.NewReader(sound))
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := uint64(metas[0].pageSize)
-	top, branch, list := metas[0].root, first(pageBranch), metas[0].freelist
-	below := order.Uint64(sound[branch*size+pageHeader+8:]) // what the branch leads to
-	bucket := func(page []byte) []byte {                    // of the first bucket in the top page
-		e := page[pageHeader:]
-		at := pageHeader + order.Uint32(e[4:]) + order.Uint32(e[8:])
+	size := uint64(metas[0].PageSize)
+	top, branch, list := metas[0].Root, first(format.PageBranch), metas[0].Freelist
+	below := order.Uint64(sound[branch*size+format.PageHeader+8:]) // what the branch leads to
+	bucket := func(page []byte) []byte {                           // of the first bucket in the top page
+		e := page[format.PageHeader:]
+		at := format.PageHeader + order.Uint32(e[4:]) + order.Uint32(e[8:])
 		return page[at:]
 	}
 	for _, c := range []struct {
@@ -155,22 +157,22 @@ func TestDamagedPages(t *testing.T) {
 		{"more elements than fit", below, func(p []byte) { order.PutUint16(p[10:], 0xffff) }, fmt.Sprintf("page %d says that it holds 65535 elements", below)},
 		{"no element", below, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d does not begin with the key that leads to it", below)},
 		{"leads nowhere", branch, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d", branch)},
-		{"leads outside", branch, func(p []byte) { order.PutUint64(p[pageHeader+8:], 1<<40) }, fmt.Sprintf("page %d", uint64(1)<<40)},
-		{"leads to itself", branch, func(p []byte) { order.PutUint64(p[pageHeader+8:], branch) }, fmt.Sprintf("page %d", branch)},
-		{"a key outside", branch, func(p []byte) { order.PutUint32(p[pageHeader+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
-		{"a later key outside", branch, func(p []byte) { order.PutUint32(p[pageHeader+elementSize+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
+		{"leads outside", branch, func(p []byte) { order.PutUint64(p[format.PageHeader+8:], 1<<40) }, fmt.Sprintf("page %d", uint64(1)<<40)},
+		{"leads to itself", branch, func(p []byte) { order.PutUint64(p[format.PageHeader+8:], branch) }, fmt.Sprintf("page %d", branch)},
+		{"a key outside", branch, func(p []byte) { order.PutUint32(p[format.PageHeader+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
+		{"a later key outside", branch, func(p []byte) { order.PutUint32(p[format.PageHeader+format.ElementSize+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
 		{"runs on behind the end", branch, func(p []byte) { order.PutUint32(p[12:], 1<<30) }, fmt.Sprintf("behind page %d", branch)},
-		{"a bucket cut short", top, func(p []byte) { order.PutUint32(p[pageHeader+12:], bucketHeader-1) }, "a bucket is cut short"},
-		{"a small bucket that is no page", top, func(p []byte) { clear(bucket(p)[:8]); order.PutUint32(p[pageHeader+12:], bucketHeader) }, "a bucket is not a page"},
+		{"a bucket cut short", top, func(p []byte) { order.PutUint32(p[format.PageHeader+12:], format.BucketHeader-1) }, "a bucket is cut short"},
+		{"a small bucket that is no page", top, func(p []byte) { clear(bucket(p)[:8]); order.PutUint32(p[format.PageHeader+12:], format.BucketHeader) }, "a bucket is not a page"},
 		{"more free pages than it lists", list, func(p []byte) { order.PutUint16(p[10:], 0xfffe) }, fmt.Sprintf("page %d says that it lists 65534 free pages", list)},
-		{"a page that is used listed as free", list, func(p []byte) { order.PutUint16(p[10:], 1); order.PutUint64(p[pageHeader:], below) }, "as free"},
+		{"a page that is used listed as free", list, func(p []byte) { order.PutUint16(p[10:], 1); order.PutUint64(p[format.PageHeader:], below) }, "as free"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			data := bytes.Clone(sound)
 			c.do(data[c.page*size:][:size])
 			path := writeTemp(t, data)
-			r, err := Verify(t.Context(), path, VerifyConfig{})
+			r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
 			if err != nil || len(r.Problems) == 0 || !strings.Contains(r.Problems[0].Error(), c.says) {
 				t.Errorf("Verify: %v, %v, want a problem that says %q", r.Problems, err, c.says)
 			}
@@ -187,18 +189,18 @@ func TestWalkStops(t *testing.T) {
 	t.Parallel()
 	images, _ := history(t, 400)
 	sound := images[len(images)-1]
-	metas, _, err := readMetas(bytes.NewReader(sound))
+	metas, _, err := format.ReadMetas(bytes.NewReader(sound))
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, leaf := metas[0], pagesOf(t, sound, pageLeaf)[0]
-	if err := newWalk(bytes.NewReader(sound), m).bucket(m.root, maxDepth+1); err == nil || !strings.Contains(err.Error(), "too deep") {
+	m, leaf := metas[0], pagesOf(t, sound, format.PageLeaf)[0]
+	if err := format.NewWalk(bytes.NewReader(sound), m).Bucket(m.Root, format.MaxDepth+1); err == nil || !strings.Contains(err.Error(), "too deep") {
 		t.Errorf("%v, want that it lies too deep", err)
 	}
-	size := uint64(m.pageSize)
+	size := uint64(m.PageSize)
 	short := bytes.Clone(sound[:(leaf+1)*size])
 	binary.NativeEndian.PutUint32(short[leaf*size+12:], 1)
-	_, err = newWalk(bytes.NewReader(short), m).read(leaf, pageLeaf)
+	_, err = format.NewWalk(bytes.NewReader(short), m).Read(leaf, format.PageLeaf)
 	if !errors.Is(err, io.EOF) || !strings.Contains(err.Error(), fmt.Sprintf("behind page %d", leaf)) {
 		t.Errorf("%v, want the end of the file behind page %d", err, leaf)
 	}
@@ -224,22 +226,24 @@ func TestRottenAndOld(t *testing.T) {
 		k, _ := b.Cursor().Last()
 		return b.Delete(k)
 	}
-	older := func(b *writer) error { return b.lanes.Put(lane, seal(lane, encoded(laneBody{}))) }
+	older := func(b *format.Writer) error {
+		return b.Lanes.Put(lane, format.Seal(lane, format.Encoded(format.LaneBody{})))
+	}
 	for _, c := range []struct {
 		name string
-		edit func(*testing.T, string, func(*writer) error)
-		do   func(b *writer) error
+		edit func(*testing.T, string, func(*format.Writer) error)
+		do   func(b *format.Writer) error
 		says string // "": it is opened
 	}{
-		{"rotten", spoil, func(b *writer) error { return rotten(b.ops, b.lanes) }, ""},
-		{"an old page of another bucket", spoil, func(b *writer) error { return errors.Join(rotten(b.ops), older(b)) }, `"lanes" has old records`},
-		{"an old page of the bucket after it", spoil, func(b *writer) error {
-			return errors.Join(rotten(b.ops, b.lanes), deleteLast(b.events))
+		{"rotten", spoil, func(b *format.Writer) error { return rotten(b.Ops, b.Lanes) }, ""},
+		{"an old page of another bucket", spoil, func(b *format.Writer) error { return errors.Join(rotten(b.Ops), older(b)) }, `"lanes" has old records`},
+		{"an old page of the bucket after it", spoil, func(b *format.Writer) error {
+			return errors.Join(rotten(b.Ops, b.Lanes), deleteLast(b.Events))
 		}, `"events" has old records`},
-		{"an old last page of its own, and its rotten record before that", spoil, func(b *writer) error {
-			return errors.Join(rotten(b.events), b.events.Put(seqKey(99), sealEvent(99, link{1}, nil)))
+		{"an old last page of its own, and its rotten record before that", spoil, func(b *format.Writer) error {
+			return errors.Join(rotten(b.Events), b.Events.Put(format.SeqKey(99), format.SealEvent(99, format.Link{1}, nil)))
 		}, `"events" has old records`},
-		{"an old first page of all", editRaw, func(b *writer) error { return rotten(b.ops) }, "pages that were synced are not there"},
+		{"an old first page of all", editRaw, func(b *format.Writer) error { return rotten(b.Ops) }, "pages that were synced are not there"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -274,12 +278,12 @@ func TestRottenAndOld(t *testing.T) {
 func TestTakeBounds(t *testing.T) {
 	t.Parallel()
 	for _, r := range [][2]uint64{{0, 1}, {1, 1}, {8, 1}, {7, 2}, {math.MaxUint64, 1}, {math.MaxUint64 - 3, 8}, {2, math.MaxUint64}, {7, math.MaxUint64 - 6}} {
-		if err := newWalk(nil, &boltMeta{pages: 8}).take(r[0], r[1]); err == nil {
+		if err := format.NewWalk(nil, &format.BoltMeta{Pages: 8}).Take(r[0], r[1]); err == nil {
 			t.Errorf("%d pages from page %d of eight were taken", r[1], r[0])
 		}
 	}
-	w := newWalk(nil, &boltMeta{pages: 8})
-	if err := w.take(2, 6); err != nil || w.take(7, 1) == nil {
+	w := format.NewWalk(nil, &format.BoltMeta{Pages: 8})
+	if err := w.Take(2, 6); err != nil || w.Take(7, 1) == nil {
 		t.Errorf("six pages from page 2 of eight: %v; or the last twice", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
 // TestModes: nobody but the owner can read a file of ours or enter a folder of
@@ -68,10 +69,10 @@ func everyFile(path string) error {
 	if err := s.Close(); err != nil { // it left its mark
 		return err
 	}
-	if _, err := os.Stat(path + suspectSuffix); err != nil {
+	if _, err := os.Stat(path + disk.SuspectSuffix); err != nil {
 		return err
 	}
-	if err := os.Link(path+suspectSuffix, path+".kept"); err != nil { // the next opening removes it
+	if err := os.Link(path+disk.SuspectSuffix, path+".kept"); err != nil { // the next opening removes it
 		return err
 	}
 	if s, err = Open(path, Config{}); err != nil { // and copies the file
@@ -115,7 +116,7 @@ func TestNoFile(t *testing.T) {
 			if before == nil || name == "a link to itself" { // the system's own errors
 				return
 			}
-			if !errors.Is(err, ErrForeign) {
+			if !errors.Is(err, disk.ErrForeign) {
 				t.Errorf("%v, want ErrForeign", err)
 			}
 			if after, aerr := os.Lstat(path); aerr != nil || after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
@@ -130,7 +131,7 @@ func TestNoFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		if _, err := Open(path, Config{}); !errors.Is(err, ErrForeign) {
+		if _, err := Open(path, Config{}); !errors.Is(err, disk.ErrForeign) {
 			t.Errorf("%v, want ErrForeign", err)
 		}
 	})
@@ -140,7 +141,7 @@ func TestNoFile(t *testing.T) {
 // error of the system that names it, whichever of those it is, and leaves nothing.
 func TestLongNames(t *testing.T) {
 	t.Parallel()
-	for beside, length := range map[string]int{lockSuffix: 252, suspectSuffix: 248, tempInfix + "1234567890": 245} {
+	for beside, length := range map[string]int{disk.LockSuffix: 252, disk.SuspectSuffix: 248, disk.TempInfix + "1234567890": 245} {
 		t.Run(beside, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
@@ -149,13 +150,13 @@ func TestLongNames(t *testing.T) {
 				t.Errorf("a new file: %v", err)
 			}
 			copyTo(t, golden, path)
-			if err := os.WriteFile(path+suspectSuffix, nil, 0o600); err != nil && beside == tempInfix+"1234567890" {
+			if err := os.WriteFile(path+disk.SuspectSuffix, nil, 0o600); err != nil && beside == disk.TempInfix+"1234567890" {
 				t.Fatal(err)
 			}
 			if _, err := Open(path, Config{}); !errors.Is(err, syscall.ENAMETOOLONG) || !strings.Contains(err.Error(), path) {
 				t.Errorf("one that is there: %v", err)
 			}
-			if left, _ := filepath.Glob(path + tempInfix + "*"); len(left) > 0 {
+			if left, _ := filepath.Glob(path + disk.TempInfix + "*"); len(left) > 0 {
 				t.Errorf("left behind: %q", left)
 			}
 		})

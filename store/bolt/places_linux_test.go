@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // TestFolderGone: a name that is relative to a folder which is not there any more
@@ -24,7 +27,7 @@ func TestFolderGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, oerr := Open("rouse.db", Config{})
-	_, verr := Verify(t.Context(), "rouse.db", VerifyConfig{})
+	_, verr := repair.Verify(t.Context(), "rouse.db", repair.VerifyConfig{})
 	for who, err := range map[string]error{"Open": oerr, "Verify": verr} {
 		if !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v, want ErrNotExist", who, err)
@@ -49,7 +52,7 @@ func TestUnreadable(t *testing.T) {
 	}
 	if os.Getuid() == 0 {
 		const nobody = 65534
-		for _, name := range []string{filepath.Dir(path), path, path + lockSuffix} {
+		for _, name := range []string{filepath.Dir(path), path, path + disk.LockSuffix} {
 			if err := os.Chown(name, nobody, nobody); err != nil {
 				t.Fatal(err)
 			}
@@ -61,10 +64,10 @@ func TestUnreadable(t *testing.T) {
 		}
 		defer func() { _ = syscall.Setfsuid(0) }()
 	}
-	if _, err := Open(path, Config{noSync: true}); !errors.Is(err, ErrReadOnly) || !errors.Is(err, os.ErrPermission) {
+	if _, err := Open(path, Config{noSync: true}); !errors.Is(err, disk.ErrReadOnly) || !errors.Is(err, os.ErrPermission) {
 		t.Errorf("Open: %v, want ErrReadOnly", err)
 	}
-	if _, err := Verify(t.Context(), path, VerifyConfig{}); !errors.Is(err, os.ErrPermission) {
+	if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("Verify: %v, want ErrPermission", err)
 	}
 }
@@ -76,13 +79,13 @@ func TestVerifyWithoutALock(t *testing.T) {
 	path := quickPath(t)
 	s := openTest(t, path, Config{noSync: true})
 	put(t, s, "a")
-	for name, mode := range map[string]os.FileMode{filepath.Dir(path): 0o755, path: 0o644, path + lockSuffix: 0o400} {
+	for name, mode := range map[string]os.FileMode{filepath.Dir(path): 0o755, path: 0o644, path + disk.LockSuffix: 0o400} {
 		if err := os.Chmod(name, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
 	read := 0
-	verify := func() (Report, error) {
+	verify := func() (format.Report, error) {
 		if os.Getuid() == 0 {
 			const nobody = 65534
 			runtime.LockOSThread() // only for its files does a thread have a user of its own
@@ -92,12 +95,12 @@ func TestVerifyWithoutALock(t *testing.T) {
 			}
 			defer func() { _ = syscall.Setfsuid(0) }()
 		}
-		return Verify(t.Context(), path, VerifyConfig{Do: func(ctx context.Context, j Job) (Done, error) {
+		return repair.Verify(t.Context(), path, repair.VerifyConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
 			read++
 			return j.Do(ctx, nil)
 		}})
 	}
-	var locked *LockedError
+	var locked *disk.LockedError
 	if r, err := verify(); !errors.As(err, &locked) || locked.Path != path || read > 0 {
 		t.Errorf("while it is open: %+v, %v, want a LockedError; it was read %d times, while its pages change", r, err, read)
 	}
@@ -107,7 +110,7 @@ func TestVerifyWithoutALock(t *testing.T) {
 	if r, err := verify(); err != nil || len(r.Problems) > 0 || r.Operations != 1 {
 		t.Errorf("then: %+v, %v", r, err)
 	}
-	if err := os.Chmod(path+lockSuffix, 0o600); err != nil {
+	if err := os.Chmod(path+disk.LockSuffix, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	put(t, openTest(t, path, Config{noSync: true, LockTimeout: -1}), "b") // nothing holds it any more
@@ -131,7 +134,7 @@ func TestNoBlocks(t *testing.T) {
 	}()
 	path := filepath.Join(dir, "rouse.db")
 	s := openTest(t, path, Config{})
-	was, err := fileSize(path)
+	was, err := disk.FileSize(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,13 +142,13 @@ func TestNoBlocks(t *testing.T) {
 	if err := s.extend(was, was+more); err != nil {
 		t.Fatal(err)
 	}
-	if now, err := fileSize(path); err != nil || now != was+more {
+	if now, err := disk.FileSize(path); err != nil || now != was+more {
 		t.Errorf("%d bytes, %v, want %d", now, err, was+more)
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: uint64(was + more), Max: ^uint64(0)}); err != nil { //nolint:gosec // positive
 		t.Fatal(err)
 	}
-	if err := s.extend(was+more, was+2*more); err == nil || !isFull(err) {
+	if err := s.extend(was+more, was+2*more); err == nil || !disk.IsFull(err) {
 		t.Errorf("%v, want that it is full", err)
 	}
 }

@@ -11,9 +11,12 @@ import (
 	"syscall"
 	"testing"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // TestPlantedFiles: whatever another user has put where a file of this package is to
@@ -39,16 +42,16 @@ func TestPlantedFiles(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
-			unlink(t, path+lockSuffix)
-			if err := plant(victim, path+lockSuffix); err != nil {
+			unlink(t, path+disk.LockSuffix)
+			if err := plant(victim, path+disk.LockSuffix); err != nil {
 				t.Fatal(err)
 			}
 			before := folderText(t, filepath.Dir(victim)) + folderText(t, filepath.Dir(path))
 			_, oerr := Open(path, Config{})
-			_, rerr := Repair(t.Context(), path, RepairConfig{})
-			_, nerr := lockFile(path, -1)
+			_, rerr := repair.Repair(t.Context(), path, repair.RepairConfig{})
+			_, nerr := disk.LockFile(path, -1)
 			for what, err := range map[string]error{"Open": oerr, "Repair": rerr, "lockFile": nerr} {
-				if !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), path+lockSuffix) || !strings.Contains(err.Error(), "remove it") {
+				if !errors.Is(err, disk.ErrUnsafe) || !strings.Contains(err.Error(), path+disk.LockSuffix) || !strings.Contains(err.Error(), "remove it") {
 					t.Errorf("%s: %v, want ErrUnsafe that names the file", what, err)
 				}
 			}
@@ -71,7 +74,7 @@ func TestPlantedMark(t *testing.T) {
 		}
 		s := openTest(t, path, Config{noSync: true})
 		put(t, s, "a")
-		if err := os.Symlink(victim, path+suspectSuffix); err != nil {
+		if err := os.Symlink(victim, path+disk.SuspectSuffix); err != nil {
 			t.Fatal(err)
 		}
 		failNth(s, 1, faults()[1], syscall.EIO)
@@ -94,7 +97,7 @@ func TestPlantedMark(t *testing.T) {
 		if stillNamed(path, was) {
 			t.Error("the file was not copied, though a sync has failed")
 		}
-		if _, err := os.Lstat(path + suspectSuffix); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(path + disk.SuspectSuffix); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("the mark: %v", err)
 		}
 	}
@@ -109,9 +112,9 @@ func TestReplacedByALink(t *testing.T) {
 	if err := os.Symlink(path+".victim", path); err != nil {
 		t.Fatal(err)
 	}
-	_, copied := copyFile(path)
-	_, _, opened := openBoltFile(path, &bbolt.Options{})
-	for what, err := range map[string]error{"copied": copied, "synced": syncFile(path), "opened": opened} {
+	_, copied := disk.CopyFile(path)
+	_, _, opened := format.OpenBoltFile(path, &bbolt.Options{})
+	for what, err := range map[string]error{"copied": copied, "synced": disk.SyncFile(path), "opened": opened} {
 		if !errors.Is(err, syscall.ELOOP) {
 			t.Errorf("%s: %v, want that it is a link", what, err)
 		}
@@ -125,14 +128,14 @@ func TestForeignGetsNothing(t *testing.T) {
 	path := testPath(t)
 	touch(t, path)
 	before := folderText(t, filepath.Dir(path))
-	if _, err := Open(path, Config{}); !errors.Is(err, ErrForeign) {
+	if _, err := Open(path, Config{}); !errors.Is(err, disk.ErrForeign) {
 		t.Errorf("%v, want ErrForeign", err)
 	}
 	if after := folderText(t, filepath.Dir(path)); after != before {
 		t.Errorf("the folder was\n%sand is\n%s", before, after)
 	}
 	for _, c := range []Config{{}, {ReadOnly: true}} {
-		if _, err := Open("postgres://host/db", c); !errors.Is(err, ErrForeign) || !strings.Contains(err.Error(), "is a URL") {
+		if _, err := Open("postgres://host/db", c); !errors.Is(err, disk.ErrForeign) || !strings.Contains(err.Error(), "is a URL") {
 			t.Errorf("%v, want ErrForeign", err)
 		}
 	}
@@ -154,11 +157,11 @@ func TestFolderOfAll(t *testing.T) {
 	before := folderText(t, filepath.Dir(path))
 	for _, p := range []string{path, filepath.Join(filepath.Dir(path), "new.db")} {
 		_, oerr := Open(p, Config{})
-		if !errors.Is(oerr, ErrUnsafe) || !strings.Contains(oerr.Error(), "run chmod o-w") {
+		if !errors.Is(oerr, disk.ErrUnsafe) || !strings.Contains(oerr.Error(), "run chmod o-w") {
 			t.Errorf("Open: %v, want ErrUnsafe that says what to do", oerr)
 		}
 	}
-	if _, err := Repair(t.Context(), path, RepairConfig{}); !errors.Is(err, ErrUnsafe) {
+	if _, err := repair.Repair(t.Context(), path, repair.RepairConfig{}); !errors.Is(err, disk.ErrUnsafe) {
 		t.Errorf("Repair: %v, want ErrUnsafe", err)
 	}
 	readEverything(t, path, Config{ReadOnly: true})
@@ -176,14 +179,14 @@ func TestFolderOfAll(t *testing.T) {
 	if os.Getuid() != 0 {
 		return
 	}
-	for _, name := range []string{path + lockSuffix, path, path + suspectSuffix} {
-		if name == path+suspectSuffix {
+	for _, name := range []string{path + disk.LockSuffix, path, path + disk.SuspectSuffix} {
+		if name == path+disk.SuspectSuffix {
 			touch(t, name)
 		}
 		if err := os.Chown(name, testUser, testGroup); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(path, Config{noSync: true}); !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), name+" belongs to user 12345") {
+		if _, err := Open(path, Config{noSync: true}); !errors.Is(err, disk.ErrUnsafe) || !strings.Contains(err.Error(), name+" belongs to user 12345") {
 			t.Errorf("%s of another user: %v, want ErrUnsafe that names it", name, err)
 		}
 		if err := os.Chown(name, 0, 0); err != nil {
@@ -215,12 +218,12 @@ func TestPlantedPaths(t *testing.T) {
 		filepath.Join(deep, "new.db"):            deep,
 	} {
 		_, oerr := Open(path, Config{noSync: true})
-		_, rerr := Repair(t.Context(), path, RepairConfig{})
+		_, rerr := repair.Repair(t.Context(), path, repair.RepairConfig{})
 		for what, err := range map[string]error{"Open": oerr, "Repair": rerr} {
 			if what == "Repair" && errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
-			if !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), named+" belongs to user 12345") {
+			if !errors.Is(err, disk.ErrUnsafe) || !strings.Contains(err.Error(), named+" belongs to user 12345") {
 				t.Errorf("%s %s: %v, want ErrUnsafe that names %s", what, path, err, named)
 			}
 		}
@@ -233,8 +236,8 @@ func TestPlantedPaths(t *testing.T) {
 	if err := s.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Lstat(backup); err != nil || ownerOf(info) != (owner{0, 0, 0o600}) {
-		t.Errorf("the backup of root: %+v, %v", ownerOf(info), err)
+	if info, err := os.Lstat(backup); err != nil || disk.OwnerOf(info) != (disk.Owner{UID: 0, GID: 0, Mode: 0o600}) {
+		t.Errorf("the backup of root: %+v, %v", disk.OwnerOf(info), err)
 	}
 	// A folder of this user's own in such a folder is as good as any.
 	if err := os.Mkdir(filepath.Join(common, "own"), 0o700); err != nil {
@@ -252,7 +255,7 @@ func TestPlantedMeanwhile(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(path), 0o777|fs.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	lock, err := lockFile(path, -1)
+	lock, err := disk.LockFile(path, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +263,7 @@ func TestPlantedMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newStore(path, Config{noSync: true}.withDefaults(), lock)
-	if _, err := s.begin(s.start(false)); !errors.Is(err, ErrUnsafe) || !strings.Contains(err.Error(), path+" belongs to user 12345") {
+	if _, err := s.begin(s.start(false)); !errors.Is(err, disk.ErrUnsafe) || !strings.Contains(err.Error(), path+" belongs to user 12345") {
 		t.Errorf("%v, want ErrUnsafe", err)
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/rouse-dev/rouse/internal/child"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"go.uber.org/goleak"
 )
 
 // childPath is set in the environment of a process that TestMain makes of this
@@ -56,8 +56,8 @@ func TestLockedByAnotherProcess(t *testing.T) {
 		t.Fatalf("the child ended: %v", p.Wait())
 	}
 	_, err := Open(path, Config{LockTimeout: -1})
-	var le *LockedError
-	if !errors.Is(err, ErrLocked) || !errors.As(err, &le) || le.PID != p.PID {
+	var le *disk.LockedError
+	if !errors.Is(err, disk.ErrLocked) || !errors.As(err, &le) || le.PID != p.PID {
 		t.Fatalf("%v, want a *LockedError of pid %d", err, p.PID)
 	}
 	host, _ := os.Hostname()

@@ -2,11 +2,11 @@ package bolt
 
 import (
 	"context"
-	"encoding/binary"
 	"math"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // pruneSize is how many records one commit of Prune removes. Other commits come between.
@@ -28,26 +28,26 @@ func (s *Store) pruneOperations(ctx context.Context, since, impossible time.Time
 	if since.IsZero() {
 		return 0, nil
 	}
-	before, from := nanos(since), int64(math.MinInt64)
+	before, from := format.Nanos(since), int64(math.MinInt64)
 	if !impossible.IsZero() {
-		from = nanos(impossible)
+		from = format.Nanos(impossible)
 	}
 	gone := 0
-	var last *rowID
+	var last *format.RowID
 	for more := true; more; {
-		var old []rowID
-		err := s.view(ctx, func(b buckets) error {
+		var old []format.RowID
+		err := s.view(ctx, func(b format.Buckets) error {
 			old, more = nil, false
-			c := b.ops.Cursor()
+			c := b.Ops.Cursor()
 			k, v := seekFrom(c, last, false)
 			for n := 0; len(k) == 16; k, v = c.Next() {
-				if n++; n > 10*pageSize || len(old) == pruneSize {
+				if n++; n > 10*format.PageSize || len(old) == pruneSize {
 					more = true
 					return nil
 				}
-				at := rowID(k)
+				at := format.RowID(k)
 				last = &at
-				if h, _, err := decodeHead(v); err == nil && h.phase.Ended() && h.finished >= from && h.finished < before {
+				if h, _, err := format.DecodeHead(v); err == nil && h.Phase.Ended() && h.Finished >= from && h.Finished < before {
 					old = append(old, at)
 				}
 			}
@@ -67,13 +67,13 @@ func (s *Store) pruneOperations(ctx context.Context, since, impossible time.Time
 
 // removeOperations removes those of keys that are as they were read. An ended operation
 // stays ended, but a fact may have been stored in it meanwhile.
-func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64) (int, error) {
+func (s *Store) removeOperations(ctx context.Context, keys []format.RowID, before int64) (int, error) {
 	gone := 0
 	err := s.commit(ctx, len(keys), func(b *batch) error {
 		gone = 0
 		for _, key := range keys {
-			o, err := b.operation(key)
-			if err != nil || o.Active() || nanos(o.FinishedAt) >= before {
+			o, err := b.Operation(key)
+			if err != nil || o.Active() || format.Nanos(o.FinishedAt) >= before {
 				continue
 			}
 			b.removeOperation(key, &o)
@@ -87,20 +87,20 @@ func (s *Store) removeOperations(ctx context.Context, keys []rowID, before int64
 	return gone, nil
 }
 
-func (b *batch) removeOperation(key rowID, o *store.Operation) {
-	for _, t := range tokensOf(o) {
+func (b *batch) removeOperation(key format.RowID, o *store.Operation) {
+	for _, t := range format.TokensOf(o) {
 		token := []byte(t)
-		if id, ok := unseal(token, b.tokens.Get(token)); ok && string(id) == string(key[:]) {
-			b.removeWeighed(b.tokens, token)
+		if id, ok := format.Unseal(token, b.Tokens.Get(token)); ok && string(id) == string(key[:]) {
+			b.RemoveWeighed(b.Tokens, token)
 		}
 	}
-	session := sessionKey(o.Ref)
-	if id, ok := unseal(session, b.ended.Get(session)); ok && string(id) == string(key[:]) {
-		b.removeWeighed(b.ended, session)
+	session := format.SessionKey(o.Ref)
+	if id, ok := format.Unseal(session, b.Ended.Get(session)); ok && string(id) == string(key[:]) {
+		b.RemoveWeighed(b.Ended, session)
 	}
-	h := headOf(o)
+	h := format.HeadOf(o)
 	b.changes = append(b.changes, change{id: key, before: o.Phase, head: &h})
-	b.removeWeighed(b.ops, key[:])
+	b.RemoveWeighed(b.Ops, key[:])
 }
 
 // pruneEvents removes all events but the newest keep. It stores the link of the last one
@@ -121,14 +121,14 @@ func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 				return nil
 			}
 			until := min(b.seq-keep, b.pruned+pruneSize)
-			var at link
+			var at format.Link
 			for seq := b.pruned + 1; seq <= until; seq++ {
-				at = linkOf(b.events.Get(seqKey(seq)))
-				b.remove(b.events, seqKey(seq))
+				at = format.LinkOf(b.Events.Get(format.SeqKey(seq)))
+				b.Remove(b.Events, format.SeqKey(seq))
 				n++
 			}
 			b.pruned = until
-			b.putPruned(until, at)
+			b.PutPruned(until, at)
 			return nil
 		})
 		if err != nil {
@@ -138,14 +138,4 @@ func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 			return gone, nil
 		}
 	}
-}
-
-// headOfFeed returns the last sequence in the file and its link. Without an event it
-// returns those of the last event that was pruned.
-func (b buckets) headOfFeed(pruned uint64, at link) (uint64, link) {
-	k, v := b.events.Cursor().Last()
-	if len(k) != 8 {
-		return pruned, at
-	}
-	return binary.BigEndian.Uint64(k), linkOf(v)
 }

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"testing"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // TestPruneLeavesNoRows: what leads to a pruned operation goes with it, or the
@@ -33,7 +34,7 @@ func TestPruneLeavesNoRows(t *testing.T) {
 	}
 	clean(t, s)
 	err := s.db.View(func(tx *bbolt.Tx) error {
-		for _, name := range []string{bucketOperations, bucketTokens, bucketEnded} {
+		for _, name := range []string{format.BucketOperations, format.BucketTokens, format.BucketEnded} {
 			if n := tx.Bucket([]byte(name)).Stats().KeyN; n != 0 {
 				t.Errorf("bucket %s: %d rows left", name, n)
 			}

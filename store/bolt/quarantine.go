@@ -1,11 +1,15 @@
 package bolt
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+)
 
 // note counts and logs a damaged record, once. What is below the records is
 // the caller's to report.
 func (s *Store) note(err error) {
-	var c *CorruptError
+	var c *format.CorruptError
 	if !errors.As(err, &c) || c.Key == "" {
 		return
 	}
@@ -26,7 +30,7 @@ func (s *Store) noteAll(errs []error) {
 
 // aside is a damaged record as found.
 type aside struct {
-	err    *CorruptError
+	err    *format.CorruptError
 	bucket string
 	key    []byte
 	value  []byte
@@ -41,11 +45,11 @@ func (s *Store) setAside(found []aside) error {
 	for _, a := range found {
 		s.note(a.err)
 	}
-	return inside(s.path, s.db, true, writing(func(w *writer) {
+	return format.Inside(s.path, s.db, true, format.Writing(func(w *format.Writer) {
 		for _, a := range found {
 			// A damaged key may be longer than any that may be stored.
 			key := append([]byte(a.bucket+"\x00"), a.key[:min(len(a.key), 1024)]...)
-			w.put(w.qu, key, a.value)
+			w.Put(w.Qu, key, a.value)
 		}
 	}))
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // TestNoReaderHoldsATransaction: whoever has a record in hand, however long,
@@ -13,7 +14,7 @@ import (
 func TestNoReaderHoldsATransaction(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
-	ops := make([]store.Operation, 3*pageSize)
+	ops := make([]store.Operation, 3*format.PageSize)
 	for i := range ops {
 		ops[i] = testOp(numbered(i))
 	}
@@ -47,7 +48,7 @@ func TestNoReaderHoldsATransaction(t *testing.T) {
 		seen += len(page)
 		at = page[len(page)-1].Cursor
 	}
-	if seen != 6*pageSize {
+	if seen != 6*format.PageSize {
 		t.Errorf("%d records were seen", seen)
 	}
 }

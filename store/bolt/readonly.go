@@ -7,32 +7,34 @@ import (
 	"os"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // openReadOnly is Open for Config.ReadOnly. look has reported exists and err.
 func openReadOnly(path string, c Config, exists bool, err error) (*Store, error) {
 	switch {
-	case errors.Is(err, ErrReadOnly): // it is opened for reading only
+	case errors.Is(err, disk.ErrReadOnly): // it is opened for reading only
 	case err != nil:
 		return nil, err
 	case !exists:
 		return nil, fmt.Errorf("bolt: %w", &os.PathError{Op: "open", Path: path, Err: fs.ErrNotExist})
 	}
-	if err := checkFS(path, c.AllowNetworkFS); err != nil {
+	if err := disk.CheckFS(path, c.AllowNetworkFS); err != nil {
 		return nil, err
 	}
-	lock, err := shareLock(path, c.LockTimeout)
+	lock, err := disk.ShareLock(path, c.LockTimeout)
 	if err != nil {
-		return nil, lockedBy(path)
+		return nil, disk.LockedBy(path)
 	}
 	s := newStore(path, c, lock)
 	err = s.startReading()
-	var held *LockedError
+	var held *disk.LockedError
 	if errors.As(err, &held) { // by the lock of the database itself
-		err = lockedBy(path)
+		err = disk.LockedBy(path)
 	}
 	return s.begin(err)
 }
@@ -42,10 +44,10 @@ func (s *Store) startReading() error {
 	if err := s.examine(); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(s.path + suspectSuffix); err == nil {
+	if _, err := os.Lstat(s.path + disk.SuspectSuffix); err == nil {
 		s.config.Logger.Warn("a sync failed when the file was last open: what is shown may not be on disk", "path", s.path)
 	}
-	db, file, err := openBoltFile(s.path, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true, Timeout: time.Second})
+	db, file, err := format.OpenBoltFile(s.path, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true, Timeout: time.Second})
 	if err != nil {
 		return err
 	}
@@ -54,12 +56,12 @@ func (s *Store) startReading() error {
 		return fmt.Errorf("bolt: %w", err)
 	}
 	s.here = thisMachine(s.config.Machine)
-	err = inside(s.path, db, false, withBuckets(func(b buckets) error {
+	err = format.Inside(s.path, db, false, format.WithBuckets(func(b format.Buckets) error {
 		s.held, s.doubts = foresee(b, s.here, time.Now().UTC())
 		return nil
 	}))
 	if err != nil {
-		return named(s.path, err)
+		return format.Named(s.path, err)
 	}
 	return s.scan()
 }
@@ -67,20 +69,20 @@ func (s *Store) startReading() error {
 // foresee returns what the next opening here for writing will find out: whether the
 // file belongs to another machine (nil: it does not), and whether what is active may
 // have been sent from elsewhere. See arrival.settle.
-func foresee(b buckets, here machine, now time.Time) (held *store.Foreign, doubts bool) {
-	stamp := b.meta.Get([]byte(metaStamp)) != nil
-	if text, err := b.getMeta(metaStamp); stamp && err == nil && !isRepair(text) {
+func foresee(b format.Buckets, here machine, now time.Time) (held *store.Foreign, doubts bool) {
+	stamp := b.Meta.Get([]byte(format.MetaStamp)) != nil
+	if text, err := b.GetMeta(format.MetaStamp); stamp && err == nil && !format.IsRepair(text) {
 		return nil, true // a backup is at home wherever it is opened
 	}
-	home, known := getAs[machine](b, metaMachine)
+	home, known := getAs[machine](b, format.MetaMachine)
 	if !known || !here.differs(home) {
 		return nil, stamp
 	}
-	was, noted := getAs[holding](b, metaHeld)
+	was, noted := getAs[holding](b, format.MetaHeld)
 	if !noted || here.differs(was.Here) {
 		return &store.Foreign{Home: home.Host, Since: now}, true
 	}
-	return &store.Foreign{Home: home.Host, Since: fromNanos(was.Since)}, stamp
+	return &store.Foreign{Home: home.Host, Since: format.FromNanos(was.Since)}, stamp
 }
 
 // shown returns an operation as a reader must see it: see Store.doubts.
@@ -94,14 +96,14 @@ func (s *Store) shown(o store.Operation) store.Operation {
 // unlockRead releases the lock of a file that is only read: bbolt does not.
 func (s *Store) unlockRead() {
 	if s.config.ReadOnly {
-		unlockMapped(s.space.file)
+		disk.UnlockMapped(s.space.file)
 	}
 }
 
 // writable returns ErrReadOnly for a store that is only read.
 func (s *Store) writable() error {
 	if s.config.ReadOnly {
-		return fmt.Errorf("%w: %s was opened for reading only", ErrReadOnly, s.path)
+		return fmt.Errorf("%w: %s was opened for reading only", disk.ErrReadOnly, s.path)
 	}
 	return nil
 }

@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // folderText describes every file of a folder: its name, owner, mode, time and content.
@@ -25,10 +28,10 @@ func folderText(t *testing.T, folder string) string {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&b, "%s %+v %s %v %d", d.Name(), ownerOf(info), info.Mode(), info.ModTime(), info.Size())
+		fmt.Fprintf(&b, "%s %+v %s %v %d", d.Name(), disk.OwnerOf(info), info.Mode(), info.ModTime(), info.Size())
 		if info.Mode().IsRegular() {
 			if data, err := os.ReadFile(path); err == nil {
-				fmt.Fprintf(&b, " %x", sum(nil, data))
+				fmt.Fprintf(&b, " %x", format.Sum(nil, data))
 			}
 		}
 		b.WriteByte('\n')
@@ -45,14 +48,17 @@ func folderText(t *testing.T, folder string) string {
 func TestReadingWritesNothing(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(t *testing.T, path string){
-		"plain":              func(*testing.T, string) {},
-		"no lock file":       func(t *testing.T, path string) { unlink(t, path+lockSuffix) },
-		"a failed sync":      func(t *testing.T, path string) { touch(t, path+suspectSuffix) },
-		"a leftover":         func(t *testing.T, path string) { touch(t, path+tempInfix+"123") },
-		"a damaged record":   func(t *testing.T, path string) { rot(t, path, bucketOperations, anOperation(t, path)) },
-		"no machine":         func(t *testing.T, path string) { forget(t, path, metaMachine) },
-		"mode 0400":          func(t *testing.T, path string) { _ = os.Chmod(path, 0o400) },
-		"a link as the lock": func(t *testing.T, path string) { unlink(t, path+lockSuffix); _ = os.Symlink(path, path+lockSuffix) },
+		"plain":            func(*testing.T, string) {},
+		"no lock file":     func(t *testing.T, path string) { unlink(t, path+disk.LockSuffix) },
+		"a failed sync":    func(t *testing.T, path string) { touch(t, path+disk.SuspectSuffix) },
+		"a leftover":       func(t *testing.T, path string) { touch(t, path+disk.TempInfix+"123") },
+		"a damaged record": func(t *testing.T, path string) { rot(t, path, format.BucketOperations, anOperation(t, path)) },
+		"no machine":       func(t *testing.T, path string) { forget(t, path, format.MetaMachine) },
+		"mode 0400":        func(t *testing.T, path string) { _ = os.Chmod(path, 0o400) },
+		"a link as the lock": func(t *testing.T, path string) {
+			unlink(t, path+disk.LockSuffix)
+			_ = os.Symlink(path, path+disk.LockSuffix)
+		},
 		"a backup": func(t *testing.T, path string) {
 			s := openTest(t, path, Config{noSync: true})
 			if err := errors.Join(s.Backup(t.Context(), path+".copy"), s.Close(), os.Rename(path+".copy", path)); err != nil {
@@ -74,7 +80,7 @@ func TestReadingWritesNothing(t *testing.T) {
 			for _, machine := range []string{"home", "elsewhere"} {
 				readEverything(t, path, Config{ReadOnly: true, Machine: machine, sparse: 1})
 			}
-			if _, err := Verify(t.Context(), path, VerifyConfig{}); err != nil {
+			if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil {
 				t.Errorf("Verify: %v", err)
 			}
 			if after := folderText(t, filepath.Dir(path)); after != before {
@@ -112,11 +118,11 @@ func readEverything(t *testing.T, path string, c Config) {
 	for what, err := range map[string]error{
 		"Enqueue": enq, "Own": own, "SetPaused": s.SetPaused(t.Context(), "s", true, "mo", testTime()),
 	} {
-		if !errors.Is(err, ErrReadOnly) {
+		if !errors.Is(err, disk.ErrReadOnly) {
 			t.Errorf("%s: %v, want ErrReadOnly", what, err)
 		}
 	}
-	if prune != nil && !errors.Is(prune, ErrReadOnly) {
+	if prune != nil && !errors.Is(prune, disk.ErrReadOnly) {
 		t.Errorf("Prune: %v", prune)
 	}
 	if err := s.Close(); err != nil {
@@ -140,14 +146,14 @@ func unlink(t *testing.T, path string) {
 
 func forget(t *testing.T, path, key string) {
 	t.Helper()
-	edit(t, path, func(b *writer) error { return b.meta.Delete([]byte(key)) })
+	edit(t, path, func(b *format.Writer) error { return b.Meta.Delete([]byte(key)) })
 }
 
 // anOperation is the key of one operation of a closed file.
 func anOperation(t *testing.T, path string) (key []byte) {
 	t.Helper()
-	edit(t, path, func(b *writer) error {
-		k, _ := b.ops.Cursor().First()
+	edit(t, path, func(b *format.Writer) error {
+		k, _ := b.Ops.Cursor().First()
 		key = bytes.Clone(k)
 		return nil
 	})
@@ -198,22 +204,22 @@ func TestReadersShare(t *testing.T) {
 		path := testPath(t)
 		s := openTest(t, path, Config{noSync: true})
 		put(t, s, "a")
-		var le *LockedError
+		var le *disk.LockedError
 		if _, err := Open(path, Config{ReadOnly: true, LockTimeout: -1}); !errors.As(err, &le) || le.PID != os.Getpid() {
 			t.Errorf("with a writer: %v, want a LockedError that names it", err)
 		}
-		if _, err := Verify(t.Context(), path, VerifyConfig{LockTimeout: -1}); !errors.As(err, &le) || le.PID != os.Getpid() {
+		if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{LockTimeout: -1}); !errors.As(err, &le) || le.PID != os.Getpid() {
 			t.Errorf("Verify with a writer: %v, want a LockedError that names it", err)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		if !locked {
-			unlink(t, path+lockSuffix)
+			unlink(t, path+disk.LockSuffix)
 		}
 		one := openTest(t, path, Config{ReadOnly: true})
 		two := openTest(t, path, Config{ReadOnly: true})
-		if _, err := Verify(t.Context(), path, VerifyConfig{}); err != nil {
+		if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil {
 			t.Errorf("Verify: %v", err)
 		}
 		if _, err := Open(path, Config{noSync: true, LockTimeout: -1}); !errors.As(err, &le) || locked && le.PID != 0 {

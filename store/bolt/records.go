@@ -6,15 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	bbolt "go.etcd.io/bbolt"
-
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
-
-// recordBody is the CBOR of a small record. The numbers are on disk: append only.
-type recordBody struct {
-	Value []byte `cbor:"1,keyasint"`
-}
 
 // The limits of a small record, in bytes.
 const (
@@ -23,29 +17,25 @@ const (
 	maxRecordValue = 4096
 )
 
-// recordKey is a record's place. The zero byte at its beginning tells it from the
-// keys of all other buckets, for a repair that finds it on a page without a name.
-func recordKey(kind, name string) []byte { return []byte("\x00" + kind + "\x00" + name) }
-
 // Records implements store.Store. A damaged record is left out.
 func (s *Store) Records(ctx context.Context, kind string) ([]store.Record, error) {
 	var out []store.Record
 	var damaged []error
-	prefix := recordKey(kind, "")
+	prefix := format.RecordKey(kind, "")
 	take := func(k, v []byte) {
-		body, err := decodeRecord(k, v)
+		body, err := format.DecodeRecord(k, v)
 		if err != nil {
 			damaged = append(damaged, s.named(err))
 			return
 		}
 		out = append(out, store.Record{Kind: kind, Name: string(k[len(prefix):]), Value: body.Value})
 	}
-	err := s.view(ctx, func(b buckets) error {
+	err := s.view(ctx, func(b format.Buckets) error {
 		out, damaged = nil, nil
-		if b.records == nil {
+		if b.Records == nil {
 			return nil
 		}
-		c := b.records.Cursor()
+		c := b.Records.Cursor()
 		for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
 			take(k, v)
 		}
@@ -65,43 +55,14 @@ func (s *Store) PutRecord(ctx context.Context, r store.Record) error {
 	case len(r.Value) > maxRecordValue:
 		return fmt.Errorf("bolt: record %s %q has %d bytes: up to %d are allowed", r.Kind, r.Name, len(r.Value), maxRecordValue)
 	}
-	key := recordKey(r.Kind, r.Name)
-	sealed := seal(key, encoded(recordBody{Value: r.Value}))
+	key := format.RecordKey(r.Kind, r.Name)
+	sealed := format.Seal(key, format.Encoded(format.RecordBody{Value: r.Value}))
 	return s.commit(ctx, 1, func(b *batch) error {
-		if to := b.recordsBucket(); to != nil && r.Value != nil {
-			b.putWeighed(to, key, sealed, to.Get(key))
+		if to := b.RecordsBucket(); to != nil && r.Value != nil {
+			b.PutWeighed(to, key, sealed, to.Get(key))
 		} else if to != nil && to.Get(key) != nil {
-			b.removeWeighed(to, key)
+			b.RemoveWeighed(to, key)
 		}
 		return nil
 	})
-}
-
-// recordsBucket returns the bucket of the small records, and makes it if the file has
-// none.
-func (w *writer) recordsBucket() *bbolt.Bucket {
-	if w.records == nil {
-		var err error
-		w.records, err = w.tx.CreateBucketIfNotExists([]byte(bucketRecords))
-		w.keep(w.records, nil, err)
-	}
-	return w.records
-}
-
-func decodeRecord(key, sealed []byte) (recordBody, error) {
-	var body recordBody
-	text, ok := unseal(key, sealed)
-	damaged := func(detail string) (recordBody, error) {
-		return recordBody{}, &CorruptError{Bucket: bucketRecords, Key: keyText(bucketRecords, key), Detail: detail}
-	}
-	switch {
-	case !ok:
-		return damaged("wrong checksum")
-	case len(key) == 0 || key[0] != 0 || bytes.Count(key, []byte{0}) != 2:
-		return damaged("not the key of a record")
-	}
-	if err := decoder.Unmarshal(text, &body); err != nil {
-		return damaged(err.Error())
-	}
-	return body, nil
 }

@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // TestRepairRecords mends what no page shows: records that are not as they were
@@ -31,56 +33,56 @@ func TestRepairRecords(t *testing.T) {
 			wish = []byte(o.Later.ID)
 		}
 	}
-	key, _ := parseID(some.ID)
+	key, _ := format.ParseID(some.ID)
 	over, end := want.lastEnded()
-	overKey, _ := parseID(over.ID)
+	overKey, _ := format.ParseID(over.ID)
 	last := want.events[len(want.events)-1].Seq
 	for _, c := range []struct {
 		name string
-		do   func(b *writer) error
-		lost []Loss // without their details
-		old  bool   // old pages hold what was there before
+		do   func(b *format.Writer) error
+		lost []repair.Loss // without their details
+		old  bool          // old pages hold what was there before
 	}{
-		{"a row of a token", func(b *writer) error { return rotRow(b.tokens, []byte(some.ClientToken)) }, nil, false},
-		{"a missing token", func(b *writer) error { return b.tokens.Delete([]byte(some.ClientToken)) }, nil, false},
-		{"a row of a later wish", func(b *writer) error { return rotRow(b.tokens, wish) }, nil, false},
-		{"a missing row of a later wish", func(b *writer) error { return b.tokens.Delete(wish) }, nil, false},
-		{"an operation", func(b *writer) error { return rotRow(b.ops, key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}}, false},
-		{"a missing operation", func(b *writer) error { return b.ops.Delete(key[:]) }, []Loss{{Operation: some.ID, Ref: some.Ref}, {}}, false},
-		{"an event", func(b *writer) error { return rotRow(b.events, seqKey(last-7)) }, []Loss{{First: last - 7, Last: last - 7}}, false},
-		{"the last event", func(b *writer) error { return rotRow(b.events, seqKey(last)) }, []Loss{{First: last, Last: last}}, false},
-		{"missing events", func(b *writer) error {
-			return errors.Join(b.events.Delete(seqKey(last-7)), b.events.Delete(seqKey(last-6)))
-		}, []Loss{{First: last - 7, Last: last - 6}}, false},
-		{"an old record of one that ended", func(b *writer) error { // and what told of its end
+		{"a row of a token", func(b *format.Writer) error { return rotRow(b.Tokens, []byte(some.ClientToken)) }, nil, false},
+		{"a missing token", func(b *format.Writer) error { return b.Tokens.Delete([]byte(some.ClientToken)) }, nil, false},
+		{"a row of a later wish", func(b *format.Writer) error { return rotRow(b.Tokens, wish) }, nil, false},
+		{"a missing row of a later wish", func(b *format.Writer) error { return b.Tokens.Delete(wish) }, nil, false},
+		{"an operation", func(b *format.Writer) error { return rotRow(b.Ops, key[:]) }, []repair.Loss{{Operation: some.ID, Ref: some.Ref}}, false},
+		{"a missing operation", func(b *format.Writer) error { return b.Ops.Delete(key[:]) }, []repair.Loss{{Operation: some.ID, Ref: some.Ref}, {}}, false},
+		{"an event", func(b *format.Writer) error { return rotRow(b.Events, format.SeqKey(last-7)) }, []repair.Loss{{First: last - 7, Last: last - 7}}, false},
+		{"the last event", func(b *format.Writer) error { return rotRow(b.Events, format.SeqKey(last)) }, []repair.Loss{{First: last, Last: last}}, false},
+		{"missing events", func(b *format.Writer) error {
+			return errors.Join(b.Events.Delete(format.SeqKey(last-7)), b.Events.Delete(format.SeqKey(last-6)))
+		}, []repair.Loss{{First: last - 7, Last: last - 6}}, false},
+		{"an old record of one that ended", func(b *format.Writer) error { // and what told of its end
 			o := over
 			o.Phase, o.Version, o.FinishedAt = fsm.PhaseQueued, o.Version-1, time.Time{}
-			_, record, err := encodeOperation(overKey, &o)
-			return errors.Join(err, b.ops.Put(overKey[:], record), rotRow(b.events, seqKey(end)))
-		}, []Loss{{First: end, Last: end}, {Operation: over.ID, Ref: over.Ref}, {}}, false},
-		{"a small record", func(b *writer) error { return rotRow(b.records, recordKey("clock", "")) }, []Loss{{}}, false},
-		{"a lane", func(b *writer) error { return rotRow(b.lanes, []byte("lab")) }, []Loss{{Lane: "lab"}}, false},
-		{"an event that an old page has", func(b *writer) error { return rotRow(b.events, seqKey(last-7)) }, nil, true},
+			_, record, err := format.EncodeOperation(overKey, &o)
+			return errors.Join(err, b.Ops.Put(overKey[:], record), rotRow(b.Events, format.SeqKey(end)))
+		}, []repair.Loss{{First: end, Last: end}, {Operation: over.ID, Ref: over.Ref}, {}}, false},
+		{"a small record", func(b *format.Writer) error { return rotRow(b.Records, format.RecordKey("clock", "")) }, []repair.Loss{{}}, false},
+		{"a lane", func(b *format.Writer) error { return rotRow(b.Lanes, []byte("lab")) }, []repair.Loss{{Lane: "lab"}}, false},
+		{"an event that an old page has", func(b *format.Writer) error { return rotRow(b.Events, format.SeqKey(last-7)) }, nil, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			path, method := writeTemp(t, data), Rebuild
+			path, method := writeTemp(t, data), repair.Rebuild
 			spoil(t, path, c.do)
 			if c.old {
-				method = Salvage
+				method = repair.Salvage
 			} else {
-				spoil(t, path, func(*writer) error { return nil }) // no step back leads to before it
+				spoil(t, path, func(*format.Writer) error { return nil }) // no step back leads to before it
 				d, err := os.ReadFile(path)
 				if err != nil {
 					t.Fatal(err)
 				}
 				writeAll(t, path, scrub(t, d))
 			}
-			r, err := Repair(t.Context(), path, RepairConfig{})
+			r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
 			if err != nil || r.Method != method || len(r.Was.Problems) == 0 || r.Mended.Forked != (c.lost != nil) {
 				t.Fatalf("by %q, of %v, %+v, %v", r.Method, r.Was.Problems, r.Mended, err)
 			}
-			got := append([]Loss(nil), r.Mended.Lost...)
+			got := append([]repair.Loss(nil), r.Mended.Lost...)
 			for i := range got {
 				got[i].Detail = ""
 			}
@@ -126,14 +128,14 @@ func (c content) lastEnded() (o store.Operation, seq uint64) {
 func scrub(t testing.TB, data []byte) []byte {
 	t.Helper()
 	data = bytes.Clone(data)
-	metas, _, err := readMetas(bytes.NewReader(data))
+	metas, _, err := format.ReadMetas(bytes.NewReader(data))
 	if err != nil || len(metas) != 2 {
 		t.Fatal(err)
 	}
-	img := snapshot{data: data, pageSize: int(metas[0].pageSize)}
-	for id, free := range findInUse(img, metas[0]).free {
-		if free && id != int(metas[0].freelist) && id >= 2 {
-			clear(data[id*img.pageSize : (id+1)*img.pageSize])
+	img := repair.Snapshot{Data: data, PageSize: int(metas[0].PageSize)}
+	for id, free := range repair.FindInUse(img, metas[0]).Free {
+		if free && id != int(metas[0].Freelist) && id >= 2 {
+			clear(data[id*img.PageSize : (id+1)*img.PageSize])
 		}
 	}
 	return data

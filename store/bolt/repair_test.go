@@ -14,6 +14,9 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 func TestRepair(t *testing.T) {
@@ -28,66 +31,66 @@ func TestRepair(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		damage func(d []byte)
-		method Method
+		method repair.Method
 		loses  int // operations, at most
 		forked bool
 	}{
 		{"nothing", func([]byte) {}, "", 0, false},
-		{"the list of free pages", func(d []byte) { zero(d, freelistOf(t, d)) }, Rebuild, 0, false},
+		{"the list of free pages", func(d []byte) { zero(d, freelistOf(t, d)) }, repair.Rebuild, 0, false},
 		{"a bit of a branch's own key", func(d []byte) {
-			id := pagesOf(t, d, pageBranch)[0]
-			at := binary.NativeEndian.Uint32(d[id*page+pageHeader:])
-			d[id*page+pageHeader+uint64(at)+7] ^= 1
-		}, Salvage, 0, false},
-		{"the header of a leaf", func(d []byte) { d[pagesOf(t, d, pageLeaf)[3]*page+1] ^= 1 }, Salvage, 0, false},
-		{"a branch", func(d []byte) { zero(d, pagesOf(t, d, pageBranch)[0]) }, Salvage, 0, false},
+			id := pagesOf(t, d, format.PageBranch)[0]
+			at := binary.NativeEndian.Uint32(d[id*page+format.PageHeader:])
+			d[id*page+format.PageHeader+uint64(at)+7] ^= 1
+		}, repair.Salvage, 0, false},
+		{"the header of a leaf", func(d []byte) { d[pagesOf(t, d, format.PageLeaf)[3]*page+1] ^= 1 }, repair.Salvage, 0, false},
+		{"a branch", func(d []byte) { zero(d, pagesOf(t, d, format.PageBranch)[0]) }, repair.Salvage, 0, false},
 		{"all branches", func(d []byte) {
 			for id := uint64(2); id < uint64(len(d)/page); id++ {
-				if d[id*page+8] == pageBranch {
+				if d[id*page+8] == format.PageBranch {
 					zero(d, id)
 				}
 			}
-		}, Salvage, 0, false},
+		}, repair.Salvage, 0, false},
 		{"a leaf", func(d []byte) {
 			copy(d, scrub(t, d))
-			for _, id := range pagesOf(t, data, pageLeaf) {
-				if key, err := firstKey(id, d[id*page:(id+1)*page]); err == nil && len(key) == 16 { // of operations
+			for _, id := range pagesOf(t, data, format.PageLeaf) {
+				if key, err := format.FirstKey(id, d[id*page:(id+1)*page]); err == nil && len(key) == 16 { // of operations
 					zero(d, id)
 					return
 				}
 			}
-		}, Salvage, 40, true},
+		}, repair.Salvage, 40, true},
 		{"the elements of a leaf", func(d []byte) { // what leads to its records
 			copy(d, scrub(t, d))
-			for _, id := range pagesOf(t, data, pageLeaf) {
+			for _, id := range pagesOf(t, data, format.PageLeaf) {
 				p := d[id*page : (id+1)*page]
-				if key, err := firstKey(id, p); err == nil && len(key) == 16 {
-					clear(p[pageHeader : pageHeader+elementSize*int(binary.NativeEndian.Uint16(p[10:]))])
+				if key, err := format.FirstKey(id, p); err == nil && len(key) == 16 {
+					clear(p[format.PageHeader : format.PageHeader+format.ElementSize*int(binary.NativeEndian.Uint16(p[10:]))])
 					return
 				}
 			}
-		}, Salvage, 0, false},
-		{"a first page", func(d []byte) { zero(d, 0) }, Salvage, 0, true},
-		{"the other first page", func(d []byte) { zero(d, 1) }, Salvage, 0, true},
-		{"both first pages", func(d []byte) { zero(d, 0); zero(d, 1) }, Salvage, 1, true},
+		}, repair.Salvage, 0, false},
+		{"a first page", func(d []byte) { zero(d, 0) }, repair.Salvage, 0, true},
+		{"the other first page", func(d []byte) { zero(d, 1) }, repair.Salvage, 0, true},
+		{"both first pages", func(d []byte) { zero(d, 0); zero(d, 1) }, repair.Salvage, 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			damaged := bytes.Clone(data)
 			c.damage(damaged)
 			path := writeTemp(t, damaged)
-			before, err := Verify(t.Context(), path, VerifyConfig{})
-			if err != nil && !errors.Is(err, ErrForeign) || (len(before.Problems) == 0 && err == nil) != (c.method == "") {
+			before, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
+			if err != nil && !errors.Is(err, disk.ErrForeign) || (len(before.Problems) == 0 && err == nil) != (c.method == "") {
 				t.Fatalf("Verify: %v, %v", before.Problems, err)
 			}
-			dry, err := Repair(t.Context(), path, RepairConfig{DryRun: true})
+			dry, err := repair.Repair(t.Context(), path, repair.RepairConfig{DryRun: true})
 			if err != nil || dry.Method != c.method || dry.Original != "" {
 				t.Fatalf("dry: %+v, %v", dry, err)
 			}
 			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, damaged) {
 				t.Fatal("it was altered")
 			}
-			r, err := Repair(t.Context(), path, RepairConfig{})
+			r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
 			if err != nil || r.Method != c.method || r.Mended.Forked != c.forked {
 				t.Fatalf("by %q, forked %v, lost %v, doubtful %v, failed %v, %v", r.Method, r.Mended.Forked, r.Mended.Lost, r.Mended.Doubtful, r.Failed, err)
 			}
@@ -100,7 +103,7 @@ func TestRepair(t *testing.T) {
 			if kept, err := os.ReadFile(r.Original); err != nil || !bytes.Equal(kept, damaged) {
 				t.Errorf("the damaged file is not at %q: %v", r.Original, err)
 			}
-			after, err := Verify(t.Context(), path, VerifyConfig{})
+			after, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
 			if err != nil || len(after.Problems) > 0 {
 				t.Fatalf("the repaired file: %v, %v", after.Problems, err)
 			}
@@ -126,7 +129,7 @@ func TestRepair(t *testing.T) {
 
 // judgeRepaired fails unless what is lost of want is named, what is not named is
 // as it was, and what is active counts as perhaps sent.
-func judgeRepaired(t testing.TB, want, got content, m Mended, mayLose int) (lost int) {
+func judgeRepaired(t testing.TB, want, got content, m repair.Mended, mayLose int) (lost int) {
 	t.Helper()
 	named, doubtful, events := map[store.ID]bool{}, map[store.ID]bool{}, map[uint64]bool{}
 	told := map[store.ID]bool{}
@@ -141,7 +144,7 @@ func judgeRepaired(t testing.TB, want, got content, m Mended, mayLose int) (lost
 	}
 	page, vague := false, false // what else it held, or whatever else, is said to be lost
 	for _, l := range m.Lost {
-		vague = vague || l.vague()
+		vague = vague || l.Vague()
 		page = page || l.Page != 0 || vague
 		named[l.Operation] = true
 		for seq := l.First; seq != 0 && seq <= l.Last; seq++ {
@@ -202,7 +205,7 @@ func judgeRepaired(t testing.TB, want, got content, m Mended, mayLose int) (lost
 	return lost
 }
 
-func few(all []Loss) []Loss { return all[:min(3, len(all))] }
+func few(all []repair.Loss) []repair.Loss { return all[:min(3, len(all))] }
 
 // TestRepairLeavesAlone: what is no database of this version is refused, and not
 // a byte of it is changed.
@@ -213,15 +216,15 @@ func TestRepairLeavesAlone(t *testing.T) {
 		make func(t *testing.T, path string)
 		want error
 	}{
-		"an empty file": {func(t *testing.T, path string) { writeAll(t, path, nil) }, ErrForeign},
-		"a text":        {func(t *testing.T, path string) { writeAll(t, path, bytes.Repeat([]byte("hello "), 5000)) }, ErrForeign},
+		"an empty file": {func(t *testing.T, path string) { writeAll(t, path, nil) }, disk.ErrForeign},
+		"a text":        {func(t *testing.T, path string) { writeAll(t, path, bytes.Repeat([]byte("hello "), 5000)) }, disk.ErrForeign},
 		"a newer schema": {func(t *testing.T, path string) {
 			writeAll(t, path, data)
-			setSchema(t, path, schema+1)
-		}, ErrNewer},
+			setSchema(t, path, format.Schema+1)
+		}, format.ErrNewer},
 		"a newer schema, damaged": {func(t *testing.T, path string) {
 			writeAll(t, path, data)
-			setSchema(t, path, schema+1)
+			setSchema(t, path, format.Schema+1)
 			d, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
@@ -229,20 +232,20 @@ func TestRepairLeavesAlone(t *testing.T) {
 			id := freelistOf(t, d)
 			clear(d[int(id)*os.Getpagesize() : int(id+1)*os.Getpagesize()])
 			writeAll(t, path, d)
-		}, ErrNewer},
+		}, format.ErrNewer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := testPath(t)
 			c.make(t, path)
 			before, _ := os.ReadFile(path)
-			if r, err := Repair(t.Context(), path, RepairConfig{}); !errors.Is(err, c.want) {
+			if r, err := repair.Repair(t.Context(), path, repair.RepairConfig{}); !errors.Is(err, c.want) {
 				t.Errorf("%+v, %v, want %v", r, err, c.want)
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("the file was altered")
 			}
-			if left, _ := filepath.Glob(path + ".*"); len(left) > 0 && left[0] != path+lockSuffix {
+			if left, _ := filepath.Glob(path + ".*"); len(left) > 0 && left[0] != path+disk.LockSuffix {
 				t.Errorf("left behind: %v", left)
 			}
 		})
@@ -251,20 +254,20 @@ func TestRepairLeavesAlone(t *testing.T) {
 		t.Parallel()
 		path := writeTemp(t, data)
 		openTest(t, path, Config{noSync: true})
-		if _, err := Repair(t.Context(), path, RepairConfig{LockTimeout: -1}); !errors.Is(err, ErrLocked) {
+		if _, err := repair.Repair(t.Context(), path, repair.RepairConfig{LockTimeout: -1}); !errors.Is(err, disk.ErrLocked) {
 			t.Errorf("Repair: %v, want ErrLocked", err)
 		}
-		if _, err := Verify(t.Context(), path, VerifyConfig{LockTimeout: -1}); !errors.Is(err, ErrLocked) {
+		if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{LockTimeout: -1}); !errors.Is(err, disk.ErrLocked) {
 			t.Errorf("Verify: %v, want ErrLocked", err)
 		}
 	})
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
 		path := testPath(t)
-		if _, err := Repair(t.Context(), path, RepairConfig{}); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := repair.Repair(t.Context(), path, repair.RepairConfig{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Repair: %v", err)
 		}
-		if _, err := Verify(t.Context(), path, VerifyConfig{}); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Verify: %v", err)
 		}
 		if left, _ := filepath.Glob(path + "*"); len(left) > 0 {
@@ -281,22 +284,22 @@ func TestRepairByAnother(t *testing.T) {
 	clear(data[:os.Getpagesize()])
 	path := writeTemp(t, data)
 	dies := errors.New("the process died of it")
-	var jobs []Job
-	do := func(ctx context.Context, j Job) (Done, error) {
+	var jobs []repair.Job
+	do := func(ctx context.Context, j repair.Job) (repair.Done, error) {
 		jobs = append(jobs, j)
-		if j.Method == StepBack {
-			return Done{}, dies
+		if j.Method == repair.StepBack {
+			return repair.Done{}, dies
 		}
 		return j.Do(ctx, nil)
 	}
-	r, err := Repair(t.Context(), path, RepairConfig{Do: do})
-	if err != nil || r.Method != Salvage || len(r.Failed) != 2 || !strings.Contains(r.Failed[1], dies.Error()) || r.Original == "" {
+	r, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: do})
+	if err != nil || r.Method != repair.Salvage || len(r.Failed) != 2 || !strings.Contains(r.Failed[1], dies.Error()) || r.Original == "" {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if len(jobs) != 4 || jobs[0].Method != "" || jobs[3].Path != path {
 		t.Errorf("jobs: %+v", jobs)
 	}
-	if _, err := Verify(t.Context(), path, VerifyConfig{Do: func(context.Context, Job) (Done, error) { return Done{}, dies }}); !errors.Is(err, dies) {
+	if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{Do: func(context.Context, repair.Job) (repair.Done, error) { return repair.Done{}, dies }}); !errors.Is(err, dies) {
 		t.Errorf("Verify: %v", err)
 	}
 }
@@ -307,18 +310,18 @@ func TestRepairInconclusive(t *testing.T) {
 	t.Parallel()
 	data, _ := sample(t, 50)
 	clear(data[:os.Getpagesize()])
-	for _, at := range []Method{"", Rebuild, StepBack, Salvage} {
+	for _, at := range []repair.Method{"", repair.Rebuild, repair.StepBack, repair.Salvage} {
 		path := writeTemp(t, data)
-		var tried []Method
-		_, err := Repair(t.Context(), path, RepairConfig{Do: func(ctx context.Context, j Job) (Done, error) {
+		var tried []repair.Method
+		_, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
 			tried = append(tried, j.Method)
 			if j.Method == at {
-				return Done{}, fmt.Errorf("%w: killed", ErrInconclusive)
+				return repair.Done{}, fmt.Errorf("%w: killed", repair.ErrInconclusive)
 			}
 			return j.Do(ctx, nil)
 		}})
-		var damaged *CorruptError
-		if !errors.Is(err, ErrInconclusive) || errors.As(err, &damaged) || tried[len(tried)-1] != at {
+		var damaged *format.CorruptError
+		if !errors.Is(err, repair.ErrInconclusive) || errors.As(err, &damaged) || tried[len(tried)-1] != at {
 			t.Errorf("%q: %v, after %q", at, err, tried)
 		}
 		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, data) {

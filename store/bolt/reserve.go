@@ -8,9 +8,10 @@ import (
 	"runtime"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // New operations are refused before the space is used up, because active operations need
@@ -100,7 +101,7 @@ func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (room, error) {
 			return room{spare: r.spare + step, growing: sp.growing}, nil
 		case errors.Is(err, errors.ErrUnsupported):
 			return r, nil
-		case !isFull(err):
+		case !disk.IsFull(err):
 			return r, err
 		}
 		full = err
@@ -138,14 +139,14 @@ func (s *Store) growth(size int64) int64 {
 // grown by bbolt, with holes.
 func (s *Store) fillHoles() error {
 	sp := &s.space
-	size, err := fileSize(s.path)
+	size, err := disk.FileSize(s.path)
 	if err == nil {
 		err = allocate(sp.file, 0, size)
 	}
 	switch {
 	case err == nil, errors.Is(err, errors.ErrUnsupported):
 		sp.backed = size
-	case !isFull(err):
+	case !disk.IsFull(err):
 		return err
 	default:
 		s.config.Logger.Warn("the file has holes that the disk cannot fill", "path", s.path, "error", err.Error())
@@ -195,10 +196,10 @@ func (b *batch) refuseStarts(rs []*request) error {
 			active, bytes = active+r.size, bytes+r.bytes
 		}
 	}
-	have, err := b.s.makeRoom(b.tx, active, bytes)
+	have, err := b.s.makeRoom(b.Tx, active, bytes)
 	if err == nil && !have.holds(reserve(active)+bytes) { // the answer may be old: space was freed since
 		b.s.space.asked = time.Time{}
-		have, err = b.s.makeRoom(b.tx, active, bytes)
+		have, err = b.s.makeRoom(b.Tx, active, bytes)
 	}
 	if err != nil {
 		return err
@@ -221,7 +222,7 @@ func (b *batch) refuseStarts(rs []*request) error {
 // fullError says why new operations are refused, and what helps.
 func (s *Store) fullError(have room, active int) error {
 	left, kept := mib(have.spare+have.growing), mib(reserve(active))
-	if size, err := fileSize(s.path); err == nil && s.config.MaxSize > 0 && s.config.MaxSize-size <= have.growing {
+	if size, err := disk.FileSize(s.path); err == nil && s.config.MaxSize > 0 && s.config.MaxSize-size <= have.growing {
 		return fmt.Errorf("%w: %s may grow to %s (MaxSize), has %s left, and keeps %s so that what is active (%d) can end: prune it, or allow more",
 			store.ErrFull, s.path, mib(s.config.MaxSize), left, kept, active)
 	}

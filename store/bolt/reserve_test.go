@@ -11,11 +11,12 @@ import (
 	"testing"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // fullness is one run of what has too little room: it is filled, what runs must
@@ -112,7 +113,7 @@ func (f *fullness) fill(s *Store, from int) []store.Operation {
 // bounded fails if the file is larger than it may be.
 func (f *fullness) bounded(s *Store) {
 	f.Helper()
-	if size, err := fileSize(s.path); err != nil || f.config.MaxSize > 0 && size > f.config.MaxSize {
+	if size, err := disk.FileSize(s.path); err != nil || f.config.MaxSize > 0 && size > f.config.MaxSize {
 		f.Fatalf("the file has %d bytes, %v: at most %d are allowed", size, err, f.config.MaxSize)
 	}
 }
@@ -238,7 +239,7 @@ func TestLargerThanMaxSize(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	before, err := fileSize(path)
+	before, err := disk.FileSize(path)
 	if err != nil || before < 2*minMaxSize {
 		t.Fatalf("the file has %d bytes, %v: the test shows nothing", before, err)
 	}

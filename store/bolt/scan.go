@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
@@ -14,25 +16,25 @@ func (s *Store) scan() error {
 	x, counts := index.New(), map[fsm.Phase]int{}
 	var found []aside
 	var seq, pruned uint64
-	var last link
-	err := inside(s.path, s.db, false, withBuckets(func(b buckets) error {
-		id, err := b.getMeta(metaID)
+	var last format.Link
+	err := format.Inside(s.path, s.db, false, format.WithBuckets(func(b format.Buckets) error {
+		id, err := b.GetMeta(format.MetaID)
 		if err != nil {
 			return err
 		}
 		if len(id) != len(s.id) {
-			return &CorruptError{Bucket: bucketMeta, Key: metaID, Detail: "the store's id is missing"}
+			return &format.CorruptError{Bucket: format.BucketMeta, Key: format.MetaID, Detail: "the store's id is missing"}
 		}
 		s.id = [16]byte(id)
-		if pruned, last, err = b.getPruned(); err != nil {
+		if pruned, last, err = b.GetPruned(); err != nil {
 			return err
 		}
-		seq, last = b.headOfFeed(pruned, last)
+		seq, last = b.HeadOfFeed(pruned, last)
 		found = append(scanOperations(s.path, b, x, counts), scanTail(s.path, b, seq, pruned)...)
 		return nil
 	}))
 	if err != nil {
-		return named(s.path, err)
+		return format.Named(s.path, err)
 	}
 	x.Publish()
 	s.index, s.counts, s.seq, s.link, s.pruned = x, counts, seq, last, pruned
@@ -42,7 +44,7 @@ func (s *Store) scan() error {
 		}
 		found = nil
 	}
-	if err := s.setAside(found); err != nil && !isFull(err) {
+	if err := s.setAside(found); err != nil && !disk.IsFull(err) {
 		return fmt.Errorf("bolt: %s: setting damaged records aside: %w", s.path, err)
 	}
 	s.synced, err = s.newest()
@@ -50,24 +52,24 @@ func (s *Store) scan() error {
 }
 
 // scanOperations fills the tables and returns the corrupt records.
-func scanOperations(path string, b buckets, x *index.Index, counts map[fsm.Phase]int) []aside {
+func scanOperations(path string, b format.Buckets, x *index.Index, counts map[fsm.Phase]int) []aside {
 	var found []aside
-	c := b.ops.Cursor()
+	c := b.Ops.Cursor()
 	for k, sealed := c.First(); k != nil; k, sealed = c.Next() {
-		v, ok := unseal(k, sealed)
+		v, ok := format.Unseal(k, sealed)
 		detail := "wrong checksum"
 		if ok && len(k) == 16 {
-			h, _, err := decodeHead(v)
+			h, _, err := format.DecodeHead(v)
 			if err == nil {
-				counts[h.phase]++
-				if !h.phase.Ended() {
-					x.Add(entry(rowID(k), &h))
+				counts[h.Phase]++
+				if !h.Phase.Ended() {
+					x.Add(entry(format.RowID(k), &h))
 				}
 				continue
 			}
 			detail = err.Error()
 		}
-		found = append(found, asideOf(path, bucketOperations, k, sealed, detail))
+		found = append(found, asideOf(path, format.BucketOperations, k, sealed, detail))
 	}
 	return found
 }
@@ -75,16 +77,16 @@ func scanOperations(path string, b buckets, x *index.Index, counts map[fsm.Phase
 // tail is how many events at the end of the feed Open checks.
 const tail = 256
 
-func scanTail(path string, b buckets, seq, pruned uint64) []aside {
+func scanTail(path string, b format.Buckets, seq, pruned uint64) []aside {
 	var found []aside
 	first := pruned + 1
 	if seq > pruned+tail {
 		first = seq - tail + 1
 	}
-	c := b.events.Cursor()
-	for k, sealed := c.Seek(seqKey(first)); k != nil; k, sealed = c.Next() {
-		if _, err := decodeEvent([16]byte{}, seqOf(k), sealed); err != nil {
-			found = append(found, asideOf(path, bucketEvents, k, sealed, err.Error()))
+	c := b.Events.Cursor()
+	for k, sealed := c.Seek(format.SeqKey(first)); k != nil; k, sealed = c.Next() {
+		if _, err := format.DecodeEvent([16]byte{}, format.SeqOf(k), sealed); err != nil {
+			found = append(found, asideOf(path, format.BucketEvents, k, sealed, err.Error()))
 		}
 	}
 	return found
@@ -92,7 +94,7 @@ func scanTail(path string, b buckets, seq, pruned uint64) []aside {
 
 func asideOf(path, bucket string, key, value []byte, detail string) aside {
 	return aside{
-		err:    &CorruptError{Path: path, Bucket: bucket, Key: keyText(bucket, key), Detail: detail},
+		err:    &format.CorruptError{Path: path, Bucket: bucket, Key: format.KeyText(bucket, key), Detail: detail},
 		bucket: bucket, key: append([]byte(nil), key...), value: append([]byte(nil), value...),
 	}
 }

@@ -8,9 +8,10 @@ import (
 	"syscall"
 	"testing"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // looked is a context that calls on when somebody looks whether it has ended, or
@@ -141,7 +142,7 @@ func TestNoSpaceAndThen(t *testing.T) {
 func TestBucketMissing(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
-	err := inside(s.path, s.db, true, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(bucketLanes)) })
+	err := format.Inside(s.path, s.db, true, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte(format.BucketLanes)) })
 	s.mu.Lock()
 	s.synced++
 	s.mu.Unlock()

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
 // TestSpecialFiles: what is no file is refused by all that read one, and nobody
@@ -18,8 +21,8 @@ func TestSpecialFiles(t *testing.T) {
 		make func(path string) error
 		want error // nil: any
 	}{
-		"a FIFO":      {func(p string) error { return syscall.Mkfifo(p, 0o600) }, ErrForeign},
-		"a directory": {func(p string) error { return os.Mkdir(p, 0o700) }, ErrForeign},
+		"a FIFO":      {func(p string) error { return syscall.Mkfifo(p, 0o600) }, disk.ErrForeign},
+		"a directory": {func(p string) error { return os.Mkdir(p, 0o700) }, disk.ErrForeign},
 		"a loop":      {func(p string) error { return os.Symlink(filepath.Base(p), p) }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -34,8 +37,8 @@ func TestSpecialFiles(t *testing.T) {
 			}
 			ends(t, name, func() {
 				_, oerr := Open(path, Config{})
-				_, verr := Verify(t.Context(), path, VerifyConfig{})
-				_, rerr := Repair(t.Context(), path, RepairConfig{})
+				_, verr := repair.Verify(t.Context(), path, repair.VerifyConfig{})
+				_, rerr := repair.Repair(t.Context(), path, repair.RepairConfig{})
 				for who, err := range map[string]error{"Open": oerr, "Verify": verr, "Repair": rerr} {
 					if err == nil || c.want != nil && !errors.Is(err, c.want) {
 						t.Errorf("%s: %v, want %v", who, err, c.want)

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/internal/index"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // Config says how to open a store. The zero value works.
@@ -66,7 +68,7 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.LockTimeout == 0 {
-		c.LockTimeout = lockTimeout
+		c.LockTimeout = disk.LockTimeout
 	}
 	if c.sparse == 0 {
 		c.sparse = compactFrom
@@ -100,7 +102,7 @@ type Store struct {
 	counts  map[fsm.Phase]int
 	rotten  map[string]bool // bucket, 0, key of the corrupt records that were read
 	seq     uint64          // the feed's head
-	link    link            // the feed's link there
+	link    format.Link     // the feed's link there
 	pruned  uint64          // the last sequence that was pruned
 	synced  int             // the transaction of the last commit known to be durable
 	verdict chan struct{}   // closed and replaced after every commit
@@ -145,7 +147,7 @@ func (s *Store) Close() error {
 		}
 		select {
 		case <-s.wedged:
-			unlock(s.lock)
+			disk.Unlock(s.lock)
 			return
 		default:
 		}
@@ -161,7 +163,7 @@ func (s *Store) Close() error {
 		s.mu.Lock()
 		s.index = index.New() // a closed store that is kept takes little memory
 		s.mu.Unlock()
-		unlock(s.lock)
+		disk.Unlock(s.lock)
 	})
 	return s.closeErr
 }
@@ -207,10 +209,10 @@ func (s *Store) wait(ctx context.Context, ch <-chan struct{}) error {
 // Stats counts what is stored. It reads no record.
 func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	var out store.Stats
-	err := s.view(ctx, func(b buckets) error {
+	err := s.view(ctx, func(b format.Buckets) error {
 		free := s.db.Stats().FreePageN + s.db.Stats().PendingPageN
 		page := s.db.Info().PageSize
-		size, err := fileSize(s.path)
+		size, err := disk.FileSize(s.path)
 		if err != nil {
 			return err
 		}
@@ -218,8 +220,8 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		active := s.index.Len()
 		s.mu.Unlock()
 		out.Bytes = size
-		out.FreeBytes = int64(free)*int64(page) + max(0, size-b.tx.Size())
-		out.Full = s.full(b.tx, size, active)
+		out.FreeBytes = int64(free)*int64(page) + max(0, size-b.Tx.Size())
+		out.Full = s.full(b.Tx, size, active)
 		return nil
 	})
 	if err != nil {
@@ -227,7 +229,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out.StoreID, out.Foreign = storeIDText(s.id), s.held
+	out.StoreID, out.Foreign = format.StoreIDText(s.id), s.held
 	out.Operations = make(map[fsm.Phase]int, len(s.counts))
 	for p, n := range s.counts {
 		if n > 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/internal/scale"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
 // syscallFaults are the system calls that a store makes to its files, how each
@@ -168,7 +169,7 @@ func (r *straced) after() (ended bool) {
 		}
 	}
 	r.at(r, s, len(r.steps), "at the end")
-	if left, _ := filepath.Glob(r.path + tempInfix + "*"); len(left) > 0 {
+	if left, _ := filepath.Glob(r.path + disk.TempInfix + "*"); len(left) > 0 {
 		r.Errorf("left: %v", left)
 	}
 	if strings.Contains(r.said, "copied\n") {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+
 	bbolt "go.etcd.io/bbolt"
 )
 
@@ -80,14 +82,14 @@ type image struct {
 
 // used is how long the file must be, as the newer of its two meta pages says.
 func (m *image) used(pageSize int) int64 {
-	newest := boltMeta{}
+	newest := format.BoltMeta{}
 	for at := range 2 {
-		page, _, _ := readMeta(bytes.NewReader(m.data), int64(at*pageSize))
-		if page != nil && page.tx >= newest.tx {
+		page, _, _ := format.ReadMeta(bytes.NewReader(m.data), int64(at*pageSize))
+		if page != nil && page.Tx >= newest.Tx {
 			newest = *page
 		}
 	}
-	return int64(newest.pages) * int64(pageSize) //nolint:gosec // small
+	return int64(newest.Pages) * int64(pageSize) //nolint:gosec // small
 }
 
 // put writes w.

@@ -8,9 +8,11 @@ import (
 	"os"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // childTraced is set to a seed and a number of steps if the child is to run a
@@ -49,7 +51,7 @@ func traced(path string, out io.Writer) error {
 		if err == nil {
 			_, _ = fmt.Fprintln(out, "copied")
 		}
-		if err := errors.Join(s.Close(), hollow(path), os.WriteFile(path+suspectSuffix, nil, 0o600)); err != nil {
+		if err := errors.Join(s.Close(), hollow(path), os.WriteFile(path+disk.SuspectSuffix, nil, 0o600)); err != nil {
 			_, _ = fmt.Fprintf(out, "closed %q\n", err)
 			return nil
 		}
@@ -59,7 +61,7 @@ func traced(path string, out io.Writer) error {
 
 // hollow makes most of a closed file free.
 func hollow(path string) error {
-	db, err := openBolt(path, &bbolt.Options{Timeout: time.Second})
+	db, err := format.OpenBolt(path, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
 		return err
 	}
@@ -68,14 +70,14 @@ func hollow(path string) error {
 		func(tx *bbolt.Tx) error {
 			b, err := tx.CreateBucket(junk)
 			for i := 0; err == nil && i < 300; i++ {
-				err = b.Put(seqKey(uint64(i)), make([]byte, 4<<10)) //nolint:gosec // small
+				err = b.Put(format.SeqKey(uint64(i)), make([]byte, 4<<10)) //nolint:gosec // small
 			}
 			return err
 		},
 		func(tx *bbolt.Tx) error { return tx.DeleteBucket(junk) },
 	} {
 		if err == nil {
-			err = inside(path, db, true, fn)
+			err = format.Inside(path, db, true, fn)
 		}
 	}
 	return errors.Join(err, db.Close())

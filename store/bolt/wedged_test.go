@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // TestTruncatedWhileOpen: somebody cuts the file off beneath a running store.
@@ -76,7 +77,7 @@ func TestFaultWhileOpening(t *testing.T) {
 	if err := openTest(t, path, Config{noSync: true}).Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := openBolt(path, &bbolt.Options{Timeout: time.Second})
+	db, err := format.OpenBolt(path, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +85,11 @@ func TestFaultWhileOpening(t *testing.T) {
 		t.Fatal(err)
 	}
 	ends(t, "closing", func() {
-		err := inside(path, db, false, func(*bbolt.Tx) error { return nil })
-		if !errors.Is(err, store.ErrCorrupt) || !isStuck(err) {
+		err := format.Inside(path, db, false, func(*bbolt.Tx) error { return nil })
+		if !errors.Is(err, store.ErrCorrupt) || !format.IsStuck(err) {
 			t.Errorf("%v, want a fault that left the locks held", err)
 		}
-		_ = closeDB(db, err)
+		_ = format.CloseDB(db, err)
 	})
 }
 
@@ -107,7 +108,7 @@ func TestFaultInBbolt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := openBolt(path, &bbolt.Options{Timeout: time.Second}); !errors.Is(err, store.ErrCorrupt) {
+		if _, err := format.OpenBolt(path, &bbolt.Options{Timeout: time.Second}); !errors.Is(err, store.ErrCorrupt) {
 			t.Errorf("%v, want ErrCorrupt", err)
 		}
 	}

@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
-	bbolt "go.etcd.io/bbolt"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 
 	"github.com/rouse-dev/rouse/store"
+	bbolt "go.etcd.io/bbolt"
 )
 
 // TestNothingIsShownBeforeItIsSynced stops a commit where bbolt shows it and
@@ -49,10 +50,10 @@ func nothingIsShown(t *testing.T, s *Store, during func(stop func())) {
 	// The test is about something: a plain View does show it.
 	shown := false
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		b, err := in(tx)
+		b, err := format.In(tx)
 		if err == nil {
-			key, _ := parseID(second.ID)
-			_, err = b.operation(key)
+			key, _ := format.ParseID(second.ID)
+			_, err = b.Operation(key)
 			shown = err == nil
 		}
 		return err
@@ -125,7 +126,7 @@ func TestTwoPutsAStart(t *testing.T) {
 	count := func() map[string]int {
 		out := map[string]int{}
 		err := s.db.View(func(tx *bbolt.Tx) error {
-			for _, name := range bucketNames() {
+			for _, name := range format.BucketNames() {
 				out[name] = tx.Bucket([]byte(name)).Stats().KeyN
 			}
 			return nil
@@ -140,7 +141,7 @@ func TestTwoPutsAStart(t *testing.T) {
 	after := count()
 	for name, n := range after {
 		want := 0
-		if name == bucketOperations || name == bucketEvents {
+		if name == format.BucketOperations || name == format.BucketEvents {
 			want = 1
 		}
 		if n-before[name] != want {

@@ -14,6 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/scale"
 	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 	"github.com/rouse-dev/rouse/store/driver"
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -306,10 +307,10 @@ func sumOf(t testing.TB, s *Store) [sha256.Size]byte {
 	t.Helper()
 	h := sha256.New()
 	var all []byte
-	err := s.view(t.Context(), func(b buckets) error {
-		for _, name := range bucketNames() {
-			err := b.tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
-				if name == bucketMeta && string(k) != metaPruned {
+	err := s.view(t.Context(), func(b format.Buckets) error {
+		for _, name := range format.BucketNames() {
+			err := b.Tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
+				if name == format.BucketMeta && string(k) != format.MetaPruned {
 					return nil
 				}
 				all = fmt.Appendf(all[:0], "%s %d %d ", name, len(k), len(v))

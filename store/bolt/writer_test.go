@@ -5,10 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+
 	bbolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/rouse-dev/rouse/store"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // TestNothingIsCommittedAfterAFailedWrite: of a transaction, the first write that
@@ -23,25 +25,25 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 	long := make([]byte, bbolt.MaxKeySize+1)
 	lane := []byte("lane")
 	for name, c := range map[string]struct {
-		write func(w *writer)
+		write func(w *format.Writer)
 		want  string
 		err   error
 	}{
-		"a key that is too long": {func(w *writer) { w.put(w.tokens, long, nil) }, "writing to tokens", berrors.ErrKeyTooLarge},
-		"a key that is empty":    {func(w *writer) { w.putWeighed(w.lanes, nil, nil, nil) }, `writing to lanes at ""`, berrors.ErrKeyRequired},
-		"what cannot be encoded": {func(w *writer) { w.keep(w.events, seqKey(7), errors.ErrUnsupported) }, "writing to events at 7", errors.ErrUnsupported},
+		"a key that is too long": {func(w *format.Writer) { w.Put(w.Tokens, long, nil) }, "writing to tokens", berrors.ErrKeyTooLarge},
+		"a key that is empty":    {func(w *format.Writer) { w.PutWeighed(w.Lanes, nil, nil, nil) }, `writing to lanes at ""`, berrors.ErrKeyRequired},
+		"what cannot be encoded": {func(w *format.Writer) { w.Keep(w.Events, format.SeqKey(7), errors.ErrUnsupported) }, "writing to events at 7", errors.ErrUnsupported},
 	} {
-		write := func(w *writer) {
-			w.putWeighed(w.lanes, lane, seal(lane, encoded(laneBody{Paused: true})), nil)
+		write := func(w *format.Writer) {
+			w.PutWeighed(w.Lanes, lane, format.Seal(lane, format.Encoded(format.LaneBody{Paused: true})), nil)
 			c.write(w)
-			w.put(w.meta, long, nil) // and another, which is not told
-			w.putMeta(metaPruned, make([]byte, 16))
+			w.Put(w.Meta, long, nil) // and another, which is not told
+			w.PutMeta(format.MetaPruned, make([]byte, 16))
 		}
 		for of, err := range map[string]error{
-			"a file of its own": inside(s.path, s.db, true, writing(write)),
-			"a batch":           s.commit(t.Context(), 1, func(b *batch) error { write(&b.writer); b.putEvent(nil); return nil }),
+			"a file of its own": format.Inside(s.path, s.db, true, format.Writing(write)),
+			"a batch":           s.commit(t.Context(), 1, func(b *batch) error { write(&b.Writer); b.putEvent(nil); return nil }),
 			"one that writes nothing": s.commit(t.Context(), 1, func(b *batch) error {
-				write(&b.writer)
+				write(&b.Writer)
 				return errors.New("and something else")
 			}),
 		} {
@@ -61,18 +63,18 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 func TestWritesWhereNoneMayBe(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
-	for name, write := range map[string]func(w *writer){
-		"put":         func(w *writer) { w.put(w.qu, []byte("a"), nil) },
-		"remove":      func(w *writer) { w.remove(w.qu, []byte("a")) },
-		"say":         func(w *writer) { w.say(w.qu, 1) },
-		"a witness":   (*writer).witnessAll,
-		"a new store": func(w *writer) { w.newID() },
+	for name, write := range map[string]func(w *format.Writer){
+		"put":         func(w *format.Writer) { w.Put(w.Qu, []byte("a"), nil) },
+		"remove":      func(w *format.Writer) { w.Remove(w.Qu, []byte("a")) },
+		"say":         func(w *format.Writer) { w.Say(w.Qu, 1) },
+		"a witness":   (*format.Writer).WitnessAll,
+		"a new store": func(w *format.Writer) { w.NewID() },
 	} {
-		if err := inside(s.path, s.db, false, writing(write)); !errors.Is(err, berrors.ErrTxNotWritable) {
+		if err := format.Inside(s.path, s.db, false, format.Writing(write)); !errors.Is(err, berrors.ErrTxNotWritable) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := inside(s.path, s.db, true, layOut); !errors.Is(err, berrors.ErrBucketExists) {
+	if err := format.Inside(s.path, s.db, true, format.LayOut); !errors.Is(err, berrors.ErrBucketExists) {
 		t.Errorf("a file that is laid out already: %v", err)
 	}
 }
@@ -135,5 +137,5 @@ func TestMust(t *testing.T) {
 			t.Error("a channel was encoded")
 		}
 	}()
-	encoded(make(chan int))
+	format.Encoded(make(chan int))
 }

@@ -1,6 +1,0 @@
-package bolt
-
-import "syscall"
-
-// errQuota is ERROR_DISK_FULL: what Windows says where others have ENOSPC.
-const errQuota = syscall.Errno(112)

@@ -1,0 +1,136 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// A file that is made next to a database, or in its place, has the owner, the group
+// and the mode of the database: root must be able to work on a user's database
+// without locking that user out.
+
+// Owner is the user and the group that a file belongs to, and its permissions.
+type Owner struct {
+	UID, GID int // -1: the system decides
+	Mode     os.FileMode
+}
+
+// OwnerAt returns the owner that a file made for path must have: the owner of the file
+// at path, or this process if there is no file. If this process is root, a new file
+// belongs to the owner of its folder, unless another user may have made that folder
+// for root to find: see checkMaker.
+func OwnerAt(path string) (Owner, error) {
+	info, err := os.Lstat(path)
+	if err == nil && info.Mode().IsRegular() {
+		return OwnerOf(info), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Owner{}, fmt.Errorf("bolt: %w", err)
+	}
+	o := Owner{UID: -1, GID: -1, Mode: 0o600}
+	folder, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return Owner{}, fmt.Errorf("bolt: %w", err)
+	}
+	if of := OwnerOf(folder); isRoot() && of.UID > 0 && checkMakers(path) == nil {
+		o.UID, o.GID = of.UID, of.GID
+	}
+	return o, nil
+}
+
+// check returns ErrNotOwner if this process cannot give a file to o. It is called
+// before anything is written.
+func (o Owner) check(path string) error {
+	if o.UID == -1 || isRoot() || o.UID == os.Geteuid() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s belongs to user %d, and this process, of user %d, would replace it or add a file: run it as user %d or as root",
+		ErrNotOwner, path, o.UID, os.Geteuid(), o.UID)
+}
+
+// Give makes o the owner of a file that this process has made.
+func (o Owner) Give(f *os.File) error {
+	err := o.chown(f)
+	if err == nil {
+		err = f.Chmod(o.Mode)
+	}
+	if err != nil && hasOwners {
+		return fmt.Errorf("%w: %s cannot get the owner and mode of the database: %w", ErrNotOwner, f.Name(), err)
+	}
+	return nil
+}
+
+// OpenFile opens a file by its own name: a symbolic link is an error, since another
+// user may have made it.
+func OpenFile(path string, flag int) (*os.File, error) {
+	return os.OpenFile(path, flag|NoFollow, 0) //nolint:gosec // the host's own path
+}
+
+// checkNeighbour refuses what is no plain file of one name: writing to it would
+// change another file, or a device.
+func checkNeighbour(path string, info os.FileInfo) error {
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%w: %s is a symbolic link, and writing to it would change another file: find out who made it, and remove it", ErrUnsafe, path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%w: %s is not a regular file (%s): find out who made it, and remove it", ErrUnsafe, path, info.Mode().Type())
+	case links(info) > 1:
+		return fmt.Errorf("%w: %s is another name of a file that has %d: find out who made it, and remove it", ErrUnsafe, path, links(info))
+	}
+	return nil
+}
+
+// CheckFolder refuses to write in a folder where every user may replace the files of
+// others. In one with the sticky bit, as /tmp, they cannot. There the database, what
+// stands next to it and the folders that lead to it must not be another user's.
+func CheckFolder(path string) error {
+	folder := filepath.Dir(path)
+	info, err := os.Stat(folder)
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	if everyone(info) && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("%w: every user may replace files in %s (mode %s): run chmod o-w %[2]q, or choose a folder of your own", ErrUnsafe, folder, info.Mode().Perm())
+	}
+	for _, name := range []string{path + LockSuffix, path + SuspectSuffix} {
+		if err := checkMaker(name); err != nil {
+			return err
+		}
+	}
+	return checkMakers(path)
+}
+
+// checkMakers is checkMaker for path and each folder and link that leads to it.
+func checkMakers(path string) error {
+	for name := path; name != filepath.Dir(name); name = filepath.Dir(name) {
+		if err := checkMaker(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkMaker refuses a name that another user may have made before this user did: it
+// is in a folder where every user may make files, and belongs neither to this user
+// nor to root.
+func checkMaker(name string) error {
+	folder := filepath.Dir(name)
+	in, err := os.Stat(folder)
+	if err != nil || !everyone(in) {
+		return nil //nolint:nilerr // a folder that is not there yet, this process makes
+	}
+	info, err := os.Lstat(name)
+	if err != nil {
+		return nil //nolint:nilerr // as above
+	}
+	if uid := OwnerOf(info).UID; uid != os.Geteuid() && uid != 0 {
+		return fmt.Errorf("%w: every user may make files in %s, and %s belongs to user %d, not to %d: choose a folder of your own", ErrUnsafe, folder, name, uid, os.Geteuid())
+	}
+	return nil
+}
+
+// everyone reports whether every user may make files in a folder.
+func everyone(folder os.FileInfo) bool { return hasOwners && folder.Mode().Perm()&0o002 != 0 }

@@ -1,0 +1,38 @@
+package format
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rouse-dev/rouse/store"
+)
+
+// ErrNewer: the file was written by a newer version of this package.
+var ErrNewer = errors.New("bolt: database has a newer schema")
+
+// CorruptError says what in a file is not as it was written. It wraps store.ErrCorrupt.
+type CorruptError struct {
+	Path   string
+	Bucket string // "" if the damage is below the records
+	Key    string // as a person would write it; "" if Bucket is
+	Detail string
+
+	stuck bool // the fault left bbolt's locks held
+}
+
+func (e *CorruptError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "bolt: %s is damaged", e.Path)
+	if e.Bucket != "" {
+		fmt.Fprintf(&b, " in bucket %q", e.Bucket)
+	}
+	if e.Key != "" {
+		fmt.Fprintf(&b, " at key %q", e.Key)
+	}
+	fmt.Fprintf(&b, ": %s: run: rouse check --db %q, and rouse repair to mend it", e.Detail, e.Path)
+	return b.String()
+}
+
+// Unwrap returns store.ErrCorrupt.
+func (e *CorruptError) Unwrap() error { return store.ErrCorrupt }

@@ -1,0 +1,145 @@
+package format
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"os"
+
+	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
+)
+
+// What bbolt writes at the beginning of a file, in the byte order of the
+// machine: two pages with a header of 16 bytes and the state of the file behind
+// it. They are read here before bbolt maps the file, because a map of a file
+// that is shorter than it says ends in a fault.
+const (
+	metaMagic   = 0xED0CDAED
+	metaVersion = 2
+	PageHeader  = 16
+	MetaSize    = 64
+	MetaSum     = 56 // where its checksum stands
+)
+
+// BoltMeta is what is needed of such a page.
+type BoltMeta struct {
+	PageSize uint32
+	Root     uint64 // the page where the tree of all buckets begins
+	Freelist uint64 // the page that lists the free ones; all bits: there is none
+	Pages    uint64 // the high-water mark
+	Tx       uint64
+}
+
+// NoFreelist is what stands for the page of the free list where none is kept.
+const NoFreelist = ^uint64(0)
+
+// CheckFile returns ErrForeign if f is no bbolt file, and a *CorruptError if it
+// is one that cannot be used. tell, if it is not nil, hears of each page and of
+// how many there are.
+func CheckFile(path string, f *os.File, tell Progress) error {
+	damaged := func(format string, args ...any) error {
+		return &CorruptError{Path: path, Detail: fmt.Sprintf(format, args...)}
+	}
+	metas, magic, err := ReadMetas(f)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(metas) == 0 && !magic:
+		return fmt.Errorf("%w: %s is some other kind of file", disk.ErrForeign, path)
+	case len(metas) == 0:
+		return damaged("neither of its two first pages is whole")
+	}
+	m := metas[0]
+	if size, err := LengthOf(f); err != nil || size < m.size() {
+		return errors.Join(err, damaged("it has %d bytes, and was %d long: it is cut short", size, m.size()))
+	}
+	if len(metas) == 1 {
+		// bbolt would go on from the other, without a word of the commit that
+		// this one may have been. A power cut leaves no such page: what bbolt
+		// writes of it lies in one sector.
+		return damaged("one of its two first pages is not whole: the last commit may be missing")
+	}
+	if m.Freelist == NoFreelist {
+		// bbolt would look for the free pages in a goroutine whose panic nobody
+		// can catch. No version of this package leaves a file so.
+		return damaged("its list of free pages is missing")
+	}
+	done := uint64(0)
+	if err := CheckPages(f, m, func(uint64) { done++; tell.Say("pages", done, m.Pages) }); err != nil {
+		return damaged("%v", err)
+	}
+	return nil
+}
+
+// size is how long a file is at least.
+func (m *BoltMeta) size() int64 { return int64(m.Pages) * int64(m.PageSize) } //nolint:gosec // readMeta bounds both
+
+func LengthOf(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("bolt: %w", err)
+	}
+	return info.Size(), nil
+}
+
+// ReadMetas returns those of the two first pages that are whole, the newest
+// first. magic says that f begins as a bbolt file does.
+func ReadMetas(f io.ReaderAt) (found []*BoltMeta, magic bool, err error) {
+	first, magic, err := ReadMeta(f, 0)
+	if err != nil {
+		return nil, magic, err
+	}
+	if first != nil {
+		found = append(found, first)
+	}
+	// The second page begins where the first ends, and how long that is may be
+	// written only in the second.
+	for size := int64(1024); size <= 1<<16; size *= 2 {
+		if first != nil && size != int64(first.PageSize) {
+			continue
+		}
+		m, has, err := ReadMeta(f, size)
+		if err != nil {
+			return nil, magic, err
+		}
+		magic = magic || has
+		if m != nil && int64(m.PageSize) == size {
+			found = append(found, m)
+		}
+	}
+	if len(found) == 2 && found[1].Tx > found[0].Tx {
+		found[0], found[1] = found[1], found[0]
+	}
+	return found, magic, nil
+}
+
+// ReadMeta reads the page at offset; nil if it is not whole. magic says that
+// it begins as one.
+func ReadMeta(f io.ReaderAt, offset int64) (m *BoltMeta, magic bool, err error) {
+	var b [MetaSize]byte
+	if _, err := f.ReadAt(b[:], offset+PageHeader); err == io.EOF {
+		return nil, false, nil
+	} else if err != nil {
+		return nil, false, fmt.Errorf("bolt: %w", err)
+	}
+	order := binary.NativeEndian
+	if order.Uint32(b[0:]) != metaMagic {
+		return nil, false, nil
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(b[:MetaSum])
+	if order.Uint32(b[4:]) != metaVersion || order.Uint64(b[MetaSum:]) != h.Sum64() {
+		return nil, true, nil
+	}
+	m = &BoltMeta{
+		PageSize: order.Uint32(b[8:]), Root: order.Uint64(b[16:]), Freelist: order.Uint64(b[32:]),
+		Pages: order.Uint64(b[40:]), Tx: order.Uint64(b[48:]),
+	}
+	if m.PageSize < 512 || m.PageSize > 1<<16 || m.Pages > 1<<40 {
+		return nil, true, nil // a sum that fits by chance, or by design
+	}
+	return m, true, nil
+}

@@ -1,0 +1,107 @@
+package repair
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+)
+
+// Sweeper takes in what one page has.
+type Sweeper struct {
+	H      *harvest
+	Trust  trust
+	leaf   bool // it is one for certain: what looks like an element is one
+	took   int  // records
+	unread int  // elements that are none, and do not say of what
+}
+
+// Element takes in what may be an element.
+func (s *Sweeper) Element(flags uint32, key, value []byte) { s.elementOf("", flags, key, value) }
+
+// elementOf is element of a page that stands in a bucket, if that is known.
+func (s *Sweeper) elementOf(bucket string, flags uint32, key, value []byte) {
+	if bucket == "" && s.inline(flags, key, value) {
+		return
+	}
+	if key != nil && s.H.add(bucket, key, value, s.Trust) {
+		s.took++
+		return
+	}
+	if flags&format.BucketFlag != 0 && key != nil {
+		return
+	}
+	name, _, aside := strings.Cut(string(key), "\x00")
+	switch {
+	case aside && slices.Contains(format.AllBuckets(), name): // it was set aside before
+		return
+	case bucket == "" && len(key) == 16:
+		bucket = format.BucketOperations
+	case bucket == "" && len(key) == 8:
+		bucket = format.BucketEvents
+	}
+	switch {
+	case bucket == "":
+		s.unread++
+	case s.leaf:
+		s.H.rotten = append(s.H.rotten, spoilt{bucket: bucket, key: key, sealed: value})
+		s.unread++
+	}
+}
+
+// inline takes in a small bucket, which stands in the page that names it.
+func (s *Sweeper) inline(flags uint32, key, value []byte) bool {
+	named := slices.Contains(format.AllBuckets(), string(key))
+	if !named || len(value) < format.BucketHeader+format.PageHeader || binary.NativeEndian.Uint64(value) != 0 && flags&format.BucketFlag != 0 {
+		return false
+	}
+	Loosely(value[format.BucketHeader:], len(value), func(flags uint32, k, v []byte) { s.elementOf(string(key), flags, k, v) })
+	return true
+}
+
+// Grope looks for records where the elements that lead to them were hit: a
+// record of an operation or of an event begins with its format, its text says
+// where it ends, and its checksum that it is one.
+func (s *Sweeper) Grope(page []byte, size int) {
+	for at := range min(size, len(page)) {
+		switch {
+		case page[at] != format.RecordFormat: // and of an event's
+		case at >= 16 && s.record(format.BucketOperations, page[at-16:at], page[at:], operationText):
+		case at >= 8:
+			s.record(format.BucketEvents, page[at-8:at], page[at:], format.EventHead)
+		}
+	}
+}
+
+// operationText stands for where the text of an operation begins, which its
+// record says.
+const operationText = -1
+
+// record takes in a record that begins v, if it is one.
+func (s *Sweeper) record(bucket string, key, v []byte, text int) bool {
+	if text == operationText {
+		_, behind, err := format.DecodeHead(v)
+		if err != nil {
+			return false
+		}
+		text = len(v) - len(behind)
+	}
+	if text > len(v) {
+		return false
+	}
+	var raw cbor.RawMessage
+	rest, err := format.Decoder.UnmarshalFirst(v[text:], &raw)
+	if err != nil || len(rest) < format.SumSize {
+		return false
+	}
+	sealed := v[: len(v)-len(rest)+format.SumSize : len(v)-len(rest)+format.SumSize]
+	if KindOf(bucket, key, sealed) == "" {
+		return false
+	}
+	if s.H.add(bucket, key, sealed, s.Trust) {
+		s.took++
+	}
+	return true
+}

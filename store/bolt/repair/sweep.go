@@ -1,0 +1,243 @@
+package repair
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"slices"
+
+	"github.com/rouse-dev/rouse/store/bolt/internal/format"
+)
+
+// A sweep reads every page of a file, whatever leads to it. It believes a value
+// because of its checksum, and no header: a page whose header was hit gives up
+// its records all the same.
+
+// Snapshot is a file in memory. What the disk does not give is zero.
+type Snapshot struct {
+	Data     []byte
+	PageSize int
+}
+
+// readSnapshot reads a file of so many bytes.
+func readSnapshot(f io.ReaderAt, size int64, pageSize int) Snapshot {
+	const step = 1 << 20
+	whole := (size + int64(pageSize) - 1) / int64(pageSize) * int64(pageSize) // what is cut off of the last page is zero
+	data := make([]byte, whole)
+	for at := int64(0); at < size; at += step {
+		part := data[at:min(at+step, size)]
+		if n, err := f.ReadAt(part, at); err == nil || n == len(part) {
+			continue
+		}
+		for sector := range len(part) / 512 { // around those that cannot be read
+			_, _ = f.ReadAt(part[sector*512:sector*512+512], at+int64(sector)*512)
+		}
+	}
+	return Snapshot{Data: data, PageSize: pageSize}
+}
+
+func (m Snapshot) Pages() uint64 { return uint64(len(m.Data) / m.PageSize) } //nolint:gosec // positive
+
+// mostBehind is how many pages a page may have behind it that a sweep believes
+// in: a record is at most a few thousand bytes.
+const mostBehind = 64
+
+// From returns a page and what may belong to it.
+func (m Snapshot) From(id uint64) []byte {
+	data := m.Data[int(id)*m.PageSize:] //nolint:gosec // the caller keeps within pages()
+	return data[:min(len(data), (1+mostBehind)*m.PageSize)]
+}
+
+// Header is what stands at the beginning of a page.
+func (m Snapshot) Header(id uint64) (says uint64, flags uint16, count int, behind uint64) {
+	p, order := m.From(id), binary.NativeEndian
+	return order.Uint64(p), order.Uint16(p[8:]), int(order.Uint16(p[10:])), uint64(order.Uint32(p[12:]))
+}
+
+// sound reports whether a page looks like one of a tree.
+func (m Snapshot) sound(id uint64) bool {
+	says, flags, _, behind := m.Header(id)
+	return says == id && (flags == format.PageLeaf || flags == format.PageBranch) && behind <= mostBehind && id+behind < m.Pages()
+}
+
+// begins reports whether a page's first key is this one, whatever its header
+// says.
+func (m Snapshot) begins(id uint64, first []byte) bool {
+	page := m.From(id)
+	for _, kind := range []uint16{format.PageLeaf, format.PageBranch} {
+		if key, err := format.FirstKeyAs(kind, id, page); err == nil && bytes.Equal(key, first) {
+			return true
+		}
+	}
+	return false
+}
+
+// Loosely calls each with what may be the elements of a leaf; without a key, if
+// it lies outside of the page. page begins with a header; size is how long it is
+// without what may belong to it.
+func Loosely(page []byte, size int, each func(flags uint32, key, value []byte)) {
+	order := binary.NativeEndian
+	size = min(size, len(page))
+	if size < format.PageHeader+format.ElementSize {
+		return
+	}
+	most := (size - format.PageHeader) / format.ElementSize
+	count := most
+	if order.Uint16(page[8:]) == format.PageLeaf {
+		// bbolt puts the first key right behind the elements: this is the
+		// count again, in case the header's was hit.
+		count = max(int(order.Uint16(page[10:])), int(order.Uint32(page[format.PageHeader+4:])/format.ElementSize))
+	}
+	for i := range min(count, most) {
+		at := uint64(format.PageHeader + i*format.ElementSize) //nolint:gosec // small
+		e := page[at : at+format.ElementSize]
+		from := at + uint64(order.Uint32(e[4:]))
+		n, m := uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:]))
+		if n == 0 || from+n+m > uint64(len(page)) {
+			each(0, nil, nil)
+			continue
+		}
+		each(order.Uint32(e), page[from:from+n], page[from+n:from+n+m])
+	}
+}
+
+// inUse is which pages of a file stand for its newest state, as far as its first
+// pages, its tree and its free list say so.
+type inUse struct {
+	img     Snapshot
+	end     uint64   // how many pages the file had
+	Reached []bool   // from the root, by pages that fit to each other
+	Free    []bool   // nil: the list of free pages cannot be believed
+	Broken  bool     // somewhere the tree leads to no page that fits
+	bad     []uint64 // the pages that it leads to there
+	misled  []bool   // of those: what is on it is not what led to it says
+}
+
+// trust says how far what was found on a page stands for the newest state.
+type trust uint8
+
+const (
+	old  trust = iota // the page is free: this is what stood there before
+	odd               // nobody knows, or what leads to the page says otherwise
+	Sure              // it does
+)
+
+func (u *inUse) trust(id uint64) trust {
+	switch {
+	case u.Reached[id]:
+		return Sure
+	case u.misled[id], u.Free == nil:
+		return odd
+	case u.Free[id]:
+		return old
+	}
+	return Sure
+}
+
+// FindInUse looks for the pages that m leads to. Without m none is sure.
+func FindInUse(img Snapshot, m *format.BoltMeta) *inUse {
+	u := &inUse{img: img, Reached: make([]bool, img.Pages()), misled: make([]bool, img.Pages()), Broken: true}
+	if m == nil {
+		return u
+	}
+	u.Broken, u.end = m.Pages > img.Pages(), m.Pages
+	u.reach(m.Root, nil, 0)
+	u.readFree(m)
+	return u
+}
+
+// reach follows a page, if it is what led to it says.
+func (u *inUse) reach(id uint64, first []byte, depth int) {
+	if id < 2 || id >= u.img.Pages() || u.Reached[id] || depth > format.MaxDepth {
+		u.Broken = true
+		if id >= u.img.Pages() && id < u.end && !slices.Contains(u.bad, id) {
+			u.bad = append(u.bad, id) // it is cut off
+		}
+		return
+	}
+	_, flags, count, behind := u.img.Header(id)
+	if !u.img.sound(id) || first != nil && !u.img.begins(id, first) {
+		u.Broken, u.bad = true, append(u.bad, id)
+		u.misled[id] = first == nil || !u.img.begins(id, first)
+		return
+	}
+	page := u.img.From(id)[:(1+int(behind))*u.img.PageSize] //nolint:gosec // sound bounds it
+	for n := id; n <= id+behind; n++ {
+		u.Reached[n] = true
+	}
+	if flags == format.PageBranch {
+		u.reachBelow(id, page, count, depth)
+		return
+	}
+	Loosely(page, len(page), func(flags uint32, _, value []byte) {
+		if flags&format.BucketFlag == 0 || len(value) < format.BucketHeader {
+			return
+		}
+		if root := binary.NativeEndian.Uint64(value); root != 0 {
+			u.reach(root, nil, depth+1)
+		}
+	})
+}
+
+func (u *inUse) reachBelow(id uint64, page []byte, count, depth int) {
+	order := binary.NativeEndian
+	for i := range min(count, (len(page)-format.PageHeader)/format.ElementSize) {
+		at := uint64(format.PageHeader + i*format.ElementSize) //nolint:gosec // small
+		e := page[at : at+format.ElementSize]
+		key, err := format.Within(id, page, at+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
+		if err != nil {
+			u.Broken = true
+			continue
+		}
+		u.reach(order.Uint64(e[8:]), key, depth+1)
+	}
+}
+
+// orphans are the pages that are in use and that nothing leads to, since what
+// did was hit: those that look like pages of a tree, and those that do not.
+func (u *inUse) orphans(m *format.BoltMeta) (sound, bad []uint64) {
+	defer func() { slices.Sort(bad) }()
+	bad = u.bad
+	if u.Free == nil {
+		return nil, bad
+	}
+	_, _, _, behind := u.img.Header(m.Freelist)
+	past := uint64(2)
+	for id := uint64(2); id < m.Pages; id++ {
+		switch {
+		case id == m.Freelist:
+			past = id + behind + 1
+		case id < past, u.Reached[id], u.Free[id]:
+		case u.img.sound(id):
+			_, _, _, behind := u.img.Header(id)
+			past = id + behind + 1
+			if !slices.Contains(u.bad, id) {
+				sound = append(sound, id)
+			}
+		case !slices.Contains(u.bad, id):
+			bad = append(bad, id)
+		}
+	}
+	return sound, bad
+}
+
+// readFree believes the list of free pages if it is whole, and names none that
+// is reached.
+func (u *inUse) readFree(m *format.BoltMeta) {
+	id := m.Freelist
+	if id < 2 || id >= u.img.Pages() || m.Pages > u.img.Pages() || u.Reached[id] {
+		return
+	}
+	w := format.NewWalk(bytes.NewReader(u.img.Data), m)
+	if w.Freelist() != nil {
+		return
+	}
+	free := make([]bool, u.img.Pages())
+	for n := range free {
+		free[n] = uint64(n) >= m.Pages || n >= 2 && w.Seen[n/64]&(1<<(n%64)) != 0
+		if free[n] && u.Reached[n] {
+			return
+		}
+	}
+	u.Free = free
+}
