@@ -7,7 +7,26 @@ import (
 
 // Returned by Open, in addition to store.ErrCorrupt.
 var (
-
+	// ErrLocked: another process, or another Store of this one, has the file
+	// open. It is inside a *LockedError.
+	ErrLocked = disk.ErrLocked
+	// ErrForeign: the path names something that is no database of this package.
+	ErrForeign = disk.ErrForeign
+	// ErrReadOnly: the file cannot be written, or the store was opened with
+	// Config.ReadOnly.
+	ErrReadOnly = disk.ErrReadOnly
+	// ErrNetworkFS: the file is on a file system whose locks or syncs may not hold, or on
+	// an unknown one without a disk of this machine. Config.AllowNetworkFS turns the check
+	// off.
+	ErrNetworkFS = disk.ErrNetworkFS
+	// ErrUnsafe: another user could redirect what is written to another file, could
+	// replace the database, or has made it. The path has a folder that every user may
+	// write to, a symbolic link in place of a file of this package, or another user's
+	// folder, link or file in a folder such as /tmp.
+	ErrUnsafe = disk.ErrUnsafe
+	// ErrNotOwner: a file must be made next to the database or in its place, and this
+	// process cannot give it the database's owner, group and mode. Nothing was written.
+	ErrNotOwner = disk.ErrNotOwner
 	// ErrNewer: the file was written by a newer version of this package.
 	ErrNewer = format.ErrNewer
 )

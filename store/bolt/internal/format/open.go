@@ -11,7 +11,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
-	"go.etcd.io/bbolt"
+	bbolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // Stamp marks a file as a backup that was never opened.
