@@ -24,8 +24,8 @@ func (h *simHost) do(a simAct) {
 	case doSleep:
 		if h.asleep == 0 {
 			h.asleep = h.world.elapsed() + a.span
-			h.judge.sleeps(h.world.now(), a.span)
-			h.judge.reach("sleeps")
+			h.oracle.sleeps(h.world.now(), a.span)
+			h.oracle.reach("sleeps")
 		}
 	default:
 		h.whenUp(func() { h.act(a) })
@@ -87,7 +87,7 @@ func (h *simHost) act(a simAct) {
 // check takes an error of a call that has none in a living host.
 func (h *simHost) check(err error) {
 	if err != nil && !h.life.dead.Load() && !errors.Is(err, store.ErrNotFound) { // that is asked for by inherit
-		h.judge.accuse("call", "%v", err)
+		h.oracle.accuse("call", "%v", err)
 	}
 }
 
@@ -136,13 +136,13 @@ func (h *simHost) receipt(n int, r engine.Receipt, err error) {
 	case errors.As(err, &conflict), errors.As(err, &expired), errors.Is(err, engine.ErrNotEnded):
 	case errors.Is(err, store.ErrNotFound): // a retry of what is forgotten: see simOp.forgettable
 	case err != nil:
-		h.judge.accuse("call", "Start: %v", err)
+		h.oracle.accuse("call", "Start: %v", err)
 	default:
-		h.judge.acknowledged(n, r)
+		h.oracle.acknowledged(n, r)
 		if h.rightAt > 0 || r.Operation.CreatedAt.After(h.world.now().Add(time.Minute)) {
-			h.judge.mu.Lock()
-			h.judge.op(r.Operation.ID).odd = true
-			h.judge.mu.Unlock()
+			h.oracle.mu.Lock()
+			h.oracle.op(r.Operation.ID).odd = true
+			h.oracle.mu.Unlock()
 		}
 		if n >= 0 {
 			h.ids[n] = r.Operation.ID
@@ -164,10 +164,10 @@ func (h *simHost) wait(id store.ID) {
 		switch {
 		case l.dead.Load() || errors.Is(err, engine.ErrClosed):
 		case err == nil && op.Phase == "SUCCEEDED":
-			h.judge.reach("waited for")
+			h.oracle.reach("waited for")
 		case errors.As(err, &end) && end.Operation.Phase.Ended():
 		default:
-			h.judge.accuse("wait", "%s: Wait returned %s, %v", id, op.Phase, err)
+			h.oracle.accuse("wait", "%s: Wait returned %s, %v", id, op.Phase, err)
 		}
 	})
 }
@@ -177,21 +177,21 @@ func (h *simHost) cancel(ctx context.Context, n int) {
 	if !ok {
 		return
 	}
-	h.judge.withdraws(id)
+	h.oracle.withdraws(id)
 	got, err := h.life.e.Cancel(ctx, id, "ann")
 	if h.check(err); err != nil || h.life.dead.Load() {
 		return
 	}
-	h.judge.reach("cancel: " + got.String())
+	h.oracle.reach("cancel: " + got.String())
 	if got == engine.CancellationNeverSent {
-		h.judge.mu.Lock()
-		h.judge.op(id).canceled = true
-		h.judge.mu.Unlock()
+		h.oracle.mu.Lock()
+		h.oracle.op(id).canceled = true
+		h.oracle.mu.Unlock()
 	}
 }
 
 func (h *simHost) pause(lane string, on bool) {
-	j := h.judge
+	j := h.oracle
 	pause := h.life.e.Resume
 	if on {
 		pause = h.life.e.Pause
@@ -232,6 +232,6 @@ func (h *simHost) explain(ctx context.Context) {
 		if h.plant.explain != nil {
 			x = h.plant.explain(x)
 		}
-		h.judge.explained(l, x, settled)
+		h.oracle.explained(l, x, settled)
 	}
 }

@@ -18,13 +18,13 @@ import (
 // simHost is the machine and the program on it. One goroutine, the bubble's
 // main one, walks through the script.
 type simHost struct {
-	t     *testing.T
-	day   *simDay
-	world *simWorld
-	judge *simJudge
-	p     *simProvider
-	plant simPlant
-	path  string
+	t      *testing.T
+	day    *simDay
+	world  *simWorld
+	oracle *simOracle
+	p      *simProvider
+	plant  simPlant
+	path   string
 
 	life    *simLife // nil: the host is down
 	lives   int
@@ -53,8 +53,8 @@ func simulate(t *testing.T, folder string, seed uint64, plant simPlant) (v simVe
 		d := drawDay(seed)
 		w := &simWorld{began: time.Now().Round(0).UTC(), blind: seed%4 == 3}
 		w.boots.Store(1)
-		j := newSimJudge(w, d, plant.want)
-		h := &simHost{t: t, day: d, world: w, judge: j, p: newSimProvider(w, d, j), plant: plant, path: filepath.Join(dir, "rouse.db"), ids: map[int]store.ID{}}
+		j := newSimOracle(w, d, plant.want)
+		h := &simHost{t: t, day: d, world: w, oracle: j, p: newSimProvider(w, d, j), plant: plant, path: filepath.Join(dir, "rouse.db"), ids: map[int]store.ID{}}
 		j.p = h.p
 		v = h.run()
 	})
@@ -89,7 +89,7 @@ func (h *simHost) run() simVerdict {
 	h.shut()
 	h.p.under.Wait()
 	if h.over {
-		return simVerdict{blames: h.judge.blames, reached: h.judge.reached}
+		return simVerdict{blames: h.oracle.blames, reached: h.oracle.reached}
 	}
 	return h.close()
 }
@@ -98,7 +98,7 @@ func (h *simHost) run() simVerdict {
 func (h *simHost) idle() bool {
 	s, err := h.life.inner.Stats(context.Background())
 	if err != nil {
-		h.judge.accuse("store", "Stats: %v", err)
+		h.oracle.accuse("store", "Stats: %v", err)
 		return true
 	}
 	n := 0
@@ -113,15 +113,15 @@ func (h *simHost) idle() bool {
 func (h *simHost) close() simVerdict {
 	s, err := bolt.Open(h.path, bolt.Config{})
 	if err != nil {
-		h.judge.accuse("store", "the last Open: %v", err)
-		return simVerdict{blames: h.judge.blames}
+		h.oracle.accuse("store", "the last Open: %v", err)
+		return simVerdict{blames: h.oracle.blames}
 	}
 	defer s.Close()
 	data, err := os.ReadFile(h.path)
 	if err != nil {
-		h.judge.accuse("store", "%v", err)
+		h.oracle.accuse("store", "%v", err)
 	}
-	return h.judge.close(s, string(data))
+	return h.oracle.close(s, string(data))
 }
 
 // until lets the day go on to at, with the deaths and boots that come before.
@@ -147,7 +147,7 @@ func (h *simHost) until(at time.Duration) {
 		case <-timer.C:
 		case <-killed:
 			h.bury()
-		case <-h.judge.enough:
+		case <-h.oracle.enough:
 			h.over = true
 		}
 		timer.Stop()
@@ -198,17 +198,17 @@ func (h *simHost) happen(now time.Duration) bool {
 
 // setClock sets the wall clock wrong by d, or right.
 func (h *simHost) setClock(d time.Duration) {
-	h.judge.mu.Lock()
-	defer h.judge.mu.Unlock()
+	h.oracle.mu.Lock()
+	defer h.oracle.mu.Unlock()
 	if was := time.Duration(h.world.wrong.Load()); was > d {
-		h.judge.ahead = append(h.judge.ahead, [2]time.Time{h.world.began.Add(h.odd + was), h.world.now().Add(was)})
+		h.oracle.ahead = append(h.oracle.ahead, [2]time.Time{h.world.began.Add(h.odd + was), h.world.now().Add(was)})
 	}
 	h.world.wrong.Store(int64(d))
 	h.odd = h.world.elapsed()
-	for _, o := range h.judge.ops {
+	for _, o := range h.oracle.ops {
 		o.odd = o.odd || o.sent && o.accepted.IsZero()
 	}
-	for _, w := range h.judge.wishes {
+	for _, w := range h.oracle.laters {
 		w.odd = true
 	}
 }
@@ -220,14 +220,14 @@ func (h *simHost) boot() {
 	if r.IntN(7) == 0 && h.rightAt == 0 {
 		h.setClock(wrongBy(r))
 		h.rightAt = h.world.elapsed() + between(r, 10*time.Second, 9*time.Minute)
-		h.judge.reach("booted with a wrong clock")
+		h.oracle.reach("booted with a wrong clock")
 		h.world.boots.Add(1)
 	}
 	inner, err := bolt.Open(h.path, bolt.Config{})
 	if err != nil {
 		h.t.Fatalf("the %d. Open: %v", h.lives, err)
 	}
-	l := &simLife{judge: h.judge, inner: inner, killed: make(chan struct{})}
+	l := &simLife{oracle: h.oracle, inner: inner, killed: make(chan struct{})}
 	var s store.Store = &simStore{Store: inner, l: l}
 	if h.plant.store != nil {
 		s = h.plant.store(l, s)
@@ -261,7 +261,7 @@ func (h *simHost) laneConfig(name string) engine.LaneConfig {
 
 // inherit checks what a new life finds in the file.
 func (h *simHost) inherit(l *simLife) {
-	j := h.judge
+	j := h.oracle
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for id, o := range j.ops {
@@ -319,7 +319,7 @@ func (h *simHost) runEngine(l *simLife) {
 			defer close(done)
 			err := l.e.Run(ctx)
 			if err != nil && !l.dead.Load() && !errors.Is(err, engine.ErrClosed) {
-				h.judge.accuse("run", "Run returned %v", err)
+				h.oracle.accuse("run", "Run returned %v", err)
 			}
 		})
 		return func() { stop(); <-done }
@@ -327,21 +327,21 @@ func (h *simHost) runEngine(l *simLife) {
 	end := begin()
 	l.rerun = func() {
 		end()
-		h.judge.forget()
+		h.oracle.forget()
 		end = begin()
 	}
 }
 
 // follow reads the feed from where the last life's reader was.
 func (h *simHost) follow(l *simLife) {
-	h.judge.mu.Lock()
-	at := h.judge.cursor
-	h.judge.mu.Unlock()
+	h.oracle.mu.Lock()
+	at := h.oracle.cursor
+	h.oracle.mu.Unlock()
 	l.work.Go(func() {
 		for ev, err := range l.e.Follow(context.Background(), at) {
 			if err != nil {
 				if !l.dead.Load() && !errors.Is(err, engine.ErrClosed) {
-					h.judge.accuse("feed", "Follow: %v", err)
+					h.oracle.accuse("feed", "Follow: %v", err)
 				}
 				return
 			}
@@ -351,7 +351,7 @@ func (h *simHost) follow(l *simLife) {
 					continue
 				}
 			}
-			h.judge.event(l, ev)
+			h.oracle.event(l, ev)
 		}
 	})
 }
@@ -359,22 +359,22 @@ func (h *simHost) follow(l *simLife) {
 // bury ends what is left of a dead life.
 func (h *simHost) bury() {
 	l := h.life
-	h.judge.reach("deaths")
+	h.oracle.reach("deaths")
 	h.end(l)
 	h.life, h.killBy = nil, 0
 	h.upAt = max(h.world.elapsed()+h.downFor, h.asleep)
 }
 
 func (h *simHost) end(l *simLife) {
-	h.judge.mu.Lock()
-	h.judge.died = time.Now()
-	h.judge.mu.Unlock()
+	h.oracle.mu.Lock()
+	h.oracle.died = time.Now()
+	h.oracle.mu.Unlock()
 	if err := l.e.Close(); err != nil && !l.dead.Load() {
-		h.judge.accuse("run", "Close: %v", err)
+		h.oracle.accuse("run", "Close: %v", err)
 	}
 	l.work.Wait()
 	if err := l.inner.Close(); err != nil {
-		h.judge.accuse("store", "closing: %v", err)
+		h.oracle.accuse("store", "closing: %v", err)
 	}
 }
 

@@ -51,10 +51,10 @@ func (w *simWorld) elapsed() time.Duration { return w.now().Sub(w.began) }
 
 // simProvider is what starts sessions: the truth behind what the engine is told.
 type simProvider struct {
-	world *simWorld
-	day   *simDay
-	judge *simJudge
-	under sync.WaitGroup // requests on their way that nobody waits for any more
+	world  *simWorld
+	day    *simDay
+	oracle *simOracle
+	under  sync.WaitGroup // requests on their way that nobody waits for any more
 
 	mu       sync.Mutex // guards sessions; held for no call
 	sessions map[engine.Ref]*simSession
@@ -75,8 +75,8 @@ type simState struct {
 	by      string // the token that brought it about, or a name for who else did
 }
 
-func newSimProvider(w *simWorld, d *simDay, j *simJudge) *simProvider {
-	return &simProvider{world: w, day: d, judge: j, sessions: map[engine.Ref]*simSession{}}
+func newSimProvider(w *simWorld, d *simDay, j *simOracle) *simProvider {
+	return &simProvider{world: w, day: d, oracle: j, sessions: map[engine.Ref]*simSession{}}
 }
 
 func (p *simProvider) lane(ref engine.Ref) *simLane {
@@ -162,10 +162,10 @@ func (p *simProvider) byHand(ref engine.Ref, stop bool) {
 		r := simDraws(p.day.seed, "hand", ref, s.starts)
 		s.become(now, simState{now, fsm.StateStopInProgress, is.started, "user"},
 			simState{now.Add(between(r, time.Minute, 3*time.Minute)), fsm.StateStopped, is.started, "user"})
-		p.judge.reach("stopped by hand")
+		p.oracle.reach("stopped by hand")
 	case !stop && is.state == fsm.StateStopped:
 		p.start(ref, s, "user", now)
-		p.judge.reach("started by hand")
+		p.oracle.reach("started by hand")
 	}
 }
 
@@ -204,11 +204,11 @@ func (p *simProvider) do(ctx context.Context, c *simCall, what int) ([]transport
 	c.fate = p.day.fate(c.lane, []string{"start", "look"}[what], c.refs[0], nth, c.wx.kind)
 	c.sent = p.world.now()
 	if k := c.wx.kind; k == offline || k == portal || k == silence || k == lossy {
-		p.judge.reach(k.String())
+		p.oracle.reach(k.String())
 	}
-	p.judge.begins(c)
+	p.oracle.begins(c)
 	out, err := p.travel(ctx, c)
-	p.judge.ends(c, out, err)
+	p.oracle.ends(c, out, err)
 	return out, err
 }
 
@@ -243,7 +243,7 @@ func (p *simProvider) travel(ctx context.Context, c *simCall) ([]transport.Resul
 		return nil, errDead
 	}
 	if c.fate.drop || c.wx.kind == silence {
-		p.judge.reach("request dropped")
+		p.oracle.reach("request dropped")
 		<-ctx.Done()
 		return nil, unknown
 	}
@@ -255,13 +255,13 @@ func (p *simProvider) travel(ctx context.Context, c *simCall) ([]transport.Resul
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		p.judge.reach("answer too late")
+		p.oracle.reach("answer too late")
 		return nil, unknown
 	case <-c.life.killed:
 		return nil, errDead
 	}
 	if c.fate.lose {
-		p.judge.reach("answer lost")
+		p.oracle.reach("answer lost")
 		return nil, unknown
 	}
 	return out, err
@@ -341,7 +341,7 @@ func (p *simProvider) refusal(c *simCall, w simWeather, now time.Time) *transpor
 	default:
 		return nil
 	}
-	p.judge.reach(w.kind.String())
+	p.oracle.reach(w.kind.String())
 	return e
 }
 
@@ -353,17 +353,17 @@ func (p *simProvider) startOne(c *simCall, i int, s *simSession, now time.Time) 
 	if known && now.Sub(used) >= c.lane.traits.TokenMemory {
 		delete(s.tokens, token)
 		known = false
-		p.judge.reach("token forgotten")
+		p.oracle.reach("token forgotten")
 	}
 	switch runs := is.state == fsm.StateReady || is.state == fsm.StateStartInProgress; {
 	case known:
-		p.judge.reach("token known again")
+		p.oracle.reach("token known again")
 	case is.state == fsm.StateStopped, runs && c.lane.traits.Repeat == transport.RepeatNever:
 		p.start(ref, s, token, now)
 		if c.lane.traits.Repeat == transport.RepeatByToken {
 			s.tokens[token] = now
 		}
-		p.judge.effect(c, token, now)
+		p.oracle.effect(c, token, now)
 	case c.lane.traits.Repeat == transport.RepeatByState && is.state != fsm.StateStartFailed: // runs, or is being stopped
 	default:
 		return transport.Session{}, &transport.Error{Kind: transport.KindConflict}
@@ -376,10 +376,10 @@ func (p *simProvider) lookOne(c *simCall, ref engine.Ref, s *simSession, now tim
 	back := time.Duration(c.fate.past * float64(staleFor(c.lane)))
 	is, was := s.at(now), s.at(now.Add(-back))
 	if is != was {
-		p.judge.reach("past shown")
+		p.oracle.reach("past shown")
 	}
 	if !is.started.Equal(was.started) && c.fate.orphan && c.fate.late { // it was touched, and an index has not caught up
-		p.judge.reach("not found for a while")
+		p.oracle.reach("not found for a while")
 		return transport.Session{}, &transport.Error{Kind: transport.KindNotFound}
 	}
 	return p.show(c.lane, ref, was, now), nil

@@ -52,7 +52,7 @@ func (p simPoint) String() string { return simPointNames[p] }
 // simLife is the host from a boot to its end.
 type simLife struct {
 	runs   int // the how-manieth Run of the day goes on
-	judge  *simJudge
+	oracle *simOracle
 	inner  *bolt.Store
 	e      *engine.Engine
 	killed chan struct{} // closed at its death
@@ -73,7 +73,7 @@ func (l *simLife) reach(p simPoint) bool {
 
 func (l *simLife) kill(p simPoint) {
 	l.dying.Do(func() {
-		l.judge.reach(p.String())
+		l.oracle.reach(p.String())
 		l.dead.Store(true)
 		close(l.killed)
 	})
@@ -93,7 +93,7 @@ func (s *simStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.
 		return nil, errDead
 	}
 	out, err := s.Store.Enqueue(ctx, ops)
-	s.l.judge.made(out)
+	s.l.oracle.made(out)
 	if s.l.reach(dieAfterEnqueue) {
 		return nil, errDead
 	}
@@ -119,10 +119,10 @@ func (s *simStore) Apply(ctx context.Context, changes []store.Change) ([]error, 
 	if s.l.reach(before) {
 		return nil, errDead
 	}
-	s.l.judge.changes(s.l, host, was, changes)
+	s.l.oracle.changes(s.l, host, was, changes)
 	errs, err := s.Store.Apply(ctx, changes)
 	if err == nil {
-		s.l.judge.changed(s.l, was, changes, errs)
+		s.l.oracle.changed(s.l, was, changes, errs)
 	}
 	if s.l.reach(after) {
 		return nil, errDead
@@ -148,7 +148,7 @@ func (s *simStore) PutRecord(ctx context.Context, r store.Record) error {
 	}
 	err := s.Store.PutRecord(ctx, r)
 	if err == nil {
-		s.l.judge.clockKept()
+		s.l.oracle.clockKept()
 	}
 	return err
 }

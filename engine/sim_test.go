@@ -18,7 +18,7 @@ import (
 //	sim_provider_test.go  the world's time, and the provider
 //	sim_store_test.go     the points at which the host is killed
 //	sim_host_test.go      the host, which lives through the script
-//	sim_judge_test.go     what it is judged by
+//	sim_oracle_test.go    what it is judged by
 //	sim_plant_test.go     bugs that each check must find
 //
 // The script of a seed is always the same; the order of the bubble's goroutines

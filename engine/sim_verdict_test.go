@@ -23,7 +23,7 @@ type simVerdict struct {
 }
 
 // close compares all that was promised with the file as it is at the end.
-func (j *simJudge) close(s store.Store, bytes string) simVerdict {
+func (j *simOracle) close(s store.Store, bytes string) simVerdict {
 	ctx := context.Background()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -43,7 +43,7 @@ func (j *simJudge) close(s store.Store, bytes string) simVerdict {
 			j.blame("lost", "%s was acknowledged, and is not there", id)
 		}
 	}
-	j.closeWishes(s)
+	j.closeLater(s)
 	j.closeFeed(ctx, s)
 	if strings.Contains(bytes, simSecret) {
 		j.blame("secret", "credentials are in the file")
@@ -54,7 +54,7 @@ func (j *simJudge) close(s store.Store, bytes string) simVerdict {
 }
 
 // closeOp judges one operation at the end. mu must be held.
-func (j *simJudge) closeOp(op store.Operation, v *simVerdict) {
+func (j *simOracle) closeOp(op store.Operation, v *simVerdict) {
 	o := j.op(op.ID)
 	if op.Active() && op.Deadline().Add(time.Hour).Before(j.world.now()) {
 		j.blame("unended", "%s of %s is %s (sent %v) %v past its deadline: %s", op.ID, op.Ref, op.Phase, op.Sent, j.world.now().Sub(op.Deadline()), op.LastError)
@@ -86,7 +86,7 @@ func (j *simJudge) closeOp(op store.Operation, v *simVerdict) {
 // forgotten this one, a request that arrives later than its time-out, and one
 // that the network made two of, are beyond it: also if the first copy was refused,
 // and only the second had an effect, before the next request. mu must be held.
-func (j *simJudge) closeEffects(op store.Operation, effects []simEffect) {
+func (j *simOracle) closeEffects(op store.Operation, effects []simEffect) {
 	if len(effects) < 2 {
 		return
 	}
@@ -110,7 +110,7 @@ func (j *simJudge) closeEffects(op store.Operation, effects []simEffect) {
 }
 
 // closeFeed reads the feed anew: it is what the follower saw. mu must be held.
-func (j *simJudge) closeFeed(ctx context.Context, s store.Store) {
+func (j *simOracle) closeFeed(ctx context.Context, s store.Store) {
 	at := store.Cursor("")
 	n := uint64(0)
 	for {

@@ -17,9 +17,9 @@ import (
 // simSecret must never be seen outside the provider.
 const simSecret = "AKIA-CANARY-SECRET"
 
-// simJudge sees all that host and provider do, and says which promise broke. It
+// simOracle sees all that host and provider do, and says which promise broke. It
 // knows the truth, and nothing of the engine's insides.
-type simJudge struct {
+type simOracle struct {
 	world  *simWorld
 	day    *simDay
 	p      *simProvider
@@ -33,9 +33,9 @@ type simJudge struct {
 	reached map[string]int // what came to pass, beyond the promises included
 	ops     map[store.ID]*simOp
 	tokens  map[string]store.ID // who holds a token
-	wishes  map[store.ID]*simWish
+	laters  map[store.ID]*simLater
 	effects map[string][]simEffect
-	lanes   map[string]*simJudged
+	lanes   map[string]*simLaneSeen
 	feed    []store.Event
 	cursor  store.Cursor
 	died    time.Time // the last life, on the bubble's clock
@@ -53,7 +53,7 @@ type simKept struct {
 }
 
 // clockKept notes that the file says so now.
-func (j *simJudge) clockKept() {
+func (j *simOracle) clockKept() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if k := (simKept{j.world.now(), j.world.boots.Load(), j.world.wrong.Load()}); k.boot != j.kept.boot || k.wrong != j.kept.wrong {
@@ -63,7 +63,7 @@ func (j *simJudge) clockKept() {
 
 // clockKnown reports whether a host must trust its clock: the file has said for
 // more than ten minutes how it behaves, and it is right. mu must be held.
-func (j *simJudge) clockKnown() bool {
+func (j *simOracle) clockKnown() bool {
 	return !j.world.blind && j.kept.boot == j.world.boots.Load() && j.kept.wrong == 0 && j.world.wrong.Load() == 0 &&
 		j.world.now().Sub(j.kept.at) > 10*time.Minute+time.Second
 }
@@ -102,8 +102,8 @@ type simEffect struct {
 	copy int       // the how-manieth arrival of that request
 }
 
-// simJudged is a lane as the judge sees it.
-type simJudged struct {
+// simLaneSeen is a lane as the judge sees it.
+type simLaneSeen struct {
 	inFlight int
 	recent   []time.Time // calls of the last second
 	floor    time.Time   // by the wall clock
@@ -118,14 +118,14 @@ type simJudged struct {
 	away   bool                // since then, an error blamed the whole lane
 }
 
-func newSimJudge(w *simWorld, d *simDay, want string) *simJudge {
-	j := &simJudge{
+func newSimOracle(w *simWorld, d *simDay, want string) *simOracle {
+	j := &simOracle{
 		want: want, enough: make(chan struct{}),
-		world: w, day: d, reached: map[string]int{}, ops: map[store.ID]*simOp{}, tokens: map[string]store.ID{}, wishes: map[store.ID]*simWish{},
-		effects: map[string][]simEffect{}, lanes: map[string]*simJudged{},
+		world: w, day: d, reached: map[string]int{}, ops: map[store.ID]*simOp{}, tokens: map[string]store.ID{}, laters: map[store.ID]*simLater{},
+		effects: map[string][]simEffect{}, lanes: map[string]*simLaneSeen{},
 	}
 	for _, l := range d.lanes {
-		j.lanes[l.name] = &simJudged{silent: map[engine.Ref]bool{}, mute: map[engine.Ref]bool{}}
+		j.lanes[l.name] = &simLaneSeen{silent: map[engine.Ref]bool{}, mute: map[engine.Ref]bool{}}
 	}
 	return j
 }
@@ -134,7 +134,7 @@ func newSimJudge(w *simWorld, d *simDay, want string) *simJudge {
 const maxBlames = 20
 
 // blame notes that a promise was broken. mu must be held.
-func (j *simJudge) blame(check, format string, args ...any) {
+func (j *simOracle) blame(check, format string, args ...any) {
 	text := fmt.Sprintf("%s: at %v: ", check, j.world.elapsed().Round(time.Millisecond)) + fmt.Sprintf(format, args...)
 	if len(j.blames) == maxBlames {
 		return
@@ -146,21 +146,21 @@ func (j *simJudge) blame(check, format string, args ...any) {
 	}
 }
 
-func (j *simJudge) accuse(check, format string, args ...any) {
+func (j *simOracle) accuse(check, format string, args ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.blame(check, format, args...)
 }
 
 // reach notes that something came to pass.
-func (j *simJudge) reach(what string) {
+func (j *simOracle) reach(what string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.reached[what]++
 }
 
 // forget forgets what a Run had found out, for a new one.
-func (j *simJudge) forget() {
+func (j *simOracle) forget() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, l := range j.lanes {
@@ -174,7 +174,7 @@ func (j *simJudge) forget() {
 }
 
 // op needs mu held.
-func (j *simJudge) op(id store.ID) *simOp {
+func (j *simOracle) op(id store.ID) *simOp {
 	o := j.ops[id]
 	if o == nil {
 		o = &simOp{ask: -1}
@@ -184,13 +184,13 @@ func (j *simJudge) op(id store.ID) *simOp {
 }
 
 // acknowledged is told of each receipt that a living host got.
-func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
+func (j *simOracle) acknowledged(ask int, r engine.Receipt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	op := r.Operation
 	o := j.op(op.ID)
 	o.acked, o.token, o.ref = true, op.ClientToken, op.Ref
-	j.wished(r)
+	j.askedLater(r)
 	o.sends = nil // a request that joins may make the next one due soon
 	j.hastened(ask, r)
 	if ask >= 0 && (r.Created || o.ask < 0) {
@@ -211,7 +211,7 @@ func (j *simJudge) acknowledged(ask int, r engine.Receipt) {
 }
 
 // made is called with what was stored of requests.
-func (j *simJudge) made(out []store.Receipt) {
+func (j *simOracle) made(out []store.Receipt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, e := range out {
@@ -223,7 +223,7 @@ func (j *simJudge) made(out []store.Receipt) {
 
 // begins checks a call as it sets out: promises 2 and 5 by the record as it is
 // on disk, and the lane's bounds.
-func (j *simJudge) begins(c *simCall) {
+func (j *simOracle) begins(c *simCall) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if c.life.dead.Load() {
@@ -251,7 +251,7 @@ func (j *simJudge) begins(c *simCall) {
 const mostSends = 30
 
 // sends checks a send as it sets out. mu must be held.
-func (j *simJudge) sends(c *simCall, ref engine.Ref, token string) {
+func (j *simOracle) sends(c *simCall, ref engine.Ref, token string) {
 	op, err := c.life.inner.ByToken(context.Background(), token)
 	wall := j.world.wall()
 	switch {
@@ -281,12 +281,12 @@ func (j *simJudge) sends(c *simCall, ref engine.Ref, token string) {
 
 // inTime reports whether the unsettable clock proves that an operation
 // has not expired, whatever the wall clock shows. mu must be held.
-func (j *simJudge) inTime(op *store.Operation) bool {
+func (j *simOracle) inTime(op *store.Operation) bool {
 	return op.CreatedUp.Boot == j.world.boots.Load() && j.world.age(op.CreatedUp) < op.ExpiresAt.Sub(op.CreatedAt)
 }
 
 // ends takes a call's answer, as the engine gets it.
-func (j *simJudge) ends(c *simCall, out []transport.Result, err error) {
+func (j *simOracle) ends(c *simCall, out []transport.Result, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	l := j.lanes[c.lane.name]
@@ -329,7 +329,7 @@ func (j *simJudge) ends(c *simCall, out []transport.Result, err error) {
 }
 
 // hears notes which sessions of the lane are silent.
-func (l *simJudged) hears(c *simCall, out []transport.Result, whole *transport.Error) {
+func (l *simLaneSeen) hears(c *simCall, out []transport.Result, whole *transport.Error) {
 	for i, ref := range c.refs {
 		e := whole
 		if e == nil && i < len(out) {
@@ -349,13 +349,13 @@ func (l *simJudged) hears(c *simCall, out []transport.Result, whole *transport.E
 
 // wellFor reports whether the lane has no reason to be offline for a session: its
 // last call was answered, and at most one other session was silent since.
-func (l *simJudged) wellFor(ref engine.Ref) bool {
+func (l *simLaneSeen) wellFor(ref engine.Ref) bool {
 	silent, called := l.silent[ref]
 	return called && !silent && !l.away && len(l.mute) <= 1
 }
 
 // tokenOf is the operation that holds a token. mu must be held.
-func (j *simJudge) tokenOf(token string) store.ID {
+func (j *simOracle) tokenOf(token string) store.ID {
 	if id, ok := j.tokens[token]; ok {
 		return id
 	}
@@ -363,7 +363,7 @@ func (j *simJudge) tokenOf(token string) store.ID {
 }
 
 // effect is told that a session was started by a request.
-func (j *simJudge) effect(c *simCall, token string, now time.Time) {
+func (j *simOracle) effect(c *simCall, token string, now time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	e := simEffect{at: now, sent: c.sent, copy: c.copy}
@@ -377,7 +377,7 @@ func (j *simJudge) effect(c *simCall, token string, now time.Time) {
 }
 
 // lastEffect needs mu held.
-func (j *simJudge) lastEffect(token string) simEffect {
+func (j *simOracle) lastEffect(token string) simEffect {
 	es := j.effects[token]
 	return es[len(es)-1]
 }
@@ -386,7 +386,7 @@ func (j *simJudge) lastEffect(token string) simEffect {
 func (e simEffect) late() bool { return e.at.Sub(e.sent) > 15*time.Second }
 
 // changes checks what is about to be committed.
-func (j *simJudge) changes(l *simLife, host bool, was []store.Operation, cs []store.Change) {
+func (j *simOracle) changes(l *simLife, host bool, was []store.Operation, cs []store.Change) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := time.Now()
@@ -433,13 +433,13 @@ func corrects(was, is store.Operation) bool {
 
 // twice reports that the wall clock has shown this time before, when it was
 // ahead: who sent when cannot be told apart then. mu must be held.
-func (j *simJudge) twice() bool {
+func (j *simOracle) twice() bool {
 	wall := j.world.wall()
 	return slices.ContainsFunc(j.ahead, func(a [2]time.Time) bool { return !wall.Before(a[0]) && !wall.After(a[1]) })
 }
 
 // changed takes what was committed.
-func (j *simJudge) changed(l *simLife, was []store.Operation, cs []store.Change, errs []error) {
+func (j *simOracle) changed(l *simLife, was []store.Operation, cs []store.Change, errs []error) {
 	now := j.world.now()
 	for i, c := range cs {
 		op := c.Operation
@@ -453,11 +453,11 @@ func (j *simJudge) changed(l *simLife, was []store.Operation, cs []store.Change,
 			o.accepted, o.within = now, l.runs
 		}
 		if marks(was[i], op) && was[i].Sent == store.SentNo {
-			j.servesWishes(op.ID)
+			j.servesLater(op.ID)
 		}
 		if op.Phase.Ended() && !was[i].Phase.Ended() {
 			j.ended(l, o, op, now, state, ready)
-			j.wishEnded(c, state, func(from time.Time) bool { return j.p.readySince(op.Ref, from, now) })
+			j.laterEnded(c, state, func(from time.Time) bool { return j.p.readySince(op.Ref, from, now) })
 		}
 		j.mu.Unlock()
 	}
@@ -468,7 +468,7 @@ func (j *simJudge) changed(l *simLife, was []store.Operation, cs []store.Change,
 const unnoticed = 5 * time.Minute
 
 // ended compares an end with the truth. mu must be held.
-func (j *simJudge) ended(l *simLife, o *simOp, op store.Operation, now time.Time, state simState, ready bool) {
+func (j *simOracle) ended(l *simLife, o *simOp, op store.Operation, now time.Time, state simState, ready bool) {
 	early := func(truth time.Time) bool { return !o.odd && now.Before(truth.Add(-unnoticed)) }
 	mine := state.by == op.ClientToken && (state.state == fsm.StateReady || state.state == fsm.StateStartInProgress)
 	switch {
@@ -504,7 +504,7 @@ func (j *simJudge) ended(l *simLife, o *simOp, op store.Operation, now time.Time
 }
 
 // sleeps is told that the host will sleep.
-func (j *simJudge) sleeps(now time.Time, d time.Duration) {
+func (j *simOracle) sleeps(now time.Time, d time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.slept, j.woke = now, now.Add(d)
@@ -512,7 +512,7 @@ func (j *simJudge) sleeps(now time.Time, d time.Duration) {
 
 // shown is when an answer that comes now may have set out: a call takes no
 // longer than its time-out, but the host may have slept meanwhile.
-func (j *simJudge) shown(now time.Time) time.Time {
+func (j *simOracle) shown(now time.Time) time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	at := now.Add(-16 * time.Second)
@@ -541,7 +541,7 @@ func (p *simProvider) truth(ref engine.Ref, now, since time.Time) (is simState, 
 }
 
 // event is told of each event that a follower stores, once.
-func (j *simJudge) event(l *simLife, ev store.Event) {
+func (j *simOracle) event(l *simLife, ev store.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if l.dead.Load() {
@@ -567,7 +567,7 @@ func (j *simJudge) event(l *simLife, ev store.Event) {
 }
 
 // explained checks promise 8.
-func (j *simJudge) explained(l *simLife, x engine.Explanation, settled bool) {
+func (j *simOracle) explained(l *simLife, x engine.Explanation, settled bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if x.Operation.Phase.Ended() || l.dead.Load() {

@@ -9,9 +9,9 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// simWish is a later wish that was acknowledged. The oracle forgets it when it is
+// simLater is a later wish that was acknowledged. The oracle forgets it when it is
 // withdrawn.
-type simWish struct {
+type simLater struct {
 	holder    store.ID
 	at        time.Time // the latest request, by the world's clock
 	notBefore time.Time // by the wall clock, as expires
@@ -21,20 +21,20 @@ type simWish struct {
 }
 
 // wished notes a receipt whose id is not its operation's. mu must be held.
-func (j *simJudge) wished(r engine.Receipt) {
+func (j *simOracle) askedLater(r engine.Receipt) {
 	w := r.Operation.Later
 	if r.ID == r.Operation.ID || !w.Pending() {
 		return
 	}
 	j.reached["later wish"]++
 	wrong := time.Duration(j.world.wrong.Load())
-	odd := wrong != 0 || j.wishes[r.ID] != nil && j.wishes[r.ID].odd
-	j.wishes[r.ID] = &simWish{holder: r.Operation.ID, at: w.At.Add(-wrong), notBefore: w.NotBefore, expires: w.ExpiresAt, odd: odd}
+	odd := wrong != 0 || j.laters[r.ID] != nil && j.laters[r.ID].odd
+	j.laters[r.ID] = &simLater{holder: r.Operation.ID, at: w.At.Add(-wrong), notBefore: w.NotBefore, expires: w.ExpiresAt, odd: odd}
 }
 
 // hastened checks that a new request makes the next try of an operation that was
 // not sent due within a minute, however long an error puts it off. mu must be held.
-func (j *simJudge) hastened(ask int, r engine.Receipt) {
+func (j *simOracle) hastened(ask int, r engine.Receipt) {
 	op := r.Operation
 	if ask < 0 || r.Created || r.Old || j.day.asks[ask].token != "" || op.Sent != store.SentNo || op.LastErrorAt.IsZero() {
 		return
@@ -49,37 +49,37 @@ func (j *simJudge) hastened(ask int, r engine.Receipt) {
 	}
 }
 
-// servesWishes notes a send of an operation of which no earlier send can have
+// servesLater notes a send of an operation of which no earlier send can have
 // arrived: it starts what was asked for before it. mu must be held.
-func (j *simJudge) servesWishes(holder store.ID) {
-	for id, w := range j.wishes {
+func (j *simOracle) servesLater(holder store.ID) {
+	for id, w := range j.laters {
 		if w.holder == holder && !w.notBefore.After(j.world.wall()) {
-			delete(j.wishes, id)
+			delete(j.laters, id)
 			j.reached["later wish served by a send"]++
 		}
 	}
 }
 
 // withdraws is called before a cancel of an operation.
-func (j *simJudge) withdraws(holder store.ID) {
+func (j *simOracle) withdraws(holder store.ID) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for id, w := range j.wishes {
+	for id, w := range j.laters {
 		if w.holder == holder && !w.became {
-			delete(j.wishes, id)
+			delete(j.laters, id)
 		}
 	}
 }
 
-// wishEnded compares what became of a later wish, as its holder ended, with the
+// laterEnded compares what became of a later wish, as its holder ended, with the
 // truth. readyAt reports whether the session was READY at some time since one.
 // mu must be held.
-func (j *simJudge) wishEnded(c store.Change, state simState, readySince func(time.Time) bool) {
+func (j *simOracle) laterEnded(c store.Change, state simState, readySince func(time.Time) bool) {
 	op := c.Operation
-	if op.Later == nil || j.wishes[op.Later.ID] == nil {
+	if op.Later == nil || j.laters[op.Later.ID] == nil {
 		return
 	}
-	w := j.wishes[op.Later.ID]
+	w := j.laters[op.Later.ID]
 	if next := c.Next; next != nil {
 		w.became = true
 		j.reached["later wish became an operation"]++
@@ -121,10 +121,10 @@ func (p *simProvider) readySince(ref engine.Ref, from, now time.Time) bool {
 	return false
 }
 
-// closeWishes: the id of each acknowledged wish leads to an operation of its
+// closeLater: the id of each acknowledged wish leads to an operation of its
 // session. mu must be held.
-func (j *simJudge) closeWishes(s store.Store) {
-	for id, w := range j.wishes {
+func (j *simOracle) closeLater(s store.Store) {
+	for id, w := range j.laters {
 		op, err := s.Operation(context.Background(), id)
 		if h := j.op(w.holder); err != nil && h.forgettable() || w.became && j.op(id).forgettable() { // it may be pruned
 			continue
