@@ -11,7 +11,7 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// do is one act of the script: of the world, of users, or of the host.
+// do carries out one act of the script: of the world, of users, or of the host.
 func (h *simHost) do(a simAct) {
 	switch a.do {
 	case doUserStop, doUserStart:
@@ -32,7 +32,7 @@ func (h *simHost) do(a simAct) {
 	}
 }
 
-// act is what the host does, while it is up.
+// act carries out an act of the host, while it is up.
 func (h *simHost) act(a simAct) {
 	l := h.life
 	ctx := context.WithValue(context.Background(), byHost{}, true)
@@ -63,7 +63,7 @@ func (h *simHost) act(a simAct) {
 	case doResume:
 		h.pause(h.day.lanes[a.n].name, false)
 	case doPrune:
-		synctest.Wait() // a Run goes on: without one nobody doubts the clock
+		synctest.Wait() // Run goes on: without it no clock is untrusted
 		_, err := l.e.Prune(ctx)
 		h.check(err)
 	case doExplain:
@@ -84,9 +84,9 @@ func (h *simHost) act(a simAct) {
 	}
 }
 
-// check takes an error of a call that has none in a living host.
+// check reports an error of a call that must not fail on a living host.
 func (h *simHost) check(err error) {
-	if err != nil && !h.life.dead.Load() && !errors.Is(err, store.ErrNotFound) { // that is asked for by inherit
+	if err != nil && !h.life.dead.Load() && !errors.Is(err, store.ErrNotFound) { // inherit checks for this
 		h.oracle.accuse("call", "%v", err)
 	}
 }
@@ -103,7 +103,7 @@ func (h *simHost) request(n int) engine.Request {
 	return r
 }
 
-// ask is one start, of the nth ask; -1: of none.
+// ask makes one start, of the nth ask; -1: of none.
 func (h *simHost) ask(n int, r engine.Request) {
 	got, err := h.life.e.Start(context.Background(), r)
 	h.receipt(n, got, err)
@@ -124,7 +124,7 @@ func (h *simHost) askMany(first, n int) {
 	}
 }
 
-// receipt takes what became of an ask. What a dead host was told nobody knows.
+// receipt takes the result of an ask. The answers of a dead host are lost.
 func (h *simHost) receipt(n int, r engine.Receipt, err error) {
 	var conflict *store.ConflictError
 	var expired *store.ExpiryError
@@ -134,7 +134,7 @@ func (h *simHost) receipt(n int, r engine.Receipt, err error) {
 			h.unsure = append(h.unsure, n)
 		}
 	case errors.As(err, &conflict), errors.As(err, &expired), errors.Is(err, engine.ErrNotEnded):
-	case errors.Is(err, store.ErrNotFound): // a retry of what is forgotten: see simOp.forgettable
+	case errors.Is(err, store.ErrNotFound): // a retry of a pruned operation: see simOp.forgettable
 	case err != nil:
 		h.oracle.accuse("call", "Start: %v", err)
 	default:
@@ -196,13 +196,13 @@ func (h *simHost) pause(lane string, on bool) {
 	if on {
 		pause = h.life.e.Pause
 	}
-	if !on { // from here on it may send
+	if !on { // from now on the lane may send
 		j.mu.Lock()
 		j.lanes[lane].paused = time.Time{}
 		j.mu.Unlock()
 	}
 	err := pause(context.Background(), lane, "ann")
-	if h.life.dead.Load() { // nobody was told: see inherit
+	if h.life.dead.Load() { // the answer is lost: see inherit
 		j.mu.Lock()
 		j.lanes[lane].unsure = true
 		j.mu.Unlock()
@@ -215,7 +215,7 @@ func (h *simHost) pause(lane string, on bool) {
 	}
 }
 
-// explain asks of all that is active why it waits.
+// explain asks why each active operation waits.
 func (h *simHost) explain(ctx context.Context) {
 	l := h.life
 	settled := h.rightAt == 0 && h.world.elapsed()-h.odd > 30*time.Minute

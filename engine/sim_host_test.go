@@ -15,8 +15,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// simHost is the machine and the program on it. One goroutine, the bubble's
-// main one, walks through the script.
+// simHost is the machine and the program on it. The bubble's main goroutine walks
+// through the script.
 type simHost struct {
 	t      *testing.T
 	day    *simDay
@@ -29,19 +29,19 @@ type simHost struct {
 	life    *simLife // nil: the host is down
 	lives   int
 	runs    int
-	killBy  time.Duration // the latest death of a life that was armed; 0: none
+	killBy  time.Duration // the latest time at which an armed life dies; 0: none
 	downFor time.Duration
 	upAt    time.Duration // the next boot
 	rightAt time.Duration // when a wrong clock is set right; 0: it is right
 	asleep  time.Duration // until then; 0: awake
-	over    bool          // the judge has seen enough
-	pending []func()      // what was to be done while it was down or slept
-	unsure  []int         // asks whose outcome was not told
+	over    bool          // the oracle has seen enough
+	pending []func()      // acts that wait until it is up and awake
+	unsure  []int         // asks whose outcome is unknown
 	ids     map[int]store.ID
 	odd     time.Duration // the clock was wrong until then
 }
 
-// simulate lives through one day.
+// simulate runs one day.
 func simulate(t *testing.T, folder string, seed uint64, plant simPlant) (v simVerdict) {
 	t.Helper()
 	dir, err := os.MkdirTemp(folder, "day-")
@@ -82,7 +82,7 @@ func (h *simHost) run() simVerdict {
 	for !h.over && h.world.elapsed() < simLength+horizon && !(h.life != nil && h.idle()) {
 		h.until(h.world.elapsed() + 10*time.Minute)
 	}
-	h.until(h.world.elapsed() + time.Minute) // the followers come to the head
+	h.until(h.world.elapsed() + time.Minute) // the followers reach the head
 	if h.life == nil {
 		h.until(h.upAt + time.Minute)
 	}
@@ -94,7 +94,7 @@ func (h *simHost) run() simVerdict {
 	return h.close()
 }
 
-// idle reports that all has ended.
+// idle reports whether all operations have ended.
 func (h *simHost) idle() bool {
 	s, err := h.life.inner.Stats(context.Background())
 	if err != nil {
@@ -154,7 +154,7 @@ func (h *simHost) until(at time.Duration) {
 	}
 }
 
-// next is when something happens beside the script, at the latest at.
+// next returns when something outside the script happens, but no later than at.
 func (h *simHost) next(at time.Duration) time.Duration {
 	if h.asleep > 0 {
 		return min(at, h.asleep)
@@ -170,7 +170,7 @@ func (h *simHost) next(at time.Duration) time.Duration {
 	return at
 }
 
-// happen does what is due beside the script, and reports whether anything was.
+// happen does what is due outside the script, and reports whether anything was.
 func (h *simHost) happen(now time.Duration) bool {
 	switch {
 	case h.life != nil && h.life.dead.Load():
@@ -259,7 +259,7 @@ func (h *simHost) laneConfig(name string) engine.LaneConfig {
 	return c
 }
 
-// inherit checks what a new life finds in the file.
+// inherit compares what a new life finds in the file with what was acknowledged.
 func (h *simHost) inherit(l *simLife) {
 	j := h.oracle
 	j.mu.Lock()
@@ -287,7 +287,7 @@ func (h *simHost) inherit(l *simLife) {
 		if most := stored[name].RetryAfterHeard.Add(time.Hour); asked.After(most) {
 			asked = most
 		}
-		if stored[name].RetryAfterHeard.After(j.world.wall()) { // by a clock that was ahead: it is not believed
+		if stored[name].RetryAfterHeard.After(j.world.wall()) { // by a clock that was ahead: it is not trusted
 			asked = time.Time{}
 		}
 		if !k.floor.IsZero() && asked.Before(k.floor.Add(-time.Second)) {
@@ -308,7 +308,7 @@ func (h *simHost) inherit(l *simLife) {
 	}
 }
 
-// runEngine begins Run, which goes on until the life ends.
+// runEngine begins Run, which ends with the life.
 func (h *simHost) runEngine(l *simLife) {
 	begin := func() (end func()) {
 		h.runs++
@@ -332,7 +332,7 @@ func (h *simHost) runEngine(l *simLife) {
 	}
 }
 
-// follow reads the feed from where the last life's reader was.
+// follow reads the feed from the cursor of the last life's reader.
 func (h *simHost) follow(l *simLife) {
 	h.oracle.mu.Lock()
 	at := h.oracle.cursor
@@ -356,7 +356,7 @@ func (h *simHost) follow(l *simLife) {
 	})
 }
 
-// bury ends what is left of a dead life.
+// bury ends the goroutines that a dead life left.
 func (h *simHost) bury() {
 	l := h.life
 	h.oracle.reach("deaths")
@@ -378,7 +378,7 @@ func (h *simHost) end(l *simLife) {
 	}
 }
 
-// shut ends a life in good order.
+// shut ends a life as a host does that is not killed.
 func (h *simHost) shut() {
 	if h.life != nil {
 		h.end(h.life)
@@ -386,7 +386,7 @@ func (h *simHost) shut() {
 	}
 }
 
-// whenUp does something now, or when the host is up and awake.
+// whenUp calls f now, or when the host is up and awake.
 func (h *simHost) whenUp(f func()) {
 	if h.life == nil || h.asleep > 0 || h.life.dead.Load() {
 		h.pending = append(h.pending, f)
@@ -395,7 +395,7 @@ func (h *simHost) whenUp(f func()) {
 	f()
 }
 
-// wake does what had to wait, and repeats what was not answered.
+// wake does the acts that waited, and repeats requests without an answer.
 func (h *simHost) wake() {
 	if h.life == nil || h.asleep > 0 {
 		return

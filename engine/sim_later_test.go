@@ -9,18 +9,18 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// simLater is a later wish that was acknowledged. The oracle forgets it when it is
+// simLater is an acknowledged later request. The oracle forgets it when it is
 // withdrawn.
 type simLater struct {
 	holder    store.ID
 	at        time.Time // the latest request, by the world's clock
 	notBefore time.Time // by the wall clock, as expires
 	expires   time.Time
-	odd       bool // the clock was wrong since: its times cannot be compared
+	odd       bool // the clock was wrong since then: its times cannot be compared
 	became    bool // an operation
 }
 
-// wished notes a receipt whose id is not its operation's. mu must be held.
+// askedLater records a receipt whose id is not its operation's. mu must be held.
 func (j *simOracle) askedLater(r engine.Receipt) {
 	w := r.Operation.Later
 	if r.ID == r.Operation.ID || !w.Pending() {
@@ -49,8 +49,8 @@ func (j *simOracle) hastened(ask int, r engine.Receipt) {
 	}
 }
 
-// servesLater notes a send of an operation of which no earlier send can have
-// arrived: it starts what was asked for before it. mu must be held.
+// servesLater records a send of an operation whose earlier sends cannot have arrived.
+// It serves the requests that were made before it. mu must be held.
 func (j *simOracle) servesLater(holder store.ID) {
 	for id, w := range j.laters {
 		if w.holder == holder && !w.notBefore.After(j.world.wall()) {
@@ -71,9 +71,9 @@ func (j *simOracle) withdraws(holder store.ID) {
 	}
 }
 
-// laterEnded compares what became of a later wish, as its holder ended, with the
-// truth. readyAt reports whether the session was READY at some time since one.
-// mu must be held.
+// laterEnded checks what became of a later request when its holder ended. readyAt
+// reports whether the session was READY at some time since a given time. mu must be
+// held.
 func (j *simOracle) laterEnded(c store.Change, state simState, readySince func(time.Time) bool) {
 	op := c.Operation
 	if op.Later == nil || j.laters[op.Later.ID] == nil {
@@ -84,7 +84,7 @@ func (j *simOracle) laterEnded(c store.Change, state simState, readySince func(t
 		w.became = true
 		j.reached["later wish became an operation"]++
 		if next.ID != op.Later.ID || next.Ref != op.Ref || next.ClientToken != string(next.ID) {
-			j.blame("swallowed", "the later wish %s of %s became %s of %s, token %s", op.Later.ID, op.Ref, next.ID, next.Ref, next.ClientToken)
+			j.blame("swallowed", "the later request %s of %s became %s of %s, token %s", op.Later.ID, op.Ref, next.ID, next.Ref, next.ClientToken)
 		}
 		o := j.op(next.ID)
 		o.acked, o.token, o.ref, o.odd = true, next.ClientToken, next.Ref, w.odd
@@ -98,16 +98,16 @@ func (j *simOracle) laterEnded(c store.Change, state simState, readySince func(t
 	switch {
 	case w.odd || !j.world.wall().Before(w.expires):
 	case op.EndReason == store.ReasonReturnedToStopped || op.EndReason == store.ReasonAmbiguous || op.EndReason == store.ReasonUnobservable:
-		j.blame("swallowed", "%s of %s ended %s %s, and was asked for again %v ago: nothing starts it", op.ID, op.Ref, op.Phase, op.EndReason, j.world.now().Sub(w.at))
+		j.blame("swallowed", "%s of %s ended %s %s and was requested again %v ago, but nothing starts it", op.ID, op.Ref, op.Phase, op.EndReason, j.world.now().Sub(w.at))
 	case op.Phase == fsm.PhaseSucceeded && j.world.now().Sub(from) < 50*time.Minute && !readySince(from):
-		j.blame("swallowed", "%s of %s SUCCEEDED, was asked for again %v ago, and is %s: it was not READY since", op.ID, op.Ref, j.world.now().Sub(w.at), state.state)
+		j.blame("swallowed", "%s of %s SUCCEEDED and was requested again %v ago, but is %s and was not READY since", op.ID, op.Ref, j.world.now().Sub(w.at), state.state)
 	case op.Phase == fsm.PhaseSucceeded:
 		j.reached["later wish served"]++
 	}
 }
 
-// readySince reports whether a session was READY at some time from one on. The
-// provider remembers an hour.
+// readySince reports whether a session was READY at some time since a given time. The
+// provider remembers one hour.
 func (p *simProvider) readySince(ref engine.Ref, from, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,8 +121,8 @@ func (p *simProvider) readySince(ref engine.Ref, from, now time.Time) bool {
 	return false
 }
 
-// closeLater: the id of each acknowledged wish leads to an operation of its
-// session. mu must be held.
+// closeLater checks that the id of each acknowledged later request leads to an
+// operation of its session. mu must be held.
 func (j *simOracle) closeLater(s store.Store) {
 	for id, w := range j.laters {
 		op, err := s.Operation(context.Background(), id)
@@ -130,7 +130,7 @@ func (j *simOracle) closeLater(s store.Store) {
 			continue
 		}
 		if err != nil || op.Ref != j.op(w.holder).ref || op.ID != id && op.ID != w.holder || op.ID == id != w.became {
-			j.blame("lost", "the later wish %s, which joined %s, leads to %s of %s, %v", id, w.holder, op.ID, op.Ref, err)
+			j.blame("lost", "the later request %s, which joined %s, leads to %s of %s, %v", id, w.holder, op.ID, op.Ref, err)
 		}
 	}
 }

@@ -14,25 +14,25 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// simSecret must never be seen outside the provider.
+// simSecret must never appear outside the provider.
 const simSecret = "AKIA-CANARY-SECRET"
 
-// simOracle sees all that host and provider do, and says which promise broke. It
-// knows the truth, and nothing of the engine's insides.
+// simOracle sees everything that host and provider do, and reports broken promises. It
+// knows the truth, but nothing of the engine's internals.
 type simOracle struct {
 	world  *simWorld
 	day    *simDay
 	p      *simProvider
 	want   string        // the check that ends the day when it fails
-	enough chan struct{} // closed when the rest of the day would tell nothing more
+	enough chan struct{} // closed when the rest of the day is not needed
 
-	mu      sync.Mutex // guards what follows; held for no call but a look-up of the record
+	mu      sync.Mutex // guards what follows; held during no call but a look-up of the record
 	blames  []string
 	over    bool
-	ahead   [][2]time.Time // what a clock that was set back since has shown, from and to
-	reached map[string]int // what came to pass, beyond the promises included
+	ahead   [][2]time.Time // times, from and to, that a clock showed before it was set back
+	reached map[string]int // what happened, things that no promise covers included
 	ops     map[store.ID]*simOp
-	tokens  map[string]store.ID // who holds a token
+	tokens  map[string]store.ID // the operation that holds a token
 	laters  map[store.ID]*simLater
 	effects map[string][]simEffect
 	lanes   map[string]*simLaneSeen
@@ -44,15 +44,15 @@ type simOracle struct {
 	kept    simKept
 }
 
-// simKept is since when the file has said how the clock behaves: as long as it is
-// of this boot, and as wrong, the clock has behaved.
+// simKept says since when the file has a record of how the clock behaves. While boot
+// and wrong stay as they are, the clock has not jumped.
 type simKept struct {
 	at    time.Time // by the world's clock
 	boot  uint32
 	wrong int64
 }
 
-// clockKept notes that the file says so now.
+// clockKept notes that the file has such a record now.
 func (j *simOracle) clockKept() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -61,60 +61,60 @@ func (j *simOracle) clockKept() {
 	}
 }
 
-// clockKnown reports whether a host must trust its clock: the file has said for
-// more than ten minutes how it behaves, and it is right. mu must be held.
+// clockKnown reports whether a host must trust its clock: it is right, and the file has
+// had a record of it for more than ten minutes. mu must be held.
 func (j *simOracle) clockKnown() bool {
 	return !j.world.blind && j.kept.boot == j.world.boots.Load() && j.kept.wrong == 0 && j.world.wrong.Load() == 0 &&
 		j.world.now().Sub(j.kept.at) > 10*time.Minute+time.Second
 }
 
-// simOp is what is known of an operation.
+// simOp is what the oracle knows of an operation.
 type simOp struct {
-	ask      int           // -1: not of an ask of its own
-	wish     time.Duration // from the request to its expiry, where the clock of the request was impossible
+	ask      int           // -1: no ask made it
+	wish     time.Duration // from the request to its expiry, if the clock of the request was impossible
 	asked    time.Time     // when that was, by the world's clock
 	acked    bool
 	canceled bool // a cancel answered CancellationNeverSent
 	right    bool // made while the clock was right
-	odd      bool // made, or sent, while the clock was wrong: what it is compared with is wrong too
+	odd      bool // made, or sent, while the clock was wrong: its times cannot be compared
 	phase    fsm.Phase
 	ends     int
 	accepted time.Time // by the world's clock
 	within   int       // the Run in which it was accepted
 	sent     bool
-	refund   bool // the send that was answered last cost nothing
-	base     int  // attempts before the last mark
+	refund   bool // the last answered send cost no attempt
+	base     int  // attempts before the last intent
 	refusal  transport.Kind
-	unknown  bool // a send's outcome was not told
+	unknown  bool // the outcome of a send is unknown
 	token    string
 	ref      engine.Ref
 	sends    []time.Time // of the last ten minutes of this Run, on the bubble's clock
 }
 
-// forgettable: it has begun and ended years ago by the clock of then, and ended
-// operations are kept for a month.
+// forgettable reports whether the operation may be pruned: by its wrong clock it ended
+// years ago, and ended operations are kept for a month.
 func (o *simOp) forgettable() bool { return o.odd && o.ends == 1 }
 
 // simEffect is a session started by an operation's token.
 type simEffect struct {
 	at   time.Time
-	sent time.Time // when its request set out
-	copy int       // the how-manieth arrival of that request
+	sent time.Time // when its request was sent
+	copy int       // the number of the arrival, of that request
 }
 
-// simLaneSeen is a lane as the judge sees it.
+// simLaneSeen is a lane as the oracle sees it.
 type simLaneSeen struct {
 	inFlight int
 	recent   []time.Time // calls of the last second
 	floor    time.Time   // by the wall clock
 	heard    time.Time   // on the bubble's clock
 	wrong    int64       // how wrong the wall clock was then
-	gone     time.Time   // an answer said that it is offline, on the bubble's clock; zero: the last did not
+	gone     time.Time   // when an answer reported it offline, on the bubble's clock; zero: the last answer did not
 	paused   time.Time   // on the bubble's clock; zero: it is not
-	unsure   bool        // whether it is paused: the host died of it
+	unsure   bool        // the host died during a pause or resume: either may be stored
 
-	silent map[engine.Ref]bool // whose last call in this Run had no answer
-	mute   map[engine.Ref]bool // whose calls had none since the lane's last answer
+	silent map[engine.Ref]bool // sessions whose last call in this Run had no answer
+	mute   map[engine.Ref]bool // sessions whose calls had no answer since the lane's last answer
 	away   bool                // since then, an error blamed the whole lane
 }
 
@@ -130,10 +130,10 @@ func newSimOracle(w *simWorld, d *simDay, want string) *simOracle {
 	return j
 }
 
-// maxBlames end a day.
+// maxBlames is how many blames end a day.
 const maxBlames = 20
 
-// blame notes that a promise was broken. mu must be held.
+// blame records a broken promise. mu must be held.
 func (j *simOracle) blame(check, format string, args ...any) {
 	text := fmt.Sprintf("%s: at %v: ", check, j.world.elapsed().Round(time.Millisecond)) + fmt.Sprintf(format, args...)
 	if len(j.blames) == maxBlames {
@@ -152,19 +152,19 @@ func (j *simOracle) accuse(check, format string, args ...any) {
 	j.blame(check, format, args...)
 }
 
-// reach notes that something came to pass.
+// reach records that something happened.
 func (j *simOracle) reach(what string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.reached[what]++
 }
 
-// forget forgets what a Run had found out, for a new one.
+// forget forgets what the last Run had found out, for a new Run.
 func (j *simOracle) forget() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, l := range j.lanes {
-		l.gone, l.away = time.Time{}, true // what an earlier Run has stored of it counts until there is an answer
+		l.gone, l.away = time.Time{}, true // the record of an earlier Run counts until the first answer
 		clear(l.silent)
 		clear(l.mute)
 	}
@@ -183,7 +183,7 @@ func (j *simOracle) op(id store.ID) *simOp {
 	return o
 }
 
-// acknowledged is told of each receipt that a living host got.
+// acknowledged takes each receipt that a living host got.
 func (j *simOracle) acknowledged(ask int, r engine.Receipt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -191,7 +191,7 @@ func (j *simOracle) acknowledged(ask int, r engine.Receipt) {
 	o := j.op(op.ID)
 	o.acked, o.token, o.ref = true, op.ClientToken, op.Ref
 	j.askedLater(r)
-	o.sends = nil // a request that joins may make the next one due soon
+	o.sends = nil // a request that joins may make the next send due soon
 	j.hastened(ask, r)
 	if ask >= 0 && (r.Created || o.ask < 0) {
 		o.ask = ask
@@ -210,7 +210,7 @@ func (j *simOracle) acknowledged(ask int, r engine.Receipt) {
 	}
 }
 
-// made is called with what was stored of requests.
+// made takes the stored receipts of requests.
 func (j *simOracle) made(out []store.Receipt) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -221,8 +221,8 @@ func (j *simOracle) made(out []store.Receipt) {
 	}
 }
 
-// begins checks a call as it sets out: promises 2 and 5 by the record as it is
-// on disk, and the lane's bounds.
+// begins checks a call before it is made: promises 2 and 5 by the record on disk, and
+// the lane's bounds.
 func (j *simOracle) begins(c *simCall) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -246,24 +246,24 @@ func (j *simOracle) begins(c *simCall) {
 	}
 }
 
-// mostSends of one operation in ten minutes are what its backoff has room for, with
-// some for a clock that jumps.
+// mostSends is how many sends of one operation its backoff allows in ten minutes, and
+// some more for a clock that jumps.
 const mostSends = 30
 
-// sends checks a send as it sets out. mu must be held.
+// sends checks a send before it is made. mu must be held.
 func (j *simOracle) sends(c *simCall, ref engine.Ref, token string) {
 	op, err := c.life.inner.ByToken(context.Background(), token)
 	wall := j.world.wall()
 	switch {
 	case err != nil:
-		j.blame("token", "a send of %s with token %s, which is nobody's: %v", ref, token, err)
+		j.blame("token", "a send of %s with token %s, which no operation has: %v", ref, token, err)
 		return
 	case op.Ref != ref:
 		j.blame("token", "a send of %s with token %s of %s", ref, token, op.Ref)
 	case op.Sent != store.SentUnknown:
-		j.blame("mark", "%s is sent, and sent=%v is on disk", op.ID, op.Sent)
+		j.blame("intent", "%s is sent, but sent=%v is on disk", op.ID, op.Sent)
 	case op.Phase.Ended():
-		j.blame("mark", "%s is sent, and is %s", op.ID, op.Phase)
+		j.blame("intent", "%s is sent, but is %s", op.ID, op.Phase)
 	case !wall.Before(op.ExpiresAt) && !j.inTime(&op):
 		j.blame("expiry", "%s is sent %v after its expiry", op.ID, wall.Sub(op.ExpiresAt))
 	case wall.Before(op.NotBefore):
@@ -275,7 +275,7 @@ func (j *simOracle) sends(c *simCall, ref engine.Ref, token string) {
 		j.blame("often", "%s is sent the %dth time in ten minutes: %s", op.ID, len(o.sends), op.LastError)
 	}
 	if o.canceled {
-		j.blame("canceled", "%s is sent, and its cancel was answered with NeverSent", op.ID)
+		j.blame("canceled", "%s is sent, although its cancel was answered with NeverSent", op.ID)
 	}
 }
 
@@ -285,7 +285,7 @@ func (j *simOracle) inTime(op *store.Operation) bool {
 	return op.CreatedUp.Boot == j.world.boots.Load() && j.world.age(op.CreatedUp) < op.ExpiresAt.Sub(op.CreatedAt)
 }
 
-// ends takes a call's answer, as the engine gets it.
+// ends takes the answer of a call, as the engine gets it.
 func (j *simOracle) ends(c *simCall, out []transport.Result, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -318,7 +318,7 @@ func (j *simOracle) ends(c *simCall, out []transport.Result, err error) {
 		o := j.op(j.tokenOf(token))
 		o.refund = one != nil && (one.NotSent || one.Kind == transport.KindCredentials)
 		switch {
-		case one == nil: // what is being stopped is asked for again, and has told nothing
+		case one == nil: // a start of a session that is being stopped: the answer proves nothing
 			o.unknown = o.unknown || out[i].Session.State == fsm.StateStopInProgress
 		case one.Kind.Refusal():
 			o.refusal = one.Kind
@@ -328,7 +328,7 @@ func (j *simOracle) ends(c *simCall, out []transport.Result, err error) {
 	}
 }
 
-// hears notes which sessions of the lane are silent.
+// hears records which sessions of the lane are silent.
 func (l *simLaneSeen) hears(c *simCall, out []transport.Result, whole *transport.Error) {
 	for i, ref := range c.refs {
 		e := whole
@@ -354,7 +354,7 @@ func (l *simLaneSeen) wellFor(ref engine.Ref) bool {
 	return called && !silent && !l.away && len(l.mute) <= 1
 }
 
-// tokenOf is the operation that holds a token. mu must be held.
+// tokenOf returns the operation that holds a token. mu must be held.
 func (j *simOracle) tokenOf(token string) store.ID {
 	if id, ok := j.tokens[token]; ok {
 		return id
@@ -362,7 +362,7 @@ func (j *simOracle) tokenOf(token string) store.ID {
 	return store.ID(token)
 }
 
-// effect is told that a session was started by a request.
+// effect records that a request started a session.
 func (j *simOracle) effect(c *simCall, token string, now time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -382,10 +382,10 @@ func (j *simOracle) lastEffect(token string) simEffect {
 	return es[len(es)-1]
 }
 
-// late reports that a request arrived later than its own time-out.
+// late records that a request arrived later than its own time-out.
 func (e simEffect) late() bool { return e.at.Sub(e.sent) > 15*time.Second }
 
-// changes checks what is about to be committed.
+// changes checks changes before their commit.
 func (j *simOracle) changes(l *simLife, host bool, was []store.Operation, cs []store.Change) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -393,17 +393,17 @@ func (j *simOracle) changes(l *simLife, host bool, was []store.Operation, cs []s
 	for i, c := range cs {
 		op, o, lane := c.Operation, j.op(c.Operation.ID), j.lanes[c.Operation.Lane]
 		j.tokens[op.ClientToken] = op.ID
-		if host && op.Interval < was[i].Interval { // a person wants it now
+		if host && op.Interval < was[i].Interval { // a person asked for it to be tried now
 			o.sends = nil
 		}
 		if was[i].Version != op.Version || host {
-			continue // it will be refused, or it is not the engine's doing
+			continue // it will be refused, or the engine did not make it
 		}
 		if !lane.gone.IsZero() && now.Sub(lane.gone) > 20*time.Second && !op.Phase.Ended() && !corrects(was[i], op) {
 			j.blame("offline", "%s (%s, sent %v) is written while its lane is offline for %v: attempts %d, was %d; %q, was %q", op.ID, op.Phase, op.Sent, now.Sub(lane.gone), op.Attempts, was[i].Attempts, op.LastError, was[i].LastError)
 		}
 		if o.right && (!op.CreatedAt.Equal(was[i].CreatedAt) || !op.ExpiresAt.Equal(was[i].ExpiresAt)) {
-			j.blame("dated", "%s is dated again, made %v, expires %v; was %v, %v, by a clock that was right", op.ID, op.CreatedAt, op.ExpiresAt, was[i].CreatedAt, was[i].ExpiresAt)
+			j.blame("dated", "the times of %s change to made %v, expires %v; they were %v, %v, by a right clock", op.ID, op.CreatedAt, op.ExpiresAt, was[i].CreatedAt, was[i].ExpiresAt)
 		}
 		if marks(was[i], op) {
 			o.base = was[i].Attempts
@@ -424,21 +424,21 @@ func (j *simOracle) changes(l *simLife, host bool, was []store.Operation, cs []s
 	}
 }
 
-// corrects reports that a change corrects a time by a clock that is right now, or
-// notes the first error after the deadline.
+// corrects reports whether a change corrects a time by a clock that is right now, or
+// stores the first error after the deadline.
 func corrects(was, is store.Operation) bool {
 	d := is.Deadline()
 	return !is.AcceptedAt.Equal(was.AcceptedAt) || !is.CreatedAt.Equal(was.CreatedAt) || was.LastErrorAt.Before(d) && !is.LastErrorAt.Before(d)
 }
 
-// twice reports that the wall clock has shown this time before, when it was
-// ahead: who sent when cannot be told apart then. mu must be held.
+// twice reports whether the wall clock has shown this time before, when it was ahead.
+// Then the order of two sends cannot be known. mu must be held.
 func (j *simOracle) twice() bool {
 	wall := j.world.wall()
 	return slices.ContainsFunc(j.ahead, func(a [2]time.Time) bool { return !wall.Before(a[0]) && !wall.After(a[1]) })
 }
 
-// changed takes what was committed.
+// changed takes committed changes.
 func (j *simOracle) changed(l *simLife, was []store.Operation, cs []store.Change, errs []error) {
 	now := j.world.now()
 	for i, c := range cs {
@@ -463,7 +463,7 @@ func (j *simOracle) changed(l *simLife, was []store.Operation, cs []store.Change
 	}
 }
 
-// unnoticed is the longest jump of the wall clock that puts its word in no doubt:
+// unnoticed is the longest jump after which the engine still trusts the wall clock:
 // see Time in the engine's documentation.
 const unnoticed = 5 * time.Minute
 
@@ -473,16 +473,16 @@ func (j *simOracle) ended(l *simLife, o *simOp, op store.Operation, now time.Tim
 	mine := state.by == op.ClientToken && (state.state == fsm.StateReady || state.state == fsm.StateStartInProgress)
 	switch {
 	case op.Phase == fsm.PhaseSucceeded && !ready:
-		j.blame("ready", "%s SUCCEEDED, and %s is %s", op.ID, op.Ref, state.state)
+		j.blame("ready", "%s SUCCEEDED, but %s is %s", op.ID, op.Ref, state.state)
 	case op.Phase == fsm.PhaseExpired && o.wish > 0 && now.Before(o.asked.Add(o.wish-unnoticed)):
-		j.blame("early", "%s EXPIRED %v after a request by an impossible clock, and %v were asked for", op.ID, now.Sub(o.asked), o.wish)
+		j.blame("early", "%s EXPIRED %v after a request by an impossible clock, which asked for %v", op.ID, now.Sub(o.asked), o.wish)
 	case op.Phase == fsm.PhaseExpired && early(op.ExpiresAt):
 		j.blame("early", "%s EXPIRED %v before its time", op.ID, op.ExpiresAt.Sub(now))
 	case op.Phase == fsm.PhaseSucceeded:
 	case mine && (j.lastEffect(op.ClientToken).late() || j.lastEffect(op.ClientToken).copy > 1):
 		j.reached["beyond the promise: an end before its start"]++
 	case mine && op.Phase != fsm.PhaseFailed:
-		j.blame("stale", "%s ended %s, and has started %s", op.ID, op.Phase, op.Ref)
+		j.blame("stale", "%s ended %s, although it started %s", op.ID, op.Phase, op.Ref)
 	case op.Phase != fsm.PhaseFailed:
 	case op.EndReason == store.ReasonTimeout:
 		if now.Sub(o.accepted) < 30*time.Minute-time.Second && (!o.odd || o.within == l.runs) {
@@ -494,24 +494,24 @@ func (j *simOracle) ended(l *simLife, o *simOp, op store.Operation, now time.Tim
 		}
 	case op.EndReason == store.ReasonAccessDenied || op.EndReason == store.ReasonInvalid:
 		if o.refusal != transport.KindAccessDenied {
-			j.blame("false end", "%s FAILED with %s, and the provider did not say so", op.ID, op.EndReason)
+			j.blame("false end", "%s FAILED with %s, but the provider did not say so", op.ID, op.EndReason)
 		}
 	case mine:
 		j.blame("false end", "%s FAILED with %s, and %s is %s by it since %v; sent %v ago", op.ID, op.EndReason, op.Ref, state.state, now.Sub(state.started), j.world.wall().Sub(op.LastSentAt))
 	case op.EndReason == store.ReasonAmbiguous && !o.unknown && j.reached["deaths"] == 0:
-		j.blame("false end", "%s FAILED as ambiguous, and every answer to it came", op.ID)
+		j.blame("false end", "%s FAILED as ambiguous, although all its answers arrived", op.ID)
 	}
 }
 
-// sleeps is told that the host will sleep.
+// sleeps records that the host is about to sleep.
 func (j *simOracle) sleeps(now time.Time, d time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.slept, j.woke = now, now.Add(d)
 }
 
-// shown is when an answer that comes now may have set out: a call takes no
-// longer than its time-out, but the host may have slept meanwhile.
+// shown returns the earliest time at which the call of an answer that arrives now may
+// have been made: a call takes no longer than its time-out, but the host may have slept.
 func (j *simOracle) shown(now time.Time) time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -522,8 +522,8 @@ func (j *simOracle) shown(now time.Time) time.Time {
 	return at
 }
 
-// truth is how a session is, and whether it was READY as far back as an answer
-// may show that set out at since.
+// truth returns the state of a session, and whether it was READY at any time that an
+// answer to a call made at since may show.
 func (p *simProvider) truth(ref engine.Ref, now, since time.Time) (is simState, ready bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -540,7 +540,7 @@ func (p *simProvider) truth(ref engine.Ref, now, since time.Time) (is simState, 
 	return is, ready
 }
 
-// event is told of each event that a follower stores, once.
+// event takes each event that a follower stores, once.
 func (j *simOracle) event(l *simLife, ev store.Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -576,16 +576,16 @@ func (j *simOracle) explained(l *simLife, x engine.Explanation, settled bool) {
 	now := j.world.wall()
 	switch {
 	case x.Waiting == "" || x.Text == "" || x.Since.IsZero() || x.Next.IsZero() && x.Unblock == "":
-		j.blame("silence", "%s waits, and this is said of it: %+v", x.Operation.ID, x)
+		j.blame("silence", "%s waits, and Explain returns only %+v", x.Operation.ID, x)
 	case settled && x.Waiting != engine.WaitScheduled && x.Next.Sub(now) > 65*time.Minute:
 		j.blame("silence", "%s waits for %q; its next step is in %v", x.Operation.ID, x.Waiting, x.Next.Sub(now))
 	}
 	if x.Waiting == engine.WaitUntrustedClock && j.clockKnown() {
-		j.blame("clock", "%s waits for the clock, which is right since %v, as the file says: %s", x.Operation.ID, j.kept.at, x.Text)
+		j.blame("clock", "%s waits for the clock, which has been right since %v by the file: %s", x.Operation.ID, j.kept.at, x.Text)
 	}
 	op := x.Operation
 	if settled && x.Waiting == engine.WaitOffline && op.LastKind != transport.KindUnreachable && j.lanes[op.Lane].wellFor(op.Ref) {
-		j.blame("scope", "%s waits as offline, and the last answers of %s and of lane %s came: %s", op.ID, op.Ref, op.Lane, x.Text)
+		j.blame("scope", "%s waits as offline, although the last answers of %s and lane %s arrived: %s", op.ID, op.Ref, op.Lane, x.Text)
 	}
 	j.reached["waits: "+string(x.Waiting)]++
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// simPlant is a bug that is planted into what the engine stands on, or into what
-// stands on it, so that each check of the judge is seen to fail.
+// simPlant is a bug that is planted below the engine, in its store or transport, or
+// above it. It shows that a check of the oracle can fail.
 type simPlant struct {
 	name, want string // want is the check that finds it
 	store      func(l *simLife, s store.Store) store.Store
@@ -29,7 +29,7 @@ type simPlant struct {
 	explain    func(engine.Explanation) engine.Explanation
 }
 
-// bentStore is a store with one call bent. A nil field leaves it as it is.
+// bentStore is a store with a changed call. A nil field changes nothing.
 type bentStore struct {
 	store.Store
 	enqueue func(ctx context.Context, ops []store.Operation) ([]store.Receipt, error)
@@ -38,7 +38,7 @@ type bentStore struct {
 	due     func(ctx context.Context, seen uint64) (store.Dues, error)
 	pause   func() error
 	prune   func(k store.Retention) store.Retention
-	endless bool // no deadline is told
+	endless bool // it returns no deadline
 }
 
 func (b *bentStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
@@ -107,7 +107,7 @@ func (b *bentStore) Prune(ctx context.Context, k store.Retention) (int, error) {
 	return b.Store.Prune(ctx, k)
 }
 
-// bentWire is a transport with one thing bent.
+// bentWire is a transport with one change.
 type bentWire struct {
 	*simWire
 	traits func(t *transport.Traits)
@@ -147,8 +147,8 @@ func (b *bentWire) Get(ctx context.Context, ref engine.Ref) (transport.Session, 
 	return s, err
 }
 
-// applying bends what is committed: f may change a change, or say that it is
-// only said to be committed.
+// applying changes what is committed. f may edit a change, or report that it must be
+// acknowledged without being committed.
 func applying(f func(ctx context.Context, c *store.Change) (keep bool)) func(*simLife, store.Store) store.Store {
 	return func(_ *simLife, s store.Store) store.Store {
 		return &bentStore{Store: s, apply: func(ctx context.Context, cs []store.Change) ([]error, error) {
@@ -169,8 +169,8 @@ func applying(f func(ctx context.Context, c *store.Change) (keep bool)) func(*si
 	}
 }
 
-// claiming bends what the engine gets to see of an operation that it claims, and
-// mends it where it is stored again, so that only the engine is deceived.
+// claiming changes how the engine sees an operation that it claims, and undoes the
+// change when the operation is stored again. So only the engine is deceived.
 func claiming(bend func(o *store.Operation), mend func(is *store.Operation, was store.Operation)) func(*simLife, store.Store) store.Store {
 	return func(_ *simLife, s store.Store) store.Store {
 		var mu sync.Mutex
@@ -209,7 +209,7 @@ func ackFirst(l *simLife, s store.Store) store.Store {
 		for i, o := range ops {
 			out[i] = store.Receipt{ID: o.ID, Operation: o, Created: true}
 		}
-		ops = slices.Clone(ops) // the caller uses his again
+		ops = slices.Clone(ops) // the caller uses its slice again
 		l.work.Go(func() {
 			select {
 			case <-time.After(3 * time.Second):
@@ -221,7 +221,7 @@ func ackFirst(l *simLife, s store.Store) store.Store {
 	}}
 }
 
-// neverDue never tells when something is due.
+// neverDue never reports that something is due.
 func neverDue(_ *simLife, s store.Store) store.Store {
 	return &bentStore{Store: s, due: func(ctx context.Context, _ uint64) (store.Dues, error) {
 		<-ctx.Done()
@@ -229,7 +229,7 @@ func neverDue(_ *simLife, s store.Store) store.Store {
 	}}
 }
 
-// twoEnds tells every end twice.
+// twoEnds stores the event of every end twice.
 func twoEnds(_ context.Context, c *store.Change) bool {
 	if c.Operation.Phase.Ended() {
 		c.Events = append(c.Events, c.Events...)
@@ -237,7 +237,7 @@ func twoEnds(_ context.Context, c *store.Change) bool {
 	return true
 }
 
-// noEnd tells none.
+// noEnd stores no event of an end.
 func noEnd(_ context.Context, c *store.Change) bool {
 	if c.Operation.Phase.Ended() {
 		c.Events = nil
@@ -264,7 +264,7 @@ func otherTokens() func(*simWire) transport.Transport {
 	}})
 }
 
-// kindly makes errors of one kind into others.
+// kindly turns errors of one kind into others.
 func kindly(f func(e *transport.Error)) func(error) error {
 	return func(err error) error {
 		var te *transport.Error
@@ -281,31 +281,31 @@ func simPlants() []simPlant {
 	var n atomic.Int64
 	return []simPlant{
 		{name: "a start is acknowledged before it is committed", want: "lost", store: ackFirst},
-		{name: "what ended is pruned at once, with its token", want: "lost", store: func(_ *simLife, s store.Store) store.Store {
+		{name: "ended operations are pruned at once, with their tokens", want: "lost", store: func(_ *simLife, s store.Store) store.Store {
 			return &bentStore{Store: s, prune: func(k store.Retention) store.Retention {
 				k.EndedSince = time.Now().Add(100 * 365 * 24 * time.Hour)
 				return k
 			}}
 		}},
 		{name: "a second send has another token", want: "token", wire: otherTokens()},
-		{name: "it is believed to know tokens, and does not", want: "twice", wire: bent(bentWire{traits: func(t *transport.Traits) {
+		{name: "the traits promise tokens that the provider does not know", want: "twice", wire: bent(bentWire{traits: func(t *transport.Traits) {
 			t.Repeat, t.TokenMemory = transport.RepeatByToken, 1000*24*time.Hour
 		}})},
-		{name: "a mark is not committed", want: "mark", store: applying(func(ctx context.Context, c *store.Change) bool {
+		{name: "an intent is not committed", want: "intent", store: applying(func(ctx context.Context, c *store.Change) bool {
 			return ctx.Value(byHost{}) != nil || !isMark(c)
 		})},
-		{name: "an end is told to nobody", want: "end", store: applying(noEnd)},
-		{name: "an end is told twice", want: "feed", store: applying(twoEnds)},
+		{name: "an end has no event", want: "end", store: applying(noEnd)},
+		{name: "an end has two events", want: "feed", store: applying(twoEnds)},
 		{name: "a follower misses an event", want: "feed", event: func(e store.Event) (store.Event, bool) { return e, e.Seq%100 != 0 }},
 		{name: "a request is dated an hour later", want: "dated", store: applying(func(_ context.Context, c *store.Change) bool {
 			c.Operation.CreatedAt = c.Operation.CreatedAt.Add(time.Hour)
 			return true
 		})},
-		{name: "a later wish is forgotten as its operation ends", want: "swallowed", store: applying(func(_ context.Context, c *store.Change) bool {
+		{name: "a later request is forgotten when its operation ends", want: "swallowed", store: applying(func(_ context.Context, c *store.Change) bool {
 			c.Next = nil
 			return true
 		})},
-		{name: "a new request is taken for a repeated one", want: "hastened", store: func(_ *simLife, s store.Store) store.Store {
+		{name: "a new request counts as a repeated one", want: "hastened", store: func(_ *simLife, s store.Store) store.Store {
 			return &bentStore{Store: s, enqueue: func(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 				for i := range ops {
 					if o, err := s.BySession(ctx, ops[i].Ref); err == nil && o.Active() && ops[i].ClientToken == string(ops[i].ID) {
@@ -315,19 +315,19 @@ func simPlants() []simPlant {
 				return s.Enqueue(ctx, ops)
 			}}
 		}},
-		{name: "a cancel is only said to be committed", want: "canceled", store: applying(func(ctx context.Context, c *store.Change) bool {
+		{name: "a cancel is acknowledged but not committed", want: "canceled", store: applying(func(ctx context.Context, c *store.Change) bool {
 			return ctx.Value(byHost{}) == nil || c.Operation.Phase != fsm.PhaseCanceled
 		})},
-		{name: "the expiry is not looked at", want: "expiry", store: func(l *simLife, s store.Store) store.Store {
+		{name: "the expiry is ignored", want: "expiry", store: func(l *simLife, s store.Store) store.Store {
 			b := claiming(func(o *store.Operation) { o.ExpiresAt = o.ExpiresAt.Add(48 * time.Hour) },
 				func(is *store.Operation, was store.Operation) { is.ExpiresAt = was.ExpiresAt })(l, s).(*bentStore)
 			b.endless = true
 			return b
 		}},
-		{name: "the expiry is thought to be sooner", want: "early", store: claiming(
+		{name: "the expiry counts as earlier than it is", want: "early", store: claiming(
 			func(o *store.Operation) { o.ExpiresAt = o.ExpiresAt.Add(-4 * time.Hour) },
 			func(is *store.Operation, was store.Operation) { is.ExpiresAt = was.ExpiresAt })},
-		{name: "the not-before is not looked at", want: "not-before", store: func(l *simLife, s store.Store) store.Store {
+		{name: "the not-before is ignored", want: "not-before", store: func(l *simLife, s store.Store) store.Store {
 			b := claiming(func(o *store.Operation) { o.NotBefore = time.Time{} },
 				func(is *store.Operation, was store.Operation) { is.NotBefore = was.NotBefore })(l, s).(*bentStore)
 			b.enqueue = func(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
@@ -345,44 +345,44 @@ func simPlants() []simPlant {
 			c.Rate *= 20
 			return c
 		}},
-		{name: "nor its concurrency", want: "concurrency", lane: func(c engine.LaneConfig) engine.LaneConfig {
+		{name: "the lane's concurrency is not kept", want: "concurrency", lane: func(c engine.LaneConfig) engine.LaneConfig {
 			c.Concurrency *= 4
 			return c
 		}},
-		{name: "a Retry-After is not heard", want: "retry-after", wire: bent(bentWire{fail: kindly(func(e *transport.Error) { e.RetryAfter = 0 })})},
-		{name: "offline is taken for the provider's failure", want: "charged", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
+		{name: "a Retry-After is ignored", want: "retry-after", wire: bent(bentWire{fail: kindly(func(e *transport.Error) { e.RetryAfter = 0 })})},
+		{name: "offline counts as the provider's failure", want: "charged", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
 			if e.NotSent {
 				e.Kind, e.NotSent = transport.KindInternal, false
 			}
 		})})},
-		{name: "and costs a write at every look", want: "offline", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
+		{name: "offline costs a write at every read", want: "offline", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
 			if e.NotSent {
 				e.Kind = []transport.Kind{transport.KindInternal, transport.KindConflict}[n.Add(1)%2]
 			}
 		})})},
-		{name: "nobody hears what is due", want: "unended", store: neverDue},
-		{name: "nobody says why it waits", want: "silence", explain: func(x engine.Explanation) engine.Explanation {
+		{name: "the engine is never told what is due", want: "unended", store: neverDue},
+		{name: "Explain does not say what would unblock an operation", want: "silence", explain: func(x engine.Explanation) engine.Explanation {
 			x.Next, x.Unblock = time.Time{}, ""
 			return x
 		}},
 		{name: "a backoff does not grow", want: "often", store: claiming(
 			func(o *store.Operation) { o.Interval = 0 }, func(*store.Operation, store.Operation) {})},
-		{name: "a session that boots is said to be offline", want: "scope", explain: func(x engine.Explanation) engine.Explanation {
+		{name: "a session that boots is shown as offline", want: "scope", explain: func(x engine.Explanation) engine.Explanation {
 			if x.Waiting == engine.WaitBooting {
 				x.Waiting = engine.WaitOffline
 			}
 			return x
 		}},
-		{name: "a session that boots is taken for READY", want: "ready", wire: bent(bentWire{look: func(s *transport.Session) {
+		{name: "a session that boots counts as READY", want: "ready", wire: bent(bentWire{look: func(s *transport.Session) {
 			if s.State == fsm.StateStartInProgress {
 				s.State = fsm.StateReady
 			}
 		}})},
-		{name: "reads are believed to be fresh, and are not", want: "false end", wire: bent(bentWire{traits: func(t *transport.Traits) { t.StaleFor = time.Nanosecond }})},
-		{name: "a session that runs looks stopped long since", want: "stale", wire: bent(bentWire{look: func(s *transport.Session) {
+		{name: "reads that show the past count as fresh", want: "false end", wire: bent(bentWire{traits: func(t *transport.Traits) { t.StaleFor = time.Nanosecond }})},
+		{name: "a running session is shown as stopped long ago", want: "stale", wire: bent(bentWire{look: func(s *transport.Session) {
 			s.State, s.StartedAt, s.UpdatedAt = fsm.StateStopped, time.Time{}.Add(time.Hour), time.Time{}
 		}})},
-		{name: "a refusal of the wire's own", want: "steadfast", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
+		{name: "the transport refuses a start that the provider did not refuse", want: "steadfast", wire: bent(bentWire{fail: kindly(func(e *transport.Error) {
 			if e.Kind == transport.KindInternal {
 				e.Kind = transport.KindInvalid
 			}
@@ -395,9 +395,8 @@ func simPlants() []simPlant {
 	}
 }
 
-// TestSimulationFindsPlantedBugs: each check of the judge finds the bug that it
-// is there for, most of them on the first day. One bug shows itself on one short day
-// in twenty.
+// TestSimulationFindsPlantedBugs: each check of the oracle finds its bug, most of them
+// on the first day. One bug shows itself on one day in twenty.
 func TestSimulationFindsPlantedBugs(t *testing.T) {
 	t.Parallel()
 	const days = 400

@@ -14,7 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// simWorld keeps the time. The bubble's clock is the host's monotonic one. The
+// simWorld keeps the time. The bubble's clock is the host's monotonic clock. The
 // world goes on while the host sleeps, and the host's wall clock may be wrong.
 type simWorld struct {
 	began        time.Time
@@ -31,48 +31,48 @@ func (w *simWorld) uptime() uptime.Reading {
 	return uptime.Reading{Boot: w.boots.Load(), Elapsed: w.elapsed() + time.Hour, Awake: time.Now().Round(0).Sub(w.began) + time.Hour}
 }
 
-// age is how long ago a moment of that clock was, in whichever boot.
+// age returns how long ago a time of that clock was, in whichever boot.
 func (w *simWorld) age(u store.Uptime) time.Duration { return w.elapsed() + time.Hour - u.At }
 
-// simEarliest is before every day. A clock that is wrong by decades shows less.
+// simEarliest is before every day. Only a clock that is wrong by decades shows less.
 var simEarliest = time.Date(1985, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (w *simWorld) now() time.Time {
 	return time.Now().Round(0).Add(time.Duration(w.slept.Load())).UTC()
 }
 
-// wall is the host's clock. It has a monotonic part, as the system's has.
+// wall returns the host's clock. It has a monotonic part, as the system's clock has.
 func (w *simWorld) wall() time.Time {
 	return time.Now().Add(time.Duration(w.slept.Load() + w.wrong.Load()))
 }
 
-// elapsed is how old the day is.
+// elapsed returns the time since the day began.
 func (w *simWorld) elapsed() time.Duration { return w.now().Sub(w.began) }
 
-// simProvider is what starts sessions: the truth behind what the engine is told.
+// simProvider starts sessions. It is the truth behind the answers that the engine gets.
 type simProvider struct {
 	world  *simWorld
 	day    *simDay
 	oracle *simOracle
-	under  sync.WaitGroup // requests on their way that nobody waits for any more
+	under  sync.WaitGroup // requests under way whose callers have gone
 
 	mu       sync.Mutex // guards sessions; held for no call
 	sessions map[engine.Ref]*simSession
 }
 
-// simSession is a session's history, and what is planned of its future.
+// simSession is a session's history and its planned future.
 type simSession struct {
 	states []simState // by time
 	tokens map[string]time.Time
 	calls  [2]int // starts, looks
-	starts int    // effects, of whomever
+	starts int    // effects, whoever asked
 }
 
 type simState struct {
 	at      time.Time
 	state   fsm.State
 	started time.Time
-	by      string // the token that brought it about, or a name for who else did
+	by      string // the token that caused it, or a name for another cause
 }
 
 func newSimProvider(w *simWorld, d *simDay, j *simOracle) *simProvider {
@@ -101,7 +101,7 @@ func (p *simProvider) session(ref engine.Ref) *simSession {
 	return s
 }
 
-// at is the state at a time.
+// at returns the state at a time.
 func (s *simSession) at(t time.Time) simState {
 	for i := len(s.states) - 1; i > 0; i-- {
 		if !s.states[i].at.After(t) {
@@ -111,7 +111,7 @@ func (s *simSession) at(t time.Time) simState {
 	return s.states[0]
 }
 
-// become replaces the future. What is long past is forgotten.
+// become replaces the future and forgets the distant past.
 func (s *simSession) become(now time.Time, future ...simState) {
 	n := 0
 	for n < len(s.states) && !s.states[n].at.After(now) {
@@ -140,7 +140,7 @@ func (p *simProvider) start(ref engine.Ref, s *simSession, by string, now time.T
 	ready := now.Add(boot)
 	future := []simState{{now, fsm.StateStartInProgress, now, by}}
 	switch end {
-	case 0: // and somebody repairs it
+	case 0: // and a person repairs it
 		future = append(future, simState{ready, fsm.StateStartFailed, now, by}, simState{ready.Add(stay), fsm.StateStopped, now, "admin"})
 	case 1:
 		future = append(future, simState{ready, fsm.StateStopped, now, by})
@@ -177,11 +177,11 @@ type simCall struct {
 	token []string // of starts
 	sent  time.Time
 	fate  simFate
-	wx    simWeather // when it set out
+	wx    simWeather // when the call began
 	copy  int        // arrivals so far
 }
 
-// weather is what a lane's calls meet now.
+// weather returns how a lane's calls are answered now.
 func (p *simProvider) weather(l *simLane) simWeather {
 	now := p.world.elapsed()
 	for _, w := range l.weather {
@@ -192,7 +192,7 @@ func (p *simProvider) weather(l *simLane) simWeather {
 	return simWeather{}
 }
 
-// do is the way of every call: there, its effect, and back.
+// do carries out a call: the way there, its effect, and the way back.
 func (p *simProvider) do(ctx context.Context, c *simCall, what int) ([]transport.Result, error) {
 	c.lane = p.lane(c.refs[0])
 	c.wx = p.weather(c.lane)
@@ -267,14 +267,14 @@ func (p *simProvider) travel(ctx context.Context, c *simCall) ([]transport.Resul
 	return out, err
 }
 
-// orphan lets a request arrive that nobody waits for any more.
+// orphan lets a request arrive whose caller has gone.
 func (p *simProvider) orphan(c *simCall) {
 	if !c.fate.drop && c.wx.kind != silence {
 		p.later(c, c.fate.out-p.world.now().Sub(c.sent))
 	}
 }
 
-// later lets a copy of a request arrive; its answer reaches nobody.
+// later lets a copy of a request arrive. Its answer is dropped.
 func (p *simProvider) later(c *simCall, wait time.Duration) {
 	p.under.Go(func() {
 		time.Sleep(max(0, wait))
@@ -284,7 +284,7 @@ func (p *simProvider) later(c *simCall, wait time.Duration) {
 	})
 }
 
-// arrive is what the provider does with a request, and says.
+// arrive carries out a request at the provider and returns its answer.
 func (p *simProvider) arrive(c *simCall) ([]transport.Result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -316,7 +316,7 @@ func (p *simProvider) arrive(c *simCall) ([]transport.Result, error) {
 	return out, nil
 }
 
-// refusal is what the weather makes of a request.
+// refusal returns how the weather answers a request.
 func (p *simProvider) refusal(c *simCall, w simWeather, now time.Time) *transport.Error {
 	e := &transport.Error{Code: "Code"}
 	if c.lane.tellsDate {
@@ -371,14 +371,14 @@ func (p *simProvider) startOne(c *simCall, i int, s *simSession, now time.Time) 
 	return p.show(c.lane, ref, s.at(now), now), nil
 }
 
-// lookOne shows the session as it is, or was. mu must be held.
+// lookOne returns the session as it is, or as it was. mu must be held.
 func (p *simProvider) lookOne(c *simCall, ref engine.Ref, s *simSession, now time.Time) (transport.Session, error) {
 	back := time.Duration(c.fate.past * float64(staleFor(c.lane)))
 	is, was := s.at(now), s.at(now.Add(-back))
 	if is != was {
 		p.oracle.reach("past shown")
 	}
-	if !is.started.Equal(was.started) && c.fate.orphan && c.fate.late { // it was touched, and an index has not caught up
+	if !is.started.Equal(was.started) && c.fate.orphan && c.fate.late { // it changed, and an index of the provider has not caught up
 		p.oracle.reach("not found for a while")
 		return transport.Session{}, &transport.Error{Kind: transport.KindNotFound}
 	}

@@ -14,17 +14,17 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// The script of a simulated day: all that befalls host and provider, drawn from
-// a seed before the day begins. What befalls a single call is drawn from the
-// seed, the session and the how-manieth call it is, so that no order of
-// goroutines changes it.
+// The script of a simulated day: everything that happens to host and provider. It is
+// drawn from a seed before the day begins. The fate of a single call is drawn from
+// the seed, the session and the call's number, so that the order of goroutines does
+// not change it.
 
 // simDay is the script.
 type simDay struct {
 	seed       uint64
 	lanes      []simLane
 	acts       []simAct // by time
-	asks       []simAsk // what is asked for, by number
+	asks       []simAsk // requests, by number
 	keepEvents int
 }
 
@@ -33,7 +33,7 @@ type simLane struct {
 	name      string
 	traits    transport.Traits
 	cfg       engine.LaneConfig
-	lossy     float64 // of each call: something happens to it on its way
+	lossy     float64 // probability that something happens to a call on its way
 	tellsDate bool    // answers carry the provider's date, and sessions their times
 	skew      time.Duration
 	weather   []simWeather
@@ -41,7 +41,7 @@ type simLane struct {
 	doomed    bool // its last weather never ends
 }
 
-// simWeather is what a lane's calls meet for a while.
+// simWeather is how a lane's calls are answered for a while.
 type simWeather struct {
 	kind       simKind
 	from, to   time.Duration // since the day began, by the world's clock
@@ -54,7 +54,7 @@ type simKind uint8
 const (
 	fair simKind = iota
 	offline
-	portal // answers in its own way, and lets nothing through
+	portal // a captive portal: lets nothing through
 	silence
 	throttling
 	quota
@@ -79,11 +79,11 @@ func (k simKind) String() string { return simKindNames[k] }
 type simAsk struct {
 	ref           engine.Ref
 	token         string
-	after, expiry time.Duration // not-before and expiry from then on; 0: none
-	steadfast     bool          // nobody disturbs it: it must succeed
+	after, expiry time.Duration // not-before and expiry, from the request; 0: none
+	steadfast     bool          // nothing disturbs it: it must succeed
 }
 
-// simAct is what somebody does at a time.
+// simAct is one act of the script at its time.
 type simAct struct {
 	at   time.Duration
 	do   simVerb
@@ -92,7 +92,7 @@ type simAct struct {
 	by   simPoint      // the point at which the host is killed
 }
 
-// simVerb says what is done.
+// simVerb is a kind of act.
 type simVerb uint8
 
 const (
@@ -117,7 +117,7 @@ const (
 	doClock // the wall clock is set wrong for a while
 )
 
-// simDraws is what is drawn of a seed and the names of a thing.
+// simDraws returns the random numbers for a seed and the names of a thing.
 func simDraws(seed uint64, names ...any) *rand.Rand {
 	h := fnv.New64a()
 	var b [8]byte
@@ -138,12 +138,12 @@ func simDraws(seed uint64, names ...any) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
-// between draws a time, the short ones as often as the long ones.
+// between draws a duration; each order of magnitude is equally likely.
 func between(r *rand.Rand, least, most time.Duration) time.Duration {
 	return time.Duration(float64(least) * math.Pow(float64(most)/float64(least), r.Float64()))
 }
 
-// simLength is the day's.
+// simLength is how long a day is.
 const simLength = 24 * time.Hour
 
 // drawDay writes the script.
@@ -185,7 +185,7 @@ func drawLane(r *rand.Rand, i int, traits transport.Traits) simLane {
 		kinds := []simKind{offline, silence, internal5xx, credentialsExpired, looksDenied}
 		l.weather = append(l.weather, simWeather{kind: kinds[r.IntN(len(kinds))], from: simLength - time.Hour, to: 1000 * time.Hour})
 	}
-	if i < 2 { // where the steadfast are
+	if i < 2 { // the steadfast are here
 		l.weather = slices.DeleteFunc(l.weather, func(w simWeather) bool { return w.kind == startsDenied })
 	}
 	return l
@@ -202,7 +202,7 @@ func drawWeather(r *rand.Rand, at time.Duration) simWeather {
 	return w
 }
 
-// drawAsks says what is asked for, and when.
+// drawAsks draws the requests and their times.
 func (d *simDay) drawAsks(r *rand.Rand) {
 	ask := func(lane, session int, steadfast bool) int {
 		a := simAsk{ref: engine.Ref{StudioID: d.lanes[lane].name, SessionID: fmt.Sprintf("ws-%d", session)}, steadfast: steadfast}
@@ -234,7 +234,7 @@ func (d *simDay) drawAsks(r *rand.Rand) {
 			d.acts = append(d.acts, simAct{at: when(), do: doStartMany, n: first, m: len(d.asks) - first})
 		}
 	}
-	for i := range 60 { // sessions of their own, each asked for once
+	for i := range 60 { // one request each, for a session of its own
 		d.act(when(), doStart, ask(i%2, 1000+i, true))
 	}
 }
@@ -243,7 +243,7 @@ func (d *simDay) act(at time.Duration, do simVerb, n int) {
 	d.acts = append(d.acts, simAct{at: at, do: do, n: n})
 }
 
-// drawHost says what is done to the host, and by it.
+// drawHost draws what happens to the host and what it does.
 func (d *simDay) drawHost(r *rand.Rand) {
 	when := func() time.Duration { return time.Duration(r.Int64N(int64(simLength))) }
 	of := func(do simVerb, least, most int, n func() int) {
@@ -252,14 +252,14 @@ func (d *simDay) drawHost(r *rand.Rand) {
 		}
 	}
 	lane := func() int { return r.IntN(len(d.lanes)) }
-	asked := func() int { // one that may be disturbed
+	asked := func() int { // a request that may be disturbed
 		for {
 			if n := r.IntN(len(d.asks)); !d.asks[n].steadfast {
 				return n
 			}
 		}
 	}
-	soon := func(do simVerb, k int) { // about something that was asked for not long ago
+	soon := func(do simVerb, k int) { // about a recent request
 		for _, a := range slices.Clone(d.acts) {
 			if a.do == doStart && !d.asks[a.n].steadfast && r.IntN(k) == 0 {
 				d.act(a.at+between(r, time.Millisecond, 30*time.Minute), do, a.n)
@@ -303,7 +303,7 @@ func wrongBy(r *rand.Rand) time.Duration {
 	}[r.IntN(4)]
 }
 
-// drawUser says which sessions are stopped and started by hand.
+// drawUser draws which sessions are stopped and started by hand.
 func (d *simDay) drawUser(r *rand.Rand) {
 	for i := range d.lanes {
 		for range 30 {
@@ -311,7 +311,7 @@ func (d *simDay) drawUser(r *rand.Rand) {
 			d.acts = append(d.acts, simAct{at: at, do: doUserStop + simVerb(r.IntN(2)), n: i, m: r.IntN(d.lanes[i].sessions)})
 		}
 	}
-	for _, a := range slices.Clone(d.acts) { // and right after it was asked for
+	for _, a := range slices.Clone(d.acts) { // also right after the request
 		if a.do != doStart || d.asks[a.n].steadfast || r.IntN(5) > 0 {
 			continue
 		}
@@ -324,18 +324,18 @@ func (d *simDay) drawUser(r *rand.Rand) {
 	}
 }
 
-// simFate is what befalls one call on its way.
+// simFate is what happens to one call on its way.
 type simFate struct {
 	out, back  time.Duration // on the way there, and back
 	drop, lose bool          // the request; the answer
-	twin       time.Duration // a second copy of the request arrives so much later; 0: none
+	twin       time.Duration // how much later a second copy of the request arrives; 0: none
 	orphan     bool          // it arrives even if the host dies meanwhile
 	fails      simKind       // this call alone meets this weather
 	past       float64       // how far into the past a look sees, of StaleFor
 	late       bool          // failures come after the effect
 }
 
-// fate draws what befalls the nth call of a kind to a session.
+// fate draws what happens to the nth call of a kind to a session.
 func (d *simDay) fate(l *simLane, what string, ref engine.Ref, nth int, w simKind) simFate {
 	r := simDraws(d.seed, what, ref, nth)
 	f := simFate{
@@ -363,7 +363,7 @@ func (d *simDay) fate(l *simLane, what string, ref engine.Ref, nth int, w simKin
 		f.out = between(r, time.Second, 14*time.Second)
 	case 5:
 		f.back = between(r, time.Second, 20*time.Second)
-	case 6: // beyond the request's own time-out
+	case 6: // longer than the request's time-out
 		if r.IntN(3) == 0 {
 			f.out = between(r, 16*time.Second, 5*time.Minute)
 		} else {

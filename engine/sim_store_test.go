@@ -12,12 +12,12 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt"
 )
 
-// A killed process leaves no goroutine, but in a bubble nobody can end the
-// engine's. So a life of the host is cut off: from the instant of its death no
-// call of its store or its provider has an effect or succeeds. What was
-// committed before stays in the file, which the next life opens.
+// A killed process leaves no goroutine, but in a bubble the engine's goroutines cannot
+// be ended. So a life of the host is cut off: from its death on, no call of its store or
+// provider has an effect or succeeds. The file keeps what was committed before, and the
+// next life opens it.
 
-// errDead is what a dead host's calls return, to nobody.
+// errDead is what the calls of a dead host return.
 var errDead = errors.New("the host is dead")
 
 // simPoint is a point at which a host is killed.
@@ -26,13 +26,13 @@ type simPoint uint8
 const (
 	dieAnyTime simPoint = iota
 	dieBeforeEnqueue
-	dieAfterEnqueue // committed, not acknowledged
-	dieBeforeMark   // the commit that says that a send may have happened
-	dieAfterMark    // committed, and the engine does not know it
-	dieBeforeSend   // not a byte was written
+	dieAfterEnqueue // committed, but not acknowledged
+	dieBeforeMark   // before the commit of an intent
+	dieAfterMark    // committed, but the engine has no answer yet
+	dieBeforeSend   // before the first byte
 	dieAfterEffect  // the answer is on its way
-	dieBeforeRecord // answered, not committed
-	dieAfterRecord  // committed, and the engine does not know it
+	dieBeforeRecord // answered, but not committed
+	dieAfterRecord  // committed, but the engine has no answer yet
 	dieBeforeEnd    // of an operation
 	dieAfterEnd
 	dieBeforeFloor // a Retry-After was heard
@@ -51,7 +51,7 @@ func (p simPoint) String() string { return simPointNames[p] }
 
 // simLife is the host from a boot to its end.
 type simLife struct {
-	runs   int // the how-manieth Run of the day goes on
+	runs   int // the number of the current Run, in this day
 	oracle *simOracle
 	inner  *bolt.Store
 	e      *engine.Engine
@@ -63,7 +63,7 @@ type simLife struct {
 	rerun  func()         // ends Run, and begins another
 }
 
-// reach kills the host if it was to die at p, and reports that it is dead.
+// reach kills the host if it must die at p, and reports whether it is dead.
 func (l *simLife) reach(p simPoint) bool {
 	if l.armed.Load() == int32(p)+1 {
 		l.kill(p)
@@ -79,13 +79,13 @@ func (l *simLife) kill(p simPoint) {
 	})
 }
 
-// simStore is the store of one life.
+// simStore is the store of one life of the host.
 type simStore struct {
 	store.Store // bolt's
 	l           *simLife
 }
 
-// byHost marks the context of calls that the host makes of itself.
+// byHost marks the context of calls that the host makes itself.
 type byHost struct{}
 
 func (s *simStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
@@ -130,7 +130,7 @@ func (s *simStore) Apply(ctx context.Context, changes []store.Change) ([]error, 
 	return errs, err
 }
 
-// marks reports that a change says that a send may happen now.
+// marks reports whether a change is an intent.
 func marks(was, is store.Operation) bool {
 	return is.Sent == store.SentUnknown && is.Attempts > was.Attempts
 }

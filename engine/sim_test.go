@@ -10,57 +10,56 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// The simulation: an engine, its file and a host that is killed, sleeps and has
-// a wrong clock, beside a provider that does whatever providers do, through a
-// day that takes a fraction of a second in a synctest bubble. The parts:
+// The simulation: an engine, its file and a host that is killed, sleeps and has a wrong
+// clock, with a provider that has every fault providers have. A day takes a fraction
+// of a second in a synctest bubble. The parts:
 //
 //	sim_script_test.go    the day, drawn from a seed
 //	sim_provider_test.go  the world's time, and the provider
 //	sim_store_test.go     the points at which the host is killed
-//	sim_host_test.go      the host, which lives through the script
+//	sim_host_test.go      the host, which follows the script
 //	sim_oracle_test.go    what it is judged by
 //	sim_plant_test.go     bugs that each check must find
 //
-// The script of a seed is always the same; the order of the bubble's goroutines
-// and the engine's own jitter are not. So a seed that failed fails again most of
-// the time, not each time. What it found is mended, and has a test of its own.
+// The script of a seed is always the same. The order of the bubble's goroutines and the
+// engine's jitter are not. So a seed that failed fails again most of the time, not each
+// time. Each bug that it found is fixed and has a test of its own.
 
-// keptSeeds are those that found something, with what that was. They are lived
-// through again at each run. If the script's draws are changed they become days
-// like any others.
+// keptSeeds are the seeds that found something, with what they found. Each run of CI
+// repeats them. If the draws of the script change, they become days like any others.
 var keptSeeds = []struct {
 	seed  uint64
 	found string
 }{
 	{3, "a start that took its time, and a read of the past: a false returned_to_stopped"},
-	{5, "an operation that perhaps was sent EXPIRED by a clock in doubt"},
+	{5, "an operation with unknown outcome EXPIRED by an untrusted clock"},
 	{6, "every token was pruned by a clock that was ahead at boot"},
 	{11, "a boot was over as soon as a clock that was behind was set right"},
-	{21, "looks for a late READY kept no Retry-After"},
+	{21, "reads for a late READY did not keep a Retry-After"},
 	{42, "the startedAt of an own send was taken for one from before: two effects"},
 	{62, "a clock that was set back long ago made a lost answer ambiguous"},
-	{159, "looks that told nothing, since a clock that was ahead, never ended"},
+	{159, "after a clock that was ahead, reads without a result never ended"},
 	{181, "a clock set right was taken for the grace of stale reads"},
-	{416, "Explain told a next step by a clock that had been ahead"},
+	{416, "Explain showed a next step by a clock that had been ahead"},
 	{1043, "the Run after a clock was set right took a boot for a year old"},
 	{1061, "a first send dated by a clock that was ahead, judged by the next Run: two effects"},
-	{2056, "a Run that began with a wrong clock believed a read of the past"},
+	{2056, "a Run that began with a wrong clock trusted a read of the past"},
 	{7123, "a trial call past a deadline wrote the error of a lane that was blocked for a day, just before the end"},
 	{120021, "the age of a request was counted to the beginning of a slow call: two effects"},
 	{880165, "a start accepted by a clock that was behind, and a read of the past in the next Run: a false returned_to_stopped"},
 	{3000391, "a clock that was behind at the end of a Run had moved a boot back: given up by the next"},
-	{3300033, "the judge blamed a write that corrected the times of a request in an offline lane"},
-	{5000074, "a clock that had been ahead was said to have shown what it never did: a lost answer became ambiguous"},
-	{6001946, "the judge took a clock that went ahead by three minutes, which is believed, for one in doubt"},
-	{7700020, "a lane that was idle beside a wrong clock was forgotten with its Retry-After"},
-	{8000488, "a join undid that a time of a clock that had been ahead was pulled in, and the token was forgotten by then: two effects"},
-	{8200980, "Explain told a probe of a clock that was set right just before a sleep, to whoever asked first after it"},
-	{20261136, "a date that came slowly dated a send: two effects"},
-	{20261144, "a Run with a wrong clock judged by it when the last one had sent: two effects"},
-	{17200860220480675917, "the judge blamed a start that was refused, and whose second copy was not"},
+	{3300033, "the oracle reported a write that corrected the times of a request in an offline lane; the write was right"},
+	{5000074, "times that a clock never showed counted as shown: a lost answer became ambiguous"},
+	{6001946, "the oracle did not trust a clock that went ahead by three minutes; the engine rightly did"},
+	{7700020, "a lane that was idle while the clock was wrong was forgotten, with its Retry-After"},
+	{8000488, "a join undid the correction of a time from a clock that had been ahead, and the token was forgotten by then: two effects"},
+	{8200980, "just after a sleep, Explain showed a trial call of a clock that was set right before the sleep"},
+	{20261136, "a slow answer's date became the date of a send: two effects"},
+	{20261144, "a Run with a wrong clock used it to decide when the last Run had sent: two effects"},
+	{17200860220480675917, "the oracle reported two effects: a start was refused and its second copy was not, which promise 2 does not cover"},
 }
 
-// TestSimulation lives through days, and no promise is broken in any of them.
+// TestSimulation simulates days. No promise is broken in any of them.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	seed, folder := scale.Seed(t), ram.Dir(t)
@@ -128,8 +127,8 @@ func simMustReach() []string {
 	return out
 }
 
-// TestSimulationRepeats: the same seed is the same script, and each operation
-// whose end the script decides ends the same.
+// TestSimulationRepeats: the same seed gives the same script, and each operation whose
+// end the script decides ends the same.
 func TestSimulationRepeats(t *testing.T) {
 	t.Parallel()
 	seed, folder := scale.Seed(t), ram.Dir(t)

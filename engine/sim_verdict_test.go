@@ -13,16 +13,16 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// simVerdict is what came of a day.
+// simVerdict is the result of a day.
 type simVerdict struct {
 	blames  []string
-	ends    map[int]string // by ask, of those whose end the script decides
+	ends    map[int]string // by ask, if the script decides the end
 	all     map[int]string // of all
 	reached map[string]int
 	ops     int
 }
 
-// close compares all that was promised with the file as it is at the end.
+// close compares everything that was promised with the file at the end.
 func (j *simOracle) close(s store.Store, bytes string) simVerdict {
 	ctx := context.Background()
 	j.mu.Lock()
@@ -40,7 +40,7 @@ func (j *simOracle) close(s store.Store, bytes string) simVerdict {
 	}
 	for id, o := range j.ops {
 		if o.acked && !seen[id] && !o.forgettable() {
-			j.blame("lost", "%s was acknowledged, and is not there", id)
+			j.blame("lost", "%s was acknowledged, but is not in the file", id)
 		}
 	}
 	j.closeLater(s)
@@ -53,14 +53,14 @@ func (j *simOracle) close(s store.Store, bytes string) simVerdict {
 	return v
 }
 
-// closeOp judges one operation at the end. mu must be held.
+// closeOp checks one operation at the end. mu must be held.
 func (j *simOracle) closeOp(op store.Operation, v *simVerdict) {
 	o := j.op(op.ID)
 	if op.Active() && op.Deadline().Add(time.Hour).Before(j.world.now()) {
 		j.blame("unended", "%s of %s is %s (sent %v) %v past its deadline: %s", op.ID, op.Ref, op.Phase, op.Sent, j.world.now().Sub(op.Deadline()), op.LastError)
 	}
 	if op.Phase.Ended() != (o.ends == 1) || o.phase != op.Phase {
-		j.blame("end", "%s is %s; the feed says %s, and told %d ends", op.ID, op.Phase, o.phase, o.ends)
+		j.blame("end", "%s is %s; the feed says %s, with %d ends", op.ID, op.Phase, o.phase, o.ends)
 	}
 	effects := j.effects[op.ClientToken]
 	j.closeEffects(op, effects)
@@ -78,14 +78,14 @@ func (j *simOracle) closeOp(op store.Operation, v *simVerdict) {
 	}
 	v.ends[o.ask] = end
 	if op.Phase != fsm.PhaseSucceeded || len(effects) != 1 {
-		j.blame("steadfast", "%s of %s is %s %q with %d effects, and nobody disturbed it: %s", op.ID, op.Ref, op.Phase, op.EndReason, len(effects), op.LastError)
+		j.blame("steadfast", "%s of %s is %s %q with %d effects, although nothing disturbed it: %s", op.ID, op.Ref, op.Phase, op.EndReason, len(effects), op.LastError)
 	}
 }
 
-// closeEffects is promise 2. Of a provider without tokens, or one that has
-// forgotten this one, a request that arrives later than its time-out, and one
-// that the network made two of, are beyond it: also if the first copy was refused,
-// and only the second had an effect, before the next request. mu must be held.
+// closeEffects checks promise 2. If the provider has no tokens, or has forgotten this
+// one, the promise does not cover a request that arrives later than its time-out, nor
+// one that the network copied. That holds too if the first copy was refused, and only
+// the second had an effect, before the next request. mu must be held.
 func (j *simOracle) closeEffects(op store.Operation, effects []simEffect) {
 	if len(effects) < 2 {
 		return
@@ -94,7 +94,7 @@ func (j *simOracle) closeEffects(op store.Operation, effects []simEffect) {
 	beyond := false
 	for i, e := range effects {
 		twin := slices.ContainsFunc(effects[:i], func(f simEffect) bool { return f.sent.Equal(e.sent) })
-		unheard := e.copy > 1 && i < len(effects)-1 // its request's answer was that of another copy
+		unheard := e.copy > 1 && i < len(effects)-1 // the engine got the answer to another copy
 		beyond = beyond || e.late() || twin || unheard
 	}
 	if lane.traits.Repeat == transport.RepeatByToken && effects[1].at.Sub(effects[0].at) < lane.traits.TokenMemory {
@@ -109,19 +109,20 @@ func (j *simOracle) closeEffects(op store.Operation, effects []simEffect) {
 		effects[0].at.Sub(j.world.began), effects[1].at.Sub(j.world.began))
 }
 
-// closeFeed reads the feed anew: it is what the follower saw. mu must be held.
+// closeFeed reads the feed again and compares it with what the follower saw. mu must be
+// held.
 func (j *simOracle) closeFeed(ctx context.Context, s store.Store) {
 	at := store.Cursor("")
 	n := uint64(0)
 	for {
 		page, err := s.Events(ctx, at, 1000)
 		if err != nil {
-			j.blame("feed", "reading it anew: %v", err)
+			j.blame("feed", "reading it again: %v", err)
 		}
 		for _, ev := range page {
 			n, at = ev.Seq, ev.Cursor
 			if n > uint64(len(j.feed)) || j.feed[n-1] != ev {
-				j.blame("feed", "event %d is %+v, and the follower saw otherwise", n, ev)
+				j.blame("feed", "event %d is %+v, but the follower saw another", n, ev)
 				return
 			}
 		}
@@ -130,6 +131,6 @@ func (j *simOracle) closeFeed(ctx context.Context, s store.Store) {
 		}
 	}
 	if n != uint64(len(j.feed)) {
-		j.blame("feed", "it ends at %d, and the follower saw %d", n, len(j.feed))
+		j.blame("feed", "it ends at %d, but the follower saw %d", n, len(j.feed))
 	}
 }
