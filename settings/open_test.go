@@ -84,7 +84,7 @@ b = { mac = "52:54:00:12:34:56", password_env = "SECUREON_B" }
 		`x.toml:9: studio.d.endpoint: of the AWS settings: "odd" is not an http or https URL: did you mean https://odd?`,
 		"x.toml:15: studio.e.ethers: open /no/such/file: no such file or directory",
 		"x.toml:17: studio.e.machines.a.password_env: the environment variable SECUREON_A is not set",
-		"x.toml:18: studio.e.machines.b.password_env: the value of SECUREON_B: the SecureOn password: want six bytes, written as a MAC is",
+		"x.toml:18: studio.e.machines.b.password_env: the value of SECUREON_B: the SecureOn password: want six bytes, written like a MAC",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("it does not say %s", want)

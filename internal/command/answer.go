@@ -14,15 +14,15 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// exitStopped is what a Status command exits with for a session that does not
-// run, as an init script's does. To a Start or Stop it means nothing.
+// exitStopped is the exit status of a status command for a session that does not run, as
+// for an init script. For a start or stop the outcome is unknown.
 const exitStopped = 3
 
-// exitProvider is what a command exits with if the provider itself is unreachable.
+// exitProvider is the exit status if the provider itself is unreachable.
 const exitProvider = 76
 
-// exits are the exit statuses with a meaning: those of sysexits.h that say what
-// kind of failure it was. All but Internal say that nothing was done.
+// exits maps the exit statuses of sysexits.h that say what kind of failure it was. All but
+// KindInternal promise that nothing was done.
 var exits = map[int]transport.Kind{
 	64: transport.KindInvalid,      // EX_USAGE
 	68: transport.KindNotFound,     // EX_NOHOST
@@ -35,7 +35,7 @@ var exits = map[int]transport.Kind{
 	78: transport.KindCredentials,  // EX_CONFIG
 }
 
-// kinds are the names of errors in a line.
+// kinds maps the names of errors in a line.
 var kinds = map[string]transport.Kind{
 	"AccessDenied": transport.KindAccessDenied, "Conflict": transport.KindConflict, "Internal": transport.KindInternal,
 	"NotFound": transport.KindNotFound, "QuotaExceeded": transport.KindQuotaExceeded, "Throttled": transport.KindThrottled,
@@ -55,14 +55,14 @@ type line struct {
 	Error      string `json:"error"`
 	Message    string `json:"message"`
 	RetryAfter int64  `json:"retryAfter"` // seconds
-	Scope      string `json:"scope"`      // of the error: "session" or "provider"; "": as the kind has it
+	Scope      string `json:"scope"`      // of the error: "session" or "provider"; "": the default of its kind
 
 	exit int // the exit status
 }
 
-// onlySession reports whether an error of a kind concerns one session alone if the
-// command does not say. A script that fails, or never ends, knows of one machine. A
-// rate limit and a login concern the provider.
+// onlySession reports whether an error of a kind concerns one session alone if the command
+// does not say. A script that fails, or does not end, is about one machine. A rate limit
+// and a login concern the provider.
 func onlySession(kind transport.Kind) bool {
 	return kind == transport.KindUnreachable || kind == transport.KindUnknown
 }
@@ -81,8 +81,8 @@ type result struct {
 	secrets secret.Values
 }
 
-// answer reads what the command said. The error, an *transport.Error, is its
-// refusal, or that it is not known what became of the call.
+// answer reads what the command said. The error, a *transport.Error, is the command's
+// refusal, or says that the outcome is unknown.
 func (r result) answer() (line, error) {
 	var l line
 	stdout := notJSON(r.secrets).Hide(r.Stdout)
@@ -91,8 +91,8 @@ func (r result) answer() (line, error) {
 		err := json.Unmarshal([]byte(last), &l)
 		var at *time.ParseError
 		switch {
-		case errors.As(err, &at): // it quotes the text as it stands in JSON
-			return line{}, r.unknownOutcome(errors.New("its last line cannot be read: a time is not one of RFC 3339"))
+		case errors.As(err, &at): // err quotes the text from before secrets were hidden in it
+			return line{}, r.unknownOutcome(errors.New("its last line cannot be read: a time is not in the form of RFC 3339"))
 		case err != nil:
 			return line{}, r.unknownOutcome(fmt.Errorf("its last line cannot be read: %s", r.secrets.Hide(err.Error())))
 		}
@@ -106,17 +106,17 @@ func (r result) answer() (line, error) {
 	case r.Exit != 0 && (r.Exit != exitStopped || r.name != "status"):
 		return line{}, r.failure()
 	case l.State != "" && !l.State.Known():
-		return line{}, r.unknownOutcome(fmt.Errorf("%q is no state of a session", Clean(string(l.State))))
+		return line{}, r.unknownOutcome(fmt.Errorf("%q is not a state of a session", Clean(string(l.State))))
 	}
 	l.exit = r.Exit
 	return l, nil
 }
 
-// refusal is an error that the command spelled out, whatever its exit status.
+// refusal returns the error that the command printed, whatever its exit status is.
 func (r result) refusal(l line) error {
 	kind, ok := kinds[l.Error]
 	if !ok {
-		return r.unknownOutcome(fmt.Errorf("%q is no kind of error: %s", Clean(l.Error), Clean(l.Message)))
+		return r.unknownOutcome(fmt.Errorf("%q is not a kind of error: %s", Clean(l.Error), Clean(l.Message)))
 	}
 	only := onlySession(kind)
 	switch l.Scope {
@@ -124,7 +124,7 @@ func (r result) refusal(l line) error {
 	case "session", "provider":
 		only = l.Scope == "session"
 	default:
-		return r.unknownOutcome(fmt.Errorf(`%q is no scope of an error: want "session" or "provider"`, Clean(l.Scope)))
+		return r.unknownOutcome(fmt.Errorf(`%q is not a scope of an error: want "session" or "provider"`, Clean(l.Scope)))
 	}
 	const most = int64(24 * time.Hour / time.Second)
 	return &transport.Error{
@@ -133,7 +133,8 @@ func (r result) refusal(l line) error {
 	}
 }
 
-// failure is an exit status. One without a meaning leaves open what was done.
+// failure returns the error for an exit status. After a status without a meaning the
+// outcome is unknown.
 func (r result) failure() error {
 	kind := exits[r.Exit]
 	text := fmt.Sprintf("exit status %d", r.Exit)
@@ -145,18 +146,18 @@ func (r result) failure() error {
 	}
 }
 
-// says names the command before what it said.
+// says puts the name of the command before text.
 func (r result) says(text string) string {
 	return strings.TrimSuffix(fmt.Sprintf("the %s command of %s: %s", r.name, r.ref, text), ": ")
 }
 
-// unclear is the error of a call whose outcome is unknown.
+// unknownOutcome returns the error of a call whose outcome is unknown.
 func (r result) unknownOutcome(err error) error {
 	text := Clean(err.Error())
 	return &transport.Error{OnlySession: onlySession(transport.KindUnknown), Message: r.says(text), Err: errors.New(text)}
 }
 
-// session is the answer as a session; a command that names no state means state.
+// session returns the answer as a session. A command that names no state means state.
 func (l line) session(ref transport.Ref, state fsm.State) transport.Session {
 	s := transport.Session{
 		Ref: ref, State: l.State, StatusCode: Clean(l.StatusCode), StatusMessage: Clean(l.StatusMessage),
@@ -171,7 +172,7 @@ func (l line) session(ref transport.Ref, state fsm.State) transport.Session {
 	return s
 }
 
-// hideIn hides secrets in what was read of a line.
+// hideIn hides secrets in the texts of a line.
 func hideIn(l *line, s secret.Values) {
 	l.State = fsm.State(Hide(string(l.State), s))
 	texts := []*string{&l.StatusCode, &l.StatusMessage, &l.Error, &l.Message, &l.Scope}
@@ -183,8 +184,8 @@ func hideIn(l *line, s secret.Values) {
 	}
 }
 
-// notJSON are the values that mean something else, or nothing, where a script
-// puts them between the quotes of JSON as they are.
+// notJSON returns the values that a script cannot put between the quotes of JSON
+// unchanged: there they would mean something else, or make the JSON unreadable.
 func notJSON(s secret.Values) secret.Values {
 	return slices.DeleteFunc(slices.Clone(s), func(value string) bool {
 		return utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })

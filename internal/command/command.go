@@ -1,9 +1,9 @@
-// Package command runs programs on behalf of drivers: once, within a context, with
-// all children, and with bounds on what is kept of their output.
+// Package command runs programs for drivers: once, within a context, with all children,
+// and with limits on how much of their output is kept.
 //
-// A [Command] is any program. A [Script] is a driver's command for a session: ids
-// are filled into its arguments, and its exit status and last line are read as
-// package exec documents them.
+// A [Command] is any program. A [Script] is a driver's command for a session: ids are
+// filled into its arguments, and its exit status and last line are read as package exec
+// documents them.
 package command
 
 import (
@@ -15,15 +15,15 @@ import (
 	"github.com/rouse-dev/rouse/internal/secret"
 )
 
-// How many bytes are kept of a program's output: its end. The rest is read and
-// dropped, so that no program waits for a reader.
+// How many bytes at the end of a program's output are kept. The rest is read and dropped,
+// so that no program waits for a reader.
 const (
 	MaxStdout = 64 << 10
 	maxStderr = 2 << 10
 )
 
-// drain is how long Run waits for the output of a program that has ended: a
-// program that it left running may hold the pipes open.
+// drain is how long Run waits for the output of a program that has ended. A process that
+// the program left running may keep the pipes open.
 const drain = time.Second
 
 // Command is a program and how to run it.
@@ -42,10 +42,10 @@ type Output struct {
 	Cut            bool   // Stdout was longer than MaxStdout
 }
 
-// StartError says that a program did not begin.
+// StartError says that a program was not started.
 type StartError struct{ Err error }
 
-// Error is the cause's text.
+// Error returns the cause's text.
 func (e *StartError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the cause.
@@ -55,7 +55,7 @@ func (e *StartError) Unwrap() error { return e.Err }
 // the context's error.
 type KilledError struct{ Err error }
 
-// Error says that the program was killed, and the context's error.
+// Error says that the program was killed, and why its context ended.
 func (e *KilledError) Error() string {
 	return "it did not end in time, and was killed: " + e.Err.Error()
 }
@@ -78,7 +78,7 @@ func (c Command) Run(ctx context.Context) (Output, error) {
 	}
 	err := cmd.Wait()
 	if errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success() {
-		err = nil // it ended well, and left something running
+		err = nil // it succeeded, and left a process running
 	}
 	said := Hide(stderr.String(), c.Secrets)
 	if stderr.cut {

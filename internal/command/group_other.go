@@ -4,6 +4,6 @@ package command
 
 import "os/exec"
 
-// group leaves cmd as it is: without process groups, only the program itself is
-// ended with its context.
+// group does nothing: without process groups, only the program itself is killed when its
+// context ends.
 func group(*exec.Cmd) {}

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// group gives cmd a process group of its own, which is killed as a whole when
-// the context ends: a script's children too, so that nothing of a call goes on
-// after the engine has been told that it ended.
+// group gives cmd a process group of its own, which is killed as a whole when the context
+// ends. That includes a script's children, so that no part of a call goes on after the
+// call has returned.
 func group(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error {

@@ -14,7 +14,7 @@ type tail struct {
 	cut   bool
 }
 
-// Write never fails: an error would end the program that writes.
+// Write never returns an error, which would end the program that writes.
 func (t *tail) Write(p []byte) (int, error) {
 	t.kept = append(t.kept, p...)
 	if over := len(t.kept) - t.limit; over > 0 {

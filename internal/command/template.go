@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// call is one run of a command: for whom, and with which token ("" for a look).
+// call is one run of a command: its session, and its token ("" for a status).
 type call struct {
 	name  string // start, status or stop
 	ref   transport.Ref
@@ -35,14 +35,13 @@ func CheckTemplate(text string, known ...string) error {
 // Fill returns text with the ids of ref for {studio} and {session}.
 func Fill(text string, ref transport.Ref) string { return call{ref: ref, token: "{token}"}.fill(text) }
 
-// fill replaces in one pass, so that an id which looks like a placeholder stays
-// what it is.
+// fill replaces in one pass, so that an id that looks like a placeholder is not replaced.
 func (c call) fill(text string) string {
 	return strings.NewReplacer("{studio}", c.ref.StudioID, "{session}", c.ref.SessionID, "{token}", c.token).Replace(text)
 }
 
-// arguments fills a command's templates with ids that CheckWords has allowed: none
-// of them begins with "-", so an argument is an option only if its template is.
+// arguments fills a command's templates with ids that CheckWords has allowed. None of them
+// begins with "-", so an argument is an option only if its template is.
 func arguments(templates []string, c call) []string {
 	args := make([]string, len(templates))
 	for i, text := range templates {
@@ -51,7 +50,7 @@ func arguments(templates []string, c call) []string {
 	return args
 }
 
-// variables are the ids as a command finds them in its environment.
+// variables returns the ids as variables of a command's environment.
 func (c call) variables() []string {
 	return []string{
 		"ROUSE_STUDIO=" + c.ref.StudioID, "ROUSE_SESSION=" + c.ref.SessionID, "ROUSE_CLIENT_TOKEN=" + c.token,

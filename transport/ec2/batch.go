@@ -10,22 +10,22 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// batch starts instances together, and finds the one that spoils a call.
+// batch starts instances together, and finds the ones for which EC2 refuses a call.
 type batch struct {
-	send func(ids []string) error      // starts all of ids or none; tells of those it started
-	fail func(ids []string, err error) // tells of those that were not
+	send func(ids []string) error      // starts all of ids or none, and tells the results of those started
+	fail func(ids []string, err error) // tells the results of those not started
 }
 
-// rest is what is left of a batch.
+// rest is the part of a batch that is neither started nor failed.
 type rest struct {
 	batch
-	ids       []string // neither started nor failed
-	n         int      // no more than so many are asked for at once
-	refused   error    // why a call that they were in was; a conflict before all else, since it leaves open what became of them
-	fruitless bool     // a search found none that could be started, and no call has started any since
+	ids       []string
+	n         int   // how many are sent at once
+	refused   error // why a call with them was refused; a conflict comes first, because it leaves their outcome unknown
+	fruitless bool  // a search started none, and no call has started any since
 }
 
-// start starts ids but for those that cannot be.
+// start starts ids, except those that cannot be started.
 func (b batch) start(ids []string) {
 	r := rest{batch: b, ids: ids, n: len(ids)}
 	for len(r.ids) > 0 {
@@ -33,9 +33,9 @@ func (b batch) start(ids []string) {
 	}
 }
 
-// ask makes a call of all that are left. Where there is no room for so many, the
-// next are of half as many, until a single one does not fit. Nine calls find that
-// there is none for five hundred. Each ask leaves fewer ids, or a smaller n.
+// ask makes a call for all that are left. If there is no capacity for that many, the next
+// calls have half as many, until a single one does not fit. Nine calls find that there is
+// no capacity for five hundred. Each ask leaves fewer ids, or a smaller n.
 func (r *rest) ask() {
 	r.n = min(r.n, len(r.ids))
 	part, others := r.ids[:r.n], r.ids[r.n:]
@@ -56,8 +56,8 @@ func (r *rest) ask() {
 		r.fail(bad, err)
 		r.ids = without(r.ids, bad)
 	case r.fruitless:
-		// Probably all are bad, as where the host may start nothing at all: to
-		// search for each would take longer than to ask for each.
+		// Probably all are bad, for example because the host has no permission.
+		// Searching for each would take longer than sending each.
 		r.remember(err)
 		r.n = 1
 	default:
@@ -65,13 +65,12 @@ func (r *rest) ask() {
 	}
 }
 
-// search finds one of the next n for which a call of them failed, by err, and
-// leaves those of the others that it has not started. A half that is refused
-// holds a culprit, and the other half is put aside as good until proven
-// otherwise; a half that starts leaves the culprit in the other. So it takes one
-// call for each halving: nine for five hundred, and one for what was put aside.
-// A half that there is no room for says nothing of the culprit, which is looked
-// for among fewer then.
+// search finds one of the next n ids because of which a call failed with err. It leaves
+// those of the others that it has not started. If a half is refused, it has the bad id,
+// and the other half is put aside. If a half starts, the bad id is in the other half. So
+// each halving takes one call: nine for five hundred, and one for the ids that were put
+// aside. A half for which there is no capacity says nothing about the bad id, and the
+// search goes on among fewer.
 func (r *rest) search(err error) {
 	ids, aside := r.ids[:r.n], r.ids[r.n:]
 	hopeless := true
@@ -101,21 +100,20 @@ func (r *rest) remember(err error) {
 	}
 }
 
-// giveUp is for a call of some that failed by err, which a call of the others
-// would as well.
+// giveUp ends the batch: a call of asked failed with err, and a call of the others would
+// fail too.
 func (r *rest) giveUp(asked, others []string, err error) {
 	r.fail(asked, err)
 	r.fail(others, unasked(err, r.refused))
 	r.ids = nil
 }
 
-// scarce reports that a call may have been refused because of how many it asks
-// for.
+// scarce reports whether a call may have been refused because it has too many ids.
 func scarce(err error) bool {
 	return errors.Is(err, transport.KindCapacity) || errors.Is(err, transport.KindQuotaExceeded)
 }
 
-// spoiled reports that a call may have been refused because of a single member.
+// spoiled reports whether a call may have been refused because of a single id.
 func spoiled(err error) bool {
 	var e *transport.Error
 	if !errors.As(err, &e) {
@@ -128,10 +126,10 @@ func spoiled(err error) bool {
 	return false
 }
 
-// unasked is the error of those that were to be sent again after a call with
-// them was refused, by refused, when another call failed by err. A verdict on
-// the account holds for them as well. Else they were not started; where that is
-// not certain, it is left open.
+// unasked returns the error of ids that were to be sent again after a call with them was
+// refused with refused, when another call failed with err. A refusal, or an error that
+// nothing was sent, holds for them too. Otherwise they were not started, and NotSent says
+// whether that is certain.
 func unasked(err, refused error) error {
 	var e, r *transport.Error
 	if errors.As(err, &e) && (e.Kind.Refusal() || e.NotSent) {
@@ -139,7 +137,7 @@ func unasked(err, refused error) error {
 	}
 	return &transport.Error{
 		NotSent: errors.As(refused, &r) && r.Kind.Refusal(),
-		Message: "not asked for by itself: a call before it failed", Err: err,
+		Message: "it was not sent by itself, because a call before it failed", Err: err,
 	}
 }
 
@@ -148,8 +146,8 @@ var (
 	resourceID = regexp.MustCompile(`\binstance/(i-[0-9a-f]{8,17})\b`)
 )
 
-// named are those of ids that EC2's message names. A denial names who was
-// denied, too, which may be an instance: there only resources count.
+// named returns those of ids that EC2's message names. A denial also names the caller,
+// which may be an instance, so there only resources count.
 func named(ids []string, err error) []string {
 	var api smithy.APIError
 	if !errors.As(err, &api) {

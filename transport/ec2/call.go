@@ -25,8 +25,8 @@ type call struct {
 	http   aws.HTTPClient
 	keys   aws.CredentialsProvider
 
-	credentials aws.Credentials // that signed the request
-	secrets     awswire.Secrets // that no error may show
+	credentials aws.Credentials // they signed the request
+	secrets     awswire.Secrets // no error may show them
 
 	progress awswire.Progress
 	status   int // of the answer; 0: none
@@ -35,8 +35,8 @@ type call struct {
 	body     *awswire.Body // of the answer; nil: none
 }
 
-// invoke makes one call of an action: one request, no repeats. The error is an
-// *transport.Error; the time is the provider's clock, or zero.
+// invoke makes one call of an action: one request, no repeats. The error is a
+// *transport.Error. The time is the provider's clock, or zero.
 func invoke[In, Out any](ctx context.Context, t *Transport, action string,
 	do func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), in *In,
 ) (*Out, time.Time, error) {
@@ -44,8 +44,8 @@ func invoke[In, Out any](ctx context.Context, t *Transport, action string,
 	return out, awswire.ServerDate(c.header), err
 }
 
-// invokePage is invoke for an answer of at most most bytes. It returns the call
-// too, which is never nil: call.body.Size() is how many bytes were read.
+// invokePage is invoke for an answer of at most most bytes. It also returns the call,
+// which is never nil: call.body.Size() is how many bytes were read.
 func invokePage[In, Out any](ctx context.Context, t *Transport, most int64, action string,
 	do func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), in *In,
 ) (*Out, *call, error) {
@@ -62,7 +62,7 @@ func invokePage[In, Out any](ctx context.Context, t *Transport, most int64, acti
 	return out, c, nil
 }
 
-// options puts the call between the SDK and the wire.
+// options puts the call between the SDK and the HTTP client.
 func (c *call) options(o *ec2.Options) {
 	o.Retryer = aws.NopRetryer{} // repeats are the engine's decision
 	o.HTTPClient = c
@@ -70,21 +70,19 @@ func (c *call) options(o *ec2.Options) {
 	o.Credentials = aws.CredentialsProviderFunc(c.retrieve)
 }
 
-// retrieve returns the error of awswire.Retrieve, which failure finds again in
-// what the SDK makes of it.
+// retrieve returns the error of awswire.Retrieve, which failure finds in the SDK's error.
 func (c *call) retrieve(ctx context.Context) (got aws.Credentials, err error) {
 	c.credentials, err = awswire.Retrieve(ctx, c.keys)
 	return c.credentials, err
 }
 
-// maxAnswer bounds what is read of one answer. A thousand instances have a few
-// megabytes.
+// maxAnswer bounds the bytes of one answer. A thousand instances have a few megabytes.
 const maxAnswer = 64 << 20
 
 // maxError bounds an error, which has a few hundred bytes.
 const maxError = 1 << 20
 
-// Do is the wire: the HTTP client, watched.
+// Do sends the request by the HTTP client, and checks the answer.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
 	c.secrets = awswire.SecretsOf(c.credentials, req.Header)
 	resp, err := c.progress.Do(c.http, req)
@@ -102,7 +100,7 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close()
 		return nil, &transport.Error{
 			Kind: transport.KindUnreachable, HTTPStatusCode: c.status, // and no date: it is not EC2's clock
-			Message: "what answered is not EC2: the answer has not its shape",
+			Message: "the answer is not EC2's: it does not have the shape of one",
 		}
 	}
 	resp.Body = answer{body, c.body}
@@ -112,7 +110,7 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// hide removes from EC2's error what the request was signed with.
+// hide removes from EC2's error the secrets that signed the request.
 func (c *call) hide(resp *http.Response) {
 	text, err := io.ReadAll(resp.Body)
 	all := io.Reader(bytes.NewReader(c.secrets.Hide(text)))
@@ -130,8 +128,8 @@ type answer struct {
 	io.Closer
 }
 
-// shaped reports whether an answer begins as EC2's do. The SDK takes any XML
-// for one: a portal's page would be a list of no instances.
+// shaped reports whether an answer begins as EC2's answers do. The SDK accepts any XML, so
+// a captive portal's page would be an empty list of instances.
 func (c *call) shaped(head []byte) bool {
 	if c.success() {
 		return bytes.Contains(head, []byte("<"+c.action+"Response"))
@@ -139,7 +137,7 @@ func (c *call) shaped(head []byte) bool {
 	return bytes.Contains(head, []byte("<Response>")) || bytes.Contains(head, []byte("<Response "))
 }
 
-// failure is the verdict on a call that failed.
+// failure returns the error of a call that failed.
 func (c *call) failure(err error) *transport.Error {
 	var e *transport.Error
 	var api smithy.APIError
@@ -153,7 +151,7 @@ func (c *call) failure(err error) *transport.Error {
 	return c.noAnswer(err)
 }
 
-// silence is the verdict where no answer came, or none that can be read.
+// noAnswer returns the error of a call without an answer, or with one that cannot be read.
 func (c *call) noAnswer(err error) *transport.Error {
 	known := c.progress.NoAnswer(err)
 	out := &transport.Error{Kind: known.Kind, NotSent: known.NotSent, Err: c.secrets.Error(err), HTTPStatusCode: c.status}

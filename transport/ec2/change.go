@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// change gives a stopped instance another type: the record that it is about to,
-// the change, the record that it is done. A crash leaves at any point what
-// settle needs to go on. It returns the instance as it is then.
+// change gives a stopped instance another type. It records that it is going to, makes the
+// change, and records that it is done. After a crash at any point, completeRecord can go
+// on. It returns the instance as it is after the change.
 func (t *Transport) change(ctx context.Context, in types.Instance, own, to types.InstanceType, token string) (types.Instance, error) {
 	r := record{changing: true, own: own, to: to, launched: aws.ToTime(in.LaunchTime).UTC(), by: tagText(token)}
 	in, err := t.write(ctx, in, &r)
@@ -24,8 +24,8 @@ func (t *Transport) change(ctx context.Context, in types.Instance, own, to types
 	return t.carryOut(ctx, in, r)
 }
 
-// carryOut makes the change that an instance's record announces. One that EC2
-// refuses for good is taken out of the record again.
+// carryOut makes the change that an instance's record announces. If EC2 refuses it for
+// good, the record says so again.
 func (t *Transport) carryOut(ctx context.Context, in types.Instance, r record) (types.Instance, error) {
 	_, _, err := invoke(ctx, t, "ModifyInstanceAttribute", t.client.ModifyInstanceAttribute, &ec2.ModifyInstanceAttributeInput{
 		InstanceId: in.InstanceId, InstanceType: &types.AttributeValue{Value: aws.String(string(r.to))},
@@ -42,19 +42,19 @@ func (t *Transport) carryOut(ctx context.Context, in types.Instance, r record) (
 	return in, err
 }
 
-// done records the type that an instance has as the end of a change, its own
-// too. Another host, whose record this one has overwritten, may make its change
-// just now: so the record stays until the instance has run.
+// done records that a change has ended with the type that the instance has, which may be
+// its own. Another host, whose record this one replaced, may be making its change now. So
+// the record stays until the instance has run.
 func (t *Transport) done(ctx context.Context, in types.Instance, r record) (types.Instance, error) {
 	r.changing, r.to = false, in.InstanceType
 	if isUp(in) && r.launched.Equal(aws.ToTime(in.LaunchTime)) {
-		r.launched = time.Time{} // it runs: when it has stopped, it has run since
+		r.launched = time.Time{} // it runs now, so when it is stopped it has run since
 	}
 	return t.write(ctx, in, &r)
 }
 
-// write makes r the instance's record; nil removes the one that it has, unless
-// somebody has written another meanwhile.
+// write makes r the instance's record. nil removes the record, unless another host has
+// written another one in the meantime.
 func (t *Transport) write(ctx context.Context, in types.Instance, r *record) (types.Instance, error) {
 	var err error
 	ids, tag := []string{aws.ToString(in.InstanceId)}, types.Tag{Key: aws.String(RecordTag)}
@@ -71,16 +71,16 @@ func (t *Transport) write(ctx context.Context, in types.Instance, r *record) (ty
 	return recorded(in, r), nil
 }
 
-// settle completes what an instance's record says is not complete, before
-// anything else is done with the instance, and gives it its own type back where
-// that is due or, with always, as soon as it is stopped.
+// completeRecord completes an instance's half-done change, before anything else is done
+// with the instance. It gives the instance its own type back if that is due or, with
+// always, if the instance is stopped.
 func (t *Transport) completeRecord(ctx context.Context, in types.Instance, token string, always bool) (types.Instance, error) {
 	r, err := recordOf(in)
 	if r == nil {
 		return in, err
 	}
 	what := stepOf(in, *r, t.isFallback)
-	if what == finish || what == confirm || what == forget {
+	if what == finish || what == noteType || what == forget {
 		if in, err = t.act(ctx, in, *r, what); err != nil {
 			return in, err
 		}
@@ -89,7 +89,7 @@ func (t *Transport) completeRecord(ctx context.Context, in types.Instance, token
 		}
 		what = stepOf(in, *r, t.isFallback)
 	}
-	if t.cfg.PutTypeBack && (what == back || always && isStopped(in) && in.InstanceType != r.own) {
+	if t.cfg.PutTypeBack && (what == restore || always && isStopped(in) && in.InstanceType != r.own) {
 		return t.change(ctx, in, r.own, r.own, token)
 	}
 	return in, nil
@@ -99,13 +99,13 @@ func (t *Transport) act(ctx context.Context, in types.Instance, r record, what s
 	switch what {
 	case forget:
 		return t.write(ctx, in, nil)
-	case confirm:
+	case noteType:
 		return t.done(ctx, in, r)
 	}
 	return t.carryOut(ctx, in, r)
 }
 
-// putBack gives an instance that is stopped its own type back.
+// putBack gives a stopped instance its own type back.
 func (t *Transport) putBack(ctx context.Context, id, token string) error {
 	err := t.locks.take(ctx, []string{id})
 	if err == nil {
@@ -122,7 +122,7 @@ func (t *Transport) putBack(ctx context.Context, id, token string) error {
 	if e := (*transport.Error)(nil); errors.As(err, &e) {
 		out = *e
 	}
-	out.NotSent = false // the stop was
-	out.Message = "it was asked to stop, but may not have its own type back yet: " + out.Message
+	out.NotSent = false // the stop was sent
+	out.Message = "the stop was accepted, but the instance may not have its own type back yet: " + out.Message
 	return &out
 }

@@ -17,12 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// StatusChecking is the StatusCode of a session whose instance runs, but has not
-// passed its status checks. The StatusMessage says what EC2 says of each check
-// and which events it has scheduled.
+// StatusChecking is the StatusCode of a session whose instance runs but has not passed its
+// status checks. The StatusMessage has EC2's status of each check and the events that EC2
+// has scheduled.
 const StatusChecking = "STATUS_CHECKS_NOT_OK"
 
-// statusChecks makes sessions START_IN_PROGRESS that have not passed both checks.
+// statusChecks changes sessions that have not passed both checks to START_IN_PROGRESS.
 func (t *Transport) statusChecks(ctx context.Context, up []running, out []transport.Result) {
 	r := paging.New("DescribeInstanceStatus", paging.GetCalls)
 	for part := range slices.Chunk(up, maxStatus) {
@@ -43,7 +43,7 @@ func (t *Transport) statusChecks(ctx context.Context, up []running, out []transp
 	}
 }
 
-// describeStatus returns what EC2 says of the checks, by instance id.
+// describeStatus returns EC2's status checks by instance id.
 func (t *Transport) describeStatus(ctx context.Context, r *paging.Reader, part []running) (map[string]types.InstanceStatus, error) {
 	in := &ec2.DescribeInstanceStatusInput{}
 	for _, one := range part {

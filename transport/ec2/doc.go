@@ -1,13 +1,12 @@
-// Package ec2 starts workstations that are instances of Amazon EC2. A session is
-// an instance; a studio is an account and region, under any id: a [Transport]
-// serves one of them, and a transport.Mux brings several together.
+// Package ec2 starts workstations that are instances of Amazon EC2. A session is an
+// instance. A studio is an account and region, under any id: a [Transport] serves one
+// of them, and a transport.Mux brings several together.
 //
 // # Usage
 //
-// Three steps lead here from a polling loop. First, give the host's role or user
-// these permissions, on the instances that it may wake (the Describe actions
-// know no resources, so theirs is "*"; StopInstances is for [Transport.Stop],
-// DescribeInstanceStatus for Config.StatusChecks):
+// First, give the host's role or user these permissions, on the instances that it may
+// wake. The Describe actions know no resources, so theirs is "*". StopInstances is for
+// [Transport.Stop], and DescribeInstanceStatus for Config.StatusChecks:
 //
 //	{"Version": "2012-10-17", "Statement": [
 //	  {"Effect": "Allow", "Resource": "*",
@@ -16,12 +15,12 @@
 //	   "Action": ["ec2:StartInstances", "ec2:StopInstances"],
 //	   "Condition": {"StringEquals": {"aws:ResourceTag/fleet": "workstations"}}}]}
 //
-// Instances whose volumes are encrypted by a key of your own need
-// kms:CreateGrant on that key as well. Without it they turn from pending to
-// stopped with Client.InternalError, although StartInstances succeeded.
+// Instances whose volumes are encrypted by a key of your own need kms:CreateGrant on
+// that key as well. Without it they turn from pending to stopped with
+// Client.InternalError, although StartInstances succeeded.
 //
-// Plan B, which Config.InstanceTypes turns on, needs three more, on the same
-// instances; a condition keeps them to the one tag that it writes:
+// Fallback types, which Config.InstanceTypes turns on, need three more permissions on
+// the same instances. A condition limits them to the one tag that is written:
 //
 //	{"Effect": "Allow", "Resource": "arn:aws:ec2:us-west-2:123456789012:instance/*",
 //	 "Action": "ec2:ModifyInstanceAttribute",
@@ -40,156 +39,155 @@
 //	})
 //	e, err := engine.Open("rouse.db", t, engine.Config{})
 //
-// Third, ask. The studio's id is a name of your choice:
+// Third, ask for a start. The studio's id is a name of your choice:
 //
 //	r, err := e.Start(ctx, engine.Request{Ref: engine.Ref{StudioID: "us-west-2", SessionID: "ws-042"}})
 //	op, err := e.Wait(ctx, r.Operation.ID)
 //
 // # What READY means
 //
-// By default: the instance's state is running, a few seconds after the start and
-// long before anybody can log in. With Config.StatusChecks: EC2's system and
-// instance checks are both ok as well, after some two to five minutes. With
-// Config.Probe: the port answers, from the computer that this package runs on,
-// which is the only one of the three that says an artist could connect from
-// there. Both may be set. A session that runs and is not READY is
-// START_IN_PROGRESS, and says what is missing: its StatusCode is
-// [StatusChecking] or probe.CodeUnanswered, and its StatusMessage is, for example,
-// "running, but port 8443 (tls) of 10.0.0.3 does not answer from this computer:
-// connection refused". One that does not run never says so. The message has EC2's
-// details of a failed check, the events that it has scheduled, and its reason for
-// the state, if there is one. Session.Probe has the result of the probe as data.
+// By default, an instance is READY when its state is running, a few seconds after the
+// start and long before a login works. With Config.StatusChecks, EC2's system and
+// instance checks must both be ok as well, which takes two to five minutes. With
+// Config.Probe, the port must answer from the computer that this package runs on: only
+// that shows that a person could connect from there. Both may be set.
+//
+// A session that runs and is not READY is START_IN_PROGRESS, and says what is missing.
+// Its StatusCode is [StatusChecking] or probe.CodeUnanswered. An example of its
+// StatusMessage is "running, but port 8443 (tls) of 10.0.0.3 does not answer from this
+// computer: connection refused". An instance that does not run never has such a
+// message. The message also has EC2's details of a failed check, the events that EC2
+// has scheduled, and EC2's reason for the state. Session.Probe has the result of the
+// port probe as data.
 //
 // The other states: pending is START_IN_PROGRESS, stopping is STOP_IN_PROGRESS,
 // stopped is STOPPED, shutting-down is DELETE_IN_PROGRESS, terminated is DELETED.
-// EC2's reason for the state is in StatusCode and StatusMessage, as
-// Server.InsufficientInstanceCapacity of an instance that was pending and has
-// stopped again. StartedAt is the LaunchTime, which EC2 sets anew at each start
-// and keeps of a stopped instance. Endpoints are the addresses of an instance
-// that is pending or running, with the probe's port; public ones change at each
-// start.
+// StatusCode and StatusMessage have EC2's reason for the state, such as
+// Server.InsufficientInstanceCapacity for an instance that was pending and has stopped
+// again. StartedAt is the LaunchTime, which EC2 sets at each start and keeps for a
+// stopped instance. Endpoints are the addresses of a pending or running instance, with
+// the probe's port. Public addresses change at each start.
 //
-// # Plan B
+// # Fallback types
 //
-// With Config.InstanceTypes an instance that EC2 has no capacity for is started
-// as another type. When EC2 has said so Config.InstanceTypesAfter times in a row
-// to one operation, the stopped instance's type is changed to the next of the
-// list by ModifyInstanceAttribute, and it is started as that, in the same call of
-// Start. A type that the instance cannot have, or that EC2 does not start for
-// another reason (the quota, a policy), is passed over. After the last type the
-// instance has its own again, EC2's first answer stands, and the next call begins
-// anew: the engine's waits lie in between. The list holds types of any size that
-// the image and the volumes fit; the instance's own is tried first, wherever it
-// stands in it.
+// With Config.InstanceTypes, an instance for which EC2 has no capacity is started as
+// another type. After EC2 has refused one operation Config.InstanceTypesAfter times in
+// a row, Start changes the stopped instance's type to the next of the list by
+// ModifyInstanceAttribute, and starts it, all in the same call. It passes over a type
+// that the instance cannot have, or that EC2 does not start for another reason, such as
+// the quota or a policy. After the last type the instance gets its own type back, Start
+// returns EC2's first answer, and the next call begins with the own type again. The
+// engine's waits lie in between. The list holds types of any size that the image and
+// the volumes fit. The instance's own type is tried first, wherever it is in the list.
 //
-// The change is recorded in a tag of the instance, [RecordTag]: before it, as what
-// is about to be done, and after it, as what was. So the record is where every
-// host finds it, and outlives them all. Each Start looks at its instances first
-// and completes what is half done, before it starts or changes anything: it makes
-// the change again, which does nothing if it was made. A half-done change that
-// cannot be completed now keeps its instance from being started, and says why.
-// With Config.PutTypeBack the own type comes back in the same way once the
-// instance's LaunchTime shows that it has run as another, and it is stopped
-// again; the record goes when it has run with that. A person who sets a type that
-// is not of the list ends the plan: the record is removed, and that type is the
-// instance's own from then on.
+// A tag of the instance, [RecordTag], records the change: before it, what is going to
+// be done, and after it, what was done. So every host finds the record, and it outlives
+// all hosts. Each Start reads its instances first and completes changes that are half
+// done, before it starts or changes anything. It makes such a change again, which does
+// nothing if it was made. A half-done change that cannot be completed now keeps its
+// instance from being started, and the error says why. With Config.PutTypeBack the
+// instance gets its own type back in the same way, once its LaunchTime shows that it
+// has run as another type and it is stopped again. The record is removed when the
+// instance has run with its own type. If a person sets a type that is not in the list,
+// the record is removed, and that type is the instance's own from then on.
 //
-// What that costs: a DescribeInstances for each BatchStart, and two tags and a
-// change for each instance that changes. EC2 takes few changes a second; those
-// that it throttles keep their answer, and have their turn at their next start.
+// The costs are a DescribeInstances for each BatchStart, and two tags and a change for
+// each instance that changes. EC2 allows few changes a second. An instance whose change
+// is throttled keeps EC2's answer, and its turn comes at its next start.
 //
-// The answers are counted in memory: after a restart the count begins anew, and
-// the type is changed later, never sooner. With 1 nothing is counted.
+// The refusals are counted in memory. After a restart the count begins again, so a type
+// is changed later, never sooner. With InstanceTypesAfter 1 nothing is counted.
 //
-// Where the change is not possible, for want of a permission say, the plan is
-// given up for the operation: EC2's answer stands, and its message says what kept
-// the type from being changed.
+// If the change is not possible, for example because a permission is missing, the
+// operation tries no other type. EC2's answer is returned, and its message says why the
+// type was not changed.
 //
 // # Guarantees
 //
-//  1. One call is one request: the client's Retryer is not used, no redirect is
-//     followed. net/http sends again only what it knows it has not sent.
-//  2. Starting what runs does nothing. EC2 takes no client token for a start,
-//     so the engine's one effect is kept by state: it holds unless a request
-//     reaches EC2 later than the engine's time-out, and the instance was
-//     stopped in between. EC2 takes no request that is older than its signature
-//     allows, which bounds how late that can be to some minutes.
-//  3. An instance that spoils a BatchStart fails alone, and every other is
-//     started or has an error of its own; where there is capacity or quota for
-//     some, so many are started. See [Transport.BatchStart].
-//  4. Every error is a *transport.Error, with EC2's code, message and request
-//     id. Its Kind is a verdict only if the answer has EC2's shape: a portal's
-//     page is transport.KindUnreachable, whatever its status.
-//  5. NotSent is set only where EC2 got nothing of what was asked for certain.
-//     For a start that is also so where the look-up of its name failed.
-//  6. A type is changed only after EC2 has refused to start the instance, and
-//     with the record of it; never after a start whose outcome is not known. A
-//     crash at any point loses neither the instance's own type nor the change:
-//     an instance with no record has its own type. EC2 itself changes the type of
-//     a stopped instance only, so two hosts at once cannot start it twice either.
-//  7. No credential is in an error's text. If a server echoes what signed the request,
-//     [secret] replaces it; another form than was sent, such as base64, is not recognized.
-//     Where EC2 refuses the credentials, its own message is not kept. Where there are
-//     none, only the code of their source's error is kept.
+//  1. One call is one request. The client's Retryer is not used, and no redirect is
+//     followed. net/http repeats a request only if it knows that it sent nothing.
+//  2. Starting an instance that runs does nothing. EC2 takes no client token for a
+//     start, so one effect rests on the state. It holds unless a request reaches EC2
+//     later than the engine's time-out and the instance was stopped in between. EC2
+//     refuses a request that is older than its signature allows, so that can be some
+//     minutes late at most.
+//  3. An instance that makes EC2 refuse a BatchStart fails alone. Every other instance
+//     is started or has an error of its own. If there is capacity or quota for some,
+//     that many are started. See [Transport.BatchStart].
+//  4. Every error is a *transport.Error with EC2's code, message and request id. Its
+//     Kind is EC2's answer only if the answer has EC2's shape. A captive portal's page
+//     is transport.KindUnreachable, whatever its status.
+//  5. NotSent is set only where EC2 certainly got nothing of what was asked for. That
+//     includes a start whose name could not be looked up.
+//  6. A type is changed only after EC2 has refused to start the instance, and with the
+//     record of it. It is never changed after a start with unknown outcome. A crash at
+//     any point loses neither the instance's own type nor the change: an instance
+//     without a record has its own type. EC2 changes only the type of a stopped
+//     instance, so two hosts at once cannot start it twice either.
+//  7. No error's text has a credential. If a server echoes what signed the request,
+//     [secret] replaces it. Another form than was sent, such as base64, is not
+//     recognized. If EC2 refuses the credentials, its own message is not kept. If there
+//     are no credentials, only the code of their source's error is kept.
 //
 // # Concurrency
 //
-// A Transport is safe for concurrent use. With Config.InstanceTypes it changes or
-// starts one instance in one call at a time; another that wants it waits, until
-// its context ends. A BatchStart has calls for up to four pools under way at
-// once, and changes for up to eight instances; a look probes up to 256 ports. All
-// end before the call returns.
+// A Transport is safe for concurrent use. With Config.InstanceTypes, only one call at a
+// time changes or starts an instance; another call that wants it waits until its context
+// ends. A BatchStart makes calls for up to four pools at once, and changes up to eight
+// instances at once. A read probes up to 256 ports at once. All of this ends before the
+// call returns.
 //
 // # Errors
 //
-// What EC2 says, and what becomes of it:
+// EC2's codes have these kinds:
 //
 //   - InsufficientInstanceCapacity, InsufficientHostCapacity,
-//     UnavailableHostRequirements: Capacity
-//   - InstanceLimitExceeded, VcpuLimitExceeded: QuotaExceeded
-//   - RequestLimitExceeded, Throttling, ConcurrentTagAccess: Throttled
-//   - IncorrectInstanceState, of one that is stopping or hibernating too: Conflict
-//   - UnauthorizedOperation: AccessDenied. The encoded message is not in the
-//     text but in the Context, under [EncodedMessage].
-//   - AuthFailure, ExpiredToken, RequestExpired, no credentials at all, a login
-//     that has expired, and a source of credentials (STS, SSO) that refuses:
-//     Credentials. A source that is not reached, or fails, is Unreachable.
-//   - InvalidInstanceID.NotFound: NotFound; .Malformed: Invalid
-//   - another 5xx: Internal; another 4xx: Invalid
+//     UnavailableHostRequirements: KindCapacity
+//   - InstanceLimitExceeded, VcpuLimitExceeded: KindQuotaExceeded
+//   - RequestLimitExceeded, Throttling, ConcurrentTagAccess: KindThrottled
+//   - IncorrectInstanceState, also of an instance that is stopping or hibernating:
+//     KindConflict
+//   - UnauthorizedOperation: KindAccessDenied. The encoded message is not in the text
+//     but in the Context, under [EncodedMessage].
+//   - AuthFailure, ExpiredToken, RequestExpired, missing credentials, an expired login,
+//     and a source of credentials (STS, SSO) that refuses: KindCredentials. A source
+//     that cannot be reached, or fails, is KindUnreachable.
+//   - InvalidInstanceID.NotFound: KindNotFound; .Malformed: KindInvalid
+//   - another 5xx: KindInternal; another 4xx: KindInvalid
 //
-// A session id that is no instance's is Invalid and not sent, unless Config.Tag
-// is set. A stray space around an id is trimmed. A name that two instances have is Invalid, and the
-// message lists them; one that is terminated does not count beside its
-// successor.
+// A session id that is no instance id is KindInvalid and not sent, unless Config.Tag is
+// set. White space around an id is removed. A name that two instances have is
+// KindInvalid, and the message lists the instances. A terminated instance does not count
+// if another has its name.
 //
 // # Limits
 //
-// A DescribeInstances takes up to 1,000 ids, and is refused as a whole for one
-// that is not known. It is then asked again by a filter, which leaves such ids
-// out and takes 200: a filter never fails for a member, but would cost five
-// times the calls if it were the rule. Names are always looked up by filter.
-// EC2 limits StartInstances by requests and by instances, both refilled by the
-// second; the engine's lane slows down when it is throttled.
+// A DescribeInstances takes up to 1,000 ids, and EC2 refuses the whole call for one
+// unknown id. Then the ids are asked for again by a filter, which leaves unknown ids out
+// and takes 200. Filters never fail for one member, but using them always would cost five
+// times the calls. Names are always looked up by filter. EC2 limits StartInstances by
+// requests and by instances, both refilled each second. The engine's lane slows down when
+// EC2 throttles.
 //
-// At most 64 MiB of an answer are read, and of all pages of one answer together,
-// counted after decompression. A call that looks instances up follows at most 50
-// pages, for at most a minute; a page token that comes twice ends it at once. The
-// error is of kind transport.KindInternal and names the bound.
+// At most 64 MiB of an answer are read, and of all pages of one answer together, counted
+// after decompression. A call that looks up instances reads at most 50 pages, for at most
+// a minute. A page token that comes twice ends it at once. The error is
+// transport.KindInternal and names the limit.
 //
 // # Caveats
 //
-// A name means the instance that has the tag when it is asked for. Whoever moves
-// a name to another instance while a start is under way may have both started.
+// A name means the instance that has the tag at the time of the call. If a person moves a
+// name to another instance while a start is in progress, both may be started.
 //
-// Reads show the past for a while. Config.StaleFor says for how long; EC2
-// promises nothing, and seconds are common.
+// Reads are stale for a while. Config.StaleFor says for how long. EC2 promises nothing,
+// and seconds are common.
 //
-// Plan B is for hosts that agree: one without Config.InstanceTypes starts an
-// instance as it finds it. EC2 has no locks, so of two hosts that start one
-// instance at once, each may find the other's change, complete it, and go on from
-// there; the own type, which both records name, is kept. That rests on reads that
+// Fallback types are for hosts with the same settings. A host without
+// Config.InstanceTypes starts an instance as it finds it. EC2 has no locks. If two hosts
+// start one instance at once, each may find the other's change, complete it, and go on
+// from there. Both records name the own type, so it is kept. That relies on reads that
 // show the changes of one instance in the order in which they were made.
 //
-// Stopping a workstation is possible by [Transport.Stop]; creating and deleting
-// instances is not, so a Transport is no nimble.Provider.
+// [Transport.Stop] stops a workstation. A Transport cannot create or delete instances, so
+// it is no nimble.Provider.
 package ec2

@@ -16,25 +16,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Plan B: an instance whose type EC2 does not have is started as another.
+// Fallback types: an instance for whose type EC2 has no capacity is started as another.
 
-// attempt is the start of one instance, while a BatchStart is under way.
+// attempt is the start of one instance during a BatchStart.
 type attempt struct {
 	types.Instance
 	token      string
 	tried      []types.InstanceType // refused in this call
-	unsuitable int                  // of those, that the instance cannot be
-	refusal    error                // why it does not run: the last want of capacity
-	note       error                // why its type stays
+	unsuitable int                  // how many of tried the instance cannot have
+	refusal    error                // EC2's answer that is returned: the last lack of capacity
+	note       error                // why its type is not changed
 }
 
-// maxChanges is for how many instances a BatchStart has a change under way at
-// once: EC2 takes few of them a second.
+// maxChanges is how many instances a BatchStart changes at once: EC2 allows few changes
+// a second.
 const maxChanges = 8
 
-// startPlanned is startAll, after the instances' records were settled, and with
-// other types for those that EC2 has no capacity for. A type is changed only
-// after a refusal, never after a start whose outcome is not known.
+// startWithFallback completes the instances' records, and then starts them as startAll
+// does, with other types for those for which EC2 has no capacity. It changes a type only
+// after a refusal, never after a start with unknown outcome.
 func (t *Transport) startWithFallback(ctx context.Context, ids []string, token map[string]string, tell func(string, transport.Result)) {
 	var all map[string]types.Instance
 	err := t.locks.take(ctx, ids)
@@ -65,8 +65,9 @@ func (t *Transport) startWithFallback(ctx context.Context, ids []string, token m
 	}
 }
 
-// settleAll returns the ids that may be started. A half-done change that cannot
-// be completed now keeps its instance from being started, unless it never can.
+// completeAll completes the records of ids, and returns the ids that may be started. A
+// half-done change that cannot be completed now keeps its instance from being started. One
+// that can never be completed does not.
 func (t *Transport) completeAll(ctx context.Context, ids []string, tries map[string]*attempt, tell func(string, transport.Result)) []string {
 	errs := t.each(ids, func(id string) error {
 		a := tries[id]
@@ -90,8 +91,8 @@ func (t *Transport) completeAll(ctx context.Context, ids []string, tries map[str
 	})
 }
 
-// instead tells the results that stand, changes the types of those that lack
-// theirs, and returns the ids that are to be started once more.
+// retryAsNext tells the results that are final, changes the types of instances whose type
+// EC2 lacks, and returns the ids to start again.
 func (t *Transport) retryAsNext(ctx context.Context, ids []string, tries map[string]*attempt, results map[string]transport.Result, tell func(string, transport.Result)) []string {
 	var due []string
 	for _, id := range ids {
@@ -99,7 +100,7 @@ func (t *Transport) retryAsNext(ctx context.Context, ids []string, tries map[str
 		switch lacking, now := a.lacks(r.Err); {
 		case r.Err == nil:
 			t.refusals.forget(id)
-		case !lacking: // a verdict on something else, or none
+		case !lacking: // the type is not the reason
 		case now || t.due(id, a):
 			due = append(due, id)
 			continue
@@ -113,7 +114,7 @@ func (t *Transport) retryAsNext(ctx context.Context, ids []string, tries map[str
 		if a := tries[id]; !halt.Load() && ctx.Err() == nil && t.changeToNext(ctx, a) {
 			return errAgain
 		} else if errors.Is(a.note, transport.KindThrottled) {
-			halt.Store(true) // the others have their turn later
+			halt.Store(true) // the others follow at their next start
 		}
 		return nil
 	})
@@ -126,7 +127,7 @@ func (t *Transport) retryAsNext(ctx context.Context, ids []string, tries map[str
 	})
 }
 
-// due counts a want of capacity, and reports whether the type is to be changed.
+// due counts a lack of capacity, and reports whether the type must be changed now.
 func (t *Transport) due(id string, a *attempt) bool {
 	n, over := t.refusals.count(id, a.token)
 	if a.note == nil {
@@ -137,7 +138,7 @@ func (t *Transport) due(id string, a *attempt) bool {
 
 var errAgain = errors.New("start it again")
 
-// each calls do for each of ids, a few at a time.
+// each calls do for each of ids, maxChanges at a time, and returns the errors by id.
 func (t *Transport) each(ids []string, do func(string) error) map[string]error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -157,9 +158,9 @@ func (t *Transport) each(ids []string, do func(string) error) map[string]error {
 	return errs
 }
 
-// lacks reports whether err says that EC2 does not start the instance as its
-// type: for want of capacity, or, of one that has not its own type, for any
-// reason that may lie in that type. now says that to ask again is of no use.
+// lacks reports whether EC2 does not start the instance because of its type: it lacks
+// capacity, or the type is a fallback type and the reason may lie in it. now reports
+// whether asking again with this type is useless.
 func (a *attempt) lacks(err error) (lacking, now bool) {
 	var e *transport.Error
 	if !errors.As(err, &e) || a.InstanceId == nil {
@@ -181,7 +182,7 @@ func (a *attempt) lacks(err error) (lacking, now bool) {
 	return false, false
 }
 
-// own is the instance's own type, to which it comes back.
+// own returns the instance's own type, which it gets back.
 func (a *attempt) own() types.InstanceType {
 	if r, _ := recordOf(a.Instance); r != nil {
 		return r.own
@@ -189,9 +190,9 @@ func (a *attempt) own() types.InstanceType {
 	return a.InstanceType
 }
 
-// another changes an instance's type to the next that was not refused in this
-// call, and reports whether it is to be started with that. After the last, it has
-// its own again, for the next call to begin anew.
+// changeToNext changes an instance's type to the next one that was not refused in this
+// call, and reports whether to start it with that. After the last one it gives the
+// instance its own type back, with which the next call begins.
 func (t *Transport) changeToNext(ctx context.Context, a *attempt) bool {
 	a.tried = append(a.tried, a.InstanceType)
 	own, id := a.own(), aws.ToString(a.InstanceId)
@@ -224,9 +225,8 @@ func (t *Transport) changeToNext(ctx context.Context, a *attempt) bool {
 	}
 }
 
-// startedMeanwhile is for an instance whose type cannot be changed because it is
-// not stopped any more. It reports whether that is so: to start it once more
-// does nothing then, and says how it is.
+// startedMeanwhile reports whether an instance's type cannot be changed because another
+// caller has started it. Starting it again then does nothing, and returns its state.
 func (t *Transport) startedMeanwhile(ctx context.Context, a *attempt) bool {
 	id := aws.ToString(a.InstanceId)
 	all, _, _, err := t.describeIDs(ctx, newReader(), []string{id})
@@ -238,7 +238,7 @@ func (t *Transport) startedMeanwhile(ctx context.Context, a *attempt) bool {
 	return err == nil
 }
 
-// ring is the types that an instance is tried as, in order.
+// order returns the types as which an instance is tried, in order.
 func (t *Transport) order(own types.InstanceType) []types.InstanceType {
 	ring := []types.InstanceType{own}
 	for _, to := range t.cfg.InstanceTypes {
@@ -249,8 +249,8 @@ func (t *Transport) order(own types.InstanceType) []types.InstanceType {
 	return ring
 }
 
-// next is the type after now that was not tried; else the own one, with which
-// it is not to be started again in this call.
+// next returns the next type after now that was not tried, and true. If all were tried,
+// it returns the own type and false: the instance is not started again in this call.
 func (t *Transport) next(own, now types.InstanceType, tried []types.InstanceType) (to types.InstanceType, again bool) {
 	ring := t.order(own)
 	at := slices.Index(ring, now)
@@ -262,20 +262,20 @@ func (t *Transport) next(own, now types.InstanceType, tried []types.InstanceType
 	return own, false
 }
 
-// ours reports whether plan B sets a type.
+// isFallback reports whether a type is one of Config.InstanceTypes.
 func (t *Transport) isFallback(is types.InstanceType) bool {
 	return slices.Contains(t.cfg.InstanceTypes, string(is))
 }
 
-// failed is why the instance does not run: EC2's answer, with what plan B did.
+// failed returns why the instance does not run: EC2's answer, and which types were tried.
 func (a *attempt) failed() error {
 	var e *transport.Error
 	if !errors.As(a.refusal, &e) {
 		return a.refusal
 	}
 	out := *e
-	// What lies in a type that is not its own is no verdict on the instance, unless
-	// that type cannot be changed: as the next EC2 may start it.
+	// A refusal of a fallback type does not refuse the instance: EC2 may start it as
+	// the next type. It does if the type cannot be changed.
 	if a.InstanceType != a.own() && !errors.Is(a.note, transport.KindInvalid) && !errors.Is(a.note, transport.KindAccessDenied) {
 		out.Kind = transport.KindCapacity
 	}

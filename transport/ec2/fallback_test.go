@@ -365,7 +365,7 @@ func TestPutTypeBackFails(t *testing.T) {
 		return nil
 	}
 	_, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)})
-	if !errors.Is(err, transport.KindThrottled) || !strings.Contains(err.Error(), "it was asked to stop, but may not have its own type back yet: slow down") {
+	if !errors.Is(err, transport.KindThrottled) || !strings.Contains(err.Error(), "the stop was accepted, but the instance may not have its own type back yet: slow down") {
 		t.Errorf("%v", err)
 	}
 	if _, err = tr.Start(t.Context(), start(id)); !errors.Is(err, transport.KindThrottled) {

@@ -19,27 +19,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// isInstanceID reports whether id is spelled as an instance's: i- and 8 or 17
+// isInstanceID reports whether id has the form of an instance id: i- and 8 or 17
 // hexadecimal digits in lower case.
 func isInstanceID(id string) bool {
 	digits, ok := strings.CutPrefix(id, "i-")
 	return ok && (len(digits) == 8 || len(digits) == 17) && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// check refuses, unsent, what cannot be a session here, even without the space
-// around it.
+// check returns an error for a ref that cannot be a session here, even without the white
+// space around it.
 func (t *Transport) check(ref transport.Ref) error {
 	ref = ref.Trim()
 	if err := ref.Validate(); err != nil {
 		return err
 	}
 	if t.cfg.Tag == "" && !isInstanceID(ref.SessionID) {
-		return transport.Invalid("session id %q is not an instance's (i- and 17 digits), and no tag is set to find instances by", ref.SessionID)
+		return transport.Invalid("session id %q is not an instance id (i- and 17 digits), and no tag is set by which instances are named", ref.SessionID)
 	}
 	return nil
 }
 
-// found is the instance that a ref names, or why there is none.
+// found is the instance that a ref names, or the error.
 type found struct {
 	types.Instance
 	err error
@@ -47,8 +47,8 @@ type found struct {
 
 func (f found) id() string { return aws.ToString(f.InstanceId) }
 
-// find describes the instances of refs, one for each in order: those named by id
-// in one call, those named by tag in one for each 200. The error is a call's.
+// find describes the instances of refs, one for each in order. It makes one call for those
+// named by id, and one for each 200 named by tag. If a call fails, it returns that error.
 func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, time.Time, error) {
 	ids, names := map[string]bool{}, map[string]bool{}
 	out := make([]found, len(refs))
@@ -94,9 +94,9 @@ func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, ti
 	return out, date, nil
 }
 
-// describeIDs describes instances by id. A call by ids is refused as a whole
-// for one that EC2 does not know; then it asks again by a filter, which leaves
-// such ids out, but takes fewer. missing is the error of those left out.
+// describeIDs describes instances by id. EC2 refuses a whole call for one unknown id. Then
+// describeIDs asks again by a filter, which leaves unknown ids out but takes fewer. missing
+// is the error of the ids that are left out.
 func (t *Transport) describeIDs(ctx context.Context, r *paging.Reader, ids []string) (all map[string]types.Instance, missing error, date time.Time, err error) {
 	all = map[string]types.Instance{}
 	add := func(in *ec2.DescribeInstancesInput) error {
@@ -105,7 +105,7 @@ func (t *Transport) describeIDs(ctx context.Context, r *paging.Reader, ids []str
 			all[aws.ToString(one.InstanceId)] = one
 		}
 		if date = at; err == nil {
-			missing = notFound("EC2 knows no such instance in this account and region", date)
+			missing = notFound("this account and region has no such instance", date)
 		}
 		return err
 	}
@@ -137,7 +137,7 @@ func notFound(message string, date time.Time) error {
 	return &transport.Error{Kind: transport.KindNotFound, Code: "InvalidInstanceID.NotFound", Message: message, Date: date}
 }
 
-// describeNames describes instances by the value of the tag that names them.
+// describeNames describes instances by the tag that names them.
 func (t *Transport) describeNames(ctx context.Context, r *paging.Reader, names []string) (all map[string][]types.Instance, date time.Time, err error) {
 	all = map[string][]types.Instance{}
 	for part := range slices.Chunk(names, maxFilter) {
@@ -158,8 +158,8 @@ func (t *Transport) describeNames(ctx context.Context, r *paging.Reader, names [
 	return all, date, nil
 }
 
-// only is the one instance that a name stands for. One that is terminated keeps
-// its tags for a while, and gives way to its successor.
+// only returns the one instance that a name means. A terminated instance keeps its tags for
+// a while. It counts only if no other instance has the name.
 func (t *Transport) only(name string, all []types.Instance, date time.Time) (types.Instance, error) {
 	live := slices.DeleteFunc(slices.Clone(all), isGone)
 	switch {
@@ -184,7 +184,7 @@ func (t *Transport) only(name string, all []types.Instance, date time.Time) (typ
 	}
 }
 
-// tagFilters are those of the Config, in an order of their own.
+// tagFilters returns filters for the Config's tags, sorted by key.
 func (t *Transport) tagFilters() []types.Filter {
 	var filters []types.Filter
 	for _, key := range slices.Sorted(maps.Keys(t.cfg.Tags)) {
@@ -197,7 +197,7 @@ func (t *Transport) tagFilters() []types.Filter {
 	return filters
 }
 
-// literal is a filter's value without wildcards.
+// literal returns s as a filter's value without wildcards.
 func literal(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`).Replace(s)
 }
@@ -211,11 +211,12 @@ func tagOf(in types.Instance, key string) string {
 	return ""
 }
 
-// newReader bounds all the calls that look up instances for one call of a Transport.
+// newReader returns the bounds of all calls that look up instances for one call of a
+// Transport.
 func newReader() *paging.Reader { return paging.New("DescribeInstances", paging.GetCalls) }
 
-// describe reads all pages of an answer, within the bounds of r, and learns what
-// it can for later starts.
+// describe reads all pages of an answer, within the bounds of r, and records the pools for
+// later starts.
 func (t *Transport) describe(ctx context.Context, r *paging.Reader, in *ec2.DescribeInstancesInput) (all []types.Instance, date time.Time, err error) {
 	for more := true; more && err == nil; {
 		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {

@@ -6,17 +6,17 @@ import (
 	"sync"
 )
 
-// holds keeps two calls of one Transport from changing an instance at once, as
-// when it is started by its id and by its name. The zero value holds nothing.
+// locks keeps two calls of one Transport from changing an instance at once, such as calls
+// that name it by id and by tag. The zero value locks nothing.
 type locks struct {
 	mu sync.Mutex               // guards of; never held across a call
-	of map[string]chan struct{} // closed when the instance is let go
+	of map[string]chan struct{} // closed when the instance is released
 }
 
-// take waits for all of ids, each of them once, or for the end of ctx, and then
-// holds none.
+// take locks all of ids, which must be distinct. It waits for each. If ctx ends first, it
+// locks none and returns the context's error.
 func (h *locks) take(ctx context.Context, ids []string) error {
-	ids = slices.Sorted(slices.Values(ids)) // in one order, so that nobody waits in a circle
+	ids = slices.Sorted(slices.Values(ids)) // one order for all calls, so that no two wait for each other
 	for i, id := range ids {
 		for busy := h.try(id); busy != nil; busy = h.try(id) {
 			select {
@@ -30,7 +30,7 @@ func (h *locks) take(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// try takes one, or returns what to wait for.
+// try locks id and returns nil, or returns a channel to wait for.
 func (h *locks) try(id string) <-chan struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -7,19 +7,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// pools remembers of instances the zone and type in which they were last
-// described: what they find capacity in. It is an opinion, never a reason not to
-// send. The zero value knows nothing.
+// pools remembers the zone and type with which each instance was last described: its pool
+// of capacity. It groups calls and is never a reason not to send. The zero value knows
+// nothing.
 type pools struct {
 	mu    sync.Mutex // guards known; never held across a call
 	known map[string]string
 }
 
-// maxKnown bounds the memory of instances: some 10 MB.
+// maxKnown bounds the memory of instances, to about 10 MB.
 const maxKnown = 100_000
 
-// learn takes note of instances. Those that are terminated are forgotten: they
-// would spoil the calls of their pool.
+// learn records instances. It forgets terminated ones, because EC2 would refuse the calls
+// of their pool.
 func (p *pools) learn(all []types.Instance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -40,14 +40,14 @@ func (p *pools) learn(all []types.Instance) {
 	}
 }
 
-// of is the pool of an instance, or "".
+// of returns the pool of an instance, or "" if it is not known.
 func (p *pools) of(id string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.known[id]
 }
 
-// unknown are those of ids whose pool is not known.
+// unknown returns those of ids whose pool is not known.
 func (p *pools) unknown(ids []string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -24,9 +24,9 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	return results[0].Session, results[0].Err
 }
 
-// BatchGet looks at up to 1,000 sessions: by one call for those that are named
-// by instance id, by one for each 200 that are named by tag. If an id is not
-// known it takes one more call for each 200.
+// BatchGet reads up to 1,000 sessions, by one call for those named by instance id, and
+// by one for each 200 named by tag. If an id is not known, it takes one more call for
+// each 200 ids.
 func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 	if err := atMost(len(refs)); len(refs) == 0 || err != nil {
 		return nil, err
@@ -38,10 +38,10 @@ func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]trans
 	return t.results(ctx, refs, all, date), nil
 }
 
-// List returns a page of up to 1,000 instances that have the Config's tags. The
-// owner and the creator of a session are not known here: a filter by them
-// finds nothing. With SessionIDs, at most 1,000, all that exist make one page. If
-// it is not known of a running one whether it is READY, that is the call's error.
+// List returns a page of up to 1,000 instances that have the Config's tags. EC2 does not
+// know the owner and the creator of a session, so a filter by them finds nothing. With
+// SessionIDs, at most 1,000, all that exist are one page. If List cannot find out whether
+// a running instance is READY, it returns that error.
 func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
 	if err := cmp.Or(transport.CheckID("studio id", in.StudioID), atMost(len(in.SessionIDs))); err != nil {
 		return transport.ListOutput{}, err
@@ -68,7 +68,7 @@ func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport
 	}
 	for i, r := range t.results(ctx, refs, all, date) {
 		switch {
-		case all[i].err != nil: // there is no such instance, or more than one
+		case all[i].err != nil: // no instance has the id or name, or more than one
 		case r.Err != nil:
 			return transport.ListOutput{}, r.Err
 		default:
@@ -78,7 +78,7 @@ func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport
 	return out, nil
 }
 
-// atMost refuses more sessions than one call takes.
+// atMost returns an error for more sessions than one call takes.
 func atMost(sessions int) error {
 	if sessions <= maxDescribe {
 		return nil
@@ -103,8 +103,8 @@ func (t *Transport) page(ctx context.Context, token string) ([]found, string, ti
 	return all, aws.ToString(got.NextToken), date, nil
 }
 
-// refs names instances as sessions: by the tag where it stands for one of them
-// alone, as far as this page shows, else by id.
+// refs returns the refs of instances: by the tag if only one instance of this page has
+// its value, else by id.
 func (t *Transport) refs(studio string, all []found) []transport.Ref {
 	live := map[string]int{}
 	for _, f := range all {
@@ -126,14 +126,14 @@ func (t *Transport) refs(studio string, all []found) []transport.Ref {
 	return refs
 }
 
-// running is a session whose instance runs, and its place among the results.
+// running is a session whose instance runs, and its index among the results.
 type running struct {
 	at       int
 	id, host string
 }
 
-// results makes sessions of instances, and finds out which of those that run
-// are READY.
+// results returns the sessions of instances, and finds out which of the running ones are
+// READY.
 func (t *Transport) results(ctx context.Context, refs []transport.Ref, all []found, date time.Time) []transport.Result {
 	out := make([]transport.Result, len(refs))
 	var up []running
@@ -157,11 +157,11 @@ func (t *Transport) results(ctx context.Context, refs []transport.Ref, all []fou
 	return out
 }
 
-// maxProbes is how many ports are probed at once: a thousand that do not answer
+// maxProbes is how many ports are probed at once. A thousand ports that do not answer
 // take four times as long as one.
 const maxProbes = 256
 
-// probeAll asks the port of each that is READY as far as EC2 can tell.
+// probeAll probes the port of each session that is READY by EC2's answers.
 func (t *Transport) probeAll(ctx context.Context, up []running, out []transport.Result) {
 	var wg sync.WaitGroup
 	free := make(chan struct{}, maxProbes)

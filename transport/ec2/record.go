@@ -12,21 +12,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// RecordTag is the key of the tag that an instance has from just before its
-// type is changed by Config.InstanceTypes until it has run with its own again and
-// the next start finds it. Its value is "changing g5.xlarge to g5.2xlarge
-// launched 2026-11-20T08:00:00Z by TOKEN", and "changed …" once that is done.
+// RecordTag is the key of the tag that records a change of type. An instance has it from
+// just before the change until a start finds that it has run with its own type again. Its
+// value is "changing g5.xlarge to g5.2xlarge launched 2026-11-20T08:00:00Z by TOKEN", and
+// "changed …" after the change.
 const RecordTag = "rouse:instance-type"
 
-// record is what the tag says. It lies with the instance, where every host finds
-// it, and where it outlives them all.
+// record is the content of the tag. It is stored with the instance, so that every host
+// finds it.
 type record struct {
-	changing bool // a change is under way: it may or may not have been made
+	changing bool // the change may or may not have been made
 	own, to  types.InstanceType
-	// launched is the instance's LaunchTime at the change. One that has
-	// another has run since.
+	// launched is the instance's LaunchTime at the change. An instance with another
+	// LaunchTime has run since.
 	launched time.Time
-	by       string // the client token, so that no other operation's record is taken for it
+	by       string // the client token, which tells records of different operations apart
 }
 
 var phases = map[bool]string{true: "changing", false: "changed"}
@@ -35,10 +35,10 @@ func (r record) String() string {
 	return fmt.Sprintf("%s %s to %s launched %s by %s", phases[r.changing], r.own, r.to, r.launched.Format(time.RFC3339Nano), r.by)
 }
 
-// errRecord says that a person must look.
+// errRecord says that a person must fix the tag.
 var errRecord = errors.New("the tag " + RecordTag + " cannot be read: set the type that the instance should have, and remove the tag")
 
-// recordOf reads an instance's record; nil where there is none.
+// recordOf returns an instance's record, or nil if it has none.
 func recordOf(in types.Instance) (*record, error) {
 	text := tagOf(in, RecordTag)
 	if text == "" {
@@ -55,7 +55,7 @@ func recordOf(in types.Instance) (*record, error) {
 	return &record{changing: f[0] == phases[true], own: types.InstanceType(f[1]), to: types.InstanceType(f[3]), launched: at, by: f[7]}, nil
 }
 
-// recorded is an instance as it is after r was written, or, with nil, removed.
+// recorded returns an instance as it is after r was written or, if r is nil, removed.
 func recorded(in types.Instance, r *record) types.Instance {
 	var tags []types.Tag
 	for _, tag := range in.Tags {
@@ -70,7 +70,7 @@ func recorded(in types.Instance, r *record) types.Instance {
 	return in
 }
 
-// signed is a token as a tag's value may hold it.
+// tagText returns a token with the characters that a tag's value may have.
 func tagText(token string) string {
 	if token == "" {
 		return "-"
@@ -89,35 +89,35 @@ func isType(s string) bool {
 	return ok && family != "" && size != "" && len(s) <= 48 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-.") == ""
 }
 
-// step is what an instance's record asks for, before anything else is done with
-// the instance.
+// step is what an instance's record requires before anything else is done with the
+// instance.
 type step uint8
 
 const (
-	nothing step = iota
-	forget       // the record is of no use any more
-	confirm      // the change was made, or a start came first: record the type that there is
-	finish       // the change may have been made: make it
-	back         // it has run with another type, and may have its own again
+	nothing  step = iota
+	forget        // remove the record: it is not needed any more
+	noteType      // the change was made, or a start came first: record the type that it has
+	finish        // the change may have been made: make it
+	restore       // it has run with another type, and may have its own again
 )
 
-// stepOf reads from an instance and its record what is to be done. A change that
-// is under way is made again rather than taken back, unless it shows: what
-// does not show may be a read of the past. ours says which types plan B sets.
+// stepOf returns the step for an instance and its record. A change that may have been
+// made, and does not show, is made again and not undone: the read may be stale. ours
+// reports whether a type is a fallback type.
 func stepOf(in types.Instance, r record, ours func(types.InstanceType) bool) step {
 	stopped := isStopped(in)
 	ran := !aws.ToTime(in.LaunchTime).Equal(r.launched)
 	switch {
 	case in.InstanceType == r.own && !r.changing && ran:
-		return forget // no change that the record is for can be under way any more
+		return forget // no change of this record can still be in progress
 	case in.InstanceType != r.to && in.InstanceType != r.own && !ours(in.InstanceType):
-		return forget // a person has set it since
+		return forget // a person has set another type since
 	case r.changing && (in.InstanceType == r.to || ran || isUp(in) && in.InstanceType != r.own):
-		return confirm
+		return noteType
 	case r.changing && stopped:
 		return finish
 	case !r.changing && stopped && ran:
-		return back
+		return restore
 	}
 	return nothing
 }
@@ -126,5 +126,5 @@ func isStopped(in types.Instance) bool {
 	return in.State != nil && in.State.Name == types.InstanceStateNameStopped
 }
 
-// isUp reports that an instance's type cannot change before it is stopped again.
+// isUp reports whether an instance must stop before its type can change.
 func isUp(in types.Instance) bool { return runs(in) || stateOf(in.State) == fsm.StateStartInProgress }

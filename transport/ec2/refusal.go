@@ -14,8 +14,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// kinds is what EC2's codes mean. They decide before the status: EC2 says that
-// it has no capacity by a 500.
+// kinds maps EC2's codes. A code decides before the status: a lack of capacity has the
+// status 500.
 var kinds = map[string]transport.Kind{
 	"InsufficientInstanceCapacity":         transport.KindCapacity,
 	"InsufficientHostCapacity":             transport.KindCapacity,
@@ -95,7 +95,7 @@ const (
 	maxEncoded  = 16 << 10
 )
 
-// refusal is EC2's own error.
+// refusal returns the error for an answer of EC2.
 func (c *call) refusal(api smithy.APIError, err error) *transport.Error {
 	out := &transport.Error{
 		Kind: kindOf(api.ErrorCode(), c.status), Code: printable.Clean(api.ErrorCode(), 128), HTTPStatusCode: c.status,

@@ -2,9 +2,9 @@ package ec2
 
 import "sync"
 
-// answers counts, of each instance, how often EC2 had no capacity for the
-// operation that starts it. The count lives in memory: after a restart it begins
-// anew, so a type is changed later, never sooner.
+// refusals counts for each instance how often EC2 had no capacity for the operation that
+// starts it. The count is in memory. After a restart it begins again, so a type is changed
+// later, never sooner.
 type refusals struct {
 	mu sync.Mutex // guards of; never held across a call
 	of map[string]counted
@@ -13,11 +13,11 @@ type refusals struct {
 type counted struct {
 	token string
 	n     int
-	over  error // why the plan is given up for the operation
+	over  error // why the operation tries no other type; nil: it does
 }
 
-// count counts one more, and returns how many they are, or why the plan is given
-// up.
+// count adds one refusal. It returns how many there are, and why the operation tries no
+// other type.
 func (a *refusals) count(id, token string) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -42,7 +42,7 @@ func (a *refusals) giveUp(id, token string, why error) {
 	a.set(id, counted{token: token, over: why})
 }
 
-// set must be called with mu held.
+// set stores a count. mu must be held.
 func (a *refusals) set(id string, is counted) {
 	if a.of == nil || len(a.of) >= maxKnown {
 		a.of = map[string]counted{}

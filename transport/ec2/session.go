@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// states are an instance's, but for running: whether that is READY is asked
-// for elsewhere.
+// states maps the states of an instance. Whether a running instance is READY is decided
+// by results.
 var states = map[types.InstanceStateName]fsm.State{
 	types.InstanceStateNamePending:      fsm.StateStartInProgress,
 	types.InstanceStateNameRunning:      fsm.StateStartInProgress,
@@ -25,8 +25,8 @@ var states = map[types.InstanceStateName]fsm.State{
 	types.InstanceStateNameTerminated:   fsm.StateDeleted,
 }
 
-// stateOf is the session's state for an instance's. One that is not known is
-// kept as read.
+// stateOf returns the session's state for an instance's. It keeps an unknown state as
+// read.
 func stateOf(s *types.InstanceState) fsm.State {
 	if s == nil || s.Name == "" {
 		return "UNKNOWN"
@@ -41,15 +41,15 @@ func runs(in types.Instance) bool {
 	return in.State != nil && in.State.Name == types.InstanceStateNameRunning
 }
 
-// over reports that an instance is gone for good: it keeps its id and tags for
-// an hour or so.
+// isGone reports whether an instance is deleted. It keeps its id and tags for about an
+// hour.
 func isGone(in types.Instance) bool {
 	s := stateOf(in.State)
 	return s == fsm.StateDeleted || s == fsm.StateDeleteInProgress
 }
 
-// session is an instance as a session. LaunchTime is when it was last started,
-// also of an instance that is stopped.
+// session returns an instance as a session. LaunchTime is when the instance was last
+// started, also if it is stopped.
 func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time) transport.Session {
 	s := transport.Session{
 		Ref:          ref,
@@ -73,14 +73,14 @@ func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time
 		s.StoppedAt = at
 	}
 	s.StatusCode, s.StatusMessage = status(in.StateReason, reason)
-	if s.State == fsm.StateStartInProgress { // a stopped instance is not where its addresses lead
+	if s.State == fsm.StateStartInProgress { // the addresses of a stopped instance may be another machine's
 		s.Endpoints = t.endpoints(in)
 	}
 	return s
 }
 
-// status is why an instance is in its state, as "Server.InsufficientInstanceCapacity"
-// of one that stopped again while it was pending.
+// status returns why an instance is in its state, such as
+// "Server.InsufficientInstanceCapacity" if it stopped again while it was pending.
 func status(r *types.StateReason, transition string) (code, message string) {
 	message = printable.Clean(transition, 512)
 	if r == nil {
@@ -99,8 +99,8 @@ func status(r *types.StateReason, transition string) (code, message string) {
 
 var transitionTime = regexp.MustCompile(`\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)`)
 
-// transitionAt is the time in "User initiated (2026-11-23 10:00:00 GMT)": EC2
-// says nowhere else when an instance was stopped.
+// transitionAt returns the time in "User initiated (2026-11-23 10:00:00 GMT)". EC2
+// reports the time of a stop nowhere else.
 func transitionAt(reason string) time.Time {
 	m := transitionTime.FindStringSubmatch(reason)
 	if m == nil {
@@ -113,7 +113,7 @@ func transitionAt(reason string) time.Time {
 	return at.UTC()
 }
 
-// hosts are an instance's addresses, the one to be probed first.
+// hosts returns an instance's addresses, beginning with the one to probe.
 func (t *Transport) hosts(in types.Instance) []string {
 	private, public := aws.ToString(in.PrivateIpAddress), aws.ToString(in.PublicIpAddress)
 	all := []string{private, public}
@@ -129,8 +129,8 @@ func (t *Transport) hosts(in types.Instance) []string {
 	return hosts
 }
 
-// probed is the address to be probed, or "" where there is none of the kind
-// that is asked for: another would answer another question.
+// probed returns the address to probe, or "" if the instance has none of the configured
+// kind: the answer of another address would not show that a person could connect.
 func (t *Transport) probed(in types.Instance) string {
 	if t.cfg.Public {
 		return aws.ToString(in.PublicIpAddress)
@@ -141,8 +141,8 @@ func (t *Transport) probed(in types.Instance) string {
 	return aws.ToString(in.Ipv6Address)
 }
 
-// endpoints are where the probe's service is to be had, or, without a probe,
-// just the addresses.
+// endpoints returns the addresses with the probe's port, or without a probe just the
+// addresses.
 func (t *Transport) endpoints(in types.Instance) []transport.Endpoint {
 	var out []transport.Endpoint
 	for _, host := range t.hosts(in) {

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Start starts a session's instance by one StartInstances. Starting one that is
+// Start starts a session's instance by one StartInstances. Starting an instance that is
 // pending or running does nothing. The token is not sent: EC2 takes none.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	results, err := t.BatchStart(ctx, []transport.StartInput{in})
@@ -27,14 +27,16 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 	return results[0].Session, results[0].Err
 }
 
-// BatchStart starts instances by one call for each zone and instance type among
-// them, as they were last described. EC2 starts all of a call or none: where
-// one spoils it, the others are sent again without that one, which costs one
-// more call if EC2 names it, and else at most ten among five hundred; where it
-// has no capacity for all, those that fit are started by halves, and when a single
-// one does not fit any more all that are left have that answer, also one that
-// would spoil a call. A member that was not asked for because a call before it
-// failed is NotSent, unless a conflict in an earlier call with it leaves that open.
+// BatchStart starts instances by one call for each zone and instance type among them,
+// as they were last described. EC2 starts all instances of a call or none.
+//
+// If one instance makes EC2 refuse a call, the others are sent again without it. That
+// costs one more call if EC2 names the instance, and at most ten calls among five
+// hundred otherwise. If EC2 lacks capacity for all, calls of half as many follow, until
+// a single instance does not fit. Then all instances that are left have that answer, even
+// one for which EC2 would refuse a call. An instance that was not sent because an earlier
+// call failed has an error with NotSent, unless an earlier call with it ended in a
+// conflict, which leaves its outcome unknown.
 func (t *Transport) BatchStart(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
 	out := make([]transport.Result, len(ins))
 	at, ids := t.targets(ctx, ins, out)
@@ -56,8 +58,8 @@ func (t *Transport) BatchStart(ctx context.Context, ins []transport.StartInput) 
 	return out, nil
 }
 
-// startAll starts ids pool by pool, and tells the result of each, once, from a
-// goroutine of its pool.
+// startAll starts ids pool by pool. It calls tell once for each id, from a goroutine of
+// its pool.
 func (t *Transport) startAll(ctx context.Context, ids []string, tell func(string, transport.Result)) {
 	var wg sync.WaitGroup
 	free := make(chan struct{}, maxPools)
@@ -71,11 +73,11 @@ func (t *Transport) startAll(ctx context.Context, ids []string, tell func(string
 	wg.Wait()
 }
 
-// maxPools is for how many pools a BatchStart has calls under way at once.
+// maxPools is for how many pools a BatchStart makes calls at once.
 const maxPools = 4
 
-// targets finds the instances that inputs mean: for each id which inputs, and
-// the ids in their order. Inputs that mean none have their error in out.
+// targets finds the instances that inputs name. It returns the inputs of each id, and
+// the ids in order. An input that names no instance gets its error in out.
 func (t *Transport) targets(ctx context.Context, ins []transport.StartInput, out []transport.Result) (at map[string][]int, ids []string) {
 	at = map[string][]int{}
 	add := func(i int, id string) {
@@ -117,8 +119,8 @@ func (t *Transport) targets(ctx context.Context, ins []transport.StartInput, out
 	return at, ids
 }
 
-// unstarted is the error of a start or stop that was given up when its instance
-// was looked up: EC2 got nothing of it.
+// unstarted returns err as the error of a start or stop that ended before it was sent,
+// when its instance was looked up.
 func unstarted(err error) error {
 	var e *transport.Error
 	if !errors.As(transport.Classify(err), &e) {
@@ -129,7 +131,7 @@ func unstarted(err error) error {
 	return &out
 }
 
-// startPool starts ids, and tells the result of each, once.
+// startPool starts ids, and calls tell once for each.
 func (t *Transport) startPool(ctx context.Context, ids []string, tell func(string, transport.Result)) {
 	b := batch{
 		send: func(ids []string) error {
@@ -148,7 +150,7 @@ func (t *Transport) startPool(ctx context.Context, ids []string, tell func(strin
 	b.start(ids)
 }
 
-// startInstances makes one call, and returns a result for each id unless it
+// startInstances makes one call, and returns a result for each id unless the call
 // fails.
 func (t *Transport) startInstances(ctx context.Context, ids []string) (map[string]transport.Result, error) {
 	got, date, err := invoke(ctx, t, "StartInstances", t.client.StartInstances, &ec2.StartInstancesInput{InstanceIds: ids})
@@ -158,7 +160,7 @@ func (t *Transport) startInstances(ctx context.Context, ids []string) (map[strin
 	return t.changes("StartInstances", ids, got.StartingInstances, date), nil
 }
 
-// changes makes results of what a call says of each instance.
+// changes returns the results for a call's list of state changes.
 func (t *Transport) changes(action string, ids []string, changes []types.InstanceStateChange, date time.Time) map[string]transport.Result {
 	out := make(map[string]transport.Result, len(ids))
 	for _, c := range changes {
@@ -171,19 +173,19 @@ func (t *Transport) changes(action string, ids []string, changes []types.Instanc
 	}
 	for _, id := range ids {
 		if _, ok := out[id]; !ok {
-			out[id] = transport.Result{Err: &transport.Error{Message: fmt.Sprintf("the answer to %s leaves %s out", action, id), Date: date}}
+			out[id] = transport.Result{Err: &transport.Error{Message: fmt.Sprintf("the answer to %s does not have %s", action, id), Date: date}}
 		}
 	}
 	return out
 }
 
-// Stop stops a session's instance by one StopInstances. Stopping one that is
-// stopped does nothing. The token and the VolumeRetentionMode are not used: an
-// instance keeps its volumes.
+// Stop stops a session's instance by one StopInstances. Stopping an instance that is
+// stopped does nothing. The token and the VolumeRetentionMode are not used: an instance
+// keeps its volumes.
 //
-// With Config.PutTypeBack an instance that is stopped by then has its own type
-// back when Stop returns without an error. A real one takes a while to stop:
-// call Stop again, or leave it to the next Start, which comes to it first.
+// With Config.PutTypeBack, Stop also gives an instance that is already stopped its own
+// type back. A real instance takes a while to stop. Call Stop again then, or leave it to
+// the next Start, which does it first.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	id, err := t.target(ctx, in.Ref)
 	if err != nil {
@@ -204,7 +206,7 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 	return r.Session, nil
 }
 
-// target is the id of the instance that ref means. It asks EC2 for names alone.
+// target returns the id of the instance that ref names. It calls EC2 only for names.
 func (t *Transport) target(ctx context.Context, ref transport.Ref) (string, error) {
 	if err := t.check(ref); err != nil || isInstanceID(ref.Trim().SessionID) {
 		return ref.Trim().SessionID, err
@@ -216,13 +218,13 @@ func (t *Transport) target(ctx context.Context, ref transport.Ref) (string, erro
 	return all[0].id(), all[0].err
 }
 
-// byPool sorts ids by the pool that they draw on, so that a call fails for want
-// of capacity only where all of it does. Those whose pool is not known share a
-// call, or several: one of them may not exist.
+// byPool groups ids by their pool of capacity, so that a call lacks capacity for all
+// its instances or for none. Instances whose pool is not known share calls: one of them
+// may not exist.
 func (t *Transport) byPool(ctx context.Context, ids []string) [][]string {
 	if len(ids) > 1 {
 		if unknown := t.pools.unknown(ids); len(unknown) > 1 {
-			// Without an answer they all share a call: worse, and not wrong.
+			// Without an answer they all share calls, which is slower but right.
 			_, _, _, _ = t.describeIDs(ctx, newReader(), unknown)
 		}
 	}

@@ -19,38 +19,39 @@ import (
 // Config says what a session is and when it is READY. The zero value works: a
 // session is an instance by its id, and READY when it runs.
 type Config struct {
-	// StatusChecks calls an instance READY only when both of its status checks
-	// are ok: minutes later, and one more call for each hundred that run.
+	// StatusChecks shows an instance as READY only when both of its status checks
+	// are ok. That is minutes later, and costs one more call for each hundred
+	// instances that run. Defaults to false.
 	StatusChecks bool
-	// Probe calls an instance READY only when this port of it answers, from
-	// this computer. Defaults to no probe.
+	// Probe shows an instance as READY only when this port of it answers from this
+	// computer. Defaults to no port probe.
 	Probe probe.Probe
-	// Public probes the public address, and names it before the private one.
-	// Defaults to the private address, or the IPv6 one where there is no other.
+	// Public probes the public address, and lists it before the private one.
+	// Defaults to false: the private address, or the IPv6 one if there is no other.
 	Public bool
 
-	// Tag is the key of the tag by whose value sessions are named, "Name"
-	// say. A session id that is an instance's id is that instance, with or
-	// without it. Defaults to none: sessions are named by instance id alone.
+	// Tag is the key of the tag whose value names a session, such as "Name". A
+	// session id that is an instance id always means that instance. Defaults to
+	// none: sessions are named by instance id alone.
 	Tag string
 	// Tags must all be on an instance, with these values, for it to be listed
 	// or found by its name. An empty value stands for any. Defaults to none.
 	Tags map[string]string
 
-	// InstanceTypes is plan B: the types to start an instance as, in this order,
-	// where EC2 has no capacity for its own; see the package's documentation.
-	// Defaults to none: a type is never changed.
+	// InstanceTypes are the fallback types, in the order in which they are tried if
+	// EC2 has no capacity for an instance's own type; see the package's
+	// documentation. Defaults to none: a type is never changed.
 	InstanceTypes []string
-	// InstanceTypesAfter is how many times in a row EC2 must have no capacity
-	// for a type before the next is tried. Defaults to 3.
+	// InstanceTypesAfter is how many times in a row EC2 must lack capacity for a
+	// type before the next one is tried. Defaults to 3.
 	InstanceTypesAfter int
-	// PutTypeBack gives an instance its own type back once it has run as
-	// another and has stopped, whoever stopped it: by Stop, or before the next
-	// start. Defaults to false: it keeps the type until EC2 lacks that one, too.
+	// PutTypeBack gives an instance its own type back after it has run as another
+	// type and has stopped: by Stop, or before the next start. Defaults to false:
+	// it keeps the type until EC2 lacks that one too.
 	PutTypeBack bool
 
-	// StaleFor is how long answers may show the past; see [transport.Traits].
-	// Defaults to [transport.DefaultStaleFor].
+	// StaleFor is how long after a change reads may show the state before it; see
+	// [transport.Traits]. Defaults to [transport.DefaultStaleFor].
 	StaleFor time.Duration
 }
 
@@ -90,11 +91,11 @@ func (c Config) validateTypes() error {
 	return nil
 }
 
-// defaultAfter is some three minutes of an engine's waits: the first answer comes
-// at once, the next after one minute, the third after two more.
+// defaultAfter corresponds to three minutes of an engine's waits: the first refusal
+// comes at once, the second after one minute, the third after two more.
 const defaultAfter = 3
 
-// How much goes into one call.
+// The most that one call takes.
 const (
 	maxStarts   = 500  // ids of a StartInstances
 	maxDescribe = 1000 // ids of a DescribeInstances
@@ -102,11 +103,11 @@ const (
 	maxStatus   = 100  // ids of a DescribeInstanceStatus: EC2's limit
 )
 
-// Transport starts, stops and looks at the instances of one account and region.
+// Transport starts, stops and reads the instances of one account and region.
 // It is a [transport.BatchStarter], a [transport.BatchGetter], a
 // [transport.Lister] and a [transport.Describer], and safe for concurrent use.
-// Its errors are all *transport.Error; where EC2 answered with one, errors.As
-// finds a smithy.APIError in the chain as well.
+// All its errors are *transport.Error. If the error is an answer of EC2, errors.As
+// also finds a smithy.APIError in the chain.
 type Transport struct {
 	client   *ec2.Client
 	http     aws.HTTPClient
@@ -124,13 +125,13 @@ var (
 	_ transport.Describer    = (*Transport)(nil)
 )
 
-// NewFromConfig is [New] with a client made of cfg, as by ec2.NewFromConfig.
+// NewFromConfig is [New] with a client that ec2.NewFromConfig makes from cfg.
 func NewFromConfig(cfg aws.Config, config Config) (*Transport, error) {
 	return New(ec2.NewFromConfig(cfg), config)
 }
 
-// New makes a Transport of an EC2 client. The client's Retryer is not used: a
-// call sends once. It fails if config has a bad value, and if the client has no
+// New makes a Transport from an EC2 client. The client's Retryer is not used: a call
+// sends once. New returns an error if config has a bad value, or if the client has no
 // region or no credentials.
 func New(client *ec2.Client, config Config) (*Transport, error) {
 	if err := config.Validate(); err != nil {
@@ -152,8 +153,8 @@ func New(client *ec2.Client, config Config) (*Transport, error) {
 	return &Transport{client: client, http: awswire.Client(o.HTTPClient), cfg: config}, nil
 }
 
-// Traits are the same for every session: starting what runs does nothing,
-// batches of up to 1,000 looks and 500 starts.
+// Traits returns the same for every session: starting an instance that runs does
+// nothing, and a batch has up to 1,000 reads or 500 starts.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{
 		Repeat:    transport.RepeatByState,

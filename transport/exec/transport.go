@@ -9,15 +9,15 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Transport starts, looks at and stops sessions by running commands. Make it by
-// [New]. It keeps no state and needs no Close.
+// Transport starts, reads and stops sessions by running commands. Make it by [New]. It
+// keeps no state and needs no Close.
 type Transport struct {
 	config              Config
 	start, status, stop command.Script // stop.Argv is empty where there is no stop command
 }
 
-// New makes a Transport of c. An error names the field that cannot be; whether
-// the programs exist is seen when they are run.
+// New makes a Transport of c. An error names the field that is wrong. New does not check
+// whether the programs exist.
 func New(c Config) (*Transport, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -43,35 +43,35 @@ func New(c Config) (*Transport, error) {
 	return t, nil
 }
 
-// Traits says what the Config says of repeats and of its authority.
+// Traits returns Repeat and Authoritative of the Config.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{Repeat: t.config.Repeat, Authoritative: t.config.Authoritative}
 }
 
-// CheckStart returns an error of kind Invalid if an id or the client token of in
-// may not become a word of a command: see [Config].IDCharacters.
+// CheckStart returns an error of KindInvalid if an id or the client token of in must not
+// become a word of a command: see [Config].IDCharacters.
 func (t *Transport) CheckStart(in transport.StartInput) error {
 	return in.ValidateWords(t.config.IDCharacters)
 }
 
-// Start runs the Start command once. Exit status 0 is an accepted start; what
-// others mean, and the line that a command may print, stands in the package's
-// documentation. A command that ctx ends is killed, and its outcome is unknown.
+// Start runs the Start command once. Exit status 0 means that the start is accepted. The
+// package's documentation has the other statuses and the line that a command may print. If
+// ctx ends, the command is killed and its outcome is unknown.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	return t.start.Change(ctx, in.Ref, in.ClientToken, fsm.StateStartInProgress)
 }
 
-// Stop runs the Stop command once, with the meanings of Start's. Without a Stop
-// command it is Invalid, and nothing is run.
+// Stop runs the Stop command once. Its exit status means what it means for Start. Without
+// a Stop command, Stop returns an error of KindInvalid and runs nothing.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	if len(t.stop.Argv) == 0 {
-		return transport.Session{}, transport.Invalid("%s cannot be stopped from here: no stop command is set", in.Ref)
+		return transport.Session{}, transport.Invalid("%s cannot be stopped: no stop command is set", in.Ref)
 	}
 	return t.stop.Change(ctx, in.Ref, in.ClientToken, fsm.StateStopInProgress)
 }
 
-// Get runs the Status command, and the probe where there is one and the session
-// runs.
+// Get runs the Status command. If the session runs and the Config has a port probe, it
+// makes that too.
 func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	session, err := t.status.Status(ctx, ref)
 	if err != nil {

@@ -12,17 +12,16 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// call opens a connection, lets use speak over it and closes it again. The
-// client library knows no context: what ends a call in time is that its
-// connection is closed, and a connection that was shared would take the calls of
-// others with it. On a socket it costs two milliseconds.
+// call opens a connection, calls use with it, and closes it. The client library has no
+// contexts, so closing the connection is what ends a call in time. With a shared connection
+// that would end other calls too. On a socket a connection costs two milliseconds.
 func (t *Transport) call(ctx context.Context, ref transport.Ref, use func(*libvirt.Libvirt) error) error {
 	conn, err := t.config.Dial(ctx)
 	if err != nil {
 		return unreachable(ctx, ref, err)
 	}
 	watched := &checkedConn{Conn: conn}
-	defer func() { _ = conn.Close() }() // all answers are in
+	defer func() { _ = conn.Close() }() // all answers were read
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	l := libvirt.NewWithDialer(dialed{watched})
 	err = l.ConnectToURI(libvirt.ConnectURI(t.config.URI))
@@ -49,12 +48,12 @@ func (t *Transport) call(ctx context.Context, ref transport.Ref, use func(*libvi
 	return interrupted(ref, err)
 }
 
-// dialed is a connection that was made already.
+// dialed is a dialer that returns an open connection.
 type dialed struct{ net.Conn }
 
 func (d dialed) Dial() (net.Conn, error) { return d.Conn, nil }
 
-// unreachable is a daemon that nothing was said to.
+// unreachable returns the error of a call that sent nothing to the daemon.
 func unreachable(ctx context.Context, ref transport.Ref, err error) *transport.Error {
 	kind := transport.KindUnreachable
 	if ctx.Err() != nil {
@@ -63,8 +62,8 @@ func unreachable(ctx context.Context, ref transport.Ref, err error) *transport.E
 	return &transport.Error{Kind: kind, NotSent: true, Err: fmt.Errorf("connecting to the libvirt of %s: %w", ref, err)}
 }
 
-// refusedConnection is a daemon that was reached, and with which no request was
-// exchanged but those that open a connection.
+// refusedConnection returns the error of a call that reached the daemon and made no request
+// but those that open a connection.
 func refusedConnection(ctx context.Context, ref transport.Ref, err error) error {
 	out := unreachable(ctx, ref, err)
 	var verdict libvirt.Error
@@ -77,22 +76,22 @@ func refusedConnection(ctx context.Context, ref transport.Ref, err error) error 
 	return out
 }
 
-// interrupted is a call whose end nobody saw.
+// interrupted returns the error of a call whose outcome is unknown.
 func interrupted(ref transport.Ref, err error) error {
-	return &transport.Error{Err: fmt.Errorf("speaking to the libvirt of %s: %w", ref, err)}
+	return &transport.Error{Err: fmt.Errorf("calling the libvirt of %s: %w", ref, err)}
 }
 
 func refusal(ref transport.Ref, e libvirt.Error) error {
 	return &transport.Error{Kind: kindOf(e), Code: code(e), Message: fmt.Sprintf("%s: %s", ref, message(e)), Err: e}
 }
 
-// message is libvirt's own text, which may hold what a guest's system says.
+// message returns libvirt's own text, which may contain a guest's output.
 func message(e libvirt.Error) string { return printable.Clean(e.Message, 512) }
 
 func code(e libvirt.Error) string { return fmt.Sprintf("VIR_ERR_%d", e.Code) }
 
-// kindOf says what an error means wherever it comes from. What it means to a
-// start is for the domain's state to say.
+// kindOf returns the kind of an error of any call. For a start, the domain's state decides
+// as well.
 func kindOf(e libvirt.Error) transport.Kind {
 	switch libvirt.ErrorNumber(e.Code) {
 	case libvirt.ErrNoDomain:

@@ -14,27 +14,27 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// Config is which hypervisor is spoken to, and how. The zero value is
-// qemu:///system of this computer, without a probe.
+// Config says which hypervisor to call, and how. The zero value is qemu:///system of this
+// computer, without a port probe.
 type Config struct {
-	// URI is the connection as libvirt knows it, on the computer of the daemon:
-	// a driver and a path, without a host. Defaults to "qemu:///system".
+	// URI is libvirt's name of the connection on the daemon's computer: a driver and a
+	// path, without a host. Defaults to "qemu:///system".
 	URI string
-	// Socket is the path of the daemon's socket on this computer. Defaults to
-	// where the daemon of URI listens: /var/run/libvirt, or, for a path of
-	// /session, the libvirt folder of XDG_RUNTIME_DIR, or of the user's cache
-	// folder where that is not set.
+	// Socket is the path of the daemon's socket on this computer. Defaults to where the
+	// daemon of URI listens: in /var/run/libvirt or, for a path of /session, in the
+	// folder libvirt of XDG_RUNTIME_DIR, or of the user's cache folder if
+	// XDG_RUNTIME_DIR is not set.
 	Socket string
-	// Dial connects to a daemon elsewhere, through SSH or TLS, in place of a
-	// socket; its connection is closed after each call. It is called concurrently,
-	// and ends when its context does. Defaults to nil: the socket.
+	// Dial connects to a daemon on another computer, by SSH or TLS, instead of a socket.
+	// Its connection is closed after each call. It is called concurrently, and must
+	// return when its context ends. Defaults to nil: the socket.
 	Dial func(context.Context) (net.Conn, error)
-	// Probe must answer, from this computer, before a running domain is READY.
-	// Defaults to none: a domain that runs is READY, though its system has only
-	// begun to boot.
+	// Probe must answer from this computer before a running domain is READY. Defaults to
+	// no port probe: a domain that runs is READY, even if its system has only begun to
+	// boot.
 	Probe probe.Probe
-	// Host is what Probe asks; {studio} and {session} stand for the ids.
-	// Defaults to "{session}".
+	// Host is what Probe asks. {studio} and {session} are replaced by the ids. Defaults
+	// to "{session}".
 	Host string
 }
 
@@ -49,12 +49,12 @@ func (c Config) complete() (Config, error) {
 	u, err := url.Parse(c.URI)
 	switch {
 	case err != nil:
-		return c, errors.New("libvirt: the URI cannot be read: want a driver and a path, as qemu:///system")
+		return c, errors.New("libvirt: the URI cannot be read: want a driver and a path, such as qemu:///system")
 	case strings.Contains(u.Scheme, "+") || u.Host != "" || u.User != nil:
-		// Not quoted, here and above: it may hold a password.
-		return c, errors.New("libvirt: the URI names a host or a way to it: give it as the daemon's own computer knows it, and Dial")
+		// Do not quote it, here and above: it may hold a password.
+		return c, errors.New("libvirt: the URI names a host or a way to it: write it without a host, and set Dial")
 	case u.Scheme == "" || u.Path == "":
-		return c, fmt.Errorf("libvirt: URI %.100q: want a driver and a path, as qemu:///system", c.URI)
+		return c, fmt.Errorf("libvirt: URI %.100q: want a driver and a path, such as qemu:///system", c.URI)
 	case c.Socket != "" && c.Dial != nil:
 		return c, errors.New("libvirt: both Socket and Dial are set: want one")
 	}
@@ -75,13 +75,13 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-// socketsOf is where a daemon for a URI may listen: the one for all drivers, or,
-// where they are apart, the driver's own.
+// socketsOf returns the sockets on which a daemon for a URI may listen: the daemon for all
+// drivers, or the driver's own daemon.
 func socketsOf(u *url.URL) ([]string, error) {
 	dir := "/var/run/libvirt"
 	if u.Path == "/session" {
 		dir = os.Getenv("XDG_RUNTIME_DIR")
-		if dir == "" { // of a timer's job, say
+		if dir == "" { // for example in a timer's job
 			var err error
 			if dir, err = os.UserCacheDir(); err != nil {
 				return nil, fmt.Errorf("libvirt: XDG_RUNTIME_DIR is not set, so Socket must be: %w", err)
@@ -92,7 +92,7 @@ func socketsOf(u *url.URL) ([]string, error) {
 	return []string{filepath.Join(dir, "libvirt-sock"), filepath.Join(dir, "virt"+u.Scheme+"d-sock")}, nil
 }
 
-// dialer connects to the first of the sockets that is there.
+// dialer returns a function that connects to the first of the sockets that exists.
 func dialer(sockets ...string) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (conn net.Conn, err error) {
 		for _, socket := range sockets {

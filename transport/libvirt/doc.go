@@ -10,12 +10,12 @@
 //	})
 //	session, err := t.Get(ctx, transport.Ref{StudioID: "lab", SessionID: "ws-042"})
 //
-// A session is a domain, by its name or its UUID. A studio is a host: make a
-// Transport for each, and let a transport.Mux choose. The user needs access to
-// the daemon's socket: on most systems, the group libvirt.
+// A session is a domain, by its name or its UUID. A studio is a host: make a Transport for
+// each, and let a transport.Mux choose. The user needs access to the daemon's socket, which
+// on most systems the group libvirt has.
 //
-// A daemon on another computer is reached by [Config].Dial: an SSH connection
-// whose far end is the daemon's socket, or a TLS connection to its port.
+// [Config].Dial reaches a daemon on another computer, by an SSH connection whose remote end
+// is the daemon's socket, or by a TLS connection to its port.
 //
 // # What a domain's state means
 //
@@ -28,40 +28,38 @@
 //
 // # Guarantees
 //
-//  1. A domain that is there already is not started: that is decided by its
-//     state, before the request and after a failed one. Drivers of
-//     libvirt have various errors for it, and one of them is "internal error".
-//  2. Start is one request to create the domain. A failure is known to be one only
-//     if the domain was seen shut off after it.
-//  3. Each call has a connection of its own. A daemon that was restarted is
-//     found again by the next call, and a call that ends with its context
-//     disturbs no other.
-//  4. What does not speak the protocol is Unreachable, and at most 32 MiB of one
-//     packet are read.
+//  1. A domain that runs already is not started. Its state decides, before the request
+//     and after a failed one: the drivers of libvirt have different errors for this
+//     case, and one of them is "internal error".
+//  2. Start makes one request to create the domain. A failure counts as one only if the
+//     domain was seen shut off after it.
+//  3. Each call has a connection of its own. The next call finds a daemon that was
+//     restarted, and a call that ends with its context does not disturb others.
+//  4. A peer that does not speak the protocol is KindUnreachable, and at most 32 MiB of
+//     one packet are read.
 //
 // # Concurrency
 //
-// A [Transport] is safe for concurrent use, and has as many connections open as
-// it has calls under way. Nothing goes on in the background.
+// A [Transport] is safe for concurrent use. It has one connection open for each call in
+// progress, and nothing runs in the background.
 //
 // # Errors
 //
-// All errors of calls are [*transport.Error], and libvirt's number is their
-// code, as VIR_ERR_42. A domain that is not defined is NotFound; a daemon that is
-// not there is Unreachable, not sent; a lock that another operation holds is a
-// Conflict; a daemon that asks for a password, Credentials. A domain that could not
-// be started, for want of its disk image say, is no error but a session that is
-// START_FAILED: it ends the operation, with libvirt's message.
+// All errors of calls are [*transport.Error]. Their code is libvirt's number, such as
+// VIR_ERR_42. A domain that is not defined is KindNotFound. A daemon that does not answer
+// is KindUnreachable and not sent. A lock that another operation holds is KindConflict. A
+// daemon that asks for a password is KindCredentials. A domain that could not be started,
+// for example because its disk image is missing, is no error but a session in START_FAILED.
+// That ends the operation with libvirt's message.
 //
 // # Caveats
 //
-// libvirt says READY of a guest whose kernel has not yet been loaded. Set a
-// probe.
+// Without a port probe, a guest is READY before its kernel is loaded. Set a probe.
 //
-// libvirt keeps no time of a domain's last start. If an answer was lost, and a
-// look shows the domain shut off, nothing tells whether it has run in between:
-// the engine then ends the operation as ambiguous.
+// libvirt keeps no time of a domain's last start. If a start's answer was lost and the
+// domain is shut off, nothing tells whether it has run in between. Its power state is
+// authoritative, so the engine sends the start again.
 //
-// The client library logs in by the system's own means (the socket's
-// permissions, polkit), not by SASL.
+// The client library logs in by the system's own means (the socket's permissions, polkit),
+// not by SASL.
 package libvirt

@@ -15,21 +15,21 @@ const (
 )
 
 var (
-	errForeign = errors.New("what answers does not speak libvirt's protocol")
+	errForeign = errors.New("the peer does not speak libvirt's protocol")
 	errTooLong = fmt.Errorf("%w: a packet has more than %d bytes", errForeign, maxPacket)
 )
 
-// framed watches the packets between the client library and a daemon. The
-// library allocates whatever length it is told of, and locks itself up for ever
-// when an answer comes that it does not wait for: a second one to the same
-// request, or one to a request that it could not send to its end. Whoever else
-// may answer on a socket shall do neither to this process.
+// checkedConn checks the packets between the client library and a daemon. The library
+// allocates any length that a packet names. It blocks forever on an answer that it does not
+// wait for: a second one to the same request, or one to a request that was not sent
+// completely. A peer that is no libvirt daemon must not be able to do either to this
+// process.
 type checkedConn struct {
 	net.Conn
 
 	reading frames // by the one goroutine that reads
 
-	mu      sync.Mutex // held while a request is written: its answer waits for that
+	mu      sync.Mutex // held while a request is written, so that its answer is checked after it
 	written frames
 	bad     error
 }
@@ -59,7 +59,7 @@ func (f *checkedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// why is the fault that ended the reading, or nil.
+// why returns the error that ended the reading, or nil.
 func (f *checkedConn) why() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -68,9 +68,9 @@ func (f *checkedConn) why() error {
 
 // frames counts the packets of one direction.
 type frames struct {
-	head [4]byte // of the next packet's length, as far as seen
+	head [4]byte // the next packet's length, as far as it was seen
 	have int
-	left int // of the packet at hand
+	left int // bytes left of the current packet
 
 	begun, ended int
 }

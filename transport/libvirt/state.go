@@ -9,14 +9,14 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// domain is one domain as a call has found it.
+// domain is a domain with the state that a call has read.
 type domain struct {
 	libvirt.Domain
 	state libvirt.DomainState
 }
 
-// find looks a domain up, by its UUID if the session's id is written as one,
-// else by its name.
+// find looks up a domain: by its UUID if the session's id is written as one, else by its
+// name.
 func find(l *libvirt.Libvirt, session string) (domain, error) {
 	var (
 		d   domain
@@ -33,19 +33,19 @@ func find(l *libvirt.Libvirt, session string) (domain, error) {
 	return d, d.read(l)
 }
 
-// look reads the state anew.
+// read reads the state again.
 func (d *domain) read(l *libvirt.Libvirt) error {
 	state, _, err := l.DomainGetState(d.Domain, 0)
 	d.state = libvirt.DomainState(state)
 	return err
 }
 
-// active reports whether there is something that runs, if only to its end.
+// active reports whether the domain runs, even if it is shutting down.
 func (d *domain) active() bool {
 	return d.state != libvirt.DomainShutoff && d.state != libvirt.DomainCrashed
 }
 
-// session is the domain as a session. READY means no more than that it runs.
+// session returns the domain as a session. READY means only that it runs.
 func (d *domain) session(ref transport.Ref) transport.Session {
 	s := transport.Session{Ref: ref}
 	switch d.state {
@@ -53,18 +53,18 @@ func (d *domain) session(ref transport.Ref) transport.Session {
 		s.State = fsm.StateReady
 	case libvirt.DomainPaused:
 		s.State, s.StatusCode = fsm.StateStartInProgress, "PAUSED"
-		s.StatusMessage = "the domain is there, and paused; where nobody else does, virsh resume lets it go on"
+		s.StatusMessage = "the domain is paused; virsh resume continues it"
 	case libvirt.DomainShutdown:
 		s.State = fsm.StateStopInProgress
 	case libvirt.DomainShutoff:
 		s.State = fsm.StateStopped
 	case libvirt.DomainCrashed:
-		s.State, s.StatusCode, s.StatusMessage = fsm.StateStartFailed, "CRASHED", "the domain has crashed, and is kept as it was"
+		s.State, s.StatusCode, s.StatusMessage = fsm.StateStartFailed, "CRASHED", "the domain has crashed and was kept for analysis"
 	case libvirt.DomainPmsuspended:
 		s.State, s.StatusCode = fsm.StateStartInProgress, "SUSPENDED"
 		s.StatusMessage = "the guest has suspended itself; virsh dompmwakeup wakes it"
 	default:
-		s.State = fsm.State(fmt.Sprintf("LIBVIRT_STATE_%d", d.state)) // as new as it is to us
+		s.State = fsm.State(fmt.Sprintf("LIBVIRT_STATE_%d", d.state)) // a state that this version does not know
 	}
 	return s
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// Transport starts, looks at and stops the domains of one libvirt daemon. Make
-// it by [New]. It keeps no connection, and needs no Close.
+// Transport starts, reads and stops the domains of one libvirt daemon. Make it by [New]. It
+// keeps no connection and needs no Close.
 type Transport struct{ config Config }
 
-// New makes a Transport of c. An error names the field that cannot be; whether
-// the daemon is there is seen when it is called.
+// New makes a Transport of c. An error names the field that is wrong. New does not connect
+// to the daemon.
 func New(c Config) (*Transport, error) {
 	c, err := c.complete()
 	if err != nil {
@@ -28,17 +28,16 @@ func New(c Config) (*Transport, error) {
 	return &Transport{config: c}, nil
 }
 
-// Traits says that libvirt starts no domain that runs, and that the state it shows
-// is the domain's own.
+// Traits says that libvirt does not start a domain that runs, and that it shows the
+// domain's own state.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{Repeat: transport.RepeatByState, Authoritative: true}
 }
 
-// Start starts the domain, unless it is there already, which its state says and no
-// error does. The answer is START_IN_PROGRESS where Get would ask the probe
-// first. A domain that libvirt could not start is START_FAILED, with libvirt's
-// own error; a want of memory is Capacity, and a domain that is being shut
-// down a Conflict.
+// Start starts the domain, unless its state says that it runs already. The answer is
+// START_IN_PROGRESS if Get would make a port probe first. A domain that libvirt could not
+// start is START_FAILED, with libvirt's own error. A lack of memory is KindCapacity, and a
+// domain that is being shut down is KindConflict.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	if err := in.Validate(); err != nil {
 		return transport.Session{}, err
@@ -74,7 +73,7 @@ func start(l *libvirt.Libvirt, d domain, ref transport.Ref) (transport.Session, 
 			Message: fmt.Sprintf("%s is being shut down", ref)}
 	}
 	if failed == nil || d.active() {
-		return d.session(ref), nil // by us, or by somebody else meanwhile
+		return d.session(ref), nil // this call or another caller has started it
 	}
 	var verdict libvirt.Error
 	if !errors.As(failed, &verdict) {
@@ -83,13 +82,14 @@ func start(l *libvirt.Libvirt, d domain, ref transport.Ref) (transport.Session, 
 	return refusedStart(ref, verdict)
 }
 
-// unclear is a start after which the domain could not be looked at. The daemon had
-// answered for the domain before: it is this start that hangs.
+// unknownOutcome returns the error of a start after which the domain could not be read. The
+// daemon had answered for the domain before, so the error concerns this session alone.
 func unknownOutcome(ref transport.Ref, failed, err error) error {
-	return &transport.Error{OnlySession: true, Err: fmt.Errorf("looking at %s after its start: %w", ref, errors.Join(failed, err))}
+	return &transport.Error{OnlySession: true, Err: fmt.Errorf("reading %s after its start: %w", ref, errors.Join(failed, err))}
 }
 
-// refusedStart is a start that failed, of a domain that was seen not to run after it.
+// refusedStart returns the answer for a start that failed, of a domain that did not run
+// after it.
 func refusedStart(ref transport.Ref, e libvirt.Error) (transport.Session, error) {
 	switch {
 	case kindOf(e) != transport.KindInternal:
@@ -100,7 +100,7 @@ func refusedStart(ref transport.Ref, e libvirt.Error) (transport.Session, error)
 	return transport.Session{Ref: ref, State: fsm.StateStartFailed, StatusCode: code(e), StatusMessage: message(e)}, nil
 }
 
-// Get reads the domain's state, and asks the probe where it runs.
+// Get reads the domain's state. If the domain runs, it makes the port probe.
 func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	if err := ref.Validate(); err != nil {
 		return transport.Session{}, err
@@ -120,8 +120,8 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	return t.config.Probe.CheckSession(ctx, s, t.host(ref))
 }
 
-// Stop asks the guest to shut down, as its power button would. It may take its
-// time, or take no notice. A domain that does not run is a Conflict.
+// Stop asks the guest to shut down, as its power button would. The guest may take long, or
+// ignore it. A domain that does not run is KindConflict.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	if err := in.Validate(); err != nil {
 		return transport.Session{}, err
@@ -144,7 +144,7 @@ func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport
 
 func (t *Transport) host(ref transport.Ref) string { return command.Fill(t.config.Host, ref) }
 
-// parseUUID reads the one form that libvirt prints.
+// parseUUID parses the one form that libvirt prints.
 func parseUUID(text string) (libvirt.UUID, bool) {
 	id, err := uuid.Parse(text)
 	return libvirt.UUID(id), err == nil && len(text) == 36

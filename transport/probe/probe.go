@@ -240,7 +240,7 @@ func (p Probe) CheckSession(ctx context.Context, s transport.Session, host strin
 		err = p.Check(ctx, host)
 	}
 	if ctx.Err() != nil {
-		return transport.Session{}, &transport.Error{Err: fmt.Errorf("looking at %s: %w", s.Ref, ctx.Err())}
+		return transport.Session{}, &transport.Error{Err: fmt.Errorf("reading %s: %w", s.Ref, ctx.Err())}
 	}
 	s.Probe = p.Result(host, err)
 	if err != nil {

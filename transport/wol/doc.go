@@ -1,6 +1,6 @@
-// Package wol wakes machines by Wake-on-LAN: a magic packet on the local network
-// starts a workstation or a render node that is switched off, and a probe of one
-// of its ports tells when it is there.
+// Package wol wakes machines by Wake-on-LAN. A magic packet on the local network starts a
+// workstation or a render node that is switched off. A port probe tells when the machine
+// is READY.
 //
 // # Usage
 //
@@ -16,16 +16,16 @@
 //		Stop: []string{"ssh", "--", "{session}", "sudo", "poweroff"},
 //	})
 //
-// The machine's firmware must allow it ("Wake on LAN", "Power on by PCI-E"), and
-// so must its system before it shuts down (on Linux, ethtool -s eth0 wol g).
-// Whoever wakes must be on its network, or a router must pass directed broadcasts
-// on: most do not. The machine's own address in place of a broadcast works for as
-// long as switches and neighbours remember it, which is minutes.
+// The machine's firmware must allow it ("Wake on LAN", "Power on by PCI-E"), and so must
+// its system before it shuts down (on Linux, ethtool -s eth0 wol g). This computer must be
+// on the machine's network, or a router must pass directed broadcasts on, which most do
+// not. The machine's own address instead of a broadcast works while switches and neighbours
+// remember it, which is minutes.
 //
-// # What a look shows
+// # What Get returns
 //
-// A magic packet has no answer, so all that is known of a machine is what its
-// probe finds, and when this process woke it:
+// A magic packet has no answer. All that is known of a machine is what its port probe
+// finds, and when this process woke it:
 //
 //	the port answers                             READY
 //	the machine answers, but its port does not   START_IN_PROGRESS, PORT_DOES_NOT_ANSWER
@@ -37,37 +37,35 @@
 //
 // # Guarantees
 //
-//  1. Start sends one packet. If it says that it could not, none was sent.
-//  2. Packets get lost, so Get sends another while the machine is silent: 2 s
-//     after the first, then 4, 8, 16, 32 s later, then once a minute, and never
-//     later than Boot after the Start. It sends none to a machine that it has not
-//     been asked to start, or has seen running since. A packet to a machine that
-//     runs does nothing.
-//  3. A machine is READY only if its port answers, from this computer.
-//  4. A SecureOn password is part of no error and of no session.
+//  1. Start sends one packet. If it returns an error, it sent none.
+//  2. Packets get lost, so Get sends another while the machine is silent: 2 s after the
+//     first, then 4, 8, 16 and 32 s later, then once a minute, and none later than Boot
+//     after the Start. It sends none to a machine that Start was not called for, or that
+//     was seen running since. A packet to a machine that runs does nothing.
+//  3. A machine is READY only if its port answers from this computer.
+//  4. No error and no session shows a SecureOn password.
 //
 // # Concurrency
 //
-// A [Transport] is safe for concurrent use, and has no goroutine of its own:
-// packets are repeated by the looks of whoever waits, as the engine does.
+// A [Transport] is safe for concurrent use. It has no goroutine of its own: calls of Get,
+// such as the engine's polls, repeat packets.
 //
 // # Errors
 //
-// All errors of calls are [*transport.Error]: NotFound where Find knows no machine,
-// Invalid where it gives one that cannot be, Unreachable where this computer
-// could not send. A wrong MAC or a switch that drops the packet is no error: the
-// machine stays silent, and the status says so.
+// All errors of calls are [*transport.Error]. The kind is KindNotFound if Find has no
+// machine, KindInvalid if its machine is not valid, and KindUnreachable if this computer
+// could not send. A wrong MAC, or a switch that drops the packet, is no error: the machine
+// stays silent, and the status says so.
 //
 // # Caveats
 //
-// When a machine was woken is kept in memory. A process that begins anew while
-// machines boot shows the silent ones as STOPPED, and sends no packet again; Traits says that
-// looks show the past for as long as Boot, so the engine waits that long before
-// it believes them.
+// When a machine was woken is kept in memory. A process that restarts while machines boot
+// shows the silent ones as STOPPED, and repeats no packet. Traits has Boot as StaleFor, so
+// the engine waits that long before it believes STOPPED.
 //
-// A machine that runs behind a firewall that drops what it does not allow is as
-// silent as one that is off: let the probe through.
+// A machine behind a firewall that drops packets is as silent as a machine that is off.
+// Let the port probe through.
 //
-// The lane of a machine is its studio. Its rate is how many machines are
-// switched on at a time, which is what a fuse cares about.
+// The lane of a machine is its studio. The lane's rate is how many machines are switched
+// on at a time: set it to what a fuse bears.
 package wol

@@ -10,30 +10,29 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// Machine is where a session's machine is, asleep and awake.
+// Machine says how to wake and to probe a session's machine.
 type Machine struct {
 	// MAC is the address of its network card, "52:54:00:12:34:56". Required.
 	MAC string
-	// Address is where magic packets are sent: a broadcast address of the
-	// machine's network, or its own. A port may follow, as in "10.0.0.255:9";
-	// without one it is 9. Defaults to "255.255.255.255", which reaches the
-	// network of this computer's default route alone.
+	// Address is where magic packets are sent: a broadcast address of the machine's
+	// network, or its own address. A port may follow, as in "10.0.0.255:9"; it
+	// defaults to 9. Address defaults to "255.255.255.255", which reaches only the
+	// network of this computer's default route.
 	Address string
-	// Password is the SecureOn password of the card, written as a MAC is.
-	// Defaults to none. It is sent in the clear, as the protocol has it.
+	// Password is the SecureOn password of the card, written like a MAC. The protocol
+	// sends it unencrypted. Defaults to none.
 	Password string
-	// Host is what the probe asks: a name or an address. Defaults to the
-	// session's id.
+	// Host is the name or address that Probe asks. Defaults to the session's id.
 	Host string
-	// Probe tells whether the machine runs. Required: a magic packet has no
+	// Probe tells whether the machine runs. Required, because a magic packet has no
 	// answer.
 	Probe probe.Probe
 }
 
-// Machines is machines by the ids of their sessions, whatever the studio.
+// Machines has the machines of sessions by session id, for any studio.
 type Machines map[string]Machine
 
-// Find is a [Config].Find that looks into the shelf.
+// Find returns the machine of a session: it is a [Config].Find.
 func (s Machines) Find(ref transport.Ref) (Machine, bool) {
 	m, ok := s[ref.SessionID]
 	return m, ok
@@ -46,7 +45,7 @@ func (m Machine) Validate() error {
 	return err
 }
 
-// target is a Machine with everything read and filled in.
+// target is a Machine with all fields parsed and defaults filled in.
 type target struct {
 	packet  []byte
 	address string
@@ -57,12 +56,12 @@ type target struct {
 func (m Machine) target(ref transport.Ref) (target, error) {
 	mac, err := hardware(m.MAC)
 	if err != nil {
-		return target{}, fmt.Errorf("MAC %.64q: want six bytes, as 52:54:00:12:34:56", m.MAC)
+		return target{}, fmt.Errorf("MAC %.64q: want six bytes, such as 52:54:00:12:34:56", m.MAC)
 	}
 	var password []byte
 	if m.Password != "" {
 		if password, err = hardware(m.Password); err != nil {
-			return target{}, fmt.Errorf("the SecureOn password: want six bytes, written as a MAC is")
+			return target{}, fmt.Errorf("the SecureOn password: want six bytes, written like a MAC")
 		}
 	}
 	address, err := m.destination()
@@ -82,8 +81,7 @@ func (m Machine) target(ref transport.Ref) (target, error) {
 	return target{packet: packet(mac, password), address: address, host: host, probe: m.Probe}, nil
 }
 
-// discard is the port that magic packets are sent to by custom; a sleeping card
-// reads no ports.
+// discard is the usual port of magic packets. A sleeping card ignores the port.
 const discard = "9"
 
 func (m Machine) destination() (string, error) {
@@ -105,7 +103,7 @@ func (m Machine) destination() (string, error) {
 	return address, nil
 }
 
-// noAddress reports whether a host looks like an IPv4 address and is none, as
+// noAddress reports whether a host looks like an IPv4 address and is none, such as
 // "10.0.0.999". Digits alone may be a name.
 func noAddress(host string) bool {
 	return strings.Contains(host, ".") && strings.Trim(host, "0123456789.") == "" && net.ParseIP(host) == nil

@@ -6,8 +6,8 @@ import (
 	"net"
 )
 
-// packet is a magic packet: six bytes of ones, sixteen times the address, and
-// the password if there is one.
+// packet returns a magic packet: six bytes 0xff, the address sixteen times, and the
+// password if there is one.
 func packet(mac net.HardwareAddr, password []byte) []byte {
 	p := bytes.Repeat([]byte{0xff}, 6)
 	p = append(p, bytes.Repeat(mac, 16)...)

@@ -13,31 +13,31 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// DefaultBoot is what a zero [Config].Boot means.
+// DefaultBoot is the default of [Config].Boot.
 const DefaultBoot = 5 * time.Minute
 
 // StatusCodes of a session that was woken.
 const (
-	Woken    = "WOKEN"     // START_IN_PROGRESS: there is time left to boot
-	NoAnswer = "NO_ANSWER" // START_FAILED: there is none
+	Woken    = "WOKEN"     // START_IN_PROGRESS: the machine may still boot
+	NoAnswer = "NO_ANSWER" // START_FAILED: the time to boot is over
 )
 
-// Config is which machines there are. Find is required.
+// Config says which machines there are. Find is required.
 type Config struct {
-	// Find gives the machine of a session; false says that there is none. It
-	// does no I/O, and is called concurrently. [Machines] has one.
+	// Find returns the machine of a session, or false if there is none. It must do
+	// no I/O, and is called concurrently. [Machines.Find] is one.
 	Find func(transport.Ref) (Machine, bool)
 	// Boot is how long a machine may be silent after it was woken, before its
 	// start counts as failed. Defaults to DefaultBoot.
 	Boot time.Duration
-	// Stop is a command that stops a machine: a program and its arguments, as
-	// in exec.Config, where {studio} and {session} stand for the ids. Nothing
-	// but a command can: there is no packet that puts a machine to sleep.
-	// Defaults to none; sessions are then not stopped from here. The ids must be
-	// words of a command: see transport.CheckWord.
+	// Stop is a command that stops a machine: a program and its arguments, as in
+	// exec.Config, in which {studio} and {session} are replaced by the ids. A command
+	// is needed because no packet switches a machine off. The ids must be words of a
+	// command: see transport.CheckWord. Defaults to none: Transport.Stop returns an
+	// error.
 	Stop []string
-	// IDCharacters are further characters that the ids may hold which the Stop
-	// command gets: see exec.Config. Defaults to "": none.
+	// IDCharacters are further characters that ids for the Stop command may hold: see
+	// exec.Config. Defaults to "": none.
 	IDCharacters string
 	// Secrets names environment variables whose values are hidden in what the Stop
 	// command prints, in addition to those whose names look like a secret: see
@@ -55,12 +55,12 @@ type Transport struct {
 	woken map[transport.Ref]*wake
 }
 
-// New makes a Transport of c. An error names the field that cannot be. What Find
-// returns is checked when it is used, and by [Machine.Validate].
+// New makes a Transport of c. An error names the field that is wrong. Machines that Find
+// returns are checked at each call, and by [Machine.Validate].
 func New(c Config) (*Transport, error) {
 	switch {
 	case c.Find == nil:
-		return nil, errors.New("wol: Find is required: it says which machine is whose")
+		return nil, errors.New("wol: Find is required: it returns the machine of a session")
 	case c.Boot < 0:
 		return nil, fmt.Errorf("wol: boot time %v is negative", c.Boot)
 	case c.Boot == 0:
@@ -76,16 +76,15 @@ func New(c Config) (*Transport, error) {
 	return t, nil
 }
 
-// Traits says that a packet to a machine that runs does nothing, and that a machine
-// is silent for Boot at most: if it is silent after that, it is off.
+// Traits says that a packet to a machine that runs does nothing, and that a machine that
+// boots is silent for Boot at most. A machine that is silent longer is off.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{Repeat: transport.RepeatByState, StaleFor: t.config.Boot, Authoritative: true}
 }
 
-// Start sends one magic packet and says START_IN_PROGRESS. That the packet was
-// heard is seen by Get alone, which sends it again for as long as the machine is
-// silent. An error, Unreachable and not sent, is that this computer could not
-// send it.
+// Start sends one magic packet and returns START_IN_PROGRESS. Only Get shows whether the
+// machine got it, and sends it again while the machine is silent. If this computer could
+// not send the packet, the error is KindUnreachable and not sent.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	m, err := t.find(in.Ref)
 	if err != nil {
@@ -94,7 +93,7 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 	if err := transport.CheckToken(in.ClientToken); err != nil {
 		return transport.Session{}, err
 	}
-	if err := ctx.Err(); err != nil { // a datagram would not wait for it
+	if err := ctx.Err(); err != nil { // sending a datagram does not check ctx
 		return transport.Session{}, notSent(transport.KindUnknown, in.Ref, err)
 	}
 	if err := send(ctx, m.packet, m.address); err != nil {
@@ -110,11 +109,11 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 	}, nil
 }
 
-// Get probes the machine. One that answers is READY; one whose port refuses
-// runs, and is START_IN_PROGRESS. A silent one is START_IN_PROGRESS for as long
-// after a Start as it may boot, and START_FAILED from then until it answers or
-// is started again; without a Start it is STOPPED. Unreachable is that this
-// computer has no network to ask by.
+// Get probes the machine's port. If it answers, the session is READY. If the machine
+// answers but its port does not, it is START_IN_PROGRESS. A silent machine is
+// START_IN_PROGRESS for Boot after a Start, then START_FAILED until it answers or is
+// started again, and STOPPED without a Start. If this computer has no network, the error
+// is KindUnreachable.
 func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	m, err := t.find(ref)
 	if err != nil {
@@ -129,7 +128,7 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 		t.forget(ref)
 		return s, nil
 	case ctx.Err() != nil:
-		return transport.Session{}, &transport.Error{Err: fmt.Errorf("looking at %s: %w", ref, ctx.Err())}
+		return transport.Session{}, &transport.Error{Err: fmt.Errorf("reading %s: %w", ref, ctx.Err())}
 	case probe.Offline(err):
 		return transport.Session{}, &transport.Error{Kind: transport.KindUnreachable, NotSent: true, OnlySession: probe.OnlyHost(err), Err: err}
 	case !probe.Silent(err):
@@ -143,14 +142,14 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	s.StatusMessage += err.Error()
 	if again {
 		if err := send(ctx, m.packet, m.address); err != nil {
-			s.StatusMessage += "; and the last packet could not be sent: " + err.Error()
+			s.StatusMessage += "; the last packet could not be sent: " + err.Error()
 		}
 	}
 	return s, nil
 }
 
-// silent says what a machine that does not answer is, and whether another packet
-// shall be sent.
+// silent returns the state of a machine that does not answer, and whether to send another
+// packet.
 func (t *Transport) silent(ref transport.Ref, now time.Time) (state fsm.State, code, message string, again bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -165,8 +164,8 @@ func (t *Transport) silent(ref transport.Ref, now time.Time) (state fsm.State, c
 	return fsm.StateStartFailed, NoAnswer, fmt.Sprintf("%s, and silent for %v; ", w, t.config.Boot), false
 }
 
-// noteRunning keeps a machine that was seen running, and is switched off before
-// it was READY, from being woken again.
+// noteRunning records that a machine was seen running. If it is switched off before it was
+// READY, it is not woken again.
 func (t *Transport) noteRunning(ref transport.Ref) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -181,18 +180,18 @@ func (t *Transport) forget(ref transport.Ref) {
 	delete(t.woken, ref)
 }
 
-// Stop runs the Stop command, as exec's Transport does: its exit statuses and
-// its line count here too. Without one it is Invalid, and nothing is done.
+// Stop runs the Stop command. Its exit status and its line mean what they mean in package
+// exec. Without a Stop command, Stop returns an error of KindInvalid and does nothing.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	if _, err := t.find(in.Ref); err != nil {
 		return transport.Session{}, err
 	}
 	if len(t.stop.Argv) == 0 {
-		return transport.Session{}, transport.Invalid("%s cannot be stopped from here: Wake-on-LAN only wakes, and no stop command is set", in.Ref)
+		return transport.Session{}, transport.Invalid("%s cannot be stopped: Wake-on-LAN only wakes, and no stop command is set", in.Ref)
 	}
 	s, err := t.stop.Change(ctx, in.Ref, in.ClientToken, fsm.StateStopInProgress)
 	if err == nil {
-		t.forget(in.Ref) // it is not woken again by a look
+		t.forget(in.Ref) // so that no Get wakes it again
 	}
 	return s, err
 }
@@ -204,7 +203,7 @@ func (t *Transport) find(ref transport.Ref) (target, error) {
 	m, ok := t.config.Find(ref)
 	if !ok {
 		return target{}, &transport.Error{Kind: transport.KindNotFound, NotSent: true, Code: "ResourceNotFoundException",
-			Message: fmt.Sprintf("no machine is known as %s", ref)}
+			Message: fmt.Sprintf("there is no machine for %s", ref)}
 	}
 	found, err := m.target(ref)
 	if err != nil {
@@ -217,5 +216,5 @@ func notSent(kind transport.Kind, ref transport.Ref, err error) error {
 	return &transport.Error{Kind: kind, NotSent: true, OnlySession: probe.OnlyHost(err), Err: fmt.Errorf("waking %s: %w", ref, err)}
 }
 
-// now is the wall clock, which goes on while this computer sleeps.
+// now returns the wall clock, which goes on while this computer sleeps.
 func now() time.Time { return time.Now().Round(0) }

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// wake is a machine that was woken, and has not answered since.
+// wake records that a machine was woken and has not answered since.
 type wake struct {
-	at      time.Time // of the first packet
-	packets int
-	next    time.Time // when another may be sent
-	runs    bool      // it was seen to run: it is never sent another
+	at      time.Time // when the first packet was sent
+	packets int       // how many were sent
+	next    time.Time // when another one may be sent
+	runs    bool      // the machine was seen running, so it gets no more packets
 }
 
-// Another packet is sent after firstRepeat, and then after twice as long each
-// time, up to lastRepeat: a card that missed the first for a busy network hears
-// one of the next, and a machine that stays dark costs a packet a minute.
+// Another packet is sent after firstRepeat, and then each time after twice as long, up to
+// lastRepeat. A card that missed the first on a busy network gets one of the next, and a
+// machine that stays off costs a packet a minute.
 const (
 	firstRepeat = 2 * time.Second
 	lastRepeat  = time.Minute
@@ -39,7 +39,7 @@ func (w *wake) repeat(now time.Time) bool {
 	return true
 }
 
-// String says what was done, for a status message.
+// String returns what was done, for a status message.
 func (w *wake) String() string {
 	return fmt.Sprintf("woken at %s by %d magic packets", w.at.UTC().Format(time.TimeOnly+" UTC"), w.packets)
 }
