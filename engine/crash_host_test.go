@@ -23,8 +23,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble"
 )
 
-// crashEnv is set in the environment of a process that TestMain makes of this
-// test binary: what it shall do there as a host, as JSON.
+// crashEnv is the variable that makes this test binary a host, see TestMain. Its value
+// is a crashOrder as JSON.
 const crashEnv = "ROUSE_CRASH_HOST"
 
 func TestMain(m *testing.M) {
@@ -42,19 +42,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Where a host is killed, beside at random: the steps between a commit, a call
-// and an answer. At those of the provider it is the provider who kills it.
+// The points at which a host is killed: the steps between a commit, a call and an
+// answer. At the provider's points the provider kills the host.
 const (
 	beforeStart   = "before the commit of a start"
 	afterStart    = "after the commit of a start, before its acknowledgement"
-	beforeMark    = "before the commit of a mark"
-	beforeSend    = "after the commit of a mark, before the call"
+	beforeMark    = "before the commit of an intent"
+	beforeSend    = "after the commit of an intent, before the call"
 	arrived       = "in the call, before its effect" // the provider's
 	hadEffect     = "in the call, after its effect"  // the provider's
 	afterSend     = "after the call, before its record"
 	afterAccepted = "after the record of an acceptance"
-	beforeLook    = "before a look"
-	afterLook     = "after a look, before what it decides"
+	beforeLook    = "before a read"
+	afterLook     = "after a read, before the commit of its decision"
 	beforeEnd     = "before the commit of an end"
 	afterEnd      = "after the commit of an end"
 )
@@ -64,10 +64,9 @@ var crashPoints = []string{
 	afterSend, afterAccepted, beforeLook, afterLook, beforeEnd, afterEnd,
 }
 
-// crashOrder is what a host does: it asks for the sessions First to
-// First+Count-1, and is killed when it passes Point for the Nth time. The last
-// host of a file asks for all sessions below First+Count, and ends when they
-// have ended.
+// crashOrder tells a host what to do. It asks for the sessions First to First+Count-1,
+// and is killed when it passes Point for the Nth time. The last host of a file asks for
+// all sessions below First+Count, and ends when they have ended.
 type crashOrder struct {
 	Path, Endpoint string
 	Point          string
@@ -92,10 +91,10 @@ func keyed(endpoint string) *nimble.Client {
 	}, func(o *nimble.Options) { o.TokenMemory, o.StaleFor = time.Hour, time.Millisecond })
 }
 
-// crashCallers ask at once.
+// crashCallers is how many callers ask at once.
 const crashCallers = 50
 
-// crashHost asks, and says what was acknowledged.
+// crashHost asks, and prints what was acknowledged.
 func crashHost(order string) error {
 	var o crashOrder
 	if err := json.Unmarshal([]byte(order), &o); err != nil {
@@ -130,9 +129,9 @@ func crashHost(order string) error {
 		rnd := scale.Rand(o.Seed + uint64(c))
 		wg.Go(func() {
 			for n := o.First + c; n < o.First+o.Count; n += crashCallers {
-				time.Sleep(rand.N(20 * time.Millisecond)) // callers come when they come
+				time.Sleep(rand.N(20 * time.Millisecond)) // callers arrive at any time
 				ask := n
-				if rnd.IntN(4) == 0 { // somebody repeats an old request, verbatim
+				if rnd.IntN(4) == 0 { // a caller repeats an old request, verbatim
 					ask = rnd.IntN(n + 1)
 				}
 				if err := crashStart(ctx, e, ask); err != nil {
@@ -186,10 +185,10 @@ func (t *trap) pass(point string) {
 	if p, err := os.FindProcess(os.Getpid()); err == nil {
 		_ = p.Kill()
 	}
-	select {} // nothing is done from here on
+	select {} // nothing happens after this point
 }
 
-// trapStore is a store with a trap beside each commit.
+// trapStore is a store with a trap before and after each commit.
 type trapStore struct {
 	store.Store
 	trap *trap
@@ -213,7 +212,7 @@ func (s trapStore) Apply(ctx context.Context, changes []store.Change) ([]error, 
 	return errs, err
 }
 
-// each passes a point for each change, by what it is.
+// each passes a point for each change, by the kind of change.
 func (s trapStore) each(changes []store.Change, mark, accepted, end string) {
 	for _, c := range changes {
 		switch o := c.Operation; {
@@ -221,13 +220,13 @@ func (s trapStore) each(changes []store.Change, mark, accepted, end string) {
 			s.trap.pass(end)
 		case o.Phase == fsm.PhaseStarting:
 			s.trap.pass(accepted)
-		case o.Sent == store.SentUnknown && !c.Release: // about to be sent
+		case o.Sent == store.SentUnknown && !c.Release: // an intent
 			s.trap.pass(mark)
 		}
 	}
 }
 
-// trapTransport is a client with a trap beside each call.
+// trapTransport is a client with a trap before and after each call.
 type trapTransport struct {
 	*nimble.Client
 	trap *trap

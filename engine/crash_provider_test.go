@@ -12,20 +12,20 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// crashProvider is the provider's process. It finishes what has reached it,
-// whatever becomes of the caller.
+// crashProvider is the provider's process. It finishes each request that has reached
+// it, even if the caller dies.
 type crashProvider struct {
 	*studio.Studio
 	host        atomic.Pointer[child.Process]
 	calls, lost atomic.Int64
-	last        atomic.Bool // looks go well from now on
+	last        atomic.Bool // reads succeed from now on
 	added       int
 
 	mu       sync.Mutex // guards what follows
 	point    string
 	left     int64
-	unlooked map[transport.Ref]bool // sent, not refused, and not looked at since
-	blind    []transport.Ref        // sent again all the same
+	unlooked map[transport.Ref]bool // sent, not refused, and not read since
+	blind    []transport.Ref        // sent again without a read
 }
 
 func newCrashProvider() *crashProvider {
@@ -56,8 +56,8 @@ func (p *crashProvider) expect(n int) {
 	}
 }
 
-// arm makes the provider kill the host when a point is passed for the nth time,
-// or later: what the host before it had sent may still pass it.
+// arm makes the provider kill the host when a point is passed for the nth time. It may
+// be later: a request of the host before may still pass the point.
 func (p *crashProvider) arm(point string, nth int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +97,7 @@ func (p *crashProvider) Start(ctx context.Context, in transport.StartInput) (tra
 	return s, err
 }
 
-// looked notes that the host has been told how a session is.
+// looked records that the host has got the state of a session.
 func (p *crashProvider) looked(ref transport.Ref) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +112,7 @@ func (p *crashProvider) Get(ctx context.Context, ref transport.Ref) (transport.S
 	return s, err
 }
 
-// List is how the client looks at many.
+// List is how the client reads many sessions.
 func (p *crashProvider) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
 	out, err := p.Studio.List(ctx, in)
 	if err == nil {
@@ -123,7 +123,7 @@ func (p *crashProvider) List(ctx context.Context, in transport.ListInput) (trans
 	return out, err
 }
 
-// sentBlind is which sessions were sent a start again without a look between.
+// sentBlind returns the sessions that were sent a second start without a read between.
 func (p *crashProvider) sentBlind() []transport.Ref {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -22,18 +22,17 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// The crash test: a host under load is killed with SIGKILL again and again, at
-// random instants and at each point of crashPoints, over a provider that is
-// another process (this one), loses one answer in five, and throttles. After
-// each kill the file is opened and compared with what was acknowledged and with
-// what the provider did. After all kills of a file one more host is left alone,
-// and ends everything.
+// TestCrash kills a host under load with SIGKILL again and again, at random and at each
+// point of crashPoints. The provider is another process (this one), loses one answer in
+// five, and throttles. After each kill the test opens the file and compares it with what
+// was acknowledged and with what the provider did. After all kills of a file one more
+// host runs undisturbed, and everything must end.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	seed, kills := scale.Seed(t), scale.Of(t, 40, 48, 48) // of a file
 	sum := crashTally{kills: child.NewKills(crashPoints)}
 	var files sync.WaitGroup
-	turn := make(chan struct{}, 2) // they mostly wait
+	turn := make(chan struct{}, 2) // two files at a time: they mostly wait
 	for n := range scale.Times(t, 1, 11, 1042) {
 		turn <- struct{}{}
 		files.Go(func() {
@@ -56,7 +55,7 @@ func TestCrash(t *testing.T) {
 
 // crashTally counts what happened.
 type crashTally struct {
-	mu     sync.Mutex // guards the rest of a sum
+	mu     sync.Mutex // guards the other fields of a sum
 	kills  *child.Kills
 	again  int // starts that the provider got again
 	starts int
@@ -80,7 +79,7 @@ func (c *crashTally) report(t *testing.T) {
 	}
 }
 
-// crashWorld is one file, and the provider of its sessions.
+// crashWorld is one file and the provider of its sessions.
 type crashWorld struct {
 	t        *testing.T
 	rnd      *rand.Rand
@@ -88,9 +87,9 @@ type crashWorld struct {
 	provider *crashProvider
 	server   *httptest.Server
 	tally    crashTally
-	next     int                  // the first session that nobody has asked for yet
+	next     int                  // the first session without a request
 	acked    map[int]engine.ID    // by session
-	ended    map[engine.ID]ending // what the feed has said
+	ended    map[engine.ID]ending // the ends in the feed
 }
 
 type ending struct {
@@ -109,7 +108,7 @@ func newCrashWorld(t *testing.T, seed uint64) *crashWorld {
 	return w
 }
 
-// host starts one, and hears what it acknowledges. open is closed when it has
+// host starts a host and records what it acknowledges. open is closed when the host has
 // opened the file.
 func (w *crashWorld) host(o crashOrder) (p *child.Process, open chan struct{}) {
 	o.Path, o.Endpoint, o.Seed = w.path, w.server.URL, w.rnd.Uint64()
@@ -126,7 +125,7 @@ func (w *crashWorld) host(o crashOrder) (p *child.Process, open chan struct{}) {
 		case line == "open":
 			close(open)
 		case !ok || err != nil:
-			w.t.Errorf("the host said %q", line)
+			w.t.Errorf("the host printed %q", line)
 		case was != "" && was != engine.ID(id):
 			w.t.Errorf("%s was acknowledged as %s, and then as %s", crashToken(n), was, id)
 		default:
@@ -139,7 +138,7 @@ func (w *crashWorld) host(o crashOrder) (p *child.Process, open chan struct{}) {
 // crashCount is how many sessions a host asks for before it only waits.
 const crashCount = crashCallers
 
-// kill lets a host work, kills it, and looks at what it left.
+// kill lets a host work, kills it, and checks the file that it left.
 func (w *crashWorld) kill(n int) {
 	w.t.Helper()
 	o := crashOrder{First: w.next, Count: crashCount, Nth: 1 + w.rnd.Int64N(4)}
@@ -149,7 +148,7 @@ func (w *crashWorld) kill(n int) {
 	w.provider.host.Store(p)
 	there := false
 	if o.Point == "" {
-		if w.rnd.IntN(5) > 0 { // else at any instant since it was begun
+		if w.rnd.IntN(5) > 0 { // else at any time since it was started
 			<-open
 		}
 		time.Sleep(time.Duration(w.rnd.Int64N(int64(45 * time.Millisecond)))) // a real process: real time
@@ -167,7 +166,7 @@ func (w *crashWorld) kill(n int) {
 	w.tally.kills.Count(o.Point, there, w.inspect())
 }
 
-// finish lets the last host end everything, and looks at it all.
+// finish lets the last host end everything, and checks the result.
 func (w *crashWorld) finish() {
 	w.t.Helper()
 	w.provider.arm("", 0)
@@ -193,9 +192,9 @@ func (w *crashWorld) finish() {
 	w.tally.lost = w.provider.lost.Load()
 }
 
-// inspect compares the file with what was acknowledged, with what was seen of it
-// before, and with what the provider did. It returns how many operations are
-// stored that nobody was told of.
+// inspect compares the file with what was acknowledged, with what it held before, and
+// with what the provider did. It returns how many operations are stored that were not
+// acknowledged.
 func (w *crashWorld) inspect() (unsaid int) {
 	w.t.Helper()
 	s, err := bolt.Open(w.path, bolt.Config{})
@@ -233,13 +232,13 @@ func (w *crashWorld) inspect() (unsaid int) {
 		}
 	}
 	if blind := w.provider.sentBlind(); len(blind) > 0 {
-		w.t.Fatalf("sent again without a look: %v", blind)
+		w.t.Fatalf("sent again without a confirming read: %v", blind)
 	}
 	return unsaid
 }
 
-// inspectFeed sees that the feed is dense, that it is what it was, and that it
-// and the records agree on what has ended.
+// inspectFeed checks that the feed is dense and has not changed, and that feed and
+// records agree on what has ended.
 func (w *crashWorld) inspectFeed(ctx context.Context, s store.Store, stored map[string]store.Operation) {
 	w.t.Helper()
 	ended, seq := map[engine.ID]ending{}, uint64(0)

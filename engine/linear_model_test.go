@@ -8,21 +8,21 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// What a server does, as one that does a request at a time would do it. The
-// history falls into groups, which share nothing: two sessions, and the tokens
-// that clients start them with. An operation goes on by itself, and only
-// forward; so what was seen of one bounds what can be seen of it later.
+// The model of a server that does one request at a time. A history falls into groups
+// that share nothing: two sessions, and the tokens that clients start them with. An
+// operation proceeds by itself, and only forward. So a phase that was seen bounds the
+// phases that can be seen later.
 const (
 	linearSessions = 2
 	linearTokens   = 4
 	linearFree     = 6 // starts without a token
 )
 
-// linearIn is a request: a start of a session, with or without a token, or a look
-// at it.
+// linearIn is a request: a start of a session, with or without a token, or a read of
+// the session.
 type linearIn struct {
 	group, session int
-	token          int // -1: a look; from linearTokens on: without a token, each number once
+	token          int // -1: a read; from linearTokens on: a start without a token, each number once
 }
 
 func (in linearIn) free() bool { return in.token >= linearTokens }
@@ -32,16 +32,16 @@ type linearOut struct {
 	kind    string // one of those below
 	token   int    // of the operation that was shown, or that prevents the start; -1: its id
 	id      string
-	wait    string // what to wait for: id, or the id of a later wish
+	wait    string // what to wait for: id, or the id of a later request
 	phase   int    // 0 queued, 1 starting, 2 ended
 	created bool
 }
 
 const (
 	shown   = "shown"
-	absent  = "absent" // no operation was ever asked for
-	active  = "active" // another token's operation is
-	reused  = "reused" // the token is of another session
+	absent  = "absent" // there was never a request
+	active  = "active" // the operation of another token is active
+	reused  = "reused" // the token belongs to another session
 	unheard = "unheard"
 )
 
@@ -59,23 +59,24 @@ type linearState struct {
 	wish    [linearSessions]linearWish
 }
 
-// linearWish is the later wish of a session's current operation, which becomes the
-// operation of its number.
+// linearWish is the later request of a session's current operation. It becomes the
+// operation with its number.
 type linearWish struct {
 	known bool
 	token int
-	id    string // "": no caller has heard it yet
+	id    string // "": no caller knows it yet
 }
 
-// linearOp is what a token stands for.
+// linearOp is the operation of a token.
 type linearOp struct {
 	known   bool
 	session int
-	id      string // "": no caller has heard it yet
+	id      string // "": no caller knows it yet
 	phase   int
 }
 
-// see is the state after an operation was seen; false if it cannot be seen so.
+// see returns the state after an operation was seen; false if it cannot be seen like
+// this.
 func (s linearState) see(o linearOut) (linearState, bool) {
 	op := &s.ops[o.token]
 	if !op.known || op.id != "" && op.id != o.id || o.phase < op.phase {
@@ -85,9 +86,9 @@ func (s linearState) see(o linearOut) (linearState, bool) {
 	return s, true
 }
 
-// meet is the state in which an operation that was shown for a session is its
-// current one: it is, or its later wish has become it. out gets the operation's
-// number. False if it cannot be.
+// meet returns the state in which an operation that was shown for a session is its
+// current one, perhaps because its later request has become it. out gets the operation's
+// number. It returns false if that cannot be.
 func (s linearState) meet(session int, out *linearOut) (linearState, bool) {
 	current, w := s.current[session], &s.wish[session]
 	if out.token >= 0 {
@@ -110,8 +111,8 @@ func (s linearState) meet(session int, out *linearOut) (linearState, bool) {
 	return s, out.token >= linearTokens && *id == out.id
 }
 
-// wished is the state after a start without a token that joined. False if it
-// cannot join so.
+// wished returns the state after a start without a token that joined; false if it
+// cannot join like this.
 func (s linearState) wished(in linearIn, out linearOut) (linearState, bool) {
 	s, ok := s.meet(in.session, &out)
 	if ok {
@@ -131,8 +132,8 @@ func (s linearState) wished(in linearIn, out linearOut) (linearState, bool) {
 	return s, w.id == out.wait
 }
 
-// create is the state after a new operation; the one before it on its session
-// must have ended by itself. False if it cannot be made.
+// create returns the state after a new operation. The operation before it on its session
+// must have ended by itself. It returns false if the operation cannot be made.
 func (s linearState) create(in linearIn, id string, phase int) (linearState, bool) {
 	if s.ops[in.token].known {
 		return s, false
@@ -150,7 +151,7 @@ func (s linearState) create(in linearIn, id string, phase int) (linearState, boo
 	return s, true
 }
 
-// step gives the states in which a request may leave a group that answered so.
+// step returns the states in which a request may leave a group, given its answer.
 func (s linearState) step(in linearIn, out linearOut) []linearState {
 	one := func(s linearState, ok bool) []linearState {
 		if !ok {
@@ -223,8 +224,8 @@ var linearModel = (&porcupine.NondeterministicModel{
 	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v: %v", in, out) },
 }).ToModel()
 
-// TestLinearModel: the model lets through what a server may do, and nothing of
-// what it must not. Requests come one after the other, but for those unheard.
+// TestLinearModel: the model accepts what a server may do, and nothing that it must not.
+// Requests come one after another, except those without an answer.
 func TestLinearModel(t *testing.T) {
 	t.Parallel()
 	type line struct {
@@ -277,7 +278,7 @@ func TestLinearModel(t *testing.T) {
 		{"a later wish becomes another operation", porcupine.Illegal, []line{
 			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {look(0), seen(-1, "c", 0)},
 		}},
-		{"two later wishes", porcupine.Illegal, []line{
+		{"two later requests", porcupine.Illegal, []line{
 			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {start(0, 5), wish(0, "a", "c")},
 		}},
 		{"an operation goes on after its later wish became one", porcupine.Illegal, []line{

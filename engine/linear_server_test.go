@@ -21,27 +21,26 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// linearEnv is set in the environment of a process that TestMain makes a server
-// of: a linearOrder as JSON.
+// linearEnv is the variable that makes this test binary a server, see TestMain. Its value
+// is a linearOrder as JSON.
 const linearEnv = "ROUSE_LINEAR_SERVER"
 
-// linearOrder says which file a server serves, at which socket, and which bug it
-// has. It is no port: when a server is killed, another history's may get its port.
+// linearOrder says which file a server serves, at which socket, and which bug it has. A
+// port would not do: after a kill, the server of another history may get the port.
 type linearOrder struct {
 	Path, Endpoint string
 	Socket         string
 	Bug            string
 }
 
-// The bugs that a server may be told to have; each is one that a history must
-// show.
+// The bugs that a server may be told to have. A history must show each of them.
 const (
 	forgetful = "each server has a file of its own"
-	stale     = "looks show the past"
+	stale     = "reads show the past"
 	deaf      = "tokens are not passed on"
 )
 
-// linearServer serves the protocol from an engine, and says when.
+// linearServer serves the protocol from an engine, and prints when it listens.
 func linearServer(order string) error {
 	var o linearOrder
 	if err := json.Unmarshal([]byte(order), &o); err != nil {
@@ -55,7 +54,7 @@ func linearServer(order string) error {
 		return err
 	}
 	go e.Run(context.Background())
-	if err := os.Remove(o.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed
+	if err := os.Remove(o.Socket); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a server that was killed
 		return err
 	}
 	l, err := net.Listen("unix", o.Socket)
@@ -67,10 +66,10 @@ func linearServer(order string) error {
 	return http.Serve(l, nimble.Handler(d, nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)})) //nolint:gosec // until it is killed
 }
 
-// linearDesk is an engine as a provider: it shows of a session what the engine
-// knows of its operation.
+// linearDesk is an engine as a provider: its sessions show what the engine knows of
+// their operations.
 type linearDesk struct {
-	nimble.Provider // of which nothing is asked
+	nimble.Provider // never called
 	engine          *engine.Engine
 	bug             string
 
@@ -78,7 +77,7 @@ type linearDesk struct {
 	past map[engine.Ref]pastLook
 }
 
-// pastLook is what a look showed, for a bug.
+// pastLook is what a read showed, for a bug.
 type pastLook struct {
 	session transport.Session
 	err     error
@@ -144,7 +143,7 @@ func sessionOf(op engine.Operation) transport.Session {
 	}}
 }
 
-// linearAnew begins what a client sends for a token and the server takes for none.
+// linearAnew begins a token of a client that the server must treat as no token.
 const linearAnew = "anew-"
 
 // linearProvider is the server's provider. A quick session is READY when its

@@ -31,12 +31,12 @@ import (
 const (
 	linearClients = 8
 	linearKills   = 4  // of a history
-	linearGroup   = 40 // requests, before clients turn to another group
+	linearGroup   = 40 // requests before clients change to another group
 	forever       = math.MaxInt64
 )
 
-// TestLinearizable: what clients of the protocol see of an engine, through kills
-// of the server, is what one would see that did a request at a time.
+// TestLinearizable: what clients of the protocol see of an engine, through kills of the
+// server, is what a server would show that did one request at a time.
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
 	seed, requests := scale.Seed(t), scale.Of(t, 400, 1000, 1000)
@@ -60,13 +60,13 @@ func TestLinearizable(t *testing.T) {
 	t.Logf("%d requests in all: %v", sum.all, sum.kinds)
 	for _, kind := range []string{"shown queued", "shown starting", "shown ended", "later wish", absent, active, reused, unheard} {
 		if sum.kinds[kind] == 0 && sum.all > 5000 {
-			t.Errorf("no answer was %q: the test is too kind", kind)
+			t.Errorf("no answer was %q: the test is too easy", kind)
 		}
 	}
 }
 
-// TestLinearizableSelf: a server with a bug has a history that shows it, mostly
-// the first: how requests meet is up to the machine.
+// TestLinearizableSelf: a server with a bug has a history that shows it. Mostly it is the
+// first: how requests meet depends on the machine.
 func TestLinearizableSelf(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -79,12 +79,12 @@ func TestLinearizableSelf(t *testing.T) {
 					return
 				}
 			}
-			t.Errorf("%s, and no history shows it", bug)
+			t.Errorf("%s, but no history shows it", bug)
 		})
 	}
 }
 
-// told tells of a history what is wrong with it: the first group that is.
+// told describes what is wrong with a history: its first wrong group.
 func told(history []porcupine.Operation) string {
 	for _, group := range linearModel.Partition(history) {
 		if got := porcupine.CheckOperationsTimeout(linearModel, group, time.Minute); got == porcupine.Ok {
@@ -125,8 +125,7 @@ func (s *linearSum) add(history []porcupine.Operation) {
 	}
 }
 
-// linearWorld is a server that is killed and begun anew, and what its clients
-// saw.
+// linearWorld is a server that is killed and started again, and what its clients saw.
 type linearWorld struct {
 	t      *testing.T
 	rnd    *rand.Rand
@@ -144,7 +143,7 @@ func newLinearWorld(t *testing.T, bug string, seed uint64) *linearWorld {
 	provider := httptest.NewServer(nimble.Handler(newLinearProvider(), nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)}))
 	t.Cleanup(provider.Close)
 	w := &linearWorld{t: t, rnd: scale.Rand(seed), began: time.Now(), free: map[int]int{}}
-	dir, err := os.MkdirTemp("", "rouse") // a socket's path has to be short
+	dir, err := os.MkdirTemp("", "rouse") // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +160,7 @@ func newLinearWorld(t *testing.T, bug string, seed uint64) *linearWorld {
 	return w
 }
 
-// serve begins a server, and returns when it listens.
+// serve starts a server, and returns when it listens.
 func (w *linearWorld) serve(n int) {
 	w.t.Helper()
 	o := w.order
@@ -181,8 +180,8 @@ func (w *linearWorld) serve(n int) {
 	}
 }
 
-// live lets clients make so many requests, while the server is killed; then each
-// session is looked at, and each token used, once more.
+// live lets clients make a number of requests while the server is killed. Then each
+// session is read, and each token used, once more.
 func (w *linearWorld) live(requests int) []porcupine.Operation {
 	w.t.Helper()
 	w.serve(0)
@@ -195,9 +194,9 @@ func (w *linearWorld) live(requests int) []porcupine.Operation {
 				in := linearIn{
 					group:   made/linearGroup + rnd.IntN(2),
 					session: rnd.IntN(linearSessions),
-					token:   rnd.IntN(2*linearTokens) - linearTokens, // half of them look
+					token:   rnd.IntN(2*linearTokens) - linearTokens, // half of them are reads
 				}
-				if in.token == -1 { // some of those ask without a token
+				if in.token == -1 { // some of those are starts without a token
 					in.token = w.anew(in.group)
 				}
 				w.ask(in)
@@ -230,7 +229,7 @@ func (w *linearWorld) live(requests int) []porcupine.Operation {
 	return w.history
 }
 
-// anew is the number of a group's next start without a token; -1: there were
+// anew returns the number of a group's next start without a token; -1: there were
 // enough.
 func (w *linearWorld) anew(group int) int {
 	w.mu.Lock()
@@ -250,7 +249,7 @@ func (w *linearWorld) made() int {
 
 func (w *linearWorld) now() int64 { return time.Since(w.began).Nanoseconds() }
 
-// ask makes a request, and notes it if it may have been done.
+// ask makes a request, and records it if it may have been done.
 func (w *linearWorld) ask(in linearIn) {
 	in.token = max(in.token, -1)
 	ref := transport.Ref{StudioID: "studio-" + strconv.Itoa(in.group%5), SessionID: fmt.Sprintf("ws-%d-%d", in.group, in.session)}
@@ -271,7 +270,7 @@ func (w *linearWorld) ask(in linearIn) {
 	returned := w.now()
 	out := w.read(in, s, err)
 	switch {
-	case out.kind == unheard && (in.token < 0 || notSent(err)): // nothing came of it
+	case out.kind == unheard && (in.token < 0 || notSent(err)): // it had no effect
 		return
 	case out.kind == unheard:
 		returned = forever
@@ -286,7 +285,7 @@ func notSent(err error) bool {
 	return errors.As(err, &e) && e.NotSent
 }
 
-// read is an answer as the model knows it.
+// read returns an answer in the terms of the model.
 func (w *linearWorld) read(in linearIn, s transport.Session, err error) linearOut {
 	var e *transport.Error
 	switch {
@@ -313,8 +312,8 @@ func (w *linearWorld) read(in linearIn, s transport.Session, err error) linearOu
 	return linearOut{kind: unheard}
 }
 
-// token is the number of a token, -1 of one that is an operation's id; with a bug
-// it may be none of the clients'.
+// token returns the number of a token, or -1 for an operation's id. With a bug it may be
+// no token of the clients.
 func (w *linearWorld) token(text string) int {
 	if _, err := uuid.Parse(text); err == nil && w.order.Bug != deaf {
 		return -1

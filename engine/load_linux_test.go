@@ -20,29 +20,28 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// load is what is held: so many starts a second, with so many operations in
-// flight, which a boot of inFlight/asked seconds makes of them.
+// load is the load: a number of starts a second with a number of operations in flight. A
+// boot of inFlight/asked seconds keeps that many in flight.
 type load struct {
 	time            time.Duration
-	asked, least    int // starts a second: asked for, and in each window acknowledged
+	asked, least    int // starts a second: asked for, and acknowledged in each window
 	inFlight        int
-	events          int           // that the feed holds
-	window, settled time.Duration // the latter: from when on all must be flat
+	events          int           // events that the feed keeps
+	window, settled time.Duration // settled: from then on every measure must be flat
 }
 
-// TestLoad holds a load for a minute (ROUSE_TEST=ci), ten (long) or three
-// seconds, which say little. It wants the machine for itself:
+// TestLoad sustains a load for a minute (ROUSE_TEST=ci), ten minutes (long) or three
+// seconds, which prove little. It needs the machine for itself:
 //
 //	ROUSE_TEST=ci go test -run '^TestLoad$' -v ./engine
 //
-// It fails if the rate was not held, or if memory, goroutines, descriptors or
-// the file grow under it; if a slow reader of the feed stops others or misses
-// an event without being told so.
+// It fails if the rate was not sustained, if memory, goroutines, descriptors or the file
+// grow, or if a slow reader of the feed stops others or misses an event without an error.
 func TestLoad(t *testing.T) {
 	l := load{asked: 210, least: 200, inFlight: 10_500, events: 20_000, window: 10 * time.Second}
 	l.time = time.Duration(scale.Of(t, 3, 60, 600)) * time.Second
 	l.settled = l.time / 3
-	if l.time < l.window { // beside other tests
+	if l.time < l.window { // a short run, next to other tests
 		t.Parallel()
 		l.inFlight, l.least, l.window = 1000, 0, l.time
 	}
@@ -51,24 +50,24 @@ func TestLoad(t *testing.T) {
 	readers := d.read()
 	samples := d.hold()
 	readers.finish(t)
-	d.judge(samples)
+	d.check(samples)
 }
 
-// loadDesk is the engine under load, and its provider.
+// loadDesk is the engine under load and its provider.
 type loadDesk struct {
 	t        *testing.T
 	load     load
 	engine   *engine.Engine
 	provider *loadProvider
 	asked    int          // the sessions so far
-	under    atomic.Int32 // starts that are under way
+	under    atomic.Int32 // starts under way
 
 	mu    sync.Mutex // guards waits
 	waits []loadWait
 }
 
-// loadWait is a start: when it was due, counted from the beginning, and how long
-// after that it was acknowledged.
+// loadWait is a start: when it was due, from the beginning, and how long after that it was
+// acknowledged.
 type loadWait struct{ due, took time.Duration }
 
 func newLoadDesk(t *testing.T, l load) *loadDesk {
@@ -91,15 +90,15 @@ func newLoadDesk(t *testing.T, l load) *loadDesk {
 	return d
 }
 
-// request is for the next session. There are twice as many as are in flight, so
-// that one is started again when it has long been READY.
+// request returns a request for the next session. There are twice as many sessions as
+// operations in flight, so a session is started again long after it was READY.
 func (d *loadDesk) request() engine.Request {
 	n := d.asked % (2 * d.load.inFlight)
 	d.asked++
 	return engine.Request{Ref: engine.Ref{StudioID: "studio-" + strconv.Itoa(n%20), SessionID: "ws-" + strconv.Itoa(n)}}
 }
 
-// fill brings the operations in flight, which begin to end when the load begins.
+// fill starts the operations in flight. They begin to end when the load begins.
 func (d *loadDesk) fill() {
 	d.t.Helper()
 	rs := make([]engine.Request, d.load.inFlight)
@@ -111,7 +110,7 @@ func (d *loadDesk) fill() {
 	}
 	for deadline := time.Now().Add(time.Minute); d.stats().Operations[fsm.PhaseStarting] < d.load.inFlight; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			d.t.Fatalf("%d operations are not started in a minute: %v", d.load.inFlight, d.stats().Operations)
+			d.t.Fatalf("%d operations were not started within a minute: %v", d.load.inFlight, d.stats().Operations)
 		}
 	}
 	if _, err := d.engine.Prune(d.t.Context()); err != nil {
@@ -128,7 +127,7 @@ func (d *loadDesk) stats() engine.Stats {
 	return s
 }
 
-// loadSample is what is measured each second.
+// loadSample is one measurement. There is one each second.
 type loadSample struct {
 	at                      time.Duration
 	active                  int
@@ -136,7 +135,7 @@ type loadSample struct {
 	goroutines, descriptors int
 }
 
-// hold asks at the rate, whatever the answers do, and measures.
+// hold asks at the rate, whatever the answers are, and measures.
 func (d *loadDesk) hold() (samples []loadSample) {
 	d.t.Helper()
 	began := time.Now()
@@ -198,14 +197,14 @@ func (d *loadDesk) sample(at time.Duration) loadSample {
 	return out
 }
 
-// judge says whether the load was held, and whether all stayed flat under it.
-func (d *loadDesk) judge(samples []loadSample) {
+// check fails the test if the load was not sustained, or a measure grew under it.
+func (d *loadDesk) check(samples []loadSample) {
 	d.t.Helper()
 	d.rate()
 	if d.load.least == 0 {
 		return // three seconds show no growth
 	}
-	var early, late []loadSample // after the start, what is flat is the same in both
+	var early, late []loadSample // after the start, a flat measure is the same in both
 	for _, s := range samples {
 		if s.active < 10_000 {
 			d.t.Errorf("after %v %d operations are in flight, want 10,000", s.at, s.active)
@@ -225,10 +224,10 @@ func (d *loadDesk) judge(samples []loadSample) {
 	for _, m := range []struct {
 		name  string
 		of    func(loadSample) int64
-		slack int64 // beside a tenth
+		slack int64 // in addition to a tenth
 	}{
 		{"bytes of memory", func(s loadSample) int64 { return s.memory }, 8 << 20},
-		{"bytes of file", func(s loadSample) int64 { return s.file }, 4 << 20}, // it grows by so much at once
+		{"bytes of file", func(s loadSample) int64 { return s.file }, 4 << 20}, // it grows in steps of this size
 		{"goroutines", func(s loadSample) int64 { return int64(s.goroutines) }, 20},
 		{"descriptors", func(s loadSample) int64 { return int64(s.descriptors) }, 3},
 	} {
@@ -240,7 +239,7 @@ func (d *loadDesk) judge(samples []loadSample) {
 	}
 }
 
-// rate says whether each window had its starts, acknowledged in it.
+// rate fails the test if fewer starts than required were acknowledged in a window.
 func (d *loadDesk) rate() {
 	d.t.Helper()
 	windows := make([]int, d.load.time/d.load.window)
@@ -256,7 +255,7 @@ func (d *loadDesk) rate() {
 		d.load.window, windows, took[len(took)/2], took[len(took)*99/100], took[len(took)-1])
 	for i, n := range windows {
 		if seconds := int(d.load.window / time.Second); n < d.load.least*seconds {
-			d.t.Errorf("the rate was not held: %d starts were acknowledged in window %d, want %d a second", n, i, d.load.least)
+			d.t.Errorf("the rate was not sustained: %d starts were acknowledged in window %d, want %d a second", n, i, d.load.least)
 		}
 	}
 }
@@ -268,20 +267,20 @@ func mean(samples []loadSample, of func(loadSample) int64) (sum int64) {
 	return sum / int64(max(1, len(samples)))
 }
 
-// loadReaders follow the feed from where the load begins: most as fast as they can,
-// some that stand still at times, some that fall behind for good.
+// loadReaders follow the feed from the beginning of the load: most as fast as they can,
+// some with pauses, some so slowly that they fall behind.
 type loadReaders struct {
 	desk  *loadDesk
 	all   []*loadReader
 	stop  context.CancelFunc
 	work  sync.WaitGroup
-	hurry chan struct{} // closed: nobody is slow any more
+	hurry chan struct{} // closed: no reader is slow any more
 }
 
 type loadReader struct {
 	name  string
-	seq   atomic.Uint64 // the last it saw
-	told  int           // how often it was told that events are gone
+	seq   atomic.Uint64 // the last event that it saw
+	told  int           // how often an error said that events are gone
 	pause func(seen int) time.Duration
 }
 
@@ -312,8 +311,8 @@ func (d *loadDesk) read() *loadReaders {
 	return rs
 }
 
-// follow is a reader. It goes on from what is there when it was told that what
-// it wanted is gone.
+// follow is a reader. When an error says that its events are gone, it goes on with the
+// first that is left.
 func (rs *loadReaders) follow(ctx context.Context, r *loadReader, after engine.Cursor) {
 	gap := false
 	for ctx.Err() == nil {
@@ -343,7 +342,7 @@ func (rs *loadReaders) follow(ctx context.Context, r *loadReader, after engine.C
 	}
 }
 
-// finish lets the slow ones hurry, and sees that all arrive at the head.
+// finish lets slow readers hurry, and checks that all reach the head.
 func (rs *loadReaders) finish(t *testing.T) {
 	t.Helper()
 	lag, head := map[string]uint64{}, rs.desk.stats().Head

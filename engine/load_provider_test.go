@@ -9,9 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// loadProvider keeps of a session what it must and no more, so that what is
-// measured is the engine's. A session that is READY can be started again: the
-// artist has left.
+// loadProvider keeps as little of a session as it can, so that the test measures the
+// engine. A session that is READY can be started again: the artist has left.
 type loadProvider struct {
 	boot time.Duration
 
@@ -30,7 +29,7 @@ func newLoadProvider(boot time.Duration) *loadProvider {
 	return &loadProvider{boot: boot, sessions: map[transport.Ref]loadSession{}}
 }
 
-// begin lets what was started before end, spread over a boot's time.
+// begin lets the starts before the load end, spread over the time of a boot.
 func (p *loadProvider) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
