@@ -14,18 +14,20 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Backup writes a copy of the store, as it is now, to a new file at path; a file
-// that is there already is an error that wraps fs.ErrExist, and is left alone. In the
-// database's own folder the copy has the database's owner, group and mode; elsewhere
-// it belongs to this process, or if that is root to the owner of the folder.
-// Other calls go on meanwhile, but the space of what they replace is not used
-// again until the copy is done. When it returns nil, the copy was read, checked
-// and synced. What a killed Backup to path has left beside it is removed.
+// Backup writes a copy of the store as it is now to a new file at path. It leaves a file
+// that exists already as it is, and returns an error that wraps fs.ErrExist. In the
+// database's own folder the copy has the database's owner, group and mode. Elsewhere it
+// belongs to this process, or to the owner of the folder if this process is root. When
+// Backup returns nil, the copy was read, checked and synced. Backup removes what a killed
+// Backup to path has left next to it.
 //
-// The copy knows that it is one. When it is opened it takes an id of its own, so
-// that cursors of the original are refused, and each of its active operations
-// counts as perhaps sent: the original may have sent it since. Only a backup by
-// this call is a backup: a file copied under a running store is not.
+// Other calls go on meanwhile. The space of what they replace is not used again until the
+// copy is done.
+//
+// The copy is marked as a backup. When it is opened, it takes an id of its own, so that
+// cursors of the original are refused. The outcome of the sends of its active operations
+// counts as unknown, because the original may have sent them since. A file that was copied
+// in another way while the store was open is no backup.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("bolt: backup: %w", &os.PathError{Op: "create", Path: path, Err: fs.ErrExist})
@@ -48,7 +50,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		if _, err := b.Tx.WriteTo(w); w.err == nil {
 			return err
 		}
-		return w.err // bbolt keeps only the text
+		return w.err // bbolt keeps only its text
 	})
 	if cerr := temp.Close(); err == nil {
 		err = cerr
@@ -65,23 +67,24 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return disk.PublishFile(temp.Name(), path)
 }
 
-// enter removes what killed backups to path have left, if nobody is making one in
-// that folder, and keeps others from doing so until leave. A lock on the folder
-// itself ends with its process and leaves nothing; where there is none, as on
-// Windows, nothing is removed.
+// enter removes what killed backups to path have left, if no process makes a backup in that
+// folder, and keeps other processes from removing until leave. It uses a lock on the
+// folder itself, which ends with its process and leaves nothing. Windows has no such lock,
+// and there nothing is removed.
 func enter(path string) (leave func()) {
 	l := flock.New(filepath.Dir(path), flock.SetFlag(os.O_RDONLY))
 	if alone, err := l.TryLock(); alone && err == nil {
 		disk.RemoveLeftovers(path)
 	}
-	// Others hold it alone for a moment only; who does for longer is none of us.
+	// A backup holds it alone for a moment only. A process that holds it longer is another
+	// program's.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_, _ = l.TryRLockContext(ctx, time.Millisecond)
 	return func() { _ = l.Close() }
 }
 
-// interruptible is a file that is written until ctx ends or the store is shut.
+// interruptible is a file that is written until ctx ends or the store is closed.
 type interruptible struct {
 	ctx context.Context
 	s   *Store
@@ -96,7 +99,7 @@ func (w *interruptible) Write(p []byte) (n int, err error) {
 	return n, w.err
 }
 
-// stampCopy marks a copy as one, and checks it.
+// stampCopy marks a copy as a backup and checks it.
 func stampCopy(ctx context.Context, path string, c Config) error {
 	f, err := disk.OpenFile(path, os.O_RDONLY)
 	if err != nil {

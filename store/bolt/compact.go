@@ -12,14 +12,14 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// A file is compacted when what was ever used of it is larger than compactFrom
-// and more than half of that is free.
+// A file is compacted if more than compactFrom bytes of it were ever used, and more than
+// half of those are free.
 const compactFrom = 8 << 20
 
-// compactIfSparse copies what is in use to a new file. It runs in Open, before
-// anybody reads; a failure, for want of room say, leaves the file as it is.
+// compactIfSparse copies what is in use to a new file. It runs in Open, before there are
+// readers. If it fails, for lack of space for example, the file stays as it is.
 func (s *Store) compactIfSparse() error {
-	var size int64 // without what was added to its end for a reserve
+	var size int64 // without what was added to its end for the reserve
 	err := format.Inside(s.path, s.db, false, func(tx *bbolt.Tx) error { size = tx.Size(); return nil })
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (s *Store) compactIfSparse() error {
 	return err
 }
 
-// compact leaves s.db nil if the file was replaced.
+// compact replaces the file by a compacted copy. It leaves s.db nil if it has.
 func (s *Store) compact() error {
 	temp, err := disk.TempName(s.path)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Lanes implements store.Store. A damaged record is left out.
+// Lanes implements store.Store. A corrupt record is left out.
 func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
 	var out []store.Lane
 	var rotten []error
@@ -30,7 +30,7 @@ func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
 	return out, err
 }
 
-// Lane implements store.Store. A damaged record counts as none.
+// Lane implements store.Store. A corrupt record counts as none.
 func (s *Store) Lane(ctx context.Context, name string) (store.Lane, error) {
 	var body format.LaneBody
 	var rotten error
@@ -100,7 +100,7 @@ func (s *Store) setLane(ctx context.Context, lane string, set func(*format.LaneB
 		if old != nil {
 			var err error
 			l, err = format.DecodeLane(key, old)
-			s.note(s.named(err)) // what a damaged one said is lost; this is new
+			s.note(s.named(err)) // what a corrupt record said is lost; this one is new
 		}
 		set(&l)
 		b.PutWeighed(b.Lanes, key, format.Seal(key, format.Encoded(l)), old)

@@ -9,12 +9,12 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// A file belongs to the machine that made it, and knows it again by marks: hashes
-// of what tells machines apart. Two machines are different if a mark of the same
-// kind is; where they have no kind in common, nobody can tell, and they are not.
+// A file belongs to the machine that made it and recognizes it by marks: hashes of what
+// tells machines apart. Two machines differ if their marks of one kind differ. If they have
+// no kind in common, they count as the same.
 
-// machine is what is kept of one. The numbers, and the kinds of marks, are on
-// disk: append only.
+// machine is what is stored of a machine. The numbers and the kinds of marks are on disk:
+// append only.
 type machine struct {
 	Host  string            `cbor:"1,keyasint,omitempty"` // as it calls itself: for people
 	Marks map[string][]byte `cbor:"2,keyasint,omitempty"` // by kind
@@ -24,11 +24,12 @@ type machine struct {
 const (
 	markGiven    = "given"    // Config.Machine
 	markSystem   = "system"   // of the installed system: its machine id
-	markBoard    = "board"    // of the hardware or what emulates it, where this user may read it
+	markBoard    = "board"    // of the hardware or what emulates it, if this user may read it
 	markInstance = "instance" // of a rented machine
 )
 
-// thisMachine is where this process runs, as the host or else the system says.
+// thisMachine returns the machine on which this process runs: as given, or else as the
+// system tells.
 func thisMachine(given string) machine {
 	facts := machineFacts("/")
 	if given != "" {
@@ -42,15 +43,15 @@ func thisMachine(given string) machine {
 	return m
 }
 
-// mark is a hash of a fact that does not give it away: a machine's id should not
-// be shown to others, and whoever sees two files of one machine learns only that.
+// mark returns a hash of a fact. A machine's id should not be shown to others: a reader of
+// two files learns only whether they are of one machine.
 func mark(kind, fact string) []byte {
 	h := hmac.New(sha256.New, []byte(fact))
 	_, _ = h.Write([]byte("a rouse store belongs here: " + kind))
 	return h.Sum(nil)[:16]
 }
 
-// differs reports that m and other are surely not one machine.
+// differs reports whether m and other are certainly not the same machine.
 func (m machine) differs(other machine) bool {
 	for kind, mark := range m.Marks {
 		if theirs, ok := other.Marks[kind]; ok && !bytes.Equal(mark, theirs) {
@@ -77,7 +78,8 @@ type holding struct {
 	Since int64   `cbor:"2,keyasint"`
 }
 
-// getAs reads a value of the meta bucket; false: there is none that can be read.
+// getAs reads a value of the meta bucket. It reports false if there is none, or if it is
+// corrupt.
 func getAs[T any](b format.Buckets, key string) (out T, ok bool) {
 	value, err := b.GetMeta(key)
 	if err != nil || value == nil {

@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// machineFacts is what tells this machine from others, by kind of mark. root is
-// where the system's files are.
+// machineFacts returns what tells this machine from others, by kind of mark. root is where
+// the system's files are.
 //
-// A container often has no machine id, and then the rest is the host's and would
-// change when the container moves: nothing is known. What it has of its own, an id
-// that somebody gave it, counts alone.
+// A container often has no machine id. The other facts are those of its host and change
+// when it moves, so nothing is known then. In a container only a machine id counts.
 func machineFacts(root string) map[string]string {
 	read := func(path string) string {
 		text, err := os.ReadFile(filepath.Join(root, path)) //nolint:gosec // the system's
@@ -35,19 +34,18 @@ func machineFacts(root string) map[string]string {
 	if id := read("sys/class/dmi/id/product_uuid"); id != "" { // a clone that kept its machine id has another
 		facts[markBoard] = id
 	}
-	if tag := read("sys/class/dmi/id/board_asset_tag"); strings.HasPrefix(tag, "i-") { // of EC2, for who may not read the one before
+	if tag := read("sys/class/dmi/id/board_asset_tag"); strings.HasPrefix(tag, "i-") { // of EC2, for users who may not read the UUID
 		facts[markInstance] = tag
 	}
 	return facts
 }
 
-// isMachineID is false for "uninitialized", as images have it before their first
-// boot.
+// isMachineID is false for "uninitialized", which images have before their first boot.
 func isMachineID(id string) bool {
 	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" && strings.Trim(id, "0") != ""
 }
 
-// inContainer looks for what the usual engines leave there.
+// inContainer reports whether root has what the usual container engines put there.
 func inContainer(root string) bool {
 	for _, path := range []string{".dockerenv", "run/.containerenv", "run/systemd/container"} {
 		if _, err := os.Stat(filepath.Join(root, path)); err == nil {

@@ -2,7 +2,7 @@ package bolt
 
 import "golang.org/x/sys/windows/registry"
 
-// machineFacts is what tells this machine from others, by kind of mark: what the
+// machineFacts returns what tells this machine from others, by kind of mark: the id that the
 // system made when it was installed, or when its image was prepared for copying.
 func machineFacts(string) map[string]string {
 	k, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Cryptography`, registry.QUERY_VALUE|registry.WOW64_64KEY)

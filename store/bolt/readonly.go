@@ -66,9 +66,9 @@ func (s *Store) startReading() error {
 	return s.scan()
 }
 
-// foresee returns what the next opening here for writing will find out: whether the
-// file belongs to another machine (nil: it does not), and whether what is active may
-// have been sent from elsewhere. See arrival.settle.
+// foresee returns what the next opening here for writing will find out: whether the file
+// belongs to another machine (nil: it does not), and whether another machine may have sent
+// what is active. See arrival.settle.
 func foresee(b format.Buckets, here machine, now time.Time) (held *store.Foreign, doubts bool) {
 	stamp := b.Meta.Get([]byte(format.MetaStamp)) != nil
 	if text, err := b.GetMeta(format.MetaStamp); stamp && err == nil && !format.IsRepair(text) {
@@ -85,7 +85,7 @@ func foresee(b format.Buckets, here machine, now time.Time) (held *store.Foreign
 	return &store.Foreign{Home: home.Host, Since: format.FromNanos(was.Since)}, stamp
 }
 
-// shown returns an operation as a reader must see it: see Store.doubts.
+// shown returns an operation as readers must see it: see Store.doubts.
 func (s *Store) shown(o store.Operation) store.Operation {
 	if s.doubts {
 		doubt(&o)

@@ -2,7 +2,7 @@ package bolt
 
 import "golang.org/x/sys/windows"
 
-// diskSpace is what a file system has left for this user, and its size.
+// diskSpace returns what a file system has left for this user, and its size, in bytes.
 func diskSpace(folder string) (free, all int64, ok bool) {
 	name, err := windows.UTF16PtrFromString(folder)
 	if err != nil {

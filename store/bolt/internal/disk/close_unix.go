@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// shareFile takes the lock that bbolt takes of a file that it only reads, or returns
-// a *LockedError if somebody has it open for writing. let lets go of it.
+// shareFile takes the lock that bbolt takes of a file that it only reads. It returns a
+// *LockedError if a process has the file open for writing. let releases the lock.
 func shareFile(path string) (let func(), err error) {
 	f, err := OpenFile(path, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("bolt: %w", err)
 	}
-	// A file system without locks has none that could be held.
+	// On a file system without locks no process can hold one.
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) { //nolint:gosec // a descriptor
 		_ = f.Close()
 		return nil, LockedBy(path)
@@ -27,7 +27,7 @@ func shareFile(path string) (let func(), err error) {
 	}, nil
 }
 
-// UnlockMapped unlocks a file that bbolt has locked. Closing it is not enough where
-// it is mapped for good: the map holds the lock. Nor while a process is being
-// started, which has it open as well for a moment.
+// UnlockMapped unlocks a file that bbolt has locked. Closing the file is not enough if it
+// stays mapped, because the mapping holds the lock. Nor is it while this process starts
+// another one, which has the file open for a moment.
 func UnlockMapped(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) } //nolint:gosec // a descriptor

@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 )
 
-// A file that is made next to a database, or in its place, has the owner, the group
-// and the mode of the database: root must be able to work on a user's database
-// without locking that user out.
+// A file that is made next to a database or in its place has the database's owner, group
+// and mode, so that root can work on a user's database without locking that user out.
 
 // Owner is the user and the group that a file belongs to, and its permissions.
 type Owner struct {
@@ -63,14 +62,14 @@ func (o Owner) Give(f *os.File) error {
 	return nil
 }
 
-// OpenFile opens a file by its own name: a symbolic link is an error, since another
-// user may have made it.
+// OpenFile opens a file by its own name. A symbolic link is an error, because another user
+// may have made it.
 func OpenFile(path string, flag int) (*os.File, error) {
 	return os.OpenFile(path, flag|NoFollow, 0) //nolint:gosec // the host's own path
 }
 
-// checkNeighbour refuses what is no plain file of one name: writing to it would
-// change another file, or a device.
+// checkNeighbour refuses what is no regular file with one name: writing to it would change
+// another file, or a device.
 func checkNeighbour(path string, info os.FileInfo) error {
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
@@ -84,8 +83,8 @@ func checkNeighbour(path string, info os.FileInfo) error {
 }
 
 // CheckFolder refuses to write in a folder where every user may replace the files of
-// others. In one with the sticky bit, as /tmp, they cannot. There the database, what
-// stands next to it and the folders that lead to it must not be another user's.
+// others. In a folder with the sticky bit, such as /tmp, they cannot. There the database,
+// the files next to it and the folders that lead to it must not be another user's.
 func CheckFolder(path string) error {
 	folder := filepath.Dir(path)
 	info, err := os.Stat(folder)
@@ -113,8 +112,8 @@ func checkMakers(path string) error {
 	return nil
 }
 
-// checkMaker refuses a name that another user may have made before this user did: it
-// is in a folder where every user may make files, and belongs neither to this user
+// checkMaker refuses a name that another user may have made before this user did. Such a
+// name is in a folder where every user may make files, and belongs neither to this user
 // nor to root.
 func checkMaker(name string) error {
 	folder := filepath.Dir(name)

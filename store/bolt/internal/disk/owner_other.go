@@ -4,8 +4,8 @@ package disk
 
 import "os"
 
-// hasOwners: a new file has the permissions of its folder, and nothing is to be
-// kept.
+// hasOwners says whether files have an owner and permissions. Here a new file has the
+// permissions of its folder.
 const hasOwners = false
 
 const NoFollow = 0

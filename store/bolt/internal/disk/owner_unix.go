@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasOwners: files have an owner and permissions.
+// hasOwners says whether files have an owner and permissions.
 const hasOwners = true
 
-// NoFollow has an opening fail on a symbolic link, and not wait for a FIFO's writer.
+// NoFollow makes an opening fail on a symbolic link, and not wait for the writer of a FIFO.
 const NoFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
 
 func isRoot() bool { return os.Geteuid() == 0 }
@@ -25,7 +25,7 @@ func OwnerOf(info os.FileInfo) Owner {
 	return o
 }
 
-// chown changes what differs. Some systems refuse a user even an owner that the file
+// chown changes only what differs: some systems refuse a user even the owner that the file
 // has already.
 func (o Owner) chown(f *os.File) error {
 	info, err := f.Stat()

@@ -11,8 +11,8 @@ type RecordBody struct {
 	Value []byte `cbor:"1,keyasint"`
 }
 
-// RecordKey is a record's place. The zero byte at its beginning tells it from the
-// keys of all other buckets, for a repair that finds it on a page without a name.
+// RecordKey is a record's key. Its first byte, zero, tells it from the keys of all other
+// buckets, for a repair that finds it on a page of an unknown bucket.
 func RecordKey(kind, name string) []byte { return []byte("\x00" + kind + "\x00" + name) }
 
 // RecordsBucket returns the bucket of the small records, and makes it if the file has
