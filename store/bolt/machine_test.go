@@ -166,8 +166,8 @@ func TestClone(t *testing.T) {
 	}
 }
 
-// TestBackupOfAHeldStore: a backup belongs to whom it is opened by.
-func TestBackupOfAHeldStore(t *testing.T) {
+// TestBackupOfAForeignStore: a backup belongs to whom it is opened by.
+func TestBackupOfAForeignStore(t *testing.T) {
 	t.Parallel()
 	path, copied := testPath(t), testPath(t)
 	s := openTest(t, path, Config{noSync: true, Machine: "farm-03"})

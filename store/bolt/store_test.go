@@ -46,7 +46,7 @@ func TestStore(t *testing.T) {
 	})
 }
 
-func TestHeldStore(t *testing.T) {
+func TestForeignStore(t *testing.T) {
 	t.Parallel()
 	on := func(machine string) storetest.Opener {
 		return func(t *testing.T, dir string) store.Store {

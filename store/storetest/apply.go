@@ -13,13 +13,13 @@ func applyTests() []test {
 		{"a change and its event", applyWithEvent},
 		{"a change without an event", applyWithoutEvent},
 		{"only to the version it was made from", applyFenced},
-		{"of a batch each for itself", applyBatch},
+		{"each change for itself", applyBatch},
 		{"two changes of one version in a call", applySameVersion},
-		{"in turn in one call", applyInTurn},
-		{"of what is not there", applyNotFound},
+		{"one after the other in one call", applyInTurn},
+		{"an operation that is not stored", applyNotFound},
 		{"a fact of an ended operation", applyFact},
 		{"the end frees the session and keeps the token", applyEnd},
-		{"none", applyNone},
+		{"no change", applyNone},
 	}
 }
 
@@ -125,7 +125,7 @@ func applyNotFound(e *env) {
 	if len(errs) == 1 && err == nil && errors.Is(errs[0], store.ErrNotFound) {
 		return
 	}
-	// An event of no operation may be refused as such, before anything else.
+	// A driver may refuse an event of another operation before anything else.
 	o := e.op("s", "1")
 	errs, err = e.Apply(e.ctx, []store.Change{{Operation: o, Events: []store.Event{{Operation: o.ID, Ref: o.Ref}}}})
 	if err != nil || len(errs) != 1 || !errors.Is(errs[0], store.ErrNotFound) {

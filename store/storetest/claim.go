@@ -14,19 +14,19 @@ func claimTests() []test {
 		{"in the order of due times", claimOrder},
 		{"of equal due times in the order of arrival", claimArrival},
 		{"across lanes in one order", claimAcross},
-		{"no more than there is room for", claimRoom},
-		{"sends and looks apart", claimKinds},
+		{"no more than there are slots for", claimSlots},
+		{"sends and reads apart", claimKinds},
 		{"lanes that are not named are left", claimOnlyNamed},
 		{"not twice", claimOnce},
 		{"a release puts back, by its due time", claimRelease},
-		{"a release of what is not held does nothing", releaseOfNothing},
+		{"a release of what is not claimed does nothing", releaseOfNothing},
 		{"what ended is not claimed", claimNotEnded},
 		{"overdue whatever the lane", claimOverdue},
 		{"a deadline is exact", deadlineExact},
 		{"what remains", claimRemains},
-		{"a change by another keeps the claim", foreignChange},
-		{"a release does not undo another's change", releaseAfterForeignChange},
-		{"pull", pull},
+		{"another caller's change keeps the claim", othersChange},
+		{"a release does not undo another caller's change", releaseAfterOthersChange},
+		{"bring forward", bringForward},
 		{"many", claimMany},
 	}
 }
@@ -58,14 +58,14 @@ func claimAcross(e *env) {
 	e.wantOps("two lanes", c.Operations, a[1], a[3], a[0], a[2])
 }
 
-func claimRoom(e *env) {
+func claimSlots(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"), e.op("s", "3"))
 	e.wantOps("no room", e.claim("s", 0, 9))
 	e.wantOps("room for two", e.claim("s", 2, 9), ops[0], ops[1])
 	e.wantOps("the rest", e.claim("s", 2, 0), ops[2])
 }
 
-// tried makes an operation one that something may have been sent of.
+// tried makes an operation one that may have been sent.
 func tried(o *store.Operation) { o.Sent = store.SentUnknown }
 
 func claimKinds(e *env) {
@@ -183,26 +183,26 @@ func sameDue(a, b store.LaneDue) bool {
 	return a.Lane == b.Lane && a.Send.Equal(b.Send) && a.Read.Equal(b.Read)
 }
 
-func foreignChange(e *env) {
+func othersChange(e *env) {
 	o := e.enqueue(e.op("s", "1"))[0]
 	held := e.claim("s", 9, 9)
-	// Somebody else asks to cancel it.
+	// Another caller asks to cancel it.
 	o.CancelAt, o.CancelBy = e.now, "jo"
 	o = e.apply(o, nil, false)
 	e.wantOps("still claimed", e.claim("s", 9, 9))
 	errs, err := e.Apply(e.ctx, []store.Change{{Operation: held[0], Release: true}})
 	if err != nil || errs[0] == nil {
-		e.Errorf("the holder's change was made from an older version: %v, %v", errs, err)
+		e.Errorf("the claimer's change was made from an older version: %v, %v", errs, err)
 	}
 	e.wantOps("a refused change releases nothing", e.claim("s", 9, 9))
 	e.apply(o, nil, true)
 	e.wantOps("released", e.claim("s", 9, 9), o)
 }
 
-func releaseAfterForeignChange(e *env) {
+func releaseAfterOthersChange(e *env) {
 	o := e.enqueue(e.op("s", "1"))[0]
 	held := e.claim("s", 9, 9)[0]
-	o.DueAt = e.at(time.Second) // somebody wants it sooner than the holder will say
+	o.DueAt = e.at(time.Second) // sooner than the claimer will say
 	e.apply(o, nil, false)
 	held.DueAt = e.at(time.Hour)
 	if err := e.Release(e.ctx, []store.Operation{held}); err != nil {
@@ -212,31 +212,31 @@ func releaseAfterForeignChange(e *env) {
 	e.wantOps("due as the other said", e.claim("s", 9, 9), o)
 }
 
-func pull(e *env) {
+func bringForward(e *env) {
 	hour := e.at(time.Hour)
 	ops := e.enqueue(
 		e.op("s", "put off", dueAt(hour)), e.op("s", "scheduled", notBefore(hour)), e.op("s", "held", dueAt(e.now)),
-		e.op("s", "look put off", dueAt(hour), tried), e.op("s", "soon", dueAt(e.at(time.Second))))
+		e.op("s", "read put off", dueAt(hour), tried), e.op("s", "soon", dueAt(e.at(time.Second))))
 	held := e.claim("s", 1, 0)
 	e.wantOps("held", held, ops[2])
 	if err := e.BringForward(e.ctx, e.at(time.Minute)); err != nil {
 		e.Fatal(err)
 	}
-	e.wantOps("not before the time it was pulled to", e.claim("s", 0, 9))
-	join := e.op("s", "look put off") // by which its record is written anew
+	e.wantOps("not before the time it was brought forward to", e.claim("s", 0, 9))
+	join := e.op("s", "read put off") // which writes the record again
 	join.ClientToken, join.ExpiresAt = ops[3].ClientToken, ops[3].ExpiresAt.Add(time.Hour)
 	ops[3] = e.offer(join)[0].Operation
 	e.now = e.at(time.Minute)
-	e.wantOps("pulled", e.claim("s", 9, 9), ops[4], ops[0], ops[3])
+	e.wantOps("brought forward", e.claim("s", 9, 9), ops[4], ops[0], ops[3])
 	held[0].DueAt = hour
 	if err := e.Release(e.ctx, held); err != nil {
 		e.Fatal(err)
 	}
 	e.now = hour
-	e.wantOps("not pulled", e.claim("s", 9, 9), ops[1], ops[2])
+	e.wantOps("not brought forward", e.claim("s", 9, 9), ops[1], ops[2])
 	e.reopen()
 	e.now = e.at(-time.Minute)
-	e.wantOps("a pull is not written", e.claim("s", 9, 9), ops[2], ops[4])
+	e.wantOps("nothing was written", e.claim("s", 9, 9), ops[2], ops[4])
 }
 
 func claimMany(e *env) {

@@ -12,8 +12,8 @@ import (
 
 func closeTests() []test {
 	return []test{
-		{"every call afterwards", closedCalls},
-		{"who waits", closedWaiters},
+		{"every later call", closedCalls},
+		{"calls that wait", closedWaiters},
 		{"while calls come in", closeUnderLoad},
 		{"an ended context", canceled},
 	}
@@ -91,7 +91,7 @@ func closedWaiters(e *env) {
 	}
 	for range 2 {
 		if err := <-errs; !errors.Is(err, store.ErrClosed) {
-			e.Errorf("who waited got %v, want ErrClosed", err)
+			e.Errorf("a call that waited: %v, want ErrClosed", err)
 		}
 	}
 }

@@ -118,8 +118,8 @@ func claimedByOne(e *env) {
 	}
 }
 
-// follower reads the feed while it is written, and must see every event once,
-// and behind every event the record that it speaks of.
+// follower reads the feed while it is written. It must see every event once, and with each
+// event the record of its operation.
 func follower(e *env) {
 	const writers, each = 4, 25
 	var wg sync.WaitGroup

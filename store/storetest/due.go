@@ -12,13 +12,13 @@ import (
 
 func dueTests() []test {
 	return []test{
-		{"at once what there is", dueAtOnce},
+		{"at once, every lane", dueAtOnce},
 		{"an operation wakes", dueWakes},
 		{"only what changed", dueOnlyChanged},
 		{"an end is a change", dueAfterEnd},
 		{"a lane that was emptied twice", dueEmptiedTwice},
 		{"a release wakes", dueAfterRelease},
-		{"what changes nothing wakes nobody", dueQuiet},
+		{"what changes nothing wakes no caller", dueQuiet},
 		{"the deadline", dueDeadline},
 	}
 }
@@ -104,8 +104,8 @@ func dueAfterEnd(e *env) {
 	}
 }
 
-// dueEmptiedTwice: a lane becomes empty, is used and becomes empty again before
-// anybody asks. It is forgotten once, and lanes that come later are not mixed up.
+// dueEmptiedTwice: a lane becomes empty, is used and becomes empty again before Due is
+// called. It is forgotten once, and later lanes are not mixed up.
 func dueEmptiedTwice(e *env) {
 	seen := e.due(0).Seen
 	e.end(e.enqueue(e.op("s", "1"))[0], fsm.PhaseCanceled)

@@ -15,15 +15,15 @@ func enqueueTests() []test {
 	tests := []test{
 		{"everything is kept", everythingKept},
 		{"a created operation has an event", createdHasEvent},
-		{"items of one call see each other", itemsSeeEachOther},
-		{"a refused item leaves the others", refusedItemAlone},
-		{"a join widens the wish", joinWidens},
+		{"requests of one call see each other", requestsSeeEachOther},
+		{"a refused request leaves the others", refusedRequestAlone},
+		{"a join widens the times", joinWidens},
 		{"a repeated request changes nothing", repeatChangesNothing},
-		{"who joins anew withdraws a cancellation", joinWithdrawsCancel},
+		{"a new request withdraws a cancellation", joinWithdrawsCancel},
 		{"a join changes no claim", joinKeepsClaim},
-		{"the caller uses his operations again", enqueueKeepsNone},
-		{"a call of none", enqueueNone},
-		{"a call of many", enqueueMany},
+		{"the caller may change what it gave", enqueueKeepsNone},
+		{"no request", enqueueNone},
+		{"many requests", enqueueMany},
 	}
 	for _, r := range rules() {
 		tests = append(tests, test{"rule: " + r.name, r.run})
@@ -31,10 +31,10 @@ func enqueueTests() []test {
 	return tests
 }
 
-// rule is a row of the table in the comment of driver.Decide.
+// rule is one row of the table in the comment of driver.Decide.
 type rule struct {
 	name   string
-	before func(e *env) store.Operation // what stands in the way, if anything
+	before func(e *env) store.Operation // makes the operation that the request meets, if there is one
 	want   func(e *env, holder store.Operation) store.Operation
 	check  func(e *env, r store.Receipt, holder store.Operation)
 }
@@ -117,7 +117,7 @@ func conflict(want error) func(*env, store.Receipt, store.Operation) {
 	}
 }
 
-// old fails unless the request met an ended operation and its receipt says so.
+// old fails unless the request found an ended operation and its receipt says so.
 func old(e *env, r store.Receipt, holder store.Operation) {
 	if !r.Old {
 		e.Errorf("%+v, want it to say that the operation is old", r)
@@ -207,7 +207,7 @@ func createdHasEvent(e *env) {
 	}
 }
 
-func itemsSeeEachOther(e *env) {
+func requestsSeeEachOther(e *env) {
 	rs := e.offer(e.op("s", "a"), e.op("s", "a"), e.op("s", "b", token("t")), e.op("s", "c", token("t")), e.op("s", "b", token("u")))
 	if !rs[0].Created || rs[1].Created || rs[1].Operation.ID != rs[0].Operation.ID {
 		e.Errorf("the second request of a session: %+v, want it to join %s", rs[1], rs[0].Operation.ID)
@@ -220,7 +220,7 @@ func itemsSeeEachOther(e *env) {
 	}
 }
 
-func refusedItemAlone(e *env) {
+func refusedRequestAlone(e *env) {
 	rs := e.offer(e.op("s", "a"), e.op("s", "x", expires(e.now)), e.op("s", "b"))
 	if rs[0].Err != nil || rs[2].Err != nil || !errors.Is(rs[1].Err, store.ErrExpired) {
 		e.Errorf("%v, %v, %v", rs[0].Err, rs[1].Err, rs[2].Err)
@@ -263,7 +263,7 @@ func joinWithdrawsCancel(e *env) {
 		e.Errorf("the same token again: %+v, want it to leave the cancellation", got.Operation)
 	}
 	if got := e.offer(e.op("s", "a"))[0]; !got.Operation.CancelAt.IsZero() || got.Operation.CancelBy != "" {
-		e.Errorf("somebody new: %+v, want no cancellation", got.Operation)
+		e.Errorf("a new request: %+v, want no cancellation", got.Operation)
 	}
 }
 

@@ -16,7 +16,7 @@ func feedTests() []test {
 		{"empty", feedEmpty},
 		{"the head", feedHead},
 		{"await", await},
-		{"await of what is there", awaitPast},
+		{"await an event that is there", awaitPast},
 		{"goes on after a reopening", feedReopened},
 		{"no cursor", noCursor},
 		{"another feed's cursor", forkedCursor},

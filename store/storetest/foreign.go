@@ -8,28 +8,29 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// RunForeign runs the rules of a store whose state belongs to one machine. elsewhere
-// opens the state of a dir as another machine would that got a copy of it.
+// RunForeign runs the rules of a store whose state belongs to one machine. open opens the
+// state of a dir on that machine. elsewhere opens it as another machine would that got a
+// copy of it.
 func RunForeign(t *testing.T, open, elsewhere Opener) {
 	t.Helper()
 	for _, each := range []struct {
 		name string
-		run  func(h *held)
+		run  func(h *twoHomes)
 	}{
-		{"opened elsewhere", heldElsewhere},
-		{"perhaps sent", heldDoubts},
-		{"adopted", heldAdopted},
-		{"back at home", heldBack},
+		{"opened elsewhere", foreignElsewhere},
+		{"outcome unknown", foreignOutcome},
+		{"adopted", foreignAdopted},
+		{"back at home", foreignBack},
 	} {
 		t.Run(each.name, func(t *testing.T) {
 			t.Parallel()
-			each.run(&held{newEnv(t, open), open, elsewhere})
+			each.run(&twoHomes{newEnv(t, open), open, elsewhere})
 		})
 	}
 }
 
-// notHeld is a rule of every store.
-func notHeld(e *env) {
+// notForeign is a rule of every store.
+func notForeign(e *env) {
 	e.fill(2)
 	before := len(e.feed())
 	for range 2 {
@@ -43,54 +44,54 @@ func notHeld(e *env) {
 		e.Errorf("%d events, %d before: there was nothing to adopt", n, before)
 	}
 	if s, err := e.Stats(e.ctx); err != nil || s.Foreign != nil {
-		e.Errorf("held %+v, %v, want not", s.Foreign, err)
+		e.Errorf("foreign: %+v, %v, want it not to be", s.Foreign, err)
 	}
 }
 
-// held is a store that can be opened in two places.
-type held struct {
+// twoHomes is a store that can be opened in two places.
+type twoHomes struct {
 	*env
 	home, elsewhere Opener
 }
 
 // move closes the store and opens it in a place.
-func (h *held) move(to Opener) {
+func (h *twoHomes) move(to Opener) {
 	h.Helper()
 	h.open = to
 	h.reopen()
 }
 
-// isHeld fails unless the store is held, and returns since when.
-func (h *held) isHeld() time.Time {
+// isForeign fails unless the store is foreign, and returns since when.
+func (h *twoHomes) isForeign() time.Time {
 	h.Helper()
 	s, err := h.Stats(h.ctx)
 	if err != nil || s.Foreign == nil || s.Foreign.Since.IsZero() {
-		h.Fatalf("held %+v, %v, want it held since some time", s.Foreign, err)
+		h.Fatalf("foreign: %+v, %v, want it to be, since some time", s.Foreign, err)
 	}
 	return s.Foreign.Since
 }
 
-func (h *held) isFree() {
+func (h *twoHomes) isHome() {
 	h.Helper()
 	if s, err := h.Stats(h.ctx); err != nil || s.Foreign != nil {
-		h.Fatalf("held %+v, %v, want not", s.Foreign, err)
+		h.Fatalf("foreign: %+v, %v, want it not to be", s.Foreign, err)
 	}
 }
 
-// heldElsewhere: it takes requests, answers, and stays held however often it is
-// opened.
-func heldElsewhere(h *held) {
+// foreignElsewhere: a foreign store takes requests and answers. It stays foreign however
+// often it is opened.
+func foreignElsewhere(h *twoHomes) {
 	old := h.enqueue(h.op("s", "1"))[0]
 	at := h.feed()[0].Cursor
 	h.move(h.elsewhere)
-	since := h.isHeld()
+	since := h.isForeign()
 	asked := h.enqueue(h.op("s", "2"))[0]
 	if joined := h.offer(h.op("s", "1"))[0]; joined.Created || joined.Operation.ID != old.ID {
 		h.Errorf("a request for what is active: %+v, want it to join", joined)
 	}
 	h.move(h.elsewhere)
-	if again := h.isHeld(); !again.Equal(since) {
-		h.Errorf("held since %v, and opened again since %v", since, again)
+	if again := h.isForeign(); !again.Equal(since) {
+		h.Errorf("foreign since %v, and when opened again since %v", since, again)
 	}
 	h.read(old.ID)
 	h.read(asked.ID)
@@ -99,9 +100,9 @@ func heldElsewhere(h *held) {
 	}
 }
 
-// heldDoubts: what was active may have been sent by the other machine, and what
-// came since was not.
-func heldDoubts(h *held) {
+// foreignOutcome: the other machine may have sent what was active, and cannot have sent
+// what was enqueued since.
+func foreignOutcome(h *twoHomes) {
 	plain, marked, accepted, ended := h.op("s", "1"), h.op("s", "2"), h.op("s", "3"), h.op("s", "4")
 	ops := h.enqueue(plain, marked, accepted, ended)
 	ops[1].Sent, ops[1].SentAt, ops[1].LastSentAt, ops[1].Attempts = store.SentUnknown, h.at(1), h.at(2), 7
@@ -125,18 +126,18 @@ func heldDoubts(h *held) {
 	if got := h.read(later.ID); got.Sent != store.SentNo || got.Version != later.Version {
 		h.Errorf("asked for here: sent %s, version %d", got.Sent, got.Version)
 	}
-	// It is due as one that is looked at.
+	// Their next step is a read.
 	c := h.claimed(store.ClaimRequest{Now: h.at(time.Minute), Lanes: []store.LaneSlots{{Lane: "s", Reads: 9}}})
 	if len(c.Operations) != 3 {
-		h.Errorf("to be looked at are %v, want three", sessions(c.Operations))
+		h.Errorf("%v are to be read, want three", sessions(c.Operations))
 	}
 }
 
-// heldAdopted: it is a fact in the feed, durable, and told once.
-func heldAdopted(h *held) {
+// foreignAdopted: the adoption is one fact in the feed, and durable.
+func foreignAdopted(h *twoHomes) {
 	h.fill(2)
 	h.move(h.elsewhere)
-	h.isHeld()
+	h.isForeign()
 	events := h.feed()
 	last := events[len(events)-1]
 	woken := make(chan error, 1)
@@ -145,10 +146,10 @@ func heldAdopted(h *held) {
 		if err := h.Store.(store.Adopter).Adopt(h.ctx, "mo", h.at(time.Hour)); err != nil {
 			h.Fatalf("Adopt: %v", err)
 		}
-		h.isFree()
+		h.isHome()
 	}
 	if err := <-woken; err != nil {
-		h.Errorf("who waited for an event: %v", err)
+		h.Errorf("Await: %v", err)
 	}
 	more, err := h.Events(h.ctx, last.Cursor, 9)
 	if err != nil || len(more) != 1 {
@@ -159,25 +160,25 @@ func heldAdopted(h *held) {
 		h.Errorf("%+v, want %+v", more[0], want)
 	}
 	h.move(h.elsewhere)
-	h.isFree()
+	h.isHome()
 	if n := len(h.feed()); n != len(events)+1 {
 		h.Errorf("%d events, want %d", n, len(events)+1)
 	}
 	h.enqueue(h.op("s", "after"))
-	h.move(h.home) // which is elsewhere now
-	h.isHeld()
+	h.move(h.home) // it is foreign there now
+	h.isForeign()
 }
 
-// heldBack: at home it was never away.
-func heldBack(h *held) {
+// foreignBack: at home again, the store is as if it had never been away.
+func foreignBack(h *twoHomes) {
 	h.fill(1)
 	h.move(h.elsewhere)
-	h.isHeld()
+	h.isForeign()
 	h.move(h.home)
-	h.isFree()
+	h.isHome()
 	asked := h.enqueue(h.op("s", "home"))[0]
 	h.move(h.elsewhere)
-	h.isHeld()
+	h.isForeign()
 	if got := h.read(asked.ID); got.Sent != store.SentUnknown {
 		h.Errorf("sent %s: it was asked for at home since", got.Sent)
 	}

@@ -17,10 +17,9 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// historyTests draws histories in hundreds, as rapid does, each of about 30
-// steps and, beyond the short scale, four times as many. What fails is kept in
-// testdata/rapid by rapid, and is run first from then on. A kept one that is
-// called "no longer valid" passes what it failed at.
+// historyTests draws histories by the hundred, each of about 30 steps, or of four times as
+// many beyond the short scale. rapid keeps a history that fails in testdata/rapid and runs
+// it first from then on. If rapid calls one "no longer valid", it passes now.
 func historyTests() []test {
 	return []test{{"drawn at random, against a model", func(e *env) {
 		for range scale.Times(e.T, 1, 10, 2000) {
@@ -29,14 +28,14 @@ func historyTests() []test {
 	}}}
 }
 
-// history is one drawn history: the store, the model, and what the host that
-// makes the calls would know.
+// history is one drawn history: the store, the model, and what the host that makes the
+// calls would know.
 type history struct {
 	*rapid.T
 	e       *env
 	m       *model
 	held    []store.Operation       // as claimed
-	cursors map[uint64]store.Cursor // of the events that were seen
+	cursors map[uint64]store.Cursor // of the events that were read
 }
 
 func runHistory(outer *testing.T, t *rapid.T, open Opener) {
@@ -57,8 +56,8 @@ func runHistory(outer *testing.T, t *rapid.T, open Opener) {
 	}
 }
 
-// Copier is a store that can write a copy of itself into an empty folder, from
-// where the Opener opens it. A history takes such copies where it can.
+// Copier is a store that can write a copy of itself into an empty folder, from which the
+// Opener opens it. The random history copies such a store now and then.
 type Copier interface {
 	Copy(ctx context.Context, dir string) error
 }
@@ -130,7 +129,7 @@ func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 		}
 	case 5: // a failure
 		o.LastError = fmt.Sprint("error ", h.draw(t, "error", 9))
-	case 6: // a wish to cancel
+	case 6: // a request to cancel
 		o.CancelAt, o.CancelBy, o.DueAt = h.e.now, "mo", h.e.now
 	}
 	c := store.Change{Release: h.draw(t, "release", 2) == 0}
@@ -158,7 +157,7 @@ func (h *history) apply(t *rapid.T) {
 	for i := range changes {
 		r := h.m.ops[h.draw(t, "operation", len(h.m.ops))]
 		changes[i] = h.change(t, r.op)
-		// Only the holder may end a claim by a change.
+		// Only the claimer may end a claim by a change.
 		changes[i].Release = changes[i].Release && r.held
 		if h.draw(t, "stale", 8) == 0 {
 			changes[i].Operation.Version--
@@ -176,8 +175,8 @@ func (h *history) apply(t *rapid.T) {
 	}
 }
 
-// forget drops claims that a change has ended: whose they were releases them no
-// more, and they may be somebody else's by then.
+// forget drops the claims that a change has ended. The claimer no longer releases them:
+// another worker may have them by then.
 func (h *history) forget(id store.ID) {
 	h.held = slices.DeleteFunc(h.held, func(o store.Operation) bool { return o.ID == id })
 }
@@ -269,7 +268,7 @@ func (h *history) retryAfter(t *rapid.T) {
 	h.m.lanes[name] = l
 }
 
-// resume reads on from an event that was seen before, however long ago.
+// resume reads on from an event that was read before, however long ago.
 func (h *history) resume(t *rapid.T) {
 	head := h.m.pruned + len(h.m.events)
 	if head == 0 {
@@ -322,7 +321,7 @@ func (h *history) copy(t *rapid.T) {
 	h.held, h.cursors = nil, map[uint64]store.Cursor{}
 }
 
-// compare looks at all that the store shows; it runs after every step.
+// compare compares all that the store shows. It runs after every step.
 func (h *history) compare(t *rapid.T) {
 	var all, want []store.Operation
 	for o, err := range h.e.List(h.e.ctx, store.Filter{}) {
@@ -335,7 +334,7 @@ func (h *history) compare(t *rapid.T) {
 		h.ok(t, "ByToken", err)
 		h.sameOps(t, "by token", []store.Operation{o}, []store.Operation{r.op})
 		if r.op.Later != nil {
-			h.compareWish(t, r.op.Later.ID)
+			h.compareLater(t, r.op.Later.ID)
 		}
 	}
 	h.sameOps(t, "all", all, want)
@@ -376,16 +375,16 @@ func (h *history) compare(t *rapid.T) {
 	}
 }
 
-// compareWish looks up the id of a later wish: it leads to the operation that the
-// wish has become, else to the one that was joined.
-func (h *history) compareWish(t *rapid.T, id store.ID) {
+// compareLater looks up the id of a later request. It leads to the operation that the
+// request has become, or else to the one that it joined.
+func (h *history) compareLater(t *rapid.T, id store.ID) {
 	want := h.m.byToken(string(id))
 	o, err := h.e.ByToken(h.e.ctx, string(id))
-	h.ok(t, "ByToken of a wish", err)
-	h.sameOps(t, "a wish by token", []store.Operation{o}, []store.Operation{*want})
+	h.ok(t, "ByToken of a later request", err)
+	h.sameOps(t, "a later request by token", []store.Operation{o}, []store.Operation{*want})
 	o, err = h.e.Operation(h.e.ctx, id)
-	h.ok(t, "Operation of a wish", err)
-	h.sameOps(t, "a wish by id", []store.Operation{o}, []store.Operation{*want})
+	h.ok(t, "Operation of a later request", err)
+	h.sameOps(t, "a later request by id", []store.Operation{o}, []store.Operation{*want})
 }
 
 func (h *history) compareSessions(t *rapid.T) {

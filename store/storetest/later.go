@@ -7,23 +7,23 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-func wishTests() []test {
+func laterTests() []test {
 	return []test{
-		{"a request after the send is kept", wishKept},
-		{"several make one", wishesMerge},
-		{"the same request again makes none", wishRepeated},
-		{"a void request makes none", wishVoid},
-		{"none before the send", wishNotSent},
-		{"it becomes an operation with the end", wishBecomes},
-		{"a refused change makes no operation", wishFenced},
-		{"pruned with its operation", wishPruned},
+		{"a request after the send is kept", laterKept},
+		{"several make one", laterMerge},
+		{"the same request again makes none", laterRepeated},
+		{"an expired request makes none", laterExpired},
+		{"none before the send", laterNotSent},
+		{"it becomes an operation with the end", laterBecomes},
+		{"a refused change makes no operation", laterFenced},
+		{"pruned with its operation", laterPruned},
 		{"a new request hastens what waits", hastens},
 		{"a flood of requests hastens little", hastensLittle},
-		{"a request leaves a put-off step as it is", joinKeepsDue},
+		{"a request leaves a step that was put off as it is", joinKeepsDue},
 	}
 }
 
-// sent enqueues an operation and notes that it was accepted.
+// sent enqueues an operation and stores that its send was accepted.
 func (e *env) sent(session string, change ...func(*store.Operation)) store.Operation {
 	e.Helper()
 	o := e.enqueue(e.op("s", session, change...))[0]
@@ -31,17 +31,17 @@ func (e *env) sent(session string, change ...func(*store.Operation)) store.Opera
 	return e.apply(o, &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseStarting, At: e.now}, false)
 }
 
-// again asks for a session again and fails unless that joins o as a later wish.
+// again asks for the session of o again, and fails unless that becomes its later request.
 func (e *env) again(o store.Operation, change ...func(*store.Operation)) store.Receipt {
 	e.Helper()
 	got := e.offer(e.op(o.Ref.StudioID, o.Ref.SessionID, change...))[0]
 	if got.Err != nil || got.Created || got.Old || got.Operation.ID != o.ID || got.ID == o.ID || !got.Operation.Later.Pending() || got.Operation.Later.ID != got.ID {
-		e.Fatalf("%+v (later %+v), want a later wish of %s", got, got.Operation.Later, o.ID)
+		e.Fatalf("%+v (later %+v), want a later request of %s", got, got.Operation.Later, o.ID)
 	}
 	return got
 }
 
-// leads fails unless an id, and as a token, leads to an operation.
+// leads fails unless an id leads to an operation, as an id and as a token.
 func (e *env) leads(id store.ID, to store.Operation) {
 	e.Helper()
 	o, err := e.Operation(e.ctx, id)
@@ -56,7 +56,7 @@ func by(who string) func(*store.Operation) {
 	}
 }
 
-func wishKept(e *env) {
+func laterKept(e *env) {
 	for _, sent := range []store.Sent{store.SentUnknown, store.SentAccepted} {
 		o := e.enqueue(e.op("s", sent.String()))[0]
 		o.Sent = sent
@@ -70,7 +70,7 @@ func wishKept(e *env) {
 			NotBefore: e.at(time.Hour), ExpiresAt: e.at(2 * time.Hour),
 		}
 		if w.Labels["who"] != "mo" || !same(store.Operation{Later: &w}, store.Operation{Later: &want}) {
-			e.Errorf("later wish %+v, want %+v", w, want)
+			e.Errorf("later request %+v, want %+v", w, want)
 		}
 		for range 2 {
 			e.leads(got.ID, got.Operation)
@@ -78,25 +78,25 @@ func wishKept(e *env) {
 			e.reopen()
 		}
 		if n := len(e.feed()); n != events {
-			e.Errorf("%d events, want %d: a later wish is none", n, events)
+			e.Errorf("%d events, want %d: a later request is none", n, events)
 		}
 	}
 }
 
-func wishesMerge(e *env) {
+func laterMerge(e *env) {
 	o := e.sent("a")
 	first := e.again(o, by("mo"), notBefore(e.at(time.Hour)), expires(e.at(2*time.Hour)))
 	e.now = e.at(time.Minute)
 	second := e.again(o, by("jo"), notBefore(e.at(30*time.Minute)), expires(e.at(time.Hour)))
 	w := second.Operation.Later
 	if second.ID != first.ID || w.RequestedBy != "mo" || !w.At.Equal(e.now) || !w.NotBefore.Equal(e.at(30*time.Minute)) || !w.ExpiresAt.Equal(e.at(119*time.Minute)) {
-		e.Errorf("later wish %+v, want the first one's names, the earlier not-before, the later expiry", w)
+		e.Errorf("later request %+v, want the first one's names, the earlier not-before, the later expiry", w)
 	}
 	o = second.Operation
 	if third := e.again(o, notBefore(e.at(30*time.Minute)), expires(e.at(time.Hour))); third.Operation.Version != o.Version {
 		e.Errorf("a request that adds nothing makes version %d of %d", third.Operation.Version, o.Version)
 	}
-	// Withdrawn, and asked for again: its id stays.
+	// The request is withdrawn and made again: its id stays.
 	o.Later = o.Later.Done()
 	o = e.apply(o, nil, false)
 	e.leads(first.ID, o)
@@ -105,7 +105,7 @@ func wishesMerge(e *env) {
 	}
 }
 
-func wishRepeated(e *env) {
+func laterRepeated(e *env) {
 	o := e.sent("a", token("t"))
 	if got := e.offer(e.op("s", "a", token("t")))[0]; got.ID != o.ID || got.Operation.Later != nil {
 		e.Errorf("the holder's request again: %+v", got)
@@ -113,7 +113,7 @@ func wishRepeated(e *env) {
 	first := e.again(o)
 	got := e.offer(e.op("s", "a", token(string(first.ID))))[0]
 	if got.ID != first.ID || got.Created || got.Old || !same(got.Operation, first.Operation) {
-		e.Errorf("the wish's request again: %+v, want %+v", got, first)
+		e.Errorf("the later request again: %+v, want %+v", got, first)
 	}
 	got = e.offer(e.op("s", "b", token(string(first.ID))))[0]
 	conflict(store.ErrTokenReused)(e, got, first.Operation)
@@ -123,23 +123,23 @@ func wishRepeated(e *env) {
 	}
 }
 
-func wishVoid(e *env) {
+func laterExpired(e *env) {
 	o := e.sent("a")
 	got := e.offer(e.op("s", "a", expires(e.now)))[0]
 	if got.Err != nil || got.ID != o.ID || got.Operation.Later != nil {
-		e.Errorf("%+v, want a join that leaves no wish", got)
+		e.Errorf("%+v, want a join that leaves no later request", got)
 	}
 }
 
-func wishNotSent(e *env) {
+func laterNotSent(e *env) {
 	o := e.enqueue(e.op("s", "a"))[0]
 	got := e.offer(e.op("s", "a"))[0]
 	if got.ID != o.ID || got.Operation.Later != nil {
-		e.Errorf("%+v, want a join that leaves no wish: the send is yet to come", got)
+		e.Errorf("%+v, want a join that leaves no later request: the send is yet to come", got)
 	}
 }
 
-// became ends o and makes its later wish an operation.
+// became ends o and makes its later request an operation.
 func (e *env) became(o store.Operation) (ended, next store.Operation) {
 	e.Helper()
 	w := o.Later
@@ -157,19 +157,19 @@ func (e *env) became(o store.Operation) (ended, next store.Operation) {
 	return o, next
 }
 
-func wishBecomes(e *env) {
+func laterBecomes(e *env) {
 	o := e.sent("a", token("t"))
 	e.claim("s", 9, 9)
-	wish := e.again(o, by("mo"))
+	later := e.again(o, by("mo"))
 	asked := e.now
 	e.now = e.at(time.Minute)
 	events := len(e.feed())
-	ended, next := e.became(wish.Operation)
-	if next.ID != wish.ID || next.ClientToken != string(wish.ID) || next.RequestedBy != "mo" || !next.CreatedAt.Equal(asked) {
+	ended, next := e.became(later.Operation)
+	if next.ID != later.ID || next.ClientToken != string(later.ID) || next.RequestedBy != "mo" || !next.CreatedAt.Equal(asked) {
 		e.Errorf("it became %+v", next)
 	}
 	for range 2 {
-		e.leads(wish.ID, next)
+		e.leads(later.ID, next)
 		byID, err := e.Operation(e.ctx, ended.ID)
 		e.want("the one that ended", byID, err, ended)
 		bySession, err := e.BySession(e.ctx, o.Ref)
@@ -187,37 +187,37 @@ func wishBecomes(e *env) {
 	}
 	e.wantOps("due at once, as one that was never sent", e.claim("s", 9, 0), next)
 	e.end(joined.Operation, fsm.PhaseCanceled)
-	e.leads(wish.ID, e.read(next.ID))
+	e.leads(later.ID, e.read(next.ID))
 }
 
-func wishFenced(e *env) {
+func laterFenced(e *env) {
 	o := e.sent("a")
-	wish := e.again(o).Operation
-	more := e.again(wish, expires(e.at(99*time.Hour))).Operation
-	end := wish
-	end.Phase, end.FinishedAt, end.Later = fsm.PhaseFailed, e.now, wish.Later.Done()
-	errs, err := e.Apply(e.ctx, []store.Change{{Operation: end, Next: wish.Later.Operation(&end, end.Lane, e.now)}})
+	later := e.again(o).Operation
+	more := e.again(later, expires(e.at(99*time.Hour))).Operation
+	end := later
+	end.Phase, end.FinishedAt, end.Later = fsm.PhaseFailed, e.now, later.Later.Done()
+	errs, err := e.Apply(e.ctx, []store.Change{{Operation: end, Next: later.Later.Operation(&end, end.Lane, e.now)}})
 	if err != nil || errs[0] != store.ErrFenced {
 		e.Errorf("%v, %v, want ErrFenced", errs, err)
 	}
 	e.leads(more.Later.ID, more)
-	end = more // what does not end makes nothing either, and is the caller's mistake
+	end = more // a change that does not end must not have a Next: that is the caller's mistake
 	if _, err := e.Apply(e.ctx, []store.Change{{Operation: end, Next: more.Later.Operation(&end, end.Lane, e.now)}}); err == nil {
 		e.Error("an active operation has another one follow it")
 	}
 	e.leads(more.Later.ID, more)
 }
 
-func wishPruned(e *env) {
+func laterPruned(e *env) {
 	kept := e.end(e.again(e.sent("kept")).Operation, fsm.PhaseSucceeded)
-	wish := e.again(e.sent("a"))
-	ended, next := e.became(wish.Operation)
+	later := e.again(e.sent("a"))
+	ended, next := e.became(later.Operation)
 	e.now = e.at(time.Hour)
 	if n := e.prune(store.Retention{EndedSince: e.now}); n != 2 {
 		e.Errorf("%d pruned, want 2", n)
 	}
 	for range 2 {
-		e.leads(wish.ID, next)
+		e.leads(later.ID, next)
 		for _, id := range []store.ID{ended.ID, kept.ID, kept.Later.ID} {
 			o, err := e.Operation(e.ctx, id)
 			e.wantNone("pruned", o, err)
@@ -244,7 +244,7 @@ func hastens(e *env) {
 	}
 	got := e.offer(e.op("s", "a", notBefore(e.at(5*time.Minute))))[0].Operation
 	if !got.DueAt.Equal(e.at(time.Second)) || got.Interval != 0 {
-		e.Errorf("due %s after the error, interval %s, want 1s, and the backoff anew", got.DueAt.Sub(e.now), got.Interval)
+		e.Errorf("due %s after the error, interval %s, want 1s, and no backoff", got.DueAt.Sub(e.now), got.Interval)
 	}
 	e.wantOps("not at once", e.claim("s", 9, 9))
 	e.now = e.at(time.Second)
@@ -267,8 +267,8 @@ func hastensLittle(e *env) {
 	}
 }
 
-// joinKeepsDue: a poll that was put off is not in the record. A request brings it
-// forward if there was an error and no request within the last minute.
+// joinKeepsDue: when a poll that was put off is due is not in the record. A request brings
+// it forward if there was an error and no request within the last minute.
 func joinKeepsDue(e *env) {
 	o := e.sent("well")
 	e.wantOps("due", e.claim("s", 0, 9), o)

@@ -132,7 +132,7 @@ func listTests() []test {
 		{"filters", listFilters},
 		{"by age, in pages", listPages},
 		{"after an operation", listAfter},
-		{"stops when told to", listStops},
+		{"stops when the caller does", listStops},
 		{"what changes meanwhile", listMeanwhile},
 	}
 }
@@ -265,7 +265,7 @@ func listMeanwhile(e *env) {
 			e.Fatal(err)
 		}
 		seen[o.ID]++
-		if o.ID == ops[0].ID { // a write while a list is under way must not wait for it
+		if o.ID == ops[0].ID { // a write during a listing must not wait for it
 			e.end(ops[1], fsm.PhaseCanceled)
 			e.enqueue(e.op("s", "4"))
 		}

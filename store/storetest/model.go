@@ -11,8 +11,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// model is a store as simple as it can be: the history compares a driver with
-// it. It shares nothing with a driver but the port's own rules.
+// model is a store that is as simple as it can be. The history compares a driver with it.
+// It shares with a driver only the rules of package driver.
 type model struct {
 	ops    []*record // by id
 	events []store.Event
@@ -21,10 +21,10 @@ type model struct {
 	lanes  map[string]store.Lane
 }
 
-// record is an operation, and what memory alone knows of it.
+// record is an operation, and what only the owner's memory knows of it.
 type record struct {
 	op       store.Operation
-	due      time.Time // as put off by Release or Pull
+	due      time.Time // as Release or BringForward set it
 	deadline time.Time // as put off by Release
 	waits    bool      // due because of its not-before
 	held     bool
@@ -53,7 +53,7 @@ func (m *model) find(fits func(o *store.Operation) bool) *store.Operation {
 	return nil
 }
 
-// fresh forgets what only memory knew.
+// fresh forgets what only the owner's memory knew.
 func (r *record) fresh() {
 	r.due, r.deadline = r.op.DueAt, r.op.Deadline()
 	r.waits = waits(&r.op)
@@ -87,18 +87,17 @@ func (m *model) enqueue(want store.Operation) store.Receipt {
 	return out
 }
 
-// byToken is the holder of a token, which may be the id of its later wish; nil:
-// there is none.
+// byToken returns the operation with a token, which may be the id of its later request, or
+// nil.
 func (m *model) byToken(token string) *store.Operation {
 	if o := m.find(func(o *store.Operation) bool { return o.ClientToken == token }); o != nil {
 		return o
 	}
-	return m.byWish(store.ID(token))
+	return m.byLater(store.ID(token))
 }
 
-// byWish is the operation that keeps, or kept, the later wish of an id; nil:
-// there is none.
-func (m *model) byWish(id store.ID) *store.Operation {
+// byLater returns the operation that keeps, or kept, the later request with an id, or nil.
+func (m *model) byLater(id store.ID) *store.Operation {
 	return m.find(func(o *store.Operation) bool { return o.Later != nil && o.Later.ID == id })
 }
 
@@ -156,7 +155,7 @@ func (m *model) pull(by time.Time) {
 	}
 }
 
-// free lists what nobody holds, by the time that key gives, and then by age.
+// free returns what is not claimed, by the time that key returns, and then by age.
 func (m *model) free(key func(r *record) time.Time) []*record {
 	var out []*record
 	for _, r := range m.ops {
@@ -245,8 +244,8 @@ func (m *model) reopen() {
 	}
 }
 
-// copied is what a copy says when it is opened: the original may have sent since
-// what is active in it.
+// copied is what the opening of a copy does: the original may have sent since what is
+// active in the copy.
 func (m *model) copied() {
 	for _, r := range m.ops {
 		if o := &r.op; o.Active() && o.Sent == store.SentNo {

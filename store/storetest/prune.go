@@ -60,7 +60,7 @@ func pruneEnded(e *env) {
 		e.Errorf("a pruned operation's token is taken: %+v", got)
 	}
 	if n := len(e.feed()); n != 8 {
-		e.Errorf("%d events, want 8: nobody asked to prune the feed", n)
+		e.Errorf("%d events, want 8: the feed was not to be pruned", n)
 	}
 }
 
@@ -78,7 +78,7 @@ func pruneOlderOnly(e *env) {
 func pruneNothing(e *env) {
 	e.end(e.enqueue(e.op("s", "a"))[0], fsm.PhaseFailed)
 	if n := e.prune(store.Retention{}); n != 0 {
-		e.Errorf("%d pruned by an empty Keep", n)
+		e.Errorf("%d pruned by an empty Retention", n)
 	}
 	if n := e.prune(store.Retention{EndedSince: e.now, Events: 2}); n != 0 {
 		e.Errorf("%d pruned, and all was to be kept", n)

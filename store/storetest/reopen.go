@@ -15,8 +15,8 @@ func reopenTests() []test {
 	}
 }
 
-// reopenAfterEach writes in every way there is, and after each opens the store
-// again and compares all that it shows.
+// reopenAfterEach writes in every way, opens the store again after each, and compares all
+// that it shows.
 func reopenAfterEach(e *env) {
 	var o store.Operation
 	for _, step := range []struct {

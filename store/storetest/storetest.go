@@ -14,11 +14,12 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Opener opens the store that belongs to dir, and fails t if it cannot.
+// Opener opens the store that belongs to dir, and fails t if it cannot. See the package's
+// comment.
 type Opener func(t *testing.T, dir string) store.Store
 
-// Run runs the whole suite against the stores that open gives, each test with
-// a dir of its own, in parallel.
+// Run runs the whole suite against the stores that open returns. Each test has a dir of
+// its own and runs in parallel.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	for _, topic := range []struct {
@@ -31,7 +32,7 @@ func Run(t *testing.T, open Opener) {
 		{"Due", dueTests()},
 		{"Apply", applyTests()},
 		{"Feed", feedTests()},
-		{"Wish", wishTests()},
+		{"Later", laterTests()},
 		{"Lookup", lookupTests()},
 		{"List", listTests()},
 		{"Lanes", laneTests()},
@@ -39,7 +40,7 @@ func Run(t *testing.T, open Opener) {
 		{"Prune", pruneTests()},
 		{"Reopen", reopenTests()},
 		{"Concurrent", concurrentTests()},
-		{"Held", []test{{"not held", notHeld}}},
+		{"Foreign", []test{{"not foreign", notForeign}}},
 		{"Close", closeTests()},
 		{"History", historyTests()},
 	} {
@@ -73,7 +74,7 @@ type env struct {
 	now          time.Time // the test's clock: the store has none
 }
 
-// start is when the suite's clock begins: the time matters to no rule.
+// start is when the suite's clock begins. No rule depends on it.
 func start() time.Time { return time.Date(2031, 5, 6, 7, 8, 9, 123456789, time.UTC) }
 
 func newEnv(t *testing.T, open Opener) *env {
@@ -91,7 +92,7 @@ func newEnv(t *testing.T, open Opener) *env {
 	return e
 }
 
-// sound checks, after each test, what holds of every store at all times.
+// sound checks, after each test, what is true of every store at all times.
 func (e *env) sound() {
 	e.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -154,7 +155,7 @@ func (e *env) own() {
 	}
 }
 
-// op is a plain request for a session, due now. Its lane is its studio.
+// op returns a plain request for a session, due now. Its lane is its studio.
 func (e *env) op(studio, session string, change ...func(*store.Operation)) store.Operation {
 	e.Helper()
 	id, err := uuid.NewV7()
@@ -188,7 +189,7 @@ func expires(t time.Time) func(*store.Operation) {
 	return func(o *store.Operation) { o.ExpiresAt = t }
 }
 
-// enqueue stores operations of which each must be created.
+// enqueue stores operations, each of which must be created.
 func (e *env) enqueue(ops ...store.Operation) []store.Operation {
 	e.Helper()
 	out := make([]store.Operation, len(ops))
@@ -201,7 +202,7 @@ func (e *env) enqueue(ops ...store.Operation) []store.Operation {
 	return out
 }
 
-// offer enqueues, whatever becomes of each.
+// offer enqueues operations, whatever becomes of each.
 func (e *env) offer(ops ...store.Operation) []store.Receipt {
 	e.Helper()
 	rs, err := e.Enqueue(e.ctx, ops)
@@ -308,7 +309,7 @@ func same(a, b store.Operation) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// brief is a context that ends soon: for calls that must go on waiting.
+// brief returns a context that ends soon, for calls that must go on waiting.
 func (e *env) brief() context.Context {
 	ctx, cancel := context.WithTimeout(e.ctx, 20*time.Millisecond)
 	e.Cleanup(cancel)
