@@ -32,7 +32,7 @@ const (
 	ReasonNoCapacity      Reason = "no_capacity"      // the provider refuses a start: it has no machine to give now
 	ReasonQuotaExceeded   Reason = "quota_exceeded"   // the provider refuses a start: the account's quota is used up
 	ReasonAdopted         Reason = "adopted"          // the store belongs to this machine from now on; no operation is named
-	ReasonCorrupt         Reason = "rotten"           // this event's record is corrupt; only its sequence is known
+	ReasonCorrupt         Reason = "corrupt"          // this event's record is corrupt; only its sequence is known
 )
 
 // Event is one entry of the feed: a change of an operation's phase, or a fact.

@@ -66,9 +66,12 @@ const usualEvent = 80
 
 var eventBodies encoderOf[eventBody]
 
+// corruptOnDisk is how store.ReasonCorrupt is written, by this and all earlier versions.
+const corruptOnDisk = "rotten"
+
 // LostEvent is the CBOR of what holds the place of an event that is lost.
 func LostEvent() []byte {
-	return Encoded(eventBody{Operation: make([]byte, 16), Reason: string(store.ReasonCorrupt)})
+	return Encoded(eventBody{Operation: make([]byte, 16), Reason: corruptOnDisk})
 }
 
 // SealEvent makes the record of the event seq with this link.
@@ -112,7 +115,7 @@ func DecodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 	if err := Decoder.Unmarshal(text, &b); err != nil {
 		return held, err
 	}
-	if store.Reason(b.Reason) == store.ReasonCorrupt {
+	if b.Reason == corruptOnDisk {
 		return held, nil // Repair put it there for one that is lost
 	}
 	from, okFrom := phaseOf(b.From)
