@@ -30,7 +30,6 @@ const childName = "do-job"
 // is not UTF-8, and a path need not be.
 type childJob struct {
 	Path, Copy []byte
-	Method     repair.Method
 }
 
 // line is a line that the child prints: how far it is, or how it ended.
@@ -81,7 +80,7 @@ func (t *tool) runInChild(ctx context.Context, j repair.Job) (repair.Done, error
 	if err != nil {
 		return repair.Done{}, err
 	}
-	text, err := json.Marshal(childJob{Path: []byte(j.Path), Copy: []byte(j.Copy), Method: j.Method})
+	text, err := json.Marshal(childJob{Path: []byte(j.Path), Copy: []byte(j.Copy)})
 	if err != nil {
 		return repair.Done{}, err
 	}
@@ -142,8 +141,8 @@ func crashed(complaint string) bool {
 // unfinished is the error of a job that says nothing about the file.
 func unfinished(j repair.Job, why string) error {
 	text := fmt.Sprintf("the check of %s did not finish, and the file may be sound: %s", j.Path, why)
-	if j.Method != "" {
-		text = fmt.Sprintf("the repair (%s) of %s did not finish, and nothing was changed: %s", j.Method, j.Path, why)
+	if j.Copy != "" {
+		text = fmt.Sprintf("the repair of %s did not finish, and nothing was changed: %s", j.Path, why)
 	}
 	return &childError{text: text, is: []error{repair.ErrInconclusive}}
 }
@@ -151,7 +150,7 @@ func unfinished(j repair.Job, why string) error {
 // died is the result of a job whose child reported a crash. A file that crashes its
 // reader is damaged; a repair that crashes has failed.
 func crashedJob(j repair.Job, how string) (repair.Done, error) {
-	if j.Method != "" {
+	if j.Copy != "" {
 		return repair.Done{}, &childError{text: "the repair crashed: " + how, is: []error{store.ErrCorrupt}}
 	}
 	p := &bolt.CorruptError{Path: j.Path, Detail: "reading it crashed the check: " + how}
@@ -235,7 +234,7 @@ func (t *tool) prepareJob(text string) (repair.Job, error) {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return repair.Job{}, fmt.Errorf("JOB: %w", err)
 	}
-	j := repair.Job{Path: string(o.Path), Copy: string(o.Copy), Method: o.Method}
+	j := repair.Job{Path: string(o.Path), Copy: string(o.Copy)}
 	info, err := os.Stat(j.Path)
 	if err != nil {
 		return repair.Job{}, err

@@ -97,9 +97,9 @@ func TestCheckDies(t *testing.T) {
 	}
 }
 
-// TestRepairStopsWithTheRebuild ends the process that rebuilds a damaged file. The
-// next method may lose what the rebuild would have kept, so none is tried.
-func TestRepairStopsWithTheRebuild(t *testing.T) {
+// TestRepairStopsWithItsChild ends the process that repairs a damaged file. The file
+// stays as it was.
+func TestRepairStopsWithItsChild(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "rouse.db")
 	if got := run(t.Context(), []string{"--db", db, "start", "lab", "ws-1", "--reason", "to be damaged"}, io.Discard, io.Discard); got != 0 {
@@ -115,7 +115,7 @@ func TestRepairStopsWithTheRebuild(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name string
-		end  func(ctx context.Context, args []string) *exec.Cmd // starts the process of the rebuild
+		end  func(ctx context.Context, args []string) *exec.Cmd // starts the process of the repair
 		want string
 	}{
 		{"not started", func(context.Context, []string) *exec.Cmd { return exec.Command(filepath.Join(db, "none")) }, "could not be started"},
@@ -125,7 +125,7 @@ func TestRepairStopsWithTheRebuild(t *testing.T) {
 			var out bytes.Buffer
 			tool := newTool(&out, &out)
 			tool.child = func(ctx context.Context, args ...string) *exec.Cmd {
-				if strings.Contains(args[1], `"Method":"rebuild"`) {
+				if !strings.Contains(args[1], `"Copy":""`) {
 					return c.end(ctx, args)
 				}
 				return thisProgram(ctx, args...)

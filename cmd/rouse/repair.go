@@ -11,8 +11,6 @@ import (
 type repairRecord struct {
 	Path        string          `json:"path"`
 	Was         []problemRecord `json:"was"`
-	Method      repair.Method   `json:"method,omitempty"`
-	Failed      []string        `json:"failed,omitempty"`
 	Original    string          `json:"original,omitempty"`
 	DryRun      bool            `json:"dryRun,omitempty"`
 	Operations  int             `json:"operations"`
@@ -53,10 +51,9 @@ func (t *tool) repairCommand() *cobra.Command {
 		Short: "Repair a damaged database",
 		Long: `Repair a damaged database, and print what is lost.
 
-Repair writes a sound copy of all records that it can reach. If it cannot
-reach all, it uses the state before the last commit, or every record on any
-page whose checksum fits, whichever loses less. It keeps the damaged file next
-to the new one and prints its name. It leaves a sound database as it is.
+Repair writes a copy with every record, on any page, whose checksum is right,
+and checks that copy. It keeps the damaged file next to the new one and prints
+its name. It leaves a sound database as it is.
 
 Each loss is named: events by number, operations by id and session. If
 anything is lost, the feed is a new one, its followers start again, and active
@@ -79,11 +76,11 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 	}
 	if t.json {
 		is := r.Is
-		if r.Method == "" {
+		if len(r.Was.Problems) == 0 {
 			is = r.Was
 		}
 		t.screen.record(repairRecord{
-			Path: path, Was: problemsOf(r.Was), Method: r.Method, Failed: r.Failed, Original: r.Original, DryRun: dry,
+			Path: path, Was: problemsOf(r.Was), Original: r.Original, DryRun: dry,
 			Operations: is.Operations, Events: is.Events, Forked: r.Mended.Forked, PerhapsSent: r.Mended.PerhapsSent,
 			Lost: lossesOf(r.Mended.Lost), Doubtful: lossesOf(r.Mended.Doubtful),
 		})
@@ -94,7 +91,7 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 }
 
 func (t *tool) printRepaired(path string, r repair.Repaired, dry bool) {
-	if r.Method == "" {
+	if len(r.Was.Problems) == 0 {
 		t.screen.say("%s is sound: nothing was changed", path)
 		return
 	}
@@ -108,7 +105,7 @@ func (t *tool) printRepaired(path string, r repair.Repaired, dry bool) {
 	if dry {
 		did = "can be repaired"
 	}
-	t.screen.say("%s %s (%s): %s, %s", path, did, r.Method,
+	t.screen.say("%s %s: %s, %s", path, did,
 		plural(r.Is.Operations, "operation", "operations"), plural(r.Is.Events, "event", "events"))
 	switch {
 	case !r.Mended.Forked:

@@ -40,10 +40,10 @@ type verdict struct {
 	Kind   string
 	Opened string // refused, right, reported, or what is silently wrong
 	Sound  bool   // Verify found nothing
-	Method repair.Method
-	Intact int // records of the newest state that the damage left as they were
-	Kept   int // how many of those are in the repaired file
-	Lost   int // operations that the repaired file lacks
+	Left   string // "": it was repaired; else why not
+	Intact int    // records of the newest state that the damage left as they were
+	Kept   int    // how many of those are in the repaired file
+	Lost   int    // operations that the repaired file lacks
 	Failed []string
 }
 
@@ -110,12 +110,12 @@ func keptIfFailed(t *testing.T) string {
 // damageSum is what became of the images of one kind.
 type damageSum struct {
 	images, refused, right, reported, sound, intact, kept, lost int
-	methods                                                     map[repair.Method]int
+	none                                                        int // nothing was left to repair
 }
 
 func (s *damageSum) String() string {
-	return fmt.Sprintf("%d images: %d refused, %d right, %d reported by Open; %d sound for Verify; repaired by %v; %d of %d intact records kept, %d operations lost",
-		s.images, s.refused, s.right, s.reported, s.sound, s.methods, s.kept, s.intact, s.lost)
+	return fmt.Sprintf("%d images: %d refused, %d right, %d reported by Open; %d sound for Verify; %d of which nothing was left; %d of %d intact records kept, %d operations lost",
+		s.images, s.refused, s.right, s.reported, s.sound, s.none, s.kept, s.intact, s.lost)
 }
 
 func (s *damageSum) add(v *verdict) {
@@ -130,8 +130,8 @@ func (s *damageSum) add(v *verdict) {
 	}
 	if v.Sound {
 		s.sound++
-	} else {
-		s.methods[v.Method]++
+	} else if v.Left != "" {
+		s.none++
 	}
 	s.intact, s.kept, s.lost = s.intact+v.Intact, s.kept+v.Kept, s.lost+v.Lost
 }
@@ -164,7 +164,7 @@ func readAll(t *testing.T, dir string, j task, sums map[string]*damageSum) int {
 				t.Errorf("image %d (%s): %s", v.Image, v.Kind, f)
 			}
 			if sums[v.Kind] == nil {
-				sums[v.Kind] = &damageSum{methods: map[repair.Method]int{}}
+				sums[v.Kind] = &damageSum{}
 			}
 			sums[v.Kind].add(&v)
 		case <-p.Ended:
@@ -333,14 +333,13 @@ func (r *reader) read(data []byte) verdict {
 	switch {
 	case err != nil:
 		if left := r.intact(data); (errors.Is(err, store.ErrCorrupt) || errors.Is(err, disk.ErrForeign)) && !slices.ContainsFunc(left, func(p placed) bool { return !p.ended }) {
-			v.Method = "none is left"
+			v.Left = "nothing is left"
 			break
 		}
 		n.Errorf("Repair: %v", err)
-	case (repaired.Method == "") != v.Sound:
-		n.Errorf("Verify found %v, and Repair repaired by %q", report.Problems, repaired.Method)
+	case (len(repaired.Was.Problems) == 0) != v.Sound:
+		n.Errorf("Verify found %v, and Repair %v", report.Problems, repaired.Was.Problems)
 	case !v.Sound:
-		v.Method = repaired.Method
 		r.judge(n, path, repaired, data, &v)
 	}
 	v.Failed = n.said[:min(len(n.said), 5)]
@@ -401,7 +400,7 @@ func (r *reader) judge(n *notes, path string, repaired repair.Repaired, data []b
 	if repaired.Mended.Forked {
 		v.Lost = judgeRepaired(n, r.want, got, repaired.Mended, len(r.want.ops))
 	} else if d := got.differs(r.want); d != "" {
-		n.Errorf("repaired by %q, nothing is said to be lost, and this differs: %s", repaired.Method, d)
+		n.Errorf("it is repaired, nothing is said to be lost, and this differs: %s", d)
 	}
 	events := map[uint64]store.Event{}
 	for _, e := range got.events {

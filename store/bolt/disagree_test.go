@@ -74,13 +74,13 @@ func TestNothingMends(t *testing.T) {
 	rot(t, path, format.BucketEvents, format.SeqKey(1))
 	killed := errors.New("its process was killed")
 	out, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
-		if j.Method != "" {
+		if j.Copy != "" {
 			return repair.Done{}, killed
 		}
 		return j.Do(ctx, nil)
 	}})
-	if !errors.Is(err, store.ErrCorrupt) || strings.Count(err.Error(), killed.Error()) != 3 || out.Method != "" || out.Original != "" {
-		t.Errorf("%+v, %v, want ErrCorrupt with what became of three methods", out, err)
+	if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), killed.Error()) || out.Original != "" {
+		t.Errorf("%+v, %v, want ErrCorrupt with why the job failed", out, err)
 	}
 	if r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil || len(r.Problems) != 1 {
 		t.Errorf("then: %v, %v", r.Problems, err)

@@ -98,7 +98,7 @@ func wholeFiles() map[string]wholeFile {
 				return err
 			}
 			begin()
-			_, err := repair.Job{Path: path, Method: repair.Rebuild, Copy: path + ".copy"}.Do(context.Background(), nil)
+			_, err := repair.Job{Path: path, Copy: path + ".copy"}.Do(context.Background(), nil)
 			return err
 		}},
 		"leaving another's name":   {of: "whole", noLinks: true, do: named},

@@ -109,7 +109,7 @@ func (w *workload) repaired(t *testing.T, path string, k int) {
 	now := stateOf(t, s).ops
 	for id, was := range w.states[k].ops {
 		if is, ok := now[id]; ok && is.Active() && is.Sent == store.SentNo && was.Sent != store.SentNo {
-			t.Errorf("before step %d: %s was sent, and in the repaired file (%s, %+v) it never was; it was %v, and %v", k, id, r.Method, r.Mended, r.Was.Problems, r.Failed)
+			t.Errorf("before step %d: %s was sent, and in the repaired file (%+v) it never was; it was %v", k, id, r.Mended, r.Was.Problems)
 		}
 	}
 }

@@ -197,33 +197,31 @@ func TestBackupOfAForeignStore(t *testing.T) {
 // was adopted, is so too.
 func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 	t.Parallel()
-	for _, m := range []repair.Method{repair.Rebuild, repair.Salvage} {
-		path := testPath(t)
-		s := openTest(t, path, Config{noSync: true, Machine: "farm-03"})
-		put(t, s, "a")
-		s.Close()
-		for _, adopt := range []bool{false, true} {
-			s = openTest(t, path, Config{noSync: true, Machine: "farm-07"})
-			if adopt {
-				if err := s.Adopt(t.Context(), "mo", testTime()); err != nil {
-					t.Fatal(err)
-				}
-				put(t, s, "b")
+	path := testPath(t)
+	s := openTest(t, path, Config{noSync: true, Machine: "farm-03"})
+	put(t, s, "a")
+	s.Close()
+	for _, adopt := range []bool{false, true} {
+		s = openTest(t, path, Config{noSync: true, Machine: "farm-07"})
+		if adopt {
+			if err := s.Adopt(t.Context(), "mo", testTime()); err != nil {
+				t.Fatal(err)
 			}
-			s.Close()
-			made := path + ".new"
-			os.Remove(made)
-			done, err := repair.Job{Path: path, Copy: made, Method: m}.Mend(t.Context(), nil)
-			if err != nil || len(done.Report.Problems)+len(done.Mended.Lost)+len(done.Mended.Doubtful) > 0 {
-				t.Fatalf("method %v: %+v, %v", m, done, err)
-			}
-			s = openTest(t, made, Config{noSync: true, Machine: "farm-07"})
-			if held := s.heldNow() != nil; held == adopt {
-				t.Errorf("method %v: adopted %v, and held %v when it is made anew", m, adopt, held)
-			}
-			clean(t, s)
-			s.Close()
+			put(t, s, "b")
 		}
+		s.Close()
+		made := path + ".new"
+		os.Remove(made)
+		done, err := repair.Job{Path: path, Copy: made}.Mend(t.Context(), nil)
+		if err != nil || len(done.Report.Problems)+len(done.Mended.Lost)+len(done.Mended.Doubtful) > 0 {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		s = openTest(t, made, Config{noSync: true, Machine: "farm-07"})
+		if held := s.heldNow() != nil; held == adopt {
+			t.Errorf("adopted %v, and the repaired file is foreign: %v", adopt, held)
+		}
+		clean(t, s)
+		s.Close()
 	}
 	for key, value := range map[string]any{format.MetaMachine: thisMachine("farm-03"), format.MetaHeld: holding{Here: thisMachine("farm-07"), Since: 1}} {
 		text, err := cbor.Marshal(value)
@@ -251,7 +249,7 @@ func TestRepairThatLostSomething(t *testing.T) {
 			return path
 		}, map[string]bool{"farm-03": false, "farm-07": true, "farm-11": true}},
 		"repaired twice": {func(t *testing.T, path string) string {
-			return mendOf(t, path, repair.Rebuild)
+			return mendOf(t, path)
 		}, map[string]bool{"farm-03": false, "farm-07": true}},
 		"a backup": {func(t *testing.T, path string) string {
 			copied := testPath(t)
@@ -262,68 +260,64 @@ func TestRepairThatLostSomething(t *testing.T) {
 			return copied
 		}, map[string]bool{"farm-03": false, "farm-07": false}},
 	} {
-		for _, m := range []repair.Method{repair.Rebuild, repair.StepBack, repair.Salvage} {
-			t.Run(name+", "+string(m), func(t *testing.T) {
-				t.Parallel()
-				path := testPath(t)
-				s := openTest(t, path, home)
-				was := s.id
-				var lost []format.RowID
-				for i := range 3 {
-					key, _ := format.ParseID(put(t, s, numbered(i)).ID)
-					lost = append(lost, key)
-				}
-				if err := s.Close(); err != nil {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := testPath(t)
+			s := openTest(t, path, home)
+			was := s.id
+			var lost []format.RowID
+			for i := range 3 {
+				key, _ := format.ParseID(put(t, s, numbered(i)).ID)
+				lost = append(lost, key)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			rotLost := func(path string, key format.RowID) {
+				rot(t, path, format.BucketOperations, key[:])
+				data, err := os.ReadFile(path)
+				if err != nil {
 					t.Fatal(err)
 				}
-				rotLost := func(path string, key format.RowID) {
-					rot(t, path, format.BucketOperations, key[:])
-					data, err := os.ReadFile(path)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if m == repair.Salvage { // no old page has it either
-						writeAll(t, path, scrub(t, data))
-					}
+				writeAll(t, path, scrub(t, data)) // no old page has it either
+			}
+			if name == "repaired twice" {
+				rotLost(path, lost[1])
+			}
+			path = c.before(t, path)
+			rotLost(path, lost[0])
+			made := mendOf(t, path)
+			for where, held := range c.held {
+				opened := testPath(t)
+				copyTo(t, made, opened)
+				s := openTest(t, opened, Config{noSync: true, Machine: where})
+				if now := s.heldNow() != nil; now != held {
+					t.Errorf("on %s it is held %v, want %v", where, now, held)
 				}
-				if name == "repaired twice" {
-					rotLost(path, lost[1])
+				all, err := listed(t.Context(), s)
+				if o := all[numbered(2)]; err != nil || o.Sent != store.SentUnknown {
+					t.Errorf("on %s an operation counts as %v (%v), want perhaps sent", where, o.Sent, err)
 				}
-				path = c.before(t, path)
-				rotLost(path, lost[0])
-				made := mendOf(t, path, m)
-				for where, held := range c.held {
-					opened := testPath(t)
-					copyTo(t, made, opened)
-					s := openTest(t, opened, Config{noSync: true, Machine: where})
-					if now := s.heldNow() != nil; now != held {
-						t.Errorf("on %s it is held %v, want %v", where, now, held)
-					}
-					all, err := listed(t.Context(), s)
-					if o := all[numbered(2)]; err != nil || o.Sent != store.SentUnknown {
-						t.Errorf("on %s an operation counts as %v (%v), want perhaps sent", where, o.Sent, err)
-					}
-					if s.id == was {
-						t.Errorf("on %s its id is the old one", where)
-					}
-					s.Close()
-					if s = openTest(t, opened, Config{noSync: true, Machine: where}); (s.heldNow() != nil) != held {
-						t.Errorf("on %s, the second time, it is not held as before", where)
-					}
-					clean(t, s)
+				if s.id == was {
+					t.Errorf("on %s its id is the old one", where)
 				}
-			})
-		}
+				s.Close()
+				if s = openTest(t, opened, Config{noSync: true, Machine: where}); (s.heldNow() != nil) != held {
+					t.Errorf("on %s, the second time, it is not held as before", where)
+				}
+				clean(t, s)
+			}
+		})
 	}
 }
 
 // mendOf makes a file anew, which loses something, and returns the new one.
-func mendOf(t *testing.T, path string, m repair.Method) (made string) {
+func mendOf(t *testing.T, path string) (made string) {
 	t.Helper()
 	made = testPath(t)
-	done, err := repair.Job{Path: path, Copy: made, Method: m}.Mend(t.Context(), nil)
+	done, err := repair.Job{Path: path, Copy: made}.Mend(t.Context(), nil)
 	if err != nil || len(done.Report.Problems) > 0 || !done.Mended.Forked {
-		t.Fatalf("%s: %+v, %v", m, done, err)
+		t.Fatalf("%+v, %v", done, err)
 	}
 	return made
 }
@@ -343,7 +337,7 @@ func TestRepairOfAnOpenedBackup(t *testing.T) {
 	if data, err := os.ReadFile(copied); err != nil || !bytes.Contains(data, []byte(format.MetaStamp)) {
 		t.Fatalf("no page says that it was a backup (%v): the test shows nothing", err)
 	}
-	done, err := repair.Job{Path: copied, Copy: made, Method: repair.Salvage}.Mend(t.Context(), nil)
+	done, err := repair.Job{Path: copied, Copy: made}.Mend(t.Context(), nil)
 	if err != nil || done.Mended.Forked {
 		t.Fatalf("%+v, %v", done, err)
 	}
@@ -366,7 +360,12 @@ func TestRepairOfAnAdoptedFile(t *testing.T) {
 	s.Close()
 	key, _ := format.ParseID(o.ID)
 	rot(t, path, format.BucketOperations, key[:])
-	done, err := repair.Job{Path: path, Copy: path + ".new", Method: repair.Rebuild}.Mend(t.Context(), nil)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, path, scrub(t, data)) // no old page has it either
+	done, err := repair.Job{Path: path, Copy: path + ".new"}.Mend(t.Context(), nil)
 	if err != nil || len(done.Mended.Lost) != 1 || done.Mended.Lost[0].Operation != o.ID {
 		t.Errorf("lost are %+v, %v, want operation %s", done.Mended.Lost, err, o.ID)
 	}

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"strings"
+
 	"testing"
 
 	"github.com/rouse-dev/rouse/store"
@@ -31,26 +31,25 @@ func TestRepair(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		damage func(d []byte)
-		method repair.Method
 		loses  int // operations, at most
 		forked bool
 	}{
-		{"nothing", func([]byte) {}, "", 0, false},
-		{"the list of free pages", func(d []byte) { zero(d, freelistOf(t, d)) }, repair.Rebuild, 0, false},
+		{"nothing", func([]byte) {}, 0, false},
+		{"the list of free pages", func(d []byte) { zero(d, freelistOf(t, d)) }, 0, false},
 		{"a bit of a branch's own key", func(d []byte) {
 			id := pagesOf(t, d, format.PageBranch)[0]
 			at := binary.NativeEndian.Uint32(d[id*page+format.PageHeader:])
 			d[id*page+format.PageHeader+uint64(at)+7] ^= 1
-		}, repair.Salvage, 0, false},
-		{"the header of a leaf", func(d []byte) { d[pagesOf(t, d, format.PageLeaf)[3]*page+1] ^= 1 }, repair.Salvage, 0, false},
-		{"a branch", func(d []byte) { zero(d, pagesOf(t, d, format.PageBranch)[0]) }, repair.Salvage, 0, false},
+		}, 0, false},
+		{"the header of a leaf", func(d []byte) { d[pagesOf(t, d, format.PageLeaf)[3]*page+1] ^= 1 }, 0, false},
+		{"a branch", func(d []byte) { zero(d, pagesOf(t, d, format.PageBranch)[0]) }, 0, false},
 		{"all branches", func(d []byte) {
 			for id := uint64(2); id < uint64(len(d)/page); id++ {
 				if d[id*page+8] == format.PageBranch {
 					zero(d, id)
 				}
 			}
-		}, repair.Salvage, 0, false},
+		}, 0, false},
 		{"a leaf", func(d []byte) {
 			copy(d, scrub(t, d))
 			for _, id := range pagesOf(t, data, format.PageLeaf) {
@@ -59,7 +58,7 @@ func TestRepair(t *testing.T) {
 					return
 				}
 			}
-		}, repair.Salvage, 40, true},
+		}, 40, true},
 		{"the elements of a leaf", func(d []byte) { // what leads to its records
 			copy(d, scrub(t, d))
 			for _, id := range pagesOf(t, data, format.PageLeaf) {
@@ -69,10 +68,10 @@ func TestRepair(t *testing.T) {
 					return
 				}
 			}
-		}, repair.Salvage, 0, false},
-		{"a first page", func(d []byte) { zero(d, 0) }, repair.Salvage, 0, true},
-		{"the other first page", func(d []byte) { zero(d, 1) }, repair.Salvage, 0, true},
-		{"both first pages", func(d []byte) { zero(d, 0); zero(d, 1) }, repair.Salvage, 1, true},
+		}, 0, false},
+		{"a first page", func(d []byte) { zero(d, 0) }, 0, true},
+		{"the other first page", func(d []byte) { zero(d, 1) }, 0, true},
+		{"both first pages", func(d []byte) { zero(d, 0); zero(d, 1) }, 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -80,24 +79,24 @@ func TestRepair(t *testing.T) {
 			c.damage(damaged)
 			path := writeTemp(t, damaged)
 			before, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
-			if err != nil && !errors.Is(err, disk.ErrForeign) || (len(before.Problems) == 0 && err == nil) != (c.method == "") {
+			if err != nil && !errors.Is(err, disk.ErrForeign) || (len(before.Problems) == 0 && err == nil) != (c.name == "nothing") {
 				t.Fatalf("Verify: %v, %v", before.Problems, err)
 			}
 			dry, err := repair.Repair(t.Context(), path, repair.RepairConfig{DryRun: true})
-			if err != nil || dry.Method != c.method || dry.Original != "" {
+			if err != nil || dry.Original != "" {
 				t.Fatalf("dry: %+v, %v", dry, err)
 			}
 			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, damaged) {
 				t.Fatal("it was altered")
 			}
 			r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
-			if err != nil || r.Method != c.method || r.Mended.Forked != c.forked {
-				t.Fatalf("by %q, forked %v, lost %v, doubtful %v, failed %v, %v", r.Method, r.Mended.Forked, r.Mended.Lost, r.Mended.Doubtful, r.Failed, err)
+			if err != nil || (len(r.Was.Problems) == 0) != (c.name == "nothing") || r.Mended.Forked != c.forked {
+				t.Fatalf("was %v, forked %v, lost %v, doubtful %v, %v", r.Was.Problems, r.Mended.Forked, r.Mended.Lost, r.Mended.Doubtful, err)
 			}
 			if !reflect.DeepEqual(r.Mended, dry.Mended) {
 				t.Errorf("dry: %+v, then %+v", dry.Mended, r.Mended)
 			}
-			if c.method == "" {
+			if c.name == "nothing" {
 				return
 			}
 			if kept, err := os.ReadFile(r.Original); err != nil || !bytes.Equal(kept, damaged) {
@@ -287,17 +286,11 @@ func TestRepairByAnother(t *testing.T) {
 	var jobs []repair.Job
 	do := func(ctx context.Context, j repair.Job) (repair.Done, error) {
 		jobs = append(jobs, j)
-		if j.Method == repair.StepBack {
-			return repair.Done{}, dies
-		}
 		return j.Do(ctx, nil)
 	}
 	r, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: do})
-	if err != nil || r.Method != repair.Salvage || len(r.Failed) != 2 || !strings.Contains(r.Failed[1], dies.Error()) || r.Original == "" {
-		t.Errorf("%+v, %v", r, err)
-	}
-	if len(jobs) != 4 || jobs[0].Method != "" || jobs[3].Path != path {
-		t.Errorf("jobs: %+v", jobs)
+	if err != nil || r.Original == "" || len(jobs) != 2 || jobs[0] != (repair.Job{Path: path}) || jobs[1].Path != path || jobs[1].Copy == "" {
+		t.Errorf("%+v, %v, jobs %+v", r, err, jobs)
 	}
 	if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{Do: func(context.Context, repair.Job) (repair.Done, error) { return repair.Done{}, dies }}); !errors.Is(err, dies) {
 		t.Errorf("Verify: %v", err)
@@ -310,18 +303,21 @@ func TestRepairInconclusive(t *testing.T) {
 	t.Parallel()
 	data, _ := sample(t, 50)
 	clear(data[:os.Getpagesize()])
-	for _, at := range []repair.Method{"", repair.Rebuild, repair.StepBack, repair.Salvage} {
+	for _, at := range []string{"check", "repair"} {
 		path := writeTemp(t, data)
-		var tried []repair.Method
+		tried := ""
 		_, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
-			tried = append(tried, j.Method)
-			if j.Method == at {
+			tried = "check"
+			if j.Copy != "" {
+				tried = "repair"
+			}
+			if tried == at {
 				return repair.Done{}, fmt.Errorf("%w: killed", repair.ErrInconclusive)
 			}
 			return j.Do(ctx, nil)
 		}})
 		var damaged *format.CorruptError
-		if !errors.Is(err, repair.ErrInconclusive) || errors.As(err, &damaged) || tried[len(tried)-1] != at {
+		if !errors.Is(err, repair.ErrInconclusive) || errors.As(err, &damaged) || tried != at {
 			t.Errorf("%q: %v, after %q", at, err, tried)
 		}
 		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, data) {

@@ -13,20 +13,24 @@ import (
 type Sweeper struct {
 	H      *harvest
 	Trust  trust
-	leaf   bool // it is one for certain: what looks like an element is one
-	took   int  // records
-	unread int  // elements that are none, and do not say of what
+	bucket string // that the page is of; "": that is not known
+	leaf   bool   // it is one for certain: what looks like an element is one
+	took   int    // records
+	unread int    // elements that are none, and do not say of what
+	named  int    // records that are corrupt, whose key is known
 }
 
 // Element takes in what may be an element.
-func (s *Sweeper) Element(flags uint32, key, value []byte) { s.elementOf("", flags, key, value) }
+func (s *Sweeper) Element(flags uint32, key, value []byte) {
+	s.elementOf(s.bucket, flags, key, value)
+}
 
 // elementOf is element of a page that stands in a bucket, if that is known.
 func (s *Sweeper) elementOf(bucket string, flags uint32, key, value []byte) {
 	if bucket == "" && s.inline(flags, key, value) {
 		return
 	}
-	if key != nil && s.H.add(bucket, key, value, s.Trust) {
+	if key != nil && (s.H.add(bucket, key, value, s.Trust) || bucket != "" && s.H.add("", key, value, s.Trust)) {
 		s.took++
 		return
 	}
@@ -45,10 +49,24 @@ func (s *Sweeper) elementOf(bucket string, flags uint32, key, value []byte) {
 	switch {
 	case bucket == "":
 		s.unread++
+	case s.leaf && s.bucket == bucket && key != nil && plausible(bucket, key):
+		s.H.rotten = append(s.H.rotten, spoilt{bucket: bucket, key: key, sealed: value})
+		s.named++
 	case s.leaf:
 		s.H.rotten = append(s.H.rotten, spoilt{bucket: bucket, key: key, sealed: value})
 		s.unread++
 	}
+}
+
+// plausible reports whether a key is of the length that a bucket's keys have.
+func plausible(bucket string, key []byte) bool {
+	switch bucket {
+	case format.BucketOperations:
+		return len(key) == 16
+	case format.BucketEvents:
+		return len(key) == 8
+	}
+	return true
 }
 
 // inline takes in a small bucket, which stands in the page that names it.
@@ -57,7 +75,9 @@ func (s *Sweeper) inline(flags uint32, key, value []byte) bool {
 	if !named || len(value) < format.BucketHeader+format.PageHeader || binary.NativeEndian.Uint64(value) != 0 && flags&format.BucketFlag != 0 {
 		return false
 	}
-	Loosely(value[format.BucketHeader:], len(value), func(flags uint32, k, v []byte) { s.elementOf(string(key), flags, k, v) })
+	defer func(outer string) { s.bucket = outer }(s.bucket)
+	s.bucket = string(key)
+	Loosely(value[format.BucketHeader:], len(value), s.Element)
 	return true
 }
 

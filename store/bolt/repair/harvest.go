@@ -182,27 +182,6 @@ func also(have []found, sealed []byte, t trust) []found {
 	return append(have, found{sealed: sealed, trust: t})
 }
 
-// harvestTree takes what a whole tree leads to. The error is where it is not
-// whole.
-func harvestTree(img Snapshot, m *format.BoltMeta) (*harvest, error) {
-	h := NewHarvest()
-	w := format.NewWalk(bytes.NewReader(img.Data), m)
-	w.Visit = func(bucket string, key, value []byte) error {
-		if !h.add(bucket, key, value, Sure) {
-			h.rotten = append(h.rotten, spoilt{bucket: bucket, key: key, sealed: value})
-		}
-		return nil
-	}
-	h.tx, h.said = m.Tx, saidBy(img, m)
-	err := w.Bucket(m.Root, 0)
-	for _, name := range format.BucketNames() {
-		if _, met := w.Witnesses[name]; err == nil && !met {
-			err = fmt.Errorf("it has no bucket %q", name)
-		}
-	}
-	return h, err
-}
-
 // harvestPages takes all that is left, from every page. m says what is of the
 // newest state; nil: nobody knows.
 func harvestPages(img Snapshot, m *format.BoltMeta, tell format.Progress) *harvest {
@@ -213,9 +192,9 @@ func harvestPages(img Snapshot, m *format.BoltMeta, tell format.Progress) *harve
 	for id := uint64(2); id < img.Pages(); id++ {
 		tell.Say("pages", id, img.Pages())
 		_, flags, _, _ := img.Header(id)
-		s := &Sweeper{H: h, Trust: u.trust(id), leaf: u.Reached[id] && flags == format.PageLeaf}
+		s := &Sweeper{H: h, Trust: u.trust(id), bucket: u.buckets[id], leaf: u.Reached[id] && flags == format.PageLeaf}
 		Loosely(img.From(id), img.PageSize, s.Element)
-		if s.Trust > old && (s.unread > 0 || !img.sound(id)) {
+		if s.Trust > old && (s.unread+s.named > 0 || !img.sound(id)) {
 			s.Grope(img.From(id), img.PageSize)
 		}
 		took[id] = s.took

@@ -5,9 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"slices"
 	"strconv"
 
 	"github.com/rouse-dev/rouse/store"
@@ -15,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Mend makes of j.Path what j.Method can, and verifies it.
+// Mend writes what is left of j.Path to j.Copy, and verifies it.
 func (j Job) Mend(ctx context.Context, tell format.Progress) (Done, error) {
 	s, err := j.settle(tell)
 	if err != nil {
@@ -53,40 +51,16 @@ func (j Job) settleImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, te
 	if len(metas) > 0 {
 		m = metas[0]
 	}
-	switch {
-	case j.Method == Salvage:
-	case j.Method == Rebuild && len(metas) < 2:
-		return settled{}, fmt.Errorf("one of its two first pages is not whole")
-	case m == nil:
-		return settled{}, fmt.Errorf("neither of its two first pages is whole")
-	case j.Method == StepBack && len(metas) == 2:
-		m = metas[1]
-	}
 	pageSize := guessPageSize(f, size)
 	if m != nil {
 		pageSize = int(m.PageSize)
 	}
 	img := readSnapshot(f, size, pageSize)
-	if j.Method == Salvage {
-		h := harvestPages(img, m, tell)
-		if err := h.usable(j.Path); err != nil {
-			return settled{}, err
-		}
-		return h.settle(len(metas) < 2), nil
-	}
-	h, err := harvestTree(img, m)
-	if err == nil {
-		err = h.usable(j.Path)
-	}
-	if err != nil {
+	h := harvestPages(img, m, tell)
+	if err := h.usable(j.Path); err != nil {
 		return settled{}, err
 	}
-	if j.Method == Rebuild {
-		return h.settle(false), nil
-	}
-	out := h.settle(true)
-	out.beyond(h, harvestPages(img, nil, nil))
-	return out, nil
+	return h.settle(len(metas) < 2), nil
 }
 
 // usable says why nothing can be made of a harvest.
@@ -101,46 +75,6 @@ func (h *harvest) usable(path string) error {
 		return fmt.Errorf("%w: %s has no record of this package", disk.ErrForeign, path)
 	}
 	return nil
-}
-
-// beyond notes what all pages of the file have that is newer than the tree that
-// was taken.
-func (s *settled) beyond(tree, all *harvest) {
-	head := s.pruned + uint64(len(s.events))
-	s.mended.Lost = append(s.mended.Lost, Loss{Detail: "the last commit: what it wrote and is not named here is lost too"})
-	last, newer := head, map[format.RowID]store.Event{}
-	for seq, found := range all.Events {
-		if seq <= head {
-			continue
-		}
-		last = max(last, seq)
-		for _, f := range found {
-			e, err := format.DecodeEvent([16]byte{}, seq, f.sealed)
-			if key, ok := format.ParseID(e.Operation); err == nil && ok {
-				newer[key] = e
-			}
-		}
-	}
-	if last > head {
-		s.mended.Lost = append(s.mended.Lost, Loss{First: head + 1, Last: last, Detail: "of the commit that is lost, or of one that was never finished"})
-	}
-	var newest format.RowID
-	for key := range tree.Ops {
-		if key.Compare(newest) > 0 {
-			newest = key
-		}
-		if was, is := latest(key, tree.Ops[key]), latest(key, all.Ops[key]); is.Version > was.Version && newer[key].Operation == "" {
-			newer[key] = store.Event{Operation: is.ID, Ref: is.Ref}
-		}
-	}
-	for key, found := range all.Ops { // ids grow with time
-		if o := latest(key, found); key.Compare(newest) > 0 {
-			newer[key] = store.Event{Operation: o.ID, Ref: o.Ref}
-		}
-	}
-	for _, key := range slices.SortedFunc(maps.Keys(newer), format.RowID.Compare) {
-		s.mended.Lost = append(s.mended.Lost, Loss{Operation: key.Id(), Ref: newer[key].Ref, Detail: "its latest record is of that commit"})
-	}
 }
 
 // latest is of several records of one operation that with the highest version.

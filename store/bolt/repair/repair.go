@@ -6,30 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 	"github.com/rouse-dev/rouse/transport"
-)
-
-// Method is a way to mend a file.
-type Method string
-
-// The ways that Repair tries, in this order.
-const (
-	// Rebuild takes all records that the newest tree of pages leads to, and
-	// gives them pages, a list of free pages and rows that lead to them anew. It
-	// loses what has a wrong checksum, and where nothing has, nothing.
-	Rebuild Method = "rebuild"
-	// StepBack does the same with the tree that stood before the last commit,
-	// and loses that.
-	StepBack Method = "step back"
-	// Salvage takes every value with a good checksum from all pages, whatever
-	// leads to them.
-	Salvage Method = "salvage"
 )
 
 // Loss is something that is lost, or that nobody can vouch for: events, or an
@@ -82,14 +64,12 @@ type Mended struct {
 	PerhapsSent int
 }
 
-// Repaired is what Repair did.
+// Repaired is what Repair did, or with DryRun would do.
 type Repaired struct {
-	Was      format.Report // the file as it was found
-	Method   Method        // that mended it; "": nothing was wrong, and nothing was done
-	Is       format.Report // the file as it is now, or would be
+	Was      format.Report // the file as it was found; without problems, nothing was done
+	Is       format.Report // the repaired file
 	Original string        // where the damaged file is now; "": it is in its place
 	Mended   Mended
-	Failed   []string // what became of the methods before
 }
 
 // RepairConfig says how to repair. The zero value works.
@@ -104,18 +84,16 @@ type RepairConfig struct {
 	AllowNetworkFS bool
 }
 
-// Repair mends the database at path, if Verify finds something wrong with it. It
-// works on copies beside it: each Method in turn makes one, until one that
-// passes Verify has lost nothing; else the one that lost least takes the file's
-// place, in one step. A crash before leaves everything as it was. The damaged file stays beside it, under the name that
-// Repaired.Original tells.
+// Repair repairs the database at path if Verify finds something wrong with it. It
+// writes a copy next to it, from every value with a good checksum on any page, and
+// verifies that copy. The copy then takes the file's place in one step, and the damaged
+// file stays next to it under the name in Repaired.Original. A crash before that leaves
+// everything as it was.
 //
-// It holds the lock meanwhile. It needs as much memory as the file has bytes, and
-// as much room on the disk, or twice where a method has to be followed by another:
-// store.ErrFull says that there is none. The errors are those of Open and of
-// Verify, and a *CorruptError if no method gives a sound file. If a job does not
-// finish (ErrInconclusive) Repair changes nothing, and tries no other method: the
-// next one may lose more.
+// Repair holds the lock meanwhile. It needs as much memory as the file has bytes, and as
+// much space on the disk; without that space the error wraps store.ErrFull. The other
+// errors are those of Open and of Verify, and a *CorruptError if the copy is not sound.
+// If a job does not finish (ErrInconclusive), Repair changes nothing.
 func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) {
 	path, err := disk.RealPath(path, true)
 	if err != nil {
@@ -132,93 +110,37 @@ func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) 
 	disk.RemoveLeftovers(path)
 	d, err := c.Do.do(ctx, Job{Path: path})
 	out := Repaired{Was: d.Report}
-	if errors.Is(err, disk.ErrForeign) {
-		// Or one of whose beginning nothing is left: its records will tell.
+	foreign := errors.Is(err, disk.ErrForeign)
+	switch {
+	case foreign: // or a file whose two first pages are gone: its records will tell
 		out.Was.Problems = []*format.CorruptError{{Path: path, Detail: "its two first pages are gone"}}
-	} else if err != nil || len(d.Report.Problems) == 0 {
+	case err != nil || len(d.Report.Problems) == 0:
 		return out, err
 	}
-	best := attempt{}
-	defer func() { _ = os.Remove(best.copy) }()
-	for _, how := range []Method{Rebuild, StepBack, Salvage} {
-		a, err := attemptAt(ctx, path, how, c.Do)
-		switch {
-		case ctx.Err() != nil: // though this copy may be sound
-			_ = os.Remove(a.copy)
-			return out, cmp.Or(err, ctx.Err())
-		case errors.Is(err, format.ErrNewer), errors.Is(err, disk.ErrNotOwner), errors.Is(err, store.ErrFull), errors.Is(err, ErrInconclusive):
-			// With room or time this method may repair the file; the next may lose more.
-			return out, err
-		case err != nil:
-			out.Failed = append(out.Failed, fmt.Sprintf("%s: %v", how, err))
-			continue
-		case best.copy != "" && a.lost() >= best.lost():
-			_ = os.Remove(a.copy)
-		default:
-			_ = os.Remove(best.copy)
-			best = a
-		}
-		if best.lost() == 0 {
-			break
-		}
-	}
-	switch {
-	case best.copy == "" && err != nil: // not ours
-		return Repaired{}, err
-	case best.copy == "":
-		return out, &format.CorruptError{Path: path, Detail: "it cannot be mended: " + strings.Join(out.Failed, "; ")}
-	}
-	out.Method, out.Is, out.Mended = best.method, best.done.Report, best.done.Mended
-	if !c.DryRun {
-		out.Original, err = swap(best.copy, path)
-	} else {
-		err = nil
-	}
-	return out, err
-}
-
-// attempt is a sound copy that a method made.
-type attempt struct {
-	method Method
-	copy   string // its name; "": there is none
-	done   Done
-}
-
-// attemptAt has one method make a copy. The error is why it is not sound.
-func attemptAt(ctx context.Context, path string, how Method, do JobFunc) (attempt, error) {
 	temp, err := disk.TempName(path)
 	if err != nil {
-		return attempt{}, err
+		return out, err
 	}
-	d, err := do.do(ctx, Job{Path: path, Method: how, Copy: temp})
+	defer func() { _ = os.Remove(temp) }()
+	d, err = c.Do.do(ctx, Job{Path: path, Copy: temp})
 	if err == nil && len(d.Report.Problems) > 0 {
 		err = d.Report.Problems[0]
 	}
-	if err != nil {
-		_ = os.Remove(temp)
-		return attempt{}, err
+	switch {
+	case ctx.Err() != nil: // though the copy may be sound
+		return out, cmp.Or(err, ctx.Err())
+	case err != nil && foreign:
+		return Repaired{}, err
+	case errors.Is(err, format.ErrNewer), errors.Is(err, store.ErrFull), errors.Is(err, ErrInconclusive):
+		return out, err
+	case err != nil:
+		return out, &format.CorruptError{Path: path, Detail: fmt.Sprintf("it cannot be repaired: %v", err)}
 	}
-	return attempt{method: how, copy: temp, done: d}, nil
-}
-
-// fewOnAPage is how many records count as lost where nobody knows how many are.
-const fewOnAPage = 10
-
-// lost is about how much is. An operation weighs as much as many events: somebody
-// was told that it is stored.
-func (a attempt) lost() (n uint64) {
-	for _, l := range a.done.Mended.Lost {
-		switch n++; {
-		case l.Vague() && a.method == StepBack: // it was small
-		case l.First != 0:
-			n += l.Last - l.First
-		case l.Operation != "":
-			n += 2 * fewOnAPage
-		case l.Page != 0, l.Vague():
-			n += fewOnAPage
-		}
+	out.Is, out.Mended = d.Report, d.Mended
+	if !c.DryRun {
+		out.Original, err = swap(temp, path)
 	}
-	return n
+	return out, err
 }
 
 // swap puts temp in the place of path, which gets another name. At every instant

@@ -84,9 +84,7 @@ func Loosely(page []byte, size int, each func(flags uint32, key, value []byte)) 
 	most := (size - format.PageHeader) / format.ElementSize
 	count := most
 	if order.Uint16(page[8:]) == format.PageLeaf {
-		// bbolt puts the first key right behind the elements: this is the
-		// count again, in case the header's was hit.
-		count = max(int(order.Uint16(page[10:])), int(order.Uint32(page[format.PageHeader+4:])/format.ElementSize))
+		count = int(order.Uint16(page[10:]))
 	}
 	for i := range min(count, most) {
 		at := uint64(format.PageHeader + i*format.ElementSize) //nolint:gosec // small
@@ -105,12 +103,13 @@ func Loosely(page []byte, size int, each func(flags uint32, key, value []byte)) 
 // pages, its tree and its free list say so.
 type inUse struct {
 	img     Snapshot
-	end     uint64   // how many pages the file had
-	Reached []bool   // from the root, by pages that fit to each other
-	Free    []bool   // nil: the list of free pages cannot be believed
-	Broken  bool     // somewhere the tree leads to no page that fits
-	bad     []uint64 // the pages that it leads to there
-	misled  []bool   // of those: what is on it is not what led to it says
+	end     uint64            // how many pages the file had
+	Reached []bool            // from the root, by pages that fit to each other
+	Free    []bool            // nil: the list of free pages cannot be believed
+	buckets map[uint64]string // of the pages that are reached
+	Broken  bool              // somewhere the tree leads to no page that fits
+	bad     []uint64          // the pages that it leads to there
+	misled  []bool            // of those: what is on it is not what led to it says
 }
 
 // trust says how far what was found on a page stands for the newest state.
@@ -136,18 +135,18 @@ func (u *inUse) trust(id uint64) trust {
 
 // FindInUse looks for the pages that m leads to. Without m none is sure.
 func FindInUse(img Snapshot, m *format.BoltMeta) *inUse {
-	u := &inUse{img: img, Reached: make([]bool, img.Pages()), misled: make([]bool, img.Pages()), Broken: true}
+	u := &inUse{img: img, buckets: map[uint64]string{}, Reached: make([]bool, img.Pages()), misled: make([]bool, img.Pages()), Broken: true}
 	if m == nil {
 		return u
 	}
 	u.Broken, u.end = m.Pages > img.Pages(), m.Pages
-	u.reach(m.Root, nil, 0)
+	u.reach(m.Root, "", nil, 0)
 	u.readFree(m)
 	return u
 }
 
 // reach follows a page, if it is what led to it says.
-func (u *inUse) reach(id uint64, first []byte, depth int) {
+func (u *inUse) reach(id uint64, bucket string, first []byte, depth int) {
 	if id < 2 || id >= u.img.Pages() || u.Reached[id] || depth > format.MaxDepth {
 		u.Broken = true
 		if id >= u.img.Pages() && id < u.end && !slices.Contains(u.bad, id) {
@@ -161,25 +160,26 @@ func (u *inUse) reach(id uint64, first []byte, depth int) {
 		u.misled[id] = first == nil || !u.img.begins(id, first)
 		return
 	}
+	u.buckets[id] = bucket
 	page := u.img.From(id)[:(1+int(behind))*u.img.PageSize] //nolint:gosec // sound bounds it
 	for n := id; n <= id+behind; n++ {
 		u.Reached[n] = true
 	}
 	if flags == format.PageBranch {
-		u.reachBelow(id, page, count, depth)
+		u.reachBelow(id, bucket, page, count, depth)
 		return
 	}
-	Loosely(page, len(page), func(flags uint32, _, value []byte) {
+	Loosely(page, len(page), func(flags uint32, key, value []byte) {
 		if flags&format.BucketFlag == 0 || len(value) < format.BucketHeader {
 			return
 		}
 		if root := binary.NativeEndian.Uint64(value); root != 0 {
-			u.reach(root, nil, depth+1)
+			u.reach(root, bucket+string(key), nil, depth+1)
 		}
 	})
 }
 
-func (u *inUse) reachBelow(id uint64, page []byte, count, depth int) {
+func (u *inUse) reachBelow(id uint64, bucket string, page []byte, count, depth int) {
 	order := binary.NativeEndian
 	for i := range min(count, (len(page)-format.PageHeader)/format.ElementSize) {
 		at := uint64(format.PageHeader + i*format.ElementSize) //nolint:gosec // small
@@ -189,7 +189,7 @@ func (u *inUse) reachBelow(id uint64, page []byte, count, depth int) {
 			u.Broken = true
 			continue
 		}
-		u.reach(order.Uint64(e[8:]), key, depth+1)
+		u.reach(order.Uint64(e[8:]), bucket, key, depth+1)
 	}
 }
 

@@ -18,9 +18,8 @@ import (
 // memory and time: a damaged page can take either without end, or fault in a
 // goroutine of bbolt's own, which ends the process and which no recover prevents.
 type Job struct {
-	Path   string
-	Method Method // how to mend it; "": look only
-	Copy   string // the file that what was mended goes to; it exists, and is empty
+	Path string
+	Copy string // the empty file to write the repaired database to; "": only check Path
 }
 
 // Done is what came of a Job.
@@ -33,7 +32,7 @@ type Done struct {
 // error is why it could not be done; a file that is damaged is none for a job
 // that looks.
 func (j Job) Do(ctx context.Context, tell format.Progress) (Done, error) {
-	if j.Method != "" {
+	if j.Copy != "" {
 		return j.Mend(ctx, tell)
 	}
 	r, err := verifyFile(ctx, j.Path, tell)
