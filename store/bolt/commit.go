@@ -328,7 +328,7 @@ func (s *Store) accept(b *batch, extra int) {
 	}
 	s.seq, s.link, s.pruned = b.seq, b.link, b.pruned
 	if b.adopted {
-		s.held = nil
+		s.foreign = nil
 	}
 	s.publish()
 	s.wakeReaders()

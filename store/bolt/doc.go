@@ -46,13 +46,13 @@
 //     whose blocks are on the disk, so that thousands of operations end even if other
 //     programs fill the disk. A request that joins or repeats an operation is always
 //     answered. When there is space again, new operations are taken again.
-//  7. [Repair] writes a repaired copy of a damaged file and names what is lost. A file
+//  7. Package repair writes a repaired copy of a damaged file and names what is lost. A file
 //     that is just as the last commit left it has lost nothing and stays the same store.
 //     Otherwise the copy gets an id of its own, and the sends of its active operations
 //     count as unknown. The damaged file stays.
 //  8. One process writes at a time. From Open to Close it holds a lock file next to the
 //     database, which names the holder. Processes that only read (Config.ReadOnly,
-//     [Verify]) share the lock and write nothing at all.
+//     repair.Verify) share the lock and write nothing at all.
 //  9. A file made next to a database or in its place has the database's owner, group and
 //     mode, whichever user makes it. If that is not possible, the call returns
 //     [ErrNotOwner] before it writes. A new file that root makes belongs to the owner of
@@ -111,8 +111,8 @@
 //
 // Damage. If the record of an active operation is corrupt, its session counts as free: a
 // start of it is a new operation, and the provider's state decides what that does.
-// [Verify] and [Repair] read what may be damaged, and bbolt's own check of a page can end
-// the process. Let a child process run them, with limits of memory and time, as the tool
+// Package repair reads what may be damaged, and bbolt's own check of a page can end
+// the process. Let a child process run it, with limits of memory and time, as the tool
 // does. If a disk loses every page of a commit, its first page too, only followers of the
 // feed notice. A kernel older than 5.10.94, 5.15.27 or 5.17 with ext4's fast_commit may
 // lose what it reported as synced.

@@ -12,7 +12,6 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
-	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -38,8 +37,8 @@ func ExampleOpen() {
 	}}); err != nil {
 		log.Fatal(err)
 	}
-	if _, err := bolt.Open(path, bolt.Config{}); errors.Is(err, disk.ErrLocked) {
-		fmt.Println("it is held")
+	if _, err := bolt.Open(path, bolt.Config{}); errors.Is(err, bolt.ErrLocked) {
+		fmt.Println("the database is locked")
 	}
 	if err := s.Close(); err != nil {
 		log.Fatal(err)
@@ -53,6 +52,6 @@ func ExampleOpen() {
 	o, err := s.BySession(ctx, transport.Ref{StudioID: "studio", SessionID: "anna"})
 	fmt.Println(o.Ref, o.Phase, err)
 	// Output:
-	// it is held
+	// the database is locked
 	// studio/anna QUEUED <nil>
 }

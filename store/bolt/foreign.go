@@ -16,23 +16,23 @@ import (
 // was copied or moved to another machine is foreign. Another process may have carried out
 // since what is active in any of these, so the outcome of its sends counts as unknown.
 
-// arrival is what an opening writes about that.
-type arrival struct {
+// opening is what an opening writes about that.
+type opening struct {
 	*format.Writer
 	here    machine
 	now     time.Time
-	held    *store.Foreign
+	foreign *store.Foreign
 	changed bool
 	must    bool // it must not be left to the next opening
 }
 
-// arrive finds out where the file comes from and writes what has changed.
-func (s *Store) arrive() error {
+// findHome finds out where the file comes from and writes what has changed.
+func (s *Store) findHome() error {
 	s.here = thisMachine(s.config.Machine)
-	a := &arrival{here: s.here, now: time.Now().UTC()}
+	a := &opening{here: s.here, now: time.Now().UTC()}
 	err := format.Inside(s.path, s.db, true, format.Writing(func(w *format.Writer) {
-		a.Writer, a.held, a.changed, a.must = w, nil, false, false
-		a.settle()
+		a.Writer, a.foreign, a.changed, a.must = w, nil, false, false
+		a.decide()
 		switch {
 		case w.Meta.Sequence() == 0: // it is of a version that did not store what the file holds
 			w.WitnessAll()
@@ -40,10 +40,10 @@ func (s *Store) arrive() error {
 			w.Failed = errNothing
 		}
 	}))
-	s.held = a.held
+	s.foreign = a.foreign
 	switch {
-	case err == nil && a.held != nil:
-		s.config.Logger.Info("the database belongs to another machine: it is held", "path", s.path, "home", a.held.Home)
+	case err == nil && a.foreign != nil:
+		s.config.Logger.Info("the database belongs to another machine: it is foreign", "path", s.path, "home", a.foreign.Home)
 		return nil
 	case err == nil, errors.Is(err, errNothing):
 		return nil
@@ -55,8 +55,8 @@ func (s *Store) arrive() error {
 	return fmt.Errorf("bolt: %s: opening it here for the first time: %w", s.path, disk.AsFull(format.Named(s.path, err)))
 }
 
-// settle decides, and stores what is new. A corrupt mark counts as none.
-func (a *arrival) settle() {
+// decide finds out whether the store is foreign and stores what is new. A corrupt mark counts as none.
+func (a *opening) decide() {
 	if a.Meta.Get([]byte(format.MetaStamp)) != nil {
 		a.ownStore()
 	}
@@ -67,7 +67,7 @@ func (a *arrival) settle() {
 	case !known || len(home.Marks) == 0:
 		a.set(format.MetaMachine, a.here)
 	case a.here.differs(home):
-		a.hold(home, was, held)
+		a.setForeign(home, was, held)
 	case held: // the file is back at home
 		a.unset(format.MetaHeld)
 	case home.learn(a.here):
@@ -75,12 +75,12 @@ func (a *arrival) settle() {
 	}
 }
 
-func (a *arrival) set(key string, value any) {
+func (a *opening) set(key string, value any) {
 	a.changed = true
 	a.PutMeta(key, format.Encoded(value))
 }
 
-func (a *arrival) unset(key string) {
+func (a *opening) unset(key string) {
 	a.changed = true
 	a.Remove(a.Meta, []byte(key))
 }
@@ -88,7 +88,7 @@ func (a *arrival) unset(key string) {
 // ownStore makes a backup, or a file whose repair lost something, a store of its own. A
 // backup is at home wherever it is opened. A repaired file is at home where the damaged
 // one was, which may still be in use there.
-func (a *arrival) ownStore() {
+func (a *opening) ownStore() {
 	a.must = true
 	a.NewID()
 	doubtSends(a.Writer)
@@ -99,16 +99,16 @@ func (a *arrival) ownStore() {
 	a.unset(format.MetaStamp)
 }
 
-// hold stores that the file is foreign here. No other machine can have sent what is
+// setForeign stores that the file is foreign here. No other machine can have sent what is
 // enqueued from now on, so only the first opening here calls doubtSends.
-func (a *arrival) hold(home machine, was holding, held bool) {
+func (a *opening) setForeign(home machine, was holding, held bool) {
 	if !held || a.here.differs(was.Here) {
 		was = holding{Here: a.here, Since: format.Nanos(a.now)}
 		a.must = true
 		doubtSends(a.Writer)
 		a.set(format.MetaHeld, was)
 	}
-	a.held = &store.Foreign{Home: home.Host, Since: format.FromNanos(was.Since)}
+	a.foreign = &store.Foreign{Home: home.Host, Since: format.FromNanos(was.Since)}
 }
 
 // doubtSends makes the outcome of every active operation unknown that was never sent. A
@@ -156,11 +156,11 @@ func doubt(o *store.Operation) bool {
 
 // Adopt implements store.Adopter: the file belongs to this machine from now on.
 func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
-	if s.heldNow() == nil {
+	if s.foreignNow() == nil {
 		return s.ready(ctx)
 	}
 	return s.commit(ctx, 1, func(b *batch) error {
-		if s.heldNow() == nil {
+		if s.foreignNow() == nil {
 			return nil // another call was faster
 		}
 		b.adopted = true
@@ -172,9 +172,9 @@ func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 	})
 }
 
-// heldNow returns the machine that the file belongs to; nil: this one.
-func (s *Store) heldNow() *store.Foreign {
+// foreignNow returns the machine that the file belongs to; nil: this one.
+func (s *Store) foreignNow() *store.Foreign {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.held
+	return s.foreign
 }

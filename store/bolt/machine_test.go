@@ -71,7 +71,7 @@ func TestBinding(t *testing.T) {
 	}
 	const name = "farm-03.secret.example"
 	s := openTest(t, path, Config{noSync: true, Machine: name})
-	if s.heldNow() != nil {
+	if s.foreignNow() != nil {
 		t.Error("a file that belongs to nobody is held")
 	}
 	for o, err := range s.List(t.Context(), store.Filter{Active: true}) {
@@ -103,7 +103,7 @@ func TestBinding(t *testing.T) {
 	// One that is damaged says nothing, and stops nobody.
 	rot(t, path, format.BucketMeta, []byte(format.MetaMachine))
 	s = openTest(t, path, Config{noSync: true, Machine: name})
-	if clean(t, s); s.heldNow() != nil {
+	if clean(t, s); s.foreignNow() != nil {
 		t.Error("it is held for a damaged mark")
 	}
 }
@@ -174,7 +174,7 @@ func TestBackupOfAForeignStore(t *testing.T) {
 	put(t, s, "a")
 	s.Close()
 	s = openTest(t, path, Config{noSync: true, Machine: "farm-07"})
-	if s.heldNow() == nil {
+	if s.foreignNow() == nil {
 		t.Fatal("it is not held")
 	}
 	if err := s.Backup(t.Context(), copied); err != nil {
@@ -182,13 +182,13 @@ func TestBackupOfAForeignStore(t *testing.T) {
 	}
 	for range 2 {
 		c := openTest(t, copied, Config{noSync: true, Machine: "farm-11"})
-		if c.heldNow() != nil {
+		if c.foreignNow() != nil {
 			t.Error("a backup that was opened here first is held")
 		}
 		clean(t, c)
 		c.Close()
 	}
-	if c := openTest(t, copied, Config{noSync: true, Machine: "farm-07"}); c.heldNow() == nil {
+	if c := openTest(t, copied, Config{noSync: true, Machine: "farm-07"}); c.foreignNow() == nil {
 		t.Error("a backup is at home in two places")
 	}
 }
@@ -217,7 +217,7 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 			t.Fatalf("%+v, %v", done, err)
 		}
 		s = openTest(t, made, Config{noSync: true, Machine: "farm-07"})
-		if held := s.heldNow() != nil; held == adopt {
+		if held := s.foreignNow() != nil; held == adopt {
 			t.Errorf("adopted %v, and the repaired file is foreign: %v", adopt, held)
 		}
 		clean(t, s)
@@ -291,7 +291,7 @@ func TestRepairThatLostSomething(t *testing.T) {
 				opened := testPath(t)
 				copyTo(t, made, opened)
 				s := openTest(t, opened, Config{noSync: true, Machine: where})
-				if now := s.heldNow() != nil; now != held {
+				if now := s.foreignNow() != nil; now != held {
 					t.Errorf("on %s it is held %v, want %v", where, now, held)
 				}
 				all, err := listed(t.Context(), s)
@@ -302,7 +302,7 @@ func TestRepairThatLostSomething(t *testing.T) {
 					t.Errorf("on %s its id is the old one", where)
 				}
 				s.Close()
-				if s = openTest(t, opened, Config{noSync: true, Machine: where}); (s.heldNow() != nil) != held {
+				if s = openTest(t, opened, Config{noSync: true, Machine: where}); (s.foreignNow() != nil) != held {
 					t.Errorf("on %s, the second time, it is not held as before", where)
 				}
 				clean(t, s)
@@ -391,7 +391,7 @@ func TestNoSpaceForAMark(t *testing.T) {
 		t.Errorf("elsewhere: %v, want ErrFull", err)
 	}
 	full.armed = false
-	if s = openTest(t, path, Config{noSync: true, Machine: "farm-07", opened: full.writes}); s.heldNow() == nil {
+	if s = openTest(t, path, Config{noSync: true, Machine: "farm-07", opened: full.writes}); s.foreignNow() == nil {
 		t.Error("with room it is not held")
 	}
 }

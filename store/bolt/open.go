@@ -112,7 +112,7 @@ func (s *Store) start(exists bool) error {
 	if err := disk.SyncFolder(filepath.Dir(s.path)); err != nil {
 		return err
 	}
-	if err := s.arrive(); err != nil {
+	if err := s.findHome(); err != nil {
 		return err
 	}
 	return s.scan()

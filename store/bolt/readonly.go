@@ -57,7 +57,7 @@ func (s *Store) startReading() error {
 	}
 	s.here = thisMachine(s.config.Machine)
 	err = format.Inside(s.path, db, false, format.WithBuckets(func(b format.Buckets) error {
-		s.held, s.doubts = foresee(b, s.here, time.Now().UTC())
+		s.foreign, s.doubts = foresee(b, s.here, time.Now().UTC())
 		return nil
 	}))
 	if err != nil {
@@ -68,8 +68,8 @@ func (s *Store) startReading() error {
 
 // foresee returns what the next opening here for writing will find out: whether the file
 // belongs to another machine (nil: it does not), and whether another machine may have sent
-// what is active. See arrival.settle.
-func foresee(b format.Buckets, here machine, now time.Time) (held *store.Foreign, doubts bool) {
+// what is active. See opening.decide.
+func foresee(b format.Buckets, here machine, now time.Time) (foreign *store.Foreign, doubts bool) {
 	stamp := b.Meta.Get([]byte(format.MetaStamp)) != nil
 	if text, err := b.GetMeta(format.MetaStamp); stamp && err == nil && !format.IsRepair(text) {
 		return nil, true // a backup is at home wherever it is opened

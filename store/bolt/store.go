@@ -108,7 +108,7 @@ type Store struct {
 	verdict chan struct{}   // closed and replaced after every commit
 	due     chan struct{}   // closed and replaced when Due has news
 	cause   error           // why the store is closed; nil: it is open
-	held    *store.Foreign  // the store belongs to another machine; nil: it does not
+	foreign *store.Foreign  // the store belongs to another machine; nil: it does not
 
 	// stopped is closed when cause is set.
 	stopped chan struct{}
@@ -229,7 +229,7 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out.StoreID, out.Foreign = format.StoreIDText(s.id), s.held
+	out.StoreID, out.Foreign = format.StoreIDText(s.id), s.foreign
 	out.Operations = make(map[fsm.Phase]int, len(s.counts))
 	for p, n := range s.counts {
 		if n > 0 {
