@@ -19,12 +19,12 @@ func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	dial := func(context.Context) (net.Conn, error) { return nil, errors.New("not dialed") }
 	for want, c := range map[string]libvirt.Config{
-		"the URI cannot be read":              {URI: "qemu://user:hunter2@[::1/system"},
-		"names a host or a way to it":         {URI: "qemu://user:hunter2@host/system"},
-		"write it without a host, and set Dial":  {URI: "qemu+ssh:///system?keyfile=hunter2"},
-		`URI "qemu": want a driver`:           {URI: "qemu"},
-		"both Socket and Dial are set":        {Socket: "/run/x", Dial: dial},
-		"libvirt: probe: port 0: want 1 to 6": {Probe: probe.Probe{Kind: probe.KindSSH}},
+		"the URI cannot be read":                {URI: "qemu://user:hunter2@[::1/system"},
+		"names a host or a way to it":           {URI: "qemu://user:hunter2@host/system"},
+		"write it without a host, and set Dial": {URI: "qemu+ssh:///system?keyfile=hunter2"},
+		`URI "qemu": want a driver`:             {URI: "qemu"},
+		"both Socket and Dial are set":          {Socket: "/run/x", Dial: dial},
+		"libvirt: probe: port 0: want 1 to 6":   {Probe: probe.Probe{Kind: probe.KindSSH}},
 	} {
 		l, err := libvirt.New(c)
 		if l != nil || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
