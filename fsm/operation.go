@@ -1,24 +1,24 @@
 package fsm
 
-// Phase is how far an operation, a request to start one session, has come.
+// Phase is where an operation, a request to start one session, is in its life cycle.
 type Phase string
 
 // The phases of an operation. They are persisted: append only.
 const (
-	PhaseQueued    Phase = "QUEUED"    // accepted by us; the provider has not confirmed a start
-	PhaseStarting  Phase = "STARTING"  // the provider confirmed it; the session boots
+	PhaseQueued    Phase = "QUEUED"    // stored; the provider has not accepted a start
+	PhaseStarting  Phase = "STARTING"  // the provider has accepted the start; the session boots
 	PhaseSucceeded Phase = "SUCCEEDED" // the session was seen READY
-	PhaseFailed    Phase = "FAILED"    // it will not be READY by this operation; the reason says why
+	PhaseFailed    Phase = "FAILED"    // this operation will not make the session READY; the end reason says why
 	PhaseCanceled  Phase = "CANCELED"  // withdrawn, and nothing was started
-	PhaseExpired   Phase = "EXPIRED"   // not started by its expiry, and never will be
+	PhaseExpired   Phase = "EXPIRED"   // not started by its expiry, and it will not be
 )
 
-// Phases lists all phases, in the order of a life.
+// Phases returns all phases, in the order of a life.
 func Phases() []Phase {
 	return []Phase{PhaseQueued, PhaseStarting, PhaseSucceeded, PhaseFailed, PhaseCanceled, PhaseExpired}
 }
 
-// Ended reports whether p is terminal: no operation ever leaves such a phase.
+// Ended reports whether p is an end: no operation leaves such a phase.
 func (p Phase) Ended() bool {
 	return p == PhaseSucceeded || p == PhaseFailed || p == PhaseCanceled || p == PhaseExpired
 }
@@ -34,9 +34,8 @@ var operations = newTable(string(PhaseQueued), []step{
 	{"expire", phases(PhaseQueued), string(PhaseExpired)},
 })
 
-// Advance says whether an operation may go from one phase to the other in one
-// step. Staying where it is is no step and fine. Else it returns a
-// *TransitionError.
+// Advance returns nil if an operation may go from phase from to phase to in one step, or if
+// the two are the same known phase. Otherwise it returns a *TransitionError.
 func Advance(from, to Phase) error {
 	if from == to && from.Known() {
 		return nil

@@ -1,7 +1,7 @@
 package fsm
 
-// State is a session's state, spelled as on the wire. A state that is not one
-// of the eleven below is kept as read: see [State.Known].
+// State is a session's state, spelled as the Nimble protocol does. A state that is not one of
+// the eleven below is kept as read: see [State.Known].
 type State string
 
 // The eleven states of the public API model, version 2020-08-01. They are
@@ -31,11 +31,11 @@ func States() []State {
 // Known reports whether s is one of the eleven states of the API model.
 func (s State) Known() bool { return sessions.has(string(s)) }
 
-// Event is what happens to a session.
+// Event is something that happens to a session.
 type Event string
 
-// The events of a session's life. Start, Stop and Delete are requests; the
-// others are what becomes of them.
+// The events of a session's life. EventStart, EventStop and EventDelete are requests; the
+// others are their results.
 const (
 	EventCreated     Event = "created"
 	EventCreateFails Event = "create fails"
@@ -64,8 +64,8 @@ var sessions = newTable(string(StateCreateInProgress), []step{
 	{string(EventDeleteFails), states(StateDeleteInProgress), string(StateDeleteFailed)},
 })
 
-// Fire returns the state that a session in state from is in after e. A
-// *TransitionError says that e is not possible there, and from is returned.
+// Fire returns the state of a session after e, if it was in state from. If e is not possible
+// there, it returns from and a *TransitionError.
 func Fire(from State, e Event) (State, error) {
 	to, err := sessions.fire(string(from), string(e))
 	if err != nil {
@@ -74,10 +74,10 @@ func Fire(from State, e Event) (State, error) {
 	return State(to), nil
 }
 
-// Observe says whether a session last seen in state from may now be seen in
-// state to, however many states between them were missed. The same state again
-// is fine, and so is anything from or to a state that is not known (the empty
-// state included: nothing was seen yet). Else it returns a *TransitionError.
+// Observe returns nil if a session that was last seen in state from may now be in state to,
+// however many states between them were missed. It also returns nil for the same state, and
+// if one of the two is not known, such as the empty state of a session that was not seen yet.
+// Otherwise it returns a *TransitionError.
 func Observe(from, to State) error {
 	if from == to || !from.Known() || !to.Known() {
 		return nil

@@ -9,11 +9,11 @@ import (
 	looplab "github.com/looplab/fsm"
 )
 
-// TransitionError says that no step, or for an observation no path, of the
-// table leads where something was said to go. Match it with errors.As.
+// TransitionError says that the table has no such step or, for an observation, no such path.
+// Match it with errors.As.
 type TransitionError struct {
-	From  string // the state or phase it was in
-	To    string // where it was said to go; "" if an event was fired
+	From  string // the state or phase before
+	To    string // the state or phase after; "" if an event was fired
 	Event string // the event that was fired; "" if a state was given
 }
 
@@ -24,15 +24,16 @@ func (e *TransitionError) Error() string {
 	return fmt.Sprintf("fsm: nothing leads from %s to %s", e.From, e.To)
 }
 
-// step is one row of a table: an event, where it is possible, where it leads.
+// step is one row of a table: an event, the states in which it is possible, and the state to
+// which it leads.
 type step struct {
 	event string
 	from  []string
 	to    string
 }
 
-// table runs one life cycle. It is immutable; the machines in its pool are
-// disposable: one is set to the caller's state for a single event.
+// table runs one life cycle. It is immutable. The machines in its pool are disposable: one is
+// set to the caller's state for a single event.
 type table struct {
 	initial string
 	steps   []step
@@ -40,9 +41,9 @@ type table struct {
 	pool    sync.Pool // of *looplab.FSM at rest
 }
 
-// A machine knows three kinds of event: the table's own, "step X" (some event
-// leads to X) and "see X" (some path does). The last two are derived, so the
-// table stays the only place where the rules are written.
+// A machine has three kinds of event: the table's own, "step X" (some event leads to X) and
+// "see X" (some path leads to X). The last two are derived, so the rules are written in the
+// table alone.
 const (
 	stepTo = "step "
 	seeAt  = "see "
@@ -73,7 +74,7 @@ func newTable(initial string, steps []step) *table {
 	return t
 }
 
-// own is the table as looplab describes events.
+// own returns the table in the form of looplab's events.
 func (t *table) own() []looplab.EventDesc {
 	events := make([]looplab.EventDesc, len(t.steps))
 	for i, s := range t.steps {
@@ -82,8 +83,7 @@ func (t *table) own() []looplab.EventDesc {
 	return events
 }
 
-// reachable is every state that some path from start leads to, over one step
-// or many.
+// reachable returns every state to which some path of one or more steps leads from start.
 func reachable(next map[string][]string, start string) map[string]bool {
 	seen := map[string]bool{}
 	for todo := next[start]; len(todo) > 0; {
@@ -99,17 +99,17 @@ func reachable(next map[string][]string, start string) map[string]bool {
 
 func (t *table) has(state string) bool { return t.known[state] }
 
-// fire sets a machine to from, fires one event and returns where it led. This
-// is the one place where looplab's errors become ours.
+// fire sets a machine to from, fires one event, and returns the state after it. Only here do
+// looplab's errors become errors of this package.
 func (t *table) fire(from, event string) (string, error) {
 	if !t.has(from) {
 		return "", &TransitionError{From: from, Event: event}
 	}
 	m := t.pool.Get().(*looplab.FSM)
 	m.SetState(from)
-	// No context of a caller: a cancelled one would leave the machine stuck.
+	// Do not pass a caller's context: a cancelled one would leave the machine stuck.
 	if err := m.Event(context.Background(), event); err != nil {
-		return "", &TransitionError{From: from, Event: event} // m goes to the garbage
+		return "", &TransitionError{From: from, Event: event} // m is dropped
 	}
 	to := m.Current()
 	t.pool.Put(m)
@@ -126,10 +126,10 @@ func (t *table) to(from, kind, to string) error {
 	return nil
 }
 
-// SessionDiagram draws the life of a session as a Mermaid state diagram.
+// SessionDiagram returns the life cycle of a session as a Mermaid state diagram.
 func SessionDiagram() string { return sessions.diagram() }
 
-// OperationDiagram draws the life of an operation as a Mermaid state diagram.
+// OperationDiagram returns the life cycle of an operation as a Mermaid state diagram.
 func OperationDiagram() string { return operations.diagram() }
 
 func (t *table) diagram() string {

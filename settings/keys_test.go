@@ -100,14 +100,14 @@ func TestSourcesOfCredentials(t *testing.T) {
 		want   string
 		lack   bool // Credentials says so too
 	}{
-		"STS, nothing listens": {config: role, env: sts(closed), kind: transport.KindUnreachable, want: "the source of the credentials is not reached: dial tcp"},
+		"STS, nothing listens": {config: role, env: sts(closed), kind: transport.KindUnreachable, want: "the source of the credentials cannot be reached: dial tcp"},
 		"STS fails": {config: role, env: sts(func(t *testing.T) string { return says(t, 503, "") }), kind: transport.KindUnreachable,
-			want: "the source of the credentials is not reached"},
+			want: "the source of the credentials cannot be reached"},
 		"STS behind a portal": {config: role, env: sts(func(t *testing.T) string { return says(t, 200, "<html>log in</html>") }), kind: transport.KindUnreachable,
-			want: "the source of the credentials is not reached"},
+			want: "the source of the credentials cannot be reached"},
 		"STS refuses": {config: role, env: sts(func(t *testing.T) string { return says(t, 403, stsError("AccessDenied")) }), kind: transport.KindCredentials,
 			want: "AccessDenied: there are no credentials: AssumeRole of STS refuses them", lack: true},
-		"IMDS is silent": {config: nothing, env: imds(silent), kind: transport.KindUnreachable, want: "not reached: no answer in time; if this machine has no role, export"},
+		"IMDS is silent": {config: nothing, env: imds(silent), kind: transport.KindUnreachable, want: "cannot be reached: no answer in time; if this machine has no role, export"},
 		"IMDS has no role": {config: nothing, env: imds(func(t *testing.T) string { return says(t, 404, "") }), kind: transport.KindCredentials,
 			want: "no AWS credentials were found: export", lack: true},
 		"IMDS is off": {config: nothing, env: func(*testing.T) {}, kind: transport.KindCredentials, want: "no AWS credentials were found: export", lack: true},
@@ -115,7 +115,7 @@ func TestSourcesOfCredentials(t *testing.T) {
 			want: "the AWS login has expired or is missing: log in again: aws sso login", lack: true},
 		"SSO, never":           {config: login, env: func(*testing.T) {}, kind: transport.KindCredentials, want: "log in again: aws sso login", lack: true},
 		"SSO below a role":     {config: roleByLogin, env: sts(closed), kind: transport.KindCredentials, want: "log in again: aws sso login", lack: true},
-		"SSO, nothing listens": {config: login, env: sso(closed), token: valid, kind: transport.KindUnreachable, want: "not reached: dial tcp"},
+		"SSO, nothing listens": {config: login, env: sso(closed), token: valid, kind: transport.KindUnreachable, want: "cannot be reached: dial tcp"},
 		"SSO says it is over": {config: login, env: sso(func(t *testing.T) string {
 			return says(t, 401, `{"__type":"UnauthorizedException","message":"planted-secret"}`)
 		}), token: valid, kind: transport.KindCredentials, want: "UnauthorizedException: the AWS login has expired or is missing: log in again: aws sso login", lack: true},

@@ -410,7 +410,7 @@ func TestEnvHoldsNoSecrets(t *testing.T) {
 func TestProbeCommand(t *testing.T) {
 	t.Parallel()
 	for lines, want := range map[string]string{
-		"probe_command = ['ssh', '{host}']":                                      "probe_command: there is no port",
+		"probe_command = ['ssh', '{host}']":                                      "probe_command: it needs probe, which is not set",
 		"probe = 'dcv'\nprobe_command = ['ssh', '{session}']":                    `probe_command: {session} in "{session}" stands for nothing: known is {host}`,
 		"probe = 'dcv'\nprobe_command = 'ssh'":                                   "probe_command: want an array of texts",
 		"probe = 'dcv'\nprobe_command = []":                                      "probe_command: it is empty",

@@ -157,7 +157,7 @@ func TestSilentMetadata(t *testing.T) {
 		"AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://"+silent.Addr().String(),
 	), "start", "lab", "ws-1", "--wait", "--for", "8s")
 	p.exit(1)
-	for _, want := range []string{"the time of --for", "the source of the credentials is not reached: no answer in time", "stays QUEUED"} {
+	for _, want := range []string{"the time of --for", "the source of the credentials cannot be reached: no answer in time", "stays QUEUED"} {
 		if !strings.Contains(p.errOut.String(), want) {
 			t.Errorf("it says %s, and not %q", p.errOut, want)
 		}

@@ -22,15 +22,15 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Retrieve asks keys, which may be nil, for credentials. Its error, a
-// *transport.Error with NotSent, says what their source did:
+// Retrieve gets credentials from keys, which may be nil. Its error is a *transport.Error with
+// NotSent. The kind says what the source did:
 //
-//   - Unreachable: it was not reached, or failed for reasons of its own
-//   - Credentials: there is none, or it refused; the message says what to do
-//   - Unknown: ctx was cancelled first
+//   - KindUnreachable: it was not reached, or failed for its own reasons
+//   - KindCredentials: there is no source, or it refused; the message says what to do
+//   - KindUnknown: ctx was cancelled first
 //
-// The error does not quote the source's own error, except for its code and the
-// network's error: credential_process puts its whole output there.
+// The error quotes only the code of the source's error and errors of the network, because
+// credential_process puts its whole output into its error.
 func Retrieve(ctx context.Context, keys aws.CredentialsProvider) (aws.Credentials, error) {
 	if keys == nil {
 		return aws.Credentials{}, unsigned("no credentials are configured", "")
@@ -40,14 +40,13 @@ func Retrieve(ctx context.Context, keys aws.CredentialsProvider) (aws.Credential
 	case err != nil:
 		return aws.Credentials{}, whyNone(ctx, keys, err)
 	case !FitsHeader(got.AccessKeyID) || !FitsHeader(got.SessionToken):
-		return aws.Credentials{}, unsigned("the access key id or the session token holds a control character, such as a line break: no request can carry it", "")
+		return aws.Credentials{}, unsigned("the access key id or the session token has a control character, such as a line break: set credentials without one", "")
 	}
 	return got, nil
 }
 
-// FitsHeader reports whether text can be the value of a header. net/http refuses
-// a request with any other before it sends anything, but its error looks like the
-// error of a request that was cut.
+// FitsHeader reports whether text can be the value of a header. net/http refuses any other value
+// before it sends anything, but its error looks like the error of a connection that was cut.
 func FitsHeader(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
 
 // noneFound is the message if no setting names credentials.
@@ -64,7 +63,7 @@ var logins = []struct {
 	{"aws login", []aws.CredentialSource{aws.CredentialSourceLogin, aws.CredentialSourceProfileLogin}},
 }
 
-// loginCodes are the codes by which a login service says that a login is over.
+// loginCodes are the codes of a login service that mean that a login has expired.
 var loginCodes = []string{
 	"UnauthorizedException", "InvalidGrantException", "ExpiredTokenException", "InvalidClientException", "UnauthorizedClientException",
 }
@@ -75,7 +74,7 @@ func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error
 	if known, ok := keys.(aws.CredentialProviderSource); ok {
 		sources = known.ProviderSources()
 	}
-	role := slices.Equal(sources, []aws.CredentialSource{aws.CredentialSourceIMDS}) // of this machine: the SDK's last resort
+	role := slices.Equal(sources, []aws.CredentialSource{aws.CredentialSourceIMDS}) // the role of this machine, which the SDK tries last
 	var api smithy.APIError
 	code := ""
 	if errors.As(err, &api) {
@@ -90,7 +89,7 @@ func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error
 		if role {
 			why += "; if this machine has no role, export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has some"
 		}
-		return &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Code: code, Message: "the source of the credentials is not reached" + why}
+		return &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Code: code, Message: "the source of the credentials cannot be reached" + why}
 	}
 	for _, login := range logins {
 		uses := slices.ContainsFunc(login.sources, func(s aws.CredentialSource) bool { return slices.Contains(sources, s) })
@@ -110,8 +109,8 @@ func unsigned(message, code string) error {
 	return &transport.Error{Kind: transport.KindCredentials, NotSent: true, Code: code, Message: message}
 }
 
-// unreached reports whether a source of credentials was not reached, or answered
-// with a failure of its own. why is the end of a message for people.
+// unreached reports whether a source of credentials was not reached, or failed for its own
+// reasons. why is the end of a message for a person.
 func unreached(ctx context.Context, err error) (why string, ok bool) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ": no answer in time", true
@@ -132,7 +131,7 @@ func unreached(ctx context.Context, err error) (why string, ok bool) {
 		case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
 			return fmt.Sprintf(": HTTP %d", status), true
 		case status < http.StatusBadRequest: // no refusal, and not the answer of a source
-			return ": what answers is not the source", true
+			return ": the answer is not the source's", true
 		}
 		return "", false
 	}
@@ -157,9 +156,9 @@ func unreached(ctx context.Context, err error) (why string, ok bool) {
 	return "", false
 }
 
-// noMetadata reports whether err says that nothing is at the address where a
-// cloud tells a machine its role: this machine is in no cloud. Without any
-// network that cannot be known.
+// noMetadata reports whether err says that no server answers at the address where a cloud
+// publishes a machine's role: this machine is in no cloud. Without a network it returns false,
+// because then that is not known.
 func noMetadata(err error) bool {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "dial" || op.Addr == nil ||

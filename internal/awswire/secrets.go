@@ -12,14 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Secrets are what one request was signed with, the longest first. A server may echo
-// a request, as servers for tests and failing proxies do, and its texts reach errors,
-// logs and the host's disk.
+// Secrets are the values that signed one request, the longest first. A server may echo a
+// request, as test servers and failing proxies do. Its texts reach errors, logs and the host's
+// disk.
 type Secrets []string
 
-// SecretsOf returns what an answer must not show of the request that c signed, and
-// whose headers are h. Texts of less than eight bytes are no secrets: they would be
-// found in any text.
+// SecretsOf returns what an answer must not show of the request that c signed and whose headers
+// are h. Values of less than eight bytes do not count: any text may contain them.
 func SecretsOf(c aws.Credentials, h http.Header) Secrets {
 	_, signature, _ := strings.Cut(h.Get("Authorization"), "Signature=")
 	var out Secrets
@@ -29,7 +28,7 @@ func SecretsOf(c aws.Credentials, h http.Header) Secrets {
 		}
 		out = append(out, s)
 	}
-	// The longest first: one may hold another.
+	// The longest first, because one value may contain another.
 	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
 	return out
 }
@@ -42,8 +41,8 @@ func (s Secrets) Hide(b []byte) []byte {
 	return b
 }
 
-// Error returns err, or an error that has its text alone, if that text quotes a
-// secret: net/http quotes a header that it cannot read. nil stays nil.
+// Error returns err. If its text quotes a secret, Error returns an error that has only the text
+// without the secret: net/http quotes a header that it cannot read. It returns nil for nil.
 func (s Secrets) Error(err error) error {
 	if err == nil {
 		return nil

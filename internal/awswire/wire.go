@@ -1,6 +1,6 @@
-// Package awswire has what the transports that speak a protocol of AWS share: the
-// HTTP client, the limits of an answer, its headers, and the meaning of an error of
-// a source of credentials.
+// Package awswire has what the transports that speak a protocol of AWS share: the HTTP
+// client, whether a request was sent, the limits of an answer, its headers, and the meaning of
+// an error of a source of credentials.
 package awswire
 
 import (
@@ -15,20 +15,20 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// maxHeader bounds the headers of an answer, in bytes; net/http's default is ten
-// times as much.
+// maxHeader limits the headers of an answer, in bytes. net/http's default is ten times as
+// much.
 const maxHeader = 1 << 20
 
-// LimitHeaders bounds the headers that t reads, unless t has a bound already.
+// LimitHeaders limits the headers that t reads, unless t has a limit already.
 func LimitHeaders(t *http.Transport) {
 	if t.MaxResponseHeaderBytes == 0 {
 		t.MaxResponseHeaderBytes = maxHeader
 	}
 }
 
-// Client returns h as a client that follows no redirect, since a redirect is
-// never an answer of the service. If h is nil it returns the SDK's default client. It
-// returns a client of an unknown type unchanged: see [Redirected].
+// Client returns h as a client that follows no redirect, because a redirect is never an answer
+// of the service. If h is nil it returns the SDK's default client. It returns a client of an
+// unknown type unchanged: see [Redirected].
 func Client(h aws.HTTPClient) aws.HTTPClient {
 	if h == nil {
 		h = awshttp.NewBuildableClient()
@@ -56,10 +56,10 @@ func Redirected(resp *http.Response) error {
 		Message: "the HTTP client followed a redirect: configure one that does not"}
 }
 
-// OwnBody gives req, a copy of a request, a body of its own. The SDK closes its
-// body as soon as the answer begins; if net/http has not seen the body's end by
-// then, it cuts the connection in the middle of the answer. With GetBody net/http
-// may send again what it knows it has not sent.
+// OwnBody gives req, a copy of a request, a body of its own. The SDK closes its body as soon as
+// the answer begins. If net/http has not read the body's end by then, it closes the connection
+// in the middle of the answer. With GetBody, net/http may repeat a request if it knows that it
+// sent nothing.
 func OwnBody(req *http.Request) error {
 	if req.Body == nil {
 		return nil
@@ -80,10 +80,10 @@ type Body struct {
 	limit, read int64
 }
 
-// Limit returns body with a limit. Reading beyond it is an error that names it.
+// Limit returns body with a limit. Reading beyond it returns an error that names the limit.
 func Limit(body io.ReadCloser, limit int64) *Body { return &Body{ReadCloser: body, limit: limit} }
 
-// Size returns how many bytes were read so far: 0 of a nil Body, which is a call
+// Size returns how many bytes were read so far. It returns 0 for a nil Body, which means a call
 // without an answer.
 func (b *Body) Size() int64 {
 	if b == nil {
@@ -92,7 +92,7 @@ func (b *Body) Size() int64 {
 	return b.read
 }
 
-// Read reads at most one byte more than the limit, and fails at that one.
+// Read reads at most one byte more than the limit, and returns an error for that byte.
 func (b *Body) Read(p []byte) (int, error) {
 	if most := b.limit + 1 - b.read; int64(len(p)) > most {
 		p = p[:most]

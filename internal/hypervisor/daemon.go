@@ -20,8 +20,8 @@ import (
 	"github.com/digitalocean/go-libvirt/socket/dialers"
 )
 
-// Daemon is a libvirtd of the test's own, which touches nothing of the system's.
-// It runs as a plain user: root runs it as nobody.
+// Daemon is a libvirtd of the test's own, which does not touch the system's. It runs without
+// privileges: if the test is root, as the user nobody.
 type Daemon struct {
 	testing.TB
 	Dir    string              // its home
@@ -30,8 +30,8 @@ type Daemon struct {
 	output bytes.Buffer
 }
 
-// New starts a daemon, and ends it when t does. Where there is none to start, t
-// is skipped; under CI that is a failure.
+// New starts a daemon, and ends it when t ends. If libvirtd is not installed it skips t, or fails it
+// if the variable CI is true.
 func New(t testing.TB) *Daemon {
 	t.Helper()
 	for _, name := range []string{"libvirtd", "qemu-system-x86_64"} {
@@ -105,13 +105,13 @@ func (d *Daemon) File(name string, data []byte) string {
 	return path
 }
 
-// Runtime is what XDG_RUNTIME_DIR is to the daemon.
+// Runtime returns the daemon's XDG_RUNTIME_DIR.
 func (d *Daemon) Runtime() string { return filepath.Join(d.Dir, "run") }
 
-// Socket is where the daemon listens.
+// Socket returns the path of the daemon's socket.
 func (d *Daemon) Socket() string { return filepath.Join(d.Runtime(), "libvirt", "libvirt-sock") }
 
-// Start starts the daemon anew, after Kill, and waits until it answers.
+// Start starts the daemon again after Kill, and waits until it answers.
 func (d *Daemon) Start() {
 	d.Helper()
 	d.cmd = exec.Command("libvirtd")
@@ -145,8 +145,8 @@ func (d *Daemon) Kill() {
 	_ = os.Remove(d.Socket())
 }
 
-// Hold opens a connection of the test's own, for as long as the test runs. The
-// test driver forgets its domains when the last one is closed.
+// Hold opens a connection that stays open as long as the test runs. libvirt's test driver forgets its
+// domains when the last connection is closed.
 func (d *Daemon) Hold(uri libvirt.ConnectURI) *libvirt.Libvirt {
 	d.Helper()
 	l := libvirt.NewWithDialer(dialers.NewLocal(dialers.WithSocket(d.Socket())))
@@ -157,7 +157,7 @@ func (d *Daemon) Hold(uri libvirt.ConnectURI) *libvirt.Libvirt {
 	return l
 }
 
-// Define defines a domain, which is shut off.
+// Define defines a domain. It is shut off.
 func Define(t testing.TB, l *libvirt.Libvirt, xml string) libvirt.Domain {
 	t.Helper()
 	domain, err := l.DomainDefineXML(xml)

@@ -1,3 +1,3 @@
-// Package hypervisor is a real one for tests: a libvirtd of a test's own, and
-// machines that it emulates. It is for Linux; elsewhere the package is empty.
+// Package hypervisor starts a real hypervisor for a test: a libvirtd of its own, and machines that
+// it emulates. It works on Linux. On other systems the package is empty.
 package hypervisor

@@ -12,10 +12,9 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// guest is the whole system of a guest: a boot sector that writes its message to
-// the first serial port at each tick of the clock. The port is a TCP port of
-// this computer, so an SSH banner answers there once the guest has booted, and
-// not before.
+// guest is the whole system of a guest: a boot sector that writes its message to the first serial
+// port at each tick of the clock. That port is a TCP port of this computer, so an SSH banner answers
+// there once the guest has booted, and not before.
 //
 //	        xor  ax, ax
 //	        mov  ds, ax
@@ -39,7 +38,7 @@ import (
 const guest = "\x31\xc0\x8e\xd8\xfc\xfb\xf4\xbe\x21\x7c\xac\x84\xc0\x74\xf6\x88\xc4" +
 	"\xba\xfd\x03\xec\xa8\x20\x74\xf8\x88\xe0\xba\xf8\x03\xee\xeb\xe9" + "SSH-2.0-guest\r\n\x00"
 
-// Disk makes the disk that guests boot from, and returns its path.
+// Disk makes the disk from which guests boot, and returns its path.
 func (d *Daemon) Disk() string {
 	d.Helper()
 	path := filepath.Join(d.Dir, "disk")
@@ -63,9 +62,8 @@ const domain = `<domain type='qemu'>
   </devices>
 </domain>`
 
-// Guest defines a real machine, of an emulated kind, which is shut off. It boots
-// from disk, and answers as an SSH server at a port of 127.0.0.1. It is gone when
-// t ends.
+// Guest defines an emulated machine, which is shut off. It boots from disk, and answers as an SSH
+// server at a port of 127.0.0.1. It is removed when t ends.
 func Guest(t testing.TB, l *libvirt.Libvirt, name, disk string, port int) libvirt.Domain {
 	t.Helper()
 	defined := Define(t, l, fmt.Sprintf(domain, name, disk, port))
@@ -76,7 +74,7 @@ func Guest(t testing.TB, l *libvirt.Libvirt, name, disk string, port int) libvir
 	return defined
 }
 
-// Starts counts how often the daemon has started an emulator for a guest.
+// Starts returns how often the daemon has started an emulator for a guest.
 func (d *Daemon) Starts(name string) int {
 	d.Helper()
 	log, err := os.ReadFile(filepath.Join(d.Dir, ".cache/libvirt/qemu/log", name+".log"))

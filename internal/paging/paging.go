@@ -1,5 +1,5 @@
-// Package paging bounds what one paged answer of a provider may cost. Every loop
-// that follows page tokens uses it, in drivers and in the engine.
+// Package paging limits what one paged answer of a provider may cost. Every loop that follows
+// page tokens uses it, in drivers and in the engine.
 //
 //	r := paging.New("DescribeInstances", paging.GetCalls)
 //	for more := true; more && err == nil; {
@@ -18,16 +18,16 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// The bounds of one paged answer.
+// The limits of one paged answer.
 const (
-	GetCalls  = 50          // calls for sessions that are named, as by one Get or BatchGet
+	GetCalls  = 50          // calls for named sessions, as one Get or BatchGet makes
 	ListCalls = 1000        // calls for all sessions of a studio
-	MaxBytes  = 64 << 20    // of all its pages, after decompression
-	MaxTime   = time.Minute // spent in its calls
-	MaxToken  = 6 << 10     // bytes of one page token: with it a URL is below the 8 KiB that proxies take
+	MaxBytes  = 64 << 20    // bytes of all its pages, after decompression
+	MaxTime   = time.Minute // time spent in its calls
+	MaxToken  = 6 << 10     // bytes of one page token: a URL with it stays below the 8 KiB that proxies allow
 )
 
-// ErrEndless is the cause of each error that names a bound.
+// ErrEndless is the cause of each error that names a limit.
 var ErrEndless = errors.New("an answer without an end")
 
 // Reader reads one paged answer. Make it by [New]. It is for one goroutine.
@@ -37,11 +37,11 @@ type Reader struct {
 	calls int
 	bytes int64
 	spent time.Duration
-	seen  map[string]bool // the tokens so far: at most most of MaxToken bytes
+	seen  map[string]bool // the tokens so far: at most most tokens of MaxToken bytes
 }
 
-// New makes a Reader of an answer that takes at most calls calls. what names the
-// answer in errors, as "DescribeInstances".
+// New makes a Reader of an answer that takes at most calls calls. Errors name the answer by what,
+// such as "DescribeInstances".
 func New(what string, calls int) *Reader {
 	return &Reader{what: what, most: calls, seen: map[string]bool{}}
 }
@@ -49,10 +49,10 @@ func New(what string, calls int) *Reader {
 // Left returns how many bytes the next page may have.
 func (r *Reader) Left() int64 { return MaxBytes - r.bytes }
 
-// Page makes one call by read, which returns the token of the next page and how
-// many bytes this one has, or 0 where that is not known. It reports whether
-// there is another page. An answer that breaks a bound is an *transport.Error of
-// kind Internal which names the bound; any other error is read's own.
+// Page makes one call by read. read returns the token of the next page, and how many bytes this
+// page has, or 0 if that is not known. Page reports whether there is another page. If the answer
+// exceeds a limit, the error is a *transport.Error of KindInternal that names the limit. Any other
+// error is read's own.
 func (r *Reader) Page(ctx context.Context, read func(context.Context) (next string, size int64, err error)) (more bool, err error) {
 	if r.calls == r.most {
 		return false, r.fault("it has more than %d pages", r.most)
@@ -82,7 +82,7 @@ func (r *Reader) Page(ctx context.Context, read func(context.Context) (next stri
 	return true, nil
 }
 
-// fault returns the error of a provider whose answer breaks a bound.
+// fault returns the error of a provider whose answer exceeds a limit.
 func (r *Reader) fault(format string, args ...any) *transport.Error {
 	return &transport.Error{
 		Kind:    transport.KindInternal,

@@ -1,5 +1,5 @@
-// Package secret recognizes environment variables that hold secrets, and hides
-// their values in text that programs print.
+// Package secret recognizes environment variables that hold secrets, and hides their values in
+// texts.
 package secret
 
 import (
@@ -8,35 +8,33 @@ import (
 	"strings"
 )
 
-// names are the parts of a variable's name that mark a secret.
+// names are the parts of a variable's name that make it count as a secret.
 var names = []string{"PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"}
 
-// folders are variables of a shell that hold no secret, though they look like it.
+// folders are variables of a shell whose names look like a secret's, and that hold none.
 var folders = []string{"PWD", "OLDPWD"}
 
-// Name reports whether a variable of this name is taken for a secret: whether the
-// name, in upper or lower case, holds PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL.
-// PWD and OLDPWD are not taken for secrets.
+// Name reports whether a variable of this name counts as a secret: its name, in upper or lower
+// case, has PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL in it. PWD and OLDPWD do not count.
 func Name(name string) bool {
 	name = strings.ToUpper(name)
 	return !slices.Contains(folders, name) &&
 		slices.ContainsFunc(names, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// MinLength is how many bytes a value must have to be hidden. A shorter one, such
-// as "1", would be cut out of every text.
+// MinLength is how many bytes a value must have to be hidden. A shorter one, such as "1", would be
+// replaced in every text.
 const MinLength = 6
 
 // Mark replaces a secret in every text of this module.
 const Mark = "[secret]"
 
-// Values are secret values, without duplicates, the longest first.
+// Values are secret values without duplicates, the longest first.
 type Values []string
 
-// Of returns the secret values of env, whose elements are "NAME=value": those of
-// variables for which Name is true, and those of the variables named in marked. A
-// value with space around it is hidden without that space, too. If a value has
-// several lines, such as a private key, each line is a value as well.
+// Of returns the secret values of env, whose elements are "NAME=value": the values of variables for
+// which Name is true, and of those named in marked. A value with white space around it is also
+// hidden without it. If a value has several lines, such as a private key, each line is a value too.
 func Of(env, marked []string) Values {
 	var out Values
 	for _, pair := range env {
@@ -54,7 +52,7 @@ func Of(env, marked []string) Values {
 			}
 		}
 	}
-	// One value may hold another.
+	// One value may contain another.
 	slices.SortFunc(out, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	return slices.Compact(out)
 }
@@ -67,7 +65,7 @@ func (v Values) Hide(text string) string {
 	return text
 }
 
-// HideTail is Hide for the end of a longer text, which may begin within a value.
+// HideTail is Hide for the end of a longer text, which may begin inside a value.
 func (v Values) HideTail(text string) string {
 	longest := 0
 	for _, value := range v {

@@ -1,18 +1,17 @@
-// Package uptime reads the clocks that cannot be set: they count since the
-// machine booted. Together with the identity of the boot they prove how much time
-// passed between two moments, across processes, whatever the wall clock shows.
+// Package uptime reads the clocks that cannot be set: they count since the machine booted. Together
+// with the identity of the boot, two readings prove how much time passed between them, across
+// processes, whatever the wall clock shows.
 package uptime
 
 import "time"
 
-// Reading is one moment on those clocks. The zero value means that they are not
-// known: on systems other than Linux, and in a synctest bubble, whose time is not
-// the system's.
+// Reading is one reading of those clocks. The zero value means that they are not known: on systems
+// other than Linux, and in a synctest bubble, whose time is not the system's.
 type Reading struct {
-	// Boot names the boot of the machine: a hash of the kernel's random id. Two
-	// readings can be compared only where it is equal.
+	// Boot identifies the boot of the machine: a hash of the kernel's random id. Two readings
+	// can be compared only if it is equal.
 	Boot uint32
-	// Elapsed runs while the machine sleeps, Awake stands still then.
+	// Elapsed also runs while the machine sleeps. Awake does not.
 	Elapsed, Awake time.Duration
 }
 

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boot names this boot: 0 means that it is not known. The name includes the time
-// namespace, which shifts the clocks.
+// boot returns the identity of this boot, or 0 if it is not known. It includes the time namespace,
+// which shifts the clocks.
 var boot = sync.OnceValue(func() uint32 {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil || len(strings.TrimSpace(string(id))) == 0 {

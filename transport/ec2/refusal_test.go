@@ -214,9 +214,9 @@ func TestNoCredentials(t *testing.T) {
 	}{
 		"leaky":   {leaky, transport.KindCredentials, "there are no credentials"},
 		"expired": {&smithy.GenericAPIError{Code: "UnauthorizedException", Message: secret}, transport.KindCredentials, "UnauthorizedException: there are no credentials"},
-		"offline": {fmt.Errorf("refresh by %s: %w", secret, &net.DNSError{Err: "no such host", Name: "sso.test", IsNotFound: true}), transport.KindUnreachable, "not reached: lookup sso.test: no such host"},
-		"refused": {fmt.Errorf("refresh by %s: %w", secret, refused), transport.KindUnreachable, "not reached: dial tcp: connect: connection refused"},
-		"foreign": {fmt.Errorf("refresh by %s: %w", secret, x509.UnknownAuthorityError{}), transport.KindUnreachable, "not reached"},
+		"offline": {fmt.Errorf("refresh by %s: %w", secret, &net.DNSError{Err: "no such host", Name: "sso.test", IsNotFound: true}), transport.KindUnreachable, "cannot be reached: lookup sso.test: no such host"},
+		"refused": {fmt.Errorf("refresh by %s: %w", secret, refused), transport.KindUnreachable, "cannot be reached: dial tcp: connect: connection refused"},
+		"foreign": {fmt.Errorf("refresh by %s: %w", secret, x509.UnknownAuthorityError{}), transport.KindUnreachable, "cannot be reached"},
 	} {
 		s := newScript(t, always(500, ""))
 		cfg := s.config()

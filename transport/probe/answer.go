@@ -12,15 +12,14 @@ import (
 	"time"
 )
 
-// connect opens a connection and hears the answer. Whatever it waits for, it
-// ends with ctx.
+// connect opens a connection and reads the answer. It ends when ctx does.
 func (p Probe) connect(ctx context.Context, address, host string) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }() // nothing is pending that could be lost
-	// Reads and writes know no context: a deadline in the past ends them.
+	defer func() { _ = conn.Close() }() // nothing was written that could be lost
+	// Reads and writes take no context. A deadline in the past ends them.
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	switch p.Kind {
 	case KindTLS:
@@ -31,26 +30,26 @@ func (p Probe) connect(ctx context.Context, address, host string) error {
 	return nil
 }
 
-// handshake proves that a TLS server is there, not which one it is.
+// handshake proves that a TLS server answers, not which one it is.
 func handshake(ctx context.Context, conn net.Conn, host string) error {
 	c := &tls.Config{
 		ServerName: host,
-		// Desktops sign their own certificates. What is asked is presence, not
-		// identity, and nothing is sent over the connection.
+		// Desktops sign their own certificates. The probe tests whether a server
+		// answers, not which one, and sends nothing over the connection.
 		InsecureSkipVerify: true,
-		// For the same reason an old server is as present as a new one.
+		// For the same reason the version of the server does not matter.
 		MinVersion: tls.VersionTLS10,
 	}
 	err := tls.Client(conn, c).HandshakeContext(ctx)
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) {
-		return errors.New("what answers does not speak TLS")
+		return errors.New("the port does not speak TLS")
 	}
 	return err
 }
 
-// A server may send lines before its banner (RFC 4253, 4.2). More than this is
-// something else that talks.
+// maxPreamble is how many bytes a server may send before its banner (RFC 4253, 4.2). An SSH
+// server sends less.
 const maxPreamble = 8 << 10
 
 func banner(conn net.Conn) error {
@@ -62,7 +61,7 @@ func banner(conn net.Conn) error {
 		case start && strings.HasPrefix(string(line), "SSH-"):
 			return nil
 		case err != nil && first != "":
-			return fmt.Errorf("what answers is no SSH server: it begins with %.32q", first)
+			return fmt.Errorf("the port is not an SSH server: its answer begins with %.32q", first)
 		case errors.Is(err, io.EOF):
 			return errors.New("it closes the connection before an SSH banner")
 		case err != nil:
@@ -71,6 +70,6 @@ func banner(conn net.Conn) error {
 		if first == "" {
 			first = string(line)
 		}
-		start = !more // the rest of a long line begins none
+		start = !more // the rest of a long line is not the start of a line
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Command is a program of this computer that says whether a machine is ready whose
-// port answers. It says yes by exit status 0. Anything else it prints or does is a
-// no, and its last words are the reason. Do not copy a Command that is in use.
+// Command is a program on this computer that tests whether a machine whose port answers is
+// ready. Exit status 0 means ready. Any other end means not ready, and the end of its output
+// is the reason. Do not copy a Command that is in use.
 type Command struct {
-	// Args are the program and its arguments, in which {host} stands for the host
-	// whose port answered. No shell comes between. The program gets this process's
-	// environment, and an empty standard input. Required.
+	// Args are the program and its arguments, in which {host} is replaced by the host
+	// whose port answered. No shell is involved. The program gets this process's
+	// environment and an empty standard input. Required.
 	Args []string
 	// Secrets names variables whose values are hidden in what the program prints,
 	// in addition to those whose names hold PASS, PWD (but PWD and OLDPWD), SECRET,
@@ -30,23 +30,23 @@ type Command struct {
 	free chan struct{} // holds an element for each program that runs
 }
 
-// maxCommands is how many programs of one Command run at once. A check that gets no
-// slot within its time fails, and the next one tries again.
+// maxCommands is how many programs of one Command run at once. A check that gets no turn
+// within its time fails, and the next one tries again.
 const maxCommands = 64
 
 // CodeCommandFailed is the StatusCode of a session whose port answers, but whose
 // Probe.Command does not exit with status 0.
 const CodeCommandFailed = "PROBE_COMMAND_FAILED"
 
-// CommandError says that a Command did not find a machine ready. It holds no secret
-// that the Command hides.
+// CommandError says that a Command did not find a machine ready. It shows no secret that the
+// Command hides.
 type CommandError struct {
 	Probe Probe
 	Host  string
-	Err   error // what the program said, or why it could not be asked
+	Err   error // what the program printed, or why it could not run
 }
 
-// Error names the program, the host and the cause.
+// Error returns a sentence that names the program, the host and the cause.
 func (e *CommandError) Error() string {
 	return fmt.Sprintf("%s does not find it ready: %v", e.target(), e.Err)
 }
@@ -78,7 +78,7 @@ func (c *Command) validate() error {
 // ask runs the program for host, and returns nil if it exits with status 0.
 func (c *Command) ask(ctx context.Context, host string) error {
 	if transport.CheckWord("host", host, "") != nil {
-		return fmt.Errorf("the host %.80q may not become a word of a command: it may hold letters, digits and %s, and begin with no \"-\"",
+		return fmt.Errorf("the host %.80q must not become a word of a command: want letters, digits and %s, and no \"-\" at its beginning",
 			host, transport.WordCharacters)
 	}
 	c.once.Do(func() { c.free = make(chan struct{}, maxCommands) })
@@ -86,7 +86,7 @@ func (c *Command) ask(ctx context.Context, host string) error {
 	case c.free <- struct{}{}:
 		defer func() { <-c.free }()
 	case <-ctx.Done():
-		return fmt.Errorf("%d programs run already: %w", maxCommands, ctx.Err())
+		return fmt.Errorf("%d programs of this probe run already: %w", maxCommands, ctx.Err())
 	}
 	args := make([]string, len(c.Args)-1)
 	for i, arg := range c.Args[1:] {

@@ -13,23 +13,23 @@ import (
 
 var errNoAddress = errors.New("it has no address")
 
-// Error is a port that did not answer.
+// Error says that a port did not answer.
 type Error struct {
 	Probe Probe
 	Host  string
 	Err   error // the cause
 }
 
-// Error is one sentence for a person: port, kind, host and cause.
+// Error returns one sentence for a person: port, kind, host and cause.
 func (e *Error) Error() string {
 	return fmt.Sprintf("%s does not answer from this computer: %s", e.Probe.target(e.Host), cause(e.Err))
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// cause is the innermost of what net says: addresses and the names of system
-// calls are noise beside port and host.
+// cause returns the innermost text of an error of net: addresses and the names of system
+// calls say nothing new next to port and host.
 func cause(err error) string {
 	var (
 		errno syscall.Errno
@@ -37,7 +37,7 @@ func cause(err error) string {
 	)
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return "its name is not known here"
+		return "this computer cannot find its name"
 	case errors.As(err, &dns):
 		return "its name cannot be looked up: " + dns.Err
 	case errors.As(err, &errno):
@@ -48,18 +48,18 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// timeoutError is the end of a Probe's own Timeout. It is also a
-// context.DeadlineExceeded, as the end of a caller's is.
+// timeoutError says that a Probe's own Timeout is over. It wraps context.DeadlineExceeded, as
+// the end of a caller's context does.
 type timeoutError time.Duration
 
 func (t timeoutError) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(t)) }
 
 func (t timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-// Offline reports whether a check failed for want of a network on this
-// computer: no route anywhere, an interface that is down, name servers that do
-// not answer. It then says nothing of the machine. A name that is not known, and
-// a machine on this network that does not answer, are no such fault.
+// Offline reports whether a check failed because this computer has no network: no route, an
+// interface that is down, or name servers that do not answer. Such an error says nothing
+// about the machine. Offline is false for an unknown name, and for a machine on this network
+// that does not answer.
 func Offline(err error) bool {
 	var dns *net.DNSError
 	var unready *CommandError
@@ -72,10 +72,10 @@ func Offline(err error) bool {
 	return isAny(err, syscall.ENETUNREACH, syscall.ENETDOWN, wsaNetUnreach, wsaNetDown)
 }
 
-// OnlyHost reports whether an error of the network concerns the one host that was
-// asked, and leaves the others alone: its name is not known, no route leads to it
-// although this computer has a network, it does not take a packet. A driver sets
-// transport.Error.OnlySession by it. Without a network it is false.
+// OnlyHost reports whether an error of the network concerns only the host that was called:
+// its name is not known, no route leads to it although this computer has a network, or it
+// does not accept a packet. A driver sets transport.Error.OnlySession by it. Without a
+// network it returns false.
 func OnlyHost(err error) bool {
 	var dns *net.DNSError
 	switch {
@@ -106,9 +106,9 @@ func networked() bool {
 	})
 }
 
-// Silent reports whether a check failed because nothing at all came back: the
-// machine is off, or cut off. Any other answer, a refusal above all, is a sign that
-// it runs, and that only its port does not answer as it should.
+// Silent reports whether a check failed because no answer arrived at all: the machine is off
+// or cannot be reached. Any answer, even a refusal, shows that the machine runs and only its
+// port does not answer as it should.
 func Silent(err error) bool {
 	var dns *net.DNSError
 	var unready *CommandError
@@ -120,8 +120,8 @@ func Silent(err error) bool {
 		Offline(err)
 }
 
-// Windows reports these for sockets, and not syscall's portable ones. No other
-// system has errors of these numbers.
+// Windows reports these errors for sockets instead of syscall's portable ones. No other system
+// has errors of these numbers.
 const (
 	wsaNetDown     = syscall.Errno(10050)
 	wsaNetUnreach  = syscall.Errno(10051)

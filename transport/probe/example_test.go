@@ -38,5 +38,5 @@ func ExampleParse() {
 	// Output:
 	// tls:8443 <nil>
 	// tcp:5900 <nil>
-	// none probe "vnc": want "none", "dcv", "rdp", "ssh", or a kind and a port from 1 to 65535 as "tcp:3389", "tls:8443", "ssh:22"
+	// none probe "vnc": want "none", "dcv", "rdp", "ssh", or a kind and a port from 1 to 65535, such as "tcp:3389", "tls:8443", "ssh:22"
 }

@@ -14,20 +14,20 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Kind is how a port must answer.
+// Kind says how a port must answer.
 type Kind uint8
 
 // The kinds of probe.
 const (
-	KindNone Kind = iota // no probe: everything answers
-	KindTCP              // takes a connection
-	KindTLS              // completes a handshake, whatever its certificate
+	KindNone Kind = iota // no probe: every host counts as answering
+	KindTCP              // accepts a connection
+	KindTLS              // completes a handshake, whatever its certificate is
 	KindSSH              // sends an SSH server's banner
 )
 
 var kindNames = [...]string{"none", "tcp", "tls", "ssh"}
 
-// String is the kind's name: none, tcp, tls or ssh.
+// String returns the kind's name: none, tcp, tls or ssh.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -35,30 +35,30 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// DefaultTimeout is what a zero [Probe].Timeout means.
+// DefaultTimeout is the default of [Probe].Timeout.
 const DefaultTimeout = 3 * time.Second
 
-// Unanswered is the StatusCode of a session whose machine runs, but whose port
-// does not answer from this computer.
+// CodeUnanswered is the StatusCode of a session whose machine runs, but whose port does not
+// answer from this computer.
 const CodeUnanswered = "PORT_DOES_NOT_ANSWER"
 
-// Probe asks one port, and in addition a program if there is one. The zero value is
-// no probe: its Check is nil for every host.
+// Probe tests one port and, if it has a Command, runs that too. The zero value is no probe:
+// its Check returns nil for every host.
 type Probe struct {
 	Kind Kind
-	// Port is 1 to 65535.
+	// Port is from 1 to 65535.
 	Port int
-	// Timeout bounds one check, name look-up, connection and Command included.
+	// Timeout limits one check, including name look-up, connection and Command.
 	// Defaults to DefaultTimeout.
 	Timeout time.Duration
-	// Command must find the machine ready as well, once the port has answered: a
-	// DCV server takes TLS connections before it has a session to show. Defaults
-	// to nil: the port decides alone.
+	// Command must find the machine ready too, after the port has answered: a DCV
+	// server accepts TLS connections before it has a session to show. Defaults to nil:
+	// the port decides alone.
 	Command *Command
 }
 
-// Parse reads "none" or "" (no probe), a kind and its port ("tls:8443"), or the
-// name of a service that has a port of its own: "dcv", "rdp" or "ssh".
+// Parse parses "none" or "" (no probe), a kind and its port ("tls:8443"), or the name of a
+// service that has a port of its own: "dcv", "rdp" or "ssh".
 func Parse(text string) (Probe, error) {
 	switch text {
 	case "", "none":
@@ -78,11 +78,11 @@ func Parse(text string) (Probe, error) {
 			return p, nil
 		}
 	}
-	return Probe{}, fmt.Errorf(`probe %.64q: want "none", "dcv", "rdp", "ssh", or a kind and a port from 1 to 65535 as "tcp:3389", "tls:8443", "ssh:22"`, text)
+	return Probe{}, fmt.Errorf(`probe %.64q: want "none", "dcv", "rdp", "ssh", or a kind and a port from 1 to 65535, such as "tcp:3389", "tls:8443", "ssh:22"`, text)
 }
 
-// String is what [Parse] reads back: "tls:8443", or "none". A Command is named in
-// addition, by its program: "tls:8443 and ssh".
+// String returns what [Parse] parses: "tls:8443", or "none". If there is a Command, its
+// program follows: "tls:8443 and ssh".
 func (p Probe) String() string {
 	switch {
 	case p.Kind == KindNone:
@@ -98,7 +98,7 @@ func (p Probe) String() string {
 func (p Probe) Validate() error {
 	switch {
 	case p.Kind == KindNone && p.Command != nil:
-		return errors.New("probe: a command without a kind: it is asked once a port answers, so want tcp, tls or ssh")
+		return errors.New("probe: a command without a kind: it runs once a port answers, so want tcp, tls or ssh")
 	case p.Kind == KindNone && p != Probe{}:
 		return fmt.Errorf("probe: port %d and time-out %v without a kind: want tcp, tls or ssh", p.Port, p.Timeout)
 	case p.Kind > KindSSH:
@@ -113,9 +113,8 @@ func (p Probe) Validate() error {
 	return nil
 }
 
-// Endpoint is where p's port is on host, under the name that launchers know:
-// "dcv" for 8443, "rdp" for 3389, "ssh" for 22 and for an SSH probe of any port,
-// else the kind's name.
+// Endpoint returns p's port on host, with the name that launchers know: "dcv" for 8443, "rdp"
+// for 3389, "ssh" for 22 and for an SSH probe of any port, else the kind's name.
 func (p Probe) Endpoint(host string) transport.Endpoint {
 	name := p.Kind.String()
 	switch p.Port {
@@ -132,11 +131,10 @@ func (p Probe) Endpoint(host string) transport.Endpoint {
 	return transport.Endpoint{Name: name, Host: host, Port: p.Port}
 }
 
-// Check returns nil if p's port of host answers and p's Command, if there is one,
-// finds the machine ready. It returns an [*Error] if the port does not answer, and a
-// [*CommandError] if the Command does not find the machine ready. host is a name or
-// an address, without a port. Check ends with ctx, and takes no longer than Timeout.
-// It may be called concurrently.
+// Check returns nil if p's port of host answers and p's Command, if there is one, finds the
+// machine ready. It returns an [*Error] if the port does not answer, and a [*CommandError] if
+// the Command does not find the machine ready. host is a name or an address without a port.
+// Check ends when ctx does, and takes no longer than Timeout. It may be called concurrently.
 func (p Probe) Check(ctx context.Context, host string) error {
 	if p == (Probe{}) {
 		return nil
@@ -155,11 +153,11 @@ func (p Probe) Check(ctx context.Context, host string) error {
 	switch {
 	case err == nil:
 		return p.ask(ctx, limited, timeout, host)
-	case errors.As(err, &dns): // says more than that time is up
+	case errors.As(err, &dns): // it says more than that the time is over
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		<-limited.Done() // net's own timer may be a moment ahead
 	}
-	switch { // a cut connection says less than why it was cut
+	switch { // the reason why a connection was closed says more than that it was
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case limited.Err() != nil && dns == nil:
@@ -168,7 +166,7 @@ func (p Probe) Check(ctx context.Context, host string) error {
 	return &Error{Probe: p, Host: host, Err: err}
 }
 
-// ask asks p's Command; limited ends with ctx, or after timeout.
+// ask runs p's Command. limited ends when ctx does, or after timeout.
 func (p Probe) ask(ctx, limited context.Context, timeout time.Duration, host string) error {
 	if p.Command == nil {
 		return nil
@@ -185,8 +183,8 @@ func (p Probe) ask(ctx, limited context.Context, timeout time.Duration, host str
 	return &CommandError{Probe: p, Host: host, Err: err}
 }
 
-// Status says what err of Check means for a session whose machine runs: its
-// StatusCode, [CodeUnanswered] or [CodeCommandFailed], and its StatusMessage.
+// Status returns what Check's err means for a session whose machine runs: the StatusCode,
+// [CodeUnanswered] or [CodeCommandFailed], and the StatusMessage.
 func Status(err error) (code, message string) {
 	var failed *CommandError
 	if code = CodeUnanswered; errors.As(err, &failed) {
@@ -196,7 +194,7 @@ func Status(err error) (code, message string) {
 }
 
 // Result returns err, which Check(ctx, host) has just returned, as data for
-// [transport.Session]. It is the zero value if p is no probe.
+// [transport.Session]. It returns the zero value if p is no probe.
 func (p Probe) Result(host string, err error) transport.ProbeResult {
 	if p == (Probe{}) {
 		return transport.ProbeResult{}
@@ -215,17 +213,17 @@ func (p Probe) Result(host string, err error) transport.ProbeResult {
 	return r
 }
 
-// target is what a person reads of a probe.
+// target names what p probes, for a person.
 func (p Probe) target(host string) string {
 	return fmt.Sprintf("port %d (%v) of %s", p.Port, p.Kind, host)
 }
 
-// CheckSession decides the state of s, whose machine the provider shows as running:
-// READY if Check finds nothing wrong, else START_IN_PROGRESS with a status that says
-// what does not answer, followed by the message that s had. It sets s.Probe, and
-// adds p's endpoint where s has none of its name. An empty host is a machine that has
-// no address yet, and counts as one that does not answer. The error, an
-// *transport.Error of kind Unknown, says that ctx ended first.
+// CheckSession returns s, whose machine the provider shows as running, with the state that
+// Check finds. It is READY if Check returns nil. Otherwise it is START_IN_PROGRESS, with a
+// status that says what does not answer, followed by the message that s had. CheckSession
+// sets s.Probe, and adds p's endpoint if s has none of its name. An empty host means that
+// the machine has no address yet, and counts as one that does not answer. If ctx ends first,
+// the error is a *transport.Error of KindUnknown.
 func (p Probe) CheckSession(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
 	s.State = fsm.StateReady
 	if p == (Probe{}) {
@@ -253,7 +251,8 @@ func (p Probe) CheckSession(ctx context.Context, s transport.Session, host strin
 	return s, nil
 }
 
-// withEndpoint never writes into the caller's slice.
+// withEndpoint returns have with e, unless it has an endpoint of that name. It does not
+// change the caller's slice.
 func withEndpoint(have []transport.Endpoint, e transport.Endpoint) []transport.Endpoint {
 	for _, old := range have {
 		if old.Name == e.Name {

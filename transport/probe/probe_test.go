@@ -101,10 +101,10 @@ func TestCheck(t *testing.T) {
 		"ssh after a preamble":     {probe.KindSSH, says("welcome\r\n"+strings.Repeat("-", 600)+"\r\nSSH-2.0-x\r\n", false), ""},
 		"ssh, silent":              {probe.KindSSH, silent, "no answer within 200ms"},
 		"ssh, hangs up":            {probe.KindSSH, says("", true), "before an SSH banner"},
-		"ssh, another protocol":    {probe.KindSSH, says("220 mail\r\n", true), `no SSH server: it begins with "220 mail"`},
-		"ssh within a long line":   {probe.KindSSH, says(strings.Repeat("-", 256)+"SSH-2.0-x\r\n", true), "no SSH server"},
+		"ssh, another protocol":    {probe.KindSSH, says("220 mail\r\n", true), `not an SSH server: its answer begins with "220 mail"`},
+		"ssh within a long line":   {probe.KindSSH, says(strings.Repeat("-", 256)+"SSH-2.0-x\r\n", true), "not an SSH server"},
 		"ssh, hostile text":        {probe.KindSSH, says("\x1b[31m\r\n", true), `\x1b[31m`},
-		"ssh, talks without limit": {probe.KindSSH, says(strings.Repeat("x", 1<<20), false), "no SSH server"},
+		"ssh, talks without limit": {probe.KindSSH, says(strings.Repeat("x", 1<<20), false), "not an SSH server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
