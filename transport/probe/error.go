@@ -37,7 +37,7 @@ func cause(err error) string {
 	)
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return "this computer cannot find its name"
+		return "its name cannot be found"
 	case errors.As(err, &dns):
 		return "its name cannot be looked up: " + dns.Err
 	case errors.As(err, &errno):
