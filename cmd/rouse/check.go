@@ -57,7 +57,7 @@ func (t *tool) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := repair.Verify(ctx, path, repair.VerifyConfig{Do: t.runInChild})
+	r, err := repair.Check(ctx, path, repair.CheckConfig{Do: t.runInChild})
 	if err != nil {
 		return err
 	}

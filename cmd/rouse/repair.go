@@ -70,7 +70,7 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 	if err != nil {
 		return err
 	}
-	r, err := repair.Repair(ctx, path, repair.RepairConfig{Do: t.runInChild, DryRun: dry, AllowNetworkFS: t.db.forced(t.noteOnce)})
+	r, err := repair.Repair(ctx, path, repair.Config{Do: t.runInChild, DryRun: dry, AllowNetworkFS: t.db.forced(t.noteOnce)})
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,8 @@ func (t *tool) repair(ctx context.Context, dry bool) error {
 		}
 		t.screen.record(repairRecord{
 			Path: path, Was: problemsOf(r.Was), Original: r.Original, DryRun: dry,
-			Operations: is.Operations, Events: is.Events, Forked: r.Mended.Forked, PerhapsSent: r.Mended.PerhapsSent,
-			Lost: lossesOf(r.Mended.Lost), Doubtful: lossesOf(r.Mended.Doubtful),
+			Operations: is.Operations, Events: is.Events, Forked: r.Outcome.Forked, PerhapsSent: r.Outcome.OutcomeUnknown,
+			Lost: lossesOf(r.Outcome.Lost), Doubtful: lossesOf(r.Outcome.Doubtful),
 		})
 		return nil
 	}
@@ -95,10 +95,10 @@ func (t *tool) printRepaired(path string, r repair.Repaired, dry bool) {
 		t.screen.say("%s is sound: nothing was changed", path)
 		return
 	}
-	for _, l := range r.Mended.Lost {
+	for _, l := range r.Outcome.Lost {
 		t.screen.say("lost: %s", l)
 	}
-	for _, l := range r.Mended.Doubtful {
+	for _, l := range r.Outcome.Doubtful {
 		t.screen.say("doubtful: %s", l)
 	}
 	did := "repaired"
@@ -108,10 +108,10 @@ func (t *tool) printRepaired(path string, r repair.Repaired, dry bool) {
 	t.screen.say("%s %s: %s, %s", path, did,
 		plural(r.Is.Operations, "operation", "operations"), plural(r.Is.Events, "event", "events"))
 	switch {
-	case !r.Mended.Forked:
+	case !r.Outcome.Forked:
 		t.screen.say("nothing is lost")
-	case r.Mended.PerhapsSent > 0:
-		t.screen.say("followers of the feed start again; %s may have been sent: \"rouse run\" confirms them first", plural(r.Mended.PerhapsSent, "operation", "operations"))
+	case r.Outcome.OutcomeUnknown > 0:
+		t.screen.say("followers of the feed start again; %s may have been sent: \"rouse run\" confirms them first", plural(r.Outcome.OutcomeUnknown, "operation", "operations"))
 	default:
 		t.screen.say("followers of the feed start again")
 	}

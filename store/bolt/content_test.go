@@ -233,7 +233,7 @@ func pagesOf(t testing.TB, data []byte, kind uint16) []uint64 {
 	if err != nil || len(metas) != 2 {
 		t.Fatalf("%d first pages, %v", len(metas), err)
 	}
-	img := repair.Snapshot{Data: data, PageSize: int(metas[0].PageSize)}
+	img := repair.Image{Data: data, PageSize: int(metas[0].PageSize)}
 	now, before := repair.FindInUse(img, metas[0]), repair.FindInUse(img, metas[1])
 	if now.Broken || now.Free == nil {
 		t.Fatal("the sample is not whole")

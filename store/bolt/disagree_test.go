@@ -53,7 +53,7 @@ func TestDisagreements(t *testing.T) {
 			}
 			key, _ := format.ParseID(o.ID)
 			edit(t, path, func(b *format.Writer) error { do(b, key, o); return nil })
-			r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
+			r, err := repair.Check(t.Context(), path, repair.CheckConfig{})
 			if err != nil || len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Error(), says) {
 				t.Errorf("%v, %v, want one problem that says %q", r.Problems, err, says)
 			}
@@ -73,7 +73,7 @@ func TestNothingMends(t *testing.T) {
 	}
 	rot(t, path, format.BucketEvents, format.SeqKey(1))
 	killed := errors.New("its process was killed")
-	out, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
+	out, err := repair.Repair(t.Context(), path, repair.Config{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
 		if j.Copy != "" {
 			return repair.Done{}, killed
 		}
@@ -82,7 +82,7 @@ func TestNothingMends(t *testing.T) {
 	if !errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), killed.Error()) || out.Original != "" {
 		t.Errorf("%+v, %v, want ErrCorrupt with why the job failed", out, err)
 	}
-	if r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil || len(r.Problems) != 1 {
+	if r, err := repair.Check(t.Context(), path, repair.CheckConfig{}); err != nil || len(r.Problems) != 1 {
 		t.Errorf("then: %v, %v", r.Problems, err)
 	}
 }

@@ -274,7 +274,7 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 			return errors.Join(err, s.Close())
 		}},
 		"repair": {rotten, func(path string) error {
-			_, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
+			_, err := repair.Repair(t.Context(), path, repair.Config{})
 			aside, _ := filepath.Glob(path + ".damaged-*")
 			for _, a := range aside {
 				_ = os.Remove(a)
@@ -309,7 +309,7 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 				if left, _ := filepath.Glob(filepath.Join(dir, "*"+disk.TempInfix+"*")); len(left) > 0 {
 					t.Errorf("with %d bytes, %q are left behind", spare, left)
 				}
-				if r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil || r.Operations != 300 {
+				if r, err := repair.Check(t.Context(), path, repair.CheckConfig{}); err != nil || r.Operations != 300 {
 					t.Errorf("with %d bytes the file has %d operations, %v", spare, r.Operations, err)
 				}
 			}

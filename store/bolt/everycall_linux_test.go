@@ -187,7 +187,7 @@ func (r *callRun) fails(c fileCall) {
 	if r.of == "" {
 		want = 0
 	}
-	if now, err := repair.Verify(r.Context(), path, repair.VerifyConfig{}); err != nil || now.Operations != want || len(now.Problems) > 0 && r.of != "rotten" {
+	if now, err := repair.Check(r.Context(), path, repair.CheckConfig{}); err != nil || now.Operations != want || len(now.Problems) > 0 && r.of != "rotten" {
 		bad("then: %+v, %v", now, err)
 	}
 	if err := os.RemoveAll(dir); err != nil {

@@ -56,7 +56,7 @@ func wholeFiles() map[string]wholeFile {
 	}
 	repaired := func(path string, begin func()) error {
 		begin()
-		_, err := repair.Repair(context.Background(), path, repair.RepairConfig{})
+		_, err := repair.Repair(context.Background(), path, repair.Config{})
 		return err
 	}
 	named := func(path string, begin func()) error {
@@ -90,7 +90,7 @@ func wholeFiles() map[string]wholeFile {
 		})},
 		"verifying": {of: "whole", do: func(path string, begin func()) error {
 			begin()
-			_, err := repair.Verify(context.Background(), path, repair.VerifyConfig{})
+			_, err := repair.Check(context.Background(), path, repair.CheckConfig{})
 			return err
 		}},
 		"mending": {of: "rotten", do: func(path string, begin func()) error {

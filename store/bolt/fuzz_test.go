@@ -2,15 +2,12 @@ package bolt
 
 import (
 	"bytes"
-	"encoding/binary"
-	"os"
 	"reflect"
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
-	"github.com/rouse-dev/rouse/store/bolt/repair"
 	"github.com/rouse-dev/rouse/store/driver"
 )
 
@@ -134,69 +131,4 @@ func FuzzLane(f *testing.F) {
 			t.Fatalf("it reads as %+v, is written, and reads as %+v, %v", l, back, err)
 		}
 	})
-}
-
-// FuzzPage: what the walk of a whole tree reads on a page, a sweep of the pages
-// reads too, and what it gropes for as well. Neither reads beyond it.
-func FuzzPage(f *testing.F) {
-	const size = 4096
-	for _, name := range []string{golden, goldenAll} {
-		data := goldenBytes(f, name)
-		for at := 2 * size; at+size <= len(data); at += size {
-			f.Add(data[at : at+size])
-		}
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		page := make([]byte, size)
-		copy(page, data)
-		binary.NativeEndian.PutUint64(page, 2) // else the walk looks no further
-		binary.NativeEndian.PutUint32(page[12:], 0)
-		img := repair.Snapshot{Data: append(make([]byte, 2*size), page...), PageSize: size}
-		m := &format.BoltMeta{PageSize: size, Root: 2, Freelist: format.NoFreelist, Pages: 3}
-
-		strict := map[string]bool{}
-		w := format.NewWalk(bytes.NewReader(img.Data), m)
-		w.Visit = func(_ string, key, value []byte) error {
-			strict[string(key)+"\x00\x00"+string(value)] = true
-			return nil
-		}
-		whole := w.Bucket(2, 0) == nil
-		loose := map[string]bool{}
-		var note func(flags uint32, key, value []byte)
-		note = func(flags uint32, key, value []byte) {
-			loose[string(key)+"\x00\x00"+string(value)] = true
-			if flags&format.BucketFlag != 0 && len(value) > format.BucketHeader {
-				repair.Loosely(value[format.BucketHeader:], len(value), note)
-			}
-		}
-		repair.Loosely(img.From(2), size, note)
-		for pair := range strict {
-			if whole && !loose[pair] {
-				t.Fatalf("the walk reads %q, and the sweep does not", pair)
-			}
-		}
-
-		swept, groped := repair.NewHarvest(), repair.NewHarvest()
-		repair.Loosely(img.From(2), size, (&repair.Sweeper{H: swept, Trust: repair.Sure}).Element)
-		(&repair.Sweeper{H: groped, Trust: repair.Sure}).Grope(img.From(2), size)
-		for key := range swept.Ops {
-			if _, ok := groped.Ops[key]; !ok {
-				t.Fatalf("operation %s is not found by its form", key.Id())
-			}
-		}
-		for seq := range swept.Events {
-			if _, ok := groped.Events[seq]; !ok {
-				t.Fatalf("event %d is not found by its form", seq)
-			}
-		}
-	})
-}
-
-func goldenBytes(t testing.TB, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }

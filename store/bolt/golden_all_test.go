@@ -306,7 +306,7 @@ func TestGoldenAll(t *testing.T) {
 		writeGoldenAll(t)
 	}
 	path := goldenCopy(t, goldenAll)
-	if r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil || len(r.Problems) > 0 || r.Operations != 2 || r.Events != 3 || r.Tokens != 1 || r.Lanes != 1 {
+	if r, err := repair.Check(t.Context(), path, repair.CheckConfig{}); err != nil || len(r.Problems) > 0 || r.Operations != 2 || r.Events != 3 || r.Tokens != 1 || r.Lanes != 1 {
 		t.Errorf("Verify: %+v, %v", r, err)
 	}
 	s := openTest(t, path, Config{noSync: true, Machine: goldenMachine})
@@ -392,7 +392,7 @@ func TestGoldenFailures(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			path := goldenCopy(t, filepath.Join("testdata", f.name))
 			before, _ := os.ReadFile(path)
-			r, verr := repair.Verify(t.Context(), path, repair.VerifyConfig{})
+			r, verr := repair.Check(t.Context(), path, repair.CheckConfig{})
 			if verr == nil && len(r.Problems) == 0 || verr != nil && !errors.Is(verr, f.open) {
 				t.Errorf("Verify: %v, %v", r.Problems, verr)
 			}
@@ -410,7 +410,7 @@ func TestGoldenFailures(t *testing.T) {
 			} else if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
 				t.Error("it was altered")
 			}
-			if r, err := repair.Repair(t.Context(), path, repair.RepairConfig{}); !errors.Is(err, f.mend) || err == nil && len(r.Was.Problems) == 0 {
+			if r, err := repair.Repair(t.Context(), path, repair.Config{}); !errors.Is(err, f.mend) || err == nil && len(r.Was.Problems) == 0 {
 				t.Fatalf("Repair: %+v, %v, want %v", r, err, f.mend)
 			}
 			if f.mend != nil {

@@ -83,14 +83,14 @@ func TestInterrupted(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	interrupt("Verify", 1000, func(ctx context.Context) error { _, err := repair.Verify(ctx, path, repair.VerifyConfig{}); return err })
+	interrupt("Verify", 1000, func(ctx context.Context) error { _, err := repair.Check(ctx, path, repair.CheckConfig{}); return err })
 	rot(t, path, format.BucketEvents, format.SeqKey(7))
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	interrupt("Repair", 1000, func(ctx context.Context) error {
-		_, err := repair.Repair(ctx, path, repair.RepairConfig{})
+		_, err := repair.Repair(ctx, path, repair.Config{})
 		if now, rerr := os.ReadFile(path); err != nil && (rerr != nil || !bytes.Equal(now, before)) {
 			t.Errorf("an interrupted Repair altered the file: %v", rerr)
 		}

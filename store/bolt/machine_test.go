@@ -212,8 +212,8 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 		s.Close()
 		made := path + ".new"
 		os.Remove(made)
-		done, err := repair.Job{Path: path, Copy: made}.Mend(t.Context(), nil)
-		if err != nil || len(done.Report.Problems)+len(done.Mended.Lost)+len(done.Mended.Doubtful) > 0 {
+		done, err := repair.Job{Path: path, Copy: made}.Repair(t.Context(), nil)
+		if err != nil || len(done.Report.Problems)+len(done.Outcome.Lost)+len(done.Outcome.Doubtful) > 0 {
 			t.Fatalf("%+v, %v", done, err)
 		}
 		s = openTest(t, made, Config{noSync: true, Machine: "farm-07"})
@@ -315,8 +315,8 @@ func TestRepairThatLostSomething(t *testing.T) {
 func mendOf(t *testing.T, path string) (made string) {
 	t.Helper()
 	made = testPath(t)
-	done, err := repair.Job{Path: path, Copy: made}.Mend(t.Context(), nil)
-	if err != nil || len(done.Report.Problems) > 0 || !done.Mended.Forked {
+	done, err := repair.Job{Path: path, Copy: made}.Repair(t.Context(), nil)
+	if err != nil || len(done.Report.Problems) > 0 || !done.Outcome.Forked {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	return made
@@ -337,8 +337,8 @@ func TestRepairOfAnOpenedBackup(t *testing.T) {
 	if data, err := os.ReadFile(copied); err != nil || !bytes.Contains(data, []byte(format.MetaStamp)) {
 		t.Fatalf("no page says that it was a backup (%v): the test shows nothing", err)
 	}
-	done, err := repair.Job{Path: copied, Copy: made}.Mend(t.Context(), nil)
-	if err != nil || done.Mended.Forked {
+	done, err := repair.Job{Path: copied, Copy: made}.Repair(t.Context(), nil)
+	if err != nil || done.Outcome.Forked {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if s = openTest(t, made, Config{noSync: true}); s.id != id {
@@ -365,9 +365,9 @@ func TestRepairOfAnAdoptedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeAll(t, path, scrub(t, data)) // no old page has it either
-	done, err := repair.Job{Path: path, Copy: path + ".new"}.Mend(t.Context(), nil)
-	if err != nil || len(done.Mended.Lost) != 1 || done.Mended.Lost[0].Operation != o.ID {
-		t.Errorf("lost are %+v, %v, want operation %s", done.Mended.Lost, err, o.ID)
+	done, err := repair.Job{Path: path, Copy: path + ".new"}.Repair(t.Context(), nil)
+	if err != nil || len(done.Outcome.Lost) != 1 || done.Outcome.Lost[0].Operation != o.ID {
+		t.Errorf("lost are %+v, %v, want operation %s", done.Outcome.Lost, err, o.ID)
 	}
 }
 

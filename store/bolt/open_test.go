@@ -298,7 +298,7 @@ func TestLockedByAnotherProgram(t *testing.T) {
 	if _, err := Open(path, Config{}); !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("Open: %v, want ErrLocked", err)
 	}
-	if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); !errors.Is(err, disk.ErrLocked) {
+	if _, err := repair.Check(t.Context(), path, repair.CheckConfig{}); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("Verify: %v, want ErrLocked", err)
 	}
 	if err := theirs.Close(); err != nil {

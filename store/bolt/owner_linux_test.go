@@ -99,7 +99,7 @@ func TestRootKeepsTheOwner(t *testing.T) {
 	if err := os.WriteFile(path, data, 0o600); err != nil { // and keeps the mode
 		t.Fatal(err)
 	}
-	r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
+	r, err := repair.Repair(t.Context(), path, repair.Config{})
 	if err != nil || r.Original == "" {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -193,7 +193,7 @@ func TestNotOwner(t *testing.T) {
 	if _, err := Open(path, Config{}); !errors.Is(err, disk.ErrNotOwner) {
 		t.Errorf("a copy: %v, want ErrNotOwner", err)
 	}
-	if _, err := repair.Repair(t.Context(), damaged, repair.RepairConfig{}); !errors.Is(err, disk.ErrNotOwner) {
+	if _, err := repair.Repair(t.Context(), damaged, repair.Config{}); !errors.Is(err, disk.ErrNotOwner) {
 		t.Errorf("a repair: %v, want ErrNotOwner", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(damaged), "*"+disk.TempInfix+"*")); len(left) > 0 {

@@ -172,7 +172,7 @@ func TestDamagedPages(t *testing.T) {
 			data := bytes.Clone(sound)
 			c.do(data[c.page*size:][:size])
 			path := writeTemp(t, data)
-			r, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
+			r, err := repair.Check(t.Context(), path, repair.CheckConfig{})
 			if err != nil || len(r.Problems) == 0 || !strings.Contains(r.Problems[0].Error(), c.says) {
 				t.Errorf("Verify: %v, %v, want a problem that says %q", r.Problems, err, c.says)
 			}

@@ -27,7 +27,7 @@ func TestFolderGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, oerr := Open("rouse.db", Config{})
-	_, verr := repair.Verify(t.Context(), "rouse.db", repair.VerifyConfig{})
+	_, verr := repair.Check(t.Context(), "rouse.db", repair.CheckConfig{})
 	for who, err := range map[string]error{"Open": oerr, "Verify": verr} {
 		if !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v, want ErrNotExist", who, err)
@@ -67,7 +67,7 @@ func TestUnreadable(t *testing.T) {
 	if _, err := Open(path, Config{noSync: true}); !errors.Is(err, disk.ErrReadOnly) || !errors.Is(err, os.ErrPermission) {
 		t.Errorf("Open: %v, want ErrReadOnly", err)
 	}
-	if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); !errors.Is(err, os.ErrPermission) {
+	if _, err := repair.Check(t.Context(), path, repair.CheckConfig{}); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("Verify: %v, want ErrPermission", err)
 	}
 }
@@ -95,7 +95,7 @@ func TestVerifyWithoutALock(t *testing.T) {
 			}
 			defer func() { _ = syscall.Setfsuid(0) }()
 		}
-		return repair.Verify(t.Context(), path, repair.VerifyConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
+		return repair.Check(t.Context(), path, repair.CheckConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
 			read++
 			return j.Do(ctx, nil)
 		}})

@@ -48,7 +48,7 @@ func TestPlantedFiles(t *testing.T) {
 			}
 			before := folderText(t, filepath.Dir(victim)) + folderText(t, filepath.Dir(path))
 			_, oerr := Open(path, Config{})
-			_, rerr := repair.Repair(t.Context(), path, repair.RepairConfig{})
+			_, rerr := repair.Repair(t.Context(), path, repair.Config{})
 			_, nerr := disk.LockFile(path, -1)
 			for what, err := range map[string]error{"Open": oerr, "Repair": rerr, "lockFile": nerr} {
 				if !errors.Is(err, disk.ErrUnsafe) || !strings.Contains(err.Error(), path+disk.LockSuffix) || !strings.Contains(err.Error(), "remove it") {
@@ -161,7 +161,7 @@ func TestFolderOfAll(t *testing.T) {
 			t.Errorf("Open: %v, want ErrUnsafe that says what to do", oerr)
 		}
 	}
-	if _, err := repair.Repair(t.Context(), path, repair.RepairConfig{}); !errors.Is(err, disk.ErrUnsafe) {
+	if _, err := repair.Repair(t.Context(), path, repair.Config{}); !errors.Is(err, disk.ErrUnsafe) {
 		t.Errorf("Repair: %v, want ErrUnsafe", err)
 	}
 	readEverything(t, path, Config{ReadOnly: true})
@@ -218,7 +218,7 @@ func TestPlantedPaths(t *testing.T) {
 		filepath.Join(deep, "new.db"):            deep,
 	} {
 		_, oerr := Open(path, Config{noSync: true})
-		_, rerr := repair.Repair(t.Context(), path, repair.RepairConfig{})
+		_, rerr := repair.Repair(t.Context(), path, repair.Config{})
 		for what, err := range map[string]error{"Open": oerr, "Repair": rerr} {
 			if what == "Repair" && errors.Is(err, fs.ErrNotExist) {
 				continue

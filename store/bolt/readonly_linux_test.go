@@ -80,7 +80,7 @@ func TestReadingWritesNothing(t *testing.T) {
 			for _, machine := range []string{"home", "elsewhere"} {
 				readEverything(t, path, Config{ReadOnly: true, Machine: machine, sparse: 1})
 			}
-			if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil {
+			if _, err := repair.Check(t.Context(), path, repair.CheckConfig{}); err != nil {
 				t.Errorf("Verify: %v", err)
 			}
 			if after := folderText(t, filepath.Dir(path)); after != before {
@@ -208,7 +208,7 @@ func TestReadersShare(t *testing.T) {
 		if _, err := Open(path, Config{ReadOnly: true, LockTimeout: -1}); !errors.As(err, &le) || le.PID != os.Getpid() {
 			t.Errorf("with a writer: %v, want a LockedError that names it", err)
 		}
-		if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{LockTimeout: -1}); !errors.As(err, &le) || le.PID != os.Getpid() {
+		if _, err := repair.Check(t.Context(), path, repair.CheckConfig{LockTimeout: -1}); !errors.As(err, &le) || le.PID != os.Getpid() {
 			t.Errorf("Verify with a writer: %v, want a LockedError that names it", err)
 		}
 		if err := s.Close(); err != nil {
@@ -219,7 +219,7 @@ func TestReadersShare(t *testing.T) {
 		}
 		one := openTest(t, path, Config{ReadOnly: true})
 		two := openTest(t, path, Config{ReadOnly: true})
-		if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); err != nil {
+		if _, err := repair.Check(t.Context(), path, repair.CheckConfig{}); err != nil {
 			t.Errorf("Verify: %v", err)
 		}
 		if _, err := Open(path, Config{noSync: true, LockTimeout: -1}); !errors.As(err, &le) || locked && le.PID != 0 {

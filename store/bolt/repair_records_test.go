@@ -76,16 +76,16 @@ func TestRepairRecords(t *testing.T) {
 				}
 				writeAll(t, path, scrub(t, d))
 			}
-			r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
-			if err != nil || len(r.Was.Problems) == 0 || r.Mended.Forked != (c.lost != nil) {
-				t.Fatalf("of %v, %+v, %v", r.Was.Problems, r.Mended, err)
+			r, err := repair.Repair(t.Context(), path, repair.Config{})
+			if err != nil || len(r.Was.Problems) == 0 || r.Outcome.Forked != (c.lost != nil) {
+				t.Fatalf("of %v, %+v, %v", r.Was.Problems, r.Outcome, err)
 			}
-			got := append([]repair.Loss(nil), r.Mended.Lost...)
+			got := append([]repair.Loss(nil), r.Outcome.Lost...)
 			for i := range got {
 				got[i].Detail = ""
 			}
 			if !reflect.DeepEqual(got, c.lost) {
-				t.Errorf("lost %v, want %v", r.Mended.Lost, c.lost)
+				t.Errorf("lost %v, want %v", r.Outcome.Lost, c.lost)
 			}
 			s := openTest(t, path, Config{noSync: true})
 			now, err := contentOf(t, s)
@@ -99,7 +99,7 @@ func TestRepairRecords(t *testing.T) {
 				}
 				return
 			}
-			judgeRepaired(t, want, now, r.Mended, 1)
+			judgeRepaired(t, want, now, r.Outcome, 1)
 			for _, l := range c.lost {
 				for seq := l.First; seq != 0 && seq <= l.Last; seq++ {
 					e := now.events[seq-now.events[0].Seq]
@@ -130,7 +130,7 @@ func scrub(t testing.TB, data []byte) []byte {
 	if err != nil || len(metas) != 2 {
 		t.Fatal(err)
 	}
-	img := repair.Snapshot{Data: data, PageSize: int(metas[0].PageSize)}
+	img := repair.Image{Data: data, PageSize: int(metas[0].PageSize)}
 	for id, free := range repair.FindInUse(img, metas[0]).Free {
 		if free && id != int(metas[0].Freelist) && id >= 2 {
 			clear(data[id*img.PageSize : (id+1)*img.PageSize])

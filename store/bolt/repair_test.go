@@ -78,23 +78,23 @@ func TestRepair(t *testing.T) {
 			damaged := bytes.Clone(data)
 			c.damage(damaged)
 			path := writeTemp(t, damaged)
-			before, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
+			before, err := repair.Check(t.Context(), path, repair.CheckConfig{})
 			if err != nil && !errors.Is(err, disk.ErrForeign) || (len(before.Problems) == 0 && err == nil) != (c.name == "nothing") {
 				t.Fatalf("Verify: %v, %v", before.Problems, err)
 			}
-			dry, err := repair.Repair(t.Context(), path, repair.RepairConfig{DryRun: true})
+			dry, err := repair.Repair(t.Context(), path, repair.Config{DryRun: true})
 			if err != nil || dry.Original != "" {
 				t.Fatalf("dry: %+v, %v", dry, err)
 			}
 			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, damaged) {
 				t.Fatal("it was altered")
 			}
-			r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
-			if err != nil || (len(r.Was.Problems) == 0) != (c.name == "nothing") || r.Mended.Forked != c.forked {
-				t.Fatalf("was %v, forked %v, lost %v, doubtful %v, %v", r.Was.Problems, r.Mended.Forked, r.Mended.Lost, r.Mended.Doubtful, err)
+			r, err := repair.Repair(t.Context(), path, repair.Config{})
+			if err != nil || (len(r.Was.Problems) == 0) != (c.name == "nothing") || r.Outcome.Forked != c.forked {
+				t.Fatalf("was %v, forked %v, lost %v, doubtful %v, %v", r.Was.Problems, r.Outcome.Forked, r.Outcome.Lost, r.Outcome.Doubtful, err)
 			}
-			if !reflect.DeepEqual(r.Mended, dry.Mended) {
-				t.Errorf("dry: %+v, then %+v", dry.Mended, r.Mended)
+			if !reflect.DeepEqual(r.Outcome, dry.Outcome) {
+				t.Errorf("dry: %+v, then %+v", dry.Outcome, r.Outcome)
 			}
 			if c.name == "nothing" {
 				return
@@ -102,7 +102,7 @@ func TestRepair(t *testing.T) {
 			if kept, err := os.ReadFile(r.Original); err != nil || !bytes.Equal(kept, damaged) {
 				t.Errorf("the damaged file is not at %q: %v", r.Original, err)
 			}
-			after, err := repair.Verify(t.Context(), path, repair.VerifyConfig{})
+			after, err := repair.Check(t.Context(), path, repair.CheckConfig{})
 			if err != nil || len(after.Problems) > 0 {
 				t.Fatalf("the repaired file: %v, %v", after.Problems, err)
 			}
@@ -117,8 +117,8 @@ func TestRepair(t *testing.T) {
 				}
 				return
 			}
-			judgeRepaired(t, whole, got, r.Mended, c.loses)
-			t.Logf("%d lost, %d doubtful, %d perhaps sent; lost %v, doubtful %v", len(r.Mended.Lost), len(r.Mended.Doubtful), r.Mended.PerhapsSent, few(r.Mended.Lost), few(r.Mended.Doubtful))
+			judgeRepaired(t, whole, got, r.Outcome, c.loses)
+			t.Logf("%d lost, %d doubtful, %d perhaps sent; lost %v, doubtful %v", len(r.Outcome.Lost), len(r.Outcome.Doubtful), r.Outcome.OutcomeUnknown, few(r.Outcome.Lost), few(r.Outcome.Doubtful))
 			if left, _ := filepath.Glob(path + "*temp*"); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
@@ -128,7 +128,7 @@ func TestRepair(t *testing.T) {
 
 // judgeRepaired fails unless what is lost of want is named, what is not named is
 // as it was, and what is active counts as perhaps sent.
-func judgeRepaired(t testing.TB, want, got content, m repair.Mended, mayLose int) (lost int) {
+func judgeRepaired(t testing.TB, want, got content, m repair.Outcome, mayLose int) (lost int) {
 	t.Helper()
 	named, doubtful, events := map[store.ID]bool{}, map[store.ID]bool{}, map[uint64]bool{}
 	told := map[store.ID]bool{}
@@ -238,7 +238,7 @@ func TestRepairLeavesAlone(t *testing.T) {
 			path := testPath(t)
 			c.make(t, path)
 			before, _ := os.ReadFile(path)
-			if r, err := repair.Repair(t.Context(), path, repair.RepairConfig{}); !errors.Is(err, c.want) {
+			if r, err := repair.Repair(t.Context(), path, repair.Config{}); !errors.Is(err, c.want) {
 				t.Errorf("%+v, %v, want %v", r, err, c.want)
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
@@ -253,20 +253,20 @@ func TestRepairLeavesAlone(t *testing.T) {
 		t.Parallel()
 		path := writeTemp(t, data)
 		openTest(t, path, Config{noSync: true})
-		if _, err := repair.Repair(t.Context(), path, repair.RepairConfig{LockTimeout: -1}); !errors.Is(err, disk.ErrLocked) {
+		if _, err := repair.Repair(t.Context(), path, repair.Config{LockTimeout: -1}); !errors.Is(err, disk.ErrLocked) {
 			t.Errorf("Repair: %v, want ErrLocked", err)
 		}
-		if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{LockTimeout: -1}); !errors.Is(err, disk.ErrLocked) {
+		if _, err := repair.Check(t.Context(), path, repair.CheckConfig{LockTimeout: -1}); !errors.Is(err, disk.ErrLocked) {
 			t.Errorf("Verify: %v, want ErrLocked", err)
 		}
 	})
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
 		path := testPath(t)
-		if _, err := repair.Repair(t.Context(), path, repair.RepairConfig{}); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := repair.Repair(t.Context(), path, repair.Config{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Repair: %v", err)
 		}
-		if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{}); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := repair.Check(t.Context(), path, repair.CheckConfig{}); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Verify: %v", err)
 		}
 		if left, _ := filepath.Glob(path + "*"); len(left) > 0 {
@@ -288,11 +288,11 @@ func TestRepairByAnother(t *testing.T) {
 		jobs = append(jobs, j)
 		return j.Do(ctx, nil)
 	}
-	r, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: do})
+	r, err := repair.Repair(t.Context(), path, repair.Config{Do: do})
 	if err != nil || r.Original == "" || len(jobs) != 2 || jobs[0] != (repair.Job{Path: path}) || jobs[1].Path != path || jobs[1].Copy == "" {
 		t.Errorf("%+v, %v, jobs %+v", r, err, jobs)
 	}
-	if _, err := repair.Verify(t.Context(), path, repair.VerifyConfig{Do: func(context.Context, repair.Job) (repair.Done, error) { return repair.Done{}, dies }}); !errors.Is(err, dies) {
+	if _, err := repair.Check(t.Context(), path, repair.CheckConfig{Do: func(context.Context, repair.Job) (repair.Done, error) { return repair.Done{}, dies }}); !errors.Is(err, dies) {
 		t.Errorf("Verify: %v", err)
 	}
 }
@@ -306,7 +306,7 @@ func TestRepairInconclusive(t *testing.T) {
 	for _, at := range []string{"check", "repair"} {
 		path := writeTemp(t, data)
 		tried := ""
-		_, err := repair.Repair(t.Context(), path, repair.RepairConfig{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
+		_, err := repair.Repair(t.Context(), path, repair.Config{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
 			tried = "check"
 			if j.Copy != "" {
 				tried = "repair"

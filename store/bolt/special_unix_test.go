@@ -37,8 +37,8 @@ func TestSpecialFiles(t *testing.T) {
 			}
 			ends(t, name, func() {
 				_, oerr := Open(path, Config{})
-				_, verr := repair.Verify(t.Context(), path, repair.VerifyConfig{})
-				_, rerr := repair.Repair(t.Context(), path, repair.RepairConfig{})
+				_, verr := repair.Check(t.Context(), path, repair.CheckConfig{})
+				_, rerr := repair.Repair(t.Context(), path, repair.Config{})
 				for who, err := range map[string]error{"Open": oerr, "Verify": verr, "Repair": rerr} {
 					if err == nil || c.want != nil && !errors.Is(err, c.want) {
 						t.Errorf("%s: %v, want %v", who, err, c.want)

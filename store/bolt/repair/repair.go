@@ -49,7 +49,7 @@ func (l Loss) String() string {
 func (l Loss) Vague() bool { return l == Loss{Detail: l.Detail} }
 
 // Mended says what mending a file has changed.
-type Mended struct {
+type Outcome struct {
 	// Forked: something is lost or doubtful. When the file is next opened it
 	// takes an id of its own, as a backup does, so that cursors of the feed as
 	// it was are refused, and active operations count as perhaps sent.
@@ -61,7 +61,7 @@ type Mended struct {
 	Doubtful []Loss
 	// PerhapsSent is how many active operations of which no send was known
 	// count as perhaps sent from now on.
-	PerhapsSent int
+	OutcomeUnknown int
 }
 
 // Repaired is what Repair did, or with DryRun would do.
@@ -69,11 +69,11 @@ type Repaired struct {
 	Was      format.Report // the file as it was found; without problems, nothing was done
 	Is       format.Report // the repaired file
 	Original string        // where the damaged file is now; "": it is in its place
-	Mended   Mended
+	Outcome  Outcome
 }
 
 // RepairConfig says how to repair. The zero value works.
-type RepairConfig struct {
+type Config struct {
 	// Do does what may end the process that does it. Defaults to Job.Do, in
 	// this one.
 	Do JobFunc
@@ -94,7 +94,7 @@ type RepairConfig struct {
 // much space on the disk; without that space the error wraps store.ErrFull. The other
 // errors are those of Open and of Verify, and a *CorruptError if the copy is not sound.
 // If a job does not finish (ErrInconclusive), Repair changes nothing.
-func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) {
+func Repair(ctx context.Context, path string, c Config) (Repaired, error) {
 	path, err := disk.RealPath(path, true)
 	if err != nil {
 		return Repaired{}, err
@@ -136,7 +136,7 @@ func Repair(ctx context.Context, path string, c RepairConfig) (Repaired, error) 
 	case err != nil:
 		return out, &format.CorruptError{Path: path, Detail: fmt.Sprintf("it cannot be repaired: %v", err)}
 	}
-	out.Is, out.Mended = d.Report, d.Mended
+	out.Is, out.Outcome = d.Report, d.Outcome
 	if !c.DryRun {
 		out.Original, err = swap(temp, path)
 	}

@@ -253,7 +253,7 @@ func (r *reader) prepare() error {
 		return fmt.Errorf("%d first pages, %w", len(metas), err)
 	}
 	r.page = int(metas[0].PageSize)
-	img := repair.Snapshot{Data: r.now, PageSize: r.page}
+	img := repair.Image{Data: r.now, PageSize: r.page}
 	for id, ok := range repair.FindInUse(img, metas[0]).Reached {
 		if !ok {
 			continue
@@ -262,7 +262,7 @@ func (r *reader) prepare() error {
 		if _, flags, _, _ := img.Header(uint64(id)); flags != format.PageLeaf {
 			continue
 		}
-		repair.Loosely(img.From(uint64(id)), r.page, func(_ uint32, key, value []byte) {
+		repair.EachElement(img.From(uint64(id)), r.page, func(_ uint32, key, value []byte) {
 			p := placed{from: cap(r.now) - cap(key), to: cap(r.now) - cap(value) + len(value)} // parts of one slice
 			switch repair.KindOf("", key, value) {
 			case format.BucketOperations:
@@ -321,7 +321,7 @@ func (r *reader) read(data []byte) verdict {
 	if err != nil {
 		return verdict{Failed: []string{err.Error()}}
 	}
-	report, err := repair.Verify(n.Context(), path, repair.VerifyConfig{})
+	report, err := repair.Check(n.Context(), path, repair.CheckConfig{})
 	if err != nil && !errors.Is(err, disk.ErrForeign) {
 		n.Errorf("Verify: %v", err)
 	}
@@ -329,7 +329,7 @@ func (r *reader) read(data []byte) verdict {
 	if v.Sound && v.Opened != "right" {
 		n.Errorf("Verify found nothing, and Open: %s", v.Opened)
 	}
-	repaired, err := repair.Repair(n.Context(), path, repair.RepairConfig{})
+	repaired, err := repair.Repair(n.Context(), path, repair.Config{})
 	switch {
 	case err != nil:
 		if left := r.intact(data); (errors.Is(err, store.ErrCorrupt) || errors.Is(err, disk.ErrForeign)) && !slices.ContainsFunc(left, func(p placed) bool { return !p.ended }) {
@@ -397,8 +397,8 @@ func (r *reader) judge(n *notes, path string, repaired repair.Repaired, data []b
 	if report, err := s.Check(n.Context()); err != nil || len(report.Problems) > 0 {
 		n.Errorf("the repaired file: %v, %v", report.Problems, err)
 	}
-	if repaired.Mended.Forked {
-		v.Lost = judgeRepaired(n, r.want, got, repaired.Mended, len(r.want.ops))
+	if repaired.Outcome.Forked {
+		v.Lost = judgeRepaired(n, r.want, got, repaired.Outcome, len(r.want.ops))
 	} else if d := got.differs(r.want); d != "" {
 		n.Errorf("it is repaired, nothing is said to be lost, and this differs: %s", d)
 	}

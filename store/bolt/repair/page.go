@@ -10,8 +10,8 @@ import (
 )
 
 // Sweeper takes in what one page has.
-type Sweeper struct {
-	H      *harvest
+type pageReader struct {
+	H      *found
 	Trust  trust
 	bucket string // that the page is of; "": that is not known
 	leaf   bool   // it is one for certain: what looks like an element is one
@@ -21,12 +21,12 @@ type Sweeper struct {
 }
 
 // Element takes in what may be an element.
-func (s *Sweeper) Element(flags uint32, key, value []byte) {
+func (s *pageReader) Element(flags uint32, key, value []byte) {
 	s.elementOf(s.bucket, flags, key, value)
 }
 
 // elementOf is element of a page that stands in a bucket, if that is known.
-func (s *Sweeper) elementOf(bucket string, flags uint32, key, value []byte) {
+func (s *pageReader) elementOf(bucket string, flags uint32, key, value []byte) {
 	if bucket == "" && s.inline(flags, key, value) {
 		return
 	}
@@ -50,10 +50,10 @@ func (s *Sweeper) elementOf(bucket string, flags uint32, key, value []byte) {
 	case bucket == "":
 		s.unread++
 	case s.leaf && s.bucket == bucket && key != nil && plausible(bucket, key):
-		s.H.rotten = append(s.H.rotten, spoilt{bucket: bucket, key: key, sealed: value})
+		s.H.corrupt = append(s.H.corrupt, corruptRecord{bucket: bucket, key: key, sealed: value})
 		s.named++
 	case s.leaf:
-		s.H.rotten = append(s.H.rotten, spoilt{bucket: bucket, key: key, sealed: value})
+		s.H.corrupt = append(s.H.corrupt, corruptRecord{bucket: bucket, key: key, sealed: value})
 		s.unread++
 	}
 }
@@ -70,21 +70,21 @@ func plausible(bucket string, key []byte) bool {
 }
 
 // inline takes in a small bucket, which stands in the page that names it.
-func (s *Sweeper) inline(flags uint32, key, value []byte) bool {
+func (s *pageReader) inline(flags uint32, key, value []byte) bool {
 	named := slices.Contains(format.AllBuckets(), string(key))
 	if !named || len(value) < format.BucketHeader+format.PageHeader || binary.NativeEndian.Uint64(value) != 0 && flags&format.BucketFlag != 0 {
 		return false
 	}
 	defer func(outer string) { s.bucket = outer }(s.bucket)
 	s.bucket = string(key)
-	Loosely(value[format.BucketHeader:], len(value), s.Element)
+	EachElement(value[format.BucketHeader:], len(value), s.Element)
 	return true
 }
 
 // Grope looks for records where the elements that lead to them were hit: a
 // record of an operation or of an event begins with its format, its text says
 // where it ends, and its checksum that it is one.
-func (s *Sweeper) Grope(page []byte, size int) {
+func (s *pageReader) search(page []byte, size int) {
 	for at := range min(size, len(page)) {
 		switch {
 		case page[at] != format.RecordFormat: // and of an event's
@@ -100,7 +100,7 @@ func (s *Sweeper) Grope(page []byte, size int) {
 const operationText = -1
 
 // record takes in a record that begins v, if it is one.
-func (s *Sweeper) record(bucket string, key, v []byte, text int) bool {
+func (s *pageReader) record(bucket string, key, v []byte, text int) bool {
 	if text == operationText {
 		_, behind, err := format.DecodeHead(v)
 		if err != nil {

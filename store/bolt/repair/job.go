@@ -14,8 +14,8 @@ import (
 )
 
 // Mend writes what is left of j.Path to j.Copy, and verifies it.
-func (j Job) Mend(ctx context.Context, tell format.Progress) (Done, error) {
-	s, err := j.settle(tell)
+func (j Job) Repair(ctx context.Context, tell format.Progress) (Done, error) {
+	s, err := j.read(tell)
 	if err != nil {
 		return Done{}, err
 	}
@@ -23,30 +23,30 @@ func (j Job) Mend(ctx context.Context, tell format.Progress) (Done, error) {
 		return Done{}, err
 	}
 	r, err := verifyFile(ctx, j.Copy, tell)
-	return Done{Report: r, Mended: s.mended}, err
+	return Done{Report: r, Outcome: s.outcome}, err
 }
 
 // settle reads j.Path and decides what is kept of it.
-func (j Job) settle(tell format.Progress) (settled, error) {
+func (j Job) read(tell format.Progress) (content, error) {
 	f, err := disk.OpenFile(j.Path, os.O_RDONLY)
 	if err != nil {
-		return settled{}, fmt.Errorf("bolt: %w", err)
+		return content{}, fmt.Errorf("bolt: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	size, err := format.LengthOf(f)
 	if err != nil {
-		return settled{}, err
+		return content{}, err
 	}
 	metas, _, err := format.ReadMetas(f)
 	if err != nil {
-		return settled{}, err
+		return content{}, err
 	}
-	return j.settleImage(f, size, metas, tell)
+	return j.readImage(f, size, metas, tell)
 }
 
 // settleImage is settle for a file of so many bytes, of whose first pages those
 // are whole.
-func (j Job) settleImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell format.Progress) (settled, error) {
+func (j Job) readImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell format.Progress) (content, error) {
 	var m *format.BoltMeta
 	if len(metas) > 0 {
 		m = metas[0]
@@ -55,16 +55,16 @@ func (j Job) settleImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, te
 	if m != nil {
 		pageSize = int(m.PageSize)
 	}
-	img := readSnapshot(f, size, pageSize)
-	h := harvestPages(img, m, tell)
+	img := readImage(f, size, pageSize)
+	h := readPages(img, m, tell)
 	if err := h.usable(j.Path); err != nil {
-		return settled{}, err
+		return content{}, err
 	}
-	return h.settle(len(metas) < 2), nil
+	return h.choose(len(metas) < 2), nil
 }
 
 // usable says why nothing can be made of a harvest.
-func (h *harvest) usable(path string) error {
+func (h *found) usable(path string) error {
 	for _, f := range h.meta[format.MetaSchema] {
 		value, _ := format.Unseal([]byte(format.MetaSchema), f.sealed)
 		if n, err := strconv.ParseUint(string(value), 10, 32); err == nil && n > format.Schema {
@@ -78,7 +78,7 @@ func (h *harvest) usable(path string) error {
 }
 
 // latest is of several records of one operation that with the highest version.
-func latest(key format.RowID, all []found) (out store.Operation) {
+func latest(key format.RowID, all []candidate) (out store.Operation) {
 	for _, f := range all {
 		if o, err := format.DecodeOperation(key, f.sealed); err == nil && o.Version > out.Version {
 			out = o

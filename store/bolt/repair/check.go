@@ -24,8 +24,8 @@ type Job struct {
 
 // Done is what came of a Job.
 type Done struct {
-	Report format.Report // of Path; of Copy if the job was to mend
-	Mended Mended
+	Report  format.Report // of Path; of Copy if the job was to mend
+	Outcome Outcome
 }
 
 // Do does the job in this process, on a file whose lock the caller holds. The
@@ -33,7 +33,7 @@ type Done struct {
 // that looks.
 func (j Job) Do(ctx context.Context, tell format.Progress) (Done, error) {
 	if j.Copy != "" {
-		return j.Mend(ctx, tell)
+		return j.Repair(ctx, tell)
 	}
 	r, err := verifyFile(ctx, j.Path, tell)
 	return Done{Report: r}, err
@@ -45,7 +45,7 @@ func (j Job) Do(ctx context.Context, tell format.Progress) (Done, error) {
 type JobFunc func(ctx context.Context, j Job) (Done, error)
 
 // VerifyConfig says how to verify. The zero value works.
-type VerifyConfig struct {
+type CheckConfig struct {
 	// Do does what may end the process that does it. Defaults to Job.Do, in
 	// this one.
 	Do JobFunc
@@ -63,7 +63,7 @@ type VerifyConfig struct {
 // What is damaged is in the report; the error is why it could not be examined:
 // fs.ErrNotExist, ErrForeign, ErrNewer, a *LockedError, or what c.Do returned:
 // ErrInconclusive, if the job did not finish.
-func Verify(ctx context.Context, path string, c VerifyConfig) (format.Report, error) {
+func Check(ctx context.Context, path string, c CheckConfig) (format.Report, error) {
 	path, unlock, err := disk.Hold(path, c.LockTimeout, false)
 	if err != nil {
 		return format.Report{}, err

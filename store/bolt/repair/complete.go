@@ -11,12 +11,12 @@ import (
 
 // saysWhatItHolds reports whether the page that names the buckets can be read, and
 // says more than that of a version that said nothing.
-func (s *settler) saysWhatItHolds() bool {
+func (s *selection) saysWhatItHolds() bool {
 	return s.tx != 0 && (s.said == nil || s.said[format.BucketMeta] != 0)
 }
 
 // counted is what the file would say of what is kept, but for the feed.
-func (s *settler) counted() map[string]uint64 {
+func (s *selection) counted() map[string]uint64 {
 	found := map[string]uint64{format.BucketMeta: s.tx}
 	for i := range s.out.ops {
 		k := &s.out.ops[i]
@@ -44,7 +44,7 @@ func weightOf(row []byte, key format.RowID) uint64 {
 }
 
 // fits reports whether what was found is what the file says of some buckets.
-func (s *settler) fits(found map[string]uint64, buckets ...string) bool {
+func (s *selection) fits(found map[string]uint64, buckets ...string) bool {
 	for _, name := range buckets {
 		if found[name] != s.said[name] {
 			return false
@@ -54,7 +54,7 @@ func (s *settler) fits(found map[string]uint64, buckets ...string) bool {
 }
 
 // proved reports whether all is there that the last commit left.
-func (s *settler) proved() bool {
+func (s *selection) complete() bool {
 	found, at, seq := s.counted(), s.out.link, s.out.pruned
 	var last format.Link
 	for _, sealed := range s.out.events {
@@ -73,9 +73,9 @@ func (s *settler) proved() bool {
 // explained reports whether nothing is missing but what is named: the damaged
 // records, and events, which are numbered. The last of those may be lost without
 // a trace but its link.
-func (s *settler) explained() bool {
+func (s *selection) allNamed() bool {
 	found := s.counted()
-	for _, r := range s.rotten {
+	for _, r := range s.corrupt {
 		switch r.bucket {
 		case format.BucketOperations:
 			if len(r.key) != 16 || s.last[format.RowID(r.key)].Operation == "" {
@@ -96,13 +96,13 @@ func (s *settler) explained() bool {
 
 // endsAsSaid reports whether the last event, or what is damaged in its place, is
 // the one that the last commit left.
-func (s *settler) endsAsSaid() bool {
+func (s *selection) endsAsSaid() bool {
 	var last format.Link
 	if n := len(s.out.events); n > 0 && s.out.events[n-1] != nil {
 		last = format.LinkOf(s.out.events[n-1])
 	}
 	seq := s.out.pruned + uint64(len(s.out.events))
-	for _, r := range s.rotten {
+	for _, r := range s.corrupt {
 		if r.bucket == format.BucketEvents && format.SeqOf(r.key) == seq {
 			last = format.LinkOf(r.sealed)
 		}
@@ -112,7 +112,7 @@ func (s *settler) endsAsSaid() bool {
 
 // latest is the operation of each session that ended last: as the file said, or,
 // where that is lost, as their times say.
-func (s *settler) latest() map[string]format.RowID {
+func (s *selection) latest() map[string]format.RowID {
 	out, at := map[string]format.RowID{}, map[string]int64{}
 	for i := range s.out.ops {
 		o := &s.out.ops[i].op

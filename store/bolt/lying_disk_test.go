@@ -97,7 +97,7 @@ func (w *workload) noticed(t *testing.T, path string, k int) string {
 // was sent before step k never looks as if it had not been.
 func (w *workload) repaired(t *testing.T, path string, k int) {
 	t.Helper()
-	r, err := repair.Repair(t.Context(), path, repair.RepairConfig{})
+	r, err := repair.Repair(t.Context(), path, repair.Config{})
 	if err != nil {
 		t.Errorf("before step %d: it cannot be repaired: %v", k, err)
 		return
@@ -109,7 +109,7 @@ func (w *workload) repaired(t *testing.T, path string, k int) {
 	now := stateOf(t, s).ops
 	for id, was := range w.states[k].ops {
 		if is, ok := now[id]; ok && is.Active() && is.Sent == store.SentNo && was.Sent != store.SentNo {
-			t.Errorf("before step %d: %s was sent, and in the repaired file (%+v) it never was; it was %v", k, id, r.Mended, r.Was.Problems)
+			t.Errorf("before step %d: %s was sent, and in the repaired file (%+v) it never was; it was %v", k, id, r.Outcome, r.Was.Problems)
 		}
 	}
 }

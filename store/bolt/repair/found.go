@@ -11,19 +11,19 @@ import (
 
 // harvest is what was found in a damaged file: of each key all values that
 // differ, since old pages keep what stood there before.
-type harvest struct {
-	Ops     map[format.RowID][]found
-	Events  map[uint64][]found
-	lanes   map[string][]found
-	records map[string][]found
-	meta    map[string][]found
+type found struct {
+	Ops     map[format.RowID][]candidate
+	Events  map[uint64][]candidate
+	lanes   map[string][]candidate
+	records map[string][]candidate
+	meta    map[string][]candidate
 	ended   map[string]format.RowID // what leads to operations, as far as it is sure
 	tokens  map[string]format.RowID
 	over    map[format.RowID]bool // operations that a row of any page led to as ended: none becomes active again
 	aside   map[string][]byte     // the quarantine
 	pages   []Loss                // those of it that could not be read
 	doubted []Loss                // those that were read in part
-	rotten  []spoilt              // what stands for the newest state and is not as it was written
+	corrupt []corruptRecord       // what stands for the newest state and is not as it was written
 	broken  bool                  // some of the newest state could not be read
 	tx      uint64                // the last transaction; 0: it is not known
 	said    map[string]uint64     // of the buckets, by their page: see witness.go
@@ -31,20 +31,20 @@ type harvest struct {
 }
 
 // found is a value as it was sealed.
-type found struct {
+type candidate struct {
 	sealed []byte
 	trust  trust
 }
 
-type spoilt struct {
+type corruptRecord struct {
 	bucket      string
 	key, sealed []byte
 }
 
-func NewHarvest() *harvest {
-	return &harvest{
-		Ops: map[format.RowID][]found{}, Events: map[uint64][]found{}, lanes: map[string][]found{}, records: map[string][]found{},
-		meta: map[string][]found{}, ended: map[string]format.RowID{}, tokens: map[string]format.RowID{}, over: map[format.RowID]bool{}, aside: map[string][]byte{},
+func NewHarvest() *found {
+	return &found{
+		Ops: map[format.RowID][]candidate{}, Events: map[uint64][]candidate{}, lanes: map[string][]candidate{}, records: map[string][]candidate{},
+		meta: map[string][]candidate{}, ended: map[string]format.RowID{}, tokens: map[string]format.RowID{}, over: map[format.RowID]bool{}, aside: map[string][]byte{},
 	}
 }
 
@@ -136,7 +136,7 @@ func KindOf(bucket string, key, sealed []byte) string {
 }
 
 // add takes a pair in, and reports whether it is as it was written.
-func (h *harvest) add(bucket string, key, sealed []byte, t trust) bool {
+func (h *found) add(bucket string, key, sealed []byte, t trust) bool {
 	if bucket == format.BucketQuarantine {
 		h.aside[string(key)] = sealed
 		return true
@@ -172,19 +172,19 @@ func (h *harvest) add(bucket string, key, sealed []byte, t trust) bool {
 	return true
 }
 
-func also(have []found, sealed []byte, t trust) []found {
+func also(have []candidate, sealed []byte, t trust) []candidate {
 	for i := range have {
 		if bytes.Equal(have[i].sealed, sealed) {
 			have[i].trust = max(have[i].trust, t)
 			return have
 		}
 	}
-	return append(have, found{sealed: sealed, trust: t})
+	return append(have, candidate{sealed: sealed, trust: t})
 }
 
 // harvestPages takes all that is left, from every page. m says what is of the
 // newest state; nil: nobody knows.
-func harvestPages(img Snapshot, m *format.BoltMeta, tell format.Progress) *harvest {
+func readPages(img Image, m *format.BoltMeta, tell format.Progress) *found {
 	h := NewHarvest()
 	u := FindInUse(img, m)
 	h.broken = u.Broken
@@ -192,10 +192,10 @@ func harvestPages(img Snapshot, m *format.BoltMeta, tell format.Progress) *harve
 	for id := uint64(2); id < img.Pages(); id++ {
 		tell.Say("pages", id, img.Pages())
 		_, flags, _, _ := img.Header(id)
-		s := &Sweeper{H: h, Trust: u.trust(id), bucket: u.buckets[id], leaf: u.Reached[id] && flags == format.PageLeaf}
-		Loosely(img.From(id), img.PageSize, s.Element)
+		s := &pageReader{H: h, Trust: u.trust(id), bucket: u.buckets[id], leaf: u.Reached[id] && flags == format.PageLeaf}
+		EachElement(img.From(id), img.PageSize, s.Element)
 		if s.Trust > old && (s.unread+s.named > 0 || !img.sound(id)) {
-			s.Grope(img.From(id), img.PageSize)
+			s.search(img.From(id), img.PageSize)
 		}
 		took[id] = s.took
 		if s.leaf && s.unread > 0 {
@@ -212,7 +212,7 @@ func harvestPages(img Snapshot, m *format.BoltMeta, tell format.Progress) *harve
 
 // unread names the pages of the newest state that are damaged. One on which there
 // is nothing, and below which pages are found, held no records but led to them.
-func (h *harvest) unread(u *inUse, m *format.BoltMeta, took map[uint64]int) {
+func (h *found) unread(u *inUse, m *format.BoltMeta, took map[uint64]int) {
 	sound, bad := u.orphans(m)
 	h.broken = h.broken || len(bad)+len(sound) > 0
 	for _, id := range bad {

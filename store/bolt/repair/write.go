@@ -21,13 +21,13 @@ type rewriter struct {
 	ctx  context.Context
 	path string
 	db   *bbolt.DB
-	s    *settled
+	s    *content
 	tell format.Progress
 	done uint64
 }
 
 // rewrite makes an empty file a database with what was settled, and syncs it.
-func rewrite(ctx context.Context, path string, s *settled, tell format.Progress) error {
+func rewrite(ctx context.Context, path string, s *content, tell format.Progress) error {
 	db, err := format.OpenBolt(path, &bbolt.Options{Timeout: time.Second, NoSync: true})
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (w *rewriter) settings() error {
 	})
 }
 
-func (s *settled) putSettings(w *format.Writer) {
+func (s *content) putSettings(w *format.Writer) {
 	for key, value := range map[string][]byte{format.MetaID: s.id, format.MetaCreated: s.created} {
 		if value != nil {
 			w.PutMeta(key, value)
@@ -63,7 +63,7 @@ func (s *settled) putSettings(w *format.Writer) {
 	switch {
 	case s.stamp != nil && !format.IsRepair(s.stamp): // a backup stays one
 		w.Stamp()
-	case s.stamp != nil || s.mended.Forked:
+	case s.stamp != nil || s.outcome.Forked:
 		w.StampAs(format.StampRepair)
 	}
 	for key, sealed := range s.other {
@@ -143,7 +143,7 @@ func (w *rewriter) feed() error {
 		switch {
 		case sealed == nil:
 			put(to, format.LostEvent(), nil)
-		case w.s.mended.Forked:
+		case w.s.outcome.Forked:
 			text, err := format.EventText(seq+1, sealed)
 			put(to, text, err)
 		default:

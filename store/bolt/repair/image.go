@@ -14,13 +14,13 @@ import (
 // its records all the same.
 
 // Snapshot is a file in memory. What the disk does not give is zero.
-type Snapshot struct {
+type Image struct {
 	Data     []byte
 	PageSize int
 }
 
 // readSnapshot reads a file of so many bytes.
-func readSnapshot(f io.ReaderAt, size int64, pageSize int) Snapshot {
+func readImage(f io.ReaderAt, size int64, pageSize int) Image {
 	const step = 1 << 20
 	whole := (size + int64(pageSize) - 1) / int64(pageSize) * int64(pageSize) // what is cut off of the last page is zero
 	data := make([]byte, whole)
@@ -33,36 +33,36 @@ func readSnapshot(f io.ReaderAt, size int64, pageSize int) Snapshot {
 			_, _ = f.ReadAt(part[sector*512:sector*512+512], at+int64(sector)*512)
 		}
 	}
-	return Snapshot{Data: data, PageSize: pageSize}
+	return Image{Data: data, PageSize: pageSize}
 }
 
-func (m Snapshot) Pages() uint64 { return uint64(len(m.Data) / m.PageSize) } //nolint:gosec // positive
+func (m Image) Pages() uint64 { return uint64(len(m.Data) / m.PageSize) } //nolint:gosec // positive
 
 // mostBehind is how many pages a page may have behind it that a sweep believes
 // in: a record is at most a few thousand bytes.
 const mostBehind = 64
 
 // From returns a page and what may belong to it.
-func (m Snapshot) From(id uint64) []byte {
+func (m Image) From(id uint64) []byte {
 	data := m.Data[int(id)*m.PageSize:] //nolint:gosec // the caller keeps within pages()
 	return data[:min(len(data), (1+mostBehind)*m.PageSize)]
 }
 
 // Header is what stands at the beginning of a page.
-func (m Snapshot) Header(id uint64) (says uint64, flags uint16, count int, behind uint64) {
+func (m Image) Header(id uint64) (says uint64, flags uint16, count int, behind uint64) {
 	p, order := m.From(id), binary.NativeEndian
 	return order.Uint64(p), order.Uint16(p[8:]), int(order.Uint16(p[10:])), uint64(order.Uint32(p[12:]))
 }
 
 // sound reports whether a page looks like one of a tree.
-func (m Snapshot) sound(id uint64) bool {
+func (m Image) sound(id uint64) bool {
 	says, flags, _, behind := m.Header(id)
 	return says == id && (flags == format.PageLeaf || flags == format.PageBranch) && behind <= mostBehind && id+behind < m.Pages()
 }
 
 // begins reports whether a page's first key is this one, whatever its header
 // says.
-func (m Snapshot) begins(id uint64, first []byte) bool {
+func (m Image) begins(id uint64, first []byte) bool {
 	page := m.From(id)
 	for _, kind := range []uint16{format.PageLeaf, format.PageBranch} {
 		if key, err := format.FirstKeyAs(kind, id, page); err == nil && bytes.Equal(key, first) {
@@ -75,7 +75,7 @@ func (m Snapshot) begins(id uint64, first []byte) bool {
 // Loosely calls each with what may be the elements of a leaf; without a key, if
 // it lies outside of the page. page begins with a header; size is how long it is
 // without what may belong to it.
-func Loosely(page []byte, size int, each func(flags uint32, key, value []byte)) {
+func EachElement(page []byte, size int, each func(flags uint32, key, value []byte)) {
 	order := binary.NativeEndian
 	size = min(size, len(page))
 	if size < format.PageHeader+format.ElementSize {
@@ -102,7 +102,7 @@ func Loosely(page []byte, size int, each func(flags uint32, key, value []byte)) 
 // inUse is which pages of a file stand for its newest state, as far as its first
 // pages, its tree and its free list say so.
 type inUse struct {
-	img     Snapshot
+	img     Image
 	end     uint64            // how many pages the file had
 	Reached []bool            // from the root, by pages that fit to each other
 	Free    []bool            // nil: the list of free pages cannot be believed
@@ -134,7 +134,7 @@ func (u *inUse) trust(id uint64) trust {
 }
 
 // FindInUse looks for the pages that m leads to. Without m none is sure.
-func FindInUse(img Snapshot, m *format.BoltMeta) *inUse {
+func FindInUse(img Image, m *format.BoltMeta) *inUse {
 	u := &inUse{img: img, buckets: map[uint64]string{}, Reached: make([]bool, img.Pages()), misled: make([]bool, img.Pages()), Broken: true}
 	if m == nil {
 		return u
@@ -169,7 +169,7 @@ func (u *inUse) reach(id uint64, bucket string, first []byte, depth int) {
 		u.reachBelow(id, bucket, page, count, depth)
 		return
 	}
-	Loosely(page, len(page), func(flags uint32, key, value []byte) {
+	EachElement(page, len(page), func(flags uint32, key, value []byte) {
 		if flags&format.BucketFlag == 0 || len(value) < format.BucketHeader {
 			return
 		}

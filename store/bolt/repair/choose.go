@@ -10,7 +10,7 @@ import (
 )
 
 // settled is what a file is made anew of, and what is not in it any more.
-type settled struct {
+type content struct {
 	id, created []byte            // nil: they are not known
 	stamp       []byte            // nil: there is none
 	other       map[string][]byte // what else stood there, sealed
@@ -23,13 +23,13 @@ type settled struct {
 	records     map[string][]byte
 	ended       map[string]format.RowID
 	aside       map[string][]byte
-	mended      Mended
+	outcome     Outcome
 }
 
 // settler decides what of a harvest is kept.
-type settler struct {
-	*harvest
-	out   settled
+type selection struct {
+	*found
+	out   content
 	last  map[format.RowID]store.Event // the latest change of phase that the feed tells
 	kept  map[format.RowID]kept
 	named map[format.RowID]bool // as lost
@@ -43,25 +43,25 @@ type kept struct {
 
 // settle decides. behind says that the newest state may not be the one that was
 // harvested; where the file itself says so, that counts too.
-func (h *harvest) settle(behind bool) settled {
-	s := &settler{harvest: h, last: map[format.RowID]store.Event{}, kept: map[format.RowID]kept{}, named: map[format.RowID]bool{}}
+func (h *found) choose(behind bool) content {
+	s := &selection{found: h, last: map[format.RowID]store.Event{}, kept: map[format.RowID]kept{}, named: map[format.RowID]bool{}}
 	s.out.lanes, s.out.records, s.out.aside, s.out.other = map[string][]byte{}, map[string][]byte{}, h.aside, map[string][]byte{}
-	s.out.mended.Lost, s.out.mended.Doubtful = h.pages, h.doubted
+	s.out.outcome.Lost, s.out.outcome.Doubtful = h.pages, h.doubted
 	s.identity()
 	s.feed()
-	damaged := behind || h.broken || len(h.rotten) > 0 || len(s.out.mended.Lost) > 0
+	damaged := behind || h.broken || len(h.corrupt) > 0 || len(s.out.outcome.Lost) > 0
 	s.operations(damaged)
 	s.settings()
 	s.collect()
 	saying := !behind && s.saysWhatItHolds()
-	if saying && s.proved() {
-		s.out.mended = Mended{}
+	if saying && s.complete() {
+		s.out.outcome = Outcome{}
 		return s.out
 	}
 	s.dangling()
 	if damaged || saying {
 		s.missing()
-		s.agree()
+		s.matchFeed()
 	}
 	s.conflicts()
 	s.spoilt()
@@ -71,7 +71,7 @@ func (h *harvest) settle(behind bool) settled {
 }
 
 // collect puts in order what is kept.
-func (s *settler) collect() {
+func (s *selection) collect() {
 	s.out.ops = nil
 	for _, key := range slices.SortedFunc(maps.Keys(s.kept), format.RowID.Compare) {
 		s.out.ops = append(s.out.ops, s.kept[key])
@@ -81,22 +81,22 @@ func (s *settler) collect() {
 
 // finish says whether readers must see that this is another feed. saying: the
 // file says what it holds, and that is not it.
-func (s *settler) finish(behind, saying bool) {
-	m := &s.out.mended
-	if saying && !s.explained() {
-		s.lose(Loss{Detail: "not all is as the last commit left it: what else is lost, or an old record, has no name left"})
+func (s *selection) finish(behind, saying bool) {
+	m := &s.out.outcome
+	if saying && !s.allNamed() {
+		s.addLost(Loss{Detail: "not all is as the last commit left it: what else is lost, or an old record, has no name left"})
 	}
 	m.Forked = behind || saying || s.broken || s.out.id == nil || len(m.Lost)+len(m.Doubtful) > 0
 	for i := range s.out.ops {
 		if o := &s.out.ops[i].op; m.Forked && o.Active() && o.Sent == store.SentNo {
-			m.PerhapsSent++
+			m.OutcomeUnknown++
 		}
 	}
 }
 
 // identity reads the meta bucket's rows. Of several that nobody is sure of, an
 // id is none.
-func (s *settler) identity() {
+func (s *selection) identity() {
 	row := func(key string) []byte {
 		f := s.best(s.meta[key])
 		if f == nil {
@@ -126,7 +126,7 @@ func (s *settler) identity() {
 }
 
 // best is the last of those that are trusted most; nil: there is none.
-func (s *settler) best(all []found) (pick *found) {
+func (s *selection) best(all []candidate) (pick *candidate) {
 	for i := range all {
 		if pick == nil || all[i].trust >= pick.trust {
 			pick = &all[i]
@@ -135,12 +135,12 @@ func (s *settler) best(all []found) (pick *found) {
 	return pick
 }
 
-func (s *settler) sureOf(all []found) bool {
-	return slices.ContainsFunc(all, func(f found) bool { return f.trust == Sure })
+func (s *selection) sureOf(all []candidate) bool {
+	return slices.ContainsFunc(all, func(f candidate) bool { return f.trust == Sure })
 }
 
 // operations picks of each operation the record that counts.
-func (s *settler) operations(damaged bool) {
+func (s *selection) operations(damaged bool) {
 	for _, key := range slices.SortedFunc(maps.Keys(s.Ops), format.RowID.Compare) {
 		var pick *kept
 		var past *store.Operation // a record that would count if it had not ended since
@@ -149,19 +149,19 @@ func (s *settler) operations(damaged bool) {
 			switch {
 			case err != nil:
 				continue
-			case f.trust == old && !(damaged && o.Active() && s.told(key) == o.Phase):
+			case f.trust == old && !(damaged && o.Active() && s.phaseInFeed(key) == o.Phase):
 				continue // an old page's record counts if the feed says that it should
-			case o.Active() && s.over[key] && !s.told(key).Ended(): // nobody knows how it ended; this would start it again
+			case o.Active() && s.over[key] && !s.phaseInFeed(key).Ended(): // nobody knows how it ended; this would start it again
 				past = &o
 				continue
 			}
-			if k := (kept{op: o, sealed: f.sealed, trust: f.trust}); pick == nil || k.above(pick, s.told(key)) {
+			if k := (kept{op: o, sealed: f.sealed, trust: f.trust}); pick == nil || k.above(pick, s.phaseInFeed(key)) {
 				pick = &k
 			}
 		}
 		if pick == nil && past != nil {
 			s.named[key] = true
-			s.lose(Loss{Operation: past.ID, Ref: past.Ref, Detail: "its record is lost; it had ended"})
+			s.addLost(Loss{Operation: past.ID, Ref: past.Ref, Detail: "its record is lost; it had ended"})
 		}
 		if pick == nil {
 			continue
@@ -169,16 +169,16 @@ func (s *settler) operations(damaged bool) {
 		s.kept[key] = *pick
 		switch {
 		case pick.trust == old:
-			s.doubt(&pick.op, "it was found on a page that was not in use: a later record of it may be lost")
-		case pick.trust == odd && s.told(key) != pick.op.Phase:
-			s.doubt(&pick.op, "it was found on a page of which nobody knows whether it was in use: it may have been pruned, or a later record of it may be lost")
+			s.addDoubtful(&pick.op, "it was found on a page that was not in use: a later record of it may be lost")
+		case pick.trust == odd && s.phaseInFeed(key) != pick.op.Phase:
+			s.addDoubtful(&pick.op, "it was found on a page of which nobody knows whether it was in use: it may have been pruned, or a later record of it may be lost")
 		}
 	}
 }
 
 // told is the phase that the feed says an operation came to; "": it says
 // nothing.
-func (s *settler) told(key format.RowID) fsm.Phase { return s.last[key].To }
+func (s *selection) phaseInFeed(key format.RowID) fsm.Phase { return s.last[key].To }
 
 // above is of another record of the same operation, which came to a phase as the
 // feed says.
@@ -192,8 +192,8 @@ func (k kept) above(other *kept, told fsm.Phase) bool {
 	return k.op.Version > other.op.Version
 }
 
-func (s *settler) doubt(o *store.Operation, detail string) {
-	s.out.mended.Doubtful = append(s.out.mended.Doubtful, Loss{Operation: o.ID, Ref: o.Ref, Detail: detail})
+func (s *selection) addDoubtful(o *store.Operation, detail string) {
+	s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{Operation: o.ID, Ref: o.Ref, Detail: detail})
 }
 
-func (s *settler) lose(l Loss) { s.out.mended.Lost = append(s.out.mended.Lost, l) }
+func (s *selection) addLost(l Loss) { s.out.outcome.Lost = append(s.out.outcome.Lost, l) }
