@@ -245,7 +245,7 @@ var mutants = []mutant{
 	{
 		"a reader keeps its transaction", "pages that a reader saw stay in use until the store is closed",
 		"store/bolt/view.go", "	begun := false\n	err = format.Guard(s.path, func() error {\n		return s.db.View(",
-		"	begun := false\n	if tx, err := s.db.Begin(false); err == nil {\n		go func() { <-s.stopped; _ = tx.Rollback() }()\n	}\n	err = guard(s.path, func() error {\n		return s.db.View(",
+		"	begun := false\n	if tx, err := s.db.Begin(false); err == nil {\n		go func() { <-s.stopped; _ = tx.Rollback() }()\n	}\n	err = format.Guard(s.path, func() error {\n		return s.db.View(",
 		"store/bolt", "TestNoReaderHoldsATransaction",
 	},
 

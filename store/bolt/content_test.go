@@ -13,7 +13,6 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
-	"github.com/rouse-dev/rouse/store/bolt/repair"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -233,8 +232,8 @@ func pagesOf(t testing.TB, data []byte, kind uint16) []uint64 {
 	if err != nil || len(metas) != 2 {
 		t.Fatalf("%d first pages, %v", len(metas), err)
 	}
-	img := repair.Image{Data: data, PageSize: int(metas[0].PageSize)}
-	now, before := repair.FindInUse(img, metas[0]), repair.FindInUse(img, metas[1])
+	img := format.Image{Data: data, PageSize: int(metas[0].PageSize)}
+	now, before := format.FindInUse(img, metas[0]), format.FindInUse(img, metas[1])
 	if now.Broken || now.Free == nil {
 		t.Fatal("the sample is not whole")
 	}

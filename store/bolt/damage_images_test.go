@@ -253,8 +253,8 @@ func (r *reader) prepare() error {
 		return fmt.Errorf("%d first pages, %w", len(metas), err)
 	}
 	r.page = int(metas[0].PageSize)
-	img := repair.Image{Data: r.now, PageSize: r.page}
-	for id, ok := range repair.FindInUse(img, metas[0]).Reached {
+	img := format.Image{Data: r.now, PageSize: r.page}
+	for id, ok := range format.FindInUse(img, metas[0]).Reached {
 		if !ok {
 			continue
 		}
@@ -262,9 +262,9 @@ func (r *reader) prepare() error {
 		if _, flags, _, _ := img.Header(uint64(id)); flags != format.PageLeaf {
 			continue
 		}
-		repair.EachElement(img.From(uint64(id)), r.page, func(_ uint32, key, value []byte) {
+		format.EachElement(img.From(uint64(id)), r.page, func(_ uint32, key, value []byte) {
 			p := placed{from: cap(r.now) - cap(key), to: cap(r.now) - cap(value) + len(value)} // parts of one slice
-			switch repair.KindOf("", key, value) {
+			switch format.KindOf("", key, value) {
 			case format.BucketOperations:
 				p.op = format.RowID(key).Id()
 			case format.BucketEvents:

@@ -228,7 +228,7 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := repair.KindOf("", []byte(key), format.Seal([]byte(key), text)); got != format.BucketMeta {
+		if got := format.KindOf("", []byte(key), format.Seal([]byte(key), text)); got != format.BucketMeta {
 			t.Errorf("%s, found on a page of no bucket, is taken for one of %q", key, got)
 		}
 	}

@@ -130,8 +130,8 @@ func scrub(t testing.TB, data []byte) []byte {
 	if err != nil || len(metas) != 2 {
 		t.Fatal(err)
 	}
-	img := repair.Image{Data: data, PageSize: int(metas[0].PageSize)}
-	for id, free := range repair.FindInUse(img, metas[0]).Free {
+	img := format.Image{Data: data, PageSize: int(metas[0].PageSize)}
+	for id, free := range format.FindInUse(img, metas[0]).Free {
 		if free && id != int(metas[0].Freelist) && id >= 2 {
 			clear(data[id*img.PageSize : (id+1)*img.PageSize])
 		}

@@ -38,7 +38,7 @@ type selection struct {
 type kept struct {
 	op     store.Operation
 	sealed []byte // as it was found; nil: it was changed
-	trust  trust
+	trust  format.Trust
 }
 
 // settle decides. behind says that the newest state may not be the one that was
@@ -106,20 +106,20 @@ func (s *selection) identity() {
 		return value
 	}
 	s.out.created = row(format.MetaCreated)
-	if f := s.best(s.meta[format.MetaID]); f != nil && (f.trust == Sure || len(s.meta[format.MetaID]) == 1) {
+	if f := s.best(s.meta[format.MetaID]); f != nil && (f.trust == format.Sure || len(s.meta[format.MetaID]) == 1) {
 		s.out.id = row(format.MetaID)
 		if stamp := s.best(s.meta[format.MetaStamp]); stamp != nil && stamp.trust >= f.trust { // else it is of before the file was opened
 			s.out.stamp = row(format.MetaStamp)
 		}
 	}
 	for key, all := range s.meta {
-		if !slices.Contains(metaKeys, key) {
+		if !slices.Contains(format.MetaKeys, key) {
 			s.out.other[key] = s.best(all).sealed
 		}
 	}
 	for _, f := range s.meta[format.MetaPruned] {
 		value, _ := format.Unseal([]byte(format.MetaPruned), f.sealed)
-		if seq := format.SeqOf(value[:8]); f.trust == Sure || seq > s.out.pruned && !s.sureOf(s.meta[format.MetaPruned]) {
+		if seq := format.SeqOf(value[:8]); f.trust == format.Sure || seq > s.out.pruned && !s.sureOf(s.meta[format.MetaPruned]) {
 			s.out.pruned, s.out.link = seq, format.Link(value[8:])
 		}
 	}
@@ -136,7 +136,7 @@ func (s *selection) best(all []candidate) (pick *candidate) {
 }
 
 func (s *selection) sureOf(all []candidate) bool {
-	return slices.ContainsFunc(all, func(f candidate) bool { return f.trust == Sure })
+	return slices.ContainsFunc(all, func(f candidate) bool { return f.trust == format.Sure })
 }
 
 // operations picks of each operation the record that counts.
@@ -149,7 +149,7 @@ func (s *selection) operations(damaged bool) {
 			switch {
 			case err != nil:
 				continue
-			case f.trust == old && !(damaged && o.Active() && s.phaseInFeed(key) == o.Phase):
+			case f.trust == format.Old && !(damaged && o.Active() && s.phaseInFeed(key) == o.Phase):
 				continue // an old page's record counts if the feed says that it should
 			case o.Active() && s.over[key] && !s.phaseInFeed(key).Ended(): // nobody knows how it ended; this would start it again
 				past = &o
@@ -168,9 +168,9 @@ func (s *selection) operations(damaged bool) {
 		}
 		s.kept[key] = *pick
 		switch {
-		case pick.trust == old:
+		case pick.trust == format.Old:
 			s.addDoubtful(&pick.op, "it was found on a page that was not in use: a later record of it may be lost")
-		case pick.trust == odd && s.phaseInFeed(key) != pick.op.Phase:
+		case pick.trust == format.Odd && s.phaseInFeed(key) != pick.op.Phase:
 			s.addDoubtful(&pick.op, "it was found on a page of which nobody knows whether it was in use: it may have been pruned, or a later record of it may be lost")
 		}
 	}

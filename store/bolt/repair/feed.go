@@ -32,7 +32,7 @@ func (s *selection) feed() {
 		}
 		s.out.events = append(s.out.events, pick.sealed)
 		at, next, known = format.LinkOf(pick.sealed), seq+1, true
-		proved = pick.trust == Sure
+		proved = pick.trust == format.Sure
 		if e, err := format.DecodeEvent([16]byte{}, seq, pick.sealed); err == nil && e.Reason != store.ReasonCorrupt {
 			if key, ok := format.ParseID(e.Operation); ok { // else it is a fact of the store
 				s.last[key] = e
@@ -77,7 +77,7 @@ func (s *selection) fitting(seq uint64, before format.Link, known bool) *candida
 			return &all[i]
 		}
 	}
-	if pick := s.best(all); pick.trust > old {
+	if pick := s.best(all); pick.trust > format.Old {
 		return pick
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
@@ -33,7 +32,7 @@ type found struct {
 // found is a value as it was sealed.
 type candidate struct {
 	sealed []byte
-	trust  trust
+	trust  format.Trust
 }
 
 type corruptRecord struct {
@@ -48,102 +47,15 @@ func NewHarvest() *found {
 	}
 }
 
-// kinds says of each bucket whether a pair may stand in it, in the order in
-// which a pair that stands nowhere is tried: what fits one fits none before it.
-var kinds = []struct {
-	bucket string
-	fits   func(key, sealed []byte) bool
-}{
-	{format.BucketOperations, fitsOperation},
-	{format.BucketEvents, fitsEvent},
-	{format.BucketMeta, fitsMeta},
-	{format.BucketRecords, fitsRecord},
-	{format.BucketEnded, func(k, v []byte) bool { return fitsRow(k, v) && bytes.IndexByte(k, 0) >= 0 }},
-	{format.BucketTokens, fitsRow},
-	{format.BucketLanes, fitsLane},
-}
-
-func fitsOperation(k, v []byte) bool {
-	if len(k) != 16 {
-		return false
-	}
-	_, err := format.DecodeOperation(format.RowID(k), v)
-	return err == nil
-}
-
-func fitsEvent(k, v []byte) bool {
-	if len(k) != 8 {
-		return false
-	}
-	_, err := format.DecodeEvent([16]byte{}, format.SeqOf(k), v)
-	return err == nil
-}
-
-// fitsRow is of a row that leads to an operation.
-func fitsRow(k, v []byte) bool {
-	id, ok := format.Unseal(k, v)
-	return ok && len(id) == 16
-}
-
-func fitsLane(k, v []byte) bool {
-	_, err := format.DecodeLane(k, v)
-	return err == nil
-}
-
-func fitsRecord(k, v []byte) bool {
-	_, err := format.DecodeRecord(k, v)
-	return err == nil
-}
-
-// metaKeys are those that a repair reads or makes.
-var metaKeys = []string{format.MetaSchema, format.MetaID, format.MetaCreated, format.MetaPruned, format.MetaStamp}
-
-// fitsMeta knows the keys of this version; one of another is known by its bucket.
-func fitsMeta(k, v []byte) bool {
-	value, ok := format.Unseal(k, v)
-	if !ok {
-		return false
-	}
-	switch string(k) {
-	case format.MetaSchema:
-		_, err := strconv.ParseUint(string(value), 10, 32)
-		return err == nil
-	case format.MetaID:
-		return len(value) == 16
-	case format.MetaCreated:
-		return len(value) == 8
-	case format.MetaPruned:
-		return len(value) == 8+format.HashSize
-	case format.MetaStamp:
-		return true
-	case format.MetaMachine:
-		return format.Decoder.Valid(value) == nil
-	case format.MetaHeld:
-		return format.Decoder.Valid(value) == nil
-	}
-	return false
-}
-
-// KindOf is the bucket that a pair stands in, or may stand in if that is not
-// known; "" if it is not as it was written.
-func KindOf(bucket string, key, sealed []byte) string {
-	for _, k := range kinds {
-		if (bucket == "" || bucket == k.bucket) && k.fits(key, sealed) {
-			return k.bucket
-		}
-	}
-	return ""
-}
-
 // add takes a pair in, and reports whether it is as it was written.
-func (h *found) add(bucket string, key, sealed []byte, t trust) bool {
+func (h *found) add(bucket string, key, sealed []byte, t format.Trust) bool {
 	if bucket == format.BucketQuarantine {
 		h.aside[string(key)] = sealed
 		return true
 	}
-	h.anySure = h.anySure || t == Sure
-	kind := KindOf(bucket, key, sealed)
-	if _, ok := format.Unseal(key, sealed); ok && kind == "" && bucket == format.BucketMeta && !slices.Contains(metaKeys, string(key)) {
+	h.anySure = h.anySure || t == format.Sure
+	kind := format.KindOf(bucket, key, sealed)
+	if _, ok := format.Unseal(key, sealed); ok && kind == "" && bucket == format.BucketMeta && !slices.Contains(format.MetaKeys, string(key)) {
 		kind = format.BucketMeta
 	}
 	switch kind {
@@ -159,11 +71,11 @@ func (h *found) add(bucket string, key, sealed []byte, t trust) bool {
 		h.records[string(key)] = also(h.records[string(key)], sealed, t)
 	case format.BucketEnded:
 		h.over[format.RowID(sealed[:16])] = true
-		if t == Sure {
+		if t == format.Sure {
 			h.ended[string(key)] = format.RowID(sealed[:16])
 		}
 	case format.BucketTokens:
-		if t == Sure {
+		if t == format.Sure {
 			h.tokens[string(key)] = format.RowID(sealed[:16])
 		}
 	default:
@@ -172,7 +84,7 @@ func (h *found) add(bucket string, key, sealed []byte, t trust) bool {
 	return true
 }
 
-func also(have []candidate, sealed []byte, t trust) []candidate {
+func also(have []candidate, sealed []byte, t format.Trust) []candidate {
 	for i := range have {
 		if bytes.Equal(have[i].sealed, sealed) {
 			have[i].trust = max(have[i].trust, t)
@@ -184,17 +96,17 @@ func also(have []candidate, sealed []byte, t trust) []candidate {
 
 // harvestPages takes all that is left, from every page. m says what is of the
 // newest state; nil: nobody knows.
-func readPages(img Image, m *format.BoltMeta, tell format.Progress) *found {
+func readPages(img format.Image, m *format.BoltMeta, tell format.Progress) *found {
 	h := NewHarvest()
-	u := FindInUse(img, m)
+	u := format.FindInUse(img, m)
 	h.broken = u.Broken
 	took := map[uint64]int{}
 	for id := uint64(2); id < img.Pages(); id++ {
 		tell.Say("pages", id, img.Pages())
 		_, flags, _, _ := img.Header(id)
-		s := &pageReader{H: h, Trust: u.trust(id), bucket: u.buckets[id], leaf: u.Reached[id] && flags == format.PageLeaf}
-		EachElement(img.From(id), img.PageSize, s.Element)
-		if s.Trust > old && (s.unread+s.named > 0 || !img.sound(id)) {
+		s := &pageReader{H: h, Trust: u.Trust(id), bucket: u.Buckets[id], leaf: u.Reached[id] && flags == format.PageLeaf}
+		format.EachElement(img.From(id), img.PageSize, s.Element)
+		if s.Trust > format.Old && (s.unread+s.named > 0 || !img.Sound(id)) {
 			s.search(img.From(id), img.PageSize)
 		}
 		took[id] = s.took
@@ -212,15 +124,15 @@ func readPages(img Image, m *format.BoltMeta, tell format.Progress) *found {
 
 // unread names the pages of the newest state that are damaged. One on which there
 // is nothing, and below which pages are found, held no records but led to them.
-func (h *found) unread(u *inUse, m *format.BoltMeta, took map[uint64]int) {
-	sound, bad := u.orphans(m)
+func (h *found) unread(u *format.InUse, m *format.BoltMeta, took map[uint64]int) {
+	sound, bad := u.Orphans(m)
 	h.broken = h.broken || len(bad)+len(sound) > 0
 	for _, id := range bad {
 		switch {
 		case took[id] == 0 && len(bad) == 1 && len(sound) > 0:
 		case took[id] == 0:
 			h.pages = append(h.pages, Loss{Page: id, Detail: "it cannot be read: what was on it and is not named here is lost too"})
-		case u.misled[id]:
+		case u.Misled[id]:
 			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("it may be an old one: %d records were read from it, and what was on it since and is not named here is lost", took[id])})
 		default:
 			h.doubted = append(h.doubted, Loss{Page: id, Detail: fmt.Sprintf("it is damaged: %d records were read from it", took[id])})

@@ -28,7 +28,7 @@ func FuzzPage(f *testing.F) {
 		copy(page, data)
 		binary.NativeEndian.PutUint64(page, 2) // else the walk looks no further
 		binary.NativeEndian.PutUint32(page[12:], 0)
-		img := Image{Data: append(make([]byte, 2*size), page...), PageSize: size}
+		img := format.Image{Data: append(make([]byte, 2*size), page...), PageSize: size}
 		m := &format.BoltMeta{PageSize: size, Root: 2, Freelist: format.NoFreelist, Pages: 3}
 
 		strict := map[string]bool{}
@@ -43,10 +43,10 @@ func FuzzPage(f *testing.F) {
 		note = func(flags uint32, key, value []byte) {
 			loose[string(key)+"\x00\x00"+string(value)] = true
 			if flags&format.BucketFlag != 0 && len(value) > format.BucketHeader {
-				EachElement(value[format.BucketHeader:], len(value), note)
+				format.EachElement(value[format.BucketHeader:], len(value), note)
 			}
 		}
-		EachElement(img.From(2), size, note)
+		format.EachElement(img.From(2), size, note)
 		for pair := range strict {
 			if whole && !loose[pair] {
 				t.Fatalf("the walk reads %q, and the page reader does not", pair)
@@ -54,8 +54,8 @@ func FuzzPage(f *testing.F) {
 		}
 
 		read, searched := NewHarvest(), NewHarvest()
-		EachElement(img.From(2), size, (&pageReader{H: read, Trust: Sure}).Element)
-		(&pageReader{H: searched, Trust: Sure}).search(img.From(2), size)
+		format.EachElement(img.From(2), size, (&pageReader{H: read, Trust: format.Sure}).Element)
+		(&pageReader{H: searched, Trust: format.Sure}).search(img.From(2), size)
 		for key := range read.Ops {
 			if _, ok := searched.Ops[key]; !ok {
 				t.Fatalf("operation %s is not found by its form", key.Id())

@@ -55,7 +55,7 @@ func (j Job) readImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell
 	if m != nil {
 		pageSize = int(m.PageSize)
 	}
-	img := readImage(f, size, pageSize)
+	img := format.ReadImage(f, size, pageSize)
 	h := readPages(img, m, tell)
 	if err := h.usable(j.Path); err != nil {
 		return content{}, err

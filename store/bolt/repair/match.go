@@ -51,7 +51,7 @@ func (s *selection) gone(key format.RowID) bool {
 func (s *selection) missing() {
 	var oldest int64
 	for _, k := range s.kept {
-		if n := format.Nanos(k.op.FinishedAt); !k.op.Active() && k.trust == Sure && (oldest == 0 || n < oldest) {
+		if n := format.Nanos(k.op.FinishedAt); !k.op.Active() && k.trust == format.Sure && (oldest == 0 || n < oldest) {
 			oldest = n
 		}
 	}
@@ -151,17 +151,17 @@ func (s *selection) settings() {
 		all := s.lanes[name]
 		pick := s.best(all)
 		for i := range all {
-			if l, err := format.DecodeLane([]byte(name), all[i].sealed); err == nil && l.Paused && pick.trust != Sure {
+			if l, err := format.DecodeLane([]byte(name), all[i].sealed); err == nil && l.Paused && pick.trust != format.Sure {
 				pick = &all[i]
 			}
 		}
 		s.out.lanes[name] = pick.sealed
-		if pick.trust != Sure {
+		if pick.trust != format.Sure {
 			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{Lane: name, Detail: "what is stored of it was found on a page that was not in use"})
 		}
 	}
 	for key, all := range s.records {
-		if pick := s.best(all); pick.trust == Sure || len(s.corrupt) > 0 || s.broken {
+		if pick := s.best(all); pick.trust == format.Sure || len(s.corrupt) > 0 || s.broken {
 			s.out.records[key] = pick.sealed
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // Sweeper takes in what one page has.
 type pageReader struct {
 	H      *found
-	Trust  trust
+	Trust  format.Trust
 	bucket string // that the page is of; "": that is not known
 	leaf   bool   // it is one for certain: what looks like an element is one
 	took   int    // records
@@ -77,7 +77,7 @@ func (s *pageReader) inline(flags uint32, key, value []byte) bool {
 	}
 	defer func(outer string) { s.bucket = outer }(s.bucket)
 	s.bucket = string(key)
-	EachElement(value[format.BucketHeader:], len(value), s.Element)
+	format.EachElement(value[format.BucketHeader:], len(value), s.Element)
 	return true
 }
 
@@ -117,7 +117,7 @@ func (s *pageReader) record(bucket string, key, v []byte, text int) bool {
 		return false
 	}
 	sealed := v[: len(v)-len(rest)+format.SumSize : len(v)-len(rest)+format.SumSize]
-	if KindOf(bucket, key, sealed) == "" {
+	if format.KindOf(bucket, key, sealed) == "" {
 		return false
 	}
 	if s.H.add(bucket, key, sealed, s.Trust) {

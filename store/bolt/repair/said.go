@@ -7,10 +7,10 @@ import (
 )
 
 // saidBy reads what a file says of its buckets. nil: that cannot be read.
-func saidBy(img Image, m *format.BoltMeta) map[string]uint64 {
+func saidBy(img format.Image, m *format.BoltMeta) map[string]uint64 {
 	said := map[string]uint64{}
 	if m.Root < img.Pages() {
-		EachElement(img.From(m.Root), img.PageSize, func(flags uint32, key, value []byte) {
+		format.EachElement(img.From(m.Root), img.PageSize, func(flags uint32, key, value []byte) {
 			if flags&format.BucketFlag != 0 && len(value) >= format.BucketHeader {
 				said[string(key)] = binary.NativeEndian.Uint64(value[8:])
 			}

@@ -1,12 +1,10 @@
-package repair
+package format
 
 import (
 	"bytes"
 	"encoding/binary"
 	"io"
 	"slices"
-
-	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
 // A sweep reads every page of a file, whatever leads to it. It believes a value
@@ -20,7 +18,7 @@ type Image struct {
 }
 
 // readSnapshot reads a file of so many bytes.
-func readImage(f io.ReaderAt, size int64, pageSize int) Image {
+func ReadImage(f io.ReaderAt, size int64, pageSize int) Image {
 	const step = 1 << 20
 	whole := (size + int64(pageSize) - 1) / int64(pageSize) * int64(pageSize) // what is cut off of the last page is zero
 	data := make([]byte, whole)
@@ -55,17 +53,17 @@ func (m Image) Header(id uint64) (says uint64, flags uint16, count int, behind u
 }
 
 // sound reports whether a page looks like one of a tree.
-func (m Image) sound(id uint64) bool {
+func (m Image) Sound(id uint64) bool {
 	says, flags, _, behind := m.Header(id)
-	return says == id && (flags == format.PageLeaf || flags == format.PageBranch) && behind <= mostBehind && id+behind < m.Pages()
+	return says == id && (flags == PageLeaf || flags == PageBranch) && behind <= mostBehind && id+behind < m.Pages()
 }
 
 // begins reports whether a page's first key is this one, whatever its header
 // says.
 func (m Image) begins(id uint64, first []byte) bool {
 	page := m.From(id)
-	for _, kind := range []uint16{format.PageLeaf, format.PageBranch} {
-		if key, err := format.FirstKeyAs(kind, id, page); err == nil && bytes.Equal(key, first) {
+	for _, kind := range []uint16{PageLeaf, PageBranch} {
+		if key, err := FirstKeyAs(kind, id, page); err == nil && bytes.Equal(key, first) {
 			return true
 		}
 	}
@@ -78,17 +76,17 @@ func (m Image) begins(id uint64, first []byte) bool {
 func EachElement(page []byte, size int, each func(flags uint32, key, value []byte)) {
 	order := binary.NativeEndian
 	size = min(size, len(page))
-	if size < format.PageHeader+format.ElementSize {
+	if size < PageHeader+ElementSize {
 		return
 	}
-	most := (size - format.PageHeader) / format.ElementSize
+	most := (size - PageHeader) / ElementSize
 	count := most
-	if order.Uint16(page[8:]) == format.PageLeaf {
+	if order.Uint16(page[8:]) == PageLeaf {
 		count = int(order.Uint16(page[10:]))
 	}
 	for i := range min(count, most) {
-		at := uint64(format.PageHeader + i*format.ElementSize) //nolint:gosec // small
-		e := page[at : at+format.ElementSize]
+		at := uint64(PageHeader + i*ElementSize) //nolint:gosec // small
+		e := page[at : at+ElementSize]
 		from := at + uint64(order.Uint32(e[4:]))
 		n, m := uint64(order.Uint32(e[8:])), uint64(order.Uint32(e[12:]))
 		if n == 0 || from+n+m > uint64(len(page)) {
@@ -101,41 +99,41 @@ func EachElement(page []byte, size int, each func(flags uint32, key, value []byt
 
 // inUse is which pages of a file stand for its newest state, as far as its first
 // pages, its tree and its free list say so.
-type inUse struct {
+type InUse struct {
 	img     Image
 	end     uint64            // how many pages the file had
 	Reached []bool            // from the root, by pages that fit to each other
 	Free    []bool            // nil: the list of free pages cannot be believed
-	buckets map[uint64]string // of the pages that are reached
+	Buckets map[uint64]string // of the pages that are reached
 	Broken  bool              // somewhere the tree leads to no page that fits
 	bad     []uint64          // the pages that it leads to there
-	misled  []bool            // of those: what is on it is not what led to it says
+	Misled  []bool            // of those: what is on it is not what led to it says
 }
 
 // trust says how far what was found on a page stands for the newest state.
-type trust uint8
+type Trust uint8
 
 const (
-	old  trust = iota // the page is free: this is what stood there before
-	odd               // nobody knows, or what leads to the page says otherwise
+	Old  Trust = iota // the page is free: this is what stood there before
+	Odd               // nobody knows, or what leads to the page says otherwise
 	Sure              // it does
 )
 
-func (u *inUse) trust(id uint64) trust {
+func (u *InUse) Trust(id uint64) Trust {
 	switch {
 	case u.Reached[id]:
 		return Sure
-	case u.misled[id], u.Free == nil:
-		return odd
+	case u.Misled[id], u.Free == nil:
+		return Odd
 	case u.Free[id]:
-		return old
+		return Old
 	}
 	return Sure
 }
 
 // FindInUse looks for the pages that m leads to. Without m none is sure.
-func FindInUse(img Image, m *format.BoltMeta) *inUse {
-	u := &inUse{img: img, buckets: map[uint64]string{}, Reached: make([]bool, img.Pages()), misled: make([]bool, img.Pages()), Broken: true}
+func FindInUse(img Image, m *BoltMeta) *InUse {
+	u := &InUse{img: img, Buckets: map[uint64]string{}, Reached: make([]bool, img.Pages()), Misled: make([]bool, img.Pages()), Broken: true}
 	if m == nil {
 		return u
 	}
@@ -146,8 +144,8 @@ func FindInUse(img Image, m *format.BoltMeta) *inUse {
 }
 
 // reach follows a page, if it is what led to it says.
-func (u *inUse) reach(id uint64, bucket string, first []byte, depth int) {
-	if id < 2 || id >= u.img.Pages() || u.Reached[id] || depth > format.MaxDepth {
+func (u *InUse) reach(id uint64, bucket string, first []byte, depth int) {
+	if id < 2 || id >= u.img.Pages() || u.Reached[id] || depth > MaxDepth {
 		u.Broken = true
 		if id >= u.img.Pages() && id < u.end && !slices.Contains(u.bad, id) {
 			u.bad = append(u.bad, id) // it is cut off
@@ -155,22 +153,22 @@ func (u *inUse) reach(id uint64, bucket string, first []byte, depth int) {
 		return
 	}
 	_, flags, count, behind := u.img.Header(id)
-	if !u.img.sound(id) || first != nil && !u.img.begins(id, first) {
+	if !u.img.Sound(id) || first != nil && !u.img.begins(id, first) {
 		u.Broken, u.bad = true, append(u.bad, id)
-		u.misled[id] = first == nil || !u.img.begins(id, first)
+		u.Misled[id] = first == nil || !u.img.begins(id, first)
 		return
 	}
-	u.buckets[id] = bucket
+	u.Buckets[id] = bucket
 	page := u.img.From(id)[:(1+int(behind))*u.img.PageSize] //nolint:gosec // sound bounds it
 	for n := id; n <= id+behind; n++ {
 		u.Reached[n] = true
 	}
-	if flags == format.PageBranch {
+	if flags == PageBranch {
 		u.reachBelow(id, bucket, page, count, depth)
 		return
 	}
 	EachElement(page, len(page), func(flags uint32, key, value []byte) {
-		if flags&format.BucketFlag == 0 || len(value) < format.BucketHeader {
+		if flags&BucketFlag == 0 || len(value) < BucketHeader {
 			return
 		}
 		if root := binary.NativeEndian.Uint64(value); root != 0 {
@@ -179,12 +177,12 @@ func (u *inUse) reach(id uint64, bucket string, first []byte, depth int) {
 	})
 }
 
-func (u *inUse) reachBelow(id uint64, bucket string, page []byte, count, depth int) {
+func (u *InUse) reachBelow(id uint64, bucket string, page []byte, count, depth int) {
 	order := binary.NativeEndian
-	for i := range min(count, (len(page)-format.PageHeader)/format.ElementSize) {
-		at := uint64(format.PageHeader + i*format.ElementSize) //nolint:gosec // small
-		e := page[at : at+format.ElementSize]
-		key, err := format.Within(id, page, at+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
+	for i := range min(count, (len(page)-PageHeader)/ElementSize) {
+		at := uint64(PageHeader + i*ElementSize) //nolint:gosec // small
+		e := page[at : at+ElementSize]
+		key, err := Within(id, page, at+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
 		if err != nil {
 			u.Broken = true
 			continue
@@ -195,7 +193,7 @@ func (u *inUse) reachBelow(id uint64, bucket string, page []byte, count, depth i
 
 // orphans are the pages that are in use and that nothing leads to, since what
 // did was hit: those that look like pages of a tree, and those that do not.
-func (u *inUse) orphans(m *format.BoltMeta) (sound, bad []uint64) {
+func (u *InUse) Orphans(m *BoltMeta) (sound, bad []uint64) {
 	defer func() { slices.Sort(bad) }()
 	bad = u.bad
 	if u.Free == nil {
@@ -208,7 +206,7 @@ func (u *inUse) orphans(m *format.BoltMeta) (sound, bad []uint64) {
 		case id == m.Freelist:
 			past = id + behind + 1
 		case id < past, u.Reached[id], u.Free[id]:
-		case u.img.sound(id):
+		case u.img.Sound(id):
 			_, _, _, behind := u.img.Header(id)
 			past = id + behind + 1
 			if !slices.Contains(u.bad, id) {
@@ -223,12 +221,12 @@ func (u *inUse) orphans(m *format.BoltMeta) (sound, bad []uint64) {
 
 // readFree believes the list of free pages if it is whole, and names none that
 // is reached.
-func (u *inUse) readFree(m *format.BoltMeta) {
+func (u *InUse) readFree(m *BoltMeta) {
 	id := m.Freelist
 	if id < 2 || id >= u.img.Pages() || m.Pages > u.img.Pages() || u.Reached[id] {
 		return
 	}
-	w := format.NewWalk(bytes.NewReader(u.img.Data), m)
+	w := NewWalk(bytes.NewReader(u.img.Data), m)
 	if w.Freelist() != nil {
 		return
 	}
