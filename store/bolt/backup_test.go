@@ -72,8 +72,8 @@ func TestBackup(t *testing.T) {
 	put(t, c, "later")
 }
 
-// TestBackupOfABusyStore: a backup is made while starts come in and end. It holds
-// what was acknowledged before it began, is sound, and hinders nobody.
+// TestBackupOfABusyStore: a backup is made while operations begin and end. It holds what
+// was acknowledged before it began, is sound, and stops no call.
 // TestBackupDoesNotKnowTheLastSend: the original may have sent again what it had
 // sent before the backup was made.
 func TestBackupDoesNotKnowTheLastSend(t *testing.T) {
@@ -180,9 +180,9 @@ func TestBackupFails(t *testing.T) {
 	}
 }
 
-// TestBackupAfterAKilledOne: what a killed backup left beside the file is removed
-// by the next to the same file, and nothing else is: not what another is writing
-// now, nor what only looks like it.
+// TestBackupAfterAKilledOne: the next backup to the same file removes what a killed one
+// left next to it, and nothing else. It leaves what another backup is writing, and files
+// with similar names.
 func TestBackupAfterAKilledOne(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

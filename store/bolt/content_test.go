@@ -200,7 +200,7 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 	return images, want
 }
 
-// wishAgain makes a later wish of an operation that was sent, and has it become an
+// wishAgain makes a later request for an operation that was sent, and has it become an
 // operation.
 func wishAgain(t testing.TB, s *Store, o store.Operation, id store.ID, becomes bool) {
 	t.Helper()

@@ -250,7 +250,7 @@ func (r *faultRun) goesOn(s *Store, k int, err error) {
 	r.askAgain(s, k, kept)
 }
 
-// askAgain makes step k again, as a caller would who was not told, and some more.
+// askAgain makes step k again, as a caller would that got no answer, and some more.
 func (r *faultRun) askAgain(s *Store, k int, kept bool) {
 	if kept {
 		r.kept.Add(1)

@@ -20,14 +20,14 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// Beside the first golden file, which says nothing of what it holds:
+// In addition to the first golden file, which does not store what it holds:
 //
 //   - good_schema1_all.db has every kind of record and of row, a pruned feed, a
 //     record that was set aside, and says what it holds;
 //   - good_schema1_backup.db is a backup of it;
 //   - good_schema1_records.db has the times since boot, and small records;
 //   - good_schema1_more.db has the fields that were added since those were written;
-//   - fail_….db are those that must not be taken for sound.
+//   - fail_….db are files that must be refused.
 //
 // ROUSE_GOLDEN=write makes them again, as it does the first; ROUSE_GOLDEN=more
 // writes good_schema1_more.db alone, and ROUSE_GOLDEN=records

@@ -13,7 +13,7 @@ import (
 )
 
 // golden is a file of schema 1. Every later version must read it as this test
-// does. ROUSE_GOLDEN=write makes it anew: only when there is no release with it.
+// does. ROUSE_GOLDEN=write makes it again: only while no release has it.
 const golden = "testdata/good_schema1.db"
 
 func goldenOps() []store.Operation {

@@ -11,9 +11,9 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// TestWhoComesMeanwhileJoins: a request that arrives while a group is written goes into
+// TestLateRequestsJoin: a request that arrives while a group is written goes into
 // the same transaction, and what becomes of it is its own.
-func TestWhoComesMeanwhileJoins(t *testing.T) {
+func TestLateRequestsJoin(t *testing.T) {
 	t.Parallel()
 	wrong := errors.New("it goes wrong")
 	writes := func(in *int) func(*batch) error {
@@ -28,11 +28,11 @@ func TestWhoComesMeanwhileJoins(t *testing.T) {
 		want  error
 		joins bool
 	}{
-		"it joins":                {joins: true},
-		"it goes wrong":           {late: request{write: func(*batch) error { return wrong }}, want: wrong},
-		"there is room for one":   {late: adding(true), want: store.ErrFull},
-		"it needs no room at all": {late: adding(false), joins: true},
-		"it is too large":         {late: request{size: maxCommit}},
+		"it joins":               {joins: true},
+		"it goes wrong":          {late: request{write: func(*batch) error { return wrong }}, want: wrong},
+		"there is space for one": {late: adding(true), want: store.ErrFull},
+		"it needs no space":      {late: adding(false), joins: true},
+		"it is too large":        {late: request{size: maxCommit}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,8 +72,9 @@ func adding(anything bool) request {
 	return request{size: 1, bytes: 2 << 20, adds: func(*batch) bool { return anything }}
 }
 
-// TestNothingIsCommittedAfterTheStoreFailed: there is no room for all at once, and
-// the first half meets what shuts the store. The rest is not stored, and says so.
+// TestNothingIsCommittedAfterTheStoreFailed: there is no space for all at once, and the
+// first half meets an error that closes the store. The rest is not stored, and its callers
+// get an error.
 func TestNothingIsCommittedAfterTheStoreFailed(t *testing.T) {
 	t.Parallel()
 	x := &trouble{fault: faults()[0], n: 1}

@@ -18,7 +18,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// fuse is a context that ends when it was looked at so many times.
+// fuse is a context that ends when it was checked so many times.
 type fuse struct {
 	context.Context
 	left *atomic.Int64
@@ -39,9 +39,9 @@ func (f fuse) Err() error {
 	return f.Context.Err()
 }
 
-// TestInterrupted ends the context of each long call at its first look at it, its
-// second, and so on until it does not look again: it says so, and leaves nothing
-// behind, and the file as it was.
+// TestInterrupted ends the context of each long call at its first check of it, its second,
+// and so on until there is no further check. The call returns the context's error, and
+// leaves nothing behind and the file as it was.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -149,8 +149,8 @@ func TestInterruptedWaits(t *testing.T) {
 	}
 }
 
-// TestInterruptedEnds: a release and a prune whose context ends say so, at whichever
-// look at it, and have removed nothing then.
+// TestInterruptedEnds: a release and a prune whose context ends return its error, at
+// whichever check of it, and have removed nothing.
 func TestInterruptedEnds(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

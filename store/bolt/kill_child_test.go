@@ -14,8 +14,8 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Where a process is killed, beside at random. At the first it kills itself; at
-// the last two it is killed at any instant of what it is said to be at.
+// Where a process is killed, in addition to random times. At the first points it kills
+// itself. At the last two it is killed at any instant of what it does there.
 const (
 	beforePages   = "in a commit, before a page is written"
 	afterPages    = "in a commit, after a page was written"
@@ -123,7 +123,7 @@ type trap struct {
 	pruning atomic.Bool
 }
 
-// set puts the trap beside each of s's writes and commits.
+// set puts the trap at each of s's writes and commits.
 func (t *trap) set(s *Store) {
 	meta := int64(2 * s.db.Info().PageSize)
 	hookWrites(s.db, func(w writeAt) writeAt {

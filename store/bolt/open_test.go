@@ -391,8 +391,8 @@ func TestLinkedFile(t *testing.T) {
 	}
 }
 
-// TestLockedByWhoIsNotNamed: where the lock's file cannot be read, that it is held
-// is told all the same.
+// TestLockedByWhoIsNotNamed: if the lock file cannot be read, Open still reports that the
+// database is locked.
 func TestLockedByWhoIsNotNamed(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)

@@ -81,7 +81,7 @@ func everyFile(path string) error {
 	return errors.Join(s.Backup(context.Background(), backup), s.Close())
 }
 
-// TestNoFile: what stands at the path, and is no file, is refused, and left alone.
+// TestNoFile: what is at the path and is no file is refused and left alone.
 func TestNoFile(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func(path string) error{

@@ -53,8 +53,8 @@ func TestNoReaderHoldsATransaction(t *testing.T) {
 	}
 }
 
-// TestFoundWhileItEnds: an operation is its session's before, while and after it
-// ends; nobody who asks in between is told that there is none.
+// TestFoundWhileItEnds: a look-up by session finds an operation before, while and after it
+// ends.
 func TestFoundWhileItEnds(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, quickPath(t), Quick())

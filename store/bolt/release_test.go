@@ -7,9 +7,8 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestReleaseWhileItIsChanged: somebody else changes an operation while its holder
-// lets go of it, after what the holder knew was compared with what is stored. It is
-// due as that change says.
+// TestReleaseWhileItIsChanged: another caller changes an operation while its claimer
+// releases it, after the versions were compared. The operation is due as that change says.
 func TestReleaseWhileItIsChanged(t *testing.T) {
 	t.Parallel()
 	for name, before := range map[string]bool{"a first time": false, "and its holder did before": true} {

@@ -10,8 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestFileRemoved: nothing is acknowledged into a file that nobody can open
-// again.
+// TestFileRemoved: nothing is acknowledged into a file that cannot be opened again.
 func TestFileRemoved(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

@@ -19,8 +19,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// fullness is one run of what has too little room: it is filled, what runs must
-// end all the same, and then there is room again.
+// fullness is one run of a store with too little space. It is filled, what is active must
+// end all the same, and then there is space again.
 type fullness struct {
 	*testing.T
 	path   string
@@ -118,7 +118,7 @@ func (f *fullness) bounded(s *Store) {
 	}
 }
 
-// repeats: who asks again for what is stored gets it, full or not.
+// repeats repeats requests that are stored, which must be answered, full or not.
 func (f *fullness) repeats(s *Store, acked []store.Operation) {
 	f.Helper()
 	o := acked[f.rng.IntN(len(acked))]
@@ -250,8 +250,8 @@ func TestLargerThanMaxSize(t *testing.T) {
 	clean(t, s)
 }
 
-// TestLittleRoomAtOnce: what is active lies far apart, so that a commit for all of
-// it copies more pages than there is room for. It is taken in parts.
+// TestLittleRoomAtOnce: the active operations are far apart in the file, so that a commit
+// of all of them copies more pages than there is space for. It is made in parts.
 func TestLittleRoomAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, apply := range map[string]func(s *Store, changes []store.Change) error{
@@ -403,8 +403,8 @@ func TestSpareRoomIsOnTheDisk(t *testing.T) {
 	}
 }
 
-// TestRoomForAPart: of one call that takes several commits, and has room for some
-// of them only, a part may be stored: the error says so, and not that it is full.
+// TestRoomForAPart: one call takes several commits, and there is space for some of them
+// only. A part may be stored, so the error is ErrUnknown and not ErrFull.
 func TestRoomForAPart(t *testing.T) {
 	t.Parallel()
 	ops := make([]store.Operation, 20_000)

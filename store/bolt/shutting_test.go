@@ -14,8 +14,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// looked is a context that calls on when somebody looks whether it has ended, or
-// begins to wait for that.
+// looked is a context that calls on when a caller checks whether it has ended, or begins to
+// wait for that.
 type looked struct {
 	context.Context
 	err, done func()
@@ -76,9 +76,8 @@ func (h hearing) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestNoSpaceAndThen: the disk is full, and the file cannot be opened anew, or not
-// be written then. The store shuts, and tells a reader so even before it has said
-// why.
+// TestNoSpaceAndThen: the disk is full, and then the file cannot be opened again, or not be
+// written. The store closes, and a reader gets an error even before the cause is set.
 func TestNoSpaceAndThen(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

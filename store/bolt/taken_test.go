@@ -7,8 +7,8 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestTakenWhileFull: a start whose id is another's is wrong where there is no room
-// too, and stays its caller's trouble alone.
+// TestTakenWhileFull: a new operation whose id is taken is an error also if there is no
+// space, and only for its own caller.
 func TestTakenWhileFull(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true, MaxSize: minMaxSize})
@@ -30,7 +30,7 @@ func TestTakenWhileFull(t *testing.T) {
 	}
 }
 
-// TestTokenIsAnId: somebody's token is what another takes as its id.
+// TestTokenIsAnId: one operation's token is another one's id.
 func TestTokenIsAnId(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

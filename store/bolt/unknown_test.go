@@ -9,9 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestUnknownKeepsTheClaim: the commit of a change that ends a claim is kept, and
-// its caller is told that this is not known. Until it has found out, the
-// operation is nobody else's.
+// TestUnknownKeepsTheClaim: the commit of a change that ends a claim is kept, and the call
+// returns ErrUnknown. Until the caller has found out, no other worker gets the operation.
 func TestUnknownKeepsTheClaim(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

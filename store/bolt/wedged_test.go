@@ -14,7 +14,7 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestTruncatedWhileOpen: somebody cuts the file off beneath a running store.
+// TestTruncatedWhileOpen: another program truncates the file of an open store.
 // Pages fault, some of them while bbolt holds its own locks; every call ends
 // with an error, and Close ends.
 func TestTruncatedWhileOpen(t *testing.T) {

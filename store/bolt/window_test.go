@@ -13,17 +13,16 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestNothingIsShownBeforeItIsSynced stops a commit where bbolt shows it and
-// nobody knows whether it is durable, and looks from every side. TestPatchedWindow
-// does it in the very sync.
+// TestNothingIsShownBeforeItIsSynced stops a commit at the point at which bbolt shows it and
+// it may not be durable, and reads in every way. TestPatchedWindow stops in the sync itself.
 func TestNothingIsShownBeforeItIsSynced(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
 	nothingIsShown(t, s, func(stop func()) { s.committed = func(error) { stop() } })
 }
 
-// nothingIsShown looks at s from every side while a commit is under way. during is
-// given what is to be called in the middle of the next one.
+// nothingIsShown reads s in every way while a commit is under way. during gets the function
+// to call in the middle of the next commit.
 func nothingIsShown(t *testing.T, s *Store, during func(stop func())) {
 	first := put(t, s, "first")
 	head, err := s.Head(t.Context())

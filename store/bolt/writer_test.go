@@ -13,8 +13,8 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// TestNothingIsCommittedAfterAFailedWrite: of a transaction, the first write that
-// failed is told, by its place, and none of the others is kept.
+// TestNothingIsCommittedAfterAFailedWrite: the error of a transaction names the place of the
+// first write that failed, and no other write is kept.
 func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -79,8 +79,8 @@ func TestWritesWhereNoneMayBe(t *testing.T) {
 	}
 }
 
-// TestTokenThatNoRowCanHold: the item whose key is too long is refused by its
-// place, alone: who waited beside it is served.
+// TestTokenThatNoRowCanHold: a request whose token is too long for a key is refused, alone.
+// The requests in the same transaction are stored.
 func TestTokenThatNoRowCanHold(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
