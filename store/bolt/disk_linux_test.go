@@ -61,8 +61,8 @@ func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 	return false
 }
 
-// ownMounts describes a process whose mounts nobody else sees. A user may be
-// root of a namespace of his own.
+// ownMounts describes a process whose mounts no other process sees. A user may be root of a
+// namespace of its own.
 func ownMounts() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if uid := os.Getuid(); uid != 0 {
@@ -112,9 +112,9 @@ func eat(t *testing.T, path string) {
 	}
 }
 
-// TestFullDisk: on disks of many sizes starts are refused before there is no
-// room, and all that was acknowledged ends even if some other program then takes
-// the rest to the last byte. With room again, starts are taken without a restart.
+// TestFullDisk: on disks of many sizes, new operations are refused before the space is used
+// up. All that was acknowledged ends even if another program then takes the last byte. When
+// there is space again, new operations are taken without a restart.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	if !alone(t, ownMounts()) {
@@ -208,8 +208,8 @@ func TestDiskFullFromTheBeginning(t *testing.T) {
 	}
 }
 
-// TestFileSizeLimit meets a limit as the kernel enforces it on a process. The
-// disk has room, so nothing but the refusal tells.
+// TestFileSizeLimit meets a limit that the kernel enforces on a process. The disk has space,
+// so only the error tells.
 func TestFileSizeLimit(t *testing.T) {
 	t.Parallel()
 	if !alone(t, nil) {
@@ -237,9 +237,9 @@ func TestFileSizeLimit(t *testing.T) {
 	}
 }
 
-// TestCopiesOnAFullDisk: what is copied, a backup, a repaired file, a file that a
-// failed sync left in doubt, meets a disk that has room for a part of it only. It fails with ErrFull or is done, whole; nothing is left
-// beside the file, and the file is as it was.
+// TestCopiesOnAFullDisk: a backup, a repaired file, or the copy of a file after a failed sync
+// meets a disk that has space for a part of it only. The copy fails with ErrFull or is
+// complete. Nothing else is left next to the file, and the file is as it was.
 func TestCopiesOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	if !alone(t, ownMounts()) {

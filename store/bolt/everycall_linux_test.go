@@ -26,14 +26,14 @@ var callFaults = map[string]string{
 	"unlinkat": "EIO",
 }
 
-// fewReads is how many calls of a kind to one file go wrong: who mends a file reads
-// it wherever a page may be, thousands of times.
+// fewReads is how many calls of a kind to one file go wrong: a repair reads a file wherever a
+// page may be, thousands of times.
 const fewReads = 4
 
 // TestEveryCallFails has every system call to files go wrong, one in each process,
-// in all that is done to whole files. It is done, or the error says why not, and of
-// which file; either way nothing is left beside the file, or open, and it can be
-// done then.
+// in all that is done to whole files. The call succeeds, or its error names the reason and
+// the file. Either way nothing is left next to the file or open, and the call succeeds when
+// it is repeated.
 func TestEveryCallFails(t *testing.T) {
 	t.Parallel()
 	needStrace(t)

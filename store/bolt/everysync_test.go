@@ -13,9 +13,9 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// bbolt has no seam where a sync could be made to go wrong. So this test copies its module, gives the copy one, and runs the tests
-// behind the build tag boltfault with it. Where the copy does not have the places
-// that are patched, there is a new version to be looked at.
+// bbolt has no place at which a test can make a sync go wrong. So this test copies its
+// module, patches the copy, and runs the tests behind the build tag boltfault with it. If
+// the copy lacks a place to patch, bbolt has a new version, and the patches must change.
 
 // patches are the places, by file: what stands there once, and what shall.
 var patches = map[string][][2]string{

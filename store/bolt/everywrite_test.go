@@ -67,8 +67,8 @@ func (y *tally) String() string {
 
 // TestEveryWriteFails lets each write of a workload go wrong, in four ways, for
 // want of space and for a reason that is not understood. Nothing that was
-// acknowledged is lost, nothing else is there but perhaps the call that met the
-// fault, and who asks again learns whether it is.
+// acknowledged is lost. Nothing else is stored, except possibly the call that met the fault,
+// and a repeated call tells whether it is.
 func TestEveryWriteFails(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -176,8 +176,8 @@ func (r *faultRun) once() bool {
 	return reached
 }
 
-// close shuts s, and looks whether its tables in memory were those that a new
-// opening makes of the file.
+// close closes s and checks that its tables in memory were those that a new opening makes of
+// the file.
 func (r *faultRun) close(s *Store) {
 	r.Helper()
 	r.armed = false

@@ -9,10 +9,9 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestFork: a file is copied by hand while it is shut, so both have one id, and
-// each goes its own way. A reader who goes on from one to the other is told: by
-// the link of the feed where both have as many events, and by the head where the
-// old copy has fewer.
+// TestFork: a file is copied by hand while it is closed. Both have the same id, and each is
+// changed. A follower that reads on in the other file gets an error: by the link of the
+// feed if both have as many events, and by the head if the old copy has fewer.
 func TestFork(t *testing.T) {
 	t.Parallel()
 	path, copied := testPath(t), filepath.Join(t.TempDir(), "copied.db")

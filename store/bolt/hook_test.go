@@ -21,9 +21,8 @@ import (
 // writeAt is how bbolt writes to its file.
 type writeAt = func(b []byte, off int64) (int, error)
 
-// hookWrites puts wrap around a private function of bbolt. It panics when a new
-// version has none of that name: then these tests show nothing and must be
-// looked at.
+// hookWrites puts wrap around a private function of bbolt. It panics if a new version has
+// none of that name: then these tests show nothing and must be changed.
 func hookWrites(db *bbolt.DB, wrap func(writeAt) writeAt) {
 	f := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
 	p := (*writeAt)(unsafe.Pointer(f.UnsafeAddr())) //nolint:gosec // what the test is about

@@ -19,8 +19,8 @@ import (
 )
 
 // TestKill kills a process in the middle of its writing, again and again, at
-// random and at each of killPoints. What it was told is stored is there, and the
-// file is sound. (That says nothing of a power cut.)
+// random and at each of killPoints. What was acknowledged to it is stored, and the file is
+// sound. (That says nothing of a power cut.)
 func TestKill(t *testing.T) {
 	t.Parallel()
 	const fileKills = 40
@@ -54,8 +54,8 @@ func newKilledFile(t *testing.T, rnd *rand.Rand, path string, sparse *sparseFile
 	return &killedFile{t: t, rnd: rnd, path: path, sparse: sparse, acked: map[store.ID]fsm.Phase{}, doomed: map[store.ID]bool{}}
 }
 
-// start lets a process write. It is told to kill itself at a point; seen is
-// closed when it has said so many lines.
+// start starts a process that writes, and kills itself at a point. seen is closed when the
+// process has printed enough lines.
 func (f *killedFile) start(path, point string, enough int) (p *child.Process, seen chan struct{}) {
 	f.lines, seen = 0, make(chan struct{})
 	c := child.Self(f.t, childPath, path)
@@ -136,9 +136,8 @@ func (f *killedFile) inspect() (unsaid int) {
 	return unsaid
 }
 
-// killBackup kills a process at any instant of its writing a backup. What is at
-// the backup's place is a whole one, if anything; what is beside it, the next
-// backup removes.
+// killBackup kills a process at any instant of its writing a backup. If there is a file in
+// the backup's place, it is whole. The next backup removes what is left next to it.
 func (f *killedFile) killBackup() (there bool) {
 	f.t.Helper()
 	backup := f.path + backupSuffix

@@ -57,8 +57,8 @@ func homeOf(t *testing.T, path string) (m machine) {
 	return m
 }
 
-// TestBinding: a file without a mark takes that of the machine that opens it, and
-// learns what it lacks; nothing of it stands there in clear.
+// TestBinding: a file without a mark takes that of the machine that opens it, and later the
+// kinds of marks that it lacks. The file contains no fact of the machine in clear.
 func TestBinding(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "old.db")
@@ -126,8 +126,8 @@ func copyTo(t *testing.T, from, to string) {
 	}
 }
 
-// TestClone: the original and a copy that was adopted go their own ways, and a
-// reader of one who comes to the other sees it.
+// TestClone: the original and a copy that was adopted differ from then on, and a follower of
+// one that reads the other notices it.
 func TestClone(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -193,8 +193,8 @@ func TestBackupOfAForeignStore(t *testing.T) {
 	}
 }
 
-// TestRepairKeepsWhoItBelongsTo: what is made anew of a held file, or of one that
-// was adopted, is so too.
+// TestRepairKeepsWhoItBelongsTo: the repaired copy of a foreign file is foreign, and that of
+// an adopted file is not.
 func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -234,8 +234,8 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 	}
 }
 
-// TestRepairThatLostSomething: what is made anew takes an id of its own, and belongs
-// to whom the file belonged to. A backup belongs to nobody, before and after.
+// TestRepairThatLostSomething: the repaired copy takes an id of its own, and belongs to the
+// machine that the file belonged to. A backup belongs to no machine, before and after.
 func TestRepairThatLostSomething(t *testing.T) {
 	t.Parallel()
 	home, away := Config{noSync: true, Machine: "farm-03"}, Config{noSync: true, Machine: "farm-07"}
@@ -311,7 +311,7 @@ func TestRepairThatLostSomething(t *testing.T) {
 	}
 }
 
-// mendOf makes a file anew, which loses something, and returns the new one.
+// mendOf repairs a file, which loses something, and returns the copy.
 func mendOf(t *testing.T, path string) (made string) {
 	t.Helper()
 	made = testPath(t)
@@ -371,8 +371,8 @@ func TestRepairOfAnAdoptedFile(t *testing.T) {
 	}
 }
 
-// TestNoSpaceForAMark: that the disk is full keeps nobody from his file; but what
-// makes sending safe must be written.
+// TestNoSpaceForAMark: a full disk does not keep a file from being opened, unless what makes
+// sending safe must be written.
 func TestNoSpaceForAMark(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)

@@ -177,7 +177,7 @@ func edit(t *testing.T, path string, fn func(b *format.Writer) error) {
 	editRaw(t, path, func(b *format.Writer) error { defer b.WitnessAll(); return fn(b) })
 }
 
-// spoil changes a closed file as a disk does: it goes on saying what it held.
+// spoil changes a closed file as a disk may: what the file says that it holds stays.
 func spoil(t *testing.T, path string, fn func(b *format.Writer) error) {
 	t.Helper()
 	editRaw(t, path, func(b *format.Writer) error { defer format.BearWitness(b.Tx); return fn(b) })

@@ -12,8 +12,8 @@ import (
 )
 
 // TestPatchedSync lets each sync of a workload go wrong, with a bbolt that was
-// patched for it: see everysync_test.go. One that fails was made or was not; which
-// of the two, nobody who got the error can know.
+// patched for it: see everysync_test.go. A sync that fails was made or was not, and its
+// caller cannot know which.
 func TestPatchedSync(t *testing.T) {
 	t.Parallel()
 	w := newWorkload(t, scale.Seed(t), scale.Of(t, 30, 150, 600))

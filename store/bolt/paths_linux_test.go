@@ -16,8 +16,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
-// TestModes: nobody but the owner can read a file of ours or enter a folder of
-// ours, whatever the umask. That is a process's, so it has one of its own.
+// TestModes: only the owner can read the package's files and enter its folders, whatever the
+// umask. A umask belongs to a process, so the test has one of its own.
 func TestModes(t *testing.T) {
 	t.Parallel()
 	if !alone(t, nil) {
@@ -137,8 +137,8 @@ func TestNoFile(t *testing.T) {
 	})
 }
 
-// TestLongNames: a name that is too long for what stands beside the file is an
-// error of the system that names it, whichever of those it is, and leaves nothing.
+// TestLongNames: a path that is too long for one of the files next to the database is an
+// error of the system that names it, and leaves nothing.
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	for beside, length := range map[string]int{disk.LockSuffix: 252, disk.SuspectSuffix: 248, disk.TempInfix + "1234567890": 245} {

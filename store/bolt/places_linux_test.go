@@ -72,8 +72,8 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestVerifyWithoutALock: where nothing can be written beside the file, that it is
-// open is seen all the same, by the lock on the file itself.
+// TestVerifyWithoutALock: if nothing can be written next to the file, Verify still notices
+// that the file is open, by the lock on the file itself.
 func TestVerifyWithoutALock(t *testing.T) {
 	t.Parallel()
 	path := quickPath(t)
@@ -153,8 +153,8 @@ func TestNoBlocks(t *testing.T) {
 	}
 }
 
-// TestHolesNotFilled: the disk says that it cannot give the file its blocks, and not
-// for want of room. The store does not go on.
+// TestHolesNotFilled: the disk cannot give the file its blocks, and not for lack of space.
+// The store does not go on.
 func TestHolesNotFilled(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

@@ -42,8 +42,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestLockedByAnotherProcess: who comes second is told who holds the file, and
-// gets it when that one is gone, however it went.
+// TestLockedByAnotherProcess: the error of the second process names the one that holds the
+// file. It gets the file when the first has ended, in whatever way.
 func TestLockedByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)

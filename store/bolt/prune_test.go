@@ -11,8 +11,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestPruneLeavesNoRows: what leads to a pruned operation goes with it, or the
-// file would grow for ever.
+// TestPruneLeavesNoRows: the rows that lead to a pruned operation are removed with it, or
+// the file would grow forever.
 func TestPruneLeavesNoRows(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

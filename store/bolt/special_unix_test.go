@@ -13,8 +13,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// TestSpecialFiles: what is no file is refused by all that read one, and nobody
-// waits for a writer of it; a link that leads nowhere is no place for a database.
+// TestSpecialFiles: every call that reads a file refuses what is no file, and does not wait
+// for a writer of it. A link that leads nowhere is no place for a database.
 func TestSpecialFiles(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -67,7 +67,7 @@ func ends(t *testing.T, name string, f func()) {
 }
 
 // TestFaultWhileOpening: a fault in the beginning of a transaction leaves bbolt's
-// locks held. Whoever opens a file does not wait for them.
+// locks held. The next Open does not wait for them.
 func TestFaultWhileOpening(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -94,7 +94,7 @@ func TestFaultWhileOpening(t *testing.T) {
 }
 
 // TestFaultInBbolt: bbolt faults on a file that ends too soon. That is an error, and
-// the file is closed: who opens it next does not wait for its lock.
+// the file is closed: the next Open does not wait for its lock.
 func TestFaultInBbolt(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {

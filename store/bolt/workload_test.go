@@ -21,17 +21,17 @@ import (
 
 // A workload is a script of calls that is the same whenever it is run: its ids
 // and times are its own. So what a file holds after each step is known to the
-// byte, and a file that met a fault can be held against it.
+// byte, and a file that met a fault can be compared with it.
 
-// step is one call, of one commit. It can be made again after an error, as a
-// caller would who was not told what became of it.
+// step is one call, of one commit. It can be made again after an error, as a caller would
+// that does not know what became of it.
 type step struct {
 	name string
 	// do says whether the store answers that this call stored something.
 	do func(ctx context.Context, s *Store) (stored bool, err error)
 }
 
-// workload is a script, and what stands in the file before and after each step.
+// workload is a script, and what is in the file before and after each step.
 type workload struct {
 	steps  []step
 	states []state // one more than steps
@@ -301,7 +301,7 @@ func stateOf(t testing.TB, s *Store) state {
 	return out
 }
 
-// sumOf goes over each pair as it stands in the file, but for what is the file's
+// sumOf returns a sum of every key and value in the file, except those that are the file's
 // own.
 func sumOf(t testing.TB, s *Store) [sha256.Size]byte {
 	t.Helper()
