@@ -118,7 +118,7 @@ func (c *clocks) facts(l *lane, op *store.Operation, a *decide.Answer, was *deci
 	}
 	unheard := time.Duration(0)
 	if !was.Silent.IsZero() { // the rest of it is the lane's
-		unheard = max(0, a.At.Sub(was.Silent)-l.blind(was.Silent, a.At)-decide.SpanSum(c.naps, was.Silent))
+		unheard = max(0, a.At.Sub(was.Silent)-l.unreachable(was.Silent, a.At)-decide.SpanSum(c.naps, was.Silent))
 	}
 	var naps []decide.Span
 	if d := op.Deadline(); !d.IsZero() && !a.At.Before(d) {
@@ -130,7 +130,7 @@ func (c *clocks) facts(l *lane, op *store.Operation, a *decide.Answer, was *deci
 		Up: c.watch.up, Provider: l.clock, Trust: c.trust(op),
 		Steady: same && !setBack && !op.SentAt.Before(c.steady), SetBack: setBack,
 		Began:   a.At.Add(-a.BeganMono.Sub(c.mono)),
-		Blind:   idle + l.blind(from, a.At) + decide.SpanSum(c.naps, from) + was.Blind + unheard,
+		Blind:   idle + l.unreachable(from, a.At) + decide.SpanSum(c.naps, from) + was.Blind + unheard,
 		Unheard: unheard, Asleep: decide.SpanSum(c.naps, pending), Blocked: c.blockedFor(l, a.At), Naps: naps,
 	}
 }

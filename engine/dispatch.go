@@ -23,7 +23,7 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 		if len(req.Lanes) == 0 && req.Overdue == 0 {
 			break
 		}
-		known := r.known(req.Lanes)
+		known := r.dueCounts(req.Lanes)
 		got, err := r.claims.Claim(ctx, req)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -35,11 +35,11 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 	}
 	r.lookLate()
 	r.housekeep()
-	return r.nap()
+	return r.idleFor()
 }
 
 // maxRooms bounds one claim.
-const maxRooms = 256
+const maxClaims = 256
 
 // plan says what there is room for: the lanes that have been ready longest, up
 // to a bound, and what has passed its deadline.
@@ -56,15 +56,15 @@ func (r *run) plan() store.ClaimRequest {
 	}
 	free := maxInFlight - r.inFlight // workers
 	if ok, _ := r.watch.believed(mono); ok && isDue(r.deadline, now) {
-		req.Overdue = max(0, min(maxRooms, free))
+		req.Overdue = max(0, min(maxClaims, free))
 		free -= req.Overdue
 	}
-	for len(r.ready) > 0 && len(req.Lanes) < maxRooms && free > 0 {
+	for len(r.ready) > 0 && len(req.Lanes) < maxClaims && free > 0 {
 		l := r.ready[0]
 		if l.next.After(now) {
 			break
 		}
-		room, next := l.room(now, mono)
+		room, next := l.freeSlots(now, mono)
 		switch {
 		case room.Sends > 0 || room.Reads > 0:
 			heap.Pop(&r.ready)
@@ -84,7 +84,7 @@ func (r *run) plan() store.ClaimRequest {
 
 // known is how much Due had told when a claim began: of each lane, and at last
 // of all.
-func (r *run) known(rooms []store.LaneSlots) []uint64 {
+func (r *run) dueCounts(rooms []store.LaneSlots) []uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]uint64, len(rooms), len(rooms)+1)
@@ -138,8 +138,8 @@ func together(ops []store.Operation) int {
 
 // hand gives workers what goes together. mu must be held.
 func (r *run) hand(l *lane, ops []store.Operation) {
-	if l.block != nil && !l.block.probing {
-		l.block.probing = true
+	if l.block != nil && !l.block.inTrial {
+		l.block.inTrial = true
 		l.looking++
 		first := ops[0]
 		r.spawn(l, func(l *lane) { r.trial(l, first) })
@@ -183,7 +183,7 @@ func (r *run) spawn(l *lane, work func(*lane)) {
 }
 
 // nap is how long there is nothing to do; negative: nothing is active.
-func (r *run) nap() time.Duration {
+func (r *run) idleFor() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now, mono := r.e.now(), time.Now()
@@ -227,15 +227,15 @@ func (r *run) noticeJump() {
 	}
 	r.steady = now
 	if jump > 0 {
-		r.naps = noted(r.naps, decide.Span{From: now.Add(-jump), To: now}) // nobody looked while we slept
+		r.naps = addSpan(r.naps, decide.Span{From: now.Add(-jump), To: now}) // nobody looked while we slept
 	} else {
 		r.setBack = now
-		r.naps = undone(r.naps, -jump)
-		r.ahead = noted(r.ahead, decide.Span{From: last, To: seen})
+		r.naps = takeBack(r.naps, -jump)
+		r.ahead = addSpan(r.ahead, decide.Span{From: last, To: seen})
 		r.began = r.began.Add(jump)
 	}
 	for _, l := range r.lanes {
-		l.clock, l.asked = decide.ProviderClock{}, false
+		l.clock, l.clockAsked = decide.ProviderClock{}, false
 		if jump < 0 {
 			l.setBack(jump)
 		}
@@ -260,12 +260,12 @@ func (r *run) followJumps(ctx context.Context) {
 		r.e.log.Info("the wall clock jumped", "by", jump)
 	}
 	if back { // what waits for long by its backoff goes earlier for once
-		r.pull(ctx, decide.Quick.Most)
+		r.bringForward(ctx, decide.Quick.Most)
 	}
 }
 
 // pull makes due within d what a clock that was ahead has put off.
-func (r *run) pull(ctx context.Context, d time.Duration) {
+func (r *run) bringForward(ctx context.Context, d time.Duration) {
 	if err := r.claims.BringForward(ctx, r.e.now().Add(d)); err != nil && ctx.Err() == nil {
 		r.fail(err)
 	}

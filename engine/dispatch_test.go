@@ -33,7 +33,7 @@ func TestPlanKeepsTheBound(t *testing.T) {
 				calls += (room.Sends+2)/3 + (room.Reads+19)/20
 				r.ready.put(r.lanes[room.Lane], b.now())
 			}
-			if req.Overdue < 0 || calls != min(max(0, free), maxRooms+lanes) {
+			if req.Overdue < 0 || calls != min(max(0, free), maxClaims+lanes) {
 				t.Errorf("%d workers free: a claim of %d overdue, and %d calls in all", free, req.Overdue, calls)
 			}
 		}

@@ -39,7 +39,7 @@ type Engine struct {
 	wall      func() time.Time      // the wall clock; tests make it jump
 	up        func() uptime.Reading // the clocks that cannot be set; tests give them
 	earliest  time.Time             // what is dated before was dated by a clock that was never set; tests move it
-	herald    *herald
+	follower    *follower
 	home      atomic.Bool // the store is known not to be held; it is never held again
 
 	// mu guards run and closed. It is never held across a call of the store or
@@ -86,12 +86,12 @@ func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
 	}
 	e.dead = make(chan struct{})
 	e.life, e.die = context.WithCancel(context.Background())
-	e.herald = newHerald(s)
+	e.follower = newFollower(s)
 	return e, nil
 }
 
 // held says that the store belongs to another machine; nil: it does not.
-func (e *Engine) held(ctx context.Context) (*store.Foreign, error) {
+func (e *Engine) foreign(ctx context.Context) (*store.Foreign, error) {
 	if e.home.Load() {
 		return nil, nil
 	}
@@ -152,7 +152,7 @@ func (e *Engine) Close() error {
 		r.stop()
 		<-r.ended
 	}
-	e.herald.close()
+	e.follower.close()
 	if e.owned {
 		e.deadErr = e.store.Close()
 	}

@@ -76,14 +76,14 @@ func (e *Engine) Explain(ctx context.Context, id ID) (Explanation, error) {
 		return Explanation{}, err
 	}
 	if op.Phase.Ended() {
-		return explained(op, scene{}), nil
+		return explained(op, situation{}), nil
 	}
-	held, err := e.held(ctx)
+	held, err := e.foreign(ctx)
 	if err != nil {
 		return Explanation{}, e.storeError(err)
 	}
-	s := e.look(op)
-	s.held = held
+	s := e.situation(op)
+	s.foreign = held
 	if !s.running {
 		if s.lane, err = e.store.Lane(ctx, op.Lane); err != nil {
 			return Explanation{}, e.storeError(err)
@@ -94,7 +94,7 @@ func (e *Engine) Explain(ctx context.Context, id ID) (Explanation, error) {
 
 // explained applies the rules. The first that applies is the reason: what would
 // unblock the ones after it does not help before.
-func explained(op Operation, s scene) Explanation {
+func explained(op Operation, s situation) Explanation {
 	x := Explanation{Operation: op, Since: op.CreatedAt, Error: op.LastError, ErrorAt: op.LastErrorAt, Seen: s.seen}
 	if x.Seen == (Seen{}) {
 		x.Seen = storedSeen(&op)
@@ -112,7 +112,7 @@ func explained(op Operation, s scene) Explanation {
 		if b := s.lane.Block; string(w.reason) == b.Reason { // another operation's answer may have blocked it
 			x.Error, x.ErrorAt = b.Error, b.At
 		}
-		x.OnlySession = x.alone(w.reason, s)
+		x.OnlySession = x.onlySession(w.reason, s)
 		if x.Waiting != "" {
 			x.Also, x.AlsoSince = w.reason, noLater(w.since, s.now)
 			if w.next.After(s.now) {
@@ -131,12 +131,12 @@ func explained(op Operation, s scene) Explanation {
 }
 
 // scene is what Explain sees apart from the record.
-type scene struct {
+type situation struct {
 	now     time.Time
-	held    *store.Foreign
+	foreign    *store.Foreign
 	running bool
 	stored  bool          // no Run goes on, or may: only what is stored counts from here on
-	doubt   time.Duration // for how long the clock is not trusted yet
+	untrusted   time.Duration // for how long the clock is not trusted yet
 	clock   clockWait     // what keeps an operation that may have expired
 	full    time.Duration // for how long nothing is sent because the store had no space
 	lane    store.Lane
@@ -145,13 +145,13 @@ type scene struct {
 	slowed  time.Time // when the provider began to throttle the lane; zero: not in this Run
 	next    time.Time // when it is due
 	silent  time.Time // since when reads of the session have had no answer; zero: the last one had
-	looks   int       // reads in a row that decided nothing
+	reads   int       // reads in a row that decided nothing
 	seen    Seen
 }
 
 // look is what a Run knows; without one, the time alone.
-func (e *Engine) look(op Operation) scene {
-	s := scene{now: e.now(), next: op.DueAt}
+func (e *Engine) situation(op Operation) situation {
+	s := situation{now: e.now(), next: op.DueAt}
 	r := e.current()
 	if r == nil {
 		s.clock = clockWaitOf(&op, s.now, e.up(), decide.Trust{Earliest: e.earliest})
@@ -167,11 +167,11 @@ func (e *Engine) look(op Operation) scene {
 	if !r.fullAt.IsZero() {
 		s.full = max(time.Millisecond, fullPause-mono.Sub(r.fullAt))
 	}
-	_, s.doubt = r.watch.believed(mono)
+	_, s.untrusted = r.watch.believed(mono)
 	s.clock = clockWaitOf(&op, s.now, r.watch.up, r.trust(&op))
 	most := s.now.Add(decide.Longest) // what is further ahead is a time of a clock that was, and was pulled in
 	seen := r.seen[op.ID]
-	s.silent, s.looks = seen.Silent, seen.Looks
+	s.silent, s.reads = seen.Silent, seen.Looks
 	if due := seen.Due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
 		s.next = due
 	}
@@ -184,7 +184,7 @@ func (e *Engine) look(op Operation) scene {
 		s.slow = !l.pace.ramping && l.pace.wait(mono) > 0
 		s.slowed = l.throttledAt
 		if l.block != nil {
-			s.trial = l.block.probeAt
+			s.trial = l.block.trialAt
 		}
 	}
 	return s

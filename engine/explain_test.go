@@ -58,9 +58,9 @@ func TestWaitIsNotToldOfAnothersContext(t *testing.T) {
 		if _, err = e.Wait(ctx, r.Operation.ID); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Wait = %v, want its own context's end", err)
 		}
-		e.herald.mu.Lock()
-		defer e.herald.mu.Unlock()
-		if n := len(e.herald.subs); n != 0 {
+		e.follower.mu.Lock()
+		defer e.follower.mu.Unlock()
+		if n := len(e.follower.subs); n != 0 {
 			t.Errorf("%d subscriptions are left", n)
 		}
 	})

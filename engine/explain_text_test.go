@@ -88,26 +88,26 @@ func explainCases(t *testing.T) (out []string) {
 	canceled := ended(fsm.PhaseCanceled, store.ReasonCanceled, "")
 	canceled.CancelBy = "mo"
 
-	running := scene{running: true}
-	stopped := scene{}
-	held := scene{held: &store.Foreign{Home: "ws-7", Since: day("07:00:00")}}
-	nobody := scene{held: &store.Foreign{Since: day("07:00:00")}}
-	with := func(s scene, set func(*scene)) scene { set(&s); return s }
-	offline := func(s *scene) {
+	running := situation{running: true}
+	stopped := situation{}
+	held := situation{foreign: &store.Foreign{Home: "ws-7", Since: day("07:00:00")}}
+	nobody := situation{foreign: &store.Foreign{Since: day("07:00:00")}}
+	with := func(s situation, set func(*situation)) situation { set(&s); return s }
+	offline := func(s *situation) {
 		s.lane.Block = store.Block{Reason: string(WaitOffline), Since: day("08:05:00"), Error: "unreachable: lookup ec2.eu-nowhere-1.amazonaws.com: no such host", At: day("08:29:30")}
 	}
-	refuses := func(s *scene) {
+	refuses := func(s *situation) {
 		s.lane.Block = store.Block{Reason: string(WaitCredentials), Since: day("08:05:00"), Error: "credentials: ExpiredTokenException", At: day("08:29:30")}
 	}
-	trial := func(set func(*scene)) func(*scene) {
-		return func(s *scene) { set(s); s.trial = day("08:30:30") }
+	trial := func(set func(*situation)) func(*situation) {
+		return func(s *situation) { set(s); s.trial = day("08:30:30") }
 	}
-	paused := func(s *scene) { s.lane.Paused, s.lane.PausedBy, s.lane.PausedAt = true, "mo", day("08:02:00") }
-	asked := func(s *scene) { s.lane.RetryAfter, s.lane.RetryAfterHeard = day("08:40:00"), day("08:28:00") }
+	paused := func(s *situation) { s.lane.Paused, s.lane.PausedBy, s.lane.PausedAt = true, "mo", day("08:02:00") }
+	asked := func(s *situation) { s.lane.RetryAfter, s.lane.RetryAfterHeard = day("08:40:00"), day("08:28:00") }
 	for _, c := range []struct {
 		name string
 		op   Operation
-		s    scene
+		s    situation
 	}{
 		{"held", queued, held},
 		{"held, home not known", queued, nobody},
@@ -125,22 +125,22 @@ func explainCases(t *testing.T) (out []string) {
 		{"not running, outcome unknown", unsure, stopped},
 		{"not running, outcome unknown after an error", withError(unsure, now), stopped},
 		{"not running, boots", probed, stopped},
-		{"clock", due(withExpiry(queued, day("08:10:00"))), with(running, func(s *scene) { s.doubt, s.clock = 9*time.Minute, clockInDoubt })},
-		{"clock, before the request", tomorrow, with(running, func(s *scene) { s.doubt, s.clock = 9*time.Minute, clockBehind })},
-		{"clock, never set", tomorrow, with(running, func(s *scene) { s.clock = clockNeverSet })},
-		{"clock, never set, nothing runs", tomorrow, with(stopped, func(s *scene) { s.clock = clockNeverSet })},
-		{"clock, was never set at the request", long, with(running, func(s *scene) { s.doubt, s.clock = 9*time.Minute, clockWasNeverSet })},
-		{"store full", queued, with(running, func(s *scene) { s.full = 7 * time.Second })},
+		{"clock", due(withExpiry(queued, day("08:10:00"))), with(running, func(s *situation) { s.untrusted, s.clock = 9*time.Minute, clockInDoubt })},
+		{"clock, before the request", tomorrow, with(running, func(s *situation) { s.untrusted, s.clock = 9*time.Minute, clockBehind })},
+		{"clock, never set", tomorrow, with(running, func(s *situation) { s.clock = clockNeverSet })},
+		{"clock, never set, nothing runs", tomorrow, with(stopped, func(s *situation) { s.clock = clockNeverSet })},
+		{"clock, was never set at the request", long, with(running, func(s *situation) { s.untrusted, s.clock = 9*time.Minute, clockWasNeverSet })},
+		{"store full", queued, with(running, func(s *situation) { s.full = 7 * time.Second })},
 		{"offline", queued, with(running, trial(offline))},
 		{"offline, boots", booting, with(running, trial(offline))},
 		{"offline since an earlier Run, not tried yet", queued, with(running, offline)},
 		{"credentials", queued, with(running, trial(refuses))},
 		{"paused", queued, with(running, paused)},
-		{"paused, by whom is not known", queued, with(running, func(s *scene) { paused(s); s.lane.PausedBy = "" })},
+		{"paused, by whom is not known", queued, with(running, func(s *situation) { paused(s); s.lane.PausedBy = "" })},
 		{"paused, after an error", refused(transport.KindCapacity, "no capacity"), with(running, paused)},
 		{"throttled, asked to wait", queued, with(running, asked)},
-		{"throttled, asked to wait again and again", queued, with(running, func(s *scene) { asked(s); s.slowed = day("08:03:00") })},
-		{"throttled, slowed down", queued, with(running, func(s *scene) { s.slow, s.slowed = true, day("08:03:00") })},
+		{"throttled, asked to wait again and again", queued, with(running, func(s *situation) { asked(s); s.slowed = day("08:03:00") })},
+		{"throttled, slowed down", queued, with(running, func(s *situation) { s.slow, s.slowed = true, day("08:03:00") })},
 		{"quota", refused(transport.KindQuotaExceeded, "quota exceeded: VcpuLimitExceeded"), running},
 		{"capacity", refused(transport.KindCapacity, "no capacity: InsufficientInstanceCapacity"), running},
 		{"capacity, due", due(refused(transport.KindCapacity, "no capacity: InsufficientInstanceCapacity")), running},
@@ -156,7 +156,7 @@ func explainCases(t *testing.T) (out []string) {
 		{"booting, a probe that the status does not tell", byHand, running},
 		{"booting, not read yet", withoutSession(booting), running},
 		{"booting, a poll failed", broken, running},
-		{"booting, read live", booting, with(running, func(s *scene) {
+		{"booting, read live", booting, with(running, func(s *situation) {
 			s.seen = Seen{State: fsm.StateStartInProgress, StatusCode: "pending", Since: day("08:21:00"), At: day("08:29:55")}
 		})},
 		{"queued", queued, running},

@@ -184,7 +184,7 @@ func TestSessionsRefused(t *testing.T) {
 func TestNobodyFollowsAfterClose(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
-		h := newHerald(b.store)
+		h := newFollower(b.store)
 		h.close()
 		if _, err := h.subscribe(b.Context(), id); !errors.Is(err, ErrClosed) {
 			t.Errorf("subscribe = %v, want ErrClosed", err)

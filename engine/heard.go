@@ -48,17 +48,17 @@ func (r *run) heard(l *lane, a *decide.Answer) {
 	r.mu.Lock()
 	r.noticeJump()
 	was := l.block
-	until := l.heard(*a, a.At, mono)
+	until := l.answered(*a, a.At, mono)
 	if l.clock.Measure(*a) {
 		r.watch.confirm(l.clock)
 		r.confirmed = r.confirmed || r.watch.doubtSince.IsZero()
 	}
-	now, keep := l.block, l.unkept(mono)
+	now, keep := l.block, l.blockUnsaved(mono)
 	paced := l.notePace(a, a.At)
 	pace, throttledAt := l.stored.Pace, l.stored.ThrottledAt
 	var why WaitReason
 	if now != nil {
-		why = now.why // of this answer: another may come in before it is logged
+		why = now.reason // of this answer: another may come in before it is logged
 	}
 	if until.After(l.floor(a.At)) {
 		l.stored.RetryAfter, l.stored.RetryAfterHeard = until, a.At
@@ -73,7 +73,7 @@ func (r *run) heard(l *lane, a *decide.Answer) {
 		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.At.Sub(was.since))
 	}
 	if keep {
-		r.keepBlock(l)
+		r.saveBlock(l)
 	}
 	if paced {
 		if err := r.e.store.SetPace(context.Background(), l.name, pace, throttledAt); err != nil {

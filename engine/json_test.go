@@ -30,7 +30,7 @@ func wireExamples() (explanations []Explanation, sessions []SessionStatus) {
 	failed.Phase, failed.EndReason, failed.FinishedAt = fsm.PhaseFailed, store.ReasonTimeout, minute(40)
 	ready := failed
 	ready.Phase, ready.EndReason = fsm.PhaseSucceeded, ""
-	ended := func(o Operation) Explanation { return explained(o, scene{}) }
+	ended := func(o Operation) Explanation { return explained(o, situation{}) }
 	probe := transport.ProbeResult{Target: "port 8443 (tls) of 10.0.0.3", Message: "connection refused", At: minute(7)}
 	explanations = []Explanation{
 		{

@@ -28,13 +28,13 @@ func (l *lane) noteBlock(why WaitReason, a decide.Answer, now time.Time) {
 }
 
 // unkept reports whether the lane's block is to be written now. mu must be held.
-func (l *lane) unkept(mono time.Time) bool {
-	b, kept := l.stored.Block, l.kept
-	age := mono.Sub(l.keptAt)
+func (l *lane) blockUnsaved(mono time.Time) bool {
+	b, kept := l.stored.Block, l.savedBlock
+	age := mono.Sub(l.savedAt)
 	switch {
 	case b.Reason == kept.Reason && b.Error == kept.Error:
 		return false
-	case b.Reason == "" || l.keptAt.IsZero():
+	case b.Reason == "" || l.savedAt.IsZero():
 		return true
 	case b.Reason == kept.Reason && b.Kind == kept.Kind:
 		return age >= errorEvery
@@ -44,12 +44,12 @@ func (l *lane) unkept(mono time.Time) bool {
 
 // keepBlock writes a lane's block as it is now. Its callers take turns, so that
 // the last write is the newest.
-func (r *run) keepBlock(l *lane) {
-	r.keeping.Lock()
-	defer r.keeping.Unlock()
+func (r *run) saveBlock(l *lane) {
+	r.saving.Lock()
+	defer r.saving.Unlock()
 	r.mu.Lock()
 	b := l.stored.Block
-	same := b == l.kept
+	same := b == l.savedBlock
 	r.mu.Unlock()
 	if same {
 		return
@@ -59,23 +59,23 @@ func (r *run) keepBlock(l *lane) {
 		return
 	}
 	r.mu.Lock()
-	l.kept, l.keptAt = b, time.Now()
+	l.savedBlock, l.savedAt = b, time.Now()
 	r.mu.Unlock()
 }
 
 // keepBlocks writes, at the end of a Run, what was not written yet.
-func (r *run) keepBlocks() {
+func (r *run) saveBlocks() {
 	r.mu.Lock()
 	var left []*lane
 	for _, l := range r.lanes {
-		if l.stored.Block.Reason != l.kept.Reason || l.stored.Block.Error != l.kept.Error {
+		if l.stored.Block.Reason != l.savedBlock.Reason || l.stored.Block.Error != l.savedBlock.Error {
 			left = append(left, l)
 		}
 	}
 	r.mu.Unlock()
 	for _, l := range left {
 		if r.failure() == nil {
-			r.keepBlock(l)
+			r.saveBlock(l)
 		}
 	}
 }

@@ -28,13 +28,13 @@ type lane struct {
 	block            *block
 	outages          []decide.Span // the past ones, the oldest first
 	silent           int           // time-outs and cut connections in a row
-	mute             transport.Ref // the session that all of those were calls for; zero: there were several
-	kept             store.Block   // what is on disk of stored.Block
-	keptAt           time.Time     // when it was written last, on the monotonic clock; zero: not in this Run
+	silentRef             transport.Ref // the session that all of those were calls for; zero: there were several
+	savedBlock             store.Block   // what is on disk of stored.Block
+	savedAt           time.Time     // when it was written last, on the monotonic clock; zero: not in this Run
 	throttledAt      time.Time     // when the provider began to throttle it, on the wall clock; zero: it does not
 	clock            decide.ProviderClock
-	asked            bool // for that clock, whether or not it was told
-	asking           bool // right now: sends wait for it
+	clockAsked            bool // for that clock, whether or not it was told
+	clockAsking           bool // right now: sends wait for it
 
 	quiet bool      // it was idle when the dispatcher swept last
 	next  time.Time // when the dispatcher looks at it again
@@ -43,11 +43,11 @@ type lane struct {
 
 // block closes a lane: nothing but probes goes out, one at a time.
 type block struct {
-	why     WaitReason // Offline or Credentials; stored.Block says what was heard
+	reason     WaitReason // Offline or Credentials; stored.Block says what was heard
 	since   time.Time
-	probeAt time.Time
+	trialAt time.Time
 	wait    time.Duration // the backoff of probes so far
-	probing bool
+	inTrial bool
 }
 
 // maxSilent calls in a row without any answer block a lane. If all of them were
@@ -56,10 +56,10 @@ const maxSilent = 3
 
 // room is what may be claimed of the lane now, and else when to ask again;
 // zero: when something changes.
-func (l *lane) room(now, mono time.Time) (store.LaneSlots, time.Time) {
+func (l *lane) freeSlots(now, mono time.Time) (store.LaneSlots, time.Time) {
 	r := store.LaneSlots{Lane: l.name}
 	send, look := l.due.Send, l.due.Read
-	if l.stored.Paused || l.asking {
+	if l.stored.Paused || l.clockAsking {
 		send = time.Time{}
 	}
 	at := earliest(send, look)
@@ -70,7 +70,7 @@ func (l *lane) room(now, mono time.Time) (store.LaneSlots, time.Time) {
 		at = floor
 	}
 	if l.block != nil {
-		return l.probeRoom(r, now, at, send, look)
+		return l.trialSlot(r, now, at, send, look)
 	}
 	if at.After(now) {
 		return r, at
@@ -90,7 +90,7 @@ func (l *lane) room(now, mono time.Time) (store.LaneSlots, time.Time) {
 }
 
 // open reports that one more call may be made now, whatever is due.
-func (l *lane) open(now, mono time.Time) bool {
+func (l *lane) hasSlot(now, mono time.Time) bool {
 	return l.block == nil && !l.floor(now).After(now) && l.sending+l.looking < l.cfg.Concurrency && l.pace.free(mono) > 0
 }
 
@@ -115,12 +115,12 @@ func (l *lane) share(free int, sends, looks bool) (s, k int) {
 }
 
 // probeRoom lets one waiting operation be looked at when the next probe is due.
-func (l *lane) probeRoom(r store.LaneSlots, now, at, send, look time.Time) (store.LaneSlots, time.Time) {
-	if l.block.probing {
+func (l *lane) trialSlot(r store.LaneSlots, now, at, send, look time.Time) (store.LaneSlots, time.Time) {
+	if l.block.inTrial {
 		return r, time.Time{}
 	}
-	if at.Before(l.block.probeAt) {
-		at = l.block.probeAt
+	if at.Before(l.block.trialAt) {
+		at = l.block.trialAt
 	}
 	switch {
 	case at.After(now):
@@ -150,34 +150,34 @@ func floorOf(s *store.Lane, now time.Time) time.Time {
 
 // heard is told of each answer, and keeps breaker and pace. It returns a
 // Retry-After to be stored, if any.
-func (l *lane) heard(a decide.Answer, now, mono time.Time) (retryAfter time.Time) {
+func (l *lane) answered(a decide.Answer, now, mono time.Time) (retryAfter time.Time) {
 	switch {
 	case a.OnlySession:
 		if a.Trial && l.block != nil { // the next trial call is for another session
-			l.block.probing, l.block.probeAt = false, now.Add(jitter(decide.Trials.First))
+			l.block.inTrial, l.block.trialAt = false, now.Add(jitter(decide.Trials.First))
 		}
 		return time.Time{}
 	case a.Kind == transport.KindUnreachable:
-		l.shut(WaitOffline, a, now)
+		l.setBlocked(WaitOffline, a, now)
 		return time.Time{}
 	case a.Kind == transport.KindCredentials:
-		l.shut(WaitCredentials, a, now)
+		l.setBlocked(WaitCredentials, a, now)
 		return time.Time{}
 	case !a.Protocol():
 		if l.silent == 0 {
-			l.mute = a.Ref
-		} else if l.mute != a.Ref {
-			l.mute = transport.Ref{}
+			l.silentRef = a.Ref
+		} else if l.silentRef != a.Ref {
+			l.silentRef = transport.Ref{}
 		}
 		l.silent++
-		if l.silent >= maxSilent && l.mute == (transport.Ref{}) || l.block != nil {
-			l.shut(WaitOffline, a, now)
+		if l.silent >= maxSilent && l.silentRef == (transport.Ref{}) || l.block != nil {
+			l.setBlocked(WaitOffline, a, now)
 		}
 		return time.Time{}
 	}
 	l.silent = 0
 	if l.block != nil {
-		l.reopen(now, mono)
+		l.unblock(now, mono)
 	}
 	l.stored.Block = store.Block{} // also one of an earlier Run
 	switch {
@@ -199,30 +199,30 @@ func (l *lane) heard(a decide.Answer, now, mono time.Time) (retryAfter time.Time
 }
 
 // shut closes the lane, or puts off its next probe.
-func (l *lane) shut(why WaitReason, a decide.Answer, now time.Time) {
+func (l *lane) setBlocked(why WaitReason, a decide.Answer, now time.Time) {
 	if l.block == nil {
 		l.block = &block{since: now}
 	}
 	b := l.block
-	if a.Trial || b.wait == 0 && !b.probing { // other calls that were in flight do not add up
+	if a.Trial || b.wait == 0 && !b.inTrial { // other calls that were in flight do not add up
 		b.wait = decide.Trials.Next(b.wait)
-		b.probeAt = now.Add(jitter(b.wait))
-		b.probing = false
+		b.trialAt = now.Add(jitter(b.wait))
+		b.inTrial = false
 	}
-	b.why = why
+	b.reason = why
 	l.noteBlock(why, a, now)
 }
 
 // reopen lets the lane go on, slowly at first.
-func (l *lane) reopen(now, mono time.Time) {
-	l.outages = noted(l.outages, decide.Span{From: l.block.since, To: now})
+func (l *lane) unblock(now, mono time.Time) {
+	l.outages = addSpan(l.outages, decide.Span{From: l.block.since, To: now})
 	l.block = nil
 	l.pace.restart(mono)
 }
 
 // noted adds a span to those that are kept. When there are many, the two oldest
 // become one, which is lenient.
-func noted(spans []decide.Span, s decide.Span) []decide.Span {
+func addSpan(spans []decide.Span, s decide.Span) []decide.Span {
 	const most = 64
 	spans = append(spans, s)
 	if len(spans) > most {
@@ -233,7 +233,7 @@ func noted(spans []decide.Span, s decide.Span) []decide.Span {
 }
 
 // blind is for how long since from nobody could look through this lane.
-func (l *lane) blind(from, now time.Time) time.Duration {
+func (l *lane) unreachable(from, now time.Time) time.Duration {
 	spans := l.outages
 	if l.block != nil {
 		spans = append(spans[:len(spans):len(spans)], decide.Span{From: l.block.since, To: now})
@@ -243,7 +243,7 @@ func (l *lane) blind(from, now time.Time) time.Duration {
 
 // undone takes d off the newest of spans: a clock that is set back undoes what
 // it went ahead.
-func undone(spans []decide.Span, d time.Duration) []decide.Span {
+func takeBack(spans []decide.Span, d time.Duration) []decide.Span {
 	for n := len(spans) - 1; n >= 0 && d > 0; n-- {
 		part := min(d, spans[n].To.Sub(spans[n].From))
 		spans[n].To = spans[n].To.Add(-part)

@@ -47,7 +47,7 @@ func (r *run) lookLate() {
 		}
 		if !k.next.After(now) {
 			k.next = now.Add(jitter(lateEvery))
-			if l := r.lane(k.op.Lane); l.open(now, mono) && r.inFlight < maxInFlight {
+			if l := r.lane(k.op.Lane); l.hasSlot(now, mono) && r.inFlight < maxInFlight {
 				l.pace.take(mono)
 				l.looking++
 				op := k.op

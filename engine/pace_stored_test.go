@@ -109,7 +109,7 @@ func TestPaceIsWrittenSeldom(t *testing.T) {
 		if a.Read(transport.Session{State: fsm.StateReady}, nil); kind != transport.KindUnknown {
 			a.Read(transport.Session{}, &transport.Error{Kind: kind})
 		}
-		l.heard(a, now, now)
+		l.answered(a, now, now)
 		if l.notePace(&a, now) {
 			writes++
 		}

@@ -39,9 +39,9 @@ func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
 // how right our clock is now.
 func (r *run) ask(l *lane, ops []store.Operation) bool {
 	r.mu.Lock()
-	asking := l.asking
-	asked := !asking && (l.asked || l.clock.Known || decide.Remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
-	l.asked, l.asking = true, !asked
+	asking := l.clockAsking
+	asked := !asking && (l.clockAsked || l.clock.Known || decide.Remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
+	l.clockAsked, l.clockAsking = true, !asked
 	r.mu.Unlock()
 	if asked {
 		return false
@@ -49,7 +49,7 @@ func (r *run) ask(l *lane, ops []store.Operation) bool {
 	if !asking {
 		r.get(l, &ops[0], false)
 		r.mu.Lock()
-		l.asking = false
+		l.clockAsking = false
 		r.mu.Unlock()
 	}
 	r.release(ops...)

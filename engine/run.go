@@ -23,7 +23,7 @@ type run struct {
 	cut    context.CancelFunc
 	work   sync.WaitGroup // the workers
 
-	keeping sync.Mutex // orders the writes of blocks; held across the store's call, taken before mu
+	saving sync.Mutex // orders the writes of blocks; held across the store's call, taken before mu
 
 	// mu guards what follows, the lanes' fields included. It is never held
 	// across a call of the store or the transport.
@@ -77,7 +77,7 @@ func (r *run) loop(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
 		return r.verdict(ctx, err)
 	}
-	r.pull(ctx, decide.Longest) // the clock of the last Run may have been ahead: nobody saw it jump
+	r.bringForward(ctx, decide.Longest) // the clock of the last Run may have been ahead: nobody saw it jump
 	var dues sync.WaitGroup
 	duesCtx, endDues := context.WithCancel(ctx)
 	dues.Go(func() { r.followDues(duesCtx) })
@@ -100,7 +100,7 @@ func (r *run) loop(ctx context.Context) error {
 	endDues()
 	dues.Wait()
 	r.drain()
-	r.keepBlocks()
+	r.saveBlocks()
 	if r.active && r.failure() == nil {
 		r.keepClock()
 	}
@@ -125,7 +125,7 @@ func (r *run) verdict(ctx context.Context, err error) error {
 // load reads what is stored of lanes and of the clock, and whether the store
 // belongs to another machine.
 func (r *run) load(ctx context.Context) error {
-	held, err := r.e.held(ctx)
+	held, err := r.e.foreign(ctx)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (r *run) lane(name string) *lane {
 			r.stored[name] = &store.Lane{Name: name}
 		}
 		s := r.stored[name]
-		l = &lane{name: name, cfg: cfg, pace: newPace(cfg.Rate, knownPace(s, r.e.now()), time.Now()), stored: s, kept: s.Block, at: -1}
+		l = &lane{name: name, cfg: cfg, pace: newPace(cfg.Rate, knownPace(s, r.e.now()), time.Now()), stored: s, savedBlock: s.Block, at: -1}
 		r.lanes[name] = l
 	}
 	return l
@@ -237,7 +237,7 @@ func (r *run) nudge() {
 // prompt makes a closed lane's next probe due now. mu must be held.
 func (r *run) prompt(l *lane, now time.Time) {
 	if l.block != nil {
-		l.block.wait, l.block.probeAt = 0, now
+		l.block.wait, l.block.trialAt = 0, now
 		r.ready.put(l, now)
 	}
 }

@@ -31,7 +31,7 @@ var heads = map[WaitReason]string{
 
 // aloneHeads begin it where the reason concerns one session, and not its lane. %s is
 // the session.
-var aloneHeads = map[WaitReason]string{
+var onlySessionHeads = map[WaitReason]string{
 	WaitOffline:     "session %s cannot be reached",
 	WaitCredentials: "the provider refuses the credentials for session %s",
 	WaitThrottled:   "the provider throttles the starts of session %s",
@@ -39,7 +39,7 @@ var aloneHeads = map[WaitReason]string{
 
 // alone reports whether a reason that normally holds a lane holds this session
 // only.
-func (x *Explanation) alone(reason WaitReason, s scene) bool {
+func (x *Explanation) onlySession(reason WaitReason, s situation) bool {
 	switch reason {
 	case WaitOffline, WaitCredentials:
 		return s.lane.Block.Reason != string(reason)
@@ -58,16 +58,16 @@ var steps = map[WaitReason]string{
 }
 
 // head begins the sentence.
-func (x *Explanation) head(reason WaitReason, s scene) string {
+func (x *Explanation) head(reason WaitReason, s situation) string {
 	o := &x.Operation
-	if x.alone(reason, s) {
-		return fmt.Sprintf(aloneHeads[reason], o.Ref)
+	if x.onlySession(reason, s) {
+		return fmt.Sprintf(onlySessionHeads[reason], o.Ref)
 	}
 	switch reason {
 	case WaitForeignStore:
 		home := "another machine"
-		if s.held != nil && s.held.Home != "" {
-			home = "machine " + s.held.Home
+		if s.foreign != nil && s.foreign.Home != "" {
+			home = "machine " + s.foreign.Home
 		}
 		return "the store belongs to " + home
 	case WaitScheduled:
@@ -94,7 +94,7 @@ func (x *Explanation) head(reason WaitReason, s scene) string {
 // sentence is the explanation for a person: the reason, since when, what else
 // holds, the error, the session, the next step, and what to wait for. What the
 // head has said is not said again.
-func (x *Explanation) sentence(s scene) string {
+func (x *Explanation) sentence(s situation) string {
 	o := &x.Operation
 	text := x.head(x.Waiting, s)
 	if x.Waiting == WaitScheduled {
@@ -117,7 +117,7 @@ func (x *Explanation) sentence(s scene) string {
 	}
 	if !x.Next.IsZero() {
 		step := steps[x.Waiting]
-		if x.alone(x.Waiting, s) {
+		if x.onlySession(x.Waiting, s) {
 			step = steps[WaitBackoff]
 		}
 		if o.Sent == store.SentUnknown && step == steps[WaitBackoff] { // it is not sent again before that

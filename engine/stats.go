@@ -67,7 +67,7 @@ func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 				Rate: float64(l.pace.bucket.Limit()), InFlight: l.sending + l.looking,
 			}
 			if l.block != nil {
-				k.Blocked, k.Since, k.Next, k.Error = l.block.why, noLater(l.stored.Block.Since, e.now()), l.block.probeAt, l.stored.Block.Error
+				k.Blocked, k.Since, k.Next, k.Error = l.block.reason, noLater(l.stored.Block.Since, e.now()), l.block.trialAt, l.stored.Block.Error
 			}
 			known[name] = k
 		}

@@ -44,7 +44,7 @@ func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err
 	}
-	sub, err := e.herald.subscribe(ctx, id)
+	sub, err := e.follower.subscribe(ctx, id)
 	if err != nil {
 		return Operation{}, e.storeError(err)
 	}
@@ -94,7 +94,7 @@ func (e *Engine) Watch(ctx context.Context, id ID) iter.Seq2[Explanation, error]
 			yield(Explanation{}, err)
 			return
 		}
-		sub, err := e.herald.subscribe(ctx, id)
+		sub, err := e.follower.subscribe(ctx, id)
 		if err != nil {
 			yield(Explanation{}, e.storeError(err))
 			return
@@ -130,7 +130,7 @@ func (e *Engine) Watch(ctx context.Context, id ID) iter.Seq2[Explanation, error]
 // herald tells waiters that something became of their operations. It follows
 // the feed by one goroutine, which it owns and which lives while somebody
 // waits; so it hears of what other hosts on the same store do too.
-type herald struct {
+type follower struct {
 	store store.Store
 
 	// mu guards what follows. It is never held across a call of the store.
@@ -144,13 +144,13 @@ type herald struct {
 	work sync.WaitGroup // the followers: one, and others that are about to end
 }
 
-func newHerald(s store.Store) *herald {
-	return &herald{store: s, subs: map[ID]map[*subscription]struct{}{}}
+func newFollower(s store.Store) *follower {
+	return &follower{store: s, subs: map[ID]map[*subscription]struct{}{}}
 }
 
 // subscription is one waiter's.
 type subscription struct {
-	h    *herald
+	h    *follower
 	ids  []ID          // of the operations whose events it gets; h.mu guards it
 	news chan struct{} // holds one
 
@@ -158,7 +158,7 @@ type subscription struct {
 	err error
 }
 
-func (s *subscription) tell(err error) {
+func (s *subscription) notify(err error) {
 	s.mu.Lock()
 	s.err = err
 	s.mu.Unlock()
@@ -175,14 +175,14 @@ func (s *subscription) failure() error {
 }
 
 // subscribe returns when every event from now on will be told.
-func (h *herald) subscribe(ctx context.Context, id ID) (*subscription, error) {
+func (h *follower) subscribe(ctx context.Context, id ID) (*subscription, error) {
 	s := &subscription{h: h, news: make(chan struct{}, 1)}
 	h.mu.Lock()
 	if h.over {
 		h.mu.Unlock()
 		return nil, ErrClosed
 	}
-	s.hear(id)
+	s.subscribe(id)
 	if h.stop == nil {
 		var follow context.Context
 		follow, h.stop = context.WithCancel(context.Background())
@@ -206,7 +206,7 @@ func (h *herald) subscribe(ctx context.Context, id ID) (*subscription, error) {
 }
 
 // hear subscribes to the events of one more operation; h.mu must be held.
-func (s *subscription) hear(id ID) {
+func (s *subscription) subscribe(id ID) {
 	if s.h.subs[id] == nil {
 		s.h.subs[id] = map[*subscription]struct{}{}
 	}
@@ -222,7 +222,7 @@ func (s *subscription) add(id ID) bool {
 	if slices.Contains(s.ids, id) {
 		return false
 	}
-	s.hear(id)
+	s.subscribe(id)
 	return true
 }
 
@@ -244,7 +244,7 @@ func (s *subscription) cancel() {
 }
 
 // close ends the follower and waits for it; there will be no other.
-func (h *herald) close() {
+func (h *follower) close() {
 	h.mu.Lock()
 	h.over = true
 	if h.stop != nil {
@@ -256,7 +256,7 @@ func (h *herald) close() {
 }
 
 // follow is the herald's goroutine.
-func (h *herald) follow(ctx context.Context, done, up chan struct{}) {
+func (h *follower) follow(ctx context.Context, done, up chan struct{}) {
 	defer close(done)
 	at, err := h.store.Head(ctx)
 	if err != nil && ctx.Err() == nil {
@@ -270,11 +270,11 @@ func (h *herald) follow(ctx context.Context, done, up chan struct{}) {
 		}
 		var gap *store.CursorError
 		if errors.As(err, &gap) { // it fell behind the pruning: everybody looks for himself
-			h.tellAll(nil)
+			h.notifyAll(nil)
 			at, err = h.store.Head(ctx)
 		}
 		for _, ev := range page {
-			h.tell(ev.Operation)
+			h.notify(ev.Operation)
 			at = ev.Cursor
 		}
 	}
@@ -284,29 +284,29 @@ func (h *herald) follow(ctx context.Context, done, up chan struct{}) {
 }
 
 // fail ends a follower by an error, and lets the next waiter begin another.
-func (h *herald) fail(err error, done chan struct{}) {
+func (h *follower) fail(err error, done chan struct{}) {
 	h.mu.Lock()
 	if h.done == done {
 		h.stop = nil
 	}
 	h.mu.Unlock()
-	h.tellAll(err)
+	h.notifyAll(err)
 }
 
-func (h *herald) tell(id ID) {
+func (h *follower) notify(id ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.subs[id] {
-		s.tell(nil)
+		s.notify(nil)
 	}
 }
 
-func (h *herald) tellAll(err error) {
+func (h *follower) notifyAll(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, subs := range h.subs {
 		for s := range subs {
-			s.tell(err)
+			s.notify(err)
 		}
 	}
 }

@@ -17,47 +17,47 @@ type wait struct {
 
 // waits are the rules of Explain, the most pressing first; nil: it does not
 // apply.
-var waits = []func(*Operation, scene) *wait{
-	heldElsewhere, scheduled, notRunning, clockHeld, storeFull, laneBlocked, lanePaused, retryAfter, sessionSilent, nowBooting,
-	refusedBefore, nowLooking, slowed, queued,
+var waits = []func(*Operation, situation) *wait{
+	foreignStore, scheduled, notRunning, untrustedClock, storeFull, laneBlocked, lanePaused, retryAfter, sessionSilent, booting,
+	refusedBefore, confirming, slowed, queued,
 }
 
-func heldElsewhere(_ *Operation, s scene) *wait {
-	if s.held == nil {
+func foreignStore(_ *Operation, s situation) *wait {
+	if s.foreign == nil {
 		return nil
 	}
-	return &wait{WaitForeignStore, s.held.Since, time.Time{}, "an adoption, if the other machine carries it out no more"}
+	return &wait{WaitForeignStore, s.foreign.Since, time.Time{}, "an adoption, if the other machine carries it out no more"}
 }
 
-func scheduled(o *Operation, s scene) *wait {
+func scheduled(o *Operation, s situation) *wait {
 	if o.Sent != store.SentNo || !o.NotBefore.After(s.now) {
 		return nil
 	}
 	return &wait{WaitScheduled, o.CreatedAt, o.NotBefore, "its not-before"}
 }
 
-func notRunning(o *Operation, s scene) *wait {
+func notRunning(o *Operation, s situation) *wait {
 	if s.running || s.stored {
 		return nil
 	}
 	return &wait{WaitNotRunning, o.CreatedAt, time.Time{}, "a Run of the engine"}
 }
 
-func clockHeld(o *Operation, s scene) *wait {
+func untrustedClock(o *Operation, s situation) *wait {
 	switch {
 	case o.Sent == store.SentAccepted || s.clock == clockFine:
 		return nil
 	case s.clock == clockNeverSet || s.clock == clockBehind:
 		w := &wait{WaitUntrustedClock, o.CreatedAt, time.Time{}, "this machine's clock to be set, by its time service or by hand"}
-		if s.clock == clockBehind && s.doubt > 0 {
-			w.next = s.now.Add(s.doubt)
+		if s.clock == clockBehind && s.untrusted > 0 {
+			w.next = s.now.Add(s.untrusted)
 		}
 		return w
 	}
-	return &wait{WaitUntrustedClock, o.ExpiresAt, s.now.Add(s.doubt), "an answer of the provider that confirms this machine's clock"}
+	return &wait{WaitUntrustedClock, o.ExpiresAt, s.now.Add(s.untrusted), "an answer of the provider that confirms this machine's clock"}
 }
 
-func storeFull(_ *Operation, s scene) *wait {
+func storeFull(_ *Operation, s situation) *wait {
 	if s.full == 0 {
 		return nil
 	}
@@ -66,7 +66,7 @@ func storeFull(_ *Operation, s scene) *wait {
 
 // laneBlocked applies as well to a lane that an earlier Run found blocked, until
 // this one has an answer.
-func laneBlocked(_ *Operation, s scene) *wait {
+func laneBlocked(_ *Operation, s situation) *wait {
 	b := s.lane.Block
 	switch WaitReason(b.Reason) {
 	case "":
@@ -77,14 +77,14 @@ func laneBlocked(_ *Operation, s scene) *wait {
 	return &wait{WaitReason(b.Reason), b.Since, s.trial, "an answer of the provider"}
 }
 
-func lanePaused(o *Operation, s scene) *wait {
+func lanePaused(o *Operation, s situation) *wait {
 	if !s.lane.Paused || o.Sent != store.SentNo {
 		return nil
 	}
 	return &wait{WaitPaused, s.lane.PausedAt, time.Time{}, "a resume of lane " + o.Lane}
 }
 
-func retryAfter(_ *Operation, s scene) *wait {
+func retryAfter(_ *Operation, s situation) *wait {
 	floor := floorOf(&s.lane, s.now)
 	if !floor.After(s.now) {
 		return nil
@@ -98,10 +98,10 @@ func retryAfter(_ *Operation, s scene) *wait {
 
 // sessionSilent applies where the lane is not blocked and this session alone
 // cannot be reached.
-func sessionSilent(o *Operation, s scene) *wait {
+func sessionSilent(o *Operation, s situation) *wait {
 	since := s.silent
 	switch unreachable := o.LastError != "" && o.LastKind == transport.KindUnreachable; {
-	case !since.IsZero() && (unreachable || s.looks >= maxSilent):
+	case !since.IsZero() && (unreachable || s.reads >= maxSilent):
 	case unreachable && o.Sent != store.SentAccepted:
 		since = decide.ErrorSince(o)
 	default:
@@ -110,7 +110,7 @@ func sessionSilent(o *Operation, s scene) *wait {
 	return &wait{WaitOffline, since, ahead(s.next, s.now), "an answer for session " + o.Ref.String()}
 }
 
-func nowBooting(o *Operation, s scene) *wait {
+func booting(o *Operation, s situation) *wait {
 	if o.Sent != store.SentAccepted {
 		return nil
 	}
@@ -123,7 +123,7 @@ func nowBooting(o *Operation, s scene) *wait {
 
 // refusedBefore applies after a refusal until there is another answer, and after
 // an outcome that is not known until its next step is due.
-func refusedBefore(o *Operation, s scene) *wait {
+func refusedBefore(o *Operation, s situation) *wait {
 	if o.LastError == "" {
 		return nil
 	}
@@ -149,7 +149,7 @@ func refusedBefore(o *Operation, s scene) *wait {
 	return w
 }
 
-func nowLooking(o *Operation, s scene) *wait {
+func confirming(o *Operation, s situation) *wait {
 	if o.Sent != store.SentUnknown {
 		return nil
 	}
@@ -160,14 +160,14 @@ func nowLooking(o *Operation, s scene) *wait {
 	return w
 }
 
-func slowed(o *Operation, s scene) *wait {
+func slowed(o *Operation, s situation) *wait {
 	if !s.slow || s.stored {
 		return nil
 	}
 	return &wait{WaitThrottled, later(o.CreatedAt, s.slowed), time.Time{}, "its turn in lane " + o.Lane}
 }
 
-func queued(o *Operation, s scene) *wait {
+func queued(o *Operation, s situation) *wait {
 	if s.stored { // that it is in no Run's queue is said already
 		return nil
 	}
