@@ -39,7 +39,7 @@ type Engine struct {
 	wall      func() time.Time      // the wall clock; tests make it jump
 	up        func() uptime.Reading // the clocks that cannot be set; tests give them
 	earliest  time.Time             // what is dated before was dated by a clock that was never set; tests move it
-	follower    *follower
+	follower  *follower
 	home      atomic.Bool // the store is known not to be held; it is never held again
 
 	// mu guards run and closed. It is never held across a call of the store or

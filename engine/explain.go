@@ -132,21 +132,21 @@ func explained(op Operation, s situation) Explanation {
 
 // scene is what Explain sees apart from the record.
 type situation struct {
-	now     time.Time
-	foreign    *store.Foreign
-	running bool
-	stored  bool          // no Run goes on, or may: only what is stored counts from here on
-	untrusted   time.Duration // for how long the clock is not trusted yet
-	clock   clockWait     // what keeps an operation that may have expired
-	full    time.Duration // for how long nothing is sent because the store had no space
-	lane    store.Lane
-	trial   time.Time // the next trial call of a blocked lane; zero: when there is one is not known
-	slow    bool
-	slowed  time.Time // when the provider began to throttle the lane; zero: not in this Run
-	next    time.Time // when it is due
-	silent  time.Time // since when reads of the session have had no answer; zero: the last one had
-	reads   int       // reads in a row that decided nothing
-	seen    Seen
+	now       time.Time
+	foreign   *store.Foreign
+	running   bool
+	stored    bool          // no Run goes on, or may: only what is stored counts from here on
+	untrusted time.Duration // for how long the clock is not trusted yet
+	clock     clockWait     // what keeps an operation that may have expired
+	full      time.Duration // for how long nothing is sent because the store had no space
+	lane      store.Lane
+	trial     time.Time // the next trial call of a blocked lane; zero: when there is one is not known
+	slow      bool
+	slowed    time.Time // when the provider began to throttle the lane; zero: not in this Run
+	next      time.Time // when it is due
+	silent    time.Time // since when reads of the session have had no answer; zero: the last one had
+	reads     int       // reads in a row that decided nothing
+	seen      Seen
 }
 
 // look is what a Run knows; without one, the time alone.

@@ -28,13 +28,13 @@ type lane struct {
 	block            *block
 	outages          []decide.Span // the past ones, the oldest first
 	silent           int           // time-outs and cut connections in a row
-	silentRef             transport.Ref // the session that all of those were calls for; zero: there were several
-	savedBlock             store.Block   // what is on disk of stored.Block
-	savedAt           time.Time     // when it was written last, on the monotonic clock; zero: not in this Run
+	silentRef        transport.Ref // the session that all of those were calls for; zero: there were several
+	savedBlock       store.Block   // what is on disk of stored.Block
+	savedAt          time.Time     // when it was written last, on the monotonic clock; zero: not in this Run
 	throttledAt      time.Time     // when the provider began to throttle it, on the wall clock; zero: it does not
 	clock            decide.ProviderClock
-	clockAsked            bool // for that clock, whether or not it was told
-	clockAsking           bool // right now: sends wait for it
+	clockAsked       bool // for that clock, whether or not it was told
+	clockAsking      bool // right now: sends wait for it
 
 	quiet bool      // it was idle when the dispatcher swept last
 	next  time.Time // when the dispatcher looks at it again
@@ -43,7 +43,7 @@ type lane struct {
 
 // block closes a lane: nothing but probes goes out, one at a time.
 type block struct {
-	reason     WaitReason // Offline or Credentials; stored.Block says what was heard
+	reason  WaitReason // Offline or Credentials; stored.Block says what was heard
 	since   time.Time
 	trialAt time.Time
 	wait    time.Duration // the backoff of probes so far
