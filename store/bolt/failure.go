@@ -11,7 +11,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// judge returns what the callers of a failed commit are told, and does what the error
+// judge returns the error for the callers of a failed commit, and does what the error
 // requires. It runs in the committer. The commit may have been kept all the same: bbolt
 // writes its meta page and then syncs it.
 //

@@ -15,9 +15,9 @@ func (s *Store) Events(ctx context.Context, after store.Cursor, limit int) ([]st
 		limit = format.PageSize
 	}
 	var out []store.Event
-	var rotten []error
+	var corrupt []error
 	err := s.view(ctx, func(b format.Buckets) error {
-		out, rotten = nil, nil
+		out, corrupt = nil, nil
 		seq, err := s.locate(b, after)
 		if err != nil {
 			return err
@@ -31,14 +31,14 @@ func (s *Store) Events(ctx context.Context, after store.Cursor, limit int) ([]st
 				return &format.CorruptError{Bucket: format.BucketEvents, Key: format.KeyText(format.BucketEvents, format.SeqKey(want)), Detail: "the event is missing"}
 			}
 			if err != nil {
-				rotten = append(rotten, &format.CorruptError{Path: s.path, Bucket: format.BucketEvents, Key: format.KeyText(format.BucketEvents, k), Detail: err.Error()})
+				corrupt = append(corrupt, &format.CorruptError{Path: s.path, Bucket: format.BucketEvents, Key: format.KeyText(format.BucketEvents, k), Detail: err.Error()})
 			}
 			out = append(out, e)
 			want++
 		}
 		return nil
 	})
-	for _, r := range rotten {
+	for _, r := range corrupt {
 		s.note(r)
 	}
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Store) locate(b format.Buckets, after store.Cursor) (uint64, error) {
 		return 0, wrong
 	case p.Seq > pruned:
 		sealed := b.Events.Get(format.SeqKey(p.Seq))
-		if _, rotten := format.EventText(p.Seq, sealed); rotten != nil {
+		if _, corrupt := format.EventText(p.Seq, sealed); corrupt != nil {
 			copy(at[:], p.Link[:]) // its link cannot be compared
 		} else {
 			at = format.LinkOf(sealed)

@@ -13,37 +13,37 @@ import (
 // Lanes implements store.Store. A corrupt record is left out.
 func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
 	var out []store.Lane
-	var rotten []error
+	var corrupt []error
 	err := s.view(ctx, func(b format.Buckets) error {
-		out, rotten = nil, nil
+		out, corrupt = nil, nil
 		return b.Lanes.ForEach(func(k, v []byte) error {
 			body, err := format.DecodeLane(k, v)
 			if err != nil {
-				rotten = append(rotten, s.named(err))
+				corrupt = append(corrupt, s.named(err))
 				return nil
 			}
 			out = append(out, laneFrom(string(k), body))
 			return nil
 		})
 	})
-	s.noteAll(rotten)
+	s.noteAll(corrupt)
 	return out, err
 }
 
 // Lane implements store.Store. A corrupt record counts as none.
 func (s *Store) Lane(ctx context.Context, name string) (store.Lane, error) {
 	var body format.LaneBody
-	var rotten error
+	var corrupt error
 	key := []byte(name)
 	err := s.view(ctx, func(b format.Buckets) error {
-		body, rotten = format.LaneBody{}, nil
+		body, corrupt = format.LaneBody{}, nil
 		if sealed := b.Lanes.Get(key); sealed != nil {
-			body, rotten = format.DecodeLane(key, sealed)
+			body, corrupt = format.DecodeLane(key, sealed)
 		}
 		return nil
 	})
-	if rotten != nil {
-		s.note(s.named(rotten))
+	if corrupt != nil {
+		s.note(s.named(corrupt))
 	}
 	return laneFrom(name, body), err
 }

@@ -103,21 +103,21 @@ func (s *Store) among(f store.Filter, keys []format.RowID) pager {
 	return func(ctx context.Context) ([]store.Operation, bool, error) {
 		n := min(format.PageSize, len(keys))
 		var page []store.Operation
-		var rotten []error
+		var corrupt []error
 		err := s.view(ctx, func(b format.Buckets) error {
-			page, rotten = nil, nil
+			page, corrupt = nil, nil
 			for _, key := range keys[:n] {
 				o, err := b.Operation(key)
 				switch {
 				case err == nil && driver.Fits(&f, &o):
 					page = append(page, o)
 				case err != nil && !errors.Is(err, store.ErrNotFound):
-					rotten = append(rotten, s.named(err))
+					corrupt = append(corrupt, s.named(err))
 				}
 			}
 			return nil
 		})
-		s.noteAll(rotten)
+		s.noteAll(corrupt)
 		keys = keys[n:]
 		return page, len(keys) > 0, err
 	}
@@ -132,11 +132,11 @@ func (s *Store) walk(f store.Filter, after format.RowID) pager {
 	}
 	return func(ctx context.Context) ([]store.Operation, bool, error) {
 		var page []store.Operation
-		var rotten []error
+		var corrupt []error
 		var at format.RowID
 		more := false
 		err := s.view(ctx, func(b format.Buckets) error {
-			page, rotten, more = nil, nil, false
+			page, corrupt, more = nil, nil, false
 			c := b.Ops.Cursor()
 			k, v := seekFrom(c, last, f.Newest)
 			for n := 0; k != nil; n++ {
@@ -148,7 +148,7 @@ func (s *Store) walk(f store.Filter, after format.RowID) pager {
 					at = format.RowID(k)
 					o, err := fits(f, at, v)
 					if err != nil {
-						rotten = append(rotten, &format.CorruptError{Path: s.path, Bucket: format.BucketOperations, Key: string(at.Id()), Detail: err.Error()})
+						corrupt = append(corrupt, &format.CorruptError{Path: s.path, Bucket: format.BucketOperations, Key: string(at.Id()), Detail: err.Error()})
 					} else if o != nil {
 						page = append(page, *o)
 					}
@@ -161,7 +161,7 @@ func (s *Store) walk(f store.Filter, after format.RowID) pager {
 			}
 			return nil
 		})
-		s.noteAll(rotten)
+		s.noteAll(corrupt)
 		last = &at
 		return page, more, err
 	}

@@ -58,7 +58,7 @@ func Open(path string, c Config) (*Store, error) {
 func newStore(path string, c Config, lock *flock.Flock) *Store {
 	return &Store{
 		path: path, config: c, lock: lock, index: index.New(), counts: map[fsm.Phase]int{},
-		rotten: map[string]bool{}, verdict: make(chan struct{}), due: make(chan struct{}),
+		corrupt: map[string]bool{}, verdict: make(chan struct{}), due: make(chan struct{}),
 		stopped: make(chan struct{}), wedged: make(chan struct{}), queue: newQueue(),
 	}
 }

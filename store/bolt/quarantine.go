@@ -6,16 +6,16 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// note counts and logs a damaged record, once. What is below the records is
-// the caller's to report.
+// note counts and logs a corrupt record, once. Damage below the records is up to
+// the caller.
 func (s *Store) note(err error) {
 	var c *format.CorruptError
 	if !errors.As(err, &c) || c.Key == "" {
 		return
 	}
 	s.mu.Lock()
-	met := s.rotten[c.Bucket+"\x00"+c.Key]
-	s.rotten[c.Bucket+"\x00"+c.Key] = true
+	met := s.corrupt[c.Bucket+"\x00"+c.Key]
+	s.corrupt[c.Bucket+"\x00"+c.Key] = true
 	s.mu.Unlock()
 	if !met {
 		s.config.Logger.Error("damaged record set aside", "path", c.Path, "bucket", c.Bucket, "key", c.Key, "detail", c.Detail)
@@ -28,7 +28,7 @@ func (s *Store) noteAll(errs []error) {
 	}
 }
 
-// aside is a damaged record as found.
+// aside is a corrupt record as it was found.
 type aside struct {
 	err    *format.CorruptError
 	bucket string
@@ -36,8 +36,8 @@ type aside struct {
 	value  []byte
 }
 
-// setAside copies damaged records to the quarantine, where they stay whatever
-// becomes of the place that they were found in, and counts them.
+// setAside copies corrupt records to the quarantine and counts them. The copies stay,
+// whatever becomes of the originals.
 func (s *Store) setAside(found []aside) error {
 	if len(found) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (s *Store) setAside(found []aside) error {
 	}
 	return format.Inside(s.path, s.db, true, format.Writing(func(w *format.Writer) {
 		for _, a := range found {
-			// A damaged key may be longer than any that may be stored.
+			// A corrupt key may be longer than any that may be stored.
 			key := append([]byte(a.bucket+"\x00"), a.key[:min(len(a.key), 1024)]...)
 			w.Put(w.Qu, key, a.value)
 		}

@@ -100,7 +100,7 @@ type Store struct {
 	index   *index.Index
 	owner   *claims // the latest owner of the lanes; nil: there was none
 	counts  map[fsm.Phase]int
-	rotten  map[string]bool // bucket, 0, key of the corrupt records that were read
+	corrupt map[string]bool // bucket, 0, key of the corrupt records that were read
 	seq     uint64          // the feed's head
 	link    format.Link     // the feed's link there
 	pruned  uint64          // the last sequence that was pruned
@@ -237,6 +237,6 @@ func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 		}
 	}
 	out.First, out.Head = s.pruned+1, s.seq
-	out.Quarantined = len(s.rotten)
+	out.Quarantined = len(s.corrupt)
 	return out, nil
 }

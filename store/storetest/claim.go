@@ -154,7 +154,7 @@ func claimOverdue(e *env) {
 	e.wantOps("no sends", c.Operations)
 	e.now = ops[3].ExpiresAt.Add(store.UnobservableAfter)
 	c = e.claimed(store.ClaimRequest{Now: e.now, Overdue: 9})
-	e.wantOps("nobody could look for a day", c.Overdue, ops[2], ops[3])
+	e.wantOps("no read was possible for a day", c.Overdue, ops[2], ops[3])
 	if !c.Deadline.IsZero() {
 		e.Errorf("all are claimed, and the next deadline is %s", c.Deadline)
 	}

@@ -46,7 +46,7 @@ func oneOfMany(e *env) {
 	wg.Wait()
 	for i := range sessions {
 		if n := created[fmt.Sprint(i)]; n != 1 {
-			e.Errorf("session %d: %d callers were told that they created it", i, n)
+			e.Errorf("session %d: %d callers got a receipt that says created", i, n)
 		}
 	}
 	if n := len(e.feed()); n != sessions {

@@ -12,7 +12,7 @@ func pruneTests() []test {
 	return []test{
 		{"ended operations and what leads to them", pruneEnded},
 		{"a session's newer operation stays", pruneOlderOnly},
-		{"nothing that it was not told to", pruneNothing},
+		{"nothing but what it is asked to", pruneNothing},
 		{"the feed by count", pruneFeed},
 		{"more than one commit takes", pruneMany},
 		{"what cannot have finished then stays", pruneImpossible},

@@ -46,7 +46,7 @@ type Index struct {
 	newest       *lane
 	touched      []*lane
 	emptied      []*lane // without active operations, which Dues has yet to report
-	deadlineTold int64
+	deadlineLast int64
 }
 
 // row is one active operation.

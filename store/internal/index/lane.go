@@ -14,9 +14,9 @@ type lane struct {
 	active       int
 	sends, reads heap // of what is not claimed
 
-	// told is what Dues or Remaining last reported as the earliest due times, and
+	// last is what Dues or Remaining last reported as the earliest due times, and
 	// changed is the index's seq when that changed.
-	told         store.LaneDue
+	last         store.LaneDue
 	changed      uint64
 	touched      bool
 	newer, older *lane
@@ -64,7 +64,7 @@ func (x *Index) laneFor(name string) *lane {
 	if l := x.laneNamed(name); l != nil {
 		return l
 	}
-	l := &lane{name: name, told: store.LaneDue{Lane: name}}
+	l := &lane{name: name, last: store.LaneDue{Lane: name}}
 	if last := len(x.unused) - 1; last >= 0 {
 		l.number = x.unused[last]
 		x.unused = x.unused[:last]
@@ -102,8 +102,8 @@ func (x *Index) publish(known func(lane string) bool) bool {
 	for _, l := range x.touched {
 		l.touched = false
 		now := x.dues(l)
-		news := now != l.told && (known == nil || !known(l.name))
-		l.told = now
+		news := now != l.last && (known == nil || !known(l.name))
+		l.last = now
 		switch {
 		case news:
 			x.seq++
@@ -118,8 +118,8 @@ func (x *Index) publish(known func(lane string) bool) bool {
 		}
 	}
 	x.touched = x.touched[:0]
-	if d := x.deadline(); d != x.deadlineTold {
-		x.deadlineTold = d
+	if d := x.deadline(); d != x.deadlineLast {
+		x.deadlineLast = d
 		if known == nil {
 			x.seq++
 		}
@@ -154,7 +154,7 @@ func (x *Index) since(seen uint64) []store.LaneDue {
 	var out []store.LaneDue
 	for l := x.newest; l != nil && (l.changed > seen || seen == 0); l = l.older {
 		if l.active > 0 || seen > 0 {
-			out = append(out, l.told)
+			out = append(out, l.last)
 		}
 	}
 	x.emptied = slices.DeleteFunc(x.emptied, func(l *lane) bool {
