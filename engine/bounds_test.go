@@ -80,7 +80,7 @@ func TestBadConfig(t *testing.T) {
 	path := t.TempDir() + "/rouse.db"
 	for want, c := range map[string]Config{
 		"Config.Expiry is -1s":       {Expiry: -time.Second},
-		"Config.Budget is -1s":       {BootTimeout: -time.Second},
+		"Config.BootTimeout is -1s":  {BootTimeout: -time.Second},
 		"Config.Timeout is -1s":      {Timeout: -time.Second},
 		"Config.Drain is -1s":        {Drain: -time.Second},
 		"Config.Keep is -1s":         {Keep: -time.Second},

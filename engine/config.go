@@ -10,19 +10,19 @@ import (
 // works has answered, and few calls can hang at a time.
 const DefaultTimeout = 15 * time.Second
 
-// Config sets an engine up. The zero value works.
+// Config configures an engine. The zero value works.
 type Config struct {
-	// Expiry is how long a start may wait before its first send, where the
-	// request does not say, counted from the later of its creation and its
-	// not-before. Defaults to 24 hours.
+	// Expiry is how long a start may wait before its first send if the request has no
+	// ExpiresAt. It counts from the later of creation and not-before. Defaults to 24
+	// hours.
 	Expiry time.Duration
-	// Budget is how long a session may take from the accepted start to READY.
-	// Defaults to 30 minutes, the public waiter's.
+	// BootTimeout is how long a session may take from the accepted start to READY.
+	// Defaults to 30 minutes, as the service's own waiter does.
 	BootTimeout time.Duration
 	// Timeout bounds one call of the transport. Defaults to [DefaultTimeout], 15 seconds.
 	Timeout time.Duration
-	// Drain is how long Run, told to end, waits for calls in flight before it
-	// cuts them off. Defaults to 10 seconds.
+	// Drain is how long Run waits at its end for calls in flight before it cancels
+	// them. Defaults to 10 seconds.
 	Drain time.Duration
 	// Keep is how long an ended operation and its client token are remembered.
 	// Afterwards, Prune removes both, and the token starts the session again.
@@ -34,15 +34,15 @@ type Config struct {
 	// Source is the program that asks, where a Request does not say it: "cli" or
 	// "console", for example. Defaults to "api".
 	Source string
-	// Lane sets up the lane of that name. It must be quick and always give the
-	// same answer; a zero field means its default. Nil: defaults for all.
+	// Lane configures the lane of that name. It must be quick and always return the
+	// same; a zero field means its default. Nil means the defaults for all lanes.
 	Lane func(name string) LaneConfig
-	// Logger gets one line for each change of an operation and of a lane's
-	// state. Nil is silent.
+	// Logger gets one line for each change of an operation's phase and of a lane's
+	// state. Nil means no log.
 	Logger *slog.Logger
 }
 
-// LaneConfig bounds what one lane asks of its provider.
+// LaneConfig bounds the calls that one lane makes to its provider.
 //
 // All calls of a lane count: sends, reads and polls. A lane begins at an eighth of
 // its Rate, at least at one call a second, and doubles that each second while answers
@@ -51,15 +51,14 @@ type Config struct {
 // a new Run begins at an eighth again.
 //
 // With the default Rate of 10 and a provider without batches, the last of 300 starts
-// is accepted after a minute: while starts wait, up to half of the calls are polls
-// of sessions that boot. The slow beginning is a second or two of that. For a
-// provider that bears more calls, set a higher Rate.
+// is accepted after a minute, since up to half of the calls are polls of sessions that
+// boot. The slow beginning takes a second or two of that. Set a higher Rate for a
+// provider that accepts more calls.
 type LaneConfig struct {
 	// Concurrency is how many calls may be in flight. Defaults to 8.
 	Concurrency int
-	// Rate is the most calls a second. A lane begins well below it, grows as
-	// answers come, and slows down when it is throttled. Defaults to 10; more
-	// than 1e9, or math.Inf(1), is 1e9.
+	// Rate is the highest number of calls a second. Defaults to 10. More than 1e9, or
+	// math.Inf(1), counts as 1e9.
 	Rate float64
 }
 
@@ -85,7 +84,7 @@ func (c Config) validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"Expiry", c.Expiry}, {"Budget", c.BootTimeout}, {"Timeout", c.Timeout}, {"Drain", c.Drain}, {"Keep", c.Keep},
+		{"Expiry", c.Expiry}, {"BootTimeout", c.BootTimeout}, {"Timeout", c.Timeout}, {"Drain", c.Drain}, {"Keep", c.Keep},
 	} {
 		if d.value < 0 {
 			return fmt.Errorf("engine: Config.%s is %v: it must not be negative", d.name, d.value)
@@ -101,10 +100,10 @@ func (c LaneConfig) withDefaults() LaneConfig {
 	if c.Concurrency <= 0 {
 		c.Concurrency = 8
 	}
-	if !(c.Rate > 0) { // nor is it a number, perhaps
+	if !(c.Rate > 0) { // also for NaN
 		c.Rate = 10
 	}
-	c.Rate = min(c.Rate, 1e9) // with an infinite one nothing can be reckoned
+	c.Rate = min(c.Rate, 1e9) // an infinite rate breaks the arithmetic
 	return c
 }
 

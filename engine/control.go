@@ -10,14 +10,14 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Cancellation says what a Cancel came to.
+// Cancellation is the result of Cancel.
 type Cancellation uint8
 
-// What a Cancel came to.
+// The results of Cancel.
 const (
 	CancellationNeverSent      Cancellation = iota // it was never sent: it has ended CANCELED
-	CancellationOutcomeUnknown                     // it is not sent again; a look decides whether it ends CANCELED or runs on
-	CancellationAccepted                           // the provider has started it, and it goes on; a later wish is withdrawn
+	CancellationOutcomeUnknown                     // it is not sent again; a read of the session decides whether it ends CANCELED or goes on
+	CancellationAccepted                           // the provider has accepted the start, and it goes on; a later request is withdrawn
 	CancellationAlreadyEnded                       // nothing changed
 )
 
@@ -33,11 +33,11 @@ func (c Cancellation) String() string {
 	return "ended already: nothing changed"
 }
 
-// Cancel withdraws an operation with all requests that joined it, later wishes
-// included. by names who does, for the feed. The id of a later wish withdraws that
-// wish alone, and the answer is CancellationNeverSent. Cancel wins or loses against a send that
-// is about to begin, and the Cancellation says which. It never stops a session. Errors: store.ErrNotFound,
-// and the store's.
+// Cancel withdraws an operation with all requests that joined it, a later request
+// included. The feed records by. With the id of a later request, Cancel withdraws that
+// request alone and returns CancellationNeverSent. A send may begin at the same time;
+// the Cancellation says which came first. Cancel never stops a session. Errors:
+// [ErrNotFound], and the store's.
 func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, error) {
 	if err := checkText("by", by, maxName); err != nil {
 		return 0, fmt.Errorf("engine: cancel %s: %w", id, err)
@@ -52,7 +52,7 @@ func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, er
 		case op.Phase.Ended():
 			out = CancellationAlreadyEnded
 			return nil
-		case op.ID != id: // of a later wish
+		case op.ID != id: // the id of a later request
 			out = CancellationAlreadyEnded
 			if stood {
 				out = CancellationNeverSent
@@ -115,8 +115,8 @@ func (e *Engine) RetryNow(ctx context.Context, id ID, by string) error {
 	return err
 }
 
-// change applies f to an operation as it is, and again if somebody else was
-// faster. f may leave it as it is.
+// change applies f to an operation, and repeats that if another writer changed the
+// operation meanwhile. f may leave the operation unchanged.
 func (e *Engine) change(ctx context.Context, id ID, f func(op *Operation, now time.Time) *store.Event) error {
 	for {
 		op, err := e.Get(ctx, id)
@@ -145,9 +145,9 @@ func (e *Engine) change(ctx context.Context, id ID, f func(op *Operation, now ti
 	}
 }
 
-// Retry asks again for what an ended operation asked for: a new operation with
-// its session, labels and reason, as Start does; by says who asks. The error is
-// Start's, or ErrNotEnded.
+// Retry requests again what an ended operation requested. Like Start, it makes a new
+// operation with the same session, labels and reason, and stores by as RequestedBy. The
+// errors are those of Start, and ErrNotEnded.
 func (e *Engine) Retry(ctx context.Context, id ID, by string) (Receipt, error) {
 	op, err := e.Get(ctx, id)
 	if err != nil {
@@ -159,19 +159,18 @@ func (e *Engine) Retry(ctx context.Context, id ID, by string) (Receipt, error) {
 	return e.Start(ctx, Request{Ref: op.Ref, Labels: op.Labels, RequestedBy: by, Reason: op.Reason, retryOf: op.ID})
 }
 
-// Nudge says that the network may be back: closed lanes are probed at once. A
-// host calls it when its system tells of a new network. It does nothing
-// without a Run.
+// Nudge makes the trial calls of blocked lanes at once, since the network may be back.
+// A host calls it when its system reports a new network. Without a Run it does nothing.
 func (e *Engine) Nudge() {
 	if r := e.current(); r != nil {
 		r.nudge()
 	}
 }
 
-// Pause stops the sends of a lane, also after a restart, until Resume; by says
-// who, for people. Polls go on, and so do the few sends that were about to begin.
-// A lane is by default the studio's id. ErrUnknownLane says that no session of the
-// transport can be in it, no operation is, and nothing is stored of it.
+// Pause stops the sends of a lane until Resume, also after a restart. It stores by with
+// the lane. Polls go on, and so do the few sends that were about to begin. A lane is by
+// default the studio's id. ErrUnknownLane says that no session of the transport can be
+// in the lane, no operation is in it, and nothing is stored of it.
 func (e *Engine) Pause(ctx context.Context, lane, by string) error {
 	return e.setPaused(ctx, lane, true, by)
 }
@@ -196,7 +195,7 @@ func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by str
 	if err := e.checkLane(ctx, lane); err != nil {
 		return err
 	}
-	e.pausing.Lock() // so that the store and the Run hear it in the same order
+	e.pausing.Lock() // so that the store and the Run apply two calls in the same order
 	defer e.pausing.Unlock()
 	now := e.now()
 	if err := e.store.SetPaused(ctx, lane, paused, by, now); err != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// dispatch hands out all that can go now and returns how long there is nothing
-// more to do; negative: until something changes.
+// dispatch gives workers all that can be done now. It returns how long there is nothing
+// more to do; a negative time means until something changes.
 func (r *run) dispatch(ctx context.Context) time.Duration {
-	if !r.e.home.Load() { // another machine may do all of it
+	if !r.e.home.Load() { // the store may be foreign, and another machine carry it out
 		return -1
 	}
 	r.followJumps(ctx)
@@ -41,8 +41,8 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 // maxRooms bounds one claim.
 const maxClaims = 256
 
-// plan says what there is room for: the lanes that have been ready longest, up
-// to a bound, and what has passed its deadline.
+// plan returns what can be claimed now: from the lanes that have been ready longest, up
+// to a bound, and operations that have passed their deadline.
 func (r *run) plan() store.ClaimRequest {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,9 +94,9 @@ func (r *run) dueCounts(rooms []store.LaneSlots) []uint64 {
 	return append(out, r.dues)
 }
 
-// assign gives what was claimed to workers, and takes over what remains. If the
-// store has told more of a lane since the claim began, the earlier of the two
-// counts: a claim for nothing is harmless, a missed one is not.
+// assign gives workers what was claimed, and stores when the rest is due. If Due has
+// reported more about a lane since the claim began, the earlier time counts: a claim
+// that takes nothing is harmless, and a missed one is not.
 func (r *run) assign(req store.ClaimRequest, got store.Claimed, known []uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -168,8 +168,8 @@ func (r *run) spawnCalls(l *lane, ops []store.Operation, size int, inFlight *int
 	}
 }
 
-// spawn starts a worker. Nothing but it touches its operations until it returns.
-// mu must be held.
+// spawn starts a worker. Nothing else touches its operations until it returns. mu must
+// be held.
 func (r *run) spawn(l *lane, work func(*lane)) {
 	r.inFlight++
 	r.work.Go(func() {

@@ -29,7 +29,7 @@ var (
 )
 
 // Engine keeps operations in a store and carries them out through a transport.
-// It is safe for concurrent use. Make one with [Open] or [New].
+// It is safe for concurrent use. Make it with [Open] or [New].
 type Engine struct {
 	store     store.Store
 	transport transport.Transport

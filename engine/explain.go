@@ -8,27 +8,27 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Waiting says why an operation waits. "" is one that has ended.
+// WaitReason says why an operation waits. "" means that the operation has ended.
 type WaitReason string
 
 // Why an operation waits.
 const (
-	WaitForeignStore   WaitReason = "foreign_store" // the store belongs to another machine, and was not adopted
-	WaitNotRunning     WaitReason = "not_running"   // no Run of this engine goes on
+	WaitForeignStore   WaitReason = "foreign_store" // the store belongs to another machine and is not adopted
+	WaitNotRunning     WaitReason = "not_running"   // this engine has no Run
 	WaitScheduled      WaitReason = "scheduled"     // its not-before lies ahead
-	WaitUntrustedClock WaitReason = "clock"         // it looks expired, but the clock is in doubt
+	WaitUntrustedClock WaitReason = "clock"         // it looks expired, but the clock is not trusted
 	WaitStoreFull      WaitReason = "store_full"    // the store has no space
 	WaitOffline        WaitReason = "offline"       // the lane's provider, or this session alone, cannot be reached
 	WaitCredentials    WaitReason = "credentials"   // the lane's credentials are refused, or this session's
-	WaitPaused         WaitReason = "paused"        // somebody paused the lane's sends
+	WaitPaused         WaitReason = "paused"        // the lane's sends are paused
 	WaitThrottled      WaitReason = "throttled"     // the provider asked the lane to wait, or slows it down
 	WaitQuota          WaitReason = "quota"
 	WaitCapacity       WaitReason = "capacity"
 	WaitConflict       WaitReason = "conflict"
 	WaitBackoff        WaitReason = "backoff"    // after another refusal or failure
-	WaitConfirm        WaitReason = "confirming" // a send's outcome is not known; a look tells
+	WaitConfirm        WaitReason = "confirming" // a send's outcome is unknown, until the session is read
 	WaitBooting        WaitReason = "booting"    // the start was accepted
-	WaitQueued         WaitReason = "queued"     // its turn comes
+	WaitQueued         WaitReason = "queued"     // it waits for its turn in the lane
 )
 
 // Explanation says why an operation waits, since when, and what comes next.
@@ -37,39 +37,40 @@ const (
 type Explanation struct {
 	Operation Operation
 	Waiting   WaitReason
-	// Since is when it began to wait for Reason. A refused attempt does not
+	// Since is when the operation began to wait for Waiting. A refused attempt does not
 	// change it.
 	Since   time.Time
 	Next    time.Time // the next step; zero: it depends on what Unblock says
 	Unblock string    // what would make it go on
-	// Error is what went wrong last, of its blocked lane, else of itself; ErrorAt
-	// is when that was heard. "" and zero: nothing.
+	// Error is the last error: of the blocked lane, or else of the operation. ErrorAt is
+	// when it was received. "" and zero mean that there was none.
 	Error   string
 	ErrorAt time.Time
-	// Then is what it waits for as well, as far as that is stored, where Reason is
-	// Held or WaitNotRunning: no Run can change it before. ThenSince is since when.
-	// "" and zero: nothing that is stored.
+	// Also is what the operation waits for as well, as far as that is stored, if Waiting
+	// is WaitForeignStore or WaitNotRunning. AlsoSince is since when. "" and zero mean
+	// that nothing is stored.
 	Also      WaitReason
 	AlsoSince time.Time
-	// Alone says that Reason, or Then, is Offline, Credentials or Throttled for this
-	// session only: the others of its lane go on.
+	// OnlySession says that Waiting or Also is WaitOffline, WaitCredentials or
+	// WaitThrottled for this session only. The other sessions of its lane go on.
 	OnlySession bool
 	// Seen is the session as it was read last.
 	Seen Seen
-	// Text says all of it in a sentence for a person. It names no durations: its
-	// times are in UTC, in RFC 3339, so it may be stored and read later.
+	// Text says all of this in one sentence for a person. Its times are RFC 3339 in
+	// UTC, and it has no durations, so it may be stored and read later.
 	Text string
 }
 
-// differs reports whether Watch yields y after x. A next step that moved by less
-// than a second is the same one.
+// differs reports whether Watch yields y after x. A next step that moved by less than
+// a second is the same one.
 func (x *Explanation) differs(y Explanation) bool {
 	moved := x.Next.Sub(y.Next).Abs() >= time.Second || x.Next.IsZero() != y.Next.IsZero()
 	return moved || x.Operation.Phase != y.Operation.Phase || x.Operation.Attempts != y.Operation.Attempts ||
 		x.Waiting != y.Waiting || x.Also != y.Also || x.OnlySession != y.OnlySession || x.Error != y.Error || !x.Seen.says(y.Seen)
 }
 
-// Explain says why an operation waits, or how it ended. The error is Get's.
+// Explain returns why an operation waits, or how it ended. The errors are those of
+// [Engine.Get].
 func (e *Engine) Explain(ctx context.Context, id ID) (Explanation, error) {
 	op, err := e.Get(ctx, id)
 	if err != nil {
@@ -92,8 +93,8 @@ func (e *Engine) Explain(ctx context.Context, id ID) (Explanation, error) {
 	return explained(op, s), nil
 }
 
-// explained applies the rules. The first that applies is the reason: what would
-// unblock the ones after it does not help before.
+// explained applies the rules. The first rule that applies gives the reason, since the
+// operation cannot go on before that rule ends.
 func explained(op Operation, s situation) Explanation {
 	x := Explanation{Operation: op, Since: op.CreatedAt, Error: op.LastError, ErrorAt: op.LastErrorAt, Seen: s.seen}
 	if x.Seen == (Seen{}) {

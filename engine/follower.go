@@ -9,9 +9,9 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// herald tells waiters that something became of their operations. It follows
-// the feed by one goroutine, which it owns and which lives while somebody
-// waits; so it hears of what other hosts on the same store do too.
+// follower notifies waiters that their operations have changed. It owns one goroutine
+// that follows the feed while there are waiters. So it also sees the changes that other
+// hosts make in the same store.
 type follower struct {
 	store store.Store
 
@@ -19,18 +19,18 @@ type follower struct {
 	mu   sync.Mutex
 	subs map[ID]map[*subscription]struct{}
 	over bool               // closed
-	stop context.CancelFunc // of the follower; nil: there is none
-	done chan struct{}      // closed when the newest follower has gone
-	up   chan struct{}      // closed when it knows where it begins
+	stop context.CancelFunc // of the goroutine; nil: there is none
+	done chan struct{}      // closed when the newest goroutine has ended
+	up   chan struct{}      // closed when the goroutine knows where it begins
 
-	work sync.WaitGroup // the followers: one, and others that are about to end
+	work sync.WaitGroup // the goroutines: one, and others that are about to end
 }
 
 func newFollower(s store.Store) *follower {
 	return &follower{store: s, subs: map[ID]map[*subscription]struct{}{}}
 }
 
-// subscription is one waiter's.
+// subscription is what one waiter follows.
 type subscription struct {
 	h    *follower
 	ids  []ID          // of the operations whose events it gets; h.mu guards it
@@ -56,7 +56,7 @@ func (s *subscription) failure() error {
 	return s.err
 }
 
-// subscribe returns when every event from now on will be told.
+// subscribe returns a subscription that is notified of every event from now on.
 func (h *follower) subscribe(ctx context.Context, id ID) (*subscription, error) {
 	s := &subscription{h: h, news: make(chan struct{}, 1)}
 	h.mu.Lock()
@@ -97,7 +97,7 @@ func (s *subscription) subscribe(id ID) {
 }
 
 // add subscribes to the events of one more operation and reports whether that is
-// new. The id of a later wish leads to the operation that keeps it.
+// new. The id of a later request leads to the operation that keeps it.
 func (s *subscription) add(id ID) bool {
 	s.h.mu.Lock()
 	defer s.h.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *subscription) add(id ID) bool {
 	return true
 }
 
-// cancel ends the subscription, and the follower with the last of them.
+// cancel ends the subscription. The last one ends the goroutine.
 func (s *subscription) cancel() {
 	h := s.h
 	h.mu.Lock()
@@ -125,7 +125,7 @@ func (s *subscription) cancel() {
 	}
 }
 
-// close ends the follower and waits for it; there will be no other.
+// close ends the goroutine and waits for it. No other one can begin.
 func (h *follower) close() {
 	h.mu.Lock()
 	h.over = true
@@ -137,7 +137,7 @@ func (h *follower) close() {
 	h.work.Wait()
 }
 
-// follow is the herald's goroutine.
+// follow is the follower's goroutine.
 func (h *follower) follow(ctx context.Context, done, up chan struct{}) {
 	defer close(done)
 	at, err := h.store.Head(ctx)
@@ -151,7 +151,7 @@ func (h *follower) follow(ctx context.Context, done, up chan struct{}) {
 			page, err = h.store.Events(ctx, at, eventPage)
 		}
 		var gap *store.CursorError
-		if errors.As(err, &gap) { // it fell behind the pruning: everybody looks for himself
+		if errors.As(err, &gap) { // the events were pruned: each waiter reads its operation
 			h.notifyAll(nil)
 			at, err = h.store.Head(ctx)
 		}
@@ -165,7 +165,7 @@ func (h *follower) follow(ctx context.Context, done, up chan struct{}) {
 	}
 }
 
-// fail ends a follower by an error, and lets the next waiter begin another.
+// fail ends the goroutine by an error, and lets the next waiter begin another.
 func (h *follower) fail(err error, done chan struct{}) {
 	h.mu.Lock()
 	if h.done == done {

@@ -18,10 +18,10 @@ type lane struct {
 	stored *store.Lane // paused, Retry-After; shared with run.stored
 	pace   *pace
 
-	due    store.LaneDue // of the operations that nobody holds; zero: none
+	due    store.LaneDue // of the operations that no worker has claimed; zero: none
 	merges uint64        // counts what Due said of it: see run.merge
-	batch  int           // sessions a look may take, as last seen
-	starts int           // and a start
+	batch  int           // sessions that one read may have, by the latest traits
+	starts int           // and one start
 
 	sending, looking int // calls in flight
 	turn             bool
@@ -36,17 +36,17 @@ type lane struct {
 	clockAsked       bool // for that clock, whether or not it was told
 	clockAsking      bool // right now: sends wait for it
 
-	quiet bool      // it was idle when the dispatcher swept last
-	next  time.Time // when the dispatcher looks at it again
+	quiet bool      // it was idle at the last sweep
+	next  time.Time // when the dispatcher visits it again
 	at    int       // its place in run.ready; -1: not in it
 }
 
-// block closes a lane: nothing but probes goes out, one at a time.
+// block is why a lane is blocked: only trial calls are made, one at a time.
 type block struct {
-	reason  WaitReason // Offline or Credentials; stored.Block says what was heard
+	reason  WaitReason // WaitOffline or WaitCredentials; stored.Block has the answer
 	since   time.Time
 	trialAt time.Time
-	wait    time.Duration // the backoff of probes so far
+	wait    time.Duration // the backoff of trial calls so far
 	inTrial bool
 }
 

@@ -10,8 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// run is one Run of an engine: the dispatcher's state, and what it shares with
-// its workers.
+// run is one Run of an engine: the state of the dispatcher, which its workers share.
 type run struct {
 	e      *Engine
 	claims store.Claims       // from the beginning of loop to its end
@@ -114,7 +113,8 @@ func (r *run) drain() {
 	r.work.Wait()
 }
 
-// verdict is what Run returns: an error that only says that ctx ended is none.
+// verdict returns the error of Run. An error that only says that ctx ended counts as
+// none.
 func (r *run) verdict(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
@@ -152,8 +152,7 @@ func (r *run) load(ctx context.Context) error {
 	return nil
 }
 
-// followDues is the goroutine that hears from the store when something becomes
-// due earlier than was known.
+// followDues is the goroutine that waits until the store reports earlier due times.
 func (r *run) followDues(ctx context.Context) {
 	var seen uint64
 	for {
@@ -184,7 +183,7 @@ func (r *run) merge(d store.Dues) {
 	}
 }
 
-// lane finds a lane or makes it. mu must be held.
+// lane returns the lane of that name, and makes it if it is new. mu must be held.
 func (r *run) lane(name string) *lane {
 	l := r.lanes[name]
 	if l == nil {
@@ -207,7 +206,7 @@ func (r *run) poke() {
 	}
 }
 
-// fail ends the run by a fault of the store.
+// fail ends the run with an error of the store.
 func (r *run) fail(err error) {
 	r.mu.Lock()
 	if r.fault == nil {
@@ -223,7 +222,7 @@ func (r *run) failure() error {
 	return r.fault
 }
 
-// nudge makes probes prompt again: something says that the network may be back.
+// nudge makes trial calls due now, since the network may be back.
 func (r *run) nudge() {
 	r.mu.Lock()
 	now := r.e.now()
@@ -234,7 +233,7 @@ func (r *run) nudge() {
 	r.poke()
 }
 
-// prompt makes a closed lane's next probe due now. mu must be held.
+// prompt makes a blocked lane's next trial call due now. mu must be held.
 func (r *run) prompt(l *lane, now time.Time) {
 	if l.block != nil {
 		l.block.wait, l.block.trialAt = 0, now

@@ -9,12 +9,12 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Session asks the provider for one session now, whatever its lane's rate, and
+// Session reads one session from the provider now, whatever its lane's rate, and
 // returns it with its endpoints and its active operation. If the provider cannot be
-// reached, or refuses the credentials, it returns the session as operations saw it
-// last, with no state if none did, and Known.Err says why. A good answer unblocks
-// the session's lane. Any other error of the provider, such as transport.KindNotFound,
-// is returned, with the active operation.
+// reached or refuses the credentials, Session returns the session as operations saw it
+// last, and SessionStatus.Err says why. The state is "" if no operation saw it. A good
+// answer unblocks the session's lane. Session returns any other error of the provider,
+// such as KindNotFound, together with the active operation.
 func (e *Engine) Session(ctx context.Context, ref Ref) (SessionStatus, error) {
 	if err := e.open(); err != nil {
 		return SessionStatus{}, err
@@ -49,8 +49,8 @@ func (e *Engine) Session(ctx context.Context, ref Ref) (SessionStatus, error) {
 	return k, fmt.Errorf("engine: session %s: %w", ref, err)
 }
 
-// unanswered reports whether a provider could not be asked: it was not reached, or
-// it refuses the credentials.
+// unanswered reports whether a provider gave no answer about a session: it was not
+// reached, or it refuses the credentials.
 func unanswered(err error) bool {
 	var te *transport.Error
 	return !errors.As(err, &te) || !te.Kind.Protocol() || te.Kind == transport.KindCredentials

@@ -25,19 +25,18 @@ type Request struct {
 
 	// ClientToken makes the request idempotent. While the token's operation is
 	// active, the same token joins it. After its end, the same token starts
-	// nothing and gets that operation (Receipt.Old), until the operation is
-	// removed: Config.Keep after its end, by default 30 days. A token that
-	// repeats, such as a weekday, therefore starts nothing the second time: put
-	// the date into it.
-	// "": the operation's id is the token, and the request joins whatever
-	// operation is active for the session.
+	// nothing and gets that operation (Receipt.Old), until Config.Keep after its end, by
+	// default 30 days. So a token that repeats, such as a weekday, starts nothing the
+	// second time. Put the date into it.
+	// "" means that the operation's id is the token, and that the request joins the
+	// session's active operation, whatever its token.
 	ClientToken string
-	// NotBefore is the earliest send; zero or the past: now.
+	// NotBefore is the earliest send. Zero or a time in the past means now.
 	NotBefore time.Time
-	// ExpiresAt is when the wish is void: what was not sent by then never is.
-	// Zero: Config.Expiry after the later of now and NotBefore.
+	// ExpiresAt is when the operation is void: if it was not sent by then, it never is.
+	// Zero means Config.Expiry after the later of now and NotBefore.
 	ExpiresAt time.Time
-	// Labels are the host's, at most 1 KiB in all.
+	// Labels are for the host, at most 1 KiB in total.
 	Labels map[string]string
 	// RequestedBy is the person or host in whose name the request is made, and Reason
 	// says what for. Both are kept for people: at most 128 bytes and 1 KiB.
@@ -59,18 +58,17 @@ const (
 // enqueueChunk is how many operations StartAll gives to one commit.
 const enqueueChunk = 4096
 
-// Start asks for r's session to be started, and returns when the request is on
-// disk: from then on it survives any crash. The Receipt says whether the request
-// created an operation, joined an active one, or met the ended one of its token
-// (Receipt.Old). An old operation says nothing about the session now, and starts
-// nothing: its Phase and FinishedAt say how and when it ended. Receipt.ID is what
-// to give to Wait.
+// Start requests that r's session be started, and returns when the request is on disk.
+// From then on it survives any crash. The Receipt says whether the request created an
+// operation, joined an active one, or found the ended operation of its token
+// (Receipt.Old). An old operation starts nothing and says nothing about the session
+// now. Its Phase and FinishedAt say how and when it ended. Pass Receipt.ID to Wait.
 //
-// An *Error of kind transport.KindInvalid names what is wrong with the request; a
-// *store.ConflictError (store.ErrActive, store.ErrTokenReused) the operation in
-// the way; a *store.ExpiryError a wish that is void already. After
-// store.ErrUnknown, or when ctx ends first, it may have been accepted: call
-// again with the same token. ctx bounds the waiting only, never the operation.
+// Start returns a *[ProviderError] of kind [KindInvalid] that names what is wrong with
+// the request, a *[ConflictError] ([ErrActive], [ErrTokenReused]) with the operation in
+// the way, or an *[ExpiryError] if the request is void already. After [ErrUnknown], or
+// if ctx ends first, the request may have been accepted: repeat it with the same token.
+// ctx bounds the waiting only, not the operation.
 func (e *Engine) Start(ctx context.Context, r Request) (Receipt, error) {
 	if err := e.open(); err != nil {
 		return Receipt{}, err
@@ -94,9 +92,9 @@ func (e *Engine) Start(ctx context.Context, r Request) (Receipt, error) {
 // ones are operations on their way to the store, which keeps no part of them.
 var ones = sync.Pool{New: func() any { return new([1]store.Operation) }}
 
-// StartAll is Start for many, in few commits. Each Receipt has its own Err. The
-// error is the store's, and then there are no receipts: call again, with the
-// same tokens.
+// StartAll is Start for many requests, in few commits. Each Receipt has its own Err.
+// The error is the store's. With an error there are no receipts, and some requests may
+// have been accepted: repeat the call with the same tokens.
 func (e *Engine) StartAll(ctx context.Context, rs []Request) ([]Receipt, error) {
 	if err := e.open(); err != nil {
 		return nil, err
@@ -147,7 +145,7 @@ func (e *Engine) enqueue(ctx context.Context, ops []store.Operation) ([]Receipt,
 	return got, nil
 }
 
-// operation makes the record of a request.
+// operation makes the record of a request in op.
 func (e *Engine) operation(op *store.Operation, r Request) error {
 	r.Ref = r.Trim()
 	if err := e.check(r); err != nil {
@@ -172,7 +170,7 @@ func (e *Engine) operation(op *store.Operation, r Request) error {
 		return err
 	}
 	if !op.NotBefore.After(now) {
-		op.NotBefore = time.Time{} // so that a clock set back does not make it one
+		op.NotBefore = time.Time{} // so a clock that is set back does not schedule it
 	}
 	op.DueAt = later(now, op.NotBefore)
 	if op.ExpiresAt.IsZero() {
@@ -212,7 +210,7 @@ func (e *Engine) check(r Request) error {
 	return checkText("reason", r.Reason, maxText)
 }
 
-// checkText bounds what a request carries for people.
+// checkText returns an error unless s, a text for people, fits into limit bytes.
 func checkText(what, s string, limit int) error {
 	switch {
 	case len(s) > limit:

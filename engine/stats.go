@@ -9,30 +9,30 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Stats counts what the engine holds.
+// Stats counts operations, calls and lanes. Store figures are those of store.Stats.
 type Stats struct {
 	store.Stats
-	Running  bool
-	InFlight int // calls
+	Running  bool // a Run of this engine goes on
+	InFlight int  // workers, each with at most one call
 	Lanes    []LaneStats
 }
 
-// LaneStats is how a lane is.
+// LaneStats describes a lane.
 type LaneStats struct {
 	Name       string
 	Paused     bool
 	PausedBy   string
-	Blocked    WaitReason // Offline, Credentials or ""
+	Blocked    WaitReason // WaitOffline, WaitCredentials, or "" if the lane is not blocked
 	Since      time.Time
-	Next       time.Time // the next probe of a blocked lane
-	Error      string    // what a blocked lane heard last, or why it heard nothing
+	Next       time.Time // the next trial call of a blocked lane
+	Error      string    // the last answer in a blocked lane, or why there was none
 	RetryAfter time.Time
-	Rate       float64 // calls a second, as it is now; 0: nothing is active
+	Rate       float64 // calls a second now; 0: nothing is active
 	InFlight   int
 }
 
-// Stats counts operations by phase, and tells of each lane that is active or
-// paused. The error is the store's.
+// Stats counts operations by phase, and describes each lane that is active or has
+// something stored. The error is the store's.
 func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 	if err := e.open(); err != nil {
 		return Stats{}, err

@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 )
 
-// EndError says that an operation ended otherwise than READY.
+// EndError says that an operation ended in another phase than SUCCEEDED.
 type EndError struct{ Operation Operation }
 
 func (e *EndError) Error() string {
@@ -24,18 +24,18 @@ func (e *EndError) Error() string {
 	return text
 }
 
-// Wait waits for an operation's end and returns it: nil only for SUCCEEDED, an
-// *EndError for any other end, ctx.Err() if ctx ends first (the operation goes
-// on), store.ErrNotFound, ErrClosed. Wait runs nothing: without a Run it waits
-// for ctx.
+// Wait waits until an operation has ended, and returns it. The error is nil only for
+// SUCCEEDED. Any other end is an *EndError. If ctx ends first, Wait returns ctx.Err(),
+// and the operation goes on. Other errors are [ErrNotFound], [ErrClosed] and the store's.
+// Wait carries nothing out: without a Run it waits until ctx ends.
 //
-// Wait returns at once for an operation that has ended before, however long ago:
-// SUCCEEDED says that the session was READY at Operation.FinishedAt, not that it
-// is READY now. Receipt.Old tells such an end from a new one.
+// Wait returns at once for an operation that ended before, however long ago. SUCCEEDED
+// then says that the session was READY at Operation.FinishedAt, not that it is READY
+// now. Receipt.Old distinguishes such an end from a new one.
 //
-// With the id of a later wish (see store.LaterRequest), Wait waits for the operation that
-// the wish becomes. If the wish is served, withdrawn or void instead, Wait waits
-// for the end of the operation that the request joined.
+// With the id of a [LaterRequest], Wait waits for the operation that the request
+// becomes. If the request is served, withdrawn or void instead, Wait waits for the end
+// of the operation that the request joined.
 func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err
@@ -50,7 +50,7 @@ func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
 		switch {
 		case err != nil:
 			return op, err
-		case sub.add(op.ID): // a later wish: it may have changed before it was added
+		case sub.add(op.ID): // of a later request: the operation may have changed before it was added
 			continue
 		case op.Phase == fsm.PhaseSucceeded:
 			return op, nil
@@ -63,7 +63,7 @@ func (e *Engine) Wait(ctx context.Context, id ID) (Operation, error) {
 	}
 }
 
-// await waits for news of a subscription, or for tick.
+// await waits until a subscription has news, or for tick.
 func (e *Engine) await(ctx context.Context, sub *subscription, tick <-chan time.Time) error {
 	select {
 	case <-sub.news:
@@ -77,8 +77,8 @@ func (e *Engine) await(ctx context.Context, sub *subscription, tick <-chan time.
 	}
 }
 
-// watchEvery is how often Watch looks whether what an operation waits for has
-// changed without an event.
+// watchEvery is how often Watch explains the operation again without an event: the
+// reason for waiting can change without one.
 const watchEvery = time.Second
 
 // Watch yields an operation's Explanation, and again after each change of its
