@@ -85,7 +85,7 @@ type clocks struct {
 	watch    watch
 	began    time.Time     // the run, on the wall clock
 	mono     time.Time     // when it began, on the monotonic clock
-	naps     []decide.Span // by which the wall clock went ahead of the monotonic one
+	sleeps   []decide.Span // by which the wall clock went ahead of the monotonic one
 	steady   time.Time     // on the wall clock: it has not jumped since; zero: not in this run
 	setBack  time.Time     // on the wall clock: it was not set back since
 	ahead    []decide.Span // what this run has seen of clocks that were set back since, on those clocks
@@ -118,11 +118,11 @@ func (c *clocks) facts(l *lane, op *store.Operation, a *decide.Answer, was *deci
 	}
 	unheard := time.Duration(0)
 	if !was.Silent.IsZero() { // the rest of it is the lane's
-		unheard = max(0, a.At.Sub(was.Silent)-l.unreachable(was.Silent, a.At)-decide.SpanSum(c.naps, was.Silent))
+		unheard = max(0, a.At.Sub(was.Silent)-l.unreachable(was.Silent, a.At)-decide.SpanSum(c.sleeps, was.Silent))
 	}
-	var naps []decide.Span
+	var sleeps []decide.Span
 	if d := op.Deadline(); !d.IsZero() && !a.At.Before(d) {
-		naps = slices.Clone(c.naps)
+		sleeps = slices.Clone(c.sleeps)
 	}
 	same := !op.SentAt.Before(c.began) // else it was dated by another Run's clock, and nobody knows how right that was
 	setBack := op.SentAt.Before(c.setBack) || op.SentAt.After(a.At) || within(c.ahead, op.SentAt)
@@ -130,8 +130,8 @@ func (c *clocks) facts(l *lane, op *store.Operation, a *decide.Answer, was *deci
 		Up: c.watch.up, Provider: l.clock, Trust: c.trust(op),
 		Steady: same && !setBack && !op.SentAt.Before(c.steady), SetBack: setBack,
 		Began:   a.At.Add(-a.BeganMono.Sub(c.mono)),
-		Blind:   idle + l.unreachable(from, a.At) + decide.SpanSum(c.naps, from) + was.Blind + unheard,
-		Unheard: unheard, Asleep: decide.SpanSum(c.naps, pending), Blocked: c.blockedFor(l, a.At), Naps: naps,
+		Blind:   idle + l.unreachable(from, a.At) + decide.SpanSum(c.sleeps, from) + was.Blind + unheard,
+		Unheard: unheard, Asleep: decide.SpanSum(c.sleeps, pending), Blocked: c.blockedFor(l, a.At), Sleeps: sleeps,
 	}
 }
 
@@ -141,5 +141,5 @@ func (c *clocks) blockedFor(l *lane, now time.Time) time.Duration {
 	if l.block == nil {
 		return 0
 	}
-	return now.Sub(l.block.since) - decide.SpanSum(c.naps, l.block.since)
+	return now.Sub(l.block.since) - decide.SpanSum(c.sleeps, l.block.since)
 }

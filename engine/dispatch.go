@@ -33,7 +33,7 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 		}
 		r.assign(req, got, known)
 	}
-	r.lookLate()
+	r.readLate()
 	r.housekeep()
 	return r.idleFor()
 }
@@ -227,10 +227,10 @@ func (r *run) noticeJump() {
 	}
 	r.steady = now
 	if jump > 0 {
-		r.naps = addSpan(r.naps, decide.Span{From: now.Add(-jump), To: now}) // nobody looked while we slept
+		r.sleeps = addSpan(r.sleeps, decide.Span{From: now.Add(-jump), To: now}) // nobody looked while we slept
 	} else {
 		r.setBack = now
-		r.naps = takeBack(r.naps, -jump)
+		r.sleeps = takeBack(r.sleeps, -jump)
 		r.ahead = addSpan(r.ahead, decide.Span{From: last, To: seen})
 		r.began = r.began.Add(jump)
 	}

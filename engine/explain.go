@@ -172,7 +172,7 @@ func (e *Engine) situation(op Operation) situation {
 	s.clock = clockWaitOf(&op, s.now, r.watch.up, r.trust(&op))
 	most := s.now.Add(decide.Longest) // what is further ahead is a time of a clock that was, and was pulled in
 	seen := r.seen[op.ID]
-	s.silent, s.reads = seen.Silent, seen.Looks
+	s.silent, s.reads = seen.Silent, seen.Reads
 	if due := seen.Due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
 		s.next = due
 	}

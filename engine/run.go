@@ -43,7 +43,7 @@ type run struct {
 	confirmed bool // a provider's date confirmed the clock
 	pruned    time.Time
 	swept     time.Time
-	late      []lateLook
+	late      []lateRead
 	fault     error // why the store ended the run
 }
 

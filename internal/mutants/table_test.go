@@ -64,7 +64,7 @@ var mutants = []mutant{
 	},
 	{
 		"sent again without a confirming read", "an answer with unknown outcome undoes the intent",
-		"engine/internal/decide/answers.go", "{(*decision).lookAfterTimeout, ", "{(*decision).unsend, ",
+		"engine/internal/decide/answers.go", "{(*decision).confirmAfterTimeout, ", "{(*decision).unsend, ",
 		"engine/internal/decide", "TestAnswers",
 	},
 	{

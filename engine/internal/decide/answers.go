@@ -39,21 +39,21 @@ var toStart = table{
 var (
 	accept              = meaning{(*decision).accept, "STARTING: poll"}
 	succeed             = meaning{(*decision).succeed, "SUCCEEDED"}
-	pollOn              = meaning{(*decision).keepPolling, "poll on, until the boot timeout"}
+	pollOn              = meaning{(*decision).pollOn, "poll on, until the boot timeout"}
 	startedAtRule       = meaning{(*decision).startedAtRule, "the [startedAt rule](#the-startedat-rule)"}
 	returned            = meaning{(*decision).returned, "FAILED `returned_to_stopped`, after the [grace](#the-grace)"}
 	failState           = meaning{(*decision).failState, "FAILED `start_failed`, with the status code"}
 	failStale           = meaning{(*decision).failStale, "FAILED `start_failed`, after the grace"}
-	readLater           = meaning{(*decision).lookLater, "read again, after a growing wait"}
-	confirmSoon         = meaning{(*decision).lookSoon, "confirm soon"}
+	readLater           = meaning{(*decision).readLater, "read again, after a growing wait"}
+	confirmSoon         = meaning{(*decision).confirmSoon, "confirm soon"}
 	sendAgain           = meaning{(*decision).sendAgain, "send again, after a growing wait"}
 	again               = meaning{(*decision).again, "read again, when the lane may"}
-	confirmAfterTimeout = meaning{(*decision).lookAfterTimeout, "confirm, once the request cannot arrive any more; send again if it was not sent"}
+	confirmAfterTimeout = meaning{(*decision).confirmAfterTimeout, "confirm, once the request cannot arrive any more; send again if it was not sent"}
 	retryPoll           = meaning{(*decision).retryPoll, "poll on"}
 	waitLong            = meaning{(*decision).waitLong, "send again, after minutes, until the expiry"}
 	fail                = meaning{(*decision).fail, "FAILED, with a hint"}
-	confirmRefused      = meaning{(*decision).blindLook, "by token: send again; otherwise read slowly"}
-	pollSlowly          = meaning{(*decision).retrySlowly, "poll slowly"}
+	confirmRefused      = meaning{(*decision).confirmRefused, "by token: send again; otherwise read slowly"}
+	pollSlowly          = meaning{(*decision).pollSlowly, "poll slowly"}
 	failRefused         = meaning{(*decision).failRefused, "FAILED, after the grace"}
 )
 

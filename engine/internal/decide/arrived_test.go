@@ -24,7 +24,7 @@ func TestStartedBeforeTheRequestOfThisBoot(t *testing.T) {
 		{time.Second, 1, false},
 		{-24 * time.Hour, 2, false},
 	} {
-		d := lookJudge()
+		d := confirmAnswer()
 		d.Traits = transport.Traits{Repeat: transport.RepeatByState, StaleFor: time.Second}
 		d.Answer.At = epoch.Add(time.Hour)
 		d.Up = uptime.Reading{Boot: c.boot, Awake: 3 * time.Hour, Elapsed: 4 * time.Hour}
@@ -49,7 +49,7 @@ func TestStartedBeforeTheRequestOfThisBoot(t *testing.T) {
 func TestDeadlineOfABlockedLane(t *testing.T) {
 	t.Parallel()
 	for _, blocked := range []time.Duration{0, TrustAfter - 1, TrustAfter} {
-		d := lookJudge()
+		d := confirmAnswer()
 		d.op.LastError, d.op.LastErrorAt, d.op.LastKind = "no capacity", epoch, transport.KindCapacity
 		d.Answer.At = d.op.Deadline().Add(time.Second)
 		d.Answer.Trial, d.Blocked, d.Sighting = true, blocked, Sighting{}
@@ -70,7 +70,7 @@ func TestDeadlineOfABlockedLane(t *testing.T) {
 // TestNoSecondSendWithinTheTimeout: whatever made the look come early.
 func TestNoSecondSendWithinTheTimeout(t *testing.T) {
 	t.Parallel()
-	d := lookJudge()
+	d := confirmAnswer()
 	d.Traits = transport.Traits{Repeat: transport.RepeatByState, StaleFor: time.Second}
 	d.Provider = ProviderClock{Known: true, Uncertainty: time.Second / 2}
 	d.Answer.At = epoch.Add(1500 * time.Millisecond)
@@ -85,7 +85,7 @@ func TestNoSecondSendWithinTheTimeout(t *testing.T) {
 // ago. All that is known of it is that this Run began ten seconds ago.
 func TestNoSecondSendByTheClockOfAnotherRun(t *testing.T) {
 	t.Parallel()
-	d := lookJudge()
+	d := confirmAnswer()
 	d.Traits = transport.Traits{Repeat: transport.RepeatNever, StaleFor: time.Second}
 	d.Provider = ProviderClock{Known: true, Uncertainty: time.Second / 2}
 	d.Began = d.Answer.At.Add(-10 * time.Second)
@@ -112,7 +112,7 @@ func TestOnlySendByTheirClock(t *testing.T) {
 		{ago: IntentFresh + 5*time.Second, took: time.Second, clear: true},
 		{ago: IntentFresh + 5*time.Second, took: 10 * time.Second}, // it may show the time before the send arrived
 	} {
-		d := lookJudge()
+		d := confirmAnswer()
 		d.Answer.Began = d.Answer.At.Add(-c.took)
 		d.Traits = transport.Traits{Repeat: transport.RepeatNever, StaleFor: time.Second}
 		d.Provider = ProviderClock{Known: true, Offset: time.Hour, Uncertainty: time.Second / 2}
@@ -153,7 +153,7 @@ func TestConflictEndsTheSend(t *testing.T) {
 			{Repeat: transport.RepeatByState, Authoritative: true, StaleFor: stale},
 			{Repeat: transport.RepeatByToken, TokenMemory: time.Hour, StaleFor: stale},
 		} {
-			d := lookJudge()
+			d := confirmAnswer()
 			d.Traits, d.Sighting = traits, Sighting{Doubt: 1, From: epoch}
 			d.Began = epoch.Add(c.began)
 			d.op.LastError, d.op.LastKind, d.op.LastErrorAt = "text", c.kind, epoch.Add(c.heard)
@@ -173,7 +173,7 @@ func TestConflictEndsTheSend(t *testing.T) {
 // Conflict before the send must have arrived. That does not answer the send.
 func TestConflictOfALookEndsNoSend(t *testing.T) {
 	t.Parallel()
-	d := lookJudge()
+	d := confirmAnswer()
 	d.Sighting = Sighting{}
 	for _, c := range []struct {
 		after  time.Duration

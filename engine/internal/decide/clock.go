@@ -27,9 +27,9 @@ type ClockFacts struct {
 	// Blocked is for how long this run, while the machine was awake, has found the
 	// lane blocked. Zero means that it is not blocked.
 	Blocked time.Duration
-	// Naps are the spans in which the machine slept. They are given only for an
+	// Sleeps are the spans in which the machine slept. They are given only for an
 	// operation past its deadline.
-	Naps []Span
+	Sleeps []Span
 }
 
 // ProviderClock is what a lane's answers tell of the provider's clock.

@@ -102,7 +102,7 @@ type decision struct {
 // Sighting counts the reads of one operation's session that decided nothing. It
 // lives in memory: a restart begins again at zero.
 type Sighting struct {
-	Looks int       // all such reads, for their backoff
+	Reads int       // all such reads, for their backoff
 	Doubt int       // the reads among them that may have shown the past
 	From  time.Time // the first such read
 	Due   time.Time // the next read, which is not in the record
@@ -222,7 +222,7 @@ func (d *decision) pastDeadline() {
 	} else {
 		from = earlier(from, heard)
 	}
-	if d.Answer.telling() || d.Answer.At.Sub(from)-SpanSum(d.Naps, from) >= TrustAfter {
+	if d.Answer.telling() || d.Answer.At.Sub(from)-SpanSum(d.Sleeps, from) >= TrustAfter {
 		d.giveUp()
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// verdict is what a test expects of a judge.
-type verdict struct {
+// want is what a test expects of a judge.
+type want struct {
 	phase  fsm.Phase
 	reason store.Reason
 	sent   store.Sent
@@ -26,7 +26,7 @@ type verdict struct {
 	due    time.Duration // from the answer; within jitter
 }
 
-func (v verdict) check(t *testing.T, d *decision) {
+func (v want) check(t *testing.T, d *decision) {
 	t.Helper()
 	if d.op.Phase != v.phase || d.op.EndReason != v.reason || d.op.Sent != v.sent || d.resend != v.resend || d.write != v.write {
 		t.Errorf("got  %s reason %q sent %v resend %v write %v\nwant %s reason %q sent %v resend %v write %v",
@@ -44,9 +44,9 @@ func (v verdict) check(t *testing.T, d *decision) {
 	}
 }
 
-// startJudge is a judge of an answer to the first send of an operation, a second
+// startAnswer is a judge of an answer to the first send of an operation, a second
 // after it.
-func startJudge() *decision {
+func startAnswer() *decision {
 	before := store.Operation{
 		ID: "id", Ref: transport.Ref{StudioID: "s", SessionID: "1"}, ClientToken: "id", Phase: fsm.PhaseQueued,
 		CreatedAt: epoch, DueAt: epoch.Add(time.Second), ExpiresAt: epoch.Add(24 * time.Hour),
@@ -64,10 +64,10 @@ func startJudge() *decision {
 	}
 }
 
-// lookJudge judges a look an hour later: reads do not show the past any more,
+// confirmAnswer judges a look an hour later: reads do not show the past any more,
 // and it was seen before.
-func lookJudge() *decision {
-	d := startJudge()
+func confirmAnswer() *decision {
+	d := startAnswer()
 	d.Answer.Call = CallConfirm
 	d.Answer.Began = epoch.Add(30 * time.Minute)
 	d.Answer.At = d.Answer.Began
@@ -75,9 +75,9 @@ func lookJudge() *decision {
 	return d
 }
 
-// pollJudge judges a poll two minutes after the start was accepted.
-func pollJudge() *decision {
-	d := lookJudge()
+// pollAnswer judges a poll two minutes after the start was accepted.
+func pollAnswer() *decision {
+	d := confirmAnswer()
 	d.Answer.Call = CallPoll
 	d.op.Phase, d.op.Sent = fsm.PhaseStarting, store.SentAccepted
 	d.op.AcceptedAt = d.Answer.At.Add(-2 * time.Minute)
@@ -97,25 +97,25 @@ func (d *decision) kind(k transport.Kind) *decision {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	var (
-		accepted  = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
-		succeeded = verdict{phase: fsm.PhaseSucceeded, sent: store.SentAccepted, write: true}
-		unsent    = verdict{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Second}
-		lookSoon  = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
-		lookAfter = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: 14 * time.Second} // Timeout after the send
-		shortage  = verdict{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Minute}
-		noted     = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
-		resend    = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true}
-		resendAt  = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true, write: true}
-		lane      = verdict{phase: fsm.PhaseQueued, sent: store.SentUnknown} // the lane decides when
-		pollNoted = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: Polls.After(2 * time.Minute)}
-		slowly    = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Minute}
-		pollLane  = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted}
-		pollLater = verdict{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
+		accepted    = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
+		succeeded   = want{phase: fsm.PhaseSucceeded, sent: store.SentAccepted, write: true}
+		unsent      = want{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Second}
+		confirmSoon = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
+		lookAfter   = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: 14 * time.Second} // Timeout after the send
+		shortage    = want{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Minute}
+		noted       = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
+		resend      = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true}
+		resendAt    = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true, write: true}
+		lane        = want{phase: fsm.PhaseQueued, sent: store.SentUnknown} // the lane decides when
+		pollNoted   = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: Polls.After(2 * time.Minute)}
+		slowly      = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Minute}
+		pollLane    = want{phase: fsm.PhaseStarting, sent: store.SentAccepted}
+		pollLater   = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
 	)
-	failed := func(why store.Reason, sent store.Sent) verdict {
-		return verdict{phase: fsm.PhaseFailed, reason: why, sent: sent, write: true}
+	failed := func(why store.Reason, sent store.Sent) want {
+		return want{phase: fsm.PhaseFailed, reason: why, sent: sent, write: true}
 	}
-	type answers struct{ start, look, poll verdict }
+	type answers struct{ start, look, poll want }
 	both := func(d func() *decision, s fsm.State, k transport.Kind) *decision {
 		if s != "" {
 			return d().state(s)
@@ -137,10 +137,10 @@ func TestAnswers(t *testing.T) {
 		{state: fsm.StateDeleteFailed, want: broken},
 		{state: fsm.StateDeleteInProgress, want: broken},
 		{state: fsm.StateDeleted, want: broken},
-		{state: fsm.StateStopInProgress, want: answers{lookSoon, noted, pollNoted}},
-		{state: fsm.StateCreateInProgress, want: answers{lookSoon, noted, pollNoted}},
+		{state: fsm.StateStopInProgress, want: answers{confirmSoon, noted, pollNoted}},
+		{state: fsm.StateCreateInProgress, want: answers{confirmSoon, noted, pollNoted}},
 		{state: "FROM_THE_FUTURE", want: answers{accepted, noted, pollNoted}},
-		{kind: transport.KindConflict, want: answers{lookSoon, noted, pollNoted}},
+		{kind: transport.KindConflict, want: answers{confirmSoon, noted, pollNoted}},
 		{kind: transport.KindThrottled, want: answers{unsent, lane, pollLane}},
 		{kind: transport.KindInternal, want: answers{lookAfter, noted, pollNoted}},
 		{kind: transport.KindUnknown, want: answers{lookAfter, noted, pollNoted}},
@@ -161,8 +161,8 @@ func TestAnswers(t *testing.T) {
 			for _, c := range []struct {
 				call string
 				j    func() *decision
-				want verdict
-			}{{"start", startJudge, row.want.start}, {"look", lookJudge, row.want.look}, {"poll", pollJudge, row.want.poll}} {
+				want want
+			}{{"start", startAnswer, row.want.start}, {"look", confirmAnswer, row.want.look}, {"poll", pollAnswer, row.want.poll}} {
 				t.Run(c.call, func(t *testing.T) {
 					d := both(c.j, row.state, row.kind)
 					if d.op.LastSentAt.IsZero() {
@@ -178,14 +178,14 @@ func TestAnswers(t *testing.T) {
 
 func TestNotSentIsUndone(t *testing.T) {
 	t.Parallel()
-	d := startJudge()
+	d := startAnswer()
 	d.Answer.Read(transport.Session{}, &transport.Error{Kind: transport.KindUnreachable, NotSent: true})
 	d.decide()
 	if d.op.Sent != store.SentNo || d.op.Attempts != 0 || !d.op.SentAt.IsZero() || !d.op.LastSentAt.IsZero() {
 		t.Errorf("a send that reached nobody was charged: %+v", d.op)
 	}
 	// The second send of an operation: the first may have arrived.
-	d = startJudge()
+	d = startAnswer()
 	d.Before.Sent, d.Before.SentAt, d.Before.Attempts = store.SentUnknown, epoch.Add(-time.Hour), 1
 	d.op.SentAt, d.op.Attempts = d.Before.SentAt, 2
 	d.kind(transport.KindThrottled).decide()
@@ -239,7 +239,7 @@ func TestStartedAtRule(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := lookJudge()
+			d := confirmAnswer()
 			if c.traits != (transport.Traits{}) {
 				d.Traits = c.traits
 			}
@@ -286,7 +286,7 @@ func TestStaleReads(t *testing.T) {
 			name    string
 			make    func() *decision
 			arrived time.Duration // after the send, at the latest
-		}{{"look", lookJudge, 15 * time.Second}, {"poll", pollJudge, 10 * time.Second}} {
+		}{{"look", confirmAnswer, 15 * time.Second}, {"poll", pollAnswer, 10 * time.Second}} {
 			t.Run(bad.name+"/"+from.name, func(t *testing.T) {
 				t.Parallel()
 				make := func() *decision {
@@ -363,7 +363,7 @@ func TestLookAtUnwanted(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := lookJudge()
+			d := confirmAnswer()
 			c.set(d)
 			if c.state != "" {
 				d.state(c.state)
@@ -380,7 +380,7 @@ func TestLookAtUnwanted(t *testing.T) {
 		})
 	}
 	// Canceled while the send was under way, and refused: it was never sent.
-	d := startJudge()
+	d := startAnswer()
 	withCancel(d)
 	d.kind(transport.KindThrottled).decide()
 	if d.op.Phase != fsm.PhaseCanceled {
@@ -407,7 +407,7 @@ func TestBudget(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := pollJudge()
+			d := pollAnswer()
 			d.Answer.At = d.op.AcceptedAt.Add(c.after)
 			d.Blind = c.blind
 			if c.state != "" {
@@ -425,13 +425,13 @@ func TestBudget(t *testing.T) {
 
 func TestFacts(t *testing.T) {
 	t.Parallel()
-	d := pollJudge()
+	d := pollAnswer()
 	d.op.Session = fsm.StateDeleted
 	d.state(fsm.StateReady).decide()
 	if d.fact == nil || d.fact.Reason != store.ReasonUnexpectedState || d.op.Phase != fsm.PhaseSucceeded {
 		t.Errorf("DELETED and then READY: fact %+v, phase %s; want both an unexpected_state and SUCCEEDED", d.fact, d.op.Phase)
 	}
-	d = pollJudge()
+	d = pollAnswer()
 	d.op.Phase, d.op.EndReason, d.op.Session = fsm.PhaseFailed, store.ReasonTimeout, fsm.StateStartInProgress
 	d.state(fsm.StateReady).decide()
 	if d.fact == nil || d.fact.Reason != store.ReasonLateReady || d.op.Phase != fsm.PhaseFailed {
@@ -445,7 +445,7 @@ func TestFacts(t *testing.T) {
 
 func TestNothingNewIsNotWritten(t *testing.T) {
 	t.Parallel()
-	for _, d := range []*decision{pollJudge(), lookJudge()} {
+	for _, d := range []*decision{pollAnswer(), confirmAnswer()} {
 		d.op.Session = fsm.StateStartInProgress
 		d.state(fsm.StateStartInProgress)
 		if d.Answer.Call == CallConfirm {

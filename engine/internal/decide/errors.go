@@ -54,12 +54,12 @@ var shortages = map[transport.Kind]store.Reason{
 	transport.KindCapacity: store.ReasonNoCapacity, transport.KindQuotaExceeded: store.ReasonQuotaExceeded,
 }
 
-// lookSoon: the outcome stays unknown, and the next look tells.
-func (d *decision) lookSoon() { d.backOff(Quick) }
+// confirmSoon: the outcome stays unknown, and the next look tells.
+func (d *decision) confirmSoon() { d.backOff(Quick) }
 
-// lookAfterTimeout: the request may still be under way for as long as a call
+// confirmAfterTimeout: the request may still be under way for as long as a call
 // may take.
-func (d *decision) lookAfterTimeout() {
+func (d *decision) confirmAfterTimeout() {
 	if d.Answer.NotSent {
 		d.sendAgain()
 		return
@@ -119,7 +119,7 @@ func (d *decision) learn() {
 	}
 }
 
-func (d *decision) lookLater() {
+func (d *decision) readLater() {
 	if d.Answer.Call == CallStart { // the answer shows a session on its way to STOPPED
 		d.backOff(Quick)
 		return
@@ -131,12 +131,12 @@ func (d *decision) lookLater() {
 // putOff waits for longer after each look that decided nothing.
 func (d *decision) putOff(p Backoff) {
 	wait := p.First
-	for range d.seen.Looks {
+	for range d.seen.Reads {
 		if wait = p.Next(wait); wait >= p.Most {
 			break
 		}
 	}
-	d.seen.Looks++
+	d.seen.Reads++
 	if d.seen.From.IsZero() {
 		d.seen.From = d.Answer.At
 	}
@@ -173,14 +173,14 @@ func (d *decision) retryPoll() {
 	d.learn()
 }
 
-func (d *decision) retrySlowly() {
+func (d *decision) pollSlowly() {
 	d.putOff(Long)
 	d.learn()
 }
 
-// blindLook: looks are refused. By token it is safe to send again; else it can
+// confirmRefused: looks are refused. By token it is safe to send again; else it can
 // only be hoped that looks are allowed again.
-func (d *decision) blindLook() {
+func (d *decision) confirmRefused() {
 	if d.Answer.row == refused && d.doubtful() { // a session just touched may be missing for a while
 		return
 	}
@@ -188,7 +188,7 @@ func (d *decision) blindLook() {
 		d.clear()
 		return
 	}
-	d.retrySlowly()
+	d.pollSlowly()
 }
 
 func (d *decision) fail() {

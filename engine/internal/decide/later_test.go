@@ -53,8 +53,8 @@ func TestLaterWishByEnd(t *testing.T) {
 		if name == "" {
 			name = row.kind.Error()
 		}
-		lateJudge := func() *decision { // a day past all of its times
-			d := pollJudge()
+		lateAnswer := func() *decision { // a day past all of its times
+			d := pollAnswer()
 			d.Answer.At = d.op.BootDeadline.Add(25 * time.Hour)
 			d.Answer.Began = d.Answer.At
 			return d
@@ -63,7 +63,7 @@ func TestLaterWishByEnd(t *testing.T) {
 			call string
 			make func() *decision
 			want string
-		}{{"start", startJudge, row.want.start}, {"look", lookJudge, row.want.look}, {"poll", pollJudge, row.want.poll}, {"late", lateJudge, row.want.late}} {
+		}{{"start", startAnswer, row.want.start}, {"look", confirmAnswer, row.want.look}, {"poll", pollAnswer, row.want.poll}, {"late", lateAnswer, row.want.late}} {
 			t.Run(name+"/"+c.call, func(t *testing.T) {
 				t.Parallel()
 				d := c.make()
@@ -132,7 +132,7 @@ func TestReadyAndLaterWish(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := pollJudge()
+			d := pollAnswer()
 			d.op.Version, d.ReadVersion = 3, 3
 			d.op.Later = &store.LaterRequest{ID: "wish", At: d.Answer.Began.Add(-c.asked), ExpiresAt: d.Answer.At.Add(time.Hour)}
 			d.state(fsm.StateReady)

@@ -36,7 +36,7 @@ func (d *decision) forgive() {
 	d.op.LastErrorAt, d.op.ErrorSince = time.Time{}, time.Time{}
 }
 
-func (d *decision) keepPolling() {
+func (d *decision) pollOn() {
 	d.seen = Sighting{Silent: d.seen.Silent, Blind: d.seen.Blind}
 	blind := d.Blind - (d.Asleep - d.slept) // the rest is in ReadyBy
 	if waited := d.Answer.At.Sub(d.op.BootDeadline) - blind; waited >= 0 {
@@ -124,7 +124,7 @@ func (d *decision) startedAtRule() {
 		}
 		d.clear()
 	case d.Doubt: // by a clock that is right it may be remembered
-		d.lookLater()
+		d.readLater()
 	default:
 		d.failed(store.ReasonAmbiguous, "the session may have been started and stopped since, and a second start might start it twice")
 	}

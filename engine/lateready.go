@@ -12,8 +12,8 @@ import (
 // one budget more, and READY becomes a fact in the feed. This is in memory only:
 // a restart forgets it.
 
-// lateLook is an operation that ended FAILED by timeout.
-type lateLook struct {
+// lateRead is an operation that ended FAILED by timeout.
+type lateRead struct {
 	op          store.Operation
 	next, until time.Time
 }
@@ -31,12 +31,12 @@ func (r *run) outlive(op *store.Operation) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.late) < lateMost {
-		r.late = append(r.late, lateLook{*op, op.FinishedAt.Add(lateEvery), op.FinishedAt.Add(r.e.cfg.BootTimeout)})
+		r.late = append(r.late, lateRead{*op, op.FinishedAt.Add(lateEvery), op.FinishedAt.Add(r.e.cfg.BootTimeout)})
 	}
 }
 
-// lookLate looks at those whose minute has come, where their lane lets it.
-func (r *run) lookLate() {
+// readLate looks at those whose minute has come, where their lane lets it.
+func (r *run) readLate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now, mono := r.e.now(), time.Now()
@@ -51,7 +51,7 @@ func (r *run) lookLate() {
 				l.pace.take(mono)
 				l.looking++
 				op := k.op
-				r.spawn(l, func(l *lane) { r.lateLook(l, op) })
+				r.spawn(l, func(l *lane) { r.lateRead(l, op) })
 			}
 		}
 		keep = append(keep, k)
@@ -59,8 +59,8 @@ func (r *run) lookLate() {
 	r.late = keep
 }
 
-// lateLook is the worker.
-func (r *run) lateLook(l *lane, op store.Operation) {
+// lateRead is the worker.
+func (r *run) lateRead(l *lane, op store.Operation) {
 	defer r.finished(&l.looking)
 	a := r.get(l, &op, false)
 	latest, err := r.e.store.BySession(r.calls, op.Ref)
