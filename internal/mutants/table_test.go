@@ -69,27 +69,27 @@ var mutants = []mutant{
 	},
 	{
 		"a second start of what was stopped", "a session that was started and then stopped is started again",
-		"engine/internal/decide/session.go", "	case !d.op.StartedSeen.IsZero() && !started.IsZero():\n		d.returnedSince()\n", "	case !d.op.StartedSeen.IsZero() && !started.IsZero():\n		d.clear()\n",
+		"engine/internal/decide/stopped.go", "	case !d.op.StartedSeen.IsZero() && !started.IsZero():\n		d.returnedSince()\n", "	case !d.op.StartedSeen.IsZero() && !started.IsZero():\n		d.clear()\n",
 		"engine/internal/decide", "TestStartedAtRule",
 	},
 	{
 		"a guess clears a start", "a STOPPED that may be a guess lets a start by state be sent again",
-		"engine/internal/decide/session.go", " && d.Traits.Authoritative && ", " && ",
+		"engine/internal/decide/stopped.go", " && d.Traits.Authoritative && ", " && ",
 		"engine/internal/decide", "TestStartedAtRule",
 	},
 	{
 		"the past is believed", "a decision uses an answer that may show the past",
-		"engine/internal/decide/session.go", "	d.seen.Doubt++\n", "	d.seen.Doubt += 2\n	return false\n",
+		"engine/internal/decide/arrived.go", "	d.seen.Doubt++\n", "	d.seen.Doubt += 2\n	return false\n",
 		"engine/internal/decide", "TestStaleReads",
 	},
 	{
 		"sent again at once", "a second send does not wait for the time-out of the first",
-		"engine/internal/decide/session.go", "		at, most = d.op.LastSentAt, d.Timeout\n", "		at = d.op.LastSentAt\n",
+		"engine/internal/decide/arrived.go", "		at, most = d.op.LastSentAt, d.Timeout\n", "		at = d.op.LastSentAt\n",
 		"engine/internal/decide", "TestNoSecondSendWithinTheTimeout",
 	},
 	{
 		"an old Conflict ends a send", "a Conflict that answered an earlier send counts as the answer to the last send",
-		"engine/internal/decide/session.go", " && !d.op.LastErrorAt.Before(d.op.LastSentAt)", "",
+		"engine/internal/decide/arrived.go", " && !d.op.LastErrorAt.Before(d.op.LastSentAt)", "",
 		"engine/internal/decide", "TestConflictEndsTheSend",
 	},
 	{
@@ -99,12 +99,12 @@ var mutants = []mutant{
 	},
 	{
 		"a slow read makes a request look younger", "the age of a request is counted only until the read begins",
-		"engine/internal/decide/session.go", "Elapsed(d.Up).Since(d.op.CreatedUp)", "Elapsed(d.Answer.Up).Since(d.op.CreatedUp)",
+		"engine/internal/decide/stopped.go", "Elapsed(d.Up).Since(d.op.CreatedUp)", "Elapsed(d.Answer.Up).Since(d.op.CreatedUp)",
 		"engine", "TestSlowReadOfOurOwnStart",
 	},
 	{
 		"a slow intent does not count", "a send that began late counts as arrived",
-		"engine/internal/decide/session.go", "theirs.Add(d.Timeout+IntentFresh+", "theirs.Add(d.Timeout+",
+		"engine/internal/decide/arrived.go", "theirs.Add(d.Timeout+IntentFresh+", "theirs.Add(d.Timeout+",
 		"engine/internal/decide", "TestOnlySendByTheirClock",
 	},
 	{
