@@ -15,7 +15,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// farm stands for EC2: it starts all of a call or none.
+// farm is a fake of EC2: it starts all ids of a call or none.
 type farm struct {
 	t      *testing.T
 	bad    map[string]bool
@@ -69,8 +69,8 @@ func (f *farm) tell(ids []string, err error) {
 	}
 }
 
-// check: each of ids was told of once; the bad ones by a refusal, and the others
-// as started unless a call broke or there was no room left.
+// check: each id has one result. The bad ones have a refusal, and the others are
+// started unless a call failed or there was no capacity left.
 func (f *farm) check(ids []string) {
 	f.t.Helper()
 	for _, id := range ids {
@@ -97,8 +97,8 @@ func fleet(n int) []string {
 	return ids
 }
 
-// TestOneSpoils: wherever the bad one stands among five hundred, it costs at most
-// ten more calls than one, and one more if EC2 names it.
+// TestOneSpoils: one bad id among five hundred costs at most ten more calls, and
+// one more if EC2 names it, wherever it is in the list.
 func TestOneSpoils(t *testing.T) {
 	t.Parallel()
 	ids := fleet(500)
@@ -120,8 +120,8 @@ func TestOneSpoils(t *testing.T) {
 	}
 }
 
-// TestManySpoil: any number of bad ones, anywhere, and room for any number: as
-// many are started as fit, and no good one is told what a bad one is.
+// TestManySpoil: for any number of bad ids, anywhere, and any capacity, as many ids
+// are started as fit, and no good one gets the error of a bad one.
 func TestManySpoil(t *testing.T) {
 	t.Parallel()
 	rnd := scale.Rand(scale.Seed(t))
@@ -147,8 +147,8 @@ func TestManySpoil(t *testing.T) {
 	}
 }
 
-// TestAllSpoil: where nothing can be started, it costs little more than to ask
-// for each.
+// TestAllSpoil: if no id can be started, that costs few more calls than one for
+// each.
 func TestAllSpoil(t *testing.T) {
 	t.Parallel()
 	ids := fleet(500)
@@ -169,8 +169,8 @@ func TestAllSpoil(t *testing.T) {
 	}
 }
 
-// TestFit: where there is room for some, so many are started, and the others are
-// told why not, in a few calls.
+// TestFit: if there is capacity for some, that many are started, and the others get
+// the reason, in a few calls.
 func TestFit(t *testing.T) {
 	t.Parallel()
 	ids := fleet(500)
@@ -207,8 +207,9 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestCallsBreak: whatever ends a call in the middle of a search, or of halving
-// for want of room, no member is forgotten, and none that may have been started is called not sent.
+// TestCallsBreak: whatever ends a call during a search, or while halves are sent
+// for lack of capacity, each id has a result, and none that may have been started
+// is reported as not sent.
 func TestCallsBreak(t *testing.T) {
 	t.Parallel()
 	ids := fleet(64)

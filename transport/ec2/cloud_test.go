@@ -30,8 +30,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// moto runs one moto_server for all tests of the package: a child that ends
-// when the test's end of its standard input is closed, however the test ends.
+// moto runs one moto_server for all tests of the package. The child ends when the
+// test closes its standard input, however the test ends.
 var moto = sync.OnceValues(func() (*server, error) {
 	motoStarted.Store(true)
 	path, err := exec.LookPath("moto_server")
@@ -77,7 +77,7 @@ func (s *server) stop() {
 	_ = s.cmd.Wait()
 }
 
-// fault is what the proxy does to one call, instead of handing it on.
+// fault is what the proxy does to one call instead of forwarding it.
 type fault struct {
 	drop, lose, hang bool // cut before the effect, or after it; never answered
 	after            bool // the error comes after the effect
@@ -94,7 +94,7 @@ func (f *fault) cut() {
 	panic(http.ErrAbortHandler)
 }
 
-// request is a call as the proxy sees it.
+// request is a call that the proxy got.
 type request struct {
 	action string
 	ids    []string
@@ -111,7 +111,7 @@ func requestOf(form url.Values) request {
 	return req
 }
 
-// cloud is moto behind a proxy that counts effects, and does what moto cannot.
+// cloud is moto behind a proxy that counts effects and adds what moto lacks.
 type cloud struct {
 	t      *testing.T
 	moto   string
@@ -140,7 +140,7 @@ type cloud struct {
 
 var regions, named atomic.Int64
 
-// newCloud is an empty region, or skips the test where moto is not installed.
+// newCloud returns an empty region, or skips the test if moto is not installed.
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
 	m, err := moto()
@@ -153,7 +153,7 @@ func newCloud(t *testing.T) *cloud {
 	return newProxy(t, m.url)
 }
 
-// newProxy is a cloud before the EC2 at an address.
+// newProxy returns a cloud in front of the EC2 at an address.
 func newProxy(t *testing.T, behind string) *cloud {
 	t.Helper()
 	all := []string{"us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1",
@@ -181,7 +181,7 @@ func newProxy(t *testing.T, behind string) *cloud {
 	return c
 }
 
-// name is one that no instance of any test has.
+// name returns a name that no instance of any test has.
 func (c *cloud) name() string { return fmt.Sprintf("ws-%d", named.Add(1)) }
 
 const secret = "planted-secret"
@@ -199,7 +199,7 @@ func keys(secret string) aws.CredentialsProvider {
 	})
 }
 
-// offlining closes kept connections when there is no network.
+// offlining closes idle connections while there is no network.
 type offlining struct {
 	c  *cloud
 	tr *http.Transport
@@ -212,7 +212,7 @@ func (o *offlining) RoundTrip(r *http.Request) (*http.Response, error) {
 	return o.tr.RoundTrip(r)
 }
 
-// open is a Transport that talks to the proxy.
+// open returns a Transport that calls the proxy.
 func (c *cloud) open(cfg ec2.Config) *ec2.Transport {
 	c.t.Helper()
 	tr, err := ec2.NewFromConfig(c.config(c.url), cfg)
@@ -222,7 +222,7 @@ func (c *cloud) open(cfg ec2.Config) *ec2.Transport {
 	return tr
 }
 
-// stopped makes n instances that are stopped.
+// stopped makes n stopped instances.
 func (c *cloud) stopped(n int, tags map[string]string) []string {
 	c.t.Helper()
 	ids := c.running(n, tags)
@@ -256,22 +256,22 @@ func (c *cloud) running(n int, tags map[string]string) []string {
 	return ids
 }
 
-// effects is how often an instance was really started.
+// effects returns how often an instance was really started.
 func (c *cloud) effects(id string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.starts[id]
 }
 
-// address is the proxy's, for a process of its own: what was set up so far holds
-// for its calls.
+// address returns the proxy's address, for another process. The faults set so far
+// apply to its calls.
 func (c *cloud) address() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.url
 }
 
-// faultOf is what happens to a call on its way.
+// faultOf returns what happens to a call.
 func (c *cloud) faultOf(r request) *fault {
 	c.mu.Lock()
 	ask := c.fault
@@ -333,11 +333,11 @@ func (c *cloud) refuse(w http.ResponseWriter, f *fault) {
 <Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>request-of-the-proxy</RequestID></Response>`, f.code, f.message)
 }
 
-// changing are the calls that change an instance.
+// changing has the calls that change an instance.
 var changing = []string{"StartInstances", "StopInstances", "ModifyInstanceAttribute", "CreateTags", "DeleteTags"}
 
-// forward hands a call on to moto, and reads and changes the answer, unless a
-// rule refuses it.
+// forward passes a call to moto, and reads and changes the answer, unless a rule
+// refuses the call.
 func (c *cloud) forward(r *http.Request, body []byte, req request) (*http.Response, []byte, *fault) {
 	if slices.Contains(changing, req.action) {
 		c.serial.Lock()
@@ -379,7 +379,7 @@ var (
 	address = regexp.MustCompile(`<privateIpAddress>[^<]*`)
 )
 
-// count takes note of the instances that an answer shows as started.
+// count counts the instances that an answer shows as started.
 func (c *cloud) count(answer []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -389,9 +389,8 @@ func (c *cloud) count(answer []byte) {
 	}
 }
 
-// age makes an answer show instances as pending, or as they were, for a while
-// after their start, and as launched by it, else long ago; and puts them all on
-// this computer.
+// age makes an answer show instances as pending, or as before, for a while after
+// their start. It sets their launch time, and puts their addresses on this computer.
 func (c *cloud) age(answer []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

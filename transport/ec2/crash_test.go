@@ -21,11 +21,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// The promise test over EC2: starts by a process that is killed again and again,
-// over a wire that loses answers and shows the past.
+// The promise test over EC2: a process that is killed again and again starts
+// instances over a network that loses answers and shows stale reads.
 const crashEnv = "ROUSE_EC2_CRASH_HOST" // file, endpoint, region, ids and types, in the host's process
 
-// crashHost asks for everything, and ends when all has ended.
+// crashHost requests all starts, and ends when all operations have ended.
 func crashHost(env string) error {
 	args := strings.Split(env, "|")
 	cfg := ec2.Config{StaleFor: 300 * time.Millisecond}
@@ -71,8 +71,8 @@ func crashHost(env string) error {
 	return nil
 }
 
-// insist waits for an operation, and has it tried again rather than wait the
-// minutes that a want of capacity takes.
+// insist waits for an operation. It retries instead of waiting the minutes that a lack
+// of capacity takes.
 func insist(ctx context.Context, e *engine.Engine, id engine.ID) (engine.Operation, error) {
 	for {
 		short, done := context.WithTimeout(ctx, 250*time.Millisecond)
@@ -87,7 +87,7 @@ func insist(ctx context.Context, e *engine.Engine, id engine.ID) (engine.Operati
 	}
 }
 
-// wear is a wire that loses what happens at every turn.
+// wear is a network that loses requests and answers.
 type wear struct{ calls, lost atomic.Int64 }
 
 func (w *wear) fault(r request) *fault {
@@ -120,8 +120,8 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestCrashPlanB: the same where EC2 has no capacity for what was asked for.
-func TestCrashPlanB(t *testing.T) {
+// TestCrashFallback: the same if EC2 has no capacity for the own type.
+func TestCrashFallback(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own, second)
 	m.boot, m.stale = 400*time.Millisecond, 50*time.Millisecond
@@ -130,7 +130,7 @@ func TestCrashPlanB(t *testing.T) {
 	}
 }
 
-// survives has n instances started by a host that is killed so many times.
+// survives lets a host that is killed so many times start n instances.
 func (c *cloud) survives(n, kills int, plan string) []string {
 	t := c.t
 	t.Helper()

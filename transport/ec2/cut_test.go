@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/ec2"
 )
 
-// life is what a host does to one instance, which it is killed in.
+// life is what a host does to one instance before it is killed.
 type life struct {
 	out  []string // what EC2 lacks
 	back bool     // Config.PutTypeBack
@@ -36,8 +36,8 @@ func ran(m *market, id string) {
 }
 
 // TestCut kills the host at each of its calls, before and after the effect, and
-// once more at each call of the host that comes after it: the instance is
-// started once, with the right type, and its record is complete.
+// then the next host at each of its calls. The instance is started once, with the
+// right type, and its record is complete.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	lives := map[string]life{
@@ -77,8 +77,8 @@ func TestCut(t *testing.T) {
 	})
 }
 
-// cutEverywhere cuts a life at each of its calls, and the next life at each of
-// up to so many.
+// cutEverywhere cuts a life at each of its calls, and the next life at up to so many
+// of its calls.
 func (m *market) cutEverywhere(l life, most int) {
 	cuts := 0
 	for first, came := 1, true; came && !m.t.Failed(); first++ {
@@ -98,8 +98,9 @@ func (m *market) cutEverywhere(l life, most int) {
 	m.t.Logf("%d lives", cuts)
 }
 
-// lived lives a life that is cut at the call first, then, in what follows, at the
-// call second; 0: not. It reports whether the first cut came, and both.
+// lived runs a life that is cut at call first, and the next life, which is cut at
+// call second; 0 means not cut. It reports whether the first cut happened, and
+// whether both did.
 func (m *market) lived(l life, after bool, first, second int) (one, both bool) {
 	m.t.Helper()
 	id := m.stopped(1, nil)[0]
@@ -127,8 +128,8 @@ func (m *market) lived(l life, after bool, first, second int) (one, both bool) {
 	return cuts > 0, cuts > 1
 }
 
-// killedAt runs live until its call at, counted from one: that has no answer,
-// and nothing comes after it.
+// killedAt runs live until its call at, counted from one. That call gets no answer,
+// and no call follows it.
 func (m *market) killedAt(at int, after bool, live func(context.Context) error) error {
 	ctx, kill := context.WithCancel(m.t.Context())
 	defer kill()
@@ -150,9 +151,8 @@ func (m *market) killedAt(at int, after bool, live func(context.Context) error) 
 	return err
 }
 
-// TestTwoHosts: two hosts begin the same start at once, and put back what
-// the other changes: whatever they do to each other, the instance is started
-// once, and its own type is not lost.
+// TestTwoHosts: two hosts begin the same start at once, and each puts back what the
+// other changes. The instance is started once, and its own type is not lost.
 func TestTwoHosts(t *testing.T) {
 	t.Parallel()
 	for _, back := range []bool{false, true} {

@@ -13,8 +13,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/ec2"
 )
 
-// endless answers DescribeInstances with pages that have a next one, whose token
-// is that of next.
+// endless answers DescribeInstances with pages that always have a next page, whose
+// token next returns.
 func endless(next func(n int) string, padding string) func(url.Values) (int, string) {
 	n := 0
 	return func(form url.Values) (int, string) {
@@ -28,8 +28,8 @@ func endless(next func(n int) string, padding string) func(url.Values) (int, str
 	}
 }
 
-// TestEndlessPages: each call that looks instances up ends after a bounded number
-// of requests, sends nothing else, and its error names the bound.
+// TestEndlessPages: each call that looks up instances ends after a limited number of
+// requests, sends nothing else, and its error names the limit.
 func TestEndlessPages(t *testing.T) {
 	t.Parallel()
 	ws := ref("ws-1")

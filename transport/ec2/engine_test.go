@@ -47,8 +47,8 @@ func ask(t *testing.T, e *engine.Engine, id string) engine.ID {
 	return r.Operation.ID
 }
 
-// TestWaitsForCapacity: without capacity, or beyond a quota, a start waits and
-// says so; when asked to try again, it starts once.
+// TestWaitsForCapacity: without capacity, or beyond a quota, a start waits and says
+// so. After a retry it starts once.
 func TestWaitsForCapacity(t *testing.T) {
 	t.Parallel()
 	for code, why := range map[string]engine.WaitReason{
@@ -85,8 +85,7 @@ func TestWaitsForCapacity(t *testing.T) {
 	}
 }
 
-// TestTerminated: EC2 refuses to start an instance that is gone, and a look says
-// why.
+// TestTerminated: EC2 refuses to start a terminated instance, and a read says why.
 func TestTerminated(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -107,8 +106,8 @@ func TestTerminated(t *testing.T) {
 	}
 }
 
-// TestRunningButSilent: a machine whose port does not answer from here is
-// started, and when its time is over the operation says that it runs.
+// TestRunningButSilent: a machine whose port does not answer from this computer is
+// started, and after the boot timeout the operation says that it runs.
 func TestRunningButSilent(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -126,7 +125,7 @@ func TestRunningButSilent(t *testing.T) {
 	}
 }
 
-// TestByName: a name is looked up, started once, and stays the session's name.
+// TestByName: a name is looked up and started once, and stays the session's name.
 func TestByName(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Workstations are called by the value of a tag. A host would take its
-// aws.Config from config.LoadDefaultConfig; here a stand-in answers for EC2.
+// Workstations are named by the value of a tag. A host gets its aws.Config from
+// config.LoadDefaultConfig; here a fake answers instead of EC2.
 func ExampleNewFromConfig() {
 	standIn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -13,11 +13,12 @@ import (
 	"github.com/rouse-dev/rouse/transport/ec2"
 )
 
-// others is plan B at the first answer.
+// others has fallback types that are tried after the first refusal.
 var others = ec2.Config{InstanceTypes: []string{second, third}, InstanceTypesAfter: 1}
 
-// TestPlanB: after so many answers the next type, recorded before and after.
-func TestPlanB(t *testing.T) {
+// TestFallback: after so many refusals the next type is tried, and recorded before
+// and after.
+func TestFallback(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, own, second)
 	id := m.stopped(1, nil)[0]
@@ -44,9 +45,9 @@ func TestPlanB(t *testing.T) {
 	}
 }
 
-// TestPlanBExhausted: with one answer each, one call tries them all, and leaves
-// the instance as it was where none is to be had; the next begins anew.
-func TestPlanBExhausted(t *testing.T) {
+// TestFallbackExhausted: with one refusal each, one call tries all types. If none has
+// capacity it leaves the instance as it was, and the next call begins again.
+func TestFallbackExhausted(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, own, second, third)
 	id := m.stopped(1, nil)[0]
@@ -65,9 +66,8 @@ func TestPlanBExhausted(t *testing.T) {
 	m.want(id, third, 1)
 }
 
-// TestPlanBCounts: the answers are counted for one operation, and a type's count
-// is its own.
-func TestPlanBCounts(t *testing.T) {
+// TestFallbackCounts: refusals are counted per operation and per type.
+func TestFallbackCounts(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own)
 	id := m.stopped(1, nil)[0]
@@ -84,9 +84,9 @@ func TestPlanBCounts(t *testing.T) {
 	m.want(id, second, 1)
 }
 
-// TestPlanBRefused: a type that the instance cannot have is passed over; where
-// nothing can be changed, EC2's answer stands, and says so.
-func TestPlanBRefused(t *testing.T) {
+// TestFallbackRefused: a type that the instance cannot have is passed over. If nothing
+// can be changed, EC2's answer is returned and says so.
+func TestFallbackRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		unfit map[string]string
@@ -136,9 +136,9 @@ func TestPlanBRefused(t *testing.T) {
 	}
 }
 
-// TestPlanBBatch: of a batch only those that lack capacity have their type
-// changed, and one call starts those that are of one type then.
-func TestPlanBBatch(t *testing.T) {
+// TestFallbackBatch: only the instances of a batch that lack capacity get another
+// type, and one call starts those that then have the same type.
+func TestFallbackBatch(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, own)
 	lack, fine := m.stopped(6, nil), m.stopped(3, nil)
@@ -179,9 +179,9 @@ func TestPlanBBatch(t *testing.T) {
 	}
 }
 
-// TestPlanBThrottled: EC2 takes few changes a second. Those that it does not take
-// now have their turn later.
-func TestPlanBThrottled(t *testing.T) {
+// TestFallbackThrottled: EC2 allows few changes a second. Those that it refuses now
+// are made later.
+func TestFallbackThrottled(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own)
 	ids := m.stopped(20, nil)
@@ -222,9 +222,9 @@ func TestPlanBThrottled(t *testing.T) {
 	}
 }
 
-// TestPlanBPutOff: that a type is not to be started is no verdict on the session
-// while the next type is still to be had.
-func TestPlanBPutOff(t *testing.T) {
+// TestFallbackPutOff: a refusal of a fallback type does not refuse the session while
+// the next type may have capacity.
+func TestFallbackPutOff(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own)
 	m.unfit = map[string]string{"start " + second: "Unsupported"}
@@ -253,9 +253,9 @@ func TestPlanBPutOff(t *testing.T) {
 	m.want(id, third, 1)
 }
 
-// TestPlanBUnknown: after a start whose outcome is not known nothing is changed,
-// nor where it is not capacity that lacks.
-func TestPlanBUnknown(t *testing.T) {
+// TestFallbackUnknown: nothing is changed after a start with unknown outcome, nor after
+// a refusal for another reason than capacity.
+func TestFallbackUnknown(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
 		"cut before":   {drop: true},
@@ -290,8 +290,8 @@ func TestPlanBUnknown(t *testing.T) {
 	}
 }
 
-// TestPutTypeBack: the own type comes back once the instance has run as another
-// and has stopped, by Stop or before the next start, and not before.
+// TestPutTypeBack: an instance gets its own type back after it has run as another type
+// and has stopped, by Stop or before the next start, and not earlier.
 func TestPutTypeBack(t *testing.T) {
 	t.Parallel()
 	cfg := others
@@ -346,8 +346,8 @@ func TestPutTypeBack(t *testing.T) {
 	}
 }
 
-// TestPutTypeBackFails: a Stop that cannot put the type back says so, and the
-// next one does it.
+// TestPutTypeBackFails: a Stop that cannot put the type back says so, and the next
+// Stop does it.
 func TestPutTypeBackFails(t *testing.T) {
 	t.Parallel()
 	cfg := others
@@ -383,8 +383,8 @@ func TestPutTypeBackFails(t *testing.T) {
 	}
 }
 
-// TestHalfDone: what a host left that was killed in the middle of a change, or
-// what people did since, as another operation finds it.
+// TestHalfDone: another operation finds what a host left that was killed during a
+// change, or what people did since.
 func TestHalfDone(t *testing.T) {
 	t.Parallel()
 	const launched = " launched 2026-01-01T00:00:00Z by dead" // as the proxy shows one that was not started
@@ -436,8 +436,8 @@ func TestHalfDone(t *testing.T) {
 	}
 }
 
-// TestHalfDoneRunning: a change that came too late, since the instance runs: its
-// record says what it is, and its type is put back when it has stopped.
+// TestHalfDoneRunning: a change came too late because the instance runs. Its record
+// names the type that it has, and its own type is put back after it has stopped.
 func TestHalfDoneRunning(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own)
@@ -518,9 +518,9 @@ func launchOf(t *testing.T, tr *ec2.Transport, id string) string {
 	return got.StartedAt.Format("2006-01-02T15:04:05.999Z")
 }
 
-// TestStartedMeanwhile: somebody starts the instance between the refusal and the
-// change, or while a half-done change is completed. EC2 refuses the change, and
-// the start is answered as of one that runs, with its record in order.
+// TestStartedMeanwhile: another caller starts the instance between the refusal and the
+// change, or while a half-done change is completed. EC2 refuses the change. The start
+// returns the running instance, and its record is right.
 func TestStartedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ record, at string }{

@@ -13,15 +13,15 @@ import (
 	"github.com/rouse-dev/rouse/transport/ec2"
 )
 
-// look is a DescribeInstances that the proxy saw.
+// look is a DescribeInstances that the proxy got.
 type look struct {
 	at time.Duration
 	n  int
 }
 
-// TestFleet: five hundred instances of one type and zone, and one that does not
-// exist, through an engine: a handful of starts, one look a round, and the one
-// fails alone.
+// TestFleet: an engine starts five hundred instances of one type and zone, and one that
+// does not exist. It makes a few start calls and one poll a round, and only the one
+// fails.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestHolds: an instance is held by one at a time, whoever gives up waiting holds
-// nothing, and two that want the same in another order do not wait in a circle.
-func TestHolds(t *testing.T) {
+// TestLocks: one caller at a time has an instance, a caller whose context ends has none,
+// and two callers that want the same ids in another order do not wait for each other.
+func TestLocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var h locks

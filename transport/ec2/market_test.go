@@ -17,12 +17,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// The types that the tests of plan B know: what an instance is made as, and what
-// it may become.
+// The types of the tests of fallback types: the own type of an instance, and the others.
 const own, second, third = "t3.micro", "t3.small", "t3.medium"
 
-// market is a cloud in which types run out. As EC2, and unlike moto, it changes
-// the type of a stopped instance only.
+// market is a cloud in which types run out. Like EC2, and unlike moto, it changes only
+// the type of a stopped instance.
 type market struct {
 	*cloud
 	careless bool // two hosts are at it: a start may come in the middle of the other's change
@@ -55,8 +54,7 @@ func (m *market) sellOut(out ...string) {
 	}
 }
 
-// trade refuses what EC2 would, and fails the test where a driver breaks a
-// promise.
+// trade refuses what EC2 would refuse, and fails the test if a driver breaks a promise.
 func (m *market) trade(r request) *fault {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -108,7 +106,7 @@ func recordIn(in types.Instance) string {
 	return ""
 }
 
-// record writes an instance's record, as a host would that was killed just then.
+// record writes an instance's record, as a host does that is killed right after.
 func (m *market) record(id, text string) {
 	m.t.Helper()
 	if _, err := m.direct.CreateTags(m.t.Context(), &awsec2.CreateTagsInput{
@@ -118,7 +116,7 @@ func (m *market) record(id, text string) {
 	}
 }
 
-// become changes an instance's type behind everybody's back.
+// become changes an instance's type without the driver.
 func (m *market) become(id, kind string) {
 	m.t.Helper()
 	if _, err := m.direct.ModifyInstanceAttribute(m.t.Context(), &awsec2.ModifyInstanceAttributeInput{
@@ -128,7 +126,7 @@ func (m *market) become(id, kind string) {
 	}
 }
 
-// trades are the changes so far, without what the records say of time and token.
+// trades returns the changes so far, without the times and tokens of the records.
 func (m *market) trades() []string {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -140,8 +138,8 @@ func (m *market) trades() []string {
 	return all
 }
 
-// want checks what an instance is in the end: its type, whether it has a record
-// that leads back to its own, and how often it was started.
+// want checks the end state of an instance: its type, whether it has a record with its
+// own type, and how often it was started.
 func (m *market) want(id, kind string, starts int) {
 	m.t.Helper()
 	in := m.instance(id)
@@ -156,7 +154,7 @@ func (m *market) want(id, kind string, starts int) {
 	}
 }
 
-// stop stops an instance behind everybody's back.
+// stop stops an instance without the driver.
 func (m *market) stop(id string) {
 	m.t.Helper()
 	if _, err := m.direct.StopInstances(m.t.Context(), &awsec2.StopInstancesInput{InstanceIds: []string{id}}); err != nil {
@@ -164,8 +162,8 @@ func (m *market) stop(id string) {
 	}
 }
 
-// pursue does as an engine does: it looks, and sends again what shows stopped,
-// until the instance runs. most is how many sends that may take.
+// pursue does what an engine does: it reads, and sends again while the instance is
+// stopped, until it runs. most is how many sends that may take.
 func pursue(ctx context.Context, tr *ec2.Transport, id, token string, most int) error {
 	var last error
 	for range most {

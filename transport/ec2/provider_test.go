@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// fixed is a provider whose instances are made and deleted elsewhere, as a host
-// writes it to serve the protocol.
+// fixed is a provider that cannot create or delete instances, as a host writes it to
+// serve the protocol.
 type fixed struct{ *ec2.Transport }
 
 var errFixed = &transport.Error{Kind: transport.KindInvalid, NotSent: true, Message: "instances are made elsewhere", Err: errors.ErrUnsupported}
@@ -28,8 +28,8 @@ func (fixed) Delete(context.Context, nimble.DeleteInput) (transport.Session, err
 	return transport.Session{}, errFixed
 }
 
-// TestHandlerStops: a client of the protocol starts and stops an instance by the
-// Handler, and the stop puts its type back.
+// TestHandlerStops: a client of the protocol starts and stops an instance by the Handler,
+// and the stop puts its own type back.
 func TestHandlerStops(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, own)

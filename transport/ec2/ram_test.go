@@ -12,9 +12,8 @@ import (
 	"testing"
 )
 
-// ram is an EC2 of a few actions that forgets, for the tests that live a
-// thousand lives: moto takes some 10 ms for a call. What it does is what moto
-// does; TestCut runs over both.
+// ram is a fake EC2 in memory with a few actions, for tests with thousands of calls: moto
+// takes 10 ms for a call. It behaves like moto; TestCut runs over both.
 type ram struct {
 	mu  sync.Mutex // guards all
 	all map[string]*machine
@@ -65,7 +64,7 @@ func (r *ram) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	fmt.Fprintf(w, "<%sResponse>%s<requestId>r</requestId></%sResponse>", action, answer, action)
 }
 
-// do does an action to a machine, and returns its part of the answer.
+// do applies an action to a machine, and returns its part of the answer.
 func (m *machine) do(action, id string, form url.Values) string {
 	was := m.state
 	switch action {

@@ -76,8 +76,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestProbe: a machine that runs, but whose port does not answer from here, is
-// told apart from one that does not run.
+// TestProbe: a machine that runs and whose port does not answer from this computer has
+// another status than one that does not run.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -123,7 +123,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestPublic: the address that is asked for is the one that is probed.
+// TestPublic: the configured address is the one that is probed.
 func TestPublic(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(url.Values) (int, string) {
@@ -193,8 +193,8 @@ func TestStatusChecks(t *testing.T) {
 	}
 }
 
-// TestStatusCheckDetails: what EC2 says of an instance whose checks fail is in the
-// session, and all pages of the answer are read.
+// TestStatusCheckDetails: the session has EC2's details of failed checks, and all pages of
+// the answer are read.
 func TestStatusCheckDetails(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(form url.Values) (int, string) {
@@ -216,7 +216,7 @@ func TestStatusCheckDetails(t *testing.T) {
 	}
 }
 
-// TestTooManyAtOnce: a look of more sessions than one takes is refused unsent.
+// TestTooManyAtOnce: a read of too many sessions is refused before it is sent.
 func TestTooManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, always(500, ""))
@@ -235,7 +235,7 @@ func TestTooManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestStatusChecksFail: without an answer nobody knows whether it is READY.
+// TestStatusChecksFail: without an answer it is not known whether the instance is READY.
 func TestStatusChecksFail(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(form url.Values) (int, string) {
@@ -253,8 +253,8 @@ func TestStatusChecksFail(t *testing.T) {
 	}
 }
 
-// strict is an EC2 that refuses a call by ids as a whole for one that it does
-// not know, and leaves such ids out of a call by filter.
+// strict is an EC2 that refuses a whole call by ids for one unknown id, and leaves unknown
+// ids out of a call by filter.
 func strict(t *testing.T, known []string, most int) *script {
 	return newScript(t, func(form url.Values) (int, string) {
 		ids := listOf(form, "InstanceId")
@@ -308,7 +308,7 @@ func TestBatchGetCalls(t *testing.T) {
 	}
 }
 
-// TestNames: what a name stands for.
+// TestNames: which instance a name means.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	const a, b = "i-0000000000000000a", "i-0000000000000000b"
@@ -356,7 +356,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestStraySpace: what came along from a spreadsheet names the same session.
+// TestStraySpace: white space around an id, as from a spreadsheet, does not matter.
 func TestStraySpace(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(form url.Values) (int, string) {
@@ -386,7 +386,7 @@ func TestStraySpace(t *testing.T) {
 	}
 }
 
-// TestWildcards: a filter's wildcards in a name mean themselves.
+// TestWildcards: a filter's wildcards in a name are plain characters.
 func TestWildcards(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(url.Values) (int, string) { return described() })
@@ -396,7 +396,7 @@ func TestWildcards(t *testing.T) {
 	}
 }
 
-// TestListNames: a name is shown only where it stands for one instance.
+// TestListNames: a name is shown only if it means one instance.
 func TestListNames(t *testing.T) {
 	t.Parallel()
 	ids := []string{"i-0000000000000000a", "i-0000000000000000b", "i-0000000000000000c", "i-0000000000000000d", "i-0000000000000000e", "i-0000000000000000f"}
@@ -450,8 +450,8 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestStartedAtOfAStoppedInstance: every look has the LaunchTime, which tells a
-// host whether a start of its own had an effect.
+// TestStartedAtOfAStoppedInstance: every read has the LaunchTime, which shows whether a
+// start had an effect.
 func TestStartedAtOfAStoppedInstance(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(url.Values) (int, string) { return described(item(one, "stopped", tag("Name", "ws-1"))) })

@@ -27,7 +27,7 @@ func start(id string) transport.StartInput {
 	return transport.StartInput{Ref: ref(id), ClientToken: "token"}
 }
 
-// TestErrors: what each of EC2's errors means, by one request each.
+// TestErrors: the kind of each of EC2's errors, by one request each.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	for code, test := range map[string]struct {
@@ -86,7 +86,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestDenial: the encoded message is kept for who can decode it, and is not in
+// TestDenial: the encoded message is kept for a person who can decode it, and is not in
 // the text.
 func TestDenial(t *testing.T) {
 	t.Parallel()
@@ -103,8 +103,8 @@ func TestDenial(t *testing.T) {
 	}
 }
 
-// TestNotEC2: what others answer in its place is no verdict, and not a list of no
-// instances; their clock is not EC2's.
+// TestNotEC2: the answer of another server is no refusal and no empty list of instances,
+// and its clock is not EC2's.
 func TestNotEC2(t *testing.T) {
 	t.Parallel()
 	page := "<html><head><title>Welcome to the airport</title></head><body></body></html>"
@@ -142,7 +142,7 @@ func TestNotEC2(t *testing.T) {
 	}
 }
 
-// TestCutShort: an answer that ends too soon leaves the outcome open.
+// TestCutShort: after an answer that ends too early the outcome is unknown.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -157,7 +157,7 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// TestLongError: an error has a bound of its own, below that of an answer.
+// TestLongError: an error has a lower limit than an answer.
 func TestLongError(t *testing.T) {
 	t.Parallel()
 	_, err := newScript(t, always(500, failing("InternalError", strings.Repeat("x", 2<<20)))).open(ec2.Config{}).Start(t.Context(), start(one))
@@ -166,8 +166,8 @@ func TestLongError(t *testing.T) {
 	}
 }
 
-// TestEcho: a server, or a proxy before it, may echo the request in an error. What
-// signed the request is in no error's text.
+// TestEcho: a server, or a proxy in front of it, may echo the request in an error. No
+// error's text has what signed the request.
 func TestEcho(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 403, 500, 503} {
@@ -200,9 +200,9 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// TestNoCredentials: without them nothing is sent, and a source of credentials
-// that is not reached is the network's fault. What the source says is not quoted:
-// it may be the credentials.
+// TestNoCredentials: without credentials nothing is sent, and a source of credentials that
+// cannot be reached is KindUnreachable. The source's own text is not quoted, because it may
+// be the credentials.
 func TestNoCredentials(t *testing.T) {
 	t.Parallel()
 	leaky := errors.New("parse failed of process output: {\"SecretAccessKey\":\"" + secret + "\"}")
@@ -236,7 +236,8 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// TestCredentialsThatNoRequestCarries: they are refused before anything is sent.
+// TestCredentialsThatNoRequestCarries: credentials that no header can have are refused
+// before anything is sent.
 func TestCredentialsThatNoRequestCarries(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, always(500, ""))
@@ -255,8 +256,8 @@ func TestCredentialsThatNoRequestCarries(t *testing.T) {
 	}
 }
 
-// TestCredentialsInterrupted: the call's end is what is told, and not what the
-// source of the credentials says of it.
+// TestCredentialsInterrupted: the error says that the call ended, and not what the source
+// of the credentials says.
 func TestCredentialsInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, always(500, ""))
@@ -329,7 +330,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestUnsent: what cannot be an instance is not asked for.
+// TestUnsent: an id that cannot be an instance is not sent.
 func TestUnsent(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, always(http.StatusOK, ""))

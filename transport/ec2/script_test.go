@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// script is an EC2 that answers as told, and remembers what it was asked.
+// script is an EC2 with fixed answers that records its requests.
 type script struct {
 	t   *testing.T
 	url string
@@ -73,7 +73,7 @@ func (s *script) requests() []url.Values {
 	return s.asked
 }
 
-// always gives one answer to everything.
+// always returns one answer for all requests.
 func always(status int, body string) func(url.Values) (int, string) {
 	return func(url.Values) (int, string) { return status, body }
 }
@@ -83,14 +83,14 @@ func failing(code, message string) string {
 <Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>req-1</RequestID></Response>`, code, message)
 }
 
-// described is an answer to DescribeInstances.
+// described returns an answer to DescribeInstances.
 func described(items ...string) (int, string) {
 	return http.StatusOK, `<?xml version="1.0" encoding="UTF-8"?>
 <DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>req-1</requestId><reservationSet><item><instancesSet>` +
 		strings.Join(items, "") + `</instancesSet></item></reservationSet></DescribeInstancesResponse>`
 }
 
-// item is an instance in such an answer. more is further elements.
+// item returns an instance in such an answer. more has further elements.
 func item(id, state, more string) string {
 	return fmt.Sprintf(`<item><instanceId>%s</instanceId><imageId>ami-1</imageId><instanceState><code>1</code><name>%s</name></instanceState>
 <instanceType>g5.xlarge</instanceType><launchTime>2026-11-20T08:00:00.000Z</launchTime><placement><availabilityZone>us-west-2a</availabilityZone></placement>%s</item>`, id, state, more)
@@ -100,7 +100,7 @@ func tag(key, value string) string {
 	return fmt.Sprintf(`<tagSet><item><key>%s</key><value>%s</value></item></tagSet>`, key, value)
 }
 
-// listOf are the values of a list in a query.
+// listOf returns the values of a list in a query.
 func listOf(form url.Values, name string) (all []string) {
 	for n := 1; form.Has(fmt.Sprintf("%s.%d", name, n)); n++ {
 		all = append(all, form.Get(fmt.Sprintf("%s.%d", name, n)))

@@ -41,9 +41,9 @@ func inputs(ids ...string) []transport.StartInput {
 	return ins
 }
 
-// TestPoolsApart: instances of different zones or types go by different calls,
-// so that a pool without capacity holds back nobody else. What is terminated, or
-// not known, shares a call with nobody who could start.
+// TestPoolsApart: instances of different zones or types are started by different calls, so
+// that a pool without capacity does not keep others from starting. Terminated or unknown
+// instances share no call with instances that could start.
 func TestPoolsApart(t *testing.T) {
 	t.Parallel()
 	ids := make([]string, 6)
@@ -99,7 +99,7 @@ func TestPoolsApart(t *testing.T) {
 	}
 }
 
-// TestOneOfFiveHundred: one that EC2 refuses without naming it.
+// TestOneOfFiveHundred: EC2 refuses one instance without naming it.
 func TestOneOfFiveHundred(t *testing.T) {
 	t.Parallel()
 	ids := make([]string, 500)
@@ -133,7 +133,7 @@ func TestOneOfFiveHundred(t *testing.T) {
 	}
 }
 
-// TestBlindStart: without the permission to look, instances are started all the
+// TestBlindStart: without the permission to describe instances, they are started all the
 // same.
 func TestBlindStart(t *testing.T) {
 	t.Parallel()
@@ -150,8 +150,7 @@ func TestBlindStart(t *testing.T) {
 	}
 }
 
-// TestLeftOut: an instance that the answer does not speak of may have been
-// started.
+// TestLeftOut: an instance that the answer does not have may have been started.
 func TestLeftOut(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(form url.Values) (int, string) {

@@ -31,7 +31,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestTraits: what nobody has said of repeats is taken for the worst.
+// TestTraits: without a setting the traits are the most careful.
 func TestTraits(t *testing.T) {
 	t.Parallel()
 	argv := []string{"true"}

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const password = "open sesame"
 
-// machines are folders that scripts switch on and off.
+// machines has folders that scripts switch on and off.
 type machines struct {
 	testing.TB
 	dir  string
@@ -48,7 +48,7 @@ func (m *machines) stopped() transport.Ref {
 	return ref
 }
 
-// starts is how often the machine was switched on.
+// starts returns how often the machine was switched on.
 func (m *machines) starts(ref transport.Ref) int {
 	m.Helper()
 	text, err := os.ReadFile(filepath.Join(m.dir, ref.SessionID, "starts"))
@@ -58,7 +58,7 @@ func (m *machines) starts(ref transport.Ref) int {
 	return strings.Count(string(text), "\n")
 }
 
-// dead takes the power from one machine's controller.
+// dead switches off one machine's controller.
 func (m *machines) dead(ref transport.Ref) { m.write(filepath.Join(ref.SessionID, "dead"), "") }
 
 func (m *machines) offline(off bool) {
@@ -70,7 +70,7 @@ func (m *machines) offline(off bool) {
 	}
 }
 
-// commands are a script's three, which find the machines and the stand-ins.
+// commands returns the three commands of a script, which find the machines and the fakes.
 func (m *machines) commands(script string, repeat transport.Repeat) exec.Config {
 	m.Helper()
 	script, err := filepath.Abs(filepath.Join("testdata", script))
@@ -127,8 +127,8 @@ func TestTransport(t *testing.T) {
 	}
 }
 
-// TestScripts runs the scripts of the package's documentation through the whole
-// suite, on stand-ins for the tools that they call.
+// TestScripts runs the scripts of the package's documentation through the whole suite,
+// with fakes of the tools that they call.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	for script, missing := range map[string]string{
@@ -158,8 +158,8 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// TestScriptsStop stops by each script what it has started, and sees the
-// provider go away.
+// TestScriptsStop stops by each script what it has started, and then makes the provider
+// unreachable.
 func TestScriptsStop(t *testing.T) {
 	t.Parallel()
 	for _, script := range []string{"rouse-ipmi", "rouse-proxmox", "rouse-slurm", "machine"} {
@@ -199,7 +199,7 @@ func TestSlurmDown(t *testing.T) {
 	}
 }
 
-// await looks until the state is there; the stand-ins need no more than three looks.
+// await reads until the session has the state. The fakes need at most three reads.
 func await(t *testing.T, e *exec.Transport, ref transport.Ref, want fsm.State) {
 	t.Helper()
 	var got transport.Session

@@ -83,7 +83,7 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
-// wantScope checks whether an error is about one session alone.
+// wantScope checks whether an error concerns one session alone.
 func wantScope(t *testing.T, err error, onlySession bool) {
 	t.Helper()
 	var e *transport.Error
@@ -252,7 +252,7 @@ func TestOptionsAreRefused(t *testing.T) {
 	}
 }
 
-// TestProcessGroup: the children of a command that has no more time are ended with it.
+// TestProcessGroup: the children of a command whose time is over are killed with it.
 func TestProcessGroup(t *testing.T) {
 	t.Parallel()
 	pidFile := filepath.Join(t.TempDir(), "pid")
@@ -296,14 +296,14 @@ func waitForPID(t *testing.T, file string) int {
 	return 0
 }
 
-// isGone reports whether a process is dead and waits only for its parent.
+// isGone reports whether a process has ended.
 func isGone(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && strings.Contains(string(stat), ") Z ")
 }
 
-// TestLeftRunning: a command may leave a machine running that holds its output
-// open, and its answer is heard all the same.
+// TestLeftRunning: a command may leave a process running that keeps its output open, and
+// its answer is read all the same.
 func TestLeftRunning(t *testing.T) {
 	t.Parallel()
 	pidFile := filepath.Join(t.TempDir(), "pid")
@@ -318,8 +318,8 @@ func TestLeftRunning(t *testing.T) {
 	}
 }
 
-// TestFloods: a command that never stops talking is not waited for by a full
-// pipe, and what is kept of it is its end.
+// TestFloods: a command that prints without end is not blocked by a full pipe, and the end
+// of its output is kept.
 func TestFloods(t *testing.T) {
 	t.Parallel()
 	got, err := shell(t, `head -c 5000000 /dev/zero; head -c 5000000 /dev/zero >&2; echo; echo '{"statusMessage": "the end"}'`).Get(t.Context(), ref)
@@ -353,7 +353,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretsInLine: JSON writes some characters in another way.
+// TestSecretsInLine: a secret is hidden if JSON escapes some of its characters.
 func TestSecretsInLine(t *testing.T) {
 	t.Parallel()
 	for secret, escaped := range map[string]string{
@@ -414,7 +414,7 @@ func TestSecretsBetweenTheLines(t *testing.T) {
 	}
 }
 
-// TestSecretsAreLong: what is kept of a command's talk may begin within a value.
+// TestSecretsAreLong: the kept end of a command's output may begin inside a value.
 func TestSecretsAreLong(t *testing.T) {
 	t.Parallel()
 	var key, long string

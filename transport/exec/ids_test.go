@@ -30,7 +30,7 @@ shift
 eval "$*"
 `
 
-// far is a folder with programs for PATH, and a log of their arguments.
+// far has a folder with programs for PATH, and a log of their arguments.
 type far struct{ dir, log string }
 
 func newFar(t *testing.T) far {
@@ -44,7 +44,7 @@ func newFar(t *testing.T) far {
 	return far{dir: dir, log: filepath.Join(dir, "log")}
 }
 
-// open runs commands where its ssh is the first of PATH.
+// open returns a Transport whose commands find the fake ssh first in PATH.
 func (f far) open(t *testing.T, c exec.Config) *exec.Transport {
 	t.Helper()
 	c.Dir, c.Env = f.dir, []string{"LOG=" + f.log, "PATH=" + f.dir + ":" + os.Getenv("PATH")}
@@ -60,7 +60,7 @@ func (f far) open(t *testing.T, c exec.Config) *exec.Transport {
 	return e
 }
 
-// reached is what ssh was called with, a line each.
+// reached returns the arguments of the calls of ssh, a line each.
 func (f far) reached(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(f.log)
@@ -80,8 +80,7 @@ func (f far) wantNoEffect(t *testing.T, what string) {
 	}
 }
 
-// TestIDsRunNothing: no id and no token makes ssh, or the shell at its far end,
-// run a command.
+// TestIDsRunNothing: no id and no token makes ssh, or the remote shell, run a command.
 func TestIDsRunNothing(t *testing.T) {
 	t.Parallel()
 	const good, option, command = "ws-1", "-oProxyCommand=touch${IFS}pwned", "ws-1;touch${IFS}pwned"
@@ -115,7 +114,7 @@ func TestIDsRunNothing(t *testing.T) {
 	}
 }
 
-// TestIDsOfWords: ids of the documented characters reach the far shell as they are.
+// TestIDsOfWords: ids of the documented characters reach the remote shell unchanged.
 func TestIDsOfWords(t *testing.T) {
 	t.Parallel()
 	f := newFar(t)

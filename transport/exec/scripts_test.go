@@ -14,7 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/exec"
 )
 
-// said is what a tool says, how it ends, and what the script must make of it.
+// said is what a tool prints, its exit status, and what the script must return for it.
 type said struct {
 	verb, text string
 	exit       string
@@ -35,8 +35,8 @@ func slurm(verb, state string, s said) said {
 	return s
 }
 
-// TestScriptsReadWords: what the tools of the documented scripts really print, and
-// texts that hold the same words in another place.
+// TestScriptsReadWords: the real outputs of the tools of the documented scripts, and texts
+// that have the same words in another place.
 func TestScriptsReadWords(t *testing.T) {
 	t.Parallel()
 	for script, rows := range map[string][]said{

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzFrames: however the bytes come in pieces, the same is thought of them; and
-// what is let through is packets of lengths that are allowed.
+// FuzzFrames: the result does not depend on how the bytes are split, and only packets of
+// allowed lengths pass.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 28}, 1)
 	f.Add(append([]byte{0, 0, 0, 28}, make([]byte, 24+3)...), 5)

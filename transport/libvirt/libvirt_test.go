@@ -44,8 +44,8 @@ func TestTraits(t *testing.T) {
 	}
 }
 
-// TestForeign: what else may answer on a socket neither makes this process
-// allocate what it says nor locks it up nor ends it.
+// TestForeign: another server on the socket can neither make this process allocate what it
+// names, nor block it, nor end it.
 func TestForeign(t *testing.T) {
 	t.Parallel()
 	const answer = "\x00\x00\x00\x1c\x20\x00\x80\x86\x00\x00\x00\x01\x00\x00\x00\x42\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00"
@@ -110,8 +110,8 @@ func Example() {
 	// unreachable: connecting to the libvirt of lab/ws-042: dial unix no/such/socket: connect: no such file or directory
 }
 
-// TestSessionSocket: without XDG_RUNTIME_DIR, as in a timer's job, the session's
-// socket is looked for in the user's cache folder, and never where one happens to be.
+// TestSessionSocket: without XDG_RUNTIME_DIR, as in a timer's job, the session's socket is in
+// the user's cache folder, and never in the current folder.
 func TestSessionSocket(t *testing.T) {
 	for _, row := range []struct{ runtime, cache, want string }{
 		{"/nowhere/run", "/nowhere/cache", "/nowhere/run/libvirt/virtqemud-sock"},

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// line is the way to a daemon, which can be made worse.
+// line is a connection to a daemon that a test can break.
 type line struct {
 	socket string
 
@@ -60,7 +60,7 @@ func (w *line) dial(ctx context.Context) (net.Conn, error) {
 	return conn, err
 }
 
-// losing is a connection that breaks when the answer to a start has come.
+// losing is a connection that breaks when the answer to a start arrives.
 type losing struct {
 	net.Conn
 	line *line
@@ -69,7 +69,7 @@ type losing struct {
 	sent bool
 }
 
-// domainCreate is the header of a request to start a domain, but for its length.
+// domainCreate is the header of a request to start a domain, without its length.
 var domainCreate = []byte{0x20, 0, 0x80, 0x86, 0, 0, 0, 1, 0, 0, 0, 9}
 
 func (c *losing) Write(p []byte) (int, error) {

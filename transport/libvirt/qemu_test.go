@@ -22,7 +22,7 @@ import (
 	client "github.com/digitalocean/go-libvirt"
 )
 
-// guests are real machines, of an emulated kind. Each has a port of its own.
+// guests are emulated machines. Each has a port of its own.
 type guests struct {
 	testing.TB
 	*hypervisor.Daemon
@@ -59,7 +59,7 @@ func (g *guests) stopped() transport.Ref {
 
 func (g *guests) starts(ref transport.Ref) int { return g.Starts(ref.SessionID) }
 
-// byPort is a Transport for one guest: a probe has one port.
+// byPort returns a Transport for one guest: a probe has one port.
 func (g *guests) byPort(t testing.TB, ref transport.Ref) *libvirt.Transport {
 	t.Helper()
 	g.mu.Lock()
@@ -70,8 +70,8 @@ func (g *guests) byPort(t testing.TB, ref transport.Ref) *libvirt.Transport {
 	})
 }
 
-// fresh claims that reads are stale for one second at most. The driver itself claims
-// the default of 30 s, for which the suite would wait.
+// fresh says that reads are stale for one second at most. The driver itself has the default of
+// 30 s, for which the suite would wait.
 type fresh struct{ *libvirt.Transport }
 
 func (f fresh) Traits(ref transport.Ref) transport.Traits {
@@ -98,8 +98,8 @@ func TestQEMU(t *testing.T) {
 	})
 }
 
-// TestGuestBoots: a real guest goes from shut off to READY, and READY is said
-// only when its own code answers.
+// TestGuestBoots: a real guest goes from shut off to READY, and is READY only when its own code
+// answers.
 func TestGuestBoots(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)
@@ -132,7 +132,7 @@ func TestGuestBoots(t *testing.T) {
 	}
 }
 
-// TestGuestCannotStart: libvirt's own words end the operation.
+// TestGuestCannotStart: the operation ends with libvirt's own message.
 func TestGuestCannotStart(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)

@@ -22,8 +22,7 @@ func testDomain(name string) string {
 	return fmt.Sprintf(`<domain type='test'><name>%s</name><memory>8192</memory><os><type>hvm</type></os></domain>`, name)
 }
 
-// fleet is domains of libvirt's test driver, whose starts are counted by the
-// daemon's own events.
+// fleet has domains of libvirt's test driver. The daemon's events count their starts.
 type fleet struct {
 	testing.TB
 	l      *client.Libvirt
@@ -57,8 +56,8 @@ func (f *fleet) stopped() transport.Ref {
 	return transport.Ref{StudioID: "lab", SessionID: name}
 }
 
-// count is how often a domain was started. Events come in their order, so when
-// that of the fence is here, all before it are.
+// count returns how often a domain was started. Events arrive in order, so after the event of
+// the fence all earlier ones have arrived.
 func (f *fleet) count(ref transport.Ref) int {
 	f.Helper()
 	if err := f.l.DomainCreate(f.fence); err != nil {
@@ -164,7 +163,7 @@ func wantState(t *testing.T, l *libvirt.Transport, ref transport.Ref, want fsm.S
 	return got
 }
 
-// TestReconnect: a daemon that went away and came back is spoken to as before.
+// TestReconnect: calls work again after the daemon was restarted.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)
@@ -183,8 +182,7 @@ func TestReconnect(t *testing.T) {
 	wantState(t, l, ref, fsm.StateReady)
 }
 
-// TestNoSuchDriver: a daemon that cannot open the URI has not been asked to
-// start anything.
+// TestNoSuchDriver: if the daemon cannot open the URI, nothing was sent.
 func TestNoSuchDriver(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)

@@ -23,7 +23,7 @@ import (
 
 const good = `{"session":{"sessionId":"ws-1","state":"READY"}}`
 
-// say answers with a status, headers in pairs, and a body.
+// say returns a handler that answers with a status, pairs of headers, and a body.
 func say(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
@@ -39,8 +39,8 @@ func start(ctx context.Context, c *nimble.Client) error {
 	return err
 }
 
-// Whatever stands between the client and the service ends no operation: its
-// answers are no verdict, and leave a send unknown.
+// The answer of a proxy between the client and the service refuses nothing: after it the
+// outcome of a send is unknown.
 func TestForeignAnswers(t *testing.T) {
 	t.Parallel()
 	const page = "<!DOCTYPE html><html><body>Please log in</body></html>"
@@ -121,7 +121,7 @@ func TestForeignAnswers(t *testing.T) {
 	}
 }
 
-// A 200 that may be the service's and cannot be read leaves the outcome open.
+// After a 200 that may be the service's and cannot be read, the outcome is unknown.
 func TestUnreadableAnswers(t *testing.T) {
 	t.Parallel()
 	rows := map[string]http.HandlerFunc{
@@ -185,7 +185,7 @@ func TestUnreadableLists(t *testing.T) {
 	}
 }
 
-// What has no end, or becomes large when it is unpacked, is read to the limit.
+// An answer without end, or one that is large after decompression, is read to the limit.
 func TestAnswersAreLimited(t *testing.T) {
 	t.Parallel()
 	const prefix = `{"session":{"sessionId":"ws-1","arn":"`
@@ -397,7 +397,7 @@ func TestErrorsCarryTheAnswer(t *testing.T) {
 	}
 }
 
-func TestLongAndRottenErrors(t *testing.T) {
+func TestLongAndCorruptErrors(t *testing.T) {
 	t.Parallel()
 	members := strings.Repeat(`"k`+strings.Repeat("x", 300)+`%d":"`+strings.Repeat("é", 400)+`",`, 1)
 	var context strings.Builder
@@ -462,8 +462,8 @@ func TestDateOfACacheIsNotBelieved(t *testing.T) {
 	}
 }
 
-// A session's status reaches the host bounded, and without what a terminal would
-// act on.
+// A session's status reaches the host with a limited length, and without control
+// characters for terminals.
 func TestStatusIsPrintable(t *testing.T) {
 	t.Parallel()
 	message := `\u001b[2J\u0000 melting ` + strings.Repeat("x", 10_000)

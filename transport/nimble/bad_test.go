@@ -15,8 +15,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// bad is a request that is rightly signed, unless it is bad by its signature, and
-// that no honest client sends.
+// bad is a request that no correct client sends. Its signature is valid, unless that is
+// what is wrong.
 type bad struct {
 	name string
 	make signing
@@ -28,7 +28,7 @@ const (
 	sessionsOf  = "/streaming-sessions"
 )
 
-// badIDs are escaped as on the wire.
+// badIDs are ids in the escaped form of a path.
 var badIDs = map[string]string{
 	"empty": "", "dot": ".", "dots": "..", "escaped dot": "%2E", "escaped dots": "%2e%2e", "slash": "%2F", "slash within": "a%2Fb", "slash, small": "a%2fb",
 	"start by a slash": "ws-1%2Fstart", "backslash": "a%5Cb", "NUL": "%00", "NUL at the end": "ws-1%00", "line feed": "a%0Ab", "CRLF": "a%0D%0AX-Amz-Date:%200",
@@ -36,7 +36,7 @@ var badIDs = map[string]string{
 	"129 bytes": strings.Repeat("a", 129), "129 bytes of escapes": strings.Repeat("%41", 129),
 }
 
-// rawIDs are not escaped where they should be, as no client of net/http sends them.
+// rawIDs are ids without the necessary escapes, which no client of net/http sends.
 var rawIDs = map[string]string{"quote": `a"b`, "angle": "a<b", "bar and slash": "a|b%2Fstart", "caret": "^", "braces": "{a}%2f", "accent": "é", "accent and slash": "é%2F..%2F"}
 
 func badPaths() (rows []bad) {
@@ -199,8 +199,8 @@ func badSignatures() (rows []bad) {
 	return rows
 }
 
-// TestBadInputs: each of some hundred bad requests is answered in the wire's form,
-// reaches no provider, and leaves nothing behind.
+// TestBadInputs: each of about a hundred bad requests gets an answer in the wire's form,
+// reaches no provider, and leaves no memory or goroutine behind.
 func TestBadInputs(t *testing.T) {
 	rows := append(append(append(append(badPaths(), badQueries()...), badTokens()...), badBodies()...), badSignatures()...)
 	names := map[string]bool{}
@@ -242,9 +242,9 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// TestRottenRequestURI: what a host's own code made of a request's first line
-// cannot be what was signed.
-func TestRottenRequestURI(t *testing.T) {
+// TestCorruptRequestURI: a RequestURI that the host's own code has changed is not what was
+// signed.
+func TestCorruptRequestURI(t *testing.T) {
 	t.Parallel()
 	s := studio.New(studio.Config{})
 	s.Add(lab, ws1)
@@ -261,7 +261,7 @@ func TestRottenRequestURI(t *testing.T) {
 	}
 }
 
-// heap is what is in use, without what only waits to be collected.
+// heap returns the memory in use after a garbage collection.
 func heap() uint64 {
 	for range 3 { // pools are emptied in two steps
 		runtime.GC()

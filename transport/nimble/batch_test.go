@@ -14,7 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// refsOf makes the refs of sessions of the lab.
+// refsOf returns the refs of sessions of the studio lab.
 func refsOf(ids ...string) []transport.Ref {
 	out := make([]transport.Ref, len(ids))
 	for i, id := range ids {
@@ -31,8 +31,7 @@ func numbered(n int, format string) []transport.Ref {
 	return refsOf(ids...)
 }
 
-// counting counts a provider's requests by whether they are lists, and the
-// longest of their URLs.
+// counting counts a provider's lists and other requests, and records their longest URL.
 type counting struct{ lists, gets, longest atomic.Int64 }
 
 func (c *counting) wrap(h http.Handler) http.Handler {
@@ -56,7 +55,7 @@ func (c *counting) want(t *testing.T, lists, gets int64) {
 	}
 }
 
-// wantAll checks that each result is of its ref, and READY.
+// wantAll checks that each result is about its ref, and READY.
 func wantAll(t *testing.T, refs []transport.Ref, results []transport.Result) {
 	t.Helper()
 	if len(results) != len(refs) {
@@ -127,7 +126,7 @@ func TestBatchLeavesOut(t *testing.T) {
 	}
 }
 
-// A list that is refused, or cannot be read, is repeated singly, once a member.
+// If a list is refused, or cannot be read, each of its sessions is read once by itself.
 func TestBatchRefusedAsAWhole(t *testing.T) {
 	t.Parallel()
 	for name, list := range map[string]http.HandlerFunc{
@@ -165,7 +164,7 @@ func TestBatchRefusedAsAWhole(t *testing.T) {
 	}
 }
 
-// A list whose pages never end is given up.
+// A list whose pages never end is stopped.
 func TestBatchOfEndlessPages(t *testing.T) {
 	t.Parallel()
 	var page atomic.Int64
@@ -187,8 +186,8 @@ func TestBatchOfEndlessPages(t *testing.T) {
 	count.want(t, paging.GetCalls, 2)
 }
 
-// A list may say anything: each ref has one result, by few requests whose URLs are
-// of a bounded length.
+// Whatever a list contains, each ref has one result, by few requests with URLs of limited
+// length.
 func TestBatchOfHostileLists(t *testing.T) {
 	t.Parallel()
 	const a, b = `{"sessionId":"a","state":"READY"}`, `{"sessionId":"b","state":"READY"}`
@@ -238,7 +237,7 @@ func TestBatchOfHostileLists(t *testing.T) {
 	}
 }
 
-// Where the provider is not there, or wants less, nothing is repeated.
+// If the provider cannot be reached, or throttles, nothing is repeated.
 func TestBatchThatFails(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -281,7 +280,7 @@ func TestBatchHalfway(t *testing.T) {
 	}
 }
 
-// Looks by one stop where more of them would only make it worse.
+// Single reads stop if the provider throttles or cannot be reached.
 func TestBatchStopsAsking(t *testing.T) {
 	t.Parallel()
 	var count counting

@@ -25,15 +25,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// canaries stand in every place that is nobody's business.
+// canaries are secrets in every part of a request.
 var canaries = aws.Credentials{
 	AccessKeyID: "ASIACANARYOFTHEKEY", SecretAccessKey: "canary/of+the/secret", SessionToken: "canary/of+the/session+token==",
 }
 
-// birds are what of them must not be told.
+// birds are the parts of them that must not be shown.
 var birds = []string{canaries.SecretAccessKey, canaries.SessionToken, "canary-of-a-header", "canary-of-a-cookie"}
 
-// book is a log that is written concurrently.
+// book is a log for concurrent use.
 type book struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -60,9 +60,8 @@ func wantNoBirds(t *testing.T, what, text string, birds ...string) {
 	}
 }
 
-// TestHandlerTellsNoSecrets: whatever is wrong with a request, neither the answer
-// nor the log quotes what it was signed with or its headers; and what the log does
-// quote of it stays on one line.
+// TestHandlerTellsNoSecrets: whatever is wrong with a request, neither the answer nor the
+// log shows its credentials or its headers. What the log does quote stays on one line.
 func TestHandlerTellsNoSecrets(t *testing.T) {
 	t.Parallel()
 	for name, log := range map[string]func(*book) slog.Handler{
@@ -136,8 +135,8 @@ func TestHandlerTellsNoSecrets(t *testing.T) {
 	}
 }
 
-// TestVaultErrors: what goes wrong in looking for a key is an internal error,
-// whatever it says it is.
+// TestVaultErrors: an error of HandlerConfig.Credentials becomes an internal error, whatever
+// its kind is.
 func TestVaultErrors(t *testing.T) {
 	t.Parallel()
 	for _, e := range []error{
@@ -235,7 +234,7 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 	wantNoBirds(t, "the file", string(file), all...)
 }
 
-// laned gives each studio a lane of its own, so that one's fault holds up no other.
+// laned gives each studio a lane of its own, so that a fault of one does not block others.
 type laned struct{ *nimble.Client }
 
 func (l laned) Traits(ref transport.Ref) transport.Traits {

@@ -87,7 +87,7 @@ func TestWhatIsSent(t *testing.T) {
 	}
 }
 
-// What cannot be right is refused before anything is sent.
+// Invalid input is refused before anything is sent.
 func TestRefusedBeforeSending(t *testing.T) {
 	t.Parallel()
 	client := answering(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
@@ -127,7 +127,7 @@ func TestRefusedBeforeSending(t *testing.T) {
 	}
 }
 
-// A client that cannot send says what it lacks, and lets the request wait.
+// A client that cannot send says what is missing, and does not refuse the request.
 func TestNotConfigured(t *testing.T) {
 	t.Parallel()
 	leaky := errors.New("parse failed: {\"SecretAccessKey\":\"" + secret + "\"}")
@@ -183,8 +183,8 @@ func TestNotConfigured(t *testing.T) {
 	}
 }
 
-// A middleware of the host's may put anything in the place of a request or an
-// answer: the error says what it was, and that it was sent only if it may have been.
+// A middleware of the host may replace a request or an answer by a value of any type. The
+// error names the type, and has NotSent only if nothing was sent.
 func TestStrangeMiddleware(t *testing.T) {
 	t.Parallel()
 	finalize := func(step string, where middleware.RelativePosition, strange func(*smithyhttp.Request) any) func(*middleware.Stack) error {
@@ -244,7 +244,7 @@ func TestStrangeMiddleware(t *testing.T) {
 	}
 }
 
-// A provider's complaint about a signature quotes what was signed.
+// A provider's refusal of a signature may quote what was signed.
 func TestCredentialsAreNotQuoted(t *testing.T) {
 	t.Parallel()
 	client := answering(t, say(403, `{"message":"The Canonical String should have been 'x-amz-security-token:`+secret+`'","context":{"c":"`+secret+`"}}`,
@@ -261,7 +261,7 @@ func TestCredentialsAreNotQuoted(t *testing.T) {
 	}
 }
 
-// A server may echo what it was sent, in any answer.
+// A server may echo a request in any answer.
 func TestEchoedCredentialsAreNotTold(t *testing.T) {
 	t.Parallel()
 	key := aws.Credentials{AccessKeyID: "AKIDECHOED", SecretAccessKey: secret, SessionToken: "session/token+=echoed"}
@@ -347,7 +347,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// A middleware may answer by itself, but not with anything.
+// A middleware may return a result of its own, but only of the right type.
 func TestMiddlewareThatAnswers(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []any{transport.Session{Ref: ref}, nil, "READY"} {
@@ -369,7 +369,7 @@ func TestMiddlewareThatAnswers(t *testing.T) {
 	}
 }
 
-// signedAt is the date a request is signed with.
+// signedAt returns the date of a request's signature.
 func signedAt(t *testing.T, r *http.Request) time.Time {
 	t.Helper()
 	at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))

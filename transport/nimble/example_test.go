@@ -42,7 +42,7 @@ func Example() {
 	// READY <nil>
 }
 
-// An error is the port's and the SDK's at once.
+// An error is both the port's and the SDK's.
 func ExampleClient() {
 	server := httptest.NewServer(nimble.Handler(studio.New(studio.Config{}), nimble.HandlerConfig{}))
 	defer server.Close()

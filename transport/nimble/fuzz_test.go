@@ -23,8 +23,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// FuzzAnswer: no answer makes the client panic, and what is taken for a session
-// is one that the wire can say again.
+// FuzzAnswer: no answer makes the client panic, and a session that was read can be written
+// again.
 func FuzzAnswer(f *testing.F) {
 	for _, body := range []string{
 		`{"session":{"sessionId":"ws-1","state":"READY","createdAt":1700000000.5,"tags":{"a":"b"}}}`,
@@ -71,8 +71,8 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// FuzzError: what the client shows of an error is clean, and only the service's
-// shape makes a verdict.
+// FuzzError: the client shows only clean text of an error, and only an answer in the
+// service's shape is a refusal.
 func FuzzError(f *testing.F) {
 	f.Add(403, "AccessDeniedException", []byte(`{"message":"m","code":"c","context":{"a":"b"}}`))
 	f.Add(403, "", []byte(`{"__type":"ns#ExpiredToken:x","Message":"m\u0000"}`))
@@ -98,7 +98,7 @@ func FuzzError(f *testing.F) {
 	})
 }
 
-// FuzzAuthorization: what is read from the header is in form, whatever it is.
+// FuzzAuthorization: whatever the header is, the parts read from it are in the right form.
 func FuzzAuthorization(f *testing.F) {
 	const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
 	f.Add(algorithm + " Credential=AK/20260304/eu-central-1/nimble/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + zeros)
@@ -120,8 +120,8 @@ func FuzzAuthorization(f *testing.F) {
 	})
 }
 
-// FuzzRoute: a path leads to valid names, or nowhere; and a ref's path, as the
-// client escapes it, leads back to the ref.
+// FuzzRoute: a path leads to valid names or is refused, and a ref's path, as the client
+// escapes it, leads back to the ref.
 func FuzzRoute(f *testing.F) {
 	for _, p := range []string{
 		"/2020-08-01/studios/lab/streaming-sessions/ws-1/start", "/2020-08-01/studios/a%2Fb/streaming-sessions",
@@ -150,8 +150,8 @@ func FuzzRoute(f *testing.F) {
 	})
 }
 
-// FuzzSignature compares with the SDK's signer: what it signed is accepted after
-// it went over the wire, and another body, path, query or header is not.
+// FuzzSignature compares with the SDK's signer: a request that it signed is accepted after
+// its transfer, and another body, path, query or header is not.
 func FuzzSignature(f *testing.F) {
 	f.Add("/2020-08-01/studios/lab/streaming-sessions/ws-1/start", "", "token", []byte("{}"))
 	f.Add("/a b/%2F/~é/+", "b=2&a=1&a=%20+&c", "  two   spaces ", []byte{})
@@ -208,7 +208,7 @@ func FuzzSignature(f *testing.F) {
 	})
 }
 
-// wired is r as a server reads it, if one does.
+// wired returns r as a server reads it, or false if no server can.
 func wired(r *http.Request, body []byte) (*http.Request, bool) {
 	out := r.Clone(context.Background())
 	out.Body = io.NopCloser(bytes.NewReader(body))

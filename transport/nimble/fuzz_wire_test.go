@@ -29,18 +29,18 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// fuzzKey signs what is fuzzed.
+// fuzzKey signs the fuzzed requests.
 var fuzzKey = aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "SK"}
 
-// onWire is a request as a server reads it from these bytes, if it does.
+// onWire returns the request that a server reads from these bytes, or false.
 func onWire(target string) (*http.Request, bool) {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + target + " HTTP/1.1\r\nHost: studio.example.com\r\n\r\n")))
 	return r, err == nil
 }
 
-// FuzzSpelling: what the SDK's signer signed, spelled as it is on the wire, is
-// accepted; and under another target only if that has the same path, byte for
-// byte, and a query that reads the same.
+// FuzzSpelling: a request that the SDK's signer signed is accepted as it was sent. With
+// another target it is accepted only if that has the same path, byte for byte, and a query
+// with the same values.
 func FuzzSpelling(f *testing.F) {
 	const base = "/" + apiVersion + "/studios/lab/streaming-sessions"
 	for _, pair := range [][2]string{
@@ -107,7 +107,7 @@ func FuzzSpelling(f *testing.F) {
 	})
 }
 
-// FuzzQuery: a canonical query reads as the query did, and is its own.
+// FuzzQuery: a canonical query has the values of the query, and is its own canonical form.
 func FuzzQuery(f *testing.F) {
 	for _, q := range []string{"", "b=2&a=1&a=0", "a=%2F+%20&%61=", "&&=&=x", "a=é", "a;b", "%zz", "A=1&a=1", "a=1&a=1", "%00=%FF"} {
 		f.Add(q)
@@ -134,8 +134,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// FuzzHandler: whatever comes over a connection is answered in the wire's form,
-// and never by an internal error; and without a signature it reaches nobody.
+// FuzzHandler: every request gets an answer in the wire's form and never an internal error.
+// Without a signature it does not reach the provider.
 func FuzzHandler(f *testing.F) {
 	const sessions = "/2020-08-01/studios/lab/streaming-sessions"
 	for _, text := range []string{
@@ -187,8 +187,8 @@ func FuzzHandler(f *testing.F) {
 	})
 }
 
-// FuzzBody: what is taken of a request's body does not depend on the order of its
-// members, which it would if one stood twice.
+// FuzzBody: the values read from a request's body do not depend on the order of its members,
+// as they would if a member could come twice.
 func FuzzBody(f *testing.F) {
 	for _, body := range []string{`{}`, `{"launchProfileId":"lp","tags":{"a":"b"},"x":[{}]}`, `{"tags":null,"Tags":{}}`, `{"tags":{"a":"b","A":"c"}}`, "{\"\u212a\":1,\"k\":2}", `{"ownedBy":"\ud800"}`, ` {"volumeRetentionMode":"RETAIN"} `, `{"a":[{"b":1,"b":2}]}`} {
 		f.Add([]byte(body))
@@ -224,8 +224,8 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// FuzzRetryAfter: whatever headers say, a wait is between nothing and a day, and a
-// date is one or none.
+// FuzzRetryAfter: for all headers, a wait is between zero and a day, and a date is valid or
+// zero.
 func FuzzRetryAfter(f *testing.F) {
 	for _, v := range []string{"", "7", "-7", "9223372036854775807", "1e9", "Wed, 04 Mar 2026 05:06:07 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Wednesday, 04-Mar-26 05:06:07 GMT", "Wed Mar  4 05:06:07 2026", "٧", "+7", "0x7", " 7 "} {
 		f.Add(v, "Wed, 04 Mar 2026 05:06:07 GMT", v)
@@ -250,8 +250,7 @@ func FuzzRetryAfter(f *testing.F) {
 	})
 }
 
-// FuzzTimestamp: a time that was read can be written, and is the same when it is
-// read again.
+// FuzzTimestamp: a time that was read can be written, and reads as the same time again.
 func FuzzTimestamp(f *testing.F) {
 	for _, v := range []string{`"2026-03-04T05:06:07.008Z"`, `1700000000.25`, `-62135596800`, `253402300799.9999999`, `1e9`, `null`, `""`, `"0000-01-01T00:00:00Z"`, `"9999-12-31T23:59:59-23:59"`, `-0`, `"2026-02-30T00:00:00Z"`, `true`, `{}`} {
 		f.Add([]byte(v))
@@ -271,7 +270,7 @@ func FuzzTimestamp(f *testing.F) {
 	})
 }
 
-// FuzzListInput: what the client asks a list for is what the handler reads.
+// FuzzListInput: the handler reads the same list input that the client sent.
 func FuzzListInput(f *testing.F) {
 	f.Add("lab", "me & you", "é/+%", "t+/=;", "ws-1", "a+b")
 	f.Add("{sessionId}", "", "\x00", "\xff", "%2C", "a&b=c")
@@ -298,7 +297,7 @@ func FuzzListInput(f *testing.F) {
 	})
 }
 
-// listed takes note of what it is asked to list.
+// listed records the input of List.
 type listed struct {
 	Provider
 	in transport.ListInput

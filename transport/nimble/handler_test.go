@@ -20,7 +20,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// open is a Handler that asks for no signature.
+// open returns a Handler that verifies no signature.
 func open(p nimble.Provider) http.Handler { return nimble.Handler(p, nimble.HandlerConfig{}) }
 
 func ask(t testing.TB, h http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
@@ -35,7 +35,7 @@ func ask(t testing.TB, h http.Handler, method, target, body string, headers ...s
 	return answer
 }
 
-// wantRefusal checks the wire's form of an error.
+// wantRefusal checks that an answer is an error in the wire's form.
 func wantRefusal(t *testing.T, what string, answer *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
 	h := answer.Header()
@@ -212,7 +212,7 @@ func (e *endless) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A client without a token gets one of its own each time.
+// Each request without a token gets a new one.
 func TestTokensAreMadeUp(t *testing.T) {
 	t.Parallel()
 	var tokens []string
@@ -233,7 +233,7 @@ func failing(err error) nimble.Provider {
 	return studio.New(studio.Config{Any: true, Intercept: func(studio.Call) studio.Fault { return studio.Fault{Err: err} }})
 }
 
-// A provider's error arrives at the client as what it is.
+// The client gets a provider's error with its kind.
 func TestErrorsTravel(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
@@ -280,7 +280,7 @@ func TestErrorsWithoutAMessage(t *testing.T) {
 	}
 }
 
-// Nobody vouches for the text of an error that is none of the port's.
+// The text of an error that is no *transport.Error is not shown.
 func TestForeignErrorsAreNotShown(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -333,7 +333,7 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// exploding panics in every method, once it is lit.
+// exploding panics in every method after it was lit.
 type exploding struct {
 	*studio.Studio
 	lit bool
@@ -375,8 +375,7 @@ func (p *exploding) Delete(ctx context.Context, in nimble.DeleteInput) (transpor
 	return p.Studio.Delete(ctx, in)
 }
 
-// A panic in any action is an answer like another, on a connection that goes on,
-// and changes nothing.
+// A panic in any action becomes an answer. The connection stays open, and nothing changes.
 func TestPanicsOfEveryAction(t *testing.T) {
 	t.Parallel()
 	p := &exploding{Studio: studio.New(studio.Config{})}
@@ -406,7 +405,7 @@ func TestPanicsOfEveryAction(t *testing.T) {
 	}
 }
 
-// The effect happens, and the answer does not come: as on a real network.
+// The effect happens and the answer is lost, as on a real network.
 func TestLostAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	s := studio.New(studio.Config{Intercept: func(c studio.Call) studio.Fault { return studio.Fault{Lost: c.Action == studio.Start} }})
@@ -418,7 +417,7 @@ func TestLostAnswersAreLost(t *testing.T) {
 	}
 }
 
-// A time that JSON cannot say is the provider's fault, not the client's crash.
+// A time that JSON cannot express becomes an internal error.
 func TestAnswersThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	s := studio.New(studio.Config{})
@@ -433,7 +432,7 @@ func TestAnswersThatCannotBeWritten(t *testing.T) {
 	wantStatus(ask(t, open(s), "GET", listPath, ""))
 }
 
-// In a bubble the clocks of both sides are one, and a token is as good as before.
+// In a bubble both sides have one clock, and tokens work as before.
 func TestReplayIsHarmless(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

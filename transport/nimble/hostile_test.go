@@ -19,8 +19,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// hostile is what a provider, or whatever stands in its place, writes to the
-// connection of a request, and what must be thought of it.
+// hostile is what a provider, or a server in its place, writes to the connection of a
+// request, and the error that the client must return.
 type hostile struct {
 	name string
 	say  func(w io.Writer, echo []byte) // echo is the request as it came
@@ -31,12 +31,12 @@ type hostile struct {
 	lie bool
 }
 
-// raw writes as it stands.
+// raw writes text unchanged.
 func raw(text string) func(io.Writer, []byte) {
 	return func(w io.Writer, _ []byte) { _, _ = io.WriteString(w, text) }
 }
 
-// http11 is an answer in good form.
+// http11 returns an answer in the right form.
 func http11(status int, body string, headers ...string) func(io.Writer, []byte) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\nContent-Length: %d\r\n", status, http.StatusText(status), len(body))
@@ -46,7 +46,7 @@ func http11(status int, body string, headers ...string) func(io.Writer, []byte) 
 	return raw(b.String() + "\r\n" + body)
 }
 
-// forever writes begin, and then more of again every so often.
+// forever writes begin, and then again at intervals without end.
 func forever(begin, again string, pause time.Duration) func(io.Writer, []byte) {
 	return func(w io.Writer, _ []byte) {
 		_, err := io.WriteString(w, begin)
@@ -190,8 +190,8 @@ func hostiles() []hostile {
 	return append(rows, hostile{"tags are a list", http11(200, `{"session":{"state":"READY","tags":["a"]}}`), un, true, false})
 }
 
-// cable is a network in memory: every connection to it is served by serve, which
-// gets the request as it came. It counts requests.
+// cable is a network in memory. serve serves every connection and gets the request as it
+// was sent. cable counts requests.
 type cable struct {
 	serve    func(c net.Conn, r *http.Request, echo []byte)
 	requests atomic.Int64
@@ -222,8 +222,8 @@ func (n *cable) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: n.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 1 << 20}}
 }
 
-// TestHostileProvider: each of these has its verdict, in bounded time, by one
-// request to one address.
+// TestHostileProvider: for each of these the client returns the right error, in limited time
+// and by one request to one address.
 func TestHostileProvider(t *testing.T) {
 	t.Parallel()
 	const patience = 30 * time.Second
@@ -293,7 +293,7 @@ func TestHostileProvider(t *testing.T) {
 	}
 }
 
-// Where a TLS handshake is answered with anything else, nothing was sent.
+// If the answer to a TLS handshake is not TLS, nothing was sent.
 func TestHostileHandshakes(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
@@ -321,8 +321,7 @@ func TestHostileHandshakes(t *testing.T) {
 	}
 }
 
-// A provider that closes one half of the connection, or resets it, leaves open
-// what it did.
+// After a provider closes one half of the connection, or resets it, the outcome is unknown.
 func TestHalfClosedConnections(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*net.TCPConn){

@@ -9,8 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestIDsAreThePorts: the Handler takes and refuses the ids and tokens that the
-// port does, in the path, the query and the header.
+// TestIDsAreThePorts: in path, query and header, the Handler accepts the ids and tokens that
+// the port accepts, and no others.
 func TestIDsAreThePorts(t *testing.T) {
 	t.Parallel()
 	h := open(studio.New(studio.Config{Any: true}))

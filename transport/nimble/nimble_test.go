@@ -35,13 +35,13 @@ var (
 	credentials = aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}
 )
 
-// provide makes a provider of credentials.
+// provide returns a provider of credentials.
 func provide(c aws.Credentials) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
 }
 
-// listen serves h on loopback. Its connections are its own, and it waits for
-// none of them at the end.
+// listen serves h on loopback. It has its own connections, and does not wait for them at the
+// end.
 func listen(t *testing.T, h http.Handler) (*httptest.Server, *http.Client) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
@@ -56,28 +56,28 @@ func listen(t *testing.T, h http.Handler) (*httptest.Server, *http.Client) {
 	return server, &http.Client{Transport: wire}
 }
 
-// dial makes a client of an endpoint.
+// dial returns a client for an endpoint.
 func dial(endpoint string, h aws.HTTPClient, optFns ...func(*nimble.Options)) *nimble.Client {
 	return nimble.NewFromConfig(aws.Config{
 		Region: region, Credentials: provide(credentials), HTTPClient: h, BaseEndpoint: aws.String(endpoint),
 	}, optFns...)
 }
 
-// joined is a Client that speaks to a Handler before p, over loopback.
+// joined returns a Client of a Handler that serves p, over loopback.
 func joined(t *testing.T, p nimble.Provider, optFns ...func(*nimble.Options)) *nimble.Client {
 	t.Helper()
 	server, h := listen(t, nimble.Handler(p, nimble.HandlerConfig{Credentials: nimble.Keys(credentials), Region: region}))
 	return dial(server.URL, h, optFns...)
 }
 
-// answering is a Client whose every request gets the same answer.
+// answering returns a Client whose requests all get the same answer.
 func answering(t *testing.T, h http.HandlerFunc, optFns ...func(*nimble.Options)) *nimble.Client {
 	t.Helper()
 	server, c := listen(t, h)
 	return dial(server.URL, c, optFns...)
 }
 
-// errorOf is the *transport.Error that err must be.
+// errorOf returns err as a *transport.Error, or fails the test.
 func errorOf(t *testing.T, err error) *transport.Error {
 	t.Helper()
 	var e *transport.Error
@@ -127,7 +127,7 @@ func TestTransport(t *testing.T) {
 	})
 }
 
-// everything is a session with no field left at zero that the wire has.
+// everything returns a session with all fields that the wire has.
 func everything() transport.Session {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8_009_000, time.UTC)
 	return transport.Session{
@@ -160,8 +160,8 @@ func TestEveryFieldTravels(t *testing.T) {
 	}
 }
 
-// Names that escape into something else, or that look like the client's own
-// templates, reach the provider as they are.
+// Names that need escapes, or look like the client's own templates, reach the provider
+// unchanged.
 func TestNamesTravel(t *testing.T) {
 	t.Parallel()
 	names := []string{

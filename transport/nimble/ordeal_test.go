@@ -19,10 +19,10 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestHostileProviderEndsNothing puts an engine before a provider that answers
-// everything in one hostile way for a quarter of an hour, and is honest then. It
-// may start sessions all the while and not say so. No operation ends by it, and no
-// session is started twice.
+// TestHostileProviderEndsNothing runs an engine on a provider that gives all requests one
+// hostile answer for a quarter of an hour, and then answers correctly. It may start sessions
+// during that time without saying so. No operation ends because of it, and no session is
+// started twice.
 func TestHostileProviderEndsNothing(t *testing.T) {
 	t.Parallel()
 	each := uint64(scale.Of(t, 8, 1, 1)) // of the rows
@@ -43,7 +43,7 @@ func TestHostileProviderEndsNothing(t *testing.T) {
 	}
 }
 
-// answered is what an honest handler makes of a request.
+// answered returns the answer of a correct handler to a request.
 func answered(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
 	h.ServeHTTP(answer, r)

@@ -13,8 +13,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// A signature that is right for a scope that is not ours is refused for the
-// scope. The SDK's signer cannot make one, so it is made of its request here.
+// A signature that is valid for another scope is refused because of the scope. The SDK's
+// signer cannot make one, so the test makes it from the signer's request.
 func TestScopeIsExact(t *testing.T) {
 	t.Parallel()
 	key := aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "SK"}

@@ -25,8 +25,8 @@ import (
 // cut ends the connection without an answer.
 func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// inTurn answers the nth request by the nth handler, and those beyond by the
-// last. It counts them.
+// inTurn answers the nth request by the nth handler, and later ones by the last. It counts
+// requests.
 func inTurn(handlers ...http.HandlerFunc) (http.HandlerFunc, *atomic.Int32) {
 	var n atomic.Int32
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +46,7 @@ func eager(o *nimble.Options) {
 	})
 }
 
-// Without a Retryer one call is one request, whatever becomes of it.
+// Without a Retryer one call is one request, whatever its outcome is.
 func TestOneCallIsOneRequest(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{
@@ -98,7 +98,7 @@ func TestRetryerRepeats(t *testing.T) {
 	}
 }
 
-// A refusal after an attempt that may have had its effect is no verdict.
+// After an attempt that may have had its effect, a refusal does not make the outcome known.
 func TestRefusalAfterAnOpenAttempt(t *testing.T) {
 	t.Parallel()
 	denied := refuse(403, "AccessDeniedException")
@@ -129,7 +129,7 @@ func TestRefusalAfterAnOpenAttempt(t *testing.T) {
 	}
 }
 
-// An attempt that was cut, and then the provider gone, or the credentials: not
+// If an attempt was cut, and then the provider or the credentials are gone, the error is not
 // "not sent".
 func TestNothingIsUnsentAfterAnOpenAttempt(t *testing.T) {
 	t.Parallel()
@@ -165,7 +165,7 @@ func TestNothingIsUnsentAfterAnOpenAttempt(t *testing.T) {
 	})
 }
 
-// An HTTP client that repeats by itself may have been heard the first time.
+// The first request of an HTTP client that repeats requests may have had its effect.
 func TestDialThatFailsAfterAConnection(t *testing.T) {
 	t.Parallel()
 	server, h := listen(t, http.HandlerFunc(cut))
@@ -183,8 +183,7 @@ func TestDialThatFailsAfterAConnection(t *testing.T) {
 	}
 }
 
-// net/http is given what it needs to send again a request that it knows it has
-// not sent.
+// net/http gets what it needs to repeat a request of which it knows that it sent nothing.
 func TestBodyCanBeSentAgain(t *testing.T) {
 	t.Parallel()
 	client := dial("http://studio.invalid", doFunc(func(r *http.Request) (*http.Response, error) {
@@ -216,8 +215,8 @@ func hang(t *testing.T) http.HandlerFunc {
 
 func briefly(t *testing.T) context.Context { return within(t, 300*time.Millisecond) }
 
-// patience is enough for any request to be on its way: what is waited for after
-// it is the answer.
+// patience is long enough for any request to be sent. What is waited for after it is the
+// answer.
 const patience = 3 * time.Second
 
 func patiently(t *testing.T) context.Context { return within(t, patience) }
@@ -228,7 +227,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// Where no answer came, NotSent is certain or not claimed.
+// Without an answer, NotSent is set only if it is certain.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	// net/http lets a dial go on when its request has ended.
@@ -308,8 +307,7 @@ type doFunc func(*http.Request) (*http.Response, error)
 
 func (f doFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A kept connection, and one of HTTP/2, are connections too: a request that was
-// written to one is never "not sent".
+// A request that was written to an idle connection, or to one of HTTP/2, is never "not sent".
 func TestKeptConnectionsAreSeen(t *testing.T) {
 	t.Parallel()
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
@@ -348,7 +346,7 @@ func TestKeptConnectionsAreSeen(t *testing.T) {
 	}
 }
 
-// The SDK's own HTTP client follows 307 and 308; ours does not let it.
+// The SDK's own HTTP client follows 307 and 308. This package prevents that.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]aws.HTTPClient{

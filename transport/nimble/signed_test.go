@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// forge signs r rightly over a choice of headers that no honest signer makes.
+// forge signs r validly over a choice of headers that no correct signer makes.
 func forge(t *testing.T, r *http.Request, key aws.Credentials, signed []string, body string) {
 	t.Helper()
 	s := signature{at: r.Header.Get("X-Amz-Date"), signed: signed}
@@ -36,8 +36,8 @@ func forge(t *testing.T, r *http.Request, key aws.Credentials, signed []string, 
 		", Signature="+hex.EncodeToString(s.expected(key.SecretAccessKey, canonical)))
 }
 
-// What decides anything must be signed, once and under one name: a signature that
-// is right over less, or over more than one reading, is refused for that alone.
+// Every header that decides something must be signed, once and under one name. A signature
+// that is valid over fewer headers, or over an ambiguous list, is refused.
 func TestSignedHeadersAreEnough(t *testing.T) {
 	t.Parallel()
 	const (
@@ -131,7 +131,7 @@ func TestSignedHeadersAreEnough(t *testing.T) {
 	}
 }
 
-// Each byte of the body counts.
+// Every byte of the body is signed.
 func TestEachByteIsSigned(t *testing.T) {
 	t.Parallel()
 	const body = `{"launchProfileId":"lp","tags":{"shot":"010"}}`
@@ -160,7 +160,7 @@ func TestEachByteIsSigned(t *testing.T) {
 	}
 }
 
-// A signature crosses midnight with the day it was made on.
+// A signature from before midnight is valid after midnight.
 func TestScopeOfYesterday(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 4, 23, 58, 0, 0, time.UTC)
@@ -181,9 +181,8 @@ func TestScopeOfYesterday(t *testing.T) {
 	}
 }
 
-// TestNoPlainComparison: signatures and tokens of credentials are compared in a
-// time that tells nothing of where they differ. No behaviour shows it, so the
-// source is read.
+// TestNoPlainComparison: signatures and session tokens are compared in constant time. No
+// behaviour shows that, so the test reads the source.
 func TestNoPlainComparison(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(".")

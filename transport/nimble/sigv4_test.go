@@ -31,7 +31,7 @@ const (
 	listPath  = "/2020-08-01/studios/lab/streaming-sessions"
 )
 
-// overWire is r as a server reads it.
+// overWire returns r as a server reads it.
 func overWire(t testing.TB, r *http.Request) *http.Request {
 	t.Helper()
 	var b bytes.Buffer
@@ -54,8 +54,8 @@ func hashOf(body string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// signing is how a request is made: what it is before it is signed, how it is
-// signed, and what is done to it afterwards.
+// signing says how a request is made: what it is before it is signed, how it is signed, and
+// how it is changed afterwards.
 type signing struct {
 	method, target, body string // POST startPath "{}"
 	before, after        func(*http.Request)
@@ -151,7 +151,7 @@ const (
 	served     = ""
 )
 
-// Every request that is not what was signed is refused, and does nothing.
+// Every request that differs from what was signed is refused, and does nothing.
 func TestSignatures(t *testing.T) {
 	t.Parallel()
 	withHeaders := func(names string) func(*http.Request) {
@@ -299,8 +299,8 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// Who has seen a request can send it again, and has no second effect, whether it
-// has a token or not.
+// A person who has seen a request can send it again. It has no second effect, with or
+// without a token.
 func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
 	t.Parallel()
 	const session = listPath + "/ws-1"
@@ -363,7 +363,7 @@ func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
 	}
 }
 
-// An access key that is not known is answered as a wrong signature is.
+// An unknown access key gets the same answer as a wrong signature.
 func TestKeysCannotBeProbed(t *testing.T) {
 	t.Parallel()
 	h := nimble.Handler(studio.New(studio.Config{Any: true}), nimble.HandlerConfig{Credentials: nimble.Keys(credentials)})
@@ -394,8 +394,8 @@ func TestCredentialsThatCannotBeLookedUp(t *testing.T) {
 	}
 }
 
-// A host may serve the protocol below a prefix: the signature is over the path
-// that was sent.
+// A host may serve the protocol below a prefix. The signature covers the path that was
+// sent.
 func TestBelowAPrefix(t *testing.T) {
 	t.Parallel()
 	s := studio.New(studio.Config{})

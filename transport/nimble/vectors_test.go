@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// The published vectors of Signature Version 4: one key, one moment, one scope,
-// and a signature for each request as it stands on the wire.
+// The published vectors of Signature Version 4: one key, one time, one scope, and a
+// signature for each request as it is sent.
 var vectorKey = aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"}
 
 const (
@@ -26,8 +26,8 @@ const (
 	ofPostQuery   = "28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11"
 )
 
-// vectors are those whose request line a client of this service can send: ids
-// are escaped on the wire, and so is all that needs it in a query.
+// vectors has the vectors whose request line a client of this service can send: ids and
+// queries are escaped.
 var vectors = []struct {
 	name, method, target string
 	headers              []string // "Name:value", as on the wire; Host and X-Amz-Date are added
@@ -103,9 +103,9 @@ func signedNames(more string) []string {
 	return strings.Split(names, ";")
 }
 
-// The suite has paths with empty and dot segments, which most services fold into
-// one before they sign. No id here is empty or made of dots alone: such a path
-// leads nowhere, whoever signed it.
+// The published suite has paths with empty and dot segments, which most services normalize
+// before they sign. No id here is empty or only dots, so such a path is refused, with any
+// signature.
 func TestVectorsOfFoldedPaths(t *testing.T) {
 	t.Parallel()
 	const base = "/" + apiVersion + "/studios/lab/streaming-sessions"

@@ -17,7 +17,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// listening is a port of 127.0.0.1 that takes connections.
+// listening returns a port of 127.0.0.1 that accepts connections.
 func listening(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -32,14 +32,14 @@ func asking(port int, args ...string) probe.Probe {
 	return probe.Probe{Kind: probe.KindTCP, Port: port, Timeout: 20 * time.Second, Command: &probe.Command{Args: args}}
 }
 
-// dcv is what a machine's "dcv list-sessions -j" prints, read as the documentation
+// dcv returns a command that reads the output of "dcv list-sessions -j" as the documentation
 // does.
 func dcv(text string) []string {
 	return []string{"sh", "-c", `printf '%s' "$1" | grep -q '"id"'`, "sh", text}
 }
 
-// TestCommand: a machine whose port answers is READY if its command says so; without
-// a command the port decides alone.
+// TestCommand: a machine whose port answers is READY if its command exits with 0. Without a
+// command the port decides alone.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	port := listening(t)
@@ -77,8 +77,8 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// TestCommandIsNotAsked: a command runs only for a host whose port answers and that
-// is a word of a command.
+// TestCommandIsNotAsked: a command runs only for a host whose port answers and whose name is a
+// word of a command.
 func TestCommandIsNotAsked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -106,7 +106,8 @@ func TestCommandIsNotAsked(t *testing.T) {
 	}
 }
 
-// TestCommandEnds: with its time, with its caller, and with its children.
+// TestCommandEnds: a command ends when its time is over or its caller gives up, and its
+// children end with it.
 func TestCommandEnds(t *testing.T) {
 	t.Parallel()
 	p := asking(listening(t), "sh", "-c", "sleep 1000 & wait")

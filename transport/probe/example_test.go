@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// A driver has seen its machine running; the probe decides what to show.
+// A driver has seen its machine running. The probe decides the state.
 func ExampleProbe_CheckSession() {
 	desktop, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -27,8 +27,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server takes connections on loopback, says what it has to say, and keeps each
-// open until its peer closes it.
+// server accepts connections on loopback, writes its text, and keeps each open until its peer
+// closes it.
 func server(t *testing.T, say string, hangUp bool) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -64,7 +64,7 @@ func tlsServer(t *testing.T, version uint16) int {
 	return s.Listener.Addr().(*net.TCPAddr).Port
 }
 
-// closedPort is one where nobody listens.
+// closedPort returns a port on which no process listens.
 func closedPort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -144,7 +144,7 @@ func TestCheckWraps(t *testing.T) {
 	}
 }
 
-// TestCheckEnds: the caller's context ends each kind that would wait for an hour.
+// TestCheckEnds: the caller's context ends a check of each kind that would wait for an hour.
 func TestCheckEnds(t *testing.T) {
 	t.Parallel()
 	for kind := probe.KindTLS; kind <= probe.KindSSH; kind++ {
@@ -233,8 +233,8 @@ func TestOfflineAndSilent(t *testing.T) {
 	}
 }
 
-// TestNames: one that nobody knows, by the resolver that the system has; the
-// domain is reserved for this.
+// TestNames: a name that does not exist, by the system's resolver. The domain is reserved for
+// this.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	err := probe.Probe{Kind: probe.KindTCP, Port: 22}.Check(t.Context(), "ws-1.invalid")
@@ -296,7 +296,7 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// TestSaysNothing: a TCP and an SSH probe send no byte.
+// TestSaysNothing: a TCP probe and an SSH probe send no byte.
 func TestSaysNothing(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []probe.Kind{probe.KindTCP, probe.KindSSH} {
@@ -327,7 +327,7 @@ func TestSaysNothing(t *testing.T) {
 	}
 }
 
-// TestOnlyHost: OnlyHost separates what concerns one host from what this computer cannot do.
+// TestOnlyHost: OnlyHost separates errors of one host from errors of this computer.
 func TestOnlyHost(t *testing.T) {
 	t.Parallel()
 	dial := func(errno syscall.Errno) error {

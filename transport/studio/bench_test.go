@@ -8,7 +8,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// BenchmarkStart starts sessions that come into being, each by its own token.
+// BenchmarkStart starts sessions that Any makes, each with its own token.
 func BenchmarkStart(b *testing.B) {
 	s := studio.New(studio.Config{Any: true})
 	b.ReportAllocs()
@@ -21,7 +21,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkBatchGet looks at a hundred sessions a call.
+// BenchmarkBatchGet reads a hundred sessions a call.
 func BenchmarkBatchGet(b *testing.B) {
 	s := with(studio.Config{}, 10_000)
 	refs := make([]transport.Ref, 100)

@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// TestForgets: a studio that lives long keeps nothing of what is over.
+// TestForgets: a studio drops tokens and deleted sessions whose time is over.
 func TestForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -30,8 +30,8 @@ func Example() {
 	// true quota exceeded: ServiceQuotaExceededException: 1 sessions run: the quota is 1
 }
 
-// A start whose answer is lost leaves its outcome open. A look, or the same
-// token again, tells.
+// After a start whose answer was lost the outcome is unknown. A Get, or the same token
+// again, shows it.
 func ExampleConfig_intercept() {
 	ctx := context.Background()
 	s := studio.New(studio.Config{Intercept: func(c studio.Call) studio.Fault {

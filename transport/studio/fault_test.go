@@ -18,8 +18,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestLimits: quota and capacity count what runs, and what stopped in the
-// meantime makes room though nobody looked at it.
+// TestLimits: quota and capacity count the sessions that run. A session that has stopped
+// does not count, even if it was not read since.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -113,7 +113,7 @@ func TestRoomIsExact(t *testing.T) {
 	})
 }
 
-// TestThrottle: who comes back when told gets in.
+// TestThrottle: a call after RetryAfter is allowed.
 func TestThrottle(t *testing.T) {
 	t.Parallel()
 	for _, perSecond := range []float64{0.5, 1, 2.5, 10} {
@@ -193,7 +193,7 @@ func TestContexts(t *testing.T) {
 	})
 }
 
-// TestIntercept: each fault by itself, chosen by action, session and count.
+// TestIntercept: each fault, selected by action, session and count.
 func TestIntercept(t *testing.T) {
 	t.Parallel()
 	denied := &transport.Error{Kind: transport.KindAccessDenied}
@@ -240,8 +240,8 @@ func TestIntercept(t *testing.T) {
 	}
 }
 
-// TestNth: calls are counted for each session and action, and where there is no
-// session, for the studio; the hook may call the studio.
+// TestNth: calls are counted per session and action, and without a session per action.
+// Intercept may call the studio.
 func TestNth(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -266,8 +266,8 @@ func TestNth(t *testing.T) {
 	}
 }
 
-// TestFault loses the answers that were asked for, effects included, and the
-// same ones whatever the order of sessions.
+// TestFault: Fault loses the right share of answers, with and without effect, and the same
+// answers in any order of sessions.
 func TestFault(t *testing.T) {
 	t.Parallel()
 	const n = 2000

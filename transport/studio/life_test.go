@@ -18,7 +18,7 @@ func ws(n int) transport.Ref {
 	return transport.Ref{StudioID: "lab", SessionID: fmt.Sprintf("ws-%d", n)}
 }
 
-// with makes a studio with n STOPPED sessions.
+// with returns a studio with n STOPPED sessions.
 func with(c studio.Config, n int) *studio.Studio {
 	s := studio.New(c)
 	for i := range n {
@@ -32,7 +32,7 @@ func start(t *testing.T, s *studio.Studio, ref transport.Ref, token string) (tra
 	return s.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: token})
 }
 
-// wantState looks once.
+// wantState reads the session once.
 func wantState(t *testing.T, s *studio.Studio, ref transport.Ref, want fsm.State) transport.Session {
 	t.Helper()
 	got, err := s.Get(t.Context(), ref)
@@ -51,9 +51,8 @@ func wantKind(t *testing.T, what string, err error, want transport.Kind) transpo
 	return *e
 }
 
-// TestLife follows one session through every request, and checks each time and
-// status on the way: nothing changes before it is due, and what was due long
-// ago changed then, not when it was looked at.
+// TestLife makes every request for one session, and checks each time and status. Nothing
+// changes before it is due. A change that was due long ago has the time when it was due.
 func TestLife(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -114,8 +113,8 @@ func TestLife(t *testing.T) {
 	})
 }
 
-// TestWhatAStateAllows asks each thing of a session in each state. What is
-// allowed is the table's; here is what a refusal is called.
+// TestWhatAStateAllows makes each request in each state. The table says what is allowed; the
+// test checks the kind of each refusal.
 func TestWhatAStateAllows(t *testing.T) {
 	t.Parallel()
 	ask := map[fsm.Event]func(context.Context, *studio.Studio) (transport.Session, error){
@@ -154,7 +153,7 @@ func TestWhatAStateAllows(t *testing.T) {
 	}
 }
 
-// TestFailures: what was accepted can fail later, with a reason.
+// TestFailures: an accepted request can fail later, with a reason.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -203,7 +202,7 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// TestStaleFor shows the past for exactly as long as said, for every change.
+// TestStaleFor: reads show the past for exactly StaleFor, after every change.
 func TestStaleFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

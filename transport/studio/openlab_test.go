@@ -12,7 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// openLab stands for the code under test: it wakes a workstation and waits.
+// openLab is the code under test: it wakes a workstation and waits.
 func openLab(ctx context.Context, t transport.Transport, ref transport.Ref, token string) error {
 	for {
 		_, err := t.Start(ctx, transport.StartInput{Ref: ref, ClientToken: token})
@@ -34,8 +34,8 @@ func openLab(ctx context.Context, t transport.Transport, ref transport.Ref, toke
 	}
 }
 
-// TestOpenLab is how a test of one's own code looks: in a bubble, where a boot
-// of two minutes takes no time, against a studio that loses the first answer.
+// TestOpenLab shows a test of your own code: in a bubble, where a boot of two minutes takes
+// no time, with a studio that loses the first answer.
 func TestOpenLab(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := studio.New(studio.Config{

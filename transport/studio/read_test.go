@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestListPages reads a list while sessions come and go between the pages: one
-// that is there all the while is shown once.
+// TestListPages reads a list while sessions are made and deleted between the pages. A
+// session that exists all the time is shown once.
 func TestListPages(t *testing.T) {
 	t.Parallel()
 	s := studio.New(studio.Config{})
@@ -116,7 +116,7 @@ func TestBatchGet(t *testing.T) {
 	}
 }
 
-// FuzzNextToken: a token is one that a page gave, or it is refused.
+// FuzzNextToken: a token that no page had is refused.
 func FuzzNextToken(f *testing.F) {
 	s := with(studio.Config{}, 60)
 	first, err := s.List(f.Context(), transport.ListInput{StudioID: "lab"})

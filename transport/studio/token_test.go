@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestTokenHasOneEffect also after the session was stopped: a late repeat must
-// not start it again, until the token is forgotten.
+// TestTokenHasOneEffect: a late repeat must not start a session again that was stopped,
+// until the token is forgotten.
 func TestTokenHasOneEffect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestTokenOfAnotherSession(t *testing.T) {
 	}
 }
 
-// TestRefusedTokenIsUnused: the same token works when what refused it is over.
+// TestRefusedTokenIsUnused: the token of a refused call works later.
 func TestRefusedTokenIsUnused(t *testing.T) {
 	t.Parallel()
 	s := with(studio.Config{Quota: 1}, 2)
@@ -108,7 +108,7 @@ func TestCreateTokens(t *testing.T) {
 	})
 }
 
-// TestBadInput is refused before it counts as a call.
+// TestBadInput: invalid input is refused before it counts as a call.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	s := with(studio.Config{}, 1)

@@ -80,7 +80,7 @@ func TestNamespaces(t *testing.T) {
 	}
 }
 
-// skip skips, but not where everything that can be installed shall run.
+// skip skips the test, or fails it if the variable CI is true.
 func skip(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -97,7 +97,7 @@ func inNamespace(t *testing.T, ns, as, dir string) *exec.Cmd {
 	return cmd
 }
 
-// TestInNamespace is what the processes of TestNamespaces run.
+// TestInNamespace runs in the processes of TestNamespaces.
 func TestInNamespace(t *testing.T) {
 	switch os.Getenv(role) {
 	case "machines":
@@ -111,7 +111,8 @@ func TestInNamespace(t *testing.T) {
 	}
 }
 
-// machineAt is the n-th: its card's address, and the one it has once it runs.
+// machineAt returns the n-th machine: its card's address, and the address it has once it
+// runs.
 func machineAt(n int) wol.Machine {
 	return wol.Machine{
 		MAC: fmt.Sprintf("02:00:00:00:00:%02x", n), Address: subnet + "255", Host: subnet + strconv.Itoa(n),
@@ -119,7 +120,7 @@ func machineAt(n int) wol.Machine {
 	}
 }
 
-// elsewhere are machines of a network that no route leads to.
+// elsewhere has machines of a network to which no route leads.
 var elsewhere sync.Map
 
 func find(ref transport.Ref) (wol.Machine, bool) {
@@ -164,8 +165,8 @@ func waker(t *testing.T) transporttest.Subject {
 	}
 }
 
-// wakeByAddressOfNobody: a machine that is off has no address, so a packet to it
-// alone has nowhere to go, and it stays off. The status says what was tried.
+// wakeByAddressOfNobody: a machine that is off has no address, so a packet to its address
+// alone does not arrive, and it stays off. The status says what was tried.
 func wakeByAddressOfNobody(t *testing.T) {
 	w := open(t, wol.Config{Boot: 300 * time.Millisecond, Find: func(transport.Ref) (wol.Machine, bool) {
 		m := machineAt(200)
@@ -180,8 +181,8 @@ func wakeByAddressOfNobody(t *testing.T) {
 	}
 }
 
-// offline: without a network this computer can neither wake nor look, and says
-// that of itself, not of the machine.
+// offline: without a network this computer can neither wake nor probe, and the error says
+// that about this computer, not about the machine.
 func offline(t *testing.T) {
 	if out, err := exec.Command("ip", "link", "set", "rousehere", "down").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -193,8 +194,8 @@ func offline(t *testing.T) {
 	wantError(t, "Get", err, transport.KindUnreachable, "network is unreachable")
 }
 
-// machines are all cards of the cable's other end. One that hears its magic
-// packet counts a start, and takes its address: from then on it runs.
+// machines are all cards at the cable's other end. A card that gets its magic packet counts
+// a start and takes its address: from then on the machine runs.
 func machines(t *testing.T) {
 	ssh, err := net.Listen("tcp4", ":22")
 	if err != nil {

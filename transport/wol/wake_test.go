@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestRepeat: the schedule of the documentation, however often it is looked.
+// TestRepeat: packets follow the documented schedule, however often Get is called.
 func TestRepeat(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
@@ -37,7 +37,7 @@ func TestRepeat(t *testing.T) {
 	}
 }
 
-// TestPacket compares with a packet as it is seen on a network.
+// TestPacket compares with a packet that was recorded on a network.
 func TestPacket(t *testing.T) {
 	t.Parallel()
 	mac := net.HardwareAddr{0x52, 0x54, 0, 0x12, 0x34, 0x56}

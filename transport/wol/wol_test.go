@@ -30,8 +30,8 @@ const (
 
 var ref = transport.Ref{StudioID: "lab", SessionID: "ws-1"}
 
-// machine is a network card that listens for packets, and an SSH server that is
-// silent until one has come.
+// machine is a network card that listens for packets, and an SSH server that is silent
+// until one has arrived.
 type machine struct {
 	card  net.PacketConn
 	ssh   net.Listener
@@ -45,7 +45,7 @@ type machine struct {
 	mute    bool // runs, and its SSH server closes each connection
 }
 
-// newMachine is one whose card is at an address of loopback.
+// newMachine returns a machine whose card has an address of loopback.
 func newMachine(t *testing.T, at, password string) *machine {
 	t.Helper()
 	card, err := net.ListenPacket("udp4", net.JoinHostPort(at, "0"))
@@ -179,7 +179,7 @@ func start(t *testing.T, w *wol.Transport) (transport.Session, error) {
 	return w.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
 }
 
-// look looks until the state is another than from.
+// look reads until the state is not from.
 func look(t *testing.T, w *wol.Transport, from fsm.State) transport.Session {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -196,7 +196,7 @@ func look(t *testing.T, w *wol.Transport, from fsm.State) transport.Session {
 	return transport.Session{}
 }
 
-// TestLostPacket: the first is not heard, and a look sends another.
+// TestLostPacket: the first packet is lost, and a Get sends another.
 func TestLostPacket(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
@@ -255,7 +255,7 @@ func TestNeverAnswers(t *testing.T) {
 	}
 }
 
-// TestWrongPassword: the card hears packets, and none of them is its own.
+// TestWrongPassword: the card gets packets, and none of them has its password.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", password)
@@ -268,8 +268,8 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
-// TestRunningButSilentPort: a machine that refuses is no machine that is off,
-// and is sent nothing more.
+// TestRunningButSilentPort: a machine that refuses a connection is not off, and gets no more
+// packets.
 func TestRunningButSilentPort(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
@@ -402,8 +402,8 @@ func Example() {
 	// START_IN_PROGRESS running, but port 1 (ssh) of 127.0.0.1 does not answer from this computer: connection refused <nil>
 }
 
-// TestStopIDs: an id that a shell or a program would read differently does not
-// reach the stop command, and wakes its machine all the same.
+// TestStopIDs: an id that a shell or a program would read in another way does not reach the
+// stop command, and can wake its machine all the same.
 func TestStopIDs(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
@@ -423,7 +423,7 @@ func TestStopIDs(t *testing.T) {
 	}
 }
 
-// TestStopHidesSecrets: what a failing stop command prints holds no secret.
+// TestStopHidesSecrets: the error of a failing stop command shows no secret.
 func TestStopHidesSecrets(t *testing.T) {
 	m := newMachine(t, "127.0.0.1", "")
 	t.Setenv("NODE_LOGIN", "hunter2-login")
