@@ -102,7 +102,7 @@ func plain(err error) string {
 	text := err.Error()
 	var damaged *bolt.CorruptError
 	if errors.As(err, &damaged) {
-		text = strings.Replace(text, fmt.Sprintf(": run: rouse check --db %q, and rouse repair to mend it", damaged.Path), "", 1)
+		text = strings.Replace(text, fmt.Sprintf(": run rouse check --db %q to see what is damaged, and rouse repair to repair it", damaged.Path), "", 1)
 	}
 	var provider *transport.Error
 	if errors.As(err, &provider) {

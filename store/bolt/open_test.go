@@ -74,8 +74,8 @@ func TestWhatIsNoDatabase(t *testing.T) {
 		}, disk.ErrForeign, "another program"},
 		{"cut in half", func(t *testing.T, path string) {
 			write(t, path, whole(t, path)[:32<<10]) // in the middle of what is in use
-		}, store.ErrCorrupt, "cut short"},
-		{"cut after the first page", func(t *testing.T, path string) { write(t, path, whole(t, path)[:4096]) }, store.ErrCorrupt, "cut short"},
+		}, store.ErrCorrupt, "its end is cut off"},
+		{"cut after the first page", func(t *testing.T, path string) { write(t, path, whole(t, path)[:4096]) }, store.ErrCorrupt, "its end is cut off"},
 		{"both first pages damaged", func(t *testing.T, path string) {
 			data := whole(t, path)
 			data[16+48] ^= 1

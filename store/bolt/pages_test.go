@@ -236,14 +236,14 @@ func TestRottenAndOld(t *testing.T) {
 		says string // "": it is opened
 	}{
 		{"rotten", spoil, func(b *format.Writer) error { return rotten(b.Ops, b.Lanes) }, ""},
-		{"an old page of another bucket", spoil, func(b *format.Writer) error { return errors.Join(rotten(b.Ops), older(b)) }, `"lanes" has old records`},
+		{"an old page of another bucket", spoil, func(b *format.Writer) error { return errors.Join(rotten(b.Ops), older(b)) }, `"lanes" has stale pages`},
 		{"an old page of the bucket after it", spoil, func(b *format.Writer) error {
 			return errors.Join(rotten(b.Ops, b.Lanes), deleteLast(b.Events))
-		}, `"events" has old records`},
+		}, `"events" has stale pages`},
 		{"an old last page of its own, and its rotten record before that", spoil, func(b *format.Writer) error {
 			return errors.Join(rotten(b.Events), b.Events.Put(format.SeqKey(99), format.SealEvent(99, format.Link{1}, nil)))
-		}, `"events" has old records`},
-		{"an old first page of all", editRaw, func(b *format.Writer) error { return rotten(b.Ops) }, "pages that were synced are not there"},
+		}, `"events" has stale pages`},
+		{"an old first page of all", editRaw, func(b *format.Writer) error { return rotten(b.Ops) }, "its root page is stale"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

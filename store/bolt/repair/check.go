@@ -13,24 +13,25 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// Job is a part of Verify or Repair that reads what may be damaged. It is plain
-// data, so that a program can have it done by a child process with limits of
-// memory and time: a damaged page can take either without end, or fault in a
-// goroutine of bbolt's own, which ends the process and which no recover prevents.
+// Report is what Check found. It is bolt.Report.
+type Report = format.Report
+
+// Job is the part of Check or Repair that reads the damaged file. It is plain data, so
+// that a child process with limits of memory and time can do it. A damaged page can take
+// memory or time without end, or crash a goroutine of bbolt, which no recover prevents.
 type Job struct {
 	Path string
 	Copy string // the empty file to write the repaired database to; "": only check Path
 }
 
-// Done is what came of a Job.
+// Done is the result of a Job.
 type Done struct {
-	Report  format.Report // of Path; of Copy if the job was to mend
+	Report  format.Report // of Path, or of Copy if the job was a repair
 	Outcome Outcome
 }
 
-// Do does the job in this process, on a file whose lock the caller holds. The
-// error is why it could not be done; a file that is damaged is none for a job
-// that looks.
+// Do runs the job in this process, on a file whose lock the caller holds. tell may be
+// nil. Damage that a check finds is in Done.Report, and is no error.
 func (j Job) Do(ctx context.Context, tell format.Progress) (Done, error) {
 	if j.Copy != "" {
 		return j.Repair(ctx, tell)
@@ -39,30 +40,28 @@ func (j Job) Do(ctx context.Context, tell format.Progress) (Done, error) {
 	return Done{Report: r}, err
 }
 
-// JobFunc has a job done somewhere. What it returns is as Job.Do returns it. If the
-// job did not finish, for a reason outside of the file, the error wraps
-// ErrInconclusive.
+// JobFunc runs a job in some process, and returns what Job.Do returns there. If the job
+// did not finish, for a reason outside of the file, the error wraps ErrInconclusive.
 type JobFunc func(ctx context.Context, j Job) (Done, error)
 
-// VerifyConfig says how to verify. The zero value works.
+// CheckConfig says how to check. The zero value works.
 type CheckConfig struct {
-	// Do does what may end the process that does it. Defaults to Job.Do, in
-	// this one.
+	// Do runs a job, which may crash its process. Defaults to Job.Do in this
+	// process.
 	Do JobFunc
-	// LockTimeout is as in Config.
+	// LockTimeout is as in bolt.Config.
 	LockTimeout time.Duration
 }
 
-// Verify examines the file at path as deeply as this package can: its length, all
-// its pages by a reading of our own and by bbolt's, every record as Store.Check
-// reads it. It writes nothing, and shares the lock with other readers meanwhile. A
-// file that a process has open for writing cannot be verified, since its pages
-// change while they are read: that is a *LockedError. Store.Check checks the records
-// of an open store.
+// Check examines the file at path: its length, all its pages, and every record as
+// Store.Check reads it. It writes nothing, and shares the lock with other readers
+// meanwhile. The pages of a file that a process has open for writing change while they
+// are read, so the error is then a *bolt.LockedError. Store.Check checks the records of an
+// open store.
 //
-// What is damaged is in the report; the error is why it could not be examined:
-// fs.ErrNotExist, ErrForeign, ErrNewer, a *LockedError, or what c.Do returned:
-// ErrInconclusive, if the job did not finish.
+// Damage is in the report. The error says why the file could not be examined:
+// fs.ErrNotExist, bolt.ErrForeign, bolt.ErrNewer, a *bolt.LockedError, or the error of
+// c.Do, which wraps ErrInconclusive if the job did not finish.
 func Check(ctx context.Context, path string, c CheckConfig) (format.Report, error) {
 	path, unlock, err := disk.Hold(path, c.LockTimeout, false)
 	if err != nil {
@@ -80,7 +79,7 @@ func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
 	return do(ctx, j)
 }
 
-// verifyFile is Verify's reading. The lock is held.
+// verifyFile reads the file for Check. The lock is held.
 func verifyFile(ctx context.Context, path string, tell format.Progress) (format.Report, error) {
 	f, err := disk.OpenFile(path, os.O_RDONLY)
 	if err != nil {
@@ -110,7 +109,7 @@ func verifyFile(ctx context.Context, path string, tell format.Progress) (format.
 	return r, err
 }
 
-// asReport makes an error that says what is damaged a report.
+// asReport returns a *CorruptError as a report, and any other error as it is.
 func asReport(err error) (format.Report, error) {
 	var c *format.CorruptError
 	if errors.As(err, &c) {
@@ -119,18 +118,18 @@ func asReport(err error) (format.Report, error) {
 	return format.Report{}, err
 }
 
-// fewFaults is how many of bbolt's own complaints are kept: one damaged page can
-// make thousands.
+// fewFaults is how many of the problems that bbolt reports are kept: one damaged page
+// can cause thousands.
 const fewFaults = 20
 
-// verifyDB has bbolt check its pages, and reads all records.
+// verifyDB lets bbolt check its pages, and reads all records.
 func verifyDB(ctx context.Context, path string, db *bbolt.DB, tell format.Progress) (format.Report, error) {
 	var faults []*format.CorruptError
 	err := format.Inside(path, db, false, func(tx *bbolt.Tx) error {
 		if err := format.CheckSchema(tx); err != nil {
 			return err
 		}
-		for fault := range tx.Check() { // to the end: else its goroutine waits for ever
+		for fault := range tx.Check() { // to the end, since its goroutine would wait forever
 			if len(faults) < fewFaults {
 				faults = append(faults, &format.CorruptError{Path: path, Detail: fault.Error()})
 			}

@@ -9,10 +9,10 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// settled is what a file is made anew of, and what is not in it any more.
+// content is what the repaired file will hold, and what it lacks.
 type content struct {
-	id, created []byte            // nil: they are not known
-	stamp       []byte            // nil: there is none
+	id, created []byte            // nil if not known
+	stamp       []byte            // nil if there is none
 	other       map[string][]byte // what else stood there, sealed
 	pruned      uint64
 	link        format.Link // there
@@ -26,7 +26,7 @@ type content struct {
 	outcome     Outcome
 }
 
-// settler decides what of a harvest is kept.
+// selection chooses what is kept of what was found.
 type selection struct {
 	*found
 	out   content
@@ -37,12 +37,11 @@ type selection struct {
 
 type kept struct {
 	op     store.Operation
-	sealed []byte // as it was found; nil: it was changed
+	sealed []byte // as it was found; nil if it was changed
 	trust  format.Trust
 }
 
-// settle decides. behind says that the newest state may not be the one that was
-// harvested; where the file itself says so, that counts too.
+// choose picks what is kept. behind means that the last commit may be missing.
 func (h *found) choose(behind bool) content {
 	s := &selection{found: h, last: map[format.RowID]store.Event{}, kept: map[format.RowID]kept{}, named: map[format.RowID]bool{}}
 	s.out.lanes, s.out.records, s.out.aside, s.out.other = map[string][]byte{}, map[string][]byte{}, h.aside, map[string][]byte{}
@@ -70,7 +69,7 @@ func (h *found) choose(behind bool) content {
 	return s.out
 }
 
-// collect puts in order what is kept.
+// collect puts the kept operations in order.
 func (s *selection) collect() {
 	s.out.ops = nil
 	for _, key := range slices.SortedFunc(maps.Keys(s.kept), format.RowID.Compare) {
@@ -79,12 +78,12 @@ func (s *selection) collect() {
 	s.out.ended = s.latest()
 }
 
-// finish says whether readers must see that this is another feed. saying: the
-// file says what it holds, and that is not it.
+// finish decides whether the file becomes a store of its own. saying means that the last
+// commit noted what the file holds, and that it is not what is kept.
 func (s *selection) finish(behind, saying bool) {
 	m := &s.out.outcome
 	if saying && !s.allNamed() {
-		s.addLost(Loss{Detail: "not all is as the last commit left it: what else is lost, or an old record, has no name left"})
+		s.addLost(Loss{Detail: "something else is lost, or an older record took its place: the file is not as the last commit left it"})
 	}
 	m.Forked = behind || saying || s.broken || s.out.id == nil || len(m.Lost)+len(m.Doubtful) > 0
 	for i := range s.out.ops {
@@ -94,8 +93,8 @@ func (s *selection) finish(behind, saying bool) {
 	}
 }
 
-// identity reads the meta bucket's rows. Of several that nobody is sure of, an
-// id is none.
+// identity picks the rows of the meta bucket. If there are several ids and none is sure,
+// the file gets a new one.
 func (s *selection) identity() {
 	row := func(key string) []byte {
 		f := s.best(s.meta[key])
@@ -108,7 +107,7 @@ func (s *selection) identity() {
 	s.out.created = row(format.MetaCreated)
 	if f := s.best(s.meta[format.MetaID]); f != nil && (f.trust == format.Sure || len(s.meta[format.MetaID]) == 1) {
 		s.out.id = row(format.MetaID)
-		if stamp := s.best(s.meta[format.MetaStamp]); stamp != nil && stamp.trust >= f.trust { // else it is of before the file was opened
+		if stamp := s.best(s.meta[format.MetaStamp]); stamp != nil && stamp.trust >= f.trust { // else the file was opened since
 			s.out.stamp = row(format.MetaStamp)
 		}
 	}
@@ -125,7 +124,7 @@ func (s *selection) identity() {
 	}
 }
 
-// best is the last of those that are trusted most; nil: there is none.
+// best returns the last of the candidates with most trust, or nil if there is none.
 func (s *selection) best(all []candidate) (pick *candidate) {
 	for i := range all {
 		if pick == nil || all[i].trust >= pick.trust {
@@ -139,19 +138,19 @@ func (s *selection) sureOf(all []candidate) bool {
 	return slices.ContainsFunc(all, func(f candidate) bool { return f.trust == format.Sure })
 }
 
-// operations picks of each operation the record that counts.
+// operations picks the record of each operation.
 func (s *selection) operations(damaged bool) {
 	for _, key := range slices.SortedFunc(maps.Keys(s.Ops), format.RowID.Compare) {
 		var pick *kept
-		var past *store.Operation // a record that would count if it had not ended since
+		var past *store.Operation // an active record of an operation that has ended since
 		for _, f := range s.Ops[key] {
 			o, err := format.DecodeOperation(key, f.sealed)
 			switch {
 			case err != nil:
 				continue
 			case f.trust == format.Old && !(damaged && o.Active() && s.phaseInFeed(key) == o.Phase):
-				continue // an old page's record counts if the feed says that it should
-			case o.Active() && s.over[key] && !s.phaseInFeed(key).Ended(): // nobody knows how it ended; this would start it again
+				continue // an old page's record counts only if the feed agrees with it
+			case o.Active() && s.over[key] && !s.phaseInFeed(key).Ended(): // how it ended is lost; this record would start it again
 				past = &o
 				continue
 			}
@@ -169,19 +168,18 @@ func (s *selection) operations(damaged bool) {
 		s.kept[key] = *pick
 		switch {
 		case pick.trust == format.Old:
-			s.addDoubtful(&pick.op, "it was found on a page that was not in use: a later record of it may be lost")
+			s.addDoubtful(&pick.op, "its record is from a page that was not in use: a later one may be lost")
 		case pick.trust == format.Odd && s.phaseInFeed(key) != pick.op.Phase:
-			s.addDoubtful(&pick.op, "it was found on a page of which nobody knows whether it was in use: it may have been pruned, or a later record of it may be lost")
+			s.addDoubtful(&pick.op, "its record is from a page that may not have been in use: it may have been pruned, or a later record may be lost")
 		}
 	}
 }
 
-// told is the phase that the feed says an operation came to; "": it says
-// nothing.
+// phaseInFeed returns the phase of an operation by its last event; empty if it has none.
 func (s *selection) phaseInFeed(key format.RowID) fsm.Phase { return s.last[key].To }
 
-// above is of another record of the same operation, which came to a phase as the
-// feed says.
+// above reports whether k is a better record of its operation than other. told is the
+// phase by the feed.
 func (k kept) above(other *kept, told fsm.Phase) bool {
 	switch {
 	case k.trust != other.trust:

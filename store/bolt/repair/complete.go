@@ -6,16 +6,16 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// A repair that finds just what the file says that its last commit left has lost
-// nothing, wherever it was found: see witness.go.
+// Each commit notes in the root page what the buckets hold (see format.Weight). If the
+// records that were found add up to that note, nothing is lost.
 
-// saysWhatItHolds reports whether the page that names the buckets can be read, and
-// says more than that of a version that said nothing.
+// saysWhatItHolds reports whether the last commit left such a note, or left one that
+// cannot be read. The first versions left none.
 func (s *selection) saysWhatItHolds() bool {
 	return s.tx != 0 && (s.said == nil || s.said[format.BucketMeta] != 0)
 }
 
-// counted is what the file would say of what is kept, but for the feed.
+// counted returns the note that the kept records would get, without the feed.
 func (s *selection) counted() map[string]uint64 {
 	found := map[string]uint64{format.BucketMeta: s.tx}
 	for i := range s.out.ops {
@@ -38,12 +38,12 @@ func (s *selection) counted() map[string]uint64 {
 	return found
 }
 
-// weightOf is of a row that leads to an operation.
+// weightOf returns the weight of a row that points to an operation.
 func weightOf(row []byte, key format.RowID) uint64 {
 	return format.Weight(format.Seal(row, append([]byte(nil), key[:]...)))
 }
 
-// fits reports whether what was found is what the file says of some buckets.
+// fits reports whether the counts are those of the note, for some buckets.
 func (s *selection) fits(found map[string]uint64, buckets ...string) bool {
 	for _, name := range buckets {
 		if found[name] != s.said[name] {
@@ -53,7 +53,7 @@ func (s *selection) fits(found map[string]uint64, buckets ...string) bool {
 	return s.said != nil
 }
 
-// proved reports whether all is there that the last commit left.
+// complete reports whether everything is there that the last commit left.
 func (s *selection) complete() bool {
 	found, at, seq := s.counted(), s.out.link, s.out.pruned
 	var last format.Link
@@ -70,16 +70,15 @@ func (s *selection) complete() bool {
 	return s.out.id != nil && s.fits(found, append(format.Weighed(), format.BucketEvents, format.BucketMeta)...)
 }
 
-// explained reports whether nothing is missing but what is named: the damaged
-// records, and events, which are numbered. The last of those may be lost without
-// a trace but its link.
+// allNamed reports whether everything that is missing is named: corrupt records, and
+// events, which have numbers.
 func (s *selection) allNamed() bool {
 	found := s.counted()
 	for _, r := range s.corrupt {
 		switch r.bucket {
 		case format.BucketOperations:
 			if len(r.key) != 16 || s.last[format.RowID(r.key)].Operation == "" {
-				return false // its key may be what was hit
+				return false // its key may be the damaged part
 			}
 			found[format.BucketOperations] += format.Weight(r.sealed)
 			for token, key := range s.tokens {
@@ -94,8 +93,8 @@ func (s *selection) allNamed() bool {
 	return s.fits(found, append(format.Weighed(), format.BucketMeta)...) && s.endsAsSaid()
 }
 
-// endsAsSaid reports whether the last event, or what is damaged in its place, is
-// the one that the last commit left.
+// endsAsSaid reports whether the last event, or the corrupt record in its place, is the
+// one that the last commit left.
 func (s *selection) endsAsSaid() bool {
 	var last format.Link
 	if n := len(s.out.events); n > 0 && s.out.events[n-1] != nil {
@@ -110,8 +109,8 @@ func (s *selection) endsAsSaid() bool {
 	return last.Number() == s.said[format.BucketEvents]
 }
 
-// latest is the operation of each session that ended last: as the file said, or,
-// where that is lost, as their times say.
+// latest returns, per session, the operation that ended last: by the session's row, or,
+// if that is lost, by the times of the operations.
 func (s *selection) latest() map[string]format.RowID {
 	out, at := map[string]format.RowID{}, map[string]int64{}
 	for i := range s.out.ops {

@@ -2,7 +2,7 @@
 // it. bolt.Open refuses such a file and changes nothing; "rouse check" and
 // "rouse repair" use this package.
 //
-// [Verify] reads every page and every record, and reports what is damaged.
+// [Check] reads every page and every record, and reports what is damaged.
 // [Repair] writes a repaired copy, checks it, and puts it in the place of the
 // damaged file, which it keeps under another name.
 //

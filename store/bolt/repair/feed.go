@@ -8,17 +8,17 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// farApart is how many numbers may lie between two events that belong to one
-// feed where nobody knows how far it was pruned.
+// farApart is the largest gap between two events of one feed, if it is not known how far
+// it was pruned.
 const farApart = 100
 
-// feed puts the events in order. Where none of what was found for a number fits
-// the one before it, and all of it is of old pages, the event is lost.
+// feed puts the events in order. An event is lost if all its candidates are from old
+// pages and none follows the event before it.
 func (s *selection) feed() {
 	seqs := slices.Sorted(maps.Keys(s.Events))
 	seqs = seqs[s.beginning(seqs):]
 	known := s.out.pruned == 0 || s.out.link != format.Link{}
-	proved := true // by its page, or by the one behind it
+	proved := true // by its page, or by the event after it
 	at, next := s.out.link, s.out.pruned+1
 	for _, seq := range seqs {
 		known = known && seq == next
@@ -28,7 +28,7 @@ func (s *selection) feed() {
 		}
 		s.gap(next, seq-1)
 		if known && at.Next(seq, textOf(seq, pick)) != format.LinkOf(pick.sealed) {
-			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{First: seq, Last: seq, Detail: "it does not follow the one before it"})
+			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{First: seq, Last: seq, Detail: "it does not follow the event before it"})
 		}
 		s.out.events = append(s.out.events, pick.sealed)
 		at, next, known = format.LinkOf(pick.sealed), seq+1, true
@@ -40,9 +40,9 @@ func (s *selection) feed() {
 		}
 	}
 	if !proved {
-		s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{First: next - 1, Last: next - 1, Detail: "the last that was found, on a page of which nobody knows whether it was in use"})
+		s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{First: next - 1, Last: next - 1, Detail: "it is the last one found, and its page may not have been in use"})
 	}
-	// A damaged record at the end holds its number too.
+	// A corrupt record at the end keeps its number.
 	for _, r := range s.corrupt {
 		if r.bucket == format.BucketEvents && format.SeqOf(r.key) == next {
 			s.gap(next, next)
@@ -51,7 +51,7 @@ func (s *selection) feed() {
 	}
 }
 
-// beginning is the first of seqs that is not pruned.
+// beginning returns the index of the first of seqs that is not pruned.
 func (s *selection) beginning(seqs []uint64) int {
 	if len(s.meta[format.MetaPruned]) > 0 || len(seqs) == 0 {
 		n, _ := slices.BinarySearch(seqs, s.out.pruned+1)
@@ -68,8 +68,8 @@ func (s *selection) beginning(seqs []uint64) int {
 	return n
 }
 
-// fitting is what was found for a number and follows the event before it; else
-// what is trusted most, if it is not of an old page; nil: there is none.
+// fitting returns the candidate for a number that follows the event before it, or else
+// the one with most trust that is not from an old page. nil means that there is none.
 func (s *selection) fitting(seq uint64, before format.Link, known bool) *candidate {
 	all := s.Events[seq]
 	for i := range all {
@@ -83,13 +83,13 @@ func (s *selection) fitting(seq uint64, before format.Link, known bool) *candida
 	return nil
 }
 
-// textOf is the CBOR of an event that was found whole.
+// textOf returns the CBOR of an event.
 func textOf(seq uint64, f *candidate) []byte {
 	text, _ := format.EventText(seq, f.sealed)
 	return text
 }
 
-// gap holds the places of events that are lost.
+// gap puts placeholders in the place of lost events.
 func (s *selection) gap(first, last uint64) {
 	if first > last {
 		return

@@ -8,28 +8,28 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// harvest is what was found in a damaged file: of each key all values that
-// differ, since old pages keep what stood there before.
+// found is what the pages of a damaged file hold: for each key all different values,
+// since old pages keep earlier ones.
 type found struct {
 	Ops     map[format.RowID][]candidate
 	Events  map[uint64][]candidate
 	lanes   map[string][]candidate
 	records map[string][]candidate
 	meta    map[string][]candidate
-	ended   map[string]format.RowID // what leads to operations, as far as it is sure
+	ended   map[string]format.RowID // rows that point to operations, from pages in use
 	tokens  map[string]format.RowID
-	over    map[format.RowID]bool // operations that a row of any page led to as ended: none becomes active again
+	over    map[format.RowID]bool // ended operations, by the rows of any page: none becomes active again
 	aside   map[string][]byte     // the quarantine
-	pages   []Loss                // those of it that could not be read
-	doubted []Loss                // those that were read in part
-	corrupt []corruptRecord       // what stands for the newest state and is not as it was written
-	broken  bool                  // some of the newest state could not be read
-	tx      uint64                // the last transaction; 0: it is not known
-	said    map[string]uint64     // of the buckets, by their page: see witness.go
-	anySure bool                  // some of it could
+	pages   []Loss                // pages in use that could not be read
+	doubted []Loss                // pages in use that were read in part
+	corrupt []corruptRecord       // from pages in use
+	broken  bool                  // a page in use could not be read
+	tx      uint64                // the last transaction; zero if not known
+	said    map[string]uint64     // by bucket: the note of the last commit; see complete.go
+	anySure bool                  // a page in use could be read
 }
 
-// found is a value as it was sealed.
+// candidate is one sealed value of a key.
 type candidate struct {
 	sealed []byte
 	trust  format.Trust
@@ -40,14 +40,14 @@ type corruptRecord struct {
 	key, sealed []byte
 }
 
-func NewHarvest() *found {
+func newFound() *found {
 	return &found{
 		Ops: map[format.RowID][]candidate{}, Events: map[uint64][]candidate{}, lanes: map[string][]candidate{}, records: map[string][]candidate{},
 		meta: map[string][]candidate{}, ended: map[string]format.RowID{}, tokens: map[string]format.RowID{}, over: map[format.RowID]bool{}, aside: map[string][]byte{},
 	}
 }
 
-// add takes a pair in, and reports whether it is as it was written.
+// add takes a pair, and reports whether its checksum is right.
 func (h *found) add(bucket string, key, sealed []byte, t format.Trust) bool {
 	if bucket == format.BucketQuarantine {
 		h.aside[string(key)] = sealed
@@ -94,10 +94,10 @@ func also(have []candidate, sealed []byte, t format.Trust) []candidate {
 	return append(have, candidate{sealed: sealed, trust: t})
 }
 
-// harvestPages takes all that is left, from every page. m says what is of the
-// newest state; nil: nobody knows.
+// readPages takes every pair with a right checksum from every page. m tells which pages
+// are in use; nil means that this is not known.
 func readPages(img format.Image, m *format.BoltMeta, tell format.Progress) *found {
-	h := NewHarvest()
+	h := newFound()
 	u := format.FindInUse(img, m)
 	h.broken = u.Broken
 	took := map[uint64]int{}
@@ -112,7 +112,7 @@ func readPages(img format.Image, m *format.BoltMeta, tell format.Progress) *foun
 		took[id] = s.took
 		if s.leaf && s.unread > 0 {
 			h.broken = true
-			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("%d of what stands on it cannot be read: what is not named here is lost too", s.unread)})
+			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("%d of its records cannot be read: those that are not named here are lost too", s.unread)})
 		}
 	}
 	if m != nil {
@@ -122,8 +122,8 @@ func readPages(img format.Image, m *format.BoltMeta, tell format.Progress) *foun
 	return h
 }
 
-// unread names the pages of the newest state that are damaged. One on which there
-// is nothing, and below which pages are found, held no records but led to them.
+// unread names the damaged pages in use. A page without records, above pages that were
+// found, was a branch and held none.
 func (h *found) unread(u *format.InUse, m *format.BoltMeta, took map[uint64]int) {
 	sound, bad := u.Orphans(m)
 	h.broken = h.broken || len(bad)+len(sound) > 0
@@ -131,9 +131,9 @@ func (h *found) unread(u *format.InUse, m *format.BoltMeta, took map[uint64]int)
 		switch {
 		case took[id] == 0 && len(bad) == 1 && len(sound) > 0:
 		case took[id] == 0:
-			h.pages = append(h.pages, Loss{Page: id, Detail: "it cannot be read: what was on it and is not named here is lost too"})
+			h.pages = append(h.pages, Loss{Page: id, Detail: "it cannot be read: its records that are not named here are lost too"})
 		case u.Misled[id]:
-			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("it may be an old one: %d records were read from it, and what was on it since and is not named here is lost", took[id])})
+			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("it may be an old one: %d records were read from it, and later ones that are not named here are lost", took[id])})
 		default:
 			h.doubted = append(h.doubted, Loss{Page: id, Detail: fmt.Sprintf("it is damaged: %d records were read from it", took[id])})
 		}

@@ -53,7 +53,7 @@ func FuzzPage(f *testing.F) {
 			}
 		}
 
-		read, searched := NewHarvest(), NewHarvest()
+		read, searched := newFound(), newFound()
 		format.EachElement(img.From(2), size, (&pageReader{H: read, Trust: format.Sure}).Element)
 		(&pageReader{H: searched, Trust: format.Sure}).search(img.From(2), size)
 		for key := range read.Ops {

@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Mend writes what is left of j.Path to j.Copy, and verifies it.
+// Repair writes what is left of j.Path to j.Copy, and checks the copy.
 func (j Job) Repair(ctx context.Context, tell format.Progress) (Done, error) {
 	s, err := j.read(tell)
 	if err != nil {
@@ -26,7 +26,7 @@ func (j Job) Repair(ctx context.Context, tell format.Progress) (Done, error) {
 	return Done{Report: r, Outcome: s.outcome}, err
 }
 
-// settle reads j.Path and decides what is kept of it.
+// read reads j.Path and chooses what is kept.
 func (j Job) read(tell format.Progress) (content, error) {
 	f, err := disk.OpenFile(j.Path, os.O_RDONLY)
 	if err != nil {
@@ -44,8 +44,8 @@ func (j Job) read(tell format.Progress) (content, error) {
 	return j.readImage(f, size, metas, tell)
 }
 
-// settleImage is settle for a file of so many bytes, of whose first pages those
-// are whole.
+// readImage is read for a file of size bytes. metas are those of its two first pages that
+// are whole, the newest first.
 func (j Job) readImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell format.Progress) (content, error) {
 	var m *format.BoltMeta
 	if len(metas) > 0 {
@@ -63,12 +63,12 @@ func (j Job) readImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell
 	return h.choose(len(metas) < 2), nil
 }
 
-// usable says why nothing can be made of a harvest.
+// usable returns an error if what was found cannot be repaired.
 func (h *found) usable(path string) error {
 	for _, f := range h.meta[format.MetaSchema] {
 		value, _ := format.Unseal([]byte(format.MetaSchema), f.sealed)
 		if n, err := strconv.ParseUint(string(value), 10, 32); err == nil && n > format.Schema {
-			return fmt.Errorf("%w: %s has schema %d, and this version knows %d", format.ErrNewer, path, n, format.Schema)
+			return fmt.Errorf("%w: %s has schema %d, and this version knows %d: use a newer version", format.ErrNewer, path, n, format.Schema)
 		}
 	}
 	if len(h.Ops)+len(h.Events)+len(h.meta[format.MetaSchema]) == 0 {
@@ -77,7 +77,7 @@ func (h *found) usable(path string) error {
 	return nil
 }
 
-// latest is of several records of one operation that with the highest version.
+// latest returns the record of an operation with the highest version.
 func latest(key format.RowID, all []candidate) (out store.Operation) {
 	for _, f := range all {
 		if o, err := format.DecodeOperation(key, f.sealed); err == nil && o.Version > out.Version {
@@ -87,8 +87,8 @@ func latest(key format.RowID, all []candidate) (out store.Operation) {
 	return out
 }
 
-// guessPageSize is for a file without a first page: the size at which most pages
-// say that they are where they are.
+// guessPageSize returns the page size of a file whose two first pages are gone: the one
+// with which most pages have their own number in their header.
 func guessPageSize(f io.ReaderAt, size int64) int {
 	best, most := os.Getpagesize(), 0
 	for try := 512; try <= 1<<16; try *= 2 {

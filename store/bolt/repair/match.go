@@ -12,8 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// dangling names the operations that a token or a session leads to, and of which
-// no record is left.
+// dangling names the lost operations that a client token or a session row points to.
 func (s *selection) dangling() {
 	for _, session := range slices.Sorted(maps.Keys(s.ended)) {
 		studio, id, _ := strings.Cut(session, "\x00")
@@ -30,8 +29,8 @@ func (s *selection) dangling() {
 	}
 }
 
-// refOf is the session of an operation that is not kept, as far as anything
-// tells.
+// refOf returns the session of a lost operation from its last event or an old record.
+// The zero value means that neither is left.
 func (s *selection) refOf(key format.RowID) transport.Ref {
 	if e, ok := s.last[key]; ok {
 		return e.Ref
@@ -39,15 +38,14 @@ func (s *selection) refOf(key format.RowID) transport.Ref {
 	return latest(key, s.Ops[key]).Ref
 }
 
-// gone reports whether an operation is not kept, and not named yet.
+// gone reports whether an operation is lost and not named yet.
 func (s *selection) gone(key format.RowID) bool {
 	_, ok := s.kept[key]
 	return !ok && !s.named[key]
 }
 
-// missing names the operations that the feed tells of, and of which no record
-// is left. Those that ended are pruned in time: they are missed only where one
-// that ended before is there.
+// missing names the lost operations that have events. An ended operation may have been
+// pruned: it counts as lost only if one that ended before it is still there.
 func (s *selection) missing() {
 	var oldest int64
 	for _, k := range s.kept {
@@ -69,10 +67,10 @@ func (s *selection) missing() {
 	}
 }
 
-// agree lets operations and feed say the same. What the feed told was told: an
-// operation that it says has ended, ends so. What it lacks is told at its end.
+// matchFeed makes operations and feed agree. Readers have seen the feed, so an operation
+// ends as its event says. An event that the feed lacks is appended.
 func (s *selection) matchFeed() {
-	var newest format.RowID // that the feed tells of; ids grow with time
+	var newest format.RowID // in the feed; ids grow with time
 	for key := range s.last {
 		if key.Compare(newest) > 0 {
 			newest = key
@@ -84,14 +82,14 @@ func (s *selection) matchFeed() {
 		switch {
 		case known && e.To == k.op.Phase, !known && key.Compare(newest) <= 0:
 		case known && e.To.Ended():
-			s.addDoubtful(&k.op, fmt.Sprintf("its record said %s; it ended %s, as event %d told", k.op.Phase, e.To, e.Seq))
+			s.addDoubtful(&k.op, fmt.Sprintf("its record said %s; it ended %s, as event %d says", k.op.Phase, e.To, e.Seq))
 			k.op.Phase, k.op.EndReason, k.op.FinishedAt, k.op.Session = e.To, e.Reason, e.At, e.Session
-			k.op.Later = k.op.Later.Done() // had it become an operation, that has a record of its own
+			k.op.Later = k.op.Later.Done() // if it became an operation, that one has its own record
 			k.op.Version++
 			k.sealed = nil
 			s.kept[key] = k
 		case known && ahead(e.To, k.op.Phase):
-			s.addDoubtful(&k.op, fmt.Sprintf("its record says %s, and event %d that it was %s", k.op.Phase, e.Seq, e.To))
+			s.addDoubtful(&k.op, fmt.Sprintf("its record says %s, and event %d says %s", k.op.Phase, e.Seq, e.To))
 		default:
 			s.addDoubtful(&k.op, fmt.Sprintf("the event that made it %s is lost; a new one says so", k.op.Phase))
 			more := store.Event{
@@ -106,15 +104,15 @@ func (s *selection) matchFeed() {
 	}
 }
 
-// ahead reports whether an operation comes to a later than to b.
+// ahead reports whether phase a comes after phase b.
 func ahead(a, b fsm.Phase) bool {
 	x, _ := format.PhaseCode(a)
 	y, _ := format.PhaseCode(b)
 	return x > y
 }
 
-// conflicts leaves of two operations that cannot both be the one that is surer,
-// else the newer.
+// conflicts drops one of two operations that share a client token, or are active for one
+// session. The one with more trust stays, or else the newer.
 func (s *selection) conflicts() {
 	tokens, sessions := map[string]format.RowID{}, map[transport.Ref]format.RowID{}
 	for _, key := range slices.SortedFunc(maps.Keys(s.kept), format.RowID.Compare) {
@@ -126,7 +124,8 @@ func (s *selection) conflicts() {
 	}
 }
 
-// yield lets key hold what may have one holder, or takes one of the two out.
+// yield notes key as the holder of a token or session. If there is one already, it drops
+// one of the two.
 func yield[K comparable](s *selection, key format.RowID, held map[K]format.RowID, of K, what string) {
 	other, ok := held[of]
 	if _, there := s.kept[other]; !ok || !there {
@@ -144,8 +143,8 @@ func yield[K comparable](s *selection, key format.RowID, held map[K]format.RowID
 	s.addLost(Loss{Operation: o.ID, Ref: o.Ref, Detail: fmt.Sprintf("operation %s has its %s", stays.Id(), what)})
 }
 
-// settings keeps the lanes and the small records. Of several records of a lane,
-// none of them sure, one that is paused counts: then nothing is sent by mistake.
+// settings picks the lanes and the small records. If no record of a lane is sure, a
+// paused one is picked, so that nothing is sent by mistake.
 func (s *selection) settings() {
 	for _, name := range slices.Sorted(maps.Keys(s.lanes)) {
 		all := s.lanes[name]
@@ -157,7 +156,7 @@ func (s *selection) settings() {
 		}
 		s.out.lanes[name] = pick.sealed
 		if pick.trust != format.Sure {
-			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{Lane: name, Detail: "what is stored of it was found on a page that was not in use"})
+			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{Lane: name, Detail: "its record was found on a page that was not in use, and may be old"})
 		}
 	}
 	for key, all := range s.records {
@@ -167,19 +166,19 @@ func (s *selection) settings() {
 	}
 }
 
-// spoilt names what was not as it was written and is not named yet.
+// spoilt names the corrupt records that are not named yet.
 func (s *selection) spoilt() {
 	for _, r := range s.corrupt {
 		switch {
 		case r.bucket == format.BucketOperations && len(r.key) == 16:
 			key := format.RowID(r.key)
 			if s.gone(key) {
-				s.addLost(Loss{Operation: key.Id(), Ref: s.refOf(key), Detail: "its record is damaged"})
+				s.addLost(Loss{Operation: key.Id(), Ref: s.refOf(key), Detail: "its record is corrupt"})
 			}
 		case r.bucket == format.BucketRecords:
-			s.addLost(Loss{Detail: fmt.Sprintf("the small record %s is damaged", format.KeyText(format.BucketRecords, r.key))})
+			s.addLost(Loss{Detail: fmt.Sprintf("the small record %s is corrupt", format.KeyText(format.BucketRecords, r.key))})
 		case r.bucket == format.BucketLanes:
-			s.addLost(Loss{Lane: string(r.key), Detail: "what was stored of it is damaged: whether it is paused, say"})
+			s.addLost(Loss{Lane: string(r.key), Detail: "its record is corrupt: it is no longer paused or blocked"})
 		}
 	}
 }

@@ -9,23 +9,23 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Sweeper takes in what one page has.
+// pageReader takes the records of one page.
 type pageReader struct {
 	H      *found
 	Trust  format.Trust
-	bucket string // that the page is of; "": that is not known
-	leaf   bool   // it is one for certain: what looks like an element is one
-	took   int    // records
-	unread int    // elements that are none, and do not say of what
-	named  int    // records that are corrupt, whose key is known
+	bucket string // of the page; empty if not known
+	leaf   bool   // it is a leaf for certain
+	took   int    // records that were taken
+	unread int    // elements that cannot be read
+	named  int    // corrupt records with a known key
 }
 
-// Element takes in what may be an element.
+// Element takes what may be an element of the page.
 func (s *pageReader) Element(flags uint32, key, value []byte) {
 	s.elementOf(s.bucket, flags, key, value)
 }
 
-// elementOf is element of a page that stands in a bucket, if that is known.
+// elementOf is Element for a page of a bucket; empty if not known.
 func (s *pageReader) elementOf(bucket string, flags uint32, key, value []byte) {
 	if bucket == "" && s.inline(flags, key, value) {
 		return
@@ -39,7 +39,7 @@ func (s *pageReader) elementOf(bucket string, flags uint32, key, value []byte) {
 	}
 	name, _, aside := strings.Cut(string(key), "\x00")
 	switch {
-	case aside && slices.Contains(format.AllBuckets(), name): // it was set aside before
+	case aside && slices.Contains(format.AllBuckets(), name): // it is in quarantine
 		return
 	case bucket == "" && len(key) == 16:
 		bucket = format.BucketOperations
@@ -69,7 +69,7 @@ func plausible(bucket string, key []byte) bool {
 	return true
 }
 
-// inline takes in a small bucket, which stands in the page that names it.
+// inline takes a small bucket, which is inside the page that names it.
 func (s *pageReader) inline(flags uint32, key, value []byte) bool {
 	named := slices.Contains(format.AllBuckets(), string(key))
 	if !named || len(value) < format.BucketHeader+format.PageHeader || binary.NativeEndian.Uint64(value) != 0 && flags&format.BucketFlag != 0 {
@@ -81,9 +81,9 @@ func (s *pageReader) inline(flags uint32, key, value []byte) bool {
 	return true
 }
 
-// Grope looks for records where the elements that lead to them were hit: a
-// record of an operation or of an event begins with its format, its text says
-// where it ends, and its checksum that it is one.
+// search finds records without the elements that point to them. The record of an
+// operation or event begins with its format, its CBOR shows where it ends, and its
+// checksum proves it.
 func (s *pageReader) search(page []byte, size int) {
 	for at := range min(size, len(page)) {
 		switch {
@@ -95,11 +95,10 @@ func (s *pageReader) search(page []byte, size int) {
 	}
 }
 
-// operationText stands for where the text of an operation begins, which its
-// record says.
+// operationText means that the record's head says where its CBOR begins.
 const operationText = -1
 
-// record takes in a record that begins v, if it is one.
+// record takes the record at the beginning of v, and reports whether there is one.
 func (s *pageReader) record(bucket string, key, v []byte, text int) bool {
 	if text == operationText {
 		_, behind, err := format.DecodeHead(v)

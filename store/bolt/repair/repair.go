@@ -14,19 +14,18 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Loss is something that is lost, or that nobody can vouch for: events, or an
-// operation, or what was stored of a lane, or a page of which nobody knows what
-// was on it.
+// Loss names something that is lost or doubtful: events, an operation, a lane's record,
+// or a page of the damaged file. If only Detail is set, it is not known what is lost.
 type Loss struct {
-	First, Last uint64   // of the events; 0: it is none
-	Operation   store.ID // "": it is none
-	Ref         transport.Ref
-	Lane        string
-	Page        uint64 // of the damaged file
-	Detail      string
+	First, Last uint64        // the numbers of the events; zero if it is not about events
+	Operation   store.ID      // empty if it is not about an operation
+	Ref         transport.Ref // the operation's session; zero if it is not known
+	Lane        string        // empty if it is not about a lane
+	Page        uint64        // of the damaged file; zero if it is not about a page
+	Detail      string        // what became of it, for people
 }
 
-// String names it and says what became of it.
+// String returns what is lost and Detail, for people.
 func (l Loss) String() string {
 	switch {
 	case l.Operation != "" && l.Ref != (transport.Ref{}):
@@ -45,22 +44,22 @@ func (l Loss) String() string {
 	return fmt.Sprintf("lane %q: %s", l.Lane, l.Detail)
 }
 
-// Vague reports whether it is not known what is lost.
+// Vague reports whether it is unknown what is lost.
 func (l Loss) Vague() bool { return l == Loss{Detail: l.Detail} }
 
-// Mended says what mending a file has changed.
+// Outcome says how the repaired file differs from the file before the damage.
 type Outcome struct {
-	// Forked: something is lost or doubtful. When the file is next opened it
-	// takes an id of its own, as a backup does, so that cursors of the feed as
-	// it was are refused, and active operations count as perhaps sent.
+	// Forked is true if something is lost or doubtful. The file then becomes a
+	// store of its own when it is next opened, as a backup does: cursors of the
+	// feed before are refused, and active operations count as outcome unknown.
 	Forked bool
-	// Lost is what is gone. The place of an event that is lost is held by one
-	// whose reason is store.ReasonCorrupt.
+	// Lost is what is not in the file any more. In the place of a lost event there
+	// is one with the reason store.ReasonCorrupt.
 	Lost []Loss
-	// Doubtful is what is there, and perhaps not as it last was.
+	// Doubtful is what is in the file, but may be an older record.
 	Doubtful []Loss
-	// PerhapsSent is how many active operations of which no send was known
-	// count as perhaps sent from now on.
+	// OutcomeUnknown is how many active operations without a known send count as
+	// outcome unknown from now on.
 	OutcomeUnknown int
 }
 
@@ -72,27 +71,27 @@ type Repaired struct {
 	Outcome  Outcome
 }
 
-// RepairConfig says how to repair. The zero value works.
+// Config says how to repair. The zero value works.
 type Config struct {
-	// Do does what may end the process that does it. Defaults to Job.Do, in
-	// this one.
+	// Do runs a job, which may crash its process. Defaults to Job.Do in this
+	// process.
 	Do JobFunc
-	// DryRun leaves everything as it is, and says what would be done.
+	// DryRun returns what would be done, and leaves the file as it is.
 	DryRun bool
-	// LockTimeout and AllowNetworkFS are as in Config.
+	// LockTimeout and AllowNetworkFS are as in bolt.Config.
 	LockTimeout    time.Duration
 	AllowNetworkFS bool
 }
 
-// Repair repairs the database at path if Verify finds something wrong with it. It
+// Repair repairs the database at path if Check finds damage. It
 // writes a copy next to it, from every value with a good checksum on any page, and
-// verifies that copy. The copy then takes the file's place in one step, and the damaged
+// checks that copy. The copy then takes the file's place in one step, and the damaged
 // file stays next to it under the name in Repaired.Original. A crash before that leaves
 // everything as it was.
 //
 // Repair holds the lock meanwhile. It needs as much memory as the file has bytes, and as
 // much space on the disk; without that space the error wraps store.ErrFull. The other
-// errors are those of Open and of Verify, and a *CorruptError if the copy is not sound.
+// errors are those of bolt.Open and of Check, and a *CorruptError if the copy is not sound.
 // If a job does not finish (ErrInconclusive), Repair changes nothing.
 func Repair(ctx context.Context, path string, c Config) (Repaired, error) {
 	path, err := disk.RealPath(path, true)
@@ -112,8 +111,8 @@ func Repair(ctx context.Context, path string, c Config) (Repaired, error) {
 	out := Repaired{Was: d.Report}
 	foreign := errors.Is(err, disk.ErrForeign)
 	switch {
-	case foreign: // or a file whose two first pages are gone: its records will tell
-		out.Was.Problems = []*format.CorruptError{{Path: path, Detail: "its two first pages are gone"}}
+	case foreign: // it may be a file whose two first pages are gone: its records will show
+		out.Was.Problems = []*format.CorruptError{{Path: path, Detail: "both of its first pages are gone"}}
 	case err != nil || len(d.Report.Problems) == 0:
 		return out, err
 	}
@@ -143,8 +142,8 @@ func Repair(ctx context.Context, path string, c Config) (Repaired, error) {
 	return out, err
 }
 
-// swap puts temp in the place of path, which gets another name. At every instant
-// path names a whole file.
+// swap puts temp in the place of path, and returns the new name of the file that was
+// there. At every instant path names a whole file.
 func swap(temp, path string) (aside string, err error) {
 	aside = path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")
 	if err := os.Link(path, aside); err != nil { // a file system without links
@@ -160,8 +159,8 @@ func swap(temp, path string) (aside string, err error) {
 	if err := disk.ReplaceFile(temp, path); err != nil {
 		return "", err
 	}
-	// The new file was written and synced whole: what a failed sync left in
-	// doubt of the other is not in it.
+	// The new file was written and synced whole, so an earlier failed sync does
+	// not concern it.
 	if err := os.Remove(path + disk.SuspectSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return aside, fmt.Errorf("bolt: %w", err)
 	}

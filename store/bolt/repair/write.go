@@ -13,10 +13,10 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// rewriteSize is how many records one transaction of a new file takes.
+// rewriteSize is how many records one transaction of the new file writes.
 const rewriteSize = 10_000
 
-// rewriter fills a new file.
+// rewriter writes a new file.
 type rewriter struct {
 	ctx  context.Context
 	path string
@@ -26,7 +26,7 @@ type rewriter struct {
 	done uint64
 }
 
-// rewrite makes an empty file a database with what was settled, and syncs it.
+// rewrite writes s to an empty file, and syncs it.
 func rewrite(ctx context.Context, path string, s *content, tell format.Progress) error {
 	db, err := format.OpenBolt(path, &bbolt.Options{Timeout: time.Second, NoSync: true})
 	if err != nil {
@@ -44,10 +44,10 @@ func rewrite(ctx context.Context, path string, s *content, tell format.Progress)
 	return disk.SyncFile(path)
 }
 
-// settings writes all but operations and events.
+// settings writes everything except operations and events.
 func (w *rewriter) settings() error {
 	return format.Inside(w.path, w.db, true, func(tx *bbolt.Tx) error {
-		return cmp.Or(format.LayOut(tx), format.Writing(w.s.putSettings)(tx)) // with an id and a date of its own
+		return cmp.Or(format.LayOut(tx), format.Writing(w.s.putSettings)(tx)) // with a new id and date
 	})
 }
 
@@ -80,12 +80,12 @@ func (s *content) putSettings(w *format.Writer) {
 	}
 }
 
-// witness says what the file holds now.
+// witness notes what the file holds.
 func (w *rewriter) witness() error {
 	return format.Inside(w.path, w.db, true, format.Writing((*format.Writer).WitnessAll))
 }
 
-// parts calls each for n things, a transaction for every rewriteSize of them.
+// parts calls each n times, in transactions of rewriteSize calls.
 func (w *rewriter) parts(n int, each func(to *format.Writer, i int)) error {
 	for first := 0; first < n; first += rewriteSize {
 		if err := w.ctx.Err(); err != nil {
@@ -106,7 +106,7 @@ func (w *rewriter) parts(n int, each func(to *format.Writer, i int)) error {
 	return nil
 }
 
-// operations writes them and what leads to them.
+// operations writes the operations and the rows that point to them.
 func (w *rewriter) operations() error {
 	return w.parts(len(w.s.ops), func(to *format.Writer, i int) {
 		o, record := &w.s.ops[i].op, w.s.ops[i].sealed
@@ -128,8 +128,8 @@ func (w *rewriter) operations() error {
 	})
 }
 
-// feed writes the events: as they were, or, where readers must see that it is
-// another feed, with a new running hash.
+// feed writes the events. If readers must see that it is another feed, it gives them a
+// new running hash.
 func (w *rewriter) feed() error {
 	at, seq := w.s.link, w.s.pruned
 	put := func(to *format.Writer, text []byte, err error) {

@@ -30,7 +30,7 @@ func (e *CorruptError) Error() string {
 	if e.Key != "" {
 		fmt.Fprintf(&b, " at key %q", e.Key)
 	}
-	fmt.Fprintf(&b, ": %s: run: rouse check --db %q, and rouse repair to mend it", e.Detail, e.Path)
+	fmt.Fprintf(&b, ": %s: run rouse check --db %q to see what is damaged, and rouse repair to repair it", e.Detail, e.Path)
 	return b.String()
 }
 

@@ -74,9 +74,9 @@ func fitsMeta(k, v []byte) bool {
 	case MetaStamp:
 		return true
 	case MetaMachine:
-		return Decoder.Valid(value) == nil
+		return Decoder.Wellformed(value) == nil
 	case MetaHeld:
-		return Decoder.Valid(value) == nil
+		return Decoder.Wellformed(value) == nil
 	}
 	return false
 }

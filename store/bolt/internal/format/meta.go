@@ -50,17 +50,17 @@ func CheckFile(path string, f *os.File, tell Progress) error {
 	case len(metas) == 0 && !magic:
 		return fmt.Errorf("%w: %s is some other kind of file", disk.ErrForeign, path)
 	case len(metas) == 0:
-		return damaged("neither of its two first pages is whole")
+		return damaged("both of its first pages are damaged")
 	}
 	m := metas[0]
 	if size, err := LengthOf(f); err != nil || size < m.size() {
-		return errors.Join(err, damaged("it has %d bytes, and was %d long: it is cut short", size, m.size()))
+		return errors.Join(err, damaged("it has %d bytes of %d: its end is cut off", size, m.size()))
 	}
 	if len(metas) == 1 {
 		// bbolt would go on from the other, without a word of the commit that
 		// this one may have been. A power cut leaves no such page: what bbolt
 		// writes of it lies in one sector.
-		return damaged("one of its two first pages is not whole: the last commit may be missing")
+		return damaged("one of its two first pages is damaged: the last commit may be missing")
 	}
 	if m.Freelist == NoFreelist {
 		// bbolt would look for the free pages in a goroutine whose panic nobody

@@ -114,14 +114,14 @@ func (w *pageWalk) contradicted(rotten map[string]bool) error {
 	case root.said == 0 || root.found == 0:
 		return nil // it is of a version that said nothing, or other things
 	case root.said != w.m.Tx:
-		return fmt.Errorf("it is as transaction %d left it, and %d was the last: pages that were synced are not there", root.said, w.m.Tx)
+		return fmt.Errorf("its root page is stale: written by transaction %d, last commit is %d", root.said, w.m.Tx)
 	}
 	for _, name := range append(Weighed(), BucketEvents) {
 		if rotten[name] {
 			continue
 		}
 		if f := w.Witnesses[name]; f.said != f.found {
-			return fmt.Errorf("bucket %q has old records, or lacks some: a page that was synced is not there", name)
+			return fmt.Errorf("bucket %q has stale pages: its records are not those of the last commit", name)
 		}
 	}
 	return nil
