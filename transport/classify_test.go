@@ -128,7 +128,7 @@ func post(ctx context.Context, t *testing.T, to string, tr *http.Transport) erro
 	return err
 }
 
-// closedPort is a loopback address where nobody listens.
+// closedPort returns a loopback address on which no process listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -139,7 +139,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// raw is a server that does as told with each connection.
+// raw returns a server that calls a function for each connection.
 func raw(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

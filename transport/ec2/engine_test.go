@@ -116,7 +116,7 @@ func TestRunningButSilent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Close() // nobody listens there now
+	_ = l.Close() // no process listens there now
 	e := c.run(ec2.Config{Probe: probe.Probe{Kind: probe.KindTLS, Port: l.Addr().(*net.TCPAddr).Port}}, engine.Config{BootTimeout: 500 * time.Millisecond})
 	op, err := e.Wait(t.Context(), ask(t, e, id))
 	if err == nil || op.Phase != fsm.PhaseFailed || op.EndReason != store.ReasonTimeout || c.effects(id) != 1 ||

@@ -332,9 +332,9 @@ func faults() map[string]broken {
 	}
 }
 
-// mends is what the suite must say of a fault, besides that it is there: the
-// mend that the author of a driver would else have to guess.
-func mends() map[string]string {
+// fixes returns what the suite must say about a fault in addition to naming it: the
+// fix that the author of a driver would otherwise have to guess.
+func fixes() map[string]string {
 	return map[string]string{
 		"local time":               "at.UTC()",
 		"sends bad ids":            "call ref.Validate() first",
@@ -443,8 +443,8 @@ func TestSuiteSeesFaults(t *testing.T) {
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBroken/"+fault.seenBy) {
 				t.Errorf("%s does not see it: %v\n%s", fault.seenBy, err, out)
 			}
-			if !strings.Contains(string(out), mends()[name]) {
-				t.Errorf("%s does not say %q:\n%s", fault.seenBy, mends()[name], out)
+			if !strings.Contains(string(out), fixes()[name]) {
+				t.Errorf("%s does not say %q:\n%s", fault.seenBy, fixes()[name], out)
 			}
 			if lines := strings.Count(string(out), "\n"); lines > 12 {
 				t.Errorf("%s says it in %d lines:\n%s", fault.seenBy, lines, out)
