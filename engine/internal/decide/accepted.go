@@ -30,7 +30,7 @@ func (d *decision) succeed() {
 	d.end(fsm.PhaseSucceeded, "")
 }
 
-// forgive forgets what went wrong before.
+// forgive clears the error and the backoff of earlier attempts.
 func (d *decision) forgive() {
 	d.op.Interval, d.op.LastError, d.op.LastKind = 0, "", transport.KindUnknown
 	d.op.LastErrorAt, d.op.ErrorSince = time.Time{}, time.Time{}

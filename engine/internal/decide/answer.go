@@ -122,23 +122,23 @@ func rowOfKind(k transport.Kind) row {
 	return unclear // Internal, Unknown, and what later versions may add
 }
 
-// Protocol reports that the service itself answered.
+// Protocol reports whether the service itself answered.
 func (a *Answer) Protocol() bool { return a.Err == nil || a.Kind.Protocol() }
 
-// Silent reports that nothing was heard of the session: no answer came, or one
-// that says that it alone cannot be reached.
+// Silent reports whether nothing is known of the session: no answer came, or an answer
+// that says that this session alone is unreachable.
 func (a *Answer) Silent() bool { return a.OnlySession || !a.Protocol() }
 
-// alone reports that the answer is about one session and no batch.
+// alone reports whether the answer is about one session, not a batch.
 func (a *Answer) alone() bool { return a.OnlySession || a.Ref != (transport.Ref{}) }
 
-// telling reports that the answer says how the session is, or that looks at it
-// are refused: another look would say the same.
+// telling reports whether another read would say the same: the answer shows the
+// session, or reads of it are refused.
 func (a *Answer) telling() bool {
 	return a.Err == nil || a.row == conflict || a.row == denied || a.row == refused
 }
 
-// Weight ranks the answers of a batch by what they tell of the lane.
+// Weight ranks the answers of a batch by how much they say about the lane.
 func (a *Answer) Weight() int {
 	switch {
 	case a.OnlySession:

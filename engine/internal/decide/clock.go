@@ -65,15 +65,15 @@ func (c *ProviderClock) Measure(a Answer) bool {
 }
 
 const (
-	// BigJump of the wall clock puts its word in doubt again.
+	// BigJump is a jump of the wall clock that ends the trust in it.
 	BigJump = 5 * time.Minute
-	// SmallJump is one that is noticed at all: a suspend, a clock set right.
+	// SmallJump is the smallest jump that is noticed: a suspend, a clock set right.
 	SmallJump = 5 * time.Second
-	// TrustAfter: nobody confirmed the clock, nor denied it.
+	// TrustAfter is for how long the wall clock must behave until it is trusted.
 	TrustAfter = 10 * time.Minute
-	// Agrees: a provider's date confirms a clock that differs by less.
+	// Agrees is by how much a clock may differ from a provider's date that confirms it.
 	Agrees = 2 * time.Minute
-	// LongestSleep: no timer is trusted for longer; in suspend it stands still.
+	// LongestSleep is for how long a timer is trusted: it stands still in suspend.
 	LongestSleep = 30 * time.Second
 )
 

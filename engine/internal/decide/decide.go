@@ -1,3 +1,26 @@
+// Package decide says what one answer of a provider means for one operation.
+//
+// [Decide] takes an [Input]: the record, the answer, and what is known about time. It
+// returns a [Decision]: the record as it shall be, its events, and whether the
+// operation may be sent again. The engine's worker commits that.
+//
+// Decide is pure. It does no I/O, holds no lock, reads no clock and draws no random
+// number: the input has the time of the answer and a function for the jitter. The same
+// input gives the same decision, so every rule here has a table for its test.
+//
+// # Where to find what
+//
+//   - answers.go: the answer table. docs/answers.md is generated from it.
+//   - answer.go: which row of the table an answer belongs to.
+//   - accepted.go: a session on its way to READY, or failed.
+//   - stopped.go: the startedAt rule, for a session that is STOPPED after a send.
+//   - arrived.go: when a send has arrived, and when an answer may show the past.
+//   - errors.go: refusals and failures; backoff.go has the waits.
+//   - unsent.go: decisions for a [Cause] that is no answer.
+//   - expiry.go: whether a request has expired, by a clock that may be wrong.
+//   - clock.go: [ClockFacts] and the limits that the rules about clocks use.
+//   - later.go: what becomes of a later request.
+//   - status.go: what is stored of the provider's and the probe's words.
 package decide
 
 import (
@@ -151,8 +174,8 @@ func (d *decision) decide() {
 	d.seen.Due = d.op.DueAt
 }
 
-// listen notes since when looks at the session have had no answer. The time that
-// the session could not be seen is added to its time to boot.
+// listen notes since when reads of the session have had no answer. The time in which
+// the session could not be read is added to its time to boot.
 func (d *decision) listen() {
 	switch silent := d.Answer.Silent(); {
 	case d.Answer.Call == CallStart:
@@ -163,10 +186,10 @@ func (d *decision) listen() {
 	}
 }
 
-// anchor moves the beginning of a boot along with our clock when that is set
-// right, and over a sleep. It is stored, so that the next Run, which has not seen
-// the clock jump, reckons by it too; but never moved back by a clock in doubt, for
-// the next Run may have a right one.
+// anchor moves the beginning of a boot when our clock is set right, and over a sleep.
+// The new time is stored, so that the next run, which has not seen the clock jump,
+// counts from it too. An untrusted clock never moves it back: the next run may have a
+// clock that is right.
 func (d *decision) anchor() {
 	accepted := d.op.AcceptedAt
 	switch {
@@ -190,8 +213,8 @@ func (d *decision) anchor() {
 	}
 }
 
-// deadline is the operation's, put off by what our clock went ahead while the
-// session booted: the host slept, or the clock was behind.
+// deadline returns the operation's deadline. While the session boots, it is later by
+// what our clock went ahead: the host slept, or the clock had been behind.
 func (d *decision) deadline() time.Time {
 	at := d.op.Deadline()
 	if d.op.Sent == store.SentAccepted {
@@ -200,11 +223,11 @@ func (d *decision) deadline() time.Time {
 	return at
 }
 
-// pastDeadline ends what this answer has left open, a day past its time, by a
-// clock that is trusted. It ends at once if the answer tells that more of them
-// would not help, or its lane has been blocked for ten minutes, else after ten
-// minutes of such answers. Time asleep does not count. The record says when the
-// first of these answers came, so that they may be of several Runs.
+// pastDeadline ends an operation that this answer has left open a day past its time,
+// if the clock is trusted. The operation ends at once if another answer would say the
+// same, or if its lane has been blocked for ten minutes. Otherwise it ends after ten
+// minutes of such answers. Time asleep does not count. The record says when the first
+// of these answers came, so that they may be of several runs.
 func (d *decision) pastDeadline() {
 	switch {
 	case d.Doubt:
@@ -227,8 +250,8 @@ func (d *decision) pastDeadline() {
 	}
 }
 
-// note takes over the session's state as seen, and says so where no path of the
-// table leads there.
+// note stores the session's state. Where no path of the life cycle leads to that
+// state, it adds an event.
 func (d *decision) note() {
 	s := d.Answer.Session.State
 	if d.Answer.Err != nil || s == "" || s == d.op.Session {
@@ -245,7 +268,7 @@ func (d *decision) note() {
 	}
 }
 
-// afterEnd takes READY of an ended operation as a fact, once.
+// afterEnd adds one event when the session of an ended operation is READY after all.
 func (d *decision) afterEnd() {
 	if d.Answer.row != ready || d.op.Phase == fsm.PhaseSucceeded || d.op.Session == fsm.StateReady {
 		return

@@ -7,9 +7,9 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Rulings on errors.
+// What is decided about refusals and failures.
 
-// unsend puts back what stood before this send, which had no effect.
+// unsend restores what the record had before this send, which had no effect.
 func (d *decision) unsend() {
 	b := d.Before
 	d.unmark()
@@ -79,8 +79,8 @@ func (d *decision) backOff(p Backoff) {
 	d.remember()
 }
 
-// ownWait is how long the provider asked to leave this session alone. What it
-// asks for the whole lane is the lane's business.
+// ownWait returns the wait that the provider asked for, if it asked for this session
+// alone. The lane keeps a wait for all of its sessions.
 func (d *decision) ownWait() time.Duration {
 	if !d.Answer.OnlySession {
 		return 0

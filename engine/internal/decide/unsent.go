@@ -9,7 +9,7 @@ import (
 
 // What is decided without an answer.
 
-// expire ends an operation that was not sent in time.
+// expire ends an operation that was not sent before its expiry.
 func (d *decision) expire() {
 	if s := d.expiry(); d.op.Sent == store.SentNo && s.Passed && s.Certain {
 		d.unsentBecause()
@@ -17,8 +17,8 @@ func (d *decision) expire() {
 	}
 }
 
-// unsentBecause notes why an operation that expires was not sent, where its lane
-// knows something newer than the record.
+// unsentBecause stores why an expired operation was not sent, if its lane knows
+// something newer than the record.
 func (d *decision) unsentBecause() {
 	b, o := d.Lane.Block, &d.op
 	switch {
@@ -51,7 +51,8 @@ func (d *decision) giveUp() {
 	}
 }
 
-// expireUnsent is expire for one that is marked as sent, but was not yet.
+// expireUnsent undoes an intent whose send did not begin, and then does what expire
+// does.
 func (d *decision) expireUnsent() {
 	d.unsend()
 	d.expire()
