@@ -8,7 +8,8 @@
 //
 // # Guarantees
 //
-//  1. An operation that ended never becomes active again.
+//  1. An operation does not become active again if its end is left in an event or in its
+//     session's row. If a disk lost the end itself, guarantee 3 holds.
 //  2. What is lost is named: an operation, events, a lane, or a page whose
 //     content is not known.
 //  3. If anything is lost or doubtful, the repaired file becomes a store of its
