@@ -169,7 +169,7 @@ func LockedBy(path string) *LockedError {
 func ShareLock(path string, timeout time.Duration) (*flock.Flock, error) {
 	name := path + LockSuffix
 	if info, err := os.Lstat(name); err != nil || !info.Mode().IsRegular() {
-		return nil, nil // as documented
+		return nil, nil //nolint:nilerr // as documented
 	}
 	l := flock.New(name, flock.SetFlag(os.O_RDONLY|NoFollow))
 	ok, err := l.TryRLock()
@@ -183,7 +183,7 @@ func ShareLock(path string, timeout time.Duration) (*flock.Flock, error) {
 	}
 	switch {
 	case err != nil: // it cannot be opened, or locks do not work here
-		return nil, nil // as documented
+		return nil, nil //nolint:nilerr // as documented
 	case !ok:
 		_ = l.Close()
 		return nil, &LockedError{Path: path}

@@ -119,11 +119,11 @@ func checkMaker(name string) error {
 	folder := filepath.Dir(name)
 	in, err := os.Stat(folder)
 	if err != nil || !everyone(in) {
-		return nil // a folder that is not there yet, this process makes
+		return nil //nolint:nilerr // a folder that is not there yet, this process makes
 	}
 	info, err := os.Lstat(name)
 	if err != nil {
-		return nil // as above
+		return nil //nolint:nilerr // as above
 	}
 	if uid := OwnerOf(info).UID; uid != os.Geteuid() && uid != 0 {
 		return fmt.Errorf("%w: every user may make files in %s, and %s belongs to user %d, not to %d: choose a folder of your own", ErrUnsafe, folder, name, uid, os.Geteuid())

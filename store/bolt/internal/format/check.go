@@ -191,7 +191,7 @@ func (c *checker) token(b Buckets, k, v []byte) {
 	switch {
 	case err == nil && !slices.Contains(TokensOf(&o), string(k)):
 		c.problem(BucketTokens, k, "it leads to operation %s, which has another token", o.ID)
-	case err == store.ErrNotFound: // ours, and never wrapped
+	case err == store.ErrNotFound: //nolint:errorlint // ours, and never wrapped
 		c.problem(BucketTokens, k, "it leads to no operation")
 	case err != nil:
 		c.problem(BucketTokens, k, "%s", why(BucketTokens, err))
@@ -203,7 +203,7 @@ func (c *checker) ended(b Buckets, k, v []byte) {
 	switch {
 	case err == nil && (o.Active() || string(SessionKey(o.Ref)) != string(k)):
 		c.problem(BucketEnded, k, "it leads to operation %s, which is not an ended one of this session", o.ID)
-	case err == store.ErrNotFound: // ours, and never wrapped
+	case err == store.ErrNotFound: //nolint:errorlint // ours, and never wrapped
 		c.problem(BucketEnded, k, "it leads to no operation")
 	case err != nil:
 		c.problem(BucketEnded, k, "%s", why(BucketEnded, err))
