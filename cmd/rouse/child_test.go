@@ -77,7 +77,7 @@ func TestCheckDies(t *testing.T) {
 					t.Errorf("%q says damaged: %t, want %t: %s", args, says, c.damage, text)
 				}
 				if args[0] == "repair" && c.damage {
-					if !strings.Contains(text, "cannot be mended") || !strings.Contains(text, "repair crashed") {
+					if !strings.Contains(text, "cannot be repaired") || !strings.Contains(text, "repair crashed") {
 						t.Errorf("repair says %s", text)
 					}
 				} else if !strings.Contains(text, c.want) {
@@ -193,7 +193,7 @@ func TestOddPath(t *testing.T) {
 	if text := rouse(1, "check"); !strings.Contains(text, ": wrong checksum") {
 		t.Errorf("check says %s", text)
 	}
-	if text := rouse(0, "repair"); !strings.Contains(text, "repaired (rebuild)") {
+	if text := rouse(0, "repair"); !strings.Contains(text, ".db repaired: ") {
 		t.Errorf("repair says %s", text)
 	}
 	rouse(0, "check")
