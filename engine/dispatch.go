@@ -38,7 +38,7 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 	return r.idleFor()
 }
 
-// maxRooms bounds one claim.
+// maxClaims is how many lanes, and how many overdue operations, one claim may take.
 const maxClaims = 256
 
 // plan returns what can be claimed now: from the lanes that have been ready longest, up
@@ -82,13 +82,13 @@ func (r *run) plan() store.ClaimRequest {
 	return req
 }
 
-// known is how much Due had told when a claim began: of each lane, and at last
-// of all.
-func (r *run) dueCounts(rooms []store.LaneSlots) []uint64 {
+// dueCounts returns how often Due had reported something when a claim begins: for each
+// lane, and last for all.
+func (r *run) dueCounts(slots []store.LaneSlots) []uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := make([]uint64, len(rooms), len(rooms)+1)
-	for i, room := range rooms {
+	out := make([]uint64, len(slots), len(slots)+1)
+	for i, room := range slots {
 		out[i] = r.lanes[room.Lane].merges
 	}
 	return append(out, r.dues)
@@ -126,8 +126,8 @@ func (r *run) assign(req store.ClaimRequest, got store.Claimed, known []uint64) 
 	}
 }
 
-// together is how many of ops, from the first on, can go by one call: they are of
-// one lane, and all of them to be sent, or all to be looked at.
+// together returns how many of ops, from the first on, can share one call. They are of
+// one lane, and all are to be sent, or all are to be read.
 func together(ops []store.Operation) int {
 	n := 1
 	for n < len(ops) && ops[n].Lane == ops[0].Lane && (ops[n].Sent == store.SentNo) == (ops[0].Sent == store.SentNo) {
@@ -147,7 +147,7 @@ func (r *run) hand(l *lane, ops []store.Operation) {
 	}
 	switch {
 	case len(ops) == 0:
-	case l.block != nil: // the lane was shut meanwhile
+	case l.block != nil: // the lane has become blocked since
 		r.spawn(l, func(*lane) { r.release(ops...) })
 	case ops[0].Sent == store.SentNo:
 		l.starts = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxStarts
@@ -182,7 +182,8 @@ func (r *run) spawn(l *lane, work func(*lane)) {
 	})
 }
 
-// nap is how long there is nothing to do; negative: nothing is active.
+// idleFor returns how long there is nothing to do. A negative time means that nothing
+// is active.
 func (r *run) idleFor() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -207,11 +208,11 @@ func (r *run) idleFor() time.Duration {
 	return max(next.Sub(now), 0)
 }
 
-// noticeJump acts on a wall clock that jumped: probes are prompt, for the
-// machine may have slept and be elsewhere now; and what was noted on the clock
-// moves along. Whoever judges by the wall clock, or dates a send by it, calls it
-// first: a call that was in flight may come back before the dispatcher wakes. mu
-// must be held.
+// noticeJump acts on a wall clock that jumped. Trial calls are due at once, since the
+// machine may have slept and may have another network now. Stored times of the run move
+// along with a clock that was set back. Code that compares with the wall clock, or dates
+// a send by it, calls noticeJump first: a call in flight may return before the
+// dispatcher wakes. mu must be held.
 func (r *run) noticeJump() {
 	now, seen := r.e.now(), r.watch.wall
 	jump := r.watch.jumped(now, time.Now(), r.e.up())
@@ -227,7 +228,7 @@ func (r *run) noticeJump() {
 	}
 	r.steady = now
 	if jump > 0 {
-		r.sleeps = addSpan(r.sleeps, decide.Span{From: now.Add(-jump), To: now}) // nobody looked while we slept
+		r.sleeps = addSpan(r.sleeps, decide.Span{From: now.Add(-jump), To: now}) // nothing was read while the machine slept
 	} else {
 		r.setBack = now
 		r.sleeps = takeBack(r.sleeps, -jump)
@@ -246,8 +247,8 @@ func (r *run) noticeJump() {
 	r.poke()
 }
 
-// followJumps is the dispatcher's part: what a clock that was ahead has put off
-// is pulled in.
+// followJumps is the dispatcher's part: it brings forward what a clock that was ahead
+// has put off.
 func (r *run) followJumps(ctx context.Context) {
 	r.mu.Lock()
 	r.noticeJump()
@@ -259,12 +260,12 @@ func (r *run) followJumps(ctx context.Context) {
 		back = back || jump < 0
 		r.e.log.Info("the wall clock jumped", "by", jump)
 	}
-	if back { // what waits for long by its backoff goes earlier for once
+	if back { // an operation with a long backoff is tried early, once
 		r.bringForward(ctx, decide.Quick.Most)
 	}
 }
 
-// pull makes due within d what a clock that was ahead has put off.
+// bringForward makes due within d what a clock that was ahead has put off.
 func (r *run) bringForward(ctx context.Context, d time.Duration) {
 	if err := r.claims.BringForward(ctx, r.e.now().Add(d)); err != nil && ctx.Err() == nil {
 		r.fail(err)
@@ -276,9 +277,9 @@ const (
 	sweepEvery = time.Minute
 )
 
-// housekeep forgets idle lanes, and starts pruning now and then, but not by a
-// clock in doubt: one that is a year ahead would make it forget every token.
-// Both happen only when the dispatcher is awake anyway.
+// housekeep forgets idle lanes, stores the clock's evidence, and prunes once an hour.
+// It does not prune by an untrusted clock: one that is a year ahead would remove every
+// token. It runs only when the dispatcher is awake anyway.
 func (r *run) housekeep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -290,7 +291,7 @@ func (r *run) housekeep() {
 			if idle && l.quiet {
 				r.ready.remove(l)
 				delete(r.lanes, name)
-				if *l.stored == (store.Lane{Name: name}) { // a Retry-After that is over by this clock may not be by the right one
+				if *l.stored == (store.Lane{Name: name}) { // a Retry-After may be over by this clock and not by the right one
 					delete(r.stored, name)
 				}
 			}
@@ -306,7 +307,7 @@ func (r *run) housekeep() {
 	}
 }
 
-// prune is a worker.
+// prune removes what Config.KeepEvents and Config.Keep allow to remove.
 func (r *run) prune() {
 	n, err := r.e.Prune(r.calls)
 	if err != nil && r.calls.Err() == nil {
@@ -316,8 +317,8 @@ func (r *run) prune() {
 	}
 }
 
-// laneHeap is the lanes that have something to do, by when. A lane knows its
-// place, so that it can be moved.
+// laneHeap holds the lanes that have something to do, ordered by when. A lane knows its
+// place in it, so that it can be moved.
 type laneHeap []*lane
 
 func (h laneHeap) Len() int           { return len(h) }

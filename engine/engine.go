@@ -90,7 +90,7 @@ func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
 	return e, nil
 }
 
-// held says that the store belongs to another machine; nil: it does not.
+// foreign returns the machine that the store belongs to. Nil means this machine.
 func (e *Engine) foreign(ctx context.Context) (*store.Foreign, error) {
 	if e.home.Load() {
 		return nil, nil

@@ -131,7 +131,7 @@ func explained(op Operation, s situation) Explanation {
 	return x
 }
 
-// scene is what Explain sees apart from the record.
+// situation is what Explain knows apart from the record.
 type situation struct {
 	now       time.Time
 	foreign   *store.Foreign
@@ -150,7 +150,7 @@ type situation struct {
 	seen      Seen
 }
 
-// look is what a Run knows; without one, the time alone.
+// situation returns what the Run knows. Without a Run that is the time alone.
 func (e *Engine) situation(op Operation) situation {
 	s := situation{now: e.now(), next: op.DueAt}
 	r := e.current()

@@ -87,7 +87,7 @@ func (h *follower) subscribe(ctx context.Context, id ID) (*subscription, error) 
 	}
 }
 
-// hear subscribes to the events of one more operation; h.mu must be held.
+// subscribe subscribes to the events of one more operation; h.mu must be held.
 func (s *subscription) subscribe(id ID) {
 	if s.h.subs[id] == nil {
 		s.h.subs[id] = map[*subscription]struct{}{}

@@ -10,9 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// What a lane hears of its calls.
-
-// hearAll makes answers of a call's results. The lane hears of the call once: by
+// hearAll makes answers of the results of one call. The lane counts the call once: by
 // a member that was answered, else by the failure.
 func (r *run) hearAll(l *lane, whole decide.Answer, calls []decide.Call, results []transport.Result, err error) []decide.Answer {
 	n := len(calls)
@@ -25,7 +23,7 @@ func (r *run) hearAll(l *lane, whole decide.Answer, calls []decide.Call, results
 	failed := err != nil && n > 1
 	answers := make([]decide.Answer, n)
 	voice := 0
-	whole.At = r.e.now() // of all, so that what was looked at together stays together
+	whole.At = r.e.now() // one time for all, so that what was read together stays together
 	for i := range answers {
 		answers[i] = whole
 		answers[i].Call = calls[i]
@@ -42,7 +40,7 @@ func (r *run) hearAll(l *lane, whole decide.Answer, calls []decide.Call, results
 	return answers
 }
 
-// heard tells the lane of an answer.
+// heard updates lane, clock and pace by an answer, and stores what changed.
 func (r *run) heard(l *lane, a *decide.Answer) {
 	mono := time.Now()
 	r.mu.Lock()
@@ -68,9 +66,9 @@ func (r *run) heard(l *lane, a *decide.Answer) {
 	r.mu.Unlock()
 	switch {
 	case was == nil && now != nil:
-		r.e.log.Warn("lane closed", "lane", l.name, "why", why, "error", a.Text())
+		r.e.log.Warn("lane blocked", "lane", l.name, "why", why, "error", a.Text())
 	case was != nil && now == nil:
-		r.e.log.Info("lane open again", "lane", l.name, "closed_for", a.At.Sub(was.since))
+		r.e.log.Info("lane unblocked", "lane", l.name, "blocked_for", a.At.Sub(was.since))
 	}
 	if keep {
 		r.saveBlock(l)

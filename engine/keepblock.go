@@ -13,8 +13,8 @@ import (
 // ends; never for each trial call.
 
 const (
-	blockEvery = 10 * time.Second // at most so often a block is written: a lane may be blocked and unblocked with each call
-	errorEvery = 10 * time.Minute // and so often only because the error reads otherwise
+	blockEvery = 10 * time.Second // the least time between two writes of a block: a lane may be blocked and unblocked with each call
+	errorEvery = 10 * time.Minute // the same, if only the text of the error has changed
 )
 
 // noteBlock takes over why the lane is blocked, and since when: an earlier Run's
@@ -27,7 +27,7 @@ func (l *lane) noteBlock(why WaitReason, a decide.Answer, now time.Time) {
 	l.stored.Block = b
 }
 
-// unkept reports whether the lane's block is to be written now. mu must be held.
+// blockUnsaved reports whether the lane's block is to be written now. mu must be held.
 func (l *lane) blockUnsaved(mono time.Time) bool {
 	b, kept := l.stored.Block, l.savedBlock
 	age := mono.Sub(l.savedAt)
@@ -42,8 +42,8 @@ func (l *lane) blockUnsaved(mono time.Time) bool {
 	return age >= blockEvery
 }
 
-// keepBlock writes a lane's block as it is now. Its callers take turns, so that
-// the last write is the newest.
+// saveBlock writes a lane's block as it is now. Its callers take turns, so that the
+// last write is the newest.
 func (r *run) saveBlock(l *lane) {
 	r.saving.Lock()
 	defer r.saving.Unlock()
@@ -63,7 +63,7 @@ func (r *run) saveBlock(l *lane) {
 	r.mu.Unlock()
 }
 
-// keepBlocks writes, at the end of a Run, what was not written yet.
+// saveBlocks writes, at the end of a Run, the blocks that were not written yet.
 func (r *run) saveBlocks() {
 	r.mu.Lock()
 	var left []*lane

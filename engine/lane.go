@@ -18,7 +18,7 @@ type lane struct {
 	stored *store.Lane // paused, Retry-After; shared with run.stored
 	pace   *pace
 
-	due    store.LaneDue // of the operations that no worker has claimed; zero: none
+	due    store.LaneDue // of the operations that are not claimed; zero: there is none
 	merges uint64        // counts what Due said of it: see run.merge
 	batch  int           // sessions that one read may have, by the latest traits
 	starts int           // and one start
@@ -26,15 +26,15 @@ type lane struct {
 	sending, looking int // calls in flight
 	turn             bool
 	block            *block
-	outages          []decide.Span // the past ones, the oldest first
-	silent           int           // time-outs and cut connections in a row
+	outages          []decide.Span // past times when it was blocked, the oldest first
+	silent           int           // calls in a row without an answer
 	silentRef        transport.Ref // the session that all of those were calls for; zero: there were several
 	savedBlock       store.Block   // what is on disk of stored.Block
 	savedAt          time.Time     // when it was written last, on the monotonic clock; zero: not in this Run
 	throttledAt      time.Time     // when the provider began to throttle it, on the wall clock; zero: it does not
 	clock            decide.ProviderClock
-	clockAsked       bool // for that clock, whether or not it was told
-	clockAsking      bool // right now: sends wait for it
+	clockAsked       bool // whether that clock was asked for, with or without result
+	clockAsking      bool // it is being asked for now; sends wait
 
 	quiet bool      // it was idle at the last sweep
 	next  time.Time // when the dispatcher visits it again
@@ -54,8 +54,8 @@ type block struct {
 // for one session, that session backs off by itself.
 const maxSilent = 3
 
-// room is what may be claimed of the lane now, and else when to ask again;
-// zero: when something changes.
+// freeSlots returns how many operations of the lane may be claimed now. If there are
+// none it returns when to ask again. A zero time means when something changes.
 func (l *lane) freeSlots(now, mono time.Time) (store.LaneSlots, time.Time) {
 	r := store.LaneSlots{Lane: l.name}
 	send, look := l.due.Send, l.due.Read
@@ -89,12 +89,13 @@ func (l *lane) freeSlots(now, mono time.Time) (store.LaneSlots, time.Time) {
 	return r, time.Time{}
 }
 
-// open reports that one more call may be made now, whatever is due.
+// hasSlot reports whether one more call may be made now, whatever is due.
 func (l *lane) hasSlot(now, mono time.Time) bool {
 	return l.block == nil && !l.floor(now).After(now) && l.sending+l.looking < l.cfg.Concurrency && l.pace.free(mono) > 0
 }
 
-// share splits free calls: looks first, but while sends wait at most half.
+// share divides free calls between sends and reads. Reads come first, but get at most
+// half while sends wait.
 func (l *lane) share(free int, sends, looks bool) (s, k int) {
 	switch {
 	case !sends:
@@ -114,7 +115,8 @@ func (l *lane) share(free int, sends, looks bool) (s, k int) {
 	return free - k, k
 }
 
-// probeRoom lets one waiting operation be looked at when the next probe is due.
+// trialSlot gives one waiting operation to the trial call of a blocked lane, when
+// that call is due.
 func (l *lane) trialSlot(r store.LaneSlots, now, at, send, look time.Time) (store.LaneSlots, time.Time) {
 	if l.block.inTrial {
 		return r, time.Time{}
@@ -133,9 +135,9 @@ func (l *lane) trialSlot(r store.LaneSlots, now, at, send, look time.Time) (stor
 	return r, time.Time{}
 }
 
-// floor is the provider's Retry-After, as far as it is believed: an hour from
-// when it was heard, and nothing if that lies ahead, which a clock that was
-// wrong has stored.
+// floor returns the earliest time of the next call, by the provider's Retry-After. It
+// is at most an hour after that answer. An answer that is dated in the future, by a
+// clock that was wrong, does not count.
 func (l *lane) floor(now time.Time) time.Time { return floorOf(l.stored, now) }
 
 func floorOf(s *store.Lane, now time.Time) time.Time {
@@ -148,8 +150,12 @@ func floorOf(s *store.Lane, now time.Time) time.Time {
 	return s.RetryAfter
 }
 
-// heard is told of each answer, and keeps breaker and pace. It returns a
-// Retry-After to be stored, if any.
+// answered updates block and pace by one answer. It returns the Retry-After to be
+// stored; zero means none.
+//
+// The circuit breaker is written by hand. It has to know that an answer may concern
+// one session alone, that the trial call is a read of a real operation, and that calls
+// in flight at the time of a failure must not lengthen the backoff.
 func (l *lane) answered(a decide.Answer, now, mono time.Time) (retryAfter time.Time) {
 	switch {
 	case a.OnlySession:
@@ -198,7 +204,7 @@ func (l *lane) answered(a decide.Answer, now, mono time.Time) (retryAfter time.T
 	return time.Time{}
 }
 
-// shut closes the lane, or puts off its next probe.
+// setBlocked blocks the lane, or puts off its next trial call.
 func (l *lane) setBlocked(why WaitReason, a decide.Answer, now time.Time) {
 	if l.block == nil {
 		l.block = &block{since: now}
@@ -213,15 +219,15 @@ func (l *lane) setBlocked(why WaitReason, a decide.Answer, now time.Time) {
 	l.noteBlock(why, a, now)
 }
 
-// reopen lets the lane go on, slowly at first.
+// unblock ends the block. The lane goes on, slowly at first.
 func (l *lane) unblock(now, mono time.Time) {
 	l.outages = addSpan(l.outages, decide.Span{From: l.block.since, To: now})
 	l.block = nil
 	l.pace.restart(mono)
 }
 
-// noted adds a span to those that are kept. When there are many, the two oldest
-// become one, which is lenient.
+// addSpan returns spans with s added. It keeps 64: beyond that the two oldest become
+// one, which counts the time between them as well.
 func addSpan(spans []decide.Span, s decide.Span) []decide.Span {
 	const most = 64
 	spans = append(spans, s)
@@ -232,7 +238,7 @@ func addSpan(spans []decide.Span, s decide.Span) []decide.Span {
 	return spans
 }
 
-// blind is for how long since from nobody could look through this lane.
+// unreachable returns how long since from the lane has been blocked.
 func (l *lane) unreachable(from, now time.Time) time.Duration {
 	spans := l.outages
 	if l.block != nil {
@@ -241,8 +247,8 @@ func (l *lane) unreachable(from, now time.Time) time.Duration {
 	return decide.SpanSum(spans, from)
 }
 
-// undone takes d off the newest of spans: a clock that is set back undoes what
-// it went ahead.
+// takeBack shortens the newest spans by d in all: a clock that is set back takes back
+// the time by which it went ahead.
 func takeBack(spans []decide.Span, d time.Duration) []decide.Span {
 	for n := len(spans) - 1; n >= 0 && d > 0; n-- {
 		part := min(d, spans[n].To.Sub(spans[n].From))
@@ -257,7 +263,7 @@ func within(spans []decide.Span, t time.Time) bool {
 	return slices.ContainsFunc(spans, func(s decide.Span) bool { return !t.Before(s.From) && !t.After(s.To) })
 }
 
-// setBack moves what was noted on the wall clock along with a jump back.
+// setBack moves the lane's times along with a wall clock that was set back.
 func (l *lane) setBack(jump time.Duration) {
 	for i := range l.outages {
 		l.outages[i].From, l.outages[i].To = l.outages[i].From.Add(jump), l.outages[i].To.Add(jump)
@@ -267,7 +273,7 @@ func (l *lane) setBack(jump time.Duration) {
 	}
 }
 
-// idle reports that nothing need be remembered of the lane.
+// idle reports whether nothing of the lane has to be remembered.
 func (l *lane) idle() bool {
 	return l.due.Send.IsZero() && l.due.Read.IsZero() && l.sending == 0 && l.looking == 0
 }

@@ -29,11 +29,11 @@ type run struct {
 	mu       sync.Mutex
 	lanes    map[string]*lane
 	stored   map[string]*store.Lane // what is stored of lanes
-	ready    laneHeap               // lanes by when to look at them next
+	ready    laneHeap               // lanes by when the dispatcher visits them next
 	deadline time.Time              // the earliest; zero: none
-	dues     uint64                 // counts what Due said: see assign
+	dues     uint64                 // counts what Due reported: see assign
 	clocks
-	jumps     []time.Duration // of the wall clock, that the dispatcher has not followed up yet
+	jumps     []time.Duration // of the wall clock, which the dispatcher has not acted on yet
 	inFlight  int
 	seen      map[ID]decide.Sighting
 	read      map[ID]Seen // of sessions that were sent a start: what was read last
@@ -76,7 +76,7 @@ func (r *run) loop(ctx context.Context) error {
 	if err := r.load(ctx); err != nil {
 		return r.verdict(ctx, err)
 	}
-	r.bringForward(ctx, decide.Longest) // the clock of the last Run may have been ahead: nobody saw it jump
+	r.bringForward(ctx, decide.Longest) // the clock of the last Run may have been ahead, and jumped back unseen
 	var dues sync.WaitGroup
 	duesCtx, endDues := context.WithCancel(ctx)
 	dues.Go(func() { r.followDues(duesCtx) })
@@ -142,7 +142,7 @@ func (r *run) load(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range lanes {
-		if s := r.stored[l.Name]; s != nil { // a Pause or Resume came first, and knows of itself only
+		if s := r.stored[l.Name]; s != nil { // Pause or Resume made it first, and filled in nothing else
 			s.RetryAfter, s.RetryAfterHeard, s.Block = l.RetryAfter, l.RetryAfterHeard, l.Block
 			s.Pace, s.ThrottledAt = l.Pace, l.ThrottledAt
 			continue

@@ -29,7 +29,7 @@ var heads = map[WaitReason]string{
 	WaitQueued:      "waits for its turn in lane %s",
 }
 
-// aloneHeads begin it where the reason concerns one session, and not its lane. %s is
+// onlySessionHeads begin it where the reason concerns one session, and not its lane. %s is
 // the session.
 var onlySessionHeads = map[WaitReason]string{
 	WaitOffline:     "session %s cannot be reached",
@@ -37,7 +37,7 @@ var onlySessionHeads = map[WaitReason]string{
 	WaitThrottled:   "the provider throttles the starts of session %s",
 }
 
-// alone reports whether a reason that normally holds a lane holds this session
+// onlySession reports whether a reason that normally holds a lane holds this session
 // only.
 func (x *Explanation) onlySession(reason WaitReason, s situation) bool {
 	switch reason {

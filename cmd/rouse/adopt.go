@@ -72,7 +72,7 @@ func foreignNote(h *store.Foreign) string {
 	return fmt.Sprintf("foreign store: this database belongs to %s; nothing is sent before \"rouse adopt\"", homeText(h))
 }
 
-// away is the error of a command that waits for what a held database never does.
+// foreignError is the error of a command that waits for what a held database never does.
 func foreignError(o engine.Operation) error {
 	return fmt.Errorf("operation %s stays %s: nothing is sent before \"rouse adopt\"", o.ID, o.Phase)
 }

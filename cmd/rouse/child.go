@@ -23,16 +23,16 @@ import (
 // memory, lead in a circle, or fault where no recover helps. The child is this
 // program again, and prints a line of JSON for what it has done.
 
-// childCommand is hidden: it is for this program alone.
+// childName is a hidden command for this program alone.
 const childName = "do-job"
 
-// order is a bolt.Job for the child. Its paths are bytes: JSON alters a string that
+// childJob is a bolt.Job for the child. Its paths are bytes: JSON alters a string that
 // is not UTF-8, and a path need not be.
 type childJob struct {
 	Path, Copy []byte
 }
 
-// line is a line that the child prints: how far it is, or how it ended.
+// childReport is one line that the child prints: how far it is, or how it ended.
 type childReport struct {
 	What  string       `json:"what,omitempty"`
 	Count uint64       `json:"count,omitempty"`
@@ -42,7 +42,7 @@ type childReport struct {
 	Is    []string     `json:"is,omitempty"` // the names of the errors that it wraps
 }
 
-// known are the errors of a job that matter to whoever asked for it.
+// wireErrors are the errors of a job that the parent process has to tell apart.
 var wireErrors = map[string]error{
 	"foreign": bolt.ErrForeign, "newer": bolt.ErrNewer, "locked": bolt.ErrLocked, "corrupt": store.ErrCorrupt, "full": store.ErrFull,
 	"unfinished": repair.ErrInconclusive,
@@ -147,7 +147,7 @@ func unfinished(j repair.Job, why string) error {
 	return &childError{text: text, is: []error{repair.ErrInconclusive}}
 }
 
-// died is the result of a job whose child reported a crash. A file that crashes its
+// crashedJob returns the result of a job whose child reported a crash. A file that crashes its
 // reader is damaged; a repair that crashes has failed.
 func crashedJob(j repair.Job, how string) (repair.Done, error) {
 	if j.Copy != "" {
@@ -157,7 +157,7 @@ func crashedJob(j repair.Job, how string) (repair.Done, error) {
 	return repair.Done{Report: bolt.Report{Problems: []*bolt.CorruptError{p}}}, nil
 }
 
-// hear reads what the child prints, shows how far it is, and returns how it
+// readChild reads what the child prints, shows how far it is, and returns how it
 // ended; nil: it did not say.
 func (t *tool) readChild(out io.Reader) (end *childReport) {
 	d := json.NewDecoder(bufio.NewReader(out))
@@ -228,7 +228,7 @@ func (t *tool) childCommand() *cobra.Command {
 	}
 }
 
-// prepare reads what the child is to do, and sets its limits.
+// prepareJob reads what the child is to do, and sets its limits.
 func (t *tool) prepareJob(text string) (repair.Job, error) {
 	var o childJob
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
@@ -267,7 +267,7 @@ func (t *tool) doJob(ctx context.Context, j repair.Job) {
 	t.screen.record(end)
 }
 
-// failed is the line for a job that could not be done.
+// failureReport returns the line for a job that could not be done.
 func failureReport(err error) childReport {
 	l := childReport{Error: err.Error()}
 	for name, k := range wireErrors {

@@ -52,7 +52,7 @@ events come when that ends.`,
 	return c
 }
 
-// place is where in the feed to go on: behind a cursor, and behind a number.
+// position is where in the feed to go on: after a cursor and after a number.
 type position struct {
 	cursor engine.Cursor
 	seq    uint64
@@ -177,7 +177,7 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 	return nil
 }
 
-// turn prints the page, and begins another.
+// flush prints the page and begins another.
 func (f *feedPrinter) flush() {
 	f.tool.screen.table(f.page, 2, 3)
 	f.page = nil

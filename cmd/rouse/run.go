@@ -175,7 +175,7 @@ type reportedLane struct {
 	at      time.Time
 }
 
-// tell shows the engine's state: as the status line, or, where there is no
+// reportLanes shows the engine's state: as the status line, or, where there is no
 // terminal, a line when a lane is blocked, now and then while it is, and when it
 // goes on.
 func (t *tool) reportLanes(ctx context.Context, s engine.Stats, told map[string]reportedLane) {

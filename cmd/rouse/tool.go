@@ -160,7 +160,7 @@ func takesValue(root *cobra.Command, flag string) bool {
 	return false
 }
 
-// desk is an open database and an engine on it.
+// host is an open database and an engine on it.
 type host struct {
 	path    string
 	store   *bolt.Store

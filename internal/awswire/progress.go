@@ -13,7 +13,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Way is how far the requests of one call came. It decides whether it is certain
+// Progress is how far the requests of one call came. It decides whether it is certain
 // that nothing was sent. The zero value has sent nothing. The flags are set by
 // goroutines of net/http.
 type Progress struct {
@@ -43,7 +43,7 @@ func (w *Progress) Do(h aws.HTTPClient, req *http.Request) (*http.Response, erro
 	return resp, nil
 }
 
-// Silence returns Kind and NotSent of a call that failed with err and got no
+// NoAnswer returns Kind and NotSent of a call that failed with err and got no
 // answer. An HTTP client that reports nothing to httptrace is never believed to
 // have sent nothing.
 func (w *Progress) NoAnswer(err error) transport.Error {

@@ -72,8 +72,6 @@ func TestBackup(t *testing.T) {
 	put(t, c, "later")
 }
 
-// TestBackupOfABusyStore: a backup is made while operations begin and end. It holds what
-// was acknowledged before it began, is sound, and stops no call.
 // TestBackupDoesNotKnowTheLastSend: the original may have sent again what it had
 // sent before the backup was made.
 func TestBackupDoesNotKnowTheLastSend(t *testing.T) {

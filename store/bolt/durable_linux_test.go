@@ -69,7 +69,7 @@ func whole(trace string) string {
 	return out.String()
 }
 
-// disk is what is not on it yet.
+// syncedDisk holds what is on the disk, and what is not there yet.
 type syncedDisk struct {
 	*testing.T
 	db    string

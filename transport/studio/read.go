@@ -56,7 +56,7 @@ func (s *Studio) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 	return out, nil
 }
 
-// look reads one session. mu must be held.
+// read reads one session. mu must be held.
 func (s *Studio) read(ref transport.Ref, now time.Time) (transport.Session, error) {
 	if x := s.find(ref, now); x != nil {
 		if v, ok := s.shown(x, now); ok {

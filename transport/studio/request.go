@@ -157,7 +157,7 @@ func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*
 	return x, nil
 }
 
-// room says whether one more session may run. mu must be held.
+// checkCapacity reports whether one more session may run. mu must be held.
 func (s *Studio) checkCapacity(now time.Time) error {
 	full := func(limit int) bool { return limit > 0 && s.running >= limit }
 	if full(s.config.Quota) || full(s.config.Capacity) {

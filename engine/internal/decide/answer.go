@@ -64,7 +64,7 @@ type Answer struct {
 // MaxState bounds what is stored of a state that is not known, in bytes.
 const MaxState = 64
 
-// read sorts what a call returned into its row.
+// Read sorts what a call returned into its row.
 func (a *Answer) Read(s transport.Session, err error) {
 	a.Session, a.Err = s, err
 	if err == nil {

@@ -11,13 +11,13 @@ import (
 // because of its checksum, and no header: a page whose header was hit gives up
 // its records all the same.
 
-// Snapshot is a file in memory. What the disk does not give is zero.
+// Image is a file in memory. What the disk does not give is zero.
 type Image struct {
 	Data     []byte
 	PageSize int
 }
 
-// readSnapshot reads a file of so many bytes.
+// ReadImage reads a file of size bytes.
 func ReadImage(f io.ReaderAt, size int64, pageSize int) Image {
 	const step = 1 << 20
 	whole := (size + int64(pageSize) - 1) / int64(pageSize) * int64(pageSize) // what is cut off of the last page is zero
@@ -52,7 +52,7 @@ func (m Image) Header(id uint64) (says uint64, flags uint16, count int, behind u
 	return order.Uint64(p), order.Uint16(p[8:]), int(order.Uint16(p[10:])), uint64(order.Uint32(p[12:]))
 }
 
-// sound reports whether a page looks like one of a tree.
+// Sound reports whether a page looks like one of a tree.
 func (m Image) Sound(id uint64) bool {
 	says, flags, _, behind := m.Header(id)
 	return says == id && (flags == PageLeaf || flags == PageBranch) && behind <= mostBehind && id+behind < m.Pages()
@@ -70,9 +70,9 @@ func (m Image) begins(id uint64, first []byte) bool {
 	return false
 }
 
-// Loosely calls each with what may be the elements of a leaf; without a key, if
-// it lies outside of the page. page begins with a header; size is how long it is
-// without what may belong to it.
+// EachElement calls each with what may be the elements of a leaf. An element that lies
+// outside of the page has no key. page begins with a header. size is its length without
+// the pages that may belong to it.
 func EachElement(page []byte, size int, each func(flags uint32, key, value []byte)) {
 	order := binary.NativeEndian
 	size = min(size, len(page))
@@ -97,7 +97,7 @@ func EachElement(page []byte, size int, each func(flags uint32, key, value []byt
 	}
 }
 
-// inUse is which pages of a file stand for its newest state, as far as its first
+// InUse says which pages of a file stand for its newest state, as far as its first
 // pages, its tree and its free list say so.
 type InUse struct {
 	img     Image
@@ -110,7 +110,7 @@ type InUse struct {
 	Misled  []bool            // of those: what is on it is not what led to it says
 }
 
-// trust says how far what was found on a page stands for the newest state.
+// Trust says how far what was found on a page stands for the newest state.
 type Trust uint8
 
 const (
@@ -191,7 +191,7 @@ func (u *InUse) reachBelow(id uint64, bucket string, page []byte, count, depth i
 	}
 }
 
-// orphans are the pages that are in use and that nothing leads to, since what
+// Orphans returns the pages that are in use and that nothing leads to, since what
 // did was hit: those that look like pages of a tree, and those that do not.
 func (u *InUse) Orphans(m *BoltMeta) (sound, bad []uint64) {
 	defer func() { slices.Sort(bad) }()

@@ -52,7 +52,7 @@ func fitsRecord(k, v []byte) bool {
 	return err == nil
 }
 
-// metaKeys are those that a repair reads or makes.
+// MetaKeys are those that a repair reads or makes.
 var MetaKeys = []string{MetaSchema, MetaID, MetaCreated, MetaPruned, MetaStamp}
 
 // fitsMeta knows the keys of this version; one of another is known by its bucket.
