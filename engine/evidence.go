@@ -10,17 +10,16 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// evidence is what the store keeps of the wall clock between runs, so that a Run
-// need not wait again for what an earlier one has waited for.
+// evidence is what the store keeps of the wall clock between runs. With it a Run does
+// not wait again for what an earlier Run has waited for.
 type evidence struct {
 	Wall    time.Time     `json:"wall"` // when this was written
 	Boot    uint32        `json:"boot,omitempty"`
 	Elapsed time.Duration `json:"elapsed,omitempty"` // since the machine booted, with the time asleep
-	// Served is for how long the wall clock had behaved by then: believeAfter means
-	// that it was trusted.
+	// Served is how long the wall clock had behaved by then. decide.TrustAfter means that
+	// it was trusted.
 	Served time.Duration `json:"served"`
-	// Watched is for how long runs had followed one another closely, with no lane
-	// blocked.
+	// Watched is how long runs had followed one another closely, with no lane blocked.
 	Watched time.Duration `json:"watched,omitempty"`
 }
 
@@ -31,13 +30,13 @@ const (
 	// closeRuns is how far apart two runs may be and still count as one for the boot
 	// timeout.
 	closeRuns = 10 * time.Minute
-	// longestGap is between two runs for how long the wait for a trusted clock goes
-	// on, where no clock proves how long the gap was.
+	// longestGap is the longest time between two runs that does not interrupt the wait for
+	// a trusted clock, where no clock proves how long it was.
 	longestGap = time.Hour
 )
 
-// since returns how much time has passed since v was written, as far as that is
-// sure, and whether the wall clock has behaved meanwhile.
+// since returns how much time has certainly passed since v was written, and reports
+// whether the wall clock has behaved meanwhile.
 func (v *evidence) since(wall time.Time, up uptime.Reading) (passed time.Duration, behaved bool) {
 	shown := wall.Sub(v.Wall)
 	passed, sure := decide.Elapsed(up).Since(store.Uptime{Boot: v.Boot, At: v.Elapsed})
@@ -78,9 +77,9 @@ func (r *run) recallClock(ctx context.Context) error {
 	return nil
 }
 
-// kept says what the stored evidence tells, so that it is written seldom: when it
-// no longer tells how the clock behaved, when a provider's date has confirmed the
-// clock, and at the end of a Run that had something to do. run.mu guards it.
+// kept is what the stored evidence says. The evidence is written seldom: when it no
+// longer says how the clock behaved, when a provider's date has confirmed the clock, and
+// at the end of a Run that had something to do. run.mu guards it.
 type kept struct {
 	clock   bool      // since when the clock has behaved, in this boot
 	trusted bool      // that it is trusted
@@ -99,7 +98,7 @@ func (r *run) clockNews(mono time.Time) bool {
 	return true
 }
 
-// evidenceNow is what is to be stored. mu must be held.
+// evidenceNow returns the evidence to be stored. mu must be held.
 func (r *run) evidenceNow() evidence {
 	r.noticeJump()
 	mono := time.Now()
@@ -115,8 +114,8 @@ func (r *run) evidenceNow() evidence {
 	return v
 }
 
-// keepClock stores the evidence. That it cannot be stored costs the next Run a
-// wait, and nothing else.
+// keepClock stores the evidence. If that fails, the next Run waits once more, and nothing
+// else happens.
 func (r *run) keepClock() {
 	r.mu.Lock()
 	v := r.evidenceNow()

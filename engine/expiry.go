@@ -8,13 +8,13 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// trust needs mu held.
+// trust returns what is trusted of the clock for one operation. mu must be held.
 func (r *run) trust(o *store.Operation) decide.Trust {
 	r.noticeJump()
 	return r.clocks.trust(o)
 }
 
-// expiry is of an operation that a worker holds.
+// expiry returns the expiry of an operation that a worker has claimed.
 func (r *run) expiry(o *store.Operation) decide.Expiry {
 	r.mu.Lock()
 	t := r.trust(o)
@@ -22,7 +22,7 @@ func (r *run) expiry(o *store.Operation) decide.Expiry {
 	return decide.ExpiryOf(o, r.e.now(), r.e.up(), t)
 }
 
-// clockWait says what about the clock keeps an operation from being sent or ended.
+// clockWait says why the clock keeps an operation from being sent or ended.
 type clockWait uint8
 
 const (

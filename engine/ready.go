@@ -10,9 +10,9 @@ import (
 
 // Whether an operation may be sent now.
 
-// fresh reports whether an operation may be sent now. If not, it is dealt with, or
-// hold says to put it back: what may have expired by a clock that is not trusted
-// is neither sent nor ended.
+// fresh reports whether an operation may be sent now. If it may not, fresh deals with it
+// or returns hold: the caller puts it back. An operation that may have expired by an
+// untrusted clock is neither sent nor ended.
 func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
 	now, s, doubt := r.e.now(), r.expiry(op), r.doubt() > 0
 	switch {
@@ -25,18 +25,18 @@ func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
 	case op.Sent == store.SentNo: // a wrong time of the request is corrected, or it ends
 		r.unanswered(l, op, decide.CauseExpiry)
 		return false, false
-	default: // since it was cleared: another look corrects or ends it
+	default: // it expired after it was cleared: another read corrects or ends it
 		op.DueAt = now
 	}
 	r.release(*op)
 	return false, false
 }
 
-// ask looks once for the date of a provider that remembers no token, before
-// anything is sent to it, and reports that it did, or that another worker does;
-// the operations' turn comes again once it has. Should their sends' answers be
-// lost, nothing else tells whether a startedAt is earlier: a later Run cannot know
-// how right our clock is now.
+// ask reads a session once, for the date of a provider that remembers no token, before
+// anything is sent to it. It reports whether it did so, or another worker is doing so:
+// then the operations wait for their next turn. If the answer to a send is lost, only
+// this date tells whether a startedAt is earlier than the send. A later Run cannot know
+// how right the clock was now.
 func (r *run) ask(l *lane, ops []store.Operation) bool {
 	r.mu.Lock()
 	asking := l.clockAsking
@@ -56,8 +56,9 @@ func (r *run) ask(l *lane, ops []store.Operation) bool {
 	return true
 }
 
-// hold puts back what looks expired by a clock in doubt. The worker's call, if it
-// has no other use, asks for the provider's date, which may settle it.
+// hold puts back operations that look expired by an untrusted clock. If the worker has
+// nothing else to do with its call, it asks for the provider's date, which may confirm
+// the clock.
 func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
 	if len(ops) == 0 {
 		return
@@ -76,7 +77,7 @@ func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
 	r.release(ops...)
 }
 
-// doubt is for how long yet the wall clock is not believed.
+// doubt returns how much longer the wall clock is untrusted.
 func (r *run) doubt() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,8 +86,8 @@ func (r *run) doubt() time.Duration {
 	return left
 }
 
-// resend sends again what a look has cleared; the claim is still ours. If its
-// turn does not come while that look is fresh, it needs another.
+// resend sends an operation again that a read has cleared. It is still claimed. If its
+// turn does not come while that read is fresh, it needs another read.
 func (r *run) resend(l *lane, d *decision) {
 	for op := d.out.Operation; ; {
 		now, mono := r.e.now(), time.Now()
@@ -102,7 +103,7 @@ func (r *run) resend(l *lane, d *decision) {
 		switch {
 		case paused, closed:
 			op.DueAt = now
-			if paused { // it needs another look, but not at once
+			if paused { // it needs another read, but not at once
 				op.DueAt = now.Add(decide.Quick.Most)
 			}
 			r.release(op)
@@ -123,7 +124,7 @@ func (r *run) resend(l *lane, d *decision) {
 	}
 }
 
-// sleep waits, and reports false if the drain is over first.
+// sleep waits for d. It reports false if the drain ends first.
 func (r *run) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

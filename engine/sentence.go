@@ -29,16 +29,16 @@ var heads = map[WaitReason]string{
 	WaitQueued:      "waits for its turn in lane %s",
 }
 
-// onlySessionHeads begin it where the reason concerns one session, and not its lane. %s is
-// the session.
+// onlySessionHeads begin the sentence where the reason concerns one session and not its
+// lane. %s is the session.
 var onlySessionHeads = map[WaitReason]string{
 	WaitOffline:     "session %s cannot be reached",
 	WaitCredentials: "the provider refuses the credentials for session %s",
 	WaitThrottled:   "the provider throttles the starts of session %s",
 }
 
-// onlySession reports whether a reason that normally holds a lane holds this session
-// only.
+// onlySession reports whether a reason that normally concerns a lane concerns this
+// session alone.
 func (x *Explanation) onlySession(reason WaitReason, s situation) bool {
 	switch reason {
 	case WaitOffline, WaitCredentials:
@@ -91,9 +91,9 @@ func (x *Explanation) head(reason WaitReason, s situation) string {
 	return strings.ReplaceAll(heads[reason], "%s", o.Lane)
 }
 
-// sentence is the explanation for a person: the reason, since when, what else
-// holds, the error, the session, the next step, and what to wait for. What the
-// head has said is not said again.
+// sentence returns the explanation for a person: the reason, since when, what else it
+// waits for, the error, the session, the next step, and what would unblock it. It does
+// not repeat what the head says.
 func (x *Explanation) sentence(s situation) string {
 	o := &x.Operation
 	text := x.head(x.Waiting, s)
@@ -141,7 +141,7 @@ func sinceText(what string, at time.Time) string {
 	return what + stamp(at)
 }
 
-// stamp is a time in a text that may be read anywhere, and later.
+// stamp formats a time for a text that may be read anywhere, and later.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func plural(n int, one, many string) string {

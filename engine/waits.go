@@ -15,8 +15,8 @@ type wait struct {
 	unblock     string
 }
 
-// waits are the rules of Explain, the most pressing first; nil: it does not
-// apply.
+// waits are the rules of Explain, the most pressing first. A rule that does not apply
+// returns nil.
 var waits = []func(*Operation, situation) *wait{
 	foreignStore, scheduled, notRunning, untrustedClock, storeFull, laneBlocked, lanePaused, retryAfter, sessionSilent, booting,
 	refusedBefore, confirming, slowed, queued,
@@ -64,8 +64,8 @@ func storeFull(_ *Operation, s situation) *wait {
 	return &wait{WaitStoreFull, s.now.Add(s.full - fullPause), s.now.Add(s.full), "space on the store's disk"}
 }
 
-// laneBlocked applies as well to a lane that an earlier Run found blocked, until
-// this one has an answer.
+// laneBlocked also applies to a lane that an earlier Run found blocked, until this Run
+// has an answer.
 func laneBlocked(_ *Operation, s situation) *wait {
 	b := s.lane.Block
 	switch WaitReason(b.Reason) {
@@ -121,8 +121,8 @@ func booting(o *Operation, s situation) *wait {
 	return w
 }
 
-// refusedBefore applies after a refusal until there is another answer, and after
-// an outcome that is not known until its next step is due.
+// refusedBefore applies after a refusal until there is another answer. After a send
+// with unknown outcome it applies until the next step is due.
 func refusedBefore(o *Operation, s situation) *wait {
 	if o.LastError == "" {
 		return nil
@@ -168,7 +168,7 @@ func slowed(o *Operation, s situation) *wait {
 }
 
 func queued(o *Operation, s situation) *wait {
-	if s.stored { // that it is in no Run's queue is said already
+	if s.stored { // the text already says that no Run goes on
 		return nil
 	}
 	return &wait{WaitQueued, later(o.CreatedAt, o.NotBefore), ahead(s.next, s.now), "its turn in lane " + o.Lane}

@@ -94,6 +94,8 @@ func TestBackupDoesNotKnowTheLastSend(t *testing.T) {
 	clean(t, c)
 }
 
+// TestBackupOfABusyStore makes a backup while operations begin and end. The copy holds
+// what was acknowledged before the backup began, is sound, and stops no call.
 func TestBackupOfABusyStore(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
