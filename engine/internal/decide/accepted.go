@@ -38,7 +38,7 @@ func (d *decision) forgive() {
 
 func (d *decision) pollOn() {
 	d.seen = Sighting{Silent: d.seen.Silent, Blind: d.seen.Blind}
-	blind := d.Blind - (d.Asleep - d.slept) // the rest is in ReadyBy
+	blind := d.Blind - (d.Asleep - d.slept) // the rest is in BootDeadline
 	if waited := d.Answer.At.Sub(d.op.BootDeadline) - blind; waited >= 0 {
 		text := fmt.Sprintf("not READY within %v of the accepted start: the session is %s", d.BootTimeout, d.Answer.Session.State)
 		if m := d.Answer.Session.StatusMessage; m != "" {
@@ -50,9 +50,9 @@ func (d *decision) pollOn() {
 	d.op.DueAt = d.nextPoll()
 }
 
-// nextPoll is when the schedule, counted from acceptance, says to poll next:
-// varied a little, or, where a lane looks at many sessions by one call, put off
-// to the next whole tick, so that the sessions which boot together are polled
+// nextPoll returns the time of the next poll by the schedule, which begins at
+// acceptance. The time is varied a little. Where one call reads many sessions, it is put
+// off to the next whole tick instead, so that sessions which boot together are polled
 // together.
 func (d *decision) nextPoll() time.Time {
 	elapsed := max(0, d.Answer.At.Sub(d.op.AcceptedAt))

@@ -51,9 +51,9 @@ type Answer struct {
 	Err         error
 	Kind        transport.Kind // of Err
 	NotSent     bool
-	OnlySession bool          // the failure concerns this session alone: its lane does not hear of it
+	OnlySession bool          // the failure concerns this session alone: it does not count for its lane
 	RetryAfter  time.Duration // the wait that the provider asked for; 0: none
-	Member      bool          // it is of a batch whose lane heard another member's answer
+	Member      bool          // it is of a batch in which another member's answer counts for the lane
 	Date        time.Time     // the provider's clock
 	Began, At   time.Time     // the call and the answer, on the wall clock
 	BeganMono   time.Time
@@ -70,7 +70,7 @@ func (a *Answer) Read(s transport.Session, err error) {
 	if err == nil {
 		a.Date = s.Date
 		a.row = rowOfState(s.State)
-		if a.row == strange { // it is stored and shown as it is, whatever it is
+		if a.row == strange { // the unknown state is stored and shown as it came
 			a.Session.State = fsm.State(Bounded(string(s.State), MaxState))
 		}
 		return
@@ -132,8 +132,8 @@ func (a *Answer) Silent() bool { return a.OnlySession || !a.Protocol() }
 // alone reports whether the answer is about one session, not a batch.
 func (a *Answer) alone() bool { return a.OnlySession || a.Ref != (transport.Ref{}) }
 
-// telling reports whether another read would say the same: the answer shows the
-// session, or reads of it are refused.
+// telling reports whether another read would say the same. It would if the answer shows
+// the session, or if reads of it are refused.
 func (a *Answer) telling() bool {
 	return a.Err == nil || a.row == conflict || a.row == denied || a.row == refused
 }

@@ -57,7 +57,7 @@ var (
 	failRefused         = meaning{(*decision).failRefused, "FAILED, after the grace"}
 )
 
-// lanes says what a row means for the lane, which hears of every call.
+// lanes says what a row means for the lane. Every call counts for its lane.
 var lanes = [rows]string{
 	throttled:   "slows down",
 	unclear:     "is blocked after three in a row without an answer",

@@ -9,8 +9,8 @@ import (
 
 // When a send has arrived, and when an answer may show the past.
 
-// passed is a time of the record, or, where that lies in the future because the
-// clock was set back, the first look since.
+// passed returns a time of the record. If that lies in the future, because the clock was
+// set back, it returns the time of the first read since.
 func (d *decision) passed(t time.Time) time.Time {
 	if !t.After(d.Answer.At) {
 		return t
@@ -21,10 +21,9 @@ func (d *decision) passed(t time.Time) time.Time {
 	return d.seen.From
 }
 
-// doubtful reports that the answer may show the past, and arranges another
-// look: after a send, a bad state counts only if it is later than what the send
-// brought about, or was seen again once reads cannot show the time before that
-// any more.
+// doubtful reports whether the answer may show the past, and then arranges another read.
+// After a send, a bad state counts only in two cases: it is later than the effect of the
+// send, or it was seen again after the time for which reads may show the past.
 func (d *decision) doubtful() bool {
 	updated, arrived := d.Answer.Session.UpdatedAt, d.arrivedBy()
 	if d.Provider.Known && d.Steady && updated.After(arrived.Add(d.Provider.Offset+d.Provider.Uncertainty)) {
@@ -45,13 +44,17 @@ func (d *decision) doubtful() bool {
 	return true
 }
 
-// arrivedBy is when the last send had surely arrived at the provider: it was
-// answered by then, or its time was out. What our clock went ahead since may be
-// sleep, or a clock set right, and then no time has passed. Nor is it known by
-// which clock an earlier Run dated what it did. Three things are sure, and the
-// earliest counts: how long this Run goes on, what the provider's clock says of an
-// only send, and how long the machine has been awake since the intent, if it has
-// not booted since. So a host that is restarted again and again waits once.
+// arrivedBy returns the time by which the last send has certainly arrived at the
+// provider: it was answered, or the call's time was up. If the wall clock went ahead
+// since, the machine may have slept or the clock may have been corrected, and then less
+// time has passed. Which clock an earlier Run used is not known either. Three facts are
+// certain, and the earliest counts:
+//
+//   - how long this Run has gone on;
+//   - what the provider's clock says, if there was only one send;
+//   - how long the machine has been awake since the intent, if it has not booted since.
+//
+// So a host that is restarted again and again waits only once.
 func (d *decision) arrivedBy() time.Time {
 	at, most := d.op.AcceptedAt, time.Duration(0)
 	switch {
@@ -65,18 +68,19 @@ func (d *decision) arrivedBy() time.Time {
 	if up, ok := Awake(d.Answer.Up).Since(d.op.SentUp); ok {
 		arrived = earlier(arrived, d.Answer.At.Add(d.Timeout+IntentFresh-up))
 	}
-	theirs := d.sentTheirs()
+	theirs := d.sentProviderTime()
 	if theirs.IsZero() || !d.Provider.Known || !d.op.SentAt.Equal(d.op.LastSentAt) {
 		return arrived
 	}
-	took := max(0, d.Answer.At.Sub(d.Answer.Began)) // the answer may show the moment when the call began
+	took := max(0, d.Answer.At.Sub(d.Answer.Began)) // the answer may show the state when the call began
 	return earlier(arrived, theirs.Add(d.Timeout+IntentFresh+ClockMargin+d.Provider.Uncertainty-d.Provider.Offset+took))
 }
 
 // refusedSend reports whether the provider answered the last send with Conflict: then
 // the request is not under way any more. The record proves it, also to a later Run.
-// An intent is later than every error that was stored before it (see mark), and a
-// look's Conflict is stored only after the send must have arrived (see learn).
+// An intent is later than every error that was stored before it (see the engine's
+// worker). A Conflict in answer to a read is stored only after the send must have
+// arrived (see learn).
 func (d *decision) refusedSend() bool {
 	return d.op.LastKind == transport.KindConflict && !d.op.LastErrorAt.Before(d.op.LastSentAt)
 }

@@ -10,9 +10,9 @@ import (
 // the caller, so that a restart goes on where it was:
 //
 //	                first  then    at most
-//	quick           1 s    × 2     1 min    a conflict, an unclear outcome
-//	long            1 min  × 2     15 min   quota, capacity, looks refused
-//	probe           1 s    × 2     1 min    a lane that is offline
+//	quick           1 s    × 2     1 min    a conflict, an unknown outcome
+//	long            1 min  × 2     15 min   quota, capacity, refused reads
+//	trials          1 s    × 2     1 min    the trial calls of a blocked lane
 //	poll            1 s    × 1.25  12 s     a session that boots
 type Backoff struct {
 	First, Most time.Duration
@@ -26,11 +26,12 @@ var (
 	Polls  = Backoff{time.Second, 12 * time.Second, 1.25}
 )
 
-// Longest is the longest of all waits: a due time further ahead than that,
-// jitter included, and not for a not-before, is the work of a wrong clock.
+// Longest is the longest of all waits, jitter included. A due time further ahead that is
+// not a not-before was set by a wrong clock.
 const Longest = 15*time.Minute + 15*time.Minute/JitterPart
 
-// Next is the interval after one of length interval; 0 is before the first.
+// Next returns the interval after one of length interval. Zero stands for the time before
+// the first.
 func (p Backoff) Next(interval time.Duration) time.Duration {
 	if interval <= 0 {
 		return p.First
@@ -40,17 +41,16 @@ func (p Backoff) Next(interval time.Duration) time.Duration {
 	return b.NextBackOff()
 }
 
-// from is cenkalti's backoff from a stored interval on. It never ends by
-// itself and has no jitter: both are ours.
+// from returns the library's backoff, beginning at a stored interval. It never ends and
+// has no jitter: the engine decides both.
 func (p Backoff) from(interval time.Duration) *backoff.ExponentialBackOff {
 	return backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(interval), backoff.WithMultiplier(p.Factor), backoff.WithMaxInterval(p.Most),
 		backoff.WithMaxElapsedTime(0), backoff.WithRandomizationFactor(0))
 }
 
-// After is how long to wait, counted from elapsed into the schedule, until the
-// next of its steps. The schedule is a pure function of the time that it began,
-// so nothing of it need be stored.
+// After returns the wait until the next step of the schedule, which began elapsed ago.
+// The schedule is a pure function of its beginning, so nothing of it is stored.
 func (p Backoff) After(elapsed time.Duration) time.Duration {
 	b := p.from(p.First)
 	at := time.Duration(0)
@@ -60,15 +60,15 @@ func (p Backoff) After(elapsed time.Duration) time.Duration {
 		if at > elapsed {
 			return at - elapsed
 		}
-		if step >= p.Most { // from here on it is regular
+		if step >= p.Most { // from here on the steps have one length
 			return p.Most - (elapsed-at)%p.Most
 		}
 	}
 }
 
-// tickAt is how far apart the polls of a batch may be, elapsed into the schedule
-// of polls: about a quarter of its step then. Ticks divide one another, so that
-// sessions accepted at different times still meet.
+// tickAt returns the tick of batch polls, elapsed after the schedule of polls began. It
+// is about a quarter of the schedule's step then. Ticks divide one another, so that
+// sessions accepted at different times still share a call.
 func tickAt(elapsed time.Duration) time.Duration {
 	tick := 250 * time.Millisecond
 	for tick < 2*time.Second && 2*tick <= elapsed/16 {
@@ -77,11 +77,11 @@ func tickAt(elapsed time.Duration) time.Duration {
 	return tick
 }
 
-// JitterPart: a wait is varied by up to one part in so many, both ways.
+// JitterPart is the divisor of the jitter: a wait is varied by up to one tenth, both ways.
 const JitterPart = 10
 
-// Jitter varies d by up to a tenth, so that what failed together does not come
-// back together. draw returns a number from 0 to below n.
+// Jitter varies d by up to a tenth, so that operations that failed together are not tried
+// again together. draw(n) returns a number of at least 0 and less than n.
 func Jitter(d time.Duration, draw func(n int64) int64) time.Duration {
 	if d < JitterPart {
 		return d

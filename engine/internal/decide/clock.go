@@ -16,36 +16,35 @@ type ClockFacts struct {
 	Began    time.Time // this run, on the wall clock of the answer
 	Steady   bool      // the wall clock has not jumped since the first send
 	SetBack  bool      // the wall clock was set back since the first send
-	// Asleep is by how much the wall clock went ahead of the monotonic one since the
+	// Asleep is the time by which the wall clock went ahead of the monotonic one since the
 	// last send, or since acceptance.
 	Asleep time.Duration
-	// Blind is for how long since acceptance the session could not be polled.
+	// Blind is how long since acceptance the session could not be polled.
 	Blind time.Duration
 	// Unheard is the part of Blind that belongs to the present silence of this session
 	// alone.
 	Unheard time.Duration
-	// Blocked is for how long this run, while the machine was awake, has found the
-	// lane blocked. Zero means that it is not blocked.
+	// Blocked is how long this run, while the machine was awake, has found the lane
+	// blocked. Zero means that it is not blocked.
 	Blocked time.Duration
 	// Sleeps are the spans in which the machine slept. They are given only for an
 	// operation past its deadline.
 	Sleeps []Span
 }
 
-// ProviderClock is what a lane's answers tell of the provider's clock.
+// ProviderClock is what the answers of a lane say about the provider's clock.
 type ProviderClock struct {
-	Offset      time.Duration // the provider's clock minus ours
-	Uncertainty time.Duration // by how much Offset may be off
+	Offset      time.Duration // the provider's clock minus the host's
+	Uncertainty time.Duration // how far Offset may be wrong
 	Known       bool
 }
 
-// farthest is by how much two clocks may differ: one that begins in 1970 with each
-// boot does by less. What differs by more is no clock's, and would neither be kept
-// nor reckoned with as it is.
+// farthest is the largest difference of two clocks. A clock that begins in 1970 at each
+// boot differs by less. A date that differs by more is not a clock's, and does not count.
 const farthest = 100 * 365 * 24 * time.Hour
 
-// Measure takes the date of an answer, and reports whether it could. A date has
-// whole seconds, and was set at some instant of the call.
+// Measure compares the date of an answer with the host's clock, and reports whether it
+// could. A date has whole seconds, and was set at some moment of the call.
 func (c *ProviderClock) Measure(a Answer) bool {
 	if a.Date.IsZero() {
 		return false
@@ -69,24 +68,25 @@ const (
 	BigJump = 5 * time.Minute
 	// SmallJump is the smallest jump that is noticed: a suspend, a clock set right.
 	SmallJump = 5 * time.Second
-	// TrustAfter is for how long the wall clock must behave until it is trusted.
+	// TrustAfter is how long the wall clock must not jump until it is trusted.
 	TrustAfter = 10 * time.Minute
-	// Agrees is by how much a clock may differ from a provider's date that confirms it.
+	// Agrees is how much a clock may differ from a provider's date that confirms it.
 	Agrees = 2 * time.Minute
-	// LongestSleep is for how long a timer is trusted: it stands still in suspend.
+	// LongestSleep is the longest time for which a timer is set, since timers stand still
+	// in suspend.
 	LongestSleep = 30 * time.Second
 )
 
-// IntentFresh is how old an intent may be when its send begins: what waits for a
-// send to arrive counts from its intent.
+// IntentFresh is how old an intent may be when its send begins, because the wait for the
+// arrival of a send counts from its intent.
 const IntentFresh = 15 * time.Second
 
-// ReadFresh is for how long what a look has shown is acted on, by either clock: the
-// monotonic one stands still while the host sleeps. It is several turns of the
-// slowest lane.
+// ReadFresh is how long a read that has cleared an operation for another send counts, by
+// either clock: the monotonic one stands still while the host sleeps. It is several turns
+// of the slowest lane.
 const ReadFresh = time.Minute
 
-// MaxRetryAfter is how far ahead a provider's Retry-After is believed.
+// MaxRetryAfter is the longest Retry-After of a provider that counts.
 const MaxRetryAfter = time.Hour
 
 // Elapsed returns a reading of the clock that runs while the machine sleeps.
@@ -98,7 +98,7 @@ func Awake(r uptime.Reading) store.Uptime { return store.Uptime{Boot: r.Boot, At
 // Span is a time in which sessions could not be polled.
 type Span struct{ From, To time.Time }
 
-// SpanSum returns how much of spans lies after from.
+// SpanSum returns how much of spans is later than from.
 func SpanSum(spans []Span, from time.Time) (sum time.Duration) {
 	for _, s := range spans {
 		if s.From.Before(from) {

@@ -107,7 +107,7 @@ func Decide(in Input) Decision {
 	return out
 }
 
-// decision is a Decide that goes on.
+// decision is the state of one call of Decide.
 type decision struct {
 	Input
 	op     store.Operation // the record as it is; then, as it shall be
@@ -138,7 +138,7 @@ type Sighting struct {
 func (d *decision) decide() {
 	d.from, d.event, d.fact, d.next, d.moved, d.write, d.resend = d.op.Phase, nil, nil, nil, false, false, false
 	d.seen, d.slept = d.Sighting, d.Asleep
-	if d.seen.From.After(d.Answer.At) { // of a clock that was ahead
+	if d.seen.From.After(d.Answer.At) { // by a clock that was ahead
 		d.seen.From = d.Answer.At
 	}
 	switch {
@@ -186,7 +186,7 @@ func (d *decision) listen() {
 	}
 }
 
-// anchor moves the beginning of a boot when our clock is set right, and over a sleep.
+// anchor moves the beginning of a boot when the wall clock is corrected, and over a sleep.
 // The new time is stored, so that the next run, which has not seen the clock jump,
 // counts from it too. An untrusted clock never moves it back: the next run may have a
 // clock that is right.
@@ -214,7 +214,7 @@ func (d *decision) anchor() {
 }
 
 // deadline returns the operation's deadline. While the session boots, it is later by
-// what our clock went ahead: the host slept, or the clock had been behind.
+// as much as the wall clock went ahead: the host slept, or the clock had been behind.
 func (d *decision) deadline() time.Time {
 	at := d.op.Deadline()
 	if d.op.Sent == store.SentAccepted {
@@ -250,8 +250,8 @@ func (d *decision) pastDeadline() {
 	}
 }
 
-// note stores the session's state. Where no path of the life cycle leads to that
-// state, it adds an event.
+// note stores the session's state. It adds an event if no path of the life cycle leads to
+// that state.
 func (d *decision) note() {
 	s := d.Answer.Session.State
 	if d.Answer.Err != nil || s == "" || s == d.op.Session {
@@ -302,7 +302,7 @@ func (d *decision) advance(to fsm.Phase, why store.Reason) {
 func (d *decision) end(to fsm.Phase, why store.Reason) {
 	d.advance(to, why)
 	d.op.EndReason = why
-	d.op.FinishedAt = later(d.Answer.At, d.op.CreatedAt) // it is kept from then on: a clock that is behind must not make it old
+	d.op.FinishedAt = later(d.Answer.At, d.op.CreatedAt) // Prune counts from it: a clock that is behind must not make it old
 	if to == fsm.PhaseCanceled {
 		d.event.By = d.op.CancelBy
 	}

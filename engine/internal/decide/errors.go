@@ -28,14 +28,15 @@ func (d *decision) sendAgain() {
 	d.backOff(Quick)
 }
 
-// unmark makes the operation as sent as it was before this send.
+// unmark restores what the record said about sends before this send.
 func (d *decision) unmark() {
 	b := d.Before
 	d.op.Sent, d.op.SentAt, d.op.LastSentAt = b.Sent, b.SentAt, b.LastSentAt
 	d.op.SentProviderTime, d.op.StartedSeen, d.op.SentUp = b.SentProviderTime, b.StartedSeen, b.SentUp
 }
 
-// waitLong: the feed says so once for each time that the reason becomes this one.
+// waitLong undoes this send and waits for capacity or quota. The feed says so once each
+// time that the reason becomes this one.
 func (d *decision) waitLong() {
 	news := d.op.LastError == "" || d.op.LastKind != d.Answer.Kind
 	d.unsend()
@@ -54,11 +55,11 @@ var shortages = map[transport.Kind]store.Reason{
 	transport.KindCapacity: store.ReasonNoCapacity, transport.KindQuotaExceeded: store.ReasonQuotaExceeded,
 }
 
-// confirmSoon: the outcome stays unknown, and the next look tells.
+// confirmSoon leaves the outcome unknown. The next read decides.
 func (d *decision) confirmSoon() { d.backOff(Quick) }
 
-// confirmAfterTimeout: the request may still be under way for as long as a call
-// may take.
+// confirmAfterTimeout leaves the outcome unknown, and puts off the read: the request may
+// still be under way for as long as a call may take.
 func (d *decision) confirmAfterTimeout() {
 	if d.Answer.NotSent {
 		d.sendAgain()
@@ -108,8 +109,8 @@ func ErrorSince(o *store.Operation) time.Time {
 	return o.ErrorSince
 }
 
-// learn is remember for looks and polls, which write only what is new. A look's
-// Conflict is not stored while the send may be under way: see refusedSend.
+// learn is remember for reads, which write only what is new. A Conflict in answer to a
+// read is not stored while the send may be under way: see refusedSend.
 func (d *decision) learn() {
 	switch {
 	case d.Answer.Err == nil, d.op.LastError != "" && d.op.LastKind == d.Answer.Kind:
@@ -128,7 +129,7 @@ func (d *decision) readLater() {
 	d.learn()
 }
 
-// putOff waits for longer after each look that decided nothing.
+// putOff waits longer after each read that decided nothing.
 func (d *decision) putOff(p Backoff) {
 	wait := p.First
 	for range d.seen.Reads {
@@ -143,10 +144,10 @@ func (d *decision) putOff(p Backoff) {
 	d.op.DueAt = d.Answer.At.Add(max(d.Jitter(wait), d.ownWait()))
 }
 
-// again looks again later. A trial call and a throttled one leave the operation
-// due: its lane decides when. Anything else waits by itself, for a good answer to
-// another session unblocks the lane at once, and this session would block it
-// again.
+// again arranges another read. After a trial call and a throttled call the operation
+// stays due, and its lane decides when. After any other failure the operation waits by
+// itself. A good answer about another session unblocks the lane at once, and a read of
+// this session would block it again.
 func (d *decision) again() {
 	if d.Answer.Member || d.Answer.OnlySession || !d.Answer.Trial && d.Answer.row != throttled {
 		d.putOff(Quick)
@@ -178,8 +179,9 @@ func (d *decision) pollSlowly() {
 	d.learn()
 }
 
-// confirmRefused: looks are refused. By token it is safe to send again; else it can
-// only be hoped that looks are allowed again.
+// confirmRefused decides when reads are refused. With a token that the provider
+// remembers it is safe to send again. Otherwise the operation waits for reads to be
+// allowed again.
 func (d *decision) confirmRefused() {
 	if d.Answer.row == refused && d.doubtful() { // a session just touched may be missing for a while
 		return

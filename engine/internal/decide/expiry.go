@@ -11,23 +11,24 @@ import (
 type Expiry struct {
 	Passed  bool // its expiry has passed
 	Certain bool // and that is certain
-	// Shift is by how much later the request was acknowledged than its record says:
-	// the clock was behind then. 0: it was not, or that is not known.
+	// Shift is how much later the request was acknowledged than its record says, because
+	// the clock was behind then. Zero means that it was not behind, or that this is not
+	// known.
 	Shift time.Duration
 }
 
-// ExpiryOf compares a request with a wall clock, which is in doubt or trusted.
-// The clock since boot proves the age of a request of this boot, whatever the wall
-// clock shows. A wall clock or a record from before earliest is of a clock that
-// was never set: it is no evidence for an expiry.
+// ExpiryOf compares a request with a wall clock, which may be untrusted. The clock since
+// boot proves the age of a request of this boot, whatever the wall clock shows. A time
+// before Trust.Earliest comes from a clock that was never set. It is never evidence for
+// an expiry.
 //
-// Requests mostly count their expiry from when they are made. Where the clock was
-// behind then, an expiry that lies after the real time of the request may be the
-// real time of a deadline, and stays.
+// The expiry of most requests counts from their creation. If the clock was behind then,
+// an expiry later than the real time of the request may be a deadline by the right
+// clock, so it stays as it is.
 func ExpiryOf(o *store.Operation, now time.Time, up uptime.Reading, t Trust) Expiry {
 	over := !now.Before(o.ExpiresAt)
 	age, known := Elapsed(up).Since(o.CreatedUp)
-	ahead := now.Sub(o.CreatedAt) - age // by how much the clock went ahead since
+	ahead := now.Sub(o.CreatedAt) - age // how much the clock went ahead since
 	lived := known && age >= o.ExpiresAt.Sub(o.CreatedAt)
 	neverSet := now.Before(t.Earliest) && !o.CreatedAt.Before(t.Earliest)
 	switch {
@@ -52,16 +53,16 @@ func ExpiryOf(o *store.Operation, now time.Time, up uptime.Reading, t Trust) Exp
 
 // Trust is what a Run knows of the wall clock about one request.
 type Trust struct {
-	Doubt    bool      // it is not trusted
+	Doubt    bool      // the wall clock is untrusted
 	WasAhead bool      // this Run saw it set back after it had dated the request
-	Earliest time.Time // what is before is of a clock that was never set
+	Earliest time.Time // an earlier time comes from a clock that was never set
 }
 
 func (d *decision) expiry() Expiry { return ExpiryOf(&d.op, d.Answer.At, d.Up, d.Trust) }
 
-// redate corrects the times of a request that a clock acknowledged which was
-// behind, once the clock is trusted. Times after that of the request may be
-// deadlines by the right clock, and stay.
+// redate corrects the times of a request that was acknowledged while the clock was
+// behind, once the clock is trusted. Times later than the real time of the request may
+// be deadlines by the right clock, and stay as they are.
 func (d *decision) redate() {
 	s := d.expiry()
 	if d.Doubt || s.Shift == 0 || d.op.Sent == store.SentAccepted {

@@ -5,13 +5,13 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// A later wish is a request that joined an operation whose start had been sent:
-// see store.LaterRequest. Each end of the operation decides what becomes of it:
+// A later request joined an operation whose start had been sent: see
+// store.LaterRequest. The end of the operation decides what becomes of it:
 //
-//	end                                       the wish
+//	end                                       the later request
 //	SUCCEEDED, READY seen after the request   is served
 //	SUCCEEDED, READY seen before or perhaps   becomes an operation
-//	SUCCEEDED, the wish's not-before ahead    becomes an operation
+//	SUCCEEDED, its not-before ahead           becomes an operation
 //	FAILED returned_to_stopped, ambiguous     becomes an operation
 //	FAILED unobservable                       becomes an operation
 //	FAILED timeout, the session boots         fails with it: a new start changes nothing
@@ -22,7 +22,7 @@ import (
 //	CANCELED                                  was withdrawn with it
 //	EXPIRED                                   has expired too
 //
-// A wish that has expired becomes no operation, whatever the end.
+// A later request that has expired becomes no operation, whatever the end.
 var renews = map[store.Reason]func(*decision) bool{
 	"":                            func(d *decision) bool { return !d.served() },
 	store.ReasonReturnedToStopped: always,
@@ -39,11 +39,11 @@ func (d *decision) perhapsOff() bool {
 	return d.Answer.row != booting && d.Answer.row != broken && d.Answer.Session.State != fsm.StateCreateInProgress
 }
 
-// served reports whether the answer, which shows READY, is sure to be later than
-// the wish. The provider's own date of the state may prove it. Otherwise the wish
-// must have been in the record when the call began, so long before that answers
-// cannot show an older state. Our clock may have gone ahead meanwhile, and an
-// earlier run's clock may have been wrong; then only this run's time counts.
+// served reports whether the answer, which shows READY, is certainly later than the
+// later request. The provider's own date of the state may prove it. Otherwise the request
+// must have been in the record before the call began, by more than the time for which
+// reads may show the past. If the wall clock went ahead since, or an earlier run's clock
+// may have been wrong, only the time of this run counts.
 func (d *decision) served() bool {
 	w := d.op.Later
 	if w.NotBefore.After(d.Answer.At) {
@@ -55,8 +55,8 @@ func (d *decision) served() bool {
 	return d.op.Version == d.ReadVersion && d.Answer.Began.Sub(later(w.At, d.Began))-d.Asleep >= d.Traits.StaleFor
 }
 
-// renew is called as the operation ends, and makes its later wish an operation
-// where that end leaves the wish open.
+// renew is called when the operation ends. It makes the later request an operation if
+// that end leaves it open.
 func (d *decision) renew() {
 	w, renew := d.op.Later, renews[d.op.EndReason]
 	void := false

@@ -33,9 +33,9 @@ func (a *Answer) Status() Status {
 	return Status{a.Session.State, Bounded(a.Session.StatusCode, MaxState), Clean(a.Session.StatusMessage), p}
 }
 
-// status takes over what provider and probe say of the session. It is stored with
-// what is stored anyway, and else once when it changes. A text that changes all
-// the time is stored ever more rarely: see statusEvery.
+// status stores what the provider and the port probe say of the session. It goes with a
+// write that happens anyway, or makes one when it changes. A text that changes all the
+// time is stored at a falling rate: see statusEvery.
 func (d *decision) status() {
 	if d.Answer.Err != nil || d.Answer.Session.State == "" {
 		return
@@ -45,7 +45,7 @@ func (d *decision) status() {
 		now = Status{State: now.State}
 	}
 	was := StatusOf(&d.op)
-	was.State = now.State // note has taken that over
+	was.State = now.State // note has stored the state
 	switch {
 	case now.Says(was) && !d.moved:
 		return

@@ -8,23 +8,21 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// What is decided about a session that is STOPPED after a send.
-
 func (d *decision) returned() {
 	if !d.doubtful() {
 		d.returnedSince()
 	}
 }
 
-// startedAtRule decides, for a session that a look shows STOPPED, whether the
-// send took effect. A startedAt that the send brought about means that it did,
-// and that somebody stopped the session since: it is never started twice.
+// startedAtRule decides whether the send took effect, for a session that a read shows
+// STOPPED. A startedAt that the send caused means that it did, and that the session was
+// stopped since. Such an operation never starts the session a second time.
 func (d *decision) startedAtRule() {
 	if d.doubtful() {
 		return
 	}
 	started := d.Answer.Session.StartedAt
-	sent, margin, sure := d.sentOnTheirClock()
+	sent, margin, sure := d.sentOnProviderClock()
 	switch {
 	case !d.op.StartedSeen.IsZero() && started.Equal(d.op.StartedSeen):
 		d.clear()
@@ -33,7 +31,7 @@ func (d *decision) startedAtRule() {
 	case sure && !started.IsZero() && started.After(sent.Add(margin)):
 		d.returnedSince()
 	case sure && !started.IsZero() && started.Before(sent.Add(-margin)):
-		if d.clear(); d.resend { // else it may be our own doing, and proves nothing to the next look
+		if d.clear(); d.resend { // otherwise the send may have caused it, and it proves nothing to the next read
 			d.op.StartedSeen = started
 		}
 	case d.beforeRequest(started):
@@ -43,23 +41,23 @@ func (d *decision) startedAtRule() {
 	case d.remembered():
 		d.clear()
 	case d.provenOff():
-		if settled := d.arrivedBy().Add(d.Traits.StaleFor); d.Answer.Began.Before(settled) { // it may show the time before
+		if settled := d.arrivedBy().Add(d.Traits.StaleFor); d.Answer.Began.Before(settled) { // the answer may show the time before
 			d.op.DueAt = later(settled, d.Answer.At)
 			return
 		}
 		d.clear()
-	case d.Doubt: // by a clock that is right it may be remembered
+	case d.Doubt: // by the right clock the token may still be remembered
 		d.readLater()
 	default:
 		d.failed(store.ReasonAmbiguous, "the session may have been started and stopped since, and a second start might start it twice")
 	}
 }
 
-// provenOff reports that the provider's STOPPED is the machine's own state, that a
-// start of a running session does nothing there, and that nothing shows a change
-// of the session since the first send.
+// provenOff reports whether three things hold: the provider's STOPPED is the machine's own
+// state, a start of a running session does nothing there, and no answer shows a change of
+// the session since the first send.
 func (d *decision) provenOff() bool {
-	sent, margin, sure := d.sentOnTheirClock()
+	sent, margin, sure := d.sentOnProviderClock()
 	if !sure {
 		margin = Agrees
 	}
@@ -67,11 +65,10 @@ func (d *decision) provenOff() bool {
 	return d.Traits.Repeat == transport.RepeatByState && d.Traits.Authoritative && changed.Before(sent.Add(-margin))
 }
 
-// beforeRequest reports whether a startedAt is older than the request, so that no
-// send of it, whoever made it, brought it about. The age of a request of this boot
-// is known for sure. Else, for what this store has never sent, because it is a
-// backup or came from another machine, the clock that acknowledged it is trusted
-// within copyMargin.
+// beforeRequest reports whether a startedAt is older than the request. Then no send of the
+// operation caused it, whatever machine sent. The age of a request of this boot is
+// certain. For an operation that this store has never sent, because the store is a backup
+// or came from another machine, the clock that acknowledged it counts within copyMargin.
 func (d *decision) beforeRequest(started time.Time) bool {
 	if !d.Provider.Known || started.IsZero() {
 		return false
@@ -83,26 +80,26 @@ func (d *decision) beforeRequest(started time.Time) bool {
 	return d.op.Attempts == 0 && started.Before(d.op.CreatedAt.Add(-copyMargin)) && !now.Before(d.op.CreatedAt)
 }
 
-// copyMargin is by how much the clock of another machine may have been ahead when
-// it acknowledged a request.
+// copyMargin is how far the clock of another machine may have been ahead when it
+// acknowledged a request.
 const copyMargin = 10 * time.Minute
 
-// ClockMargin is by how much a startedAt must differ from a send to say that it
-// is earlier or later.
+// ClockMargin is how much a startedAt must differ from a send to count as earlier or
+// later.
 const ClockMargin = 2 * time.Second
 
-// sentOnTheirClock is the first send on the provider's clock, if that is known:
-// as it was noted with the send, or by ours, if that has not jumped since.
-func (d *decision) sentOnTheirClock() (sent time.Time, margin time.Duration, sure bool) {
-	if sent := d.sentTheirs(); !sent.IsZero() {
+// sentOnProviderClock returns the first send on the provider's clock, if that is known. It
+// was stored with the send, or follows from the wall clock, if that has not jumped since.
+func (d *decision) sentOnProviderClock() (sent time.Time, margin time.Duration, sure bool) {
+	if sent := d.sentProviderTime(); !sent.IsZero() {
 		return sent, ClockMargin, true
 	}
 	return d.op.SentAt.Add(d.Provider.Offset), max(ClockMargin, 2*d.Provider.Uncertainty), d.Provider.Known && d.Steady
 }
 
-// sentTheirs is the first send as it was noted on the provider's clock; zero if it
-// was not, or if that clock was set back since, and so was wrong.
-func (d *decision) sentTheirs() time.Time {
+// sentProviderTime returns the first send as it was stored by the provider's clock. Zero means
+// that it was not stored, or that this clock was set back since, and so was wrong.
+func (d *decision) sentProviderTime() time.Time {
 	if d.Provider.Known && d.Answer.At.Add(d.Provider.Offset+d.Provider.Uncertainty+ClockMargin).Before(d.op.SentProviderTime) {
 		return time.Time{}
 	}
@@ -117,8 +114,8 @@ func (d *decision) returnedSince() {
 	d.failed(store.ReasonReturnedToStopped, text)
 }
 
-// clear lets the operation be sent again, unless it is not wanted any more, or
-// the last send may be under way yet.
+// clear lets the operation be sent again, unless it is canceled or expired, or the last
+// send may still be under way.
 func (d *decision) clear() {
 	switch over := d.arrivedBy(); {
 	case d.Answer.At.Before(over):
@@ -134,23 +131,23 @@ func (d *decision) clear() {
 	}
 }
 
-// remembered reports that the provider will know the token of the first send
-// when another arrives. Its own clock tells how long ago that was, where it was
-// known then and is now; else ours, unless it was set back since: a clock that
-// slept, or was set ahead, shows too much time rather than too little.
+// remembered reports whether the provider will still know the token of the first send when
+// another one arrives. Its own clock says how long ago that was, if it was known then and
+// is known now. Otherwise the wall clock does, unless it was set back since. A sleep or a
+// clock set ahead shows too much time rather than too little.
 func (d *decision) remembered() bool {
 	sent, now := d.op.SentAt, d.Answer.At
 	switch {
-	case !d.sentTheirs().IsZero() && d.Provider.Known:
+	case !d.sentProviderTime().IsZero() && d.Provider.Known:
 		sent, now = d.op.SentProviderTime, now.Add(d.Provider.Offset)
 	case d.SetBack:
 		return false
 	}
-	arrives := now.Add(ReadFresh + d.Timeout) // it waits for its turn, and is under way
+	arrives := now.Add(ReadFresh + d.Timeout) // the send waits for its turn, and is then under way
 	return Remembers(d.Traits) && arrives.Before(sent.Add(d.Traits.TokenMemory))
 }
 
-// Remembers reports that a provider knows tokens again, for a time that is known.
+// Remembers reports whether a provider recognizes a repeated token, for a known time.
 func Remembers(t transport.Traits) bool {
 	return t.Repeat == transport.RepeatByToken && t.TokenMemory > 0
 }

@@ -11,8 +11,8 @@ import (
 // MaxError bounds what is stored of an error, in bytes.
 const MaxError = 300
 
-// Text returns an error as it is stored and shown: without the provider's
-// words where they may quote credentials, and with a hint where one helps.
+// Text returns the error as it is stored and shown. It leaves out the provider's words
+// where they may quote credentials, and adds a hint where one helps.
 func (a *Answer) Text() string {
 	if a.Err == nil {
 		return "the session is " + string(a.Session.State)

@@ -7,8 +7,6 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// What is decided without an answer.
-
 // expire ends an operation that was not sent before its expiry.
 func (d *decision) expire() {
 	if s := d.expiry(); d.op.Sent == store.SentNo && s.Passed && s.Certain {
@@ -38,7 +36,7 @@ func (d *decision) unsentBecause() {
 // giveUp ends an operation that is past its deadline.
 func (d *decision) giveUp() {
 	switch {
-	case d.op.Sent == store.SentNo || d.Answer.At.Before(d.deadline()): // a join has moved it, or we slept
+	case d.op.Sent == store.SentNo || d.Answer.At.Before(d.deadline()): // a join has moved the deadline, or the machine slept
 		d.op.DueAt = later(d.op.DueAt, d.Answer.At) // so that it is not overdue at once
 	case d.Answer.Err == nil && d.Answer.Session.State != "":
 		d.failed(store.ReasonTimeout, "not READY a day after its time: the session is "+string(d.Answer.Session.State))
