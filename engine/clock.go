@@ -124,7 +124,7 @@ func (c *clocks) facts(l *lane, op *store.Operation, a *decide.Answer, was *deci
 	if d := op.Deadline(); !d.IsZero() && !a.At.Before(d) {
 		sleeps = slices.Clone(c.sleeps)
 	}
-	same := !op.SentAt.Before(c.began) // else it was dated by another Run's clock, and nobody knows how right that was
+	same := !op.SentAt.Before(c.began) // otherwise another Run's clock dated it, and that may have been wrong
 	setBack := op.SentAt.Before(c.setBack) || op.SentAt.After(a.At) || within(c.ahead, op.SentAt)
 	return decide.ClockFacts{
 		Up: c.watch.up, Provider: l.clock, Trust: c.trust(op),

@@ -7,10 +7,10 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// A session that was given up at the end of its budget often becomes READY all
-// the same, and then costs money that nobody knows of. So it is looked at for
-// one budget more, and READY becomes a fact in the feed. This is in memory only:
-// a restart forgets it.
+// A session whose operation failed at the end of its boot timeout often becomes READY
+// later, and then costs money without anyone knowing. So the engine polls it for one more
+// boot timeout, and adds a fact to the feed when it is READY. This is in memory only: a
+// restart forgets it.
 
 // lateRead is an operation that ended FAILED by timeout.
 type lateRead struct {

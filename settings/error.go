@@ -60,7 +60,7 @@ type report struct {
 	file   string
 	lines  map[string]int // of keys
 	faults Errors
-	call   time.Duration // how long a call may take; 0: nobody has said
+	call   time.Duration // how long a call may take; 0: not set
 }
 
 func (r *report) fault(key, format string, args ...any) {

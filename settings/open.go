@@ -15,7 +15,7 @@ type Transport struct {
 	*transport.Mux
 	settings *Settings
 	keys     map[string]aws.CredentialsProvider // by pattern, of studios that need some
-	idle     []func()                           // let go of connections that nobody uses
+	idle     []func()                           // close connections that are not in use
 }
 
 // opening is one studio's driver being opened.
@@ -54,7 +54,7 @@ func (t *Transport) Traits(ref transport.Ref) transport.Traits {
 	return traits
 }
 
-// Close lets go of idle connections. It may be called more than once, and while
+// Close closes idle connections. It may be called more than once, and while
 // calls go on, which it leaves alone.
 func (t *Transport) Close() {
 	for _, letGo := range t.idle {

@@ -12,9 +12,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// table is a table of the file while it is read. Each method asks for a key, and
-// returns the zero value where it is absent or, which is reported, wrong. What
-// nobody has asked for by the time of end is unknown.
+// table is one table of the file while it is read. Each method reads a key. It returns the
+// zero value if the key is absent or wrong, and reports a wrong one. end reports every key
+// that no method has read.
 type table struct {
 	*report
 	path   []string
@@ -277,7 +277,7 @@ func (t *table) probe() probe.Probe {
 // renamed has the new names of keys that older versions took.
 var renamed = map[string]string{"engine.budget": "boot_timeout"}
 
-// end reports what nobody has asked for.
+// end reports the keys that were not asked for.
 func (t *table) end() {
 	for _, key := range t.names() {
 		switch {

@@ -28,8 +28,8 @@
 // operation joins it: the operation gets the earlier not-before and the later expiry of
 // the two. Package driver has the exact rules.
 //
-// A send that was made before a request may not serve it: somebody may have stopped the
-// session between the two. So an active operation that may have been sent keeps such a
+// A send that was made before a request may not serve it: the session may have been
+// stopped between the two. So an active operation that may have been sent keeps such a
 // request as its [LaterRequest]. When the operation ends without having shown that the
 // session is on, the request becomes an operation of its own, in the same commit.
 //

@@ -7,9 +7,8 @@ import (
 	"github.com/rouse-dev/rouse/settings"
 )
 
-// credentialPatience is for how long credentials are tried that the provider refuses: the
-// engine signs again with what it has learned of the provider's clock, and what
-// no second try mends waits for a person.
+// credentialPatience is how long credentials are tried that the provider refuses. A second
+// try is signed with the provider's time, and may succeed. After that a person has to act.
 const credentialPatience = 10 * time.Second
 
 // refusedFor returns for how long this run has been refused, if the credentials are

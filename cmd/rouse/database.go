@@ -211,7 +211,7 @@ func privateFolder(parent string) string {
 }
 
 // makePrivate makes a folder that only this user can enter. One that is there
-// already is taken only if nobody else can have prepared it.
+// already is taken only if no other user can have prepared it.
 func makePrivate(folder string) error {
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

@@ -120,7 +120,7 @@ func (t *tool) retry(ctx context.Context, h *host, o engine.Operation) error {
 }
 
 // retryFailed retries each session whose latest operation is among those that f
-// lets through: a failure that somebody has retried since is dealt with.
+// lets through. A failure that was retried since is left alone.
 func (t *tool) retryFailed(ctx context.Context, h *host, f engine.Filter) error {
 	var failed []engine.Operation
 	for op, err := range h.engine.List(ctx, f) {

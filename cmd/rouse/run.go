@@ -17,7 +17,7 @@ import (
 type runFlags struct {
 	untilIdle bool
 	fail      bool
-	atMost    time.Duration // 0: for ever
+	atMost    time.Duration // 0: forever
 }
 
 func (t *tool) runCommand() *cobra.Command {

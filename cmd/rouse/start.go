@@ -22,7 +22,7 @@ type startFlags struct {
 	expire                time.Duration
 	labels                []string
 	wait, check           bool
-	atMost                time.Duration // of wait; 0: for ever
+	atMost                time.Duration // of wait; 0: forever
 }
 
 func (t *tool) startCommand() *cobra.Command {

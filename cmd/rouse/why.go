@@ -163,7 +163,7 @@ func pastExpiry(o engine.Operation, now time.Time) bool {
 	return o.Active() && o.Sent == store.SentNo && !o.ExpiresAt.After(now)
 }
 
-// progress says how an operation is that somebody waits for.
+// progress returns the line that --wait shows for an operation.
 func progress(x engine.Explanation, now time.Time) string {
 	o := x.Operation
 	text := o.Ref.StudioID + " " + o.Ref.SessionID + ": " + shortly(x)

@@ -114,7 +114,7 @@ func started(s *studio.Studio) (sum int) {
 	return sum
 }
 
-// freeAddress finds a port on which nobody listens yet.
+// freeAddress returns the address of a free port.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

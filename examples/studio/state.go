@@ -42,7 +42,7 @@ func (s settings) provider() (nimble.Provider, error) {
 	return &kept{studio: loaded, path: s.state}, nil
 }
 
-// save writes the file beside its place, and moves it there whole.
+// save writes a new file next to the old one, and then renames it over that.
 func (k *kept) save() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -41,7 +41,7 @@ func (d *decision) giveUp() {
 	case d.Answer.Err == nil && d.Answer.Session.State != "":
 		d.failed(store.ReasonTimeout, "not READY a day after its time: the session is "+string(d.Answer.Session.State))
 	default:
-		text := "nobody could look at the session; it may be running"
+		text := "the session could not be read; it may be running"
 		if d.Answer.Err != nil {
 			text += ": " + d.Answer.Text()
 		}

@@ -1,4 +1,4 @@
-// Package format is what stands in a database file: buckets, keys, records,
+// Package format is the content of a database file: buckets, keys, records,
 // checksums, and the pages of bbolt below them. Package bolt and package repair
 // read and write files through it.
 //

@@ -61,7 +61,7 @@ func EncodeEvent(key RowID, e *store.Event) ([]byte, error) {
 	return eventBodies.append(make([]byte, 0, usualEvent), &b), nil
 }
 
-// usualEvent is room for the CBOR of most events.
+// usualEvent is a size, in bytes, that holds the CBOR of most events.
 const usualEvent = 80
 
 var eventBodies encoderOf[eventBody]
@@ -69,12 +69,12 @@ var eventBodies encoderOf[eventBody]
 // corruptOnDisk is how store.ReasonCorrupt is written, by this and all earlier versions.
 const corruptOnDisk = "rotten"
 
-// LostEvent is the CBOR of what holds the place of an event that is lost.
+// LostEvent returns the CBOR of the placeholder for an event that is lost.
 func LostEvent() []byte {
 	return Encoded(eventBody{Operation: make([]byte, 16), Reason: corruptOnDisk})
 }
 
-// SealEvent makes the record of the event seq with this link.
+// SealEvent returns the record of event seq with this link.
 func SealEvent(seq uint64, l Link, text []byte) []byte {
 	v := make([]byte, 0, EventHead+len(text)+SumSize)
 	v = append(v, EventFormat)
@@ -82,8 +82,7 @@ func SealEvent(seq uint64, l Link, text []byte) []byte {
 	return Seal(SeqKey(seq), append(v, text...))
 }
 
-// LinkOf is the link as it stands in a record, damaged or not: the chain goes
-// on from what is there.
+// LinkOf returns the link that a record holds, corrupt or not. The chain goes on from it.
 func LinkOf(sealed []byte) (l Link) {
 	if len(sealed) >= EventHead {
 		copy(l[:], sealed[1:])
@@ -91,7 +90,7 @@ func LinkOf(sealed []byte) (l Link) {
 	return l
 }
 
-// EventText is the CBOR of a record, or what is wrong with it.
+// EventText returns the CBOR of a record, or an error that says what is wrong with it.
 func EventText(seq uint64, sealed []byte) ([]byte, error) {
 	v, ok := Unseal(SeqKey(seq), sealed)
 	switch {
@@ -103,8 +102,8 @@ func EventText(seq uint64, sealed []byte) ([]byte, error) {
 	return v[EventHead:], nil
 }
 
-// DecodeEvent reads a record. With an error the event holds its place as
-// [store.ReasonCorrupt] says.
+// DecodeEvent reads a record. With an error it returns the placeholder that
+// [store.ReasonCorrupt] describes.
 func DecodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, error) {
 	held := store.Event{Seq: seq, Cursor: MakeCursor(storeID, seq, LinkOf(sealed)), Reason: store.ReasonCorrupt}
 	text, err := EventText(seq, sealed)
@@ -116,7 +115,7 @@ func DecodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 		return held, err
 	}
 	if b.Reason == corruptOnDisk {
-		return held, nil // Repair put it there for one that is lost
+		return held, nil // the placeholder that a repair wrote for a lost event
 	}
 	from, okFrom := phaseOf(b.From)
 	to, okTo := phaseOf(b.To)
@@ -134,16 +133,16 @@ func DecodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 	}, nil
 }
 
-// A cursor is the text of: half of the store's id, a sequence, and most of the
-// link there, so that another feed, and a copy of this one that went its own
-// way, are seen; and a sum, so that what is no cursor is seen as such.
+// A cursor is the text of four things: half of the store's id, a sequence, most of the
+// link there, and a checksum. Id and link detect another feed, and a copy of this feed that
+// has gone on by itself. The checksum detects a text that is not a cursor.
 const (
 	CursorStore = 8
 	CursorLink  = 5
 	cursorSize  = CursorStore + 8 + CursorLink
 )
 
-// place is what a cursor says.
+// place is the content of a cursor.
 type place struct {
 	Store [CursorStore]byte
 	Seq   uint64
@@ -162,7 +161,7 @@ func MakeCursor(storeID [16]byte, seq uint64, l Link) store.Cursor {
 
 func ParseCursor(c store.Cursor) (p place, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
-	// The decoder passes over line breaks, and a place has one name.
+	// The decoder skips line breaks, and a place must have one text only.
 	if err != nil || len(b) != cursorSize+3 || strings.ContainsAny(string(c), "\r\n") {
 		return p, false
 	}

@@ -115,7 +115,7 @@ type Trust uint8
 
 const (
 	Old  Trust = iota // the page is free: this is what stood there before
-	Odd               // nobody knows, or what leads to the page says otherwise
+	Odd               // not known, or what leads to the page says otherwise
 	Sure              // it does
 )
 

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// kinds says of each bucket whether a pair may stand in it, in the order in
-// which a pair that stands nowhere is tried: what fits one fits none before it.
+// kinds says for each bucket whether a pair may be in it. A pair whose bucket is not known
+// is tried in this order: a pair that fits one bucket fits none before it.
 var kinds = []struct {
 	bucket string
 	fits   func(key, sealed []byte) bool
@@ -36,7 +36,7 @@ func fitsEvent(k, v []byte) bool {
 	return err == nil
 }
 
-// fitsRow is of a row that leads to an operation.
+// fitsRow reports whether a pair is a row that leads to an operation.
 func fitsRow(k, v []byte) bool {
 	id, ok := Unseal(k, v)
 	return ok && len(id) == 16
@@ -55,7 +55,8 @@ func fitsRecord(k, v []byte) bool {
 // MetaKeys are those that a repair reads or makes.
 var MetaKeys = []string{MetaSchema, MetaID, MetaCreated, MetaPruned, MetaStamp}
 
-// fitsMeta knows the keys of this version; one of another is known by its bucket.
+// fitsMeta knows the keys of this version. A key of another version is known by its
+// bucket alone.
 func fitsMeta(k, v []byte) bool {
 	value, ok := Unseal(k, v)
 	if !ok {
@@ -81,8 +82,8 @@ func fitsMeta(k, v []byte) bool {
 	return false
 }
 
-// KindOf is the bucket that a pair stands in, or may stand in if that is not
-// known; "" if it is not as it was written.
+// KindOf returns the bucket of a pair, or the one that it fits if its bucket is not known.
+// It returns "" if the pair is corrupt.
 func KindOf(bucket string, key, sealed []byte) string {
 	for _, k := range kinds {
 		if (bucket == "" || bucket == k.bucket) && k.fits(key, sealed) {

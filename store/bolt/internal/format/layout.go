@@ -14,7 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Schema is the version of what stands in a file. A file with a greater one is
+// Schema is the version of a file's content. A file with a greater one is
 // refused.
 const Schema = 1
 

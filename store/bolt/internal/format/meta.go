@@ -63,7 +63,7 @@ func CheckFile(path string, f *os.File, tell Progress) error {
 		return damaged("one of its two first pages is damaged: the last commit may be missing")
 	}
 	if m.Freelist == NoFreelist {
-		// bbolt would look for the free pages in a goroutine whose panic nobody
+		// bbolt would look for the free pages in a goroutine whose panic nothing
 		// can catch. No version of this package leaves a file so.
 		return damaged("its list of free pages is missing")
 	}

@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// bbolt trusts its pages: one that points to itself makes a search recurse until
-// the process dies, which no recover prevents. So Open walks all pages of a file
-// once, by reads of its own, before bbolt sees it.
+// bbolt trusts its pages. A page that points to itself makes a search recurse until the
+// process dies, and no recover prevents that. So Open walks all pages of a file once, by
+// its own reads, before bbolt opens it.
 
-// How a page looks: a header (id 8, flags 2, count 2, overflow 4) and elements
-// of 16 bytes each, that say where keys, values and children are.
+// A page has a header (id 8 bytes, flags 2, count 2, overflow 4) and elements of 16 bytes
+// each, which say where keys, values and children are.
 const (
 	PageBranch   = 0x01
 	PageLeaf     = 0x02
@@ -29,10 +29,10 @@ type pageWalk struct {
 	m    *BoltMeta
 	Seen []uint64 // a bit for each page that something leads to
 
-	// Visit, if it is set, gets every pair of the buckets, in order. The memory
-	// is its own from then on.
+	// Visit, if it is set, gets every pair of the buckets, in order. It may keep the
+	// memory.
 	Visit func(bucket string, key, value []byte) error
-	// tell, if it is set, hears of each page before it is read.
+	// tell, if it is set, is called for each page before it is read.
 	tell func(id uint64)
 	in   string // the bucket that is walked; "" is the one that holds all others
 
@@ -44,9 +44,9 @@ func NewWalk(f io.ReaderAt, m *BoltMeta) *pageWalk {
 	return &pageWalk{f: f, m: m, Seen: make([]uint64, m.Pages/64+1), Witnesses: map[string]witness{}}
 }
 
-// CheckPages returns what is wrong with the pages of f, as its meta page says
-// that they are, or nil. A record that is damaged is not: it is set aside when it
-// is met. tell may be nil.
+// CheckPages returns what is wrong with the pages of f, or nil. m is its meta page. A
+// corrupt record is not an error: it goes to the quarantine when it is read. tell may be
+// nil.
 func CheckPages(f io.ReaderAt, m *BoltMeta, tell func(id uint64)) error {
 	w := NewWalk(f, m)
 	w.tell = tell
@@ -59,23 +59,23 @@ func CheckPages(f io.ReaderAt, m *BoltMeta, tell func(id uint64)) error {
 	if w.contradicted(nil) == nil {
 		return nil
 	}
-	rotten := map[string]bool{} // by bucket: what is found in it may not be what was written
+	corrupt := map[string]bool{} // by bucket: its content may not be what was written
 	again := NewWalk(f, m)
 	again.Visit = func(bucket string, key, value []byte) error {
 		_, ok := Unseal(key, value)
-		rotten[bucket] = !ok || rotten[bucket] && bucket != BucketEvents // of which the last alone counts
+		corrupt[bucket] = !ok || corrupt[bucket] && bucket != BucketEvents // of events, only the last counts
 		return nil
 	}
 	if err := again.Bucket(m.Root, 0); err != nil {
 		return err
 	}
-	return w.contradicted(rotten)
+	return w.contradicted(corrupt)
 }
 
-// Take notes that something leads to a page and those behind it; nothing else
-// may.
+// Take records that something leads to a page and to those that belong to it. It returns
+// an error if something else leads there too.
 func (w *pageWalk) Take(id, count uint64) error {
-	if id < 2 || id >= w.m.Pages || count > w.m.Pages-id { // id+count may be more than a number holds
+	if id < 2 || id >= w.m.Pages || count > w.m.Pages-id { // id+count may overflow
 		return fmt.Errorf("%d pages from page %d are not within the file's %d", count, id, w.m.Pages)
 	}
 	for n := id; n < id+count; n++ {
@@ -87,7 +87,7 @@ func (w *pageWalk) Take(id, count uint64) error {
 	return nil
 }
 
-// Read reads a page with what overflows it, and checks its header.
+// Read reads a page with its overflow pages, and checks its header.
 func (w *pageWalk) Read(id uint64, kinds uint16) ([]byte, error) {
 	if err := w.Take(id, 1); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (w *pageWalk) Read(id uint64, kinds uint16) ([]byte, error) {
 	return page, nil
 }
 
-// keys is the order of one bucket's keys as the walk meets them.
+// keys checks the order of one bucket's keys during the walk.
 type keys struct {
 	last  []byte // the last of a leaf; nil: none yet
 	floor []byte // the next is not before this
@@ -132,9 +132,9 @@ func (w *pageWalk) Bucket(root uint64, depth int) error {
 	return w.tree(root, nil, depth, &keys{})
 }
 
-// tree walks a page and those below it. first is the key that leads to it, nil
-// for the root: bbolt looks for just that one when it writes the page anew, and
-// if it is not the page's first it would make a second entry.
+// tree walks a page and those below it. first is the key that leads to it, nil for the
+// root. bbolt looks for exactly this key when it writes the page again. If it were not the
+// page's first key, bbolt would make a second entry.
 func (w *pageWalk) tree(id uint64, first []byte, depth int, k *keys) error {
 	if depth > MaxDepth {
 		return fmt.Errorf("page %d lies too deep", id)
@@ -154,7 +154,7 @@ func (w *pageWalk) tree(id uint64, first []byte, depth int, k *keys) error {
 	return w.branch(id, page, depth, k)
 }
 
-// elements calls each with the elements of a page, which stand in it entirely.
+// elements calls each with every element of a page. It checks that they lie inside it.
 func elements(id uint64, page []byte, each func(i int, element []byte, at uint64) error) error {
 	count := int(binary.NativeEndian.Uint16(page[10:]))
 	if PageHeader+count*ElementSize > len(page) {
@@ -169,7 +169,7 @@ func elements(id uint64, page []byte, each func(i int, element []byte, at uint64
 	return nil
 }
 
-// FirstKey is the key of a page's first element.
+// FirstKey returns the key of a page's first element.
 func FirstKey(id uint64, page []byte) ([]byte, error) {
 	if binary.NativeEndian.Uint16(page[10:]) == 0 {
 		return nil, fmt.Errorf("page %d is empty", id)
@@ -177,7 +177,7 @@ func FirstKey(id uint64, page []byte) ([]byte, error) {
 	return FirstKeyAs(binary.NativeEndian.Uint16(page[8:]), id, page)
 }
 
-// FirstKeyAs is firstKey of a page that is of a kind.
+// FirstKeyAs is FirstKey for a page that is taken to be of the given kind.
 func FirstKeyAs(kind uint16, id uint64, page []byte) ([]byte, error) {
 	e, order := page[PageHeader:], binary.NativeEndian
 	if kind == PageLeaf {
@@ -242,8 +242,8 @@ func (w *pageWalk) leaf(id uint64, page []byte, depth int, k *keys) error {
 	})
 }
 
-// nested walks a bucket that stands in a leaf, on pages of its own or, if it is
-// small, right there.
+// nested walks a bucket that a leaf holds. It has pages of its own or, if it is small, is
+// in the leaf itself.
 func (w *pageWalk) nested(id uint64, name, value []byte, depth int) error {
 	defer func(outer string) { w.in = outer }(w.in)
 	w.in += string(name)
@@ -262,8 +262,7 @@ func (w *pageWalk) nested(id uint64, name, value []byte, depth int) error {
 	return w.leaf(id, page, depth+1, &keys{})
 }
 
-// Freelist checks that no page that is in use is listed as free: it would be
-// written over.
+// Freelist checks that no page in use is listed as free: bbolt would overwrite it.
 func (w *pageWalk) Freelist() error {
 	page, err := w.Read(w.m.Freelist, pageFreelist)
 	if err != nil {

@@ -8,28 +8,29 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// A disk that says that it has synced, and has not, leaves an old page where a
-// new one should be, and everything in it has a good checksum: an operation that
-// was sent looks as if it never was. So the page that names the buckets, which
-// every commit writes, says what the pages below it hold. bbolt keeps a number of
-// the caller's there for each bucket, its sequence, which costs no page more.
+// A disk may report a sync that it has not made. Then an old page stays where a new one
+// should be. Its checksums are good, so a sent operation looks as if it was never sent.
+// Therefore every commit writes, in the page that names the buckets, what the pages below
+// it hold. bbolt keeps a number of the caller's there for each bucket, the sequence, and
+// that costs no extra page.
 //
-//	meta                            the transaction that wrote it; 0: nothing is said
+//	bucket                          its sequence
+//	meta                            the transaction that wrote it; 0: nothing is recorded
 //	events                          the feed's link at its head; 0: there is none
-//	operations tokens ended lanes   the weights of all records together
+//	operations tokens ended lanes   the sum of the weights of all records
 //	records                         the same, if there is such a bucket
 //
-// What stands in the bucket meta is small enough to stand in that page itself, and
-// nobody relies on the quarantine. Open compares all this before anybody reads: see
-// pageWalk. A commit of which no page at all arrived is seen by nobody.
+// The bucket meta is small enough to be in that page itself, and nothing relies on the
+// quarantine. Open compares all of this before the first read: see pageWalk. A commit of
+// which no page arrived cannot be detected.
 
 // Weighed lists the buckets of the last line.
 func Weighed() []string {
 	return []string{BucketOperations, BucketTokens, BucketEnded, BucketLanes, BucketRecords}
 }
 
-// Weight makes a number of a record's sum, which covers its key too. Records of
-// equal sums do not cancel each other out, as they would by exclusive or.
+// Weight returns a number made from a record's checksum, which covers its key too. The
+// weights are added: with exclusive or, two records of equal sums would cancel out.
 func Weight(sealed []byte) uint64 {
 	if len(sealed) < SumSize {
 		return 0
@@ -39,12 +40,12 @@ func Weight(sealed []byte) uint64 {
 	return x ^ x>>29
 }
 
-// Number is a link as a sequence.
+// Number returns a link as a sequence.
 func (l Link) Number() uint64 { return binary.BigEndian.Uint64(l[:]) }
 
-// PutWeighed stores a sealed value where old stands; nil: nothing does.
+// PutWeighed stores a sealed value in place of old. A nil old means that there was none.
 func (w *Writer) PutWeighed(to *bbolt.Bucket, key, sealed, old []byte) {
-	if _, ok := Unseal(key, old); old != nil && !ok { // nobody knows what it weighed
+	if _, ok := Unseal(key, old); old != nil && !ok { // its weight is not known
 		w.Put(to, key, sealed)
 		w.Say(to, weightOfAll(to))
 		return
@@ -67,17 +68,17 @@ func (w *Writer) RemoveWeighed(from *bbolt.Bucket, key []byte) {
 	w.Remove(from, key)
 }
 
-// BearWitness says which transaction writes the page. Every one does it that
-// writes to a file of which anything is said, and then commits.
+// BearWitness records the transaction that writes the page. Every transaction that writes
+// calls it before it commits, if the file has such records.
 func BearWitness(tx *bbolt.Tx) {
 	meta := tx.Bucket([]byte(BucketMeta))
 	if meta == nil || meta.Sequence() == 0 {
 		return
 	}
-	_ = meta.SetSequence(uint64(tx.ID())) //nolint:gosec // positive; and where this fails a commit does
+	_ = meta.SetSequence(uint64(tx.ID())) //nolint:gosec // positive; where this fails, the commit fails
 }
 
-// WitnessAll says of a whole file what it holds.
+// WitnessAll records what a whole file holds.
 func (w *Writer) WitnessAll() {
 	_, last := w.Events.Cursor().Last()
 	w.Say(w.Events, LinkOf(last).Number())
@@ -89,11 +90,11 @@ func (w *Writer) WitnessAll() {
 	w.Say(w.Meta, uint64(w.Tx.ID())) //nolint:gosec // positive
 }
 
-// witness is what is said of a bucket, and what a walk found in it: of the bucket
-// meta, whether it is of this schema.
+// witness is what is recorded of a bucket, and what a walk found in it. For the bucket
+// meta it is whether the file has this schema.
 type witness struct{ said, found uint64 }
 
-// take notes a pair that the walk comes upon.
+// take counts a pair that the walk finds.
 func (w *witness) take(bucket string, key, value []byte) {
 	switch bucket {
 	case BucketEvents:
@@ -107,17 +108,17 @@ func (w *witness) take(bucket string, key, value []byte) {
 	}
 }
 
-// contradicted says which part of a file that was walked is not what its root
-// page says, or returns nil. A bucket that is rotten says nothing.
-func (w *pageWalk) contradicted(rotten map[string]bool) error {
+// contradicted returns an error that names a bucket whose content is not what the root
+// page records, or nil. A corrupt bucket is left out.
+func (w *pageWalk) contradicted(corrupt map[string]bool) error {
 	switch root := w.Witnesses[BucketMeta]; {
 	case root.said == 0 || root.found == 0:
-		return nil // it is of a version that said nothing, or other things
+		return nil // a version wrote it that recorded nothing, or something else
 	case root.said != w.m.Tx:
 		return fmt.Errorf("its root page is stale: written by transaction %d, last commit is %d", root.said, w.m.Tx)
 	}
 	for _, name := range append(Weighed(), BucketEvents) {
-		if rotten[name] {
+		if corrupt[name] {
 			continue
 		}
 		if f := w.Witnesses[name]; f.said != f.found {
