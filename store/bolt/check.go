@@ -15,7 +15,7 @@ import (
 //
 // It sees the damage of records. The pages below them were checked by Open; where
 // they were damaged since, and Check comes upon it, the error is a *CorruptError.
-func (s *Store) Check(ctx context.Context) (format.Report, error) {
+func (s *Store) Check(ctx context.Context) (Report, error) {
 	r, err := format.CheckDB(ctx, s.path, func(fn func(b format.Buckets) error) error { return s.view(ctx, fn) }, nil)
 	for _, p := range r.Problems {
 		s.note(p)

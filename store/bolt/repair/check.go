@@ -16,6 +16,11 @@ import (
 // Report is what Check found. It is bolt.Report.
 type Report = format.Report
 
+// Progress is called during a long check or repair: with what is read ("pages",
+// "records"), how many of it are done, and how many there are. Zero means that this is not
+// known.
+type Progress = format.Progress
+
 // Job is the part of Check or Repair that reads the damaged file. It is plain data, so
 // that a child process with limits of memory and time can do it. A damaged page can take
 // memory or time without end, or crash a goroutine of bbolt, which no recover prevents.
@@ -26,13 +31,13 @@ type Job struct {
 
 // Done is the result of a Job.
 type Done struct {
-	Report  format.Report // of Path, or of Copy if the job was a repair
+	Report  Report // of Path, or of Copy if the job was a repair
 	Outcome Outcome
 }
 
 // Do runs the job in this process, on a file whose lock the caller holds. tell may be
 // nil. Damage that a check finds is in Done.Report, and is no error.
-func (j Job) Do(ctx context.Context, tell format.Progress) (Done, error) {
+func (j Job) Do(ctx context.Context, tell Progress) (Done, error) {
 	if j.Copy != "" {
 		return j.Repair(ctx, tell)
 	}
@@ -62,7 +67,7 @@ type CheckConfig struct {
 // Damage is in the report. The error says why the file could not be examined:
 // fs.ErrNotExist, bolt.ErrForeign, bolt.ErrNewer, a *bolt.LockedError, or the error of
 // c.Do, which wraps ErrInconclusive if the job did not finish.
-func Check(ctx context.Context, path string, c CheckConfig) (format.Report, error) {
+func Check(ctx context.Context, path string, c CheckConfig) (Report, error) {
 	path, unlock, err := disk.Hold(path, c.LockTimeout, false)
 	if err != nil {
 		return format.Report{}, err
@@ -80,7 +85,7 @@ func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
 }
 
 // verifyFile reads the file for Check. The lock is held.
-func verifyFile(ctx context.Context, path string, tell format.Progress) (format.Report, error) {
+func verifyFile(ctx context.Context, path string, tell Progress) (Report, error) {
 	f, err := disk.OpenFile(path, os.O_RDONLY)
 	if err != nil {
 		return format.Report{}, fmt.Errorf("bolt: %w", err)
@@ -110,7 +115,7 @@ func verifyFile(ctx context.Context, path string, tell format.Progress) (format.
 }
 
 // asReport returns a *CorruptError as a report, and any other error as it is.
-func asReport(err error) (format.Report, error) {
+func asReport(err error) (Report, error) {
 	var c *format.CorruptError
 	if errors.As(err, &c) {
 		return format.Report{Problems: []*format.CorruptError{c}}, nil
@@ -123,7 +128,7 @@ func asReport(err error) (format.Report, error) {
 const fewFaults = 20
 
 // verifyDB lets bbolt check its pages, and reads all records.
-func verifyDB(ctx context.Context, path string, db *bbolt.DB, tell format.Progress) (format.Report, error) {
+func verifyDB(ctx context.Context, path string, db *bbolt.DB, tell Progress) (Report, error) {
 	var faults []*format.CorruptError
 	err := format.Inside(path, db, false, func(tx *bbolt.Tx) error {
 		if err := format.CheckSchema(tx); err != nil {

@@ -96,7 +96,7 @@ func also(have []candidate, sealed []byte, t format.Trust) []candidate {
 
 // readPages takes every pair with a right checksum from every page. m tells which pages
 // are in use; nil means that this is not known.
-func readPages(img format.Image, m *format.BoltMeta, tell format.Progress) *found {
+func readPages(img format.Image, m *format.BoltMeta, tell Progress) *found {
 	h := newFound()
 	u := format.FindInUse(img, m)
 	h.broken = u.Broken

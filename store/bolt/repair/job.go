@@ -14,7 +14,7 @@ import (
 )
 
 // Repair writes what is left of j.Path to j.Copy, and checks the copy.
-func (j Job) Repair(ctx context.Context, tell format.Progress) (Done, error) {
+func (j Job) Repair(ctx context.Context, tell Progress) (Done, error) {
 	s, err := j.read(tell)
 	if err != nil {
 		return Done{}, err
@@ -27,7 +27,7 @@ func (j Job) Repair(ctx context.Context, tell format.Progress) (Done, error) {
 }
 
 // read reads j.Path and chooses what is kept.
-func (j Job) read(tell format.Progress) (content, error) {
+func (j Job) read(tell Progress) (content, error) {
 	f, err := disk.OpenFile(j.Path, os.O_RDONLY)
 	if err != nil {
 		return content{}, fmt.Errorf("bolt: %w", err)
@@ -46,7 +46,7 @@ func (j Job) read(tell format.Progress) (content, error) {
 
 // readImage is read for a file of size bytes. metas are those of its two first pages that
 // are whole, the newest first.
-func (j Job) readImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell format.Progress) (content, error) {
+func (j Job) readImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell Progress) (content, error) {
 	var m *format.BoltMeta
 	if len(metas) > 0 {
 		m = metas[0]

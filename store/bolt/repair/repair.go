@@ -65,8 +65,8 @@ type Outcome struct {
 
 // Repaired is what Repair did, or with DryRun would do.
 type Repaired struct {
-	Was      format.Report // the file as it was found; without problems, nothing was done
-	Is       format.Report // the repaired file
+	Was      Report // the file as it was found; without problems, nothing was done
+	Is       Report // the repaired file
 	Original string        // where the damaged file is now; "": it is in its place
 	Outcome  Outcome
 }

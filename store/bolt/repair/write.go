@@ -22,12 +22,12 @@ type rewriter struct {
 	path string
 	db   *bbolt.DB
 	s    *content
-	tell format.Progress
+	tell Progress
 	done uint64
 }
 
 // rewrite writes s to an empty file, and syncs it.
-func rewrite(ctx context.Context, path string, s *content, tell format.Progress) error {
+func rewrite(ctx context.Context, path string, s *content, tell Progress) error {
 	db, err := format.OpenBolt(path, &bbolt.Options{Timeout: time.Second, NoSync: true})
 	if err != nil {
 		return err
