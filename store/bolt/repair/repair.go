@@ -67,7 +67,7 @@ type Outcome struct {
 type Repaired struct {
 	Was      Report // the file as it was found; without problems, nothing was done
 	Is       Report // the repaired file
-	Original string        // where the damaged file is now; "": it is in its place
+	Original string // where the damaged file is now; "": it is in its place
 	Outcome  Outcome
 }
 
