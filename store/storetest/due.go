@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -66,18 +67,25 @@ func dueAtOnce(e *env) {
 	e.waits(d.Seen)
 }
 
+// dueWakes: a call of Due that waits returns when an operation is due. Whether the call
+// waits before the request arrives is up to the scheduler, so there are several rounds.
 func dueWakes(e *env) {
 	seen := e.due(0).Seen
-	got := make(chan store.Dues, 1)
-	go func() {
-		d, err := e.Due(e.ctx, seen)
-		if err != nil {
-			e.Errorf("Due: %v", err)
-		}
-		got <- d
-	}()
-	e.enqueue(e.op("s", "1"))
-	e.wantDue(<-got, store.LaneDue{Lane: "s", Send: e.now})
+	for i := range 16 {
+		lane := fmt.Sprintf("s%d", i)
+		got := make(chan store.Dues, 1)
+		go func() {
+			d, err := e.Due(e.ctx, seen)
+			if err != nil {
+				e.Errorf("Due: %v", err)
+			}
+			got <- d
+		}()
+		e.enqueue(e.op(lane, lane))
+		d := <-got
+		e.wantDue(d, store.LaneDue{Lane: lane, Send: e.now})
+		seen = d.Seen
+	}
 }
 
 func dueOnlyChanged(e *env) {
