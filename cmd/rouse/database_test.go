@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/store/bolt"
 )
 
@@ -234,7 +235,7 @@ func unprivileged(t *testing.T, dir string) func(args ...string) (int, string) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(bin) })
 	program := filepath.Join(bin, "rouse")
-	if err := os.WriteFile(program, text, 0o755); err != nil { //nolint:gosec // another user runs it
+	if err := child.WriteProgram(program, text); err != nil {
 		t.Fatal(err)
 	}
 	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {

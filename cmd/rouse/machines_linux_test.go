@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/internal/hypervisor"
 
 	"github.com/digitalocean/go-libvirt"
@@ -82,7 +83,7 @@ on) echo on >>"$8"; echo "Chassis Power Control: Up/On" ;;
 status) test -e "$8" && echo "Chassis Power is on" || echo "Chassis Power is off" ;;
 esac
 `
-	if err := os.WriteFile(filepath.Join(f.dir, "ipmitool"), []byte(tool), 0o700); err != nil {
+	if err := child.WriteProgram(filepath.Join(f.dir, "ipmitool"), []byte(tool)); err != nil {
 		t.Fatal(err)
 	}
 	f.env = append(f.env, "IPMI_PASSWORD=planted", "PATH="+f.dir+":"+os.Getenv("PATH"))

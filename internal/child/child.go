@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -78,4 +79,13 @@ func (p *Process) Signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
 func (p *Process) Wait() error {
 	<-p.Ended
 	return p.err
+}
+
+// WriteProgram writes a file that is to be executed. No process is forked meanwhile: a
+// process that another test forks would inherit the open file, and until its exec the
+// system refuses to execute the file ("text file busy").
+func WriteProgram(path string, text []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, text, 0o755) //nolint:gosec // a test may run it as another user
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/exec"
 )
@@ -37,7 +38,7 @@ func newFar(t *testing.T) far {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"ssh": fakeSSH, "virsh": "#!/bin/sh\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil { //nolint:gosec // a program
+		if err := child.WriteProgram(filepath.Join(dir, name), []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/exec"
 )
@@ -99,7 +100,7 @@ func TestScriptsReadWords(t *testing.T) {
 			dir := t.TempDir()
 			for _, tool := range []string{"scontrol", "qm", "ipmitool"} {
 				text := "#!/bin/sh\n[ \"$1\" = update ] || { printf '%s\\n' \"$SAID\"; exit \"$EXIT\"; }\n"
-				if err := os.WriteFile(filepath.Join(dir, tool), []byte(text), 0o700); err != nil { //nolint:gosec // a program
+				if err := child.WriteProgram(filepath.Join(dir, tool), []byte(text)); err != nil {
 					t.Fatal(err)
 				}
 			}
