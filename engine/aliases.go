@@ -38,7 +38,7 @@ type (
 	Endpoint      = transport.Endpoint    // where a session can be reached
 	ProbeResult   = transport.ProbeResult // whether a session's port answered
 	ProviderError = transport.Error       // a provider's refusal, or why no answer of it came
-	Kind          = transport.Kind        // of a ProviderError; itself an error for errors.Is
+	ErrorKind     = transport.Kind        // of a ProviderError; itself an error for errors.Is
 )
 
 // The errors that carry what a host may want to know; errors.As finds them.
@@ -117,17 +117,17 @@ const (
 	ReasonCorrupt         = store.ReasonCorrupt
 )
 
-// The kinds of a ProviderError.
+// The kinds of a ProviderError. In package transport they are named Kind….
 const (
-	KindUnknown       = transport.KindUnknown
-	KindAccessDenied  = transport.KindAccessDenied
-	KindConflict      = transport.KindConflict
-	KindInternal      = transport.KindInternal
-	KindNotFound      = transport.KindNotFound
-	KindQuotaExceeded = transport.KindQuotaExceeded
-	KindThrottled     = transport.KindThrottled
-	KindInvalid       = transport.KindInvalid
-	KindCapacity      = transport.KindCapacity
-	KindCredentials   = transport.KindCredentials
-	KindUnreachable   = transport.KindUnreachable
+	ErrorKindUnknown       = transport.KindUnknown
+	ErrorKindAccessDenied  = transport.KindAccessDenied
+	ErrorKindConflict      = transport.KindConflict
+	ErrorKindInternal      = transport.KindInternal
+	ErrorKindNotFound      = transport.KindNotFound
+	ErrorKindQuotaExceeded = transport.KindQuotaExceeded
+	ErrorKindThrottled     = transport.KindThrottled
+	ErrorKindInvalid       = transport.KindInvalid
+	ErrorKindCapacity      = transport.KindCapacity
+	ErrorKindCredentials   = transport.KindCredentials
+	ErrorKindUnreachable   = transport.KindUnreachable
 )

@@ -171,8 +171,8 @@
 //
 // Every error can be matched with errors.Is or errors.As: those of this package,
 // [ErrNotFound], [*ConflictError], [*ExpiryError], [ErrUnknown], [ErrFull],
-// [*CursorError], and [*ProviderError] of kind [KindInvalid] for a request that cannot
-// be right.
+// [*CursorError], and [*ProviderError] of kind [ErrorKindInvalid] for a request that
+// cannot be right.
 //
 // # Caveats
 //

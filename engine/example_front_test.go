@@ -26,7 +26,7 @@ type front struct {
 func (f front) Start(ctx context.Context, in transport.StartInput) (engine.Session, error) {
 	r, err := f.engine.Start(ctx, engine.Request{Ref: in.Ref, ClientToken: in.ClientToken})
 	if errors.Is(err, engine.ErrActive) {
-		return engine.Session{}, &engine.ProviderError{Kind: engine.KindConflict, Code: "ConflictException", Message: err.Error(), Err: err}
+		return engine.Session{}, &engine.ProviderError{Kind: engine.ErrorKindConflict, Code: "ConflictException", Message: err.Error(), Err: err}
 	}
 	if err != nil {
 		return engine.Session{}, err

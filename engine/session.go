@@ -14,7 +14,7 @@ import (
 // reached or refuses the credentials, Session returns the session as operations saw it
 // last, and SessionStatus.Err says why. The state is "" if no operation saw it. A good
 // answer unblocks the session's lane. Session returns any other error of the provider,
-// such as KindNotFound, together with the active operation.
+// such as ErrorKindNotFound, together with the active operation.
 func (e *Engine) Session(ctx context.Context, ref Ref) (SessionStatus, error) {
 	if err := e.open(); err != nil {
 		return SessionStatus{}, err

@@ -64,7 +64,7 @@ const enqueueChunk = 4096
 // (Receipt.Old). An old operation starts nothing and says nothing about the session
 // now. Its Phase and FinishedAt say how and when it ended. Pass Receipt.ID to Wait.
 //
-// Start returns a *[ProviderError] of kind [KindInvalid] that names what is wrong with
+// Start returns a *[ProviderError] of kind [ErrorKindInvalid] that names what is wrong with
 // the request, a *[ConflictError] ([ErrActive], [ErrTokenReused]) with the operation in
 // the way, or an *[ExpiryError] if the request is void already. After [ErrUnknown], or
 // if ctx ends first, the request may have been accepted: repeat it with the same token.
