@@ -3,10 +3,14 @@ package engine
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/internal/jsontext"
+	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 )
 
@@ -160,15 +164,147 @@ func (s *SessionStatus) UnmarshalJSON(text []byte) error {
 		s.Session.Endpoints = append(s.Session.Endpoints, transport.Endpoint{Name: e.Name, Host: e.Host, Port: e.Port})
 	}
 	if w.Error != "" {
-		s.Err = &wireError{w.Error, w.ErrorKind}
+		s.Err = &wireError{text: w.Error, kind: w.ErrorKind}
 	}
 	return nil
 }
 
+// statsJSON is a Stats in JSON.
+type statsJSON struct {
+	StoreID     string            `json:"storeId"`
+	Operations  map[fsm.Phase]int `json:"operations"`
+	FirstEvent  uint64            `json:"firstEvent"`
+	LastEvent   uint64            `json:"lastEvent"`
+	Bytes       int64             `json:"bytes"`
+	FreeBytes   int64             `json:"freeBytes"`
+	Full        string            `json:"full,omitempty"`
+	Foreign     *foreignJSON      `json:"foreign,omitempty"`
+	Quarantined int               `json:"quarantined"`
+	Running     bool              `json:"running"`
+	InFlight    int               `json:"inFlight"`
+	Lanes       []LaneStats       `json:"lanes"`
+}
+
+// foreignJSON is a Foreign in JSON.
+type foreignJSON struct {
+	Home  string    `json:"home,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+}
+
+// MarshalJSON writes all of the counts, in one object. Without lanes, "lanes" is an
+// empty list.
+func (s Stats) MarshalJSON() ([]byte, error) {
+	w := statsJSON{
+		StoreID: s.StoreID, Operations: s.Operations, FirstEvent: s.First, LastEvent: s.Head, Bytes: s.Bytes, FreeBytes: s.FreeBytes,
+		Quarantined: s.Quarantined, Running: s.Running, InFlight: s.InFlight, Lanes: s.Lanes,
+	}
+	if w.Operations == nil {
+		w.Operations = map[fsm.Phase]int{}
+	}
+	if w.Lanes == nil {
+		w.Lanes = []LaneStats{}
+	}
+	if s.Full != nil {
+		w.Full = s.Full.Error()
+	}
+	if s.Foreign != nil {
+		w.Foreign = &foreignJSON{s.Foreign.Home, utc(s.Foreign.Since)}
+	}
+	return jsontext.Marshal(w)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It sets s to that alone. errors.Is
+// finds [ErrFull] in Full.
+func (s *Stats) UnmarshalJSON(text []byte) error {
+	var w statsJSON
+	if err := json.Unmarshal(text, &w); err != nil {
+		return err
+	}
+	*s = Stats{
+		Stats: store.Stats{
+			StoreID: w.StoreID, Operations: w.Operations, First: w.FirstEvent, Head: w.LastEvent, Bytes: w.Bytes, FreeBytes: w.FreeBytes,
+			Quarantined: w.Quarantined,
+		},
+		Running: w.Running, InFlight: w.InFlight,
+	}
+	if len(w.Lanes) > 0 {
+		s.Lanes = w.Lanes
+	}
+	if w.Full != "" {
+		s.Full = &wireError{text: w.Full, cause: ErrFull}
+	}
+	if w.Foreign != nil {
+		s.Foreign = &Foreign{Home: w.Foreign.Home, Since: utc(w.Foreign.Since)}
+	}
+	return nil
+}
+
+// laneStatsJSON is a LaneStats in JSON.
+type laneStatsJSON struct {
+	Lane       string     `json:"lane"`
+	Paused     bool       `json:"paused"`
+	PausedBy   string     `json:"pausedBy,omitempty"`
+	Blocked    WaitReason `json:"blocked,omitempty"`
+	Since      time.Time  `json:"since,omitzero"`
+	Next       time.Time  `json:"next,omitzero"`
+	Error      string     `json:"error,omitempty"`
+	RetryAfter time.Time  `json:"retryAfter,omitzero"`
+	Rate       float64    `json:"rate"`
+	InFlight   int        `json:"inFlight"`
+}
+
+// MarshalJSON writes all of the lane's figures.
+func (l LaneStats) MarshalJSON() ([]byte, error) {
+	return jsontext.Marshal(laneStatsJSON{
+		Lane: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, Blocked: l.Blocked, Since: utc(l.Since), Next: utc(l.Next), Error: l.Error,
+		RetryAfter: utc(l.RetryAfter), Rate: l.Rate, InFlight: l.InFlight,
+	})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. It sets l to that alone.
+func (l *LaneStats) UnmarshalJSON(text []byte) error {
+	var w laneStatsJSON
+	if err := json.Unmarshal(text, &w); err != nil {
+		return err
+	}
+	*l = LaneStats{
+		Name: w.Lane, Paused: w.Paused, PausedBy: w.PausedBy, Blocked: w.Blocked, Since: utc(w.Since), Next: utc(w.Next), Error: w.Error,
+		RetryAfter: utc(w.RetryAfter), Rate: w.Rate, InFlight: w.InFlight,
+	}
+	return nil
+}
+
+// cancellationWords are the values of Cancellation: append only.
+var cancellationWords = [...]string{"never_sent", "outcome_unknown", "accepted", "already_ended"}
+
+// MarshalText returns "never_sent", "outcome_unknown", "accepted" or "already_ended".
+func (c Cancellation) MarshalText() ([]byte, error) {
+	if int(c) >= len(cancellationWords) {
+		return nil, fmt.Errorf("engine: Cancellation has no value %d", uint8(c))
+	}
+	return []byte(cancellationWords[c]), nil
+}
+
+// UnmarshalText reads a word of MarshalText. Any other word is an error that names
+// it, and leaves c as it was.
+func (c *Cancellation) UnmarshalText(text []byte) error {
+	i := slices.Index(cancellationWords[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("engine: %.80q is no result of a cancel; the words are %s", text, strings.Join(cancellationWords[:], ", "))
+	}
+	*c = Cancellation(i)
+	return nil
+}
+
 // wireError is an error that came over the wire.
-type wireError struct{ text, kind string }
+type wireError struct {
+	text  string
+	kind  string // the word of a provider error's kind; "": it is none
+	cause error  // nil: none
+}
 
 func (e *wireError) Error() string { return e.text }
+func (e *wireError) Unwrap() error { return e.cause }
 
 // Is reports whether target is the error's kind.
 func (e *wireError) Is(target error) bool {

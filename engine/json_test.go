@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,27 @@ func wireExamples() (explanations []Explanation, sessions []SessionStatus) {
 	}
 }
 
+func wireStats() []Stats {
+	minute := func(n int) time.Time { return time.Date(2026, 11, 30, 8, n, 0, 0, time.UTC) }
+	return []Stats{
+		{
+			Stats: store.Stats{
+				StoreID: "5d1f", Operations: map[fsm.Phase]int{fsm.PhaseQueued: 3, fsm.PhaseSucceeded: 40}, First: 2, Head: 90, Bytes: 65536, FreeBytes: 4096,
+				Full: store.ErrFull, Foreign: &store.Foreign{Home: "ws-7", Since: minute(1)}, Quarantined: 1,
+			},
+			Running: true, InFlight: 2,
+			Lanes: []LaneStats{
+				{
+					Name: "comp", Paused: true, PausedBy: "kim", Blocked: WaitOffline, Since: minute(2), Next: minute(3), Error: "unreachable: no <route> & no host",
+					RetryAfter: minute(4), Rate: 2.5, InFlight: 1,
+				},
+				{Name: "lab"},
+			},
+		},
+		{Stats: store.Stats{StoreID: "5d1f", Operations: map[fsm.Phase]int{}, First: 1}},
+	}
+}
+
 // TestWireForm compares each type in JSON with the form that clients know, and
 // reads it again.
 func TestWireForm(t *testing.T) {
@@ -63,7 +85,9 @@ func TestWireForm(t *testing.T) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(map[string]any{"Explanations": explanations, "Sessions": sessions}); err != nil {
+	stats := wireStats()
+	cancellations := []Cancellation{CancellationNeverSent, CancellationOutcomeUnknown, CancellationAccepted, CancellationAlreadyEnded}
+	if err := e.Encode(map[string]any{"Explanations": explanations, "Sessions": sessions, "Stats": stats, "Cancellations": cancellations}); err != nil {
 		t.Fatal(err)
 	}
 	if os.Getenv("ROUSE_GOLDEN") == "write" {
@@ -79,8 +103,10 @@ func TestWireForm(t *testing.T) {
 		t.Errorf("the wire form is\n%s\nand %s has\n%s", &b, wireForm, want)
 	}
 	var read struct {
-		Explanations []Explanation
-		Sessions     []SessionStatus
+		Explanations  []Explanation
+		Sessions      []SessionStatus
+		Stats         []Stats
+		Cancellations []Cancellation
 	}
 	if err := json.Unmarshal(want, &read); err != nil {
 		t.Fatal(err)
@@ -100,6 +126,20 @@ func TestWireForm(t *testing.T) {
 	}
 	if !reflect.DeepEqual(read.Sessions, sessions) {
 		t.Errorf("read %+v\nwant %+v", read.Sessions, sessions)
+	}
+	if full := read.Stats[0].Full; !errors.Is(full, ErrFull) || full.Error() != stats[0].Full.Error() {
+		t.Errorf("the store is full by %v, want %v", full, stats[0].Full)
+	}
+	read.Stats[0].Full, stats[0].Full = nil, nil
+	if !reflect.DeepEqual(read.Stats, stats) {
+		t.Errorf("read %+v\nwant %+v", read.Stats, stats)
+	}
+	if !reflect.DeepEqual(read.Cancellations, cancellations) {
+		t.Errorf("read %v, want %v", read.Cancellations, cancellations)
+	}
+	var c Cancellation
+	if err := json.Unmarshal([]byte(`"undone"`), &c); err == nil || !strings.Contains(err.Error(), "undone") {
+		t.Errorf("a result that is none is read as %v with %v", c, err)
 	}
 }
 
