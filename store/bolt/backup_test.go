@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -23,6 +24,10 @@ func TestBackup(t *testing.T) {
 	s := openTest(t, path, Config{noSync: true})
 	for i := range 20 {
 		put(t, s, numbered(i))
+	}
+	record := store.Record{Kind: "keep", Name: "a", Value: []byte("a small record")}
+	if err := s.PutRecord(t.Context(), record); err != nil {
+		t.Fatal(err)
 	}
 	head, _ := s.Head(t.Context())
 	copied := filepath.Join(t.TempDir(), "copy.db")
@@ -46,6 +51,9 @@ func TestBackup(t *testing.T) {
 		if o.Sent != store.SentUnknown || o.Version != 2 {
 			t.Errorf("%s: sent %s, version %d: it counts as never sent", session, o.Sent, o.Version)
 		}
+	}
+	if got, err := c.Records(t.Context(), "keep"); err != nil || !reflect.DeepEqual(got, []store.Record{record}) {
+		t.Errorf("the copy's small records: %v, %v, want %v", got, err, record)
 	}
 	var ce *store.CursorError
 	if _, err := c.Events(t.Context(), head, 9); !errors.As(err, &ce) || !ce.Forked {
