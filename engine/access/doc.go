@@ -5,4 +5,12 @@
 // also manages the engine. The scope says with which sessions. [NewContext] attaches
 // an identity to the context of a request, and the code that serves the request asks
 // [Identity.May] and [Identity.Covers].
+//
+// # Access tokens
+//
+// [Tokens] keeps access tokens in a store. [Tokens.Create] returns a secret once, and
+// [Tokens.Authenticate] turns it into an identity. The store, a log and an error never
+// have a secret: the store keeps its SHA-256, and a [Secret] prints as "[secret]".
+// A token ends by its expiry, which the wall clock decides, or by [Tokens.Revoke].
+// A backup that is restored brings back tokens that were revoked after it was made.
 package access

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 // Role says what an identity may do. A higher role may do all that a lower one may.
@@ -38,17 +39,17 @@ func (r Role) String() string {
 // MarshalText returns the text form of r, and an error if r is none of the roles.
 func (r Role) MarshalText() ([]byte, error) {
 	if r == 0 || int(r) >= len(roleNames) {
-		return nil, fmt.Errorf("access: role %v has no text form: use viewer, operator or admin", r)
+		return nil, transport.Invalid("role %v has no text form: use viewer, operator or admin", r)
 	}
 	return []byte(roleNames[r]), nil
 }
 
-// UnmarshalText sets r to the role with this text form. If there is none, it returns
-// an error and leaves r as it is.
+// UnmarshalText sets r to the role with this text form. If there is none, it returns a
+// *transport.Error of kind KindInvalid and leaves r as it is.
 func (r *Role) UnmarshalText(text []byte) error {
 	at := slices.Index(roleNames[1:], string(text))
 	if at < 0 {
-		return fmt.Errorf("access: role %.40q is unknown: use viewer, operator or admin", text)
+		return transport.Invalid("role %.40q is unknown: use viewer, operator or admin", text)
 	}
 	*r = Role(at + 1)
 	return nil
@@ -74,12 +75,12 @@ type Scope []string
 
 // The limits of a scope, in bytes.
 const (
-	maxPattern = 257 // the longest studio, a slash, the longest session
-	maxScope   = 2048
+	maxPattern = 257  // the longest studio, a slash, the longest session
+	maxScope   = 1024 // fits into a small record, however it is escaped
 )
 
-// Validate returns an error that names the first pattern that is not of the form
-// STUDIO/SESSION. The patterns of a scope may have 2,048 bytes together.
+// Validate returns a *transport.Error of kind KindInvalid that names the first pattern
+// that is not of the form STUDIO/SESSION. The patterns of a scope may have 1,024 bytes together.
 func (s Scope) Validate() error {
 	total := 0
 	for _, p := range s {
@@ -89,7 +90,7 @@ func (s Scope) Validate() error {
 		total += len(p)
 	}
 	if total > maxScope {
-		return fmt.Errorf("access: scope of %d patterns has %d bytes: at most %d are allowed; use * for many names", len(s), total, maxScope)
+		return transport.Invalid("scope of %d patterns has %d bytes: at most %d are allowed; use * for many names", len(s), total, maxScope)
 	}
 	return nil
 }
@@ -98,20 +99,20 @@ func checkPattern(p string) error {
 	studio, session, found := strings.Cut(p, "/")
 	switch {
 	case p == "":
-		return fmt.Errorf("access: scope pattern is empty: write STUDIO/SESSION, such as comp/ws-0*")
+		return transport.Invalid("scope pattern is empty: write STUDIO/SESSION, such as comp/ws-0*")
 	case !found:
-		return fmt.Errorf("access: scope pattern %.80q has no slash: write STUDIO/SESSION; %.80q has the studio's every session", p, p+"/*")
+		return transport.Invalid("scope pattern %.80q has no slash: write STUDIO/SESSION; %.80q has the studio's every session", p, p+"/*")
 	case studio == "" || session == "":
-		return fmt.Errorf("access: scope pattern %.80q has an empty half: write STUDIO/SESSION; * has every name", p)
+		return transport.Invalid("scope pattern %.80q has an empty half: write STUDIO/SESSION; * has every name", p)
 	case strings.Contains(session, "/"):
-		return fmt.Errorf("access: scope pattern %.80q has more than one slash: write STUDIO/SESSION", p)
+		return transport.Invalid("scope pattern %.80q has more than one slash: write STUDIO/SESSION", p)
 	case len(p) > maxPattern:
-		return fmt.Errorf("access: scope pattern %.80q… has %d bytes: at most %d are allowed", p, len(p), maxPattern)
+		return transport.Invalid("scope pattern %.80q… has %d bytes: at most %d are allowed", p, len(p), maxPattern)
 	}
 	for i, c := range p {
 		// path.Match would take [001-150] for one character.
 		if c <= ' ' || c >= 0x7f || c == '\\' || c == '[' {
-			return fmt.Errorf("access: scope pattern %.80q: character %q at byte %d is not allowed (printable ASCII without space, [ or backslash; * and ? match names)", p, c, i)
+			return transport.Invalid("scope pattern %.80q: character %q at byte %d is not allowed (printable ASCII without space, [ or backslash; * and ? match names)", p, c, i)
 		}
 	}
 	return nil

@@ -124,7 +124,7 @@ func TestScopeValidate(t *testing.T) {
 		{access.Scope{"comp/ws 1"}, `character ' ' at byte 7`},
 		{access.Scope{"comp/wé"}, `character 'é' at byte 6`},
 		{access.Scope{long + "/" + long + "s"}, "has 258 bytes: at most 257"},
-		{slicesRepeat(long+"/*", 16), "has 2080 bytes: at most 2048"},
+		{slicesRepeat(long+"/*", 8), "has 1040 bytes: at most 1024"},
 	} {
 		err := c.scope.Validate()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
