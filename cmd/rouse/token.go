@@ -15,9 +15,8 @@ func (t *tool) recordRequest(x engine.Explanation, r engine.Receipt) {
 	t.screen.record(requestRecord{x, r})
 }
 
-// old answers a start whose token's operation has ended: it starts nothing. With
-// wait, it reads the session from its provider, and returns nil only if the session
-// is READY now.
+// old answers a start whose token's operation has ended: it starts nothing. With wait, it
+// reads the session from its provider, and returns nil only if the session is READY now.
 func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
 	o := r.Operation
 	var now fsm.State
@@ -51,8 +50,8 @@ func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
 	return nil
 }
 
-// endedText says how an operation ended some time ago. Its session may have
-// another state by now.
+// endedText says how an operation ended some time ago. The session's state may have
+// changed since.
 func endedText(o engine.Operation, now time.Time) string {
 	if o.Phase == fsm.PhaseSucceeded {
 		return fmt.Sprintf("%s %s was READY at %s", o.Ref.StudioID, o.Ref.SessionID, clock(o.FinishedAt, now))
