@@ -9,19 +9,23 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 )
 
-// again is how often a command prints the same wait reason where there is no status line.
+// again is how reportEvery the same reason for waiting is printed where there is no
+// status line.
 const again = time.Minute
 
-// gaveUpError says why a wait ended before its operation did.
+// gaveUpError is why a wait ended before what was waited for.
 type gaveUpError struct{ why string }
 
 func (e *gaveUpError) Error() string { return e.why }
 
-// await carries out what is queued until a request's operation has ended, and shows its
-// progress. It waits no longer than atMost; 0 means no limit. Without credentials it does
-// not begin, and the operation stays.
+// await carries out what is queued until a request's operation has ended, and shows
+// how it fares. It waits no longer than atMost; 0 means without a limit. Without
+// credentials it does not begin: the operation stays.
 func (t *tool) await(ctx context.Context, h *host, r engine.Receipt, atMost time.Duration) error {
-	err := t.provider.search(ctx, r.Operation.Ref.StudioID)
+	var err error
+	if h.own != nil {
+		err = t.provider.search(ctx, r.Operation.Ref.StudioID)
+	}
 	switch {
 	case err == nil:
 		err = h.run(ctx, func(ctx context.Context) error {
@@ -61,7 +65,7 @@ func (t *tool) await(ctx context.Context, h *host, r engine.Receipt, atMost time
 	return nil
 }
 
-// watch shows an operation's progress until ended reports its end.
+// watch shows how an operation fares until ended tells of its end.
 func (t *tool) watch(ctx context.Context, h *host, id engine.ID, ended <-chan error, atMost time.Duration) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -74,7 +78,7 @@ func (t *tool) watch(ctx context.Context, h *host, id engine.ID, ended <-chan er
 		}
 		now := time.Now()
 		switch {
-		case err != nil || x.Operation.Phase.Ended() || x.Waiting == engine.WaitNotRunning: // the operation has ended, or is about to
+		case err != nil || x.Operation.Phase.Ended() || x.Waiting == engine.WaitNotRunning: // ends, or is about to begin
 		case x.Waiting == engine.WaitCredentials && !x.Next.IsZero() && h.refusedFor(x.Since, now) >= credentialPatience:
 			return &gaveUpError{t.refusal(ctx, t.provider.studioOf(x.Operation.Lane))}
 		case t.screen.live():
@@ -93,7 +97,7 @@ func (t *tool) watch(ctx context.Context, h *host, id engine.ID, ended <-chan er
 	}
 }
 
-// after is time.After. Zero means never.
+// after is time.After; 0: never.
 func after(d time.Duration) <-chan time.Time {
 	if d == 0 {
 		return nil
@@ -101,14 +105,14 @@ func after(d time.Duration) <-chan time.Time {
 	return time.After(d)
 }
 
-// cutShort reports whether a wait ended before its operation did.
+// cutShort reports whether a wait ended before what was waited for.
 func cutShort(err error) bool {
 	var gaveUp *gaveUpError
 	return errors.As(err, &gaveUp) || errors.Is(err, context.Canceled)
 }
 
-// interrupted prints the state of the operation whose wait was cut short. It returns
-// other errors unchanged.
+// interrupted says what stands when a wait was cut short; another error is left
+// as it is.
 func interrupted(err error, stands string) error {
 	var gaveUp *gaveUpError
 	switch {

@@ -37,7 +37,7 @@ func (t *tool) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Look for damage in the database",
-		Long: `Read every page and record of the database, and print all damage.
+		Long: `Read every page and record of the database, and print what is damaged.
 
 Check changes nothing. A child process does the reading, with limited memory
 and time, because a damaged page can crash its reader.
@@ -46,7 +46,7 @@ Exit status:
   0  the database is sound
   1  it is damaged
   1  the check did not finish, so nothing is known; the message says what to do
-  3  another process has the database open`,
+  3  not acknowledged: another process has the database open and does not answer`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error { return t.check(c.Context()) },
 	}
@@ -74,15 +74,14 @@ func (t *tool) check(ctx context.Context) error {
 	return nil
 }
 
-// fewProblems is how many problems the command prints one by one. The JSON has all of
-// them.
+// fewProblems is how many problems are printed one by one; all are in the JSON.
 const fewProblems = 50
 
 func (t *tool) printReport(path string, r bolt.Report) {
 	for i, p := range r.Problems {
 		switch {
 		case i == fewProblems:
-			t.screen.say("… and %d more; --json prints all", len(r.Problems)-i)
+			t.screen.say("… and %d more: --json has all", len(r.Problems)-i)
 		case i > fewProblems:
 		case p.Bucket == "":
 			t.screen.say("pages: %s", p.Detail)

@@ -33,7 +33,7 @@ request cancels that request alone.`,
 			if err := checkTarget(args); err != nil {
 				return err
 			}
-			return t.with(t.provider.offline(), func(h *host) error { return t.cancel(c.Context(), h, args) })
+			return t.with(t.offline, func(h *host) error { return t.cancel(c.Context(), h, args) })
 		},
 	}
 }
@@ -109,11 +109,7 @@ and ends by "rouse resume". Starts that were sent before are polled to their
 end.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := t.provider.queued()
-			if err != nil {
-				return err
-			}
-			return t.with(p, func(h *host) error {
+			return t.with(t.provider.queued, func(h *host) error {
 				s, err := h.engine.Stats(c.Context())
 				if err != nil {
 					return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/api"
 	"github.com/rouse-dev/rouse/settings"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
@@ -19,25 +20,26 @@ import (
 // Exit statuses.
 const (
 	exitDone      = 0
-	exitOtherwise = 1 // the operation ended otherwise than the user asked; the message says how
+	exitOtherwise = 1 // it ended otherwise than asked; the message says how
 	exitUsage     = 2
-	exitLocked    = 3 // another process holds the database
+	exitLocked    = 3 // not acknowledged: the process that has the database open did not answer
 )
 
-// usageError is a mistake in a command line or in the settings.
+// usageError is a mistake in what was typed or set.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// errHelped is the error of a call without a command. The help has been printed.
+// errHelped: the help was printed in place of what was not asked for.
 var errHelped = errors.New("no command is given")
 
 func usagef(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
 
-// report prints what went wrong and what to do about it, and returns the exit status.
+// report says what went wrong and what to do about it, and returns the exit
+// status.
 func (t *tool) report(c *cobra.Command, err error) int {
 	var usage *usageError
 	var locked *bolt.LockedError
@@ -48,8 +50,14 @@ func (t *tool) report(c *cobra.Command, err error) int {
 	case errors.Is(err, errHelped):
 		return exitUsage
 	case errors.As(err, &locked):
-		t.screen.complain("%s", lockedText(locked))
-		t.screen.note("to leave the file free most of the time, run \"rouse run --until-idle\" from a timer")
+		t.screen.complain("%s: end that process, or try again when it has ended", holderText(locked))
+		if c.Name() == "check" || c.Name() == "repair" {
+			t.screen.note("to look at the file meanwhile, check a copy: rouse backup COPY, and then rouse check --db COPY")
+		}
+		return exitLocked
+	case errors.Is(err, api.ErrNoAnswer):
+		t.screen.complain("%s", plain(err))
+		t.screen.note("what was asked may have been done: ask again, with the same --token if there was one")
 		return exitLocked
 	case errors.As(err, &wrong):
 		for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -75,15 +83,16 @@ func (t *tool) report(c *cobra.Command, err error) int {
 	return exitOtherwise
 }
 
-func lockedText(e *bolt.LockedError) string {
+// holderText says which process has the database open.
+func holderText(e *bolt.LockedError) string {
 	if e.PID == 0 {
-		return fmt.Sprintf("another process has %s open; try again when it has ended", e.Path)
+		return fmt.Sprintf("another process has %s open", e.Path)
 	}
-	return fmt.Sprintf("%s is open in %s (pid %d on %s, since %s); stop that process, or try again when it has ended",
+	return fmt.Sprintf("%s is open in %s (pid %d on %s, since %s)",
 		e.Path, e.Program, e.PID, e.Host, clock(e.Since, time.Now()))
 }
 
-// invalid returns the message of an error about a value that the engine refused, or "".
+// invalid is the message of a value that the engine refused, or "".
 func invalid(err error) string {
 	var e *transport.Error
 	if errors.As(err, &e) && e.Kind == transport.KindInvalid && e.NotSent {
@@ -92,8 +101,8 @@ func invalid(err error) string {
 	return ""
 }
 
-// plain returns an error's text for a person, without the name of the package that it
-// comes from.
+// plain is an error's text as a person at a terminal needs it: without the name
+// of the package that it comes from.
 func plain(err error) string {
 	if text := invalid(err); text != "" {
 		return text
@@ -113,7 +122,7 @@ func plain(err error) string {
 	return text
 }
 
-// advise returns the next step after a command that failed, or "".
+// advise says what to do next, after a command that failed.
 func advise(err error, command string) string {
 	var damaged *bolt.CorruptError
 	var gap *store.CursorError
@@ -133,7 +142,7 @@ func advise(err error, command string) string {
 	case errors.Is(err, store.ErrFailed):
 		return "acknowledged requests are safe in the file: check the disk, and ask again"
 	case errors.Is(err, bolt.ErrNotOwner), errors.Is(err, bolt.ErrUnsafe), errors.Is(err, repair.ErrInconclusive):
-		return "" // the error's own text names the next step
+		return "" // it says what to do
 	case errors.Is(err, bolt.ErrForeign):
 		return "choose another file with --db or ROUSE_DB"
 	case errors.Is(err, fs.ErrPermission) && command == "backup":

@@ -14,8 +14,9 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// TestGuest starts a real virtual machine with "rouse start --wait", from shut off until
-// its port answers. It kills the tool at three moments in between. Each next run goes on,
+// TestGuest: a real machine goes from shut off to READY, which is a port of it
+// that answers, through "rouse start --wait". The tool is killed in the middle,
+// three times, at moments that come one after the other; run again it goes on,
 // and the machine is started once.
 func TestGuest(t *testing.T) {
 	t.Parallel()
@@ -25,7 +26,7 @@ func TestGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := free.Addr().(*net.TCPAddr).Port // the port is free, and the guest soon takes it
+	port := free.Addr().(*net.TCPAddr).Port // free, and soon taken again
 	_ = free.Close()
 	guest := hypervisor.Guest(t, l, "ws-042", d.Disk(), port)
 
@@ -61,8 +62,8 @@ func TestGuest(t *testing.T) {
 			killed++
 		}
 	}
-	if killed < 2 { // the guest may be READY before the third kill
-		t.Errorf("the test killed %d of three runs before they ended", killed)
+	if killed < 2 { // the guest may be READY before the third
+		t.Errorf("%d of the three were killed in the middle", killed)
 	}
 	last := start()
 	last.exit(0)
@@ -79,7 +80,7 @@ func TestGuest(t *testing.T) {
 	_ = conn.Close()
 }
 
-// ended reports whether a process has ended.
+// ended reports whether a process is over.
 func ended(p *process) bool {
 	select {
 	case <-p.ended:

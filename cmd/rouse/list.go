@@ -51,7 +51,7 @@ operations are left out, and long names are shortened.`,
 				return usagef("--limit %d is negative", f.Limit)
 			}
 			f.Newest = true
-			return t.reading(t.provider.offline(), func(h *host) error { return t.ls(c.Context(), h, f) })
+			return t.reading(t.offline, func(h *host) error { return t.ls(c.Context(), h, f) })
 		},
 	}
 	g := c.Flags()
@@ -159,12 +159,15 @@ listed as they were last seen, with the reason.`,
 			if err := checkStudio("studio id", args[0]); err != nil {
 				return err
 			}
-			l := &lister{Transport: t.provider.offline()}
-			client, err := t.provider.client(c.Context())
-			if l.err = err; err == nil {
-				l.Transport, l.list = client, client.List
+			l := &lister{}
+			open := func() (transport.Transport, error) {
+				client, err := t.provider.client(c.Context())
+				if l.Transport, l.err = t.provider.offline(), err; err == nil {
+					l.Transport, l.list = client, client.List
+				}
+				return l, nil
 			}
-			return t.reading(l, func(h *host) error { return t.sessions(c.Context(), h, l, args[0]) })
+			return t.reading(open, func(h *host) error { return t.sessions(c.Context(), h, l, args[0]) })
 		},
 	}
 }
@@ -186,17 +189,20 @@ func (l *lister) List(ctx context.Context, in transport.ListInput) (out transpor
 
 func (t *tool) sessions(ctx context.Context, h *host, l *lister, studio string) error {
 	var rows [][]string
-	known := false
+	known, live := false, true
 	for k, err := range h.engine.Sessions(ctx, studio) {
 		if err != nil {
 			return err
 		}
-		known = true
+		known, live = true, live && k.Live
 		if t.json {
 			t.screen.record(k)
 			continue
 		}
 		rows = append(rows, sessionRow(k, time.Now()))
+	}
+	if h.own == nil && !live {
+		t.screen.note("the provider of studio %s gave no list; showing the last known sessions", studio)
 	}
 	if l.err != nil && ctx.Err() == nil {
 		why := t.unlisted(ctx, l, studio)

@@ -29,7 +29,7 @@ func fixture(t *testing.T, boot time.Duration) (*testProvider, []string) {
 	return p, append(environment(t.TempDir()), "AWS_ENDPOINT_URL_NIMBLE="+p.url())
 }
 
-// TestInterruptedWait checks that Ctrl-C ends a wait, and the request stays.
+// TestInterruptedWait: Ctrl-C ends a wait, and the request stays.
 func TestInterruptedWait(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -51,8 +51,8 @@ func TestInterruptedWait(t *testing.T) {
 	}
 }
 
-// TestCancelTooLate checks that a start that the provider accepted is not canceled. An
-// interrupted wait leaves the session booting.
+// TestCancelTooLate: what the provider has started is not canceled; a wait that
+// is interrupted leaves it to boot.
 func TestCancelTooLate(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, time.Hour)
@@ -106,7 +106,7 @@ func TestCancelTooLate(t *testing.T) {
 	}
 }
 
-// TestBackOnline checks that a wait that began offline ends when the network is back.
+// TestBackOnline: a wait that began offline ends when the network is back.
 func TestBackOnline(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -121,8 +121,8 @@ func TestBackOnline(t *testing.T) {
 	}
 }
 
-// TestHeld checks that the second process says which process has the database open.
-// Ctrl-C ends that run cleanly, and then the second process opens it.
+// TestHeld: other processes work through the one that runs the engine. The commands that
+// need the file itself say which process has it open. A second run waits for its turn.
 func TestHeld(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -132,21 +132,28 @@ func TestHeld(t *testing.T) {
 	launch(t, env, "start", "lab", "ws-1").exit(0)
 	holder := launch(t, env, "run")
 	holder.until("SUCCEEDED")
-	for _, args := range [][]string{{"start", "lab", "ws-2"}, {"ls"}, {"check"}, {"run"}} {
-		second := launch(t, env, args...)
+	for _, args := range [][]string{{"start", "lab", "ws-2", "--wait"}, {"ls"}, {"show", "lab", "ws-2"}, {"stats"}, {"run", "--until-idle"}} {
+		launch(t, env, args...).exit(0)
+	}
+	for _, args := range [][]string{{"check"}, {"repair"}} {
+		second := launch(t, env, append(args, "--lock-timeout", "100ms")...)
 		second.exit(3)
-		if text := second.errOut.String(); !strings.Contains(text, "is open in rouse (pid ") || !strings.Contains(text, "stop that process") ||
-			!strings.Contains(text, `"rouse run --until-idle" from a timer`) {
+		if text := second.errOut.String(); !strings.Contains(text, "is open in rouse (pid ") || !strings.Contains(text, "rouse backup COPY") {
 			t.Errorf("rouse %q says %s", args, text)
 		}
 	}
+	second := launch(t, env, "run")
+	second.until("waiting until it ends")
 	holder.interrupt()
 	holder.exit(0)
-	launch(t, env, "start", "lab", "ws-2").exit(0)
+	launch(t, env, "start", "lab", "ws-3").exit(0)
+	second.until("ws-3")
+	second.interrupt()
+	second.exit(0)
 }
 
-// TestRefusedCredentials checks that refused credentials are a reason to wait, and no
-// failure. A user who waits gets a message and the prompt back. The secret is in no
+// TestRefusedCredentials: what is wrong with credentials is a reason to wait, and
+// no failure; who waits for it is told, and not kept waiting. The secret is in no
 // output and not in the file.
 func TestRefusedCredentials(t *testing.T) {
 	t.Parallel()
@@ -193,8 +200,8 @@ func TestRefusedCredentials(t *testing.T) {
 	}
 }
 
-// TestNoCredentials checks both commands that send, without any credentials. "run" waits
-// for them and says so. "start --wait" says so and leaves the start queued.
+// TestNoCredentials: where there are none, "run" waits for them and says so, and
+// "start --wait" says so and leaves the start queued.
 func TestNoCredentials(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -218,8 +225,7 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// TestFollow checks that a follower sees the operations of other processes, and does not
-// block them.
+// TestFollow: a follower sees what other processes do, and lets them.
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -242,8 +248,7 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// TestOutputThatCannotBeWritten checks that a command whose output is lost does not exit
-// with 0.
+// TestOutputThatCannotBeWritten is no success.
 func TestOutputThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -258,7 +263,7 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestInterrupted checks that a command that was interrupted before it began says so.
+// TestInterrupted: a command that was interrupted at once says so.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,11 +40,7 @@ operation FAILED.`,
 			if err != nil {
 				return err
 			}
-			p, err := t.provider.queued()
-			if err != nil {
-				return fmt.Errorf("nothing was queued: %w", err)
-			}
-			return t.with(p, func(h *host) error {
+			return t.with(t.queueing, func(h *host) error {
 				if r.failed {
 					return t.retryFailed(c.Context(), h, f)
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
 	"github.com/rouse-dev/rouse/settings"
+	"github.com/rouse-dev/rouse/transport"
 )
 
 // runFlags are the flags of "run".
@@ -18,6 +19,10 @@ type runFlags struct {
 	untilIdle bool
 	fail      bool
 	atMost    time.Duration // 0: forever
+
+	// serve begins to serve the engine to other machines, and returns what ends that; nil:
+	// only the socket serves it.
+	serve func() (stop func() error, err error)
 }
 
 func (t *tool) runCommand() *cobra.Command {
@@ -53,7 +58,7 @@ Exit status:
   1  --until-idle was interrupted
   1  without --until-idle: the database belongs to another machine
   2  wrong usage
-  3  another process has the database open`,
+  3  not acknowledged: another process has the database open and does not answer`,
 		Example: `  rouse run
   rouse run --until-idle --for 10m --fail
   rouse run --until-idle --endpoint http://127.0.0.1:8080`,
@@ -64,17 +69,15 @@ Exit status:
 					return err
 				}
 			}
-			client, err := t.provider.client(c.Context())
-			if err != nil {
-				return err
-			}
-			if r.untilIdle {
-				if err := t.provider.search(c.Context(), ""); err != nil {
-					return err
-				}
-			}
 			t.db.mayMake = true
-			return t.with(client, func(h *host) error { return t.run(c.Context(), h, r) })
+			t.needsFile, t.waitsTurn, t.resumes = !r.untilIdle, !r.untilIdle, true
+			return t.with(func() (transport.Transport, error) {
+				client, err := t.provider.client(c.Context())
+				if err == nil && r.untilIdle {
+					err = t.provider.search(c.Context(), "")
+				}
+				return client, err
+			}, func(h *host) error { return t.run(c.Context(), h, r) })
 		},
 	}
 	c.Flags().BoolVar(&r.fail, "fail", false, "exit with status 1 if an operation ended FAILED or EXPIRED")
@@ -87,13 +90,20 @@ func (t *tool) run(ctx context.Context, h *host, r runFlags) error {
 	if h.foreign != nil && !r.untilIdle { // it would only keep "rouse adopt" out
 		return errors.New("foreign store: nothing is sent before \"rouse adopt\"")
 	}
-	head, err := h.store.Head(ctx)
+	head, err := h.engine.Head(ctx)
 	if err != nil {
 		return err
 	}
 	feed := &feedPrinter{tool: t, at: head, ends: map[fsm.Phase]int{}}
 	var rest idleness
 	err = h.run(ctx, func(ctx context.Context) error {
+		if r.serve != nil {
+			stop, err := r.serve()
+			if err != nil {
+				return err
+			}
+			defer stop() //nolint:errcheck // what was asked for is stored
+		}
 		followed := make(chan error, 1)
 		ctx, stop := context.WithCancel(ctx)
 		go func() { followed <- feed.follow(h.engine.Follow(ctx, feed.at)) }()
@@ -239,22 +249,4 @@ func statusLine(s engine.Stats, now time.Time) string {
 		text += "; and " + plural(blocked-1, "more lane", "more lanes")
 	}
 	return text
-}
-
-// run carries out what is queued while another function goes on, and returns
-// when both have ended. If the engine fails, while's context ends.
-func (h *host) run(ctx context.Context, while func(ctx context.Context) error) error {
-	h.began = time.Now()
-	ctx, stop := context.WithCancel(ctx)
-	ran := make(chan error, 1)
-	go func() {
-		defer stop()
-		ran <- h.engine.Run(ctx)
-	}()
-	err := while(ctx)
-	stop()
-	if rerr := <-ran; rerr != nil {
-		return rerr // while's error is its echo
-	}
-	return err
 }

@@ -31,7 +31,7 @@ A session's operation is its active one, or else its latest.`,
 			if err := checkTarget(args); err != nil {
 				return err
 			}
-			return t.reading(t.provider.offline(), func(h *host) error {
+			return t.reading(t.offline, func(h *host) error {
 				o, err := h.target(c.Context(), args)
 				if err != nil {
 					return err

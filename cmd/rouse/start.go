@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/user"
 	"strings"
@@ -90,7 +91,7 @@ queued request stays queued.`, int(keep/(24*time.Hour))),
 func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (engine.Request, error) {
 	r := engine.Request{
 		Ref: engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim(), ClientToken: s.token,
-		RequestedBy: userName(), Reason: s.why,
+		RequestedBy: userName(), Reason: s.why, Source: source,
 	}
 	if err := checkOne(r.Ref); err != nil {
 		return r, err
@@ -177,18 +178,32 @@ func userName() string {
 }
 
 func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error {
-	p, err := t.starter(ctx, r.Ref.StudioID, s.wait || s.check)
-	if err != nil {
-		return fmt.Errorf("nothing was queued: %w", err)
-	}
-	if s.check {
-		if err := t.provider.lookUp(ctx, r.Ref); err != nil {
-			t.provider.close()
-			return fmt.Errorf("nothing was queued: %s; to queue it all the same, leave out --check", plain(err))
+	open := func() (transport.Transport, error) {
+		p, err := t.starter(ctx, r.Ref.StudioID, s.wait || s.check)
+		if err != nil {
+			return nil, fmt.Errorf("nothing was queued: %w", err)
 		}
+		return p, nil
 	}
-	return t.with(p, func(h *host) error {
-		receipt, err := h.engine.Start(ctx, r)
+	t.resumes = true
+	var receipt engine.Receipt
+	return t.with(open, func(h *host) error {
+		if receipt.ID != "" { // the engine that acknowledged it has ended
+			return t.await(ctx, h, receipt, s.atMost)
+		}
+		if s.check {
+			if err := lookUp(ctx, h, r.Ref); err != nil {
+				return fmt.Errorf("nothing was queued: %s; to queue it all the same, leave out --check", plain(err))
+			}
+		}
+		var err error
+		if h.own == nil && t.expiry > 0 { // the other process has an expiry of its own
+			r.ExpiresAt = time.Now().Add(t.expiry)
+			if r.NotBefore.After(time.Now()) {
+				r.ExpiresAt = r.NotBefore.Add(t.expiry)
+			}
+		}
+		receipt, err = h.engine.Start(ctx, r)
 		if err != nil {
 			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
 		}
@@ -197,7 +212,7 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 		}
 		switch {
 		case receipt.Old:
-			return t.old(ctx, receipt, s.wait)
+			return t.old(ctx, h, receipt, s.wait)
 		case !s.wait:
 			return t.started(ctx, h, receipt)
 		case h.foreign == nil:
@@ -263,4 +278,30 @@ func joinedText(r engine.Receipt, now time.Time) string {
 		return text + fmt.Sprintf("it was sent before; if %s was stopped since, this request starts it again, as operation %s", o.Ref.SessionID, r.ID)
 	}
 	return text + "it keeps its own labels and reason"
+}
+
+// lookUp returns an error unless the provider knows the session now, and it can be started.
+func lookUp(ctx context.Context, h *host, ref engine.Ref) error {
+	s, err := h.engine.Session(ctx, ref)
+	var said *engine.ProviderError
+	switch {
+	case errors.As(err, &said):
+		return said
+	case err != nil:
+		return err
+	case s.Err != nil:
+		return s.Err
+	case s.Session.State == engine.StateDeleted || s.Session.State == engine.StateDeleteInProgress:
+		return fmt.Errorf("%s %s is %s", ref.StudioID, ref.SessionID, s.Session.State)
+	}
+	return nil
+}
+
+// queueing is the opener of a command that queues and does not send.
+func (t *tool) queueing() (transport.Transport, error) {
+	p, err := t.provider.queued()
+	if err != nil {
+		return nil, fmt.Errorf("nothing was queued: %w", err)
+	}
+	return p, nil
 }

@@ -46,7 +46,7 @@ func (t *tool) statsCommand() *cobra.Command {
 		Short: "Count what is stored",
 		Args:  words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			return t.reading(t.provider.offline(), func(h *host) error { return t.stats(c.Context(), h) })
+			return t.reading(t.offline, func(h *host) error { return t.stats(c.Context(), h) })
 		},
 	}
 }
@@ -108,7 +108,7 @@ func laneText(l engine.LaneStats, now time.Time) string {
 	return strings.Join(parts, ", ")
 }
 
-// size returns a number of bytes for a person to read.
+// size is a number of bytes for a person.
 func size(n int64) string {
 	const unit = 1000
 	switch {

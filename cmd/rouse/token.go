@@ -1,13 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/fsm"
-	"github.com/rouse-dev/rouse/transport"
 )
 
 // recordRequest prints a request and its operation as JSON.
@@ -15,16 +15,18 @@ func (t *tool) recordRequest(x engine.Explanation, r engine.Receipt) {
 	t.screen.record(requestRecord{x, r})
 }
 
-// old answers a start whose token's operation has ended: it starts nothing. With wait, it
-// reads the session from its provider, and returns nil only if the session is READY now.
-func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
+// old answers a start whose token's operation has ended: it starts nothing. With
+// wait, it reads the session from its provider, and returns nil only if the session
+// is READY now.
+func (t *tool) old(ctx context.Context, h *host, r engine.Receipt, wait bool) error {
 	o := r.Operation
 	var now fsm.State
 	var unseen error
 	if wait && o.Phase == fsm.PhaseSucceeded {
-		var s transport.Session
-		s, unseen = t.provider.read(ctx, o.Ref)
-		now = s.State
+		s, err := h.engine.Session(ctx, o.Ref)
+		if unseen = cmp.Or(err, s.Err); unseen == nil {
+			now = s.Session.State
+		}
 	}
 	if t.json {
 		o := o
@@ -50,8 +52,8 @@ func (t *tool) old(ctx context.Context, r engine.Receipt, wait bool) error {
 	return nil
 }
 
-// endedText says how an operation ended some time ago. The session's state may have
-// changed since.
+// endedText says how an operation ended some time ago. Its session may have
+// another state by now.
 func endedText(o engine.Operation, now time.Time) string {
 	if o.Phase == fsm.PhaseSucceeded {
 		return fmt.Sprintf("%s %s was READY at %s", o.Ref.StudioID, o.Ref.SessionID, clock(o.FinishedAt, now))

@@ -6,17 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/rouse-dev/rouse/engine"
-	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
-	"github.com/rouse-dev/rouse/transport"
 )
 
 // tool is one invocation: what its global flags say, and where it writes.
@@ -25,7 +21,12 @@ type tool struct {
 	json        bool
 	db          database
 	provider    provider
-	expiry      time.Duration // of starts; 0: as the settings say
+	ctx         context.Context // of the command line: it ends with Ctrl-C
+	lockTimeout time.Duration
+	expiry      time.Duration // of a start; 0: as the engine has it
+	needsFile   bool          // the command runs the engine itself
+	waitsTurn   bool          // it waits for the database as long as it takes
+	resumes     bool          // it goes on where it was when the engine that it works with changes
 	hinted      bool
 	noted       map[string]bool                                       // what is noted once
 	child       func(ctx context.Context, args ...string) *exec.Cmd   // this program again
@@ -47,6 +48,7 @@ func newTool(stdout, stderr io.Writer) *tool {
 // execute carries out a command line and returns the exit status.
 func (t *tool) execute(ctx context.Context, args []string) int {
 	root := t.commands()
+	t.ctx = ctx
 	root.SetArgs(commandFirst(root, args))
 	root.SetOut(t.screen.out)
 	root.SetErr(t.screen.err)
@@ -82,7 +84,7 @@ Exit status:
   0  done as asked
   1  not done as asked; the message says why
   2  wrong usage
-  3  another process has the database open`,
+  3  not acknowledged: another process has the database open and does not answer`,
 		Example: `  rouse start lab ws-1        # store a request
   rouse run --until-idle      # send it, and wait for READY
   rouse show lab ws-1         # say why it waits`,
@@ -103,6 +105,7 @@ Exit status:
 	f := root.PersistentFlags()
 	f.BoolVar(&t.json, "json", false, "print one JSON object per line")
 	t.db.flags(f)
+	durationVar(f, &t.lockTimeout, "lock-timeout", 5*time.Second, "wait up to `DURATION` while other processes have the database open")
 	t.provider.flags(f)
 	t.provider.complete(root)
 	for _, g := range []struct {
@@ -160,64 +163,10 @@ func takesValue(root *cobra.Command, flag string) bool {
 	return false
 }
 
-// host is an open database and an engine on it.
-type host struct {
-	path    string
-	store   *bolt.Store
-	engine  *engine.Engine
-	foreign *store.Foreign // the machine that owns the database; nil means this one
-	began   time.Time      // the present run; zero: there is none
-}
-
 // noteOnce notes what is the same each time that a command opens the database.
 func (t *tool) noteOnce(format string, args ...any) {
 	if note := fmt.Sprintf(format, args...); !t.noted[note] {
 		t.noted[note] = true
 		t.screen.note("%s", note)
 	}
-}
-
-// reading is with for a command that only reads: it writes nothing.
-func (t *tool) reading(p transport.Transport, do func(h *host) error) error {
-	t.db.reads = true
-	defer func() { t.db.reads = false }()
-	return t.with(p, do)
-}
-
-// with opens the database, lets do work on it, and closes it.
-func (t *tool) with(p transport.Transport, do func(h *host) error) error {
-	logger := slog.New(slog.NewTextHandler(cleanWriter{t.screen}, &slog.HandlerOptions{
-		Level: slog.LevelWarn,
-		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
-				return slog.Attr{}
-			}
-			return a
-		},
-	}))
-	db := t.provider.store()
-	db.Logger = logger
-	s, path, err := t.db.open(db, t.noteOnce)
-	if err != nil {
-		return err
-	}
-	defer t.provider.close()
-	c := t.provider.engine()
-	c.Source, c.Keep, c.Expiry = "cli", keep, cmp.Or(t.expiry, c.Expiry)
-	e, err := engine.New(s, p, c)
-	if err != nil {
-		return errors.Join(err, s.Close())
-	}
-	h := &host{path: path, store: s, engine: e}
-	if tz := unknownTZ(); tz != "" {
-		t.noteOnce("this machine does not know the time zone TZ=%q: times are shown in UTC", tz)
-	}
-	st, err := s.Stats(context.Background())
-	if h.foreign = st.Foreign; h.foreign != nil && !t.db.adopts {
-		t.noteOnce("%s", foreignNote(h.foreign))
-	}
-	if err == nil {
-		err = do(h)
-	}
-	return errors.Join(err, e.Close(), s.Close())
 }

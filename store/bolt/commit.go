@@ -269,7 +269,7 @@ func (s *Store) transact(g *group) (b *batch, bad int, err error) {
 		if bad, err = b.write(g); err != nil {
 			return err
 		}
-		format.NoteCommit(tx)
+		format.BearWitness(tx)
 		return tx.Commit()
 	})
 	return b, bad, err

@@ -4,9 +4,8 @@ package disk
 
 import "os"
 
-// UnlockMapped does nothing, because closing the file ends the lock here.
+// UnlockMapped leaves it to closing a file that bbolt has locked: that ends the lock.
 func UnlockMapped(*os.File) {}
 
-// shareFile takes no lock. On Windows a lock would keep the process that has the file open
-// from writing.
+// shareFile takes none: on Windows it would keep who has the file open from writing.
 func shareFile(string) (let func(), err error) { return func() {}, nil }

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/engine/api"
+	"github.com/rouse-dev/rouse/store"
+	"github.com/rouse-dev/rouse/store/bolt"
+	"github.com/rouse-dev/rouse/transport"
+)
+
+// host is an engine that a command works with. It is an engine of this process on the open
+// database, or that of the process that runs one there, reached through its socket.
+type host struct {
+	path    string
+	engine  api.Engine
+	foreign *store.Foreign // the machine that owns the database; nil means this one
+	began   time.Time      // the present run; zero: there is none here
+
+	own   *engine.Engine // nil: another process runs the engine
+	store *bolt.Store    // nil: as above
+	local api.LocalConfig
+	note  func(format string, args ...any)
+}
+
+// source names this program in requests.
+const source = "cli"
+
+// holderPatience is how long a command waits for an answer of the process that has the
+// database open.
+const holderPatience = 5 * time.Second
+
+// opener opens the transport that an engine of this process works with. It is not called
+// if another process runs the engine, since that one has its own.
+type opener func() (transport.Transport, error)
+
+// offline is the opener of a command that only looks.
+func (t *tool) offline() (transport.Transport, error) { return t.provider.offline(), nil }
+
+// reading is with for a command that only reads: it writes nothing to the database.
+func (t *tool) reading(open opener, do func(h *host) error) error {
+	t.db.reads = true
+	defer func() { t.db.reads = false }()
+	return t.with(open, do)
+}
+
+// with lets do work with the engine. If a process runs the engine on the database, do works
+// through its socket. Otherwise with opens the database, and closes it after do.
+//
+// Other processes may have the database open for a moment, and the one that runs the engine
+// may end meanwhile. So with tries again until --lock-timeout is over, or forever for a
+// command that waits its turn. It calls do again only if do has printed no result, or has
+// said that it goes on where it was (t.resumes).
+func (t *tool) with(open opener, do func(h *host) error) error {
+	defer t.provider.close()
+	const least, most = 10 * time.Millisecond, 250 * time.Millisecond
+	until := time.Now().Add(t.lockTimeout)
+	printed := t.screen.results
+	for pause := least; ; pause = min(most, 2*pause) {
+		err := t.once(open, do)
+		var locked *bolt.LockedError
+		var late *api.HolderError
+		switch {
+		case errors.As(err, &locked):
+		case errors.Is(err, api.ErrNoAnswer) && !errors.As(err, &late) && (t.resumes || t.screen.results == printed):
+		default:
+			return err
+		}
+		if !t.waitsTurn && !time.Now().Before(until) || t.ctx.Err() != nil {
+			return err
+		}
+		if t.waitsTurn && locked != nil {
+			t.noteOnce("%s; waiting until it ends", holderText(locked))
+		}
+		select {
+		case <-t.ctx.Done():
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+	}
+}
+
+// once is one try of with.
+func (t *tool) once(open opener, do func(h *host) error) error {
+	if !t.needsFile {
+		h, err := t.dial()
+		switch {
+		case err == nil:
+			return t.begin(h, do)
+		case !errors.Is(err, api.ErrNoSocket):
+			return err
+		}
+	}
+	p, err := open()
+	if err != nil {
+		return err
+	}
+	h, err := t.open(p)
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.begin(h, do), h.own.Close(), h.store.Close())
+}
+
+// dial connects to the process that runs the engine on the database.
+func (t *tool) dial() (*host, error) {
+	path, err := t.db.find()
+	if err != nil {
+		return nil, api.ErrNoSocket // opening it says what is wrong
+	}
+	c, err := api.DialLocal(t.ctx, path, holderPatience)
+	if err != nil {
+		return nil, err
+	}
+	return &host{path: path, engine: c}, nil
+}
+
+// open opens the database, and makes an engine on it.
+func (t *tool) open(p transport.Transport) (*host, error) {
+	db := t.provider.store()
+	db.Logger = t.logger()
+	s, path, err := t.db.open(db, t.noteOnce)
+	if err != nil {
+		return nil, err
+	}
+	c := t.provider.engine()
+	c.Source, c.Keep, c.Expiry = source, keep, cmp.Or(t.expiry, c.Expiry)
+	e, err := engine.New(s, p, c)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return &host{path: path, engine: e, own: e, store: s, local: t.local(path), note: t.noteOnce}, nil
+}
+
+// begin lets do work with an engine, after the notes that every command makes.
+func (t *tool) begin(h *host, do func(h *host) error) error {
+	if tz := unknownTZ(); tz != "" {
+		t.noteOnce("this machine does not know the time zone TZ=%q: times are shown in UTC", tz)
+	}
+	st, err := h.engine.Stats(t.ctx)
+	if err != nil {
+		return err
+	}
+	if h.foreign = st.Foreign; h.foreign != nil && !t.db.adopts {
+		t.noteOnce("%s", foreignNote(h.foreign))
+	}
+	return do(h)
+}
+
+// local is how this process serves its engine to others.
+func (t *tool) local(path string) api.LocalConfig {
+	return api.LocalConfig{Logger: t.logger(), Config: t.api(path)}
+}
+
+func (t *tool) api(path string) api.Config {
+	return api.Config{Version: version(), Folder: filepath.Dir(path)}
+}
+
+// logger writes warnings as notes.
+func (t *tool) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(cleanWriter{t.screen}, &slog.HandlerOptions{
+		Level: slog.LevelWarn,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey) {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
+// run lets while go on as the engine carries out what is queued, and returns when both have
+// ended. An engine of this process runs and listens on the socket meanwhile. If it fails,
+// while's context ends.
+func (h *host) run(ctx context.Context, while func(ctx context.Context) error) error {
+	if h.own == nil {
+		return while(ctx)
+	}
+	h.began = time.Now()
+	if local, err := api.ListenLocal(h.engine, h.path, h.local); err != nil {
+		h.note("other processes cannot ask this one: %s", plain(err))
+	} else {
+		defer local.Close() //nolint:errcheck // the socket of a process that has ended is replaced
+	}
+	ctx, stop := context.WithCancel(ctx)
+	ran := make(chan error, 1)
+	go func() {
+		defer stop()
+		ran <- h.own.Run(ctx)
+	}()
+	err := while(ctx)
+	stop()
+	if rerr := <-ran; rerr != nil {
+		return rerr // while's error is its echo
+	}
+	return err
+}
