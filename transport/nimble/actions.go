@@ -21,7 +21,7 @@ type arrival struct {
 	header http.Header
 	query  url.Values
 	body   []byte
-	mac    []byte // of the signature; nil: signatures are not verified
+	mac    []byte // from the signature; nil if signatures are not verified
 }
 
 // action serves one action and returns the answer's body.
@@ -94,7 +94,7 @@ func list(ctx context.Context, p Provider, in arrival) (any, error) {
 		OwnedBy:   in.query.Get("ownedBy"),
 		NextToken: in.query.Get("nextToken"),
 	}
-	// The API model has one text; some clients repeat the parameter.
+	// The API model has one text. Some clients repeat the parameter.
 	for _, ids := range in.query["sessionIds"] {
 		for id := range strings.SplitSeq(ids, ",") {
 			if err := transport.CheckID("session id", id); err != nil {
@@ -122,8 +122,8 @@ func answer(s transport.Session, err error) (any, error) {
 	return sessionAnswer{&out}, nil
 }
 
-// token returns the client's token. If the client sent none, it makes one of the
-// signature, so that the same request sent again has no second effect.
+// token returns the client's token. If the client sent none, it derives one from the
+// signature. The same request sent again then has no second effect.
 func (in arrival) token() (string, error) {
 	values := in.header[headerToken]
 	switch len(values) {
@@ -138,7 +138,7 @@ func (in arrival) token() (string, error) {
 	return "", invalid("the client token is given more than once")
 }
 
-// decode reads a body, which may be absent and may have members that are not known.
+// decode reads a body. The body may be absent and may have unknown members.
 func (in arrival) decode(into any) error {
 	if len(in.body) == 0 {
 		return nil
@@ -155,10 +155,10 @@ func (in arrival) decode(into any) error {
 	return nil
 }
 
-// repeated returns a member that an object of d's value, which must be JSON, names
-// twice: JSON readers differ on which of the two they use. Names count as the same if
-// fold makes them equal. That applies to the outermost object, whose members
-// encoding/json matches in any case, but not to the objects inside it.
+// repeated returns a member that an object of d's value names twice. The value must be
+// JSON. JSON readers differ on which of the two they use. Names are the same if fold
+// makes them equal. Fold applies to the outermost object, whose members encoding/json
+// matches in any case, and not to objects inside it.
 func repeated(d *json.Decoder, fold func(string) string) (name string, twice bool) {
 	first, _ := d.Token()
 	open, ok := first.(json.Delim)
@@ -180,6 +180,6 @@ func repeated(d *json.Decoder, fold func(string) string) (name string, twice boo
 			return name, true
 		}
 	}
-	_, _ = d.Token() // what closes it
+	_, _ = d.Token() // the token that closes the value
 	return "", false
 }

@@ -39,8 +39,8 @@ func start(ctx context.Context, c *nimble.Client) error {
 	return err
 }
 
-// The answer of a proxy between the client and the service refuses nothing: after it the
-// outcome of a send is unknown.
+// The answer of a proxy between the client and the service refuses nothing. The outcome
+// of a send is unknown after it.
 func TestForeignAnswers(t *testing.T) {
 	t.Parallel()
 	const page = "<!DOCTYPE html><html><body>Please log in</body></html>"
@@ -111,7 +111,7 @@ func TestForeignAnswers(t *testing.T) {
 					t.Errorf("%s: %v (kind %v, not sent %v), want unreachable, sent", action, err, e.Kind, e.NotSent)
 				}
 				if !e.Date.IsZero() || e.RetryAfter != 0 {
-					t.Errorf("%s: a stranger's date %v and Retry-After %v are believed", action, e.Date, e.RetryAfter)
+					t.Errorf("%s: date %v and Retry-After %v of an answer that is not the provider's are used", action, e.Date, e.RetryAfter)
 				}
 			}
 			if calls.Load() != 3 {
@@ -125,17 +125,17 @@ func TestForeignAnswers(t *testing.T) {
 func TestUnreadableAnswers(t *testing.T) {
 	t.Parallel()
 	rows := map[string]http.HandlerFunc{
-		"cut in the JSON":    say(200, good[:30]),
-		"another session":    say(200, `{"session":{"sessionId":"ws-2","state":"READY"}}`),
-		"session is text":    say(200, `{"session":"READY"}`),
-		"session is a list":  say(200, `{"session":[]}`),
-		"session is a truth": say(200, `{"session":true}`),
-		"one byte":           say(200, `{`),
-		"shorter than said": func(w http.ResponseWriter, _ *http.Request) {
+		"cut in the JSON":      say(200, good[:30]),
+		"another session":      say(200, `{"session":{"sessionId":"ws-2","state":"READY"}}`),
+		"session is text":      say(200, `{"session":"READY"}`),
+		"session is a list":    say(200, `{"session":[]}`),
+		"session is a boolean": say(200, `{"session":true}`),
+		"one byte":             say(200, `{`),
+		"shorter than Content-Length": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, good)
 		},
-		"nothing of what was said": func(w http.ResponseWriter, _ *http.Request) {
+		"nothing of the body": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "1000")
 			w.WriteHeader(200)
 		},
@@ -169,11 +169,11 @@ func TestUnreadableAnswers(t *testing.T) {
 func TestUnreadableLists(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"sessions is text":    `{"sessions":"none"}`,
-		"a session is text":   `{"sessions":["ws-1"]}`,
-		"token is a number":   `{"sessions":[],"nextToken":1}`,
-		"cut":                 `{"sessions":[{"sessionId":"ws-1"},`,
-		"a session is rotten": `{"sessions":[{"sessionId":"ws-1"},{"createdAt":"never"}]}`,
+		"sessions is text":         `{"sessions":"none"}`,
+		"a session is text":        `{"sessions":["ws-1"]}`,
+		"token is a number":        `{"sessions":[],"nextToken":1}`,
+		"cut":                      `{"sessions":[{"sessionId":"ws-1"},`,
+		"a session cannot be read": `{"sessions":[{"sessionId":"ws-1"},{"createdAt":"never"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -185,7 +185,8 @@ func TestUnreadableLists(t *testing.T) {
 	}
 }
 
-// An answer without end, or one that is large after decompression, is read to the limit.
+// The client reads an answer only to the limit, whether it has no end or is large after
+// decompression.
 func TestAnswersAreLimited(t *testing.T) {
 	t.Parallel()
 	const prefix = `{"session":{"sessionId":"ws-1","arn":"`
@@ -226,7 +227,7 @@ func TestAnswersAreLimited(t *testing.T) {
 			endless(w, r)
 		})))
 		if e.Kind != transport.KindConflict {
-			t.Errorf("%v, want the header's verdict", e)
+			t.Errorf("%v, want the error that the header names", e)
 		}
 	})
 	t.Run("headers", func(t *testing.T) {
@@ -275,14 +276,14 @@ func TestKnownAndUnknownAnswers(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 			continue
 		}
-		want.Ref, got.Date = ref, time.Time{} // an answer without an id is of the session asked for
+		want.Ref, got.Date = ref, time.Time{} // an answer without an id is about the session asked for
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", body, got, want)
 		}
 	}
 }
 
-// errors of the service, by their code.
+// errors are the service's errors, by their code.
 func TestVerdicts(t *testing.T) {
 	t.Parallel()
 	typed := func(status int, code string) http.HandlerFunc {
@@ -303,7 +304,7 @@ func TestVerdicts(t *testing.T) {
 		{"throttled", typed(429, "ThrottlingException"), transport.KindThrottled, "ThrottlingException"},
 		{"invalid", typed(400, "ValidationException"), transport.KindInvalid, "ValidationException"},
 		{"capacity", say(402, capacity, "X-Amzn-ErrorType", "ServiceQuotaExceededException"), transport.KindCapacity, "ServiceQuotaExceededException"},
-		{"capacity of another error", say(409, capacity, "X-Amzn-ErrorType", "ConflictException"), transport.KindConflict, "ConflictException"},
+		{"capacity code of another error", say(409, capacity, "X-Amzn-ErrorType", "ConflictException"), transport.KindConflict, "ConflictException"},
 
 		{"cut at the colon", typed(409, "ConflictException:http://internal.amazon.com/x/"), transport.KindConflict, "ConflictException"},
 		{"cut after the hash", typed(409, "com.amazonaws.nimble#ConflictException"), transport.KindConflict, "ConflictException"},
@@ -331,7 +332,7 @@ func TestVerdicts(t *testing.T) {
 		{"throttled by 503", typed(503, "SlowDown"), transport.KindThrottled, "SlowDown"},
 		{"no such operation", typed(404, "UnknownOperationException"), transport.KindInvalid, "UnknownOperationException"},
 
-		// A failing server's refusal is not believed.
+		// A failing server's answer is not used as a refusal.
 		{"500 that denies", typed(500, "AccessDeniedException"), transport.KindInternal, "AccessDeniedException"},
 		{"500 that blames the key", typed(502, "ExpiredTokenException"), transport.KindInternal, "ExpiredTokenException"},
 
@@ -356,7 +357,7 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("%v: kind %v, code %q, not sent %v; want %v, %q, false", err, e.Kind, e.Code, e.NotSent, row.kind, row.code)
 			}
 			if e.Kind.Protocol() && e.Date.IsZero() {
-				t.Error("the provider's date is not kept")
+				t.Error("the provider's date is lost")
 			}
 			var api smithy.APIError
 			if !errors.As(err, &api) || api.ErrorCode() != row.code || api.ErrorMessage() != e.Message {
@@ -462,8 +463,8 @@ func TestDateOfACacheIsNotBelieved(t *testing.T) {
 	}
 }
 
-// A session's status reaches the host with a limited length, and without control
-// characters for terminals.
+// A session's status has a limited length and no control characters for terminals when it
+// reaches the host.
 func TestStatusIsPrintable(t *testing.T) {
 	t.Parallel()
 	message := `\u001b[2J\u0000 melting ` + strings.Repeat("x", 10_000)

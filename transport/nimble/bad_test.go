@@ -15,12 +15,12 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// bad is a request that no correct client sends. Its signature is valid, unless that is
-// what is wrong.
+// bad is a request that no correct client sends. Its signature is valid, unless the row
+// is about the signature.
 type bad struct {
 	name string
 	make signing
-	want int // the status
+	want int // the status of the answer
 }
 
 const (
@@ -36,7 +36,7 @@ var badIDs = map[string]string{
 	"129 bytes": strings.Repeat("a", 129), "129 bytes of escapes": strings.Repeat("%41", 129),
 }
 
-// rawIDs are ids without the necessary escapes, which no client of net/http sends.
+// rawIDs are ids without the necessary escapes. No client of net/http sends them.
 var rawIDs = map[string]string{"quote": `a"b`, "angle": "a<b", "bar and slash": "a|b%2Fstart", "caret": "^", "braces": "{a}%2f", "accent": "é", "accent and slash": "é%2F..%2F"}
 
 func badPaths() (rows []bad) {
@@ -81,16 +81,17 @@ func badQueries() (rows []bad) {
 	for name, id := range badIDs {
 		list("sessionIds: "+name, "sessionIds=ws-1,"+id, 400)
 	}
-	// The SDK's signer leaves out what it cannot read, so it is put in afterwards.
+	// The SDK's signer leaves out a header that it cannot read, so the test adds it
+	// afterwards.
 	for name, query := range map[string]string{
 		"rotten escape": "ownedBy=%zz", "cut escape": "ownedBy=%4", "bare per cent": "%", "semicolon": "ownedBy=a;createdBy=b",
 	} {
 		rows = append(rows, bad{"query: " + name, signing{method: "GET", target: listPath, after: func(r *http.Request) { r.URL.RawQuery = query }}, 400})
 	}
 	for name, query := range map[string]string{
-		"no ids": "sessionIds=", "comma": "sessionIds=,", "comma first": "sessionIds=,a", "comma last": "sessionIds=a,", "two commas": "sessionIds=a,,b", "an empty one repeated": "sessionIds=a&sessionIds=",
-		"createdBy twice": "createdBy=a&createdBy=b", "ownedBy twice": "ownedBy=a&ownedBy=a", "nextToken twice": "nextToken=&nextToken=", "by another spelling": "ownedBy=a&%6FwnedBy=b",
-		"a token of nobody": "nextToken=%00",
+		"no ids": "sessionIds=", "comma": "sessionIds=,", "comma first": "sessionIds=,a", "comma last": "sessionIds=a,", "two commas": "sessionIds=a,,b", "an empty parameter repeated": "sessionIds=a&sessionIds=",
+		"createdBy twice": "createdBy=a&createdBy=b", "ownedBy twice": "ownedBy=a&ownedBy=a", "nextToken twice": "nextToken=&nextToken=", "in another spelling": "ownedBy=a&%6FwnedBy=b",
+		"a page token that the provider did not make": "nextToken=%00",
 	} {
 		list(name, query, 400)
 	}
@@ -189,7 +190,7 @@ func badSignatures() (rows []bad) {
 	} {
 		rows = append(rows, bad{"content hash " + name, signing{before: set("X-Amz-Content-Sha256", hash), hash: hash}, 403})
 	}
-	for i := range 16 { // a wrong digit, wherever it is
+	for i := range 16 { // one wrong digit, at each place
 		rows = append(rows, bad{fmt.Sprintf("digit %d of the signature", 4*i), signing{after: func(r *http.Request) {
 			m := []byte(mac(r))
 			m[4*i] = map[bool]byte{true: '1', false: '0'}[m[4*i] == '0']
@@ -199,8 +200,8 @@ func badSignatures() (rows []bad) {
 	return rows
 }
 
-// TestBadInputs: each of about a hundred bad requests gets an answer in the wire's form,
-// reaches no provider, and leaves no memory or goroutine behind.
+// TestBadInputs sends some three hundred bad requests. Each gets an answer in the wire's
+// form, reaches no provider, and leaves no memory or goroutine behind.
 func TestBadInputs(t *testing.T) {
 	rows := append(append(append(append(badPaths(), badQueries()...), badTokens()...), badBodies()...), badSignatures()...)
 	names := map[string]bool{}
@@ -225,13 +226,13 @@ func TestBadInputs(t *testing.T) {
 	}
 	t.Logf("%d bad inputs", len(names))
 
-	refuseAll() // what is made once is made
+	refuseAll() // allocate what is allocated only once
 	before := heap()
 	for range scale.Of(t, 3, 30, 500) {
 		refuseAll()
 	}
 	grown := int64(heap()) - int64(before)
-	runtime.KeepAlive(rows) // so that their end is no saving
+	runtime.KeepAlive(rows) // keep them alive, so that freeing them does not hide a leak
 	if t.Logf("memory has grown by %d bytes", grown); grown > 32<<10 {
 		t.Errorf("memory has grown by %d bytes", grown)
 	}
@@ -242,8 +243,8 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// TestCorruptRequestURI: a RequestURI that the host's own code has changed is not what was
-// signed.
+// TestCorruptRequestURI changes RequestURI in the host's own code. It is then not what
+// was signed.
 func TestCorruptRequestURI(t *testing.T) {
 	t.Parallel()
 	s := studio.New(studio.Config{})
@@ -263,7 +264,7 @@ func TestCorruptRequestURI(t *testing.T) {
 
 // heap returns the memory in use after a garbage collection.
 func heap() uint64 {
-	for range 3 { // pools are emptied in two steps
+	for range 3 { // a pool is emptied after two collections
 		runtime.GC()
 	}
 	var m runtime.MemStats

@@ -12,15 +12,15 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// maxQuery keeps a request's URL, with the endpoint and the path, below the 8 KiB
-// that proxies commonly allow.
+// maxQuery keeps a request's URL, with the endpoint and the path, below the 8 KiB that
+// proxies commonly allow.
 const maxQuery = 6 << 10
 
-// BatchGet reads refs by ListStreamingSessions, by one request if their ids fit a URL.
-// A session that a complete list leaves out is KindNotFound. If the provider refuses
-// the list, or its answer cannot be read, each of its sessions is read once by a call
-// of its own: one bad member does not hide the others. If all results are the same
-// error, BatchGet returns that error.
+// BatchGet reads refs by ListStreamingSessions, with one request if their ids fit in a
+// URL. A session that a complete list leaves out is KindNotFound. If the provider refuses
+// the list, or its answer cannot be read, BatchGet reads each of its sessions once by a
+// call of its own. One bad member then does not hide the others. If all results are the
+// same error, BatchGet returns that error.
 func (c *Client) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 	if err := atMost(len(refs)); err != nil {
 		return nil, err
@@ -48,11 +48,11 @@ func atMost(sessions int) error {
 	return transport.Invalid("%d sessions at once: at most %d are allowed", sessions, maxBatch)
 }
 
-// split sorts the refs by how they are read: in lists, by studio and as many as fit
-// a URL, or one by one. An invalid ref has its result at once.
+// split sorts the refs by how they are read: in lists, by studio and as many as fit in a
+// URL, or one by one. An invalid ref has its result at once.
 func split(refs []transport.Ref, out []transport.Result) (lists [][]int, singles []int) {
 	type list struct{ at, size int }
-	current := map[string]list{} // by studio
+	current := map[string]list{} // the refs of each studio
 	for i, ref := range refs {
 		if err := ref.Validate(); err != nil {
 			out[i].Err = err
@@ -62,7 +62,7 @@ func split(refs []transport.Ref, out []transport.Result) (lists [][]int, singles
 			singles = append(singles, i)
 			continue
 		}
-		size := 3 * (len(ref.SessionID) + 1) // if every byte needs an escape
+		size := 3 * (len(ref.SessionID) + 1) // the length if every byte needs an escape
 		l, ok := current[ref.StudioID]
 		if !ok || l.size+size > maxQuery {
 			l = list{at: len(lists)}
@@ -75,8 +75,8 @@ func split(refs []transport.Ref, out []transport.Result) (lists [][]int, singles
 	return lists, singles
 }
 
-// listed fills in the results of part, whose refs are of one studio. It reports
-// whether it could: if not, the refs must be read one by one.
+// listed fills in the results of part, whose refs are in one studio. It reports whether
+// it could. If not, the refs must be read one by one.
 func (c *Client) listed(ctx context.Context, r *paging.Reader, refs []transport.Ref, part []int, out []transport.Result) bool {
 	if len(part) == 1 {
 		return false
@@ -144,7 +144,7 @@ func wholeRefused(err error) bool {
 	return false
 }
 
-// singly reads each of part by a call of its own. It stops when the provider cannot
+// singly reads each ref of part by a call of its own. It stops when the provider cannot
 // be reached or throttles.
 func (c *Client) singly(ctx context.Context, refs []transport.Ref, part []int, out []transport.Result) {
 	var stop error

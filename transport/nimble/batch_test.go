@@ -31,7 +31,7 @@ func numbered(n int, format string) []transport.Ref {
 	return refsOf(ids...)
 }
 
-// counting counts a provider's lists and other requests, and records their longest URL.
+// counting counts a provider's lists and single reads, and records the longest URL.
 type counting struct{ lists, gets, longest atomic.Int64 }
 
 func (c *counting) wrap(h http.Handler) http.Handler {
@@ -51,7 +51,7 @@ func (c *counting) wrap(h http.Handler) http.Handler {
 func (c *counting) want(t *testing.T, lists, gets int64) {
 	t.Helper()
 	if c.lists.Load() != lists || c.gets.Load() != gets {
-		t.Errorf("%d lists and %d looks, want %d and %d", c.lists.Load(), c.gets.Load(), lists, gets)
+		t.Errorf("%d lists and %d reads, want %d and %d", c.lists.Load(), c.gets.Load(), lists, gets)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestBatch(t *testing.T) {
 		{"one", refsOf("a"), 0, 1},
 		{"two", refsOf("b", "a"), 1, 0},
 		{"the same twice", refsOf("b", "a", "b"), 1, 0},
-		{"a hundred, by pages of fifty", numbered(100, "streaming-session-%02d-1234567890abcdef"), 3, 0}, // two lists by length, one of two pages
+		{"a hundred, by pages of fifty", numbered(100, "streaming-session-%02d-1234567890abcdef"), 3, 0}, // the URL limit makes two lists, one of them with two pages
 		{"names that need escapes", numbered(20, "%02d"+strings.Repeat("%%", 126)), 2, 0},
 		{"names with commas", refsOf("a,b", "a", "b"), 1, 1},
 		{"two studios", append(refsOf("a", "b"), transport.Ref{StudioID: "other", SessionID: "a"}, transport.Ref{StudioID: "other", SessionID: "b"}), 2, 0},
@@ -126,7 +126,8 @@ func TestBatchLeavesOut(t *testing.T) {
 	}
 }
 
-// If a list is refused, or cannot be read, each of its sessions is read once by itself.
+// If a list is refused, or cannot be read, each of its sessions is read once by a call of
+// its own.
 func TestBatchRefusedAsAWhole(t *testing.T) {
 	t.Parallel()
 	for name, list := range map[string]http.HandlerFunc{
@@ -158,7 +159,7 @@ func TestBatchRefusedAsAWhole(t *testing.T) {
 				t.Errorf("bad: %v", results[1].Err)
 			}
 			if count.gets.Load() != 3 || count.lists.Load() > 2 {
-				t.Errorf("%d lists and %d looks", count.lists.Load(), count.gets.Load())
+				t.Errorf("%d lists and %d reads", count.lists.Load(), count.gets.Load())
 			}
 		})
 	}
@@ -186,8 +187,8 @@ func TestBatchOfEndlessPages(t *testing.T) {
 	count.want(t, paging.GetCalls, 2)
 }
 
-// Whatever a list contains, each ref has one result, by few requests with URLs of limited
-// length.
+// Each ref has one result, whatever a list contains. The client sends few requests, with
+// URLs of limited length.
 func TestBatchOfHostileLists(t *testing.T) {
 	t.Parallel()
 	const a, b = `{"sessionId":"a","state":"READY"}`, `{"sessionId":"b","state":"READY"}`
@@ -197,7 +198,7 @@ func TestBatchOfHostileLists(t *testing.T) {
 	var turn atomic.Int64
 	for name, row := range map[string]struct {
 		list        http.HandlerFunc
-		lists, gets int64 // at most
+		lists, gets int64 // the most requests that are allowed
 	}{
 		"twice":            {page(a+","+b+","+a+","+b, ""), 1, 0},
 		"others as well":   {page(`{"sessionId":"x"},{},{"sessionId":""},`+a+","+b+`,{"sessionId":"../a"}`, ""), 1, 0},
@@ -231,13 +232,13 @@ func TestBatchOfHostileLists(t *testing.T) {
 			}
 			wantAll(t, refs, results)
 			if count.lists.Load() > row.lists || count.gets.Load() > row.gets || count.longest.Load() > 8<<10 {
-				t.Errorf("%d lists and %d looks, the longest URL of %d bytes; want at most %d and %d", count.lists.Load(), count.gets.Load(), count.longest.Load(), row.lists, row.gets)
+				t.Errorf("%d lists and %d reads, the longest URL of %d bytes; want at most %d and %d", count.lists.Load(), count.gets.Load(), count.longest.Load(), row.lists, row.gets)
 			}
 		})
 	}
 }
 
-// If the provider cannot be reached, or throttles, nothing is repeated.
+// If the provider cannot be reached, or throttles, the client repeats nothing.
 func TestBatchThatFails(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -259,14 +260,14 @@ func TestBatchThatFails(t *testing.T) {
 				t.Errorf("%v, %v; want %v", results, err, row.want)
 			}
 			if row.want == transport.KindUnknown {
-				return // net/http repeats a look by itself
+				return // net/http repeats a read by itself
 			}
 			count.want(t, 1, 0)
 		})
 	}
 }
 
-// The second page is throttled: what the first one showed is kept.
+// The second page is throttled. The results of the first are kept.
 func TestBatchHalfway(t *testing.T) {
 	t.Parallel()
 	answers, _ := inTurn(say(200, `{"sessions":[{"sessionId":"a","state":"READY"}],"nextToken":"2"}`), refuse(429, "ThrottlingException"))

@@ -17,18 +17,18 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// call is one invocation of an action: all attempts of it.
+// call is one invocation of an action, with all its attempts.
 type call struct {
 	client *Client
-	ref    transport.Ref // the session asked for, as far as the input names it
-	list   bool          // the answer is a page, not a session
+	ref    transport.Ref // the session asked for, if the input names one
+	list   bool          // the answer is a page of sessions, not one session
 	reads  bool          // the action changes nothing
 
-	secrets awswire.Secrets // of the current attempt
-	body    *awswire.Body   // of its answer; nil: there is none
+	secrets awswire.Secrets // what the current attempt signed with
+	body    *awswire.Body   // of the answer; nil if there is none
 
 	progress awswire.Progress
-	open     bool // some attempt may have had its effect
+	open     bool // whether an attempt may have had its effect
 }
 
 // invoke sends in, a transport's input, and returns a transport.Session or a
@@ -91,8 +91,8 @@ func (c *call) assemble(stack *middleware.Stack, op string) error {
 	return nil
 }
 
-// ownSteps adds what this package does itself, under the names that generated
-// clients have for it.
+// ownSteps adds this package's own steps, under the names that generated clients have for
+// them.
 func (c *call) ownSteps(stack *middleware.Stack) error {
 	return errors.Join(
 		stack.Serialize.Add(middleware.SerializeMiddlewareFunc("OperationSerializer", c.serialize), middleware.After),
@@ -114,7 +114,7 @@ func (o Options) logging(stack *middleware.Stack) error {
 	)
 }
 
-// Do is the wire: the HTTP client, watched.
+// Do calls the HTTP client and watches what it sends.
 func (c *call) Do(req *http.Request) (*http.Response, error) {
 	resp, err := c.progress.Do(c.client.http, req)
 	if err != nil || resp == nil || resp.Body == nil {

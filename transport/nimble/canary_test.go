@@ -30,7 +30,7 @@ var canaries = aws.Credentials{
 	AccessKeyID: "ASIACANARYOFTHEKEY", SecretAccessKey: "canary/of+the/secret", SessionToken: "canary/of+the/session+token==",
 }
 
-// birds are the parts of them that must not be shown.
+// birds are the parts of the canaries that must not be shown.
 var birds = []string{canaries.SecretAccessKey, canaries.SessionToken, "canary-of-a-header", "canary-of-a-cookie"}
 
 // book is a log for concurrent use.
@@ -55,13 +55,13 @@ func wantNoBirds(t *testing.T, what, text string, birds ...string) {
 	t.Helper()
 	for _, bird := range birds {
 		if i := strings.Index(text, bird); i >= 0 {
-			t.Errorf("%s: %s is told: …%s", what, bird, text[max(0, i-80):])
+			t.Errorf("%s: %s is shown: …%s", what, bird, text[max(0, i-80):])
 		}
 	}
 }
 
-// TestHandlerTellsNoSecrets: whatever is wrong with a request, neither the answer nor the
-// log shows its credentials or its headers. What the log does quote stays on one line.
+// TestHandlerTellsNoSecrets sends wrong requests of many kinds. Neither the answer nor
+// the log shows their credentials or headers. What the log does quote stays on one line.
 func TestHandlerTellsNoSecrets(t *testing.T) {
 	t.Parallel()
 	for name, log := range map[string]func(*book) slog.Handler{
@@ -135,8 +135,8 @@ func TestHandlerTellsNoSecrets(t *testing.T) {
 	}
 }
 
-// TestVaultErrors: an error of HandlerConfig.Credentials becomes an internal error, whatever
-// its kind is.
+// TestVaultErrors checks that any error of HandlerConfig.Credentials becomes an internal
+// error.
 func TestVaultErrors(t *testing.T) {
 	t.Parallel()
 	for _, e := range []error{
@@ -153,8 +153,8 @@ func TestVaultErrors(t *testing.T) {
 	}
 }
 
-// TestEngineKeepsNoSecrets: a client's credentials are in no record, event, error
-// or log of an engine, nor in its file, though the provider echoes them.
+// TestEngineKeepsNoSecrets checks that a client's credentials are in no record, event,
+// error or log of an engine, nor in its file. The provider echoes them.
 func TestEngineKeepsNoSecrets(t *testing.T) {
 	t.Parallel()
 	all := append(birds, canaries.AccessKeyID, "canary")
@@ -164,7 +164,7 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 			say(status, fmt.Sprintf(`{"message":%s,"context":{"a":%s}}`, text, text), "X-Amzn-ErrorType", code, "X-Amzn-RequestId", r.Header.Get("X-Amz-Security-Token"))(w, r)
 		}
 	}
-	// As Gson and .NET write JSON.
+	// The escapes that Gson and .NET write.
 	escaping := func(w http.ResponseWriter, r *http.Request) {
 		text := strings.NewReplacer("=", `\u003d`, "+", `\u002B`, "/", `\/`).Replace(fmt.Sprint(canaries.SecretAccessKey, canaries.SessionToken))
 		say(400, `{"message":"`+text+`"}`, "X-Amzn-ErrorType", "ValidationException")(w, r)
@@ -205,7 +205,7 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 	}
 	for _, id := range ids {
 		for op := range e.Watch(ctx, id) {
-			if op.Operation.Phase.Ended() || op.Error != "" || op.Waiting == engine.WaitThrottled { // the answer came
+			if op.Operation.Phase.Ended() || op.Error != "" || op.Waiting == engine.WaitThrottled { // the client has got an answer
 				break
 			}
 		}
@@ -229,12 +229,13 @@ func TestEngineKeepsNoSecrets(t *testing.T) {
 	if !strings.Contains(told.String(), "[secret]") || !bytes.Contains(file, []byte("[secret]")) {
 		t.Errorf("nothing was echoed:\n%s", told.String())
 	}
-	wantNoBirds(t, "what the engine tells", told.String(), all...)
+	wantNoBirds(t, "the engine's records, events, errors and logs", told.String(), all...)
 	wantNoBirds(t, "the log", log.String(), all...)
 	wantNoBirds(t, "the file", string(file), all...)
 }
 
-// laned gives each studio a lane of its own, so that a fault of one does not block others.
+// laned gives each studio a lane of its own, so that an error in one does not block
+// others.
 type laned struct{ *nimble.Client }
 
 func (l laned) Traits(ref transport.Ref) transport.Traits {

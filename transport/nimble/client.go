@@ -23,12 +23,12 @@ const ServiceID = "nimble"
 // maxBatch is how many sessions one BatchGet takes.
 const maxBatch = 100
 
-// Options configure a [Client]. Those above the empty line mean what they mean to any
+// Options configure a [Client]. The options above the empty line mean the same as in any
 // client of the AWS SDK.
 type Options struct {
 	Region       string                  // the region that requests are signed for; required
 	Credentials  aws.CredentialsProvider // required
-	HTTPClient   aws.HTTPClient          // nil: the SDK's own; only the context limits a call's time
+	HTTPClient   aws.HTTPClient          // nil means the SDK's own client; only the context limits a call's time
 	BaseEndpoint *string                 // required: the hosted service has ended
 	// Retryer repeats failed sends inside one call. nil means that each call sends
 	// once, which is right for an engine.
@@ -42,11 +42,11 @@ type Options struct {
 	DisableClockSkewCorrection bool
 
 	// TokenMemory is how long the provider remembers a client token; see
-	// [transport.Traits]. Defaults to [DefaultTokenMemory]. A negative value means
-	// not known: the engine relies only on what it reads.
+	// [transport.Traits]. Zero means [DefaultTokenMemory]. A negative value means that it
+	// is not known, and the engine relies only on what it reads.
 	TokenMemory time.Duration
 	// StaleFor is how long after a change reads may show the state before it; see
-	// [transport.Traits]. Defaults to [transport.DefaultStaleFor].
+	// [transport.Traits]. Zero means [transport.DefaultStaleFor].
 	StaleFor time.Duration
 }
 
@@ -75,9 +75,9 @@ var (
 	_ transport.Describer   = (*Client)(nil)
 )
 
-// NewFromConfig makes a Client as a service client of the AWS SDK is made. Of cfg's
-// settings for retries it uses Retryer alone: without one each call sends once. If
-// the endpoint, the region or the credentials are missing, each call returns an error.
+// NewFromConfig makes a Client the way service clients of the AWS SDK are made. It uses
+// only Retryer of cfg's settings for retries. Without one each call sends once. If the
+// endpoint, the region or the credentials are missing, each call returns an error.
 func NewFromConfig(cfg aws.Config, optFns ...func(*Options)) *Client {
 	o := Options{
 		Region:                     cfg.Region,
@@ -121,13 +121,13 @@ func New(options Options, optFns ...func(*Options)) *Client {
 // Options returns a copy of the client's options.
 func (c *Client) Options() Options { return c.options.copy() }
 
-// Start asks for a stopped session to be started: one request, whatever the
+// Start asks the provider to start a stopped session. It sends one request, whatever the
 // outcome, unless Options has a Retryer.
 func (c *Client) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	return c.session(ctx, "StartStreamingSession", in)
 }
 
-// Stop asks for a session to be stopped. If ClientToken is empty, it generates one.
+// Stop asks the provider to stop a session. If ClientToken is empty, Stop generates one.
 func (c *Client) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	in.ClientToken = tokenOr(in.ClientToken)
 	return c.session(ctx, "StopStreamingSession", in)
@@ -139,13 +139,15 @@ func (c *Client) Get(ctx context.Context, ref transport.Ref) (transport.Session,
 	return c.session(ctx, "GetStreamingSession", ref)
 }
 
-// Create asks for a new session. If ClientToken is empty, it generates one.
+// Create asks the provider for a new session. If ClientToken is empty, Create generates
+// one.
 func (c *Client) Create(ctx context.Context, in CreateInput) (transport.Session, error) {
 	in.ClientToken = tokenOr(in.ClientToken)
 	return c.session(ctx, "CreateStreamingSession", in)
 }
 
-// Delete asks for a session to be deleted. If ClientToken is empty, it generates one.
+// Delete asks the provider to delete a session. If ClientToken is empty, Delete generates
+// one.
 func (c *Client) Delete(ctx context.Context, in DeleteInput) (transport.Session, error) {
 	in.ClientToken = tokenOr(in.ClientToken)
 	return c.session(ctx, "DeleteStreamingSession", in)
@@ -181,8 +183,7 @@ func (c *Client) session(ctx context.Context, op string, in any) (transport.Sess
 	return result[transport.Session](c.invoke(ctx, op, in))
 }
 
-// result converts what the stack returned, which a middleware of the host may have
-// replaced.
+// result converts what the stack returned. A middleware of the host may have replaced it.
 func result[T any](out any, err error) (T, error) {
 	got, ok := out.(T)
 	if err == nil && !ok {

@@ -87,7 +87,7 @@ func TestWhatIsSent(t *testing.T) {
 	}
 }
 
-// Invalid input is refused before anything is sent.
+// The client refuses invalid input before it sends anything.
 func TestRefusedBeforeSending(t *testing.T) {
 	t.Parallel()
 	client := answering(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
@@ -223,11 +223,11 @@ func TestStrangeMiddleware(t *testing.T) {
 				return next.HandleInitialize(ctx, in)
 			}), middleware.Before)
 		}, "an input of type string", false},
-		"before the endpoint":       {finalize("ResolveEndpointV2", middleware.Before, text), "a request of type string", false},
-		"before the signature":      {finalize("Signing", middleware.Before, text), "a request of type string", false},
-		"a body that fails":         {finalize("Signing", middleware.Before, body(dark)), "read body: the cellar is dark", false},
-		"a body to be read once":    {finalize("Signing", middleware.Before, body(io.MultiReader(strings.NewReader("{}")))), "rewind body", false},
-		"a signed body, that fails": {finalize("Signing", middleware.After, body(dark)), "the cellar is dark", false},
+		"before the endpoint":          {finalize("ResolveEndpointV2", middleware.Before, text), "a request of type string", false},
+		"before the signature":         {finalize("Signing", middleware.Before, text), "a request of type string", false},
+		"a body that fails":            {finalize("Signing", middleware.Before, body(dark)), "read body: the cellar is dark", false},
+		"a body that can be read once": {finalize("Signing", middleware.Before, body(io.MultiReader(strings.NewReader("{}")))), "rewind body", false},
+		"a signed body, that fails":    {finalize("Signing", middleware.After, body(dark)), "the cellar is dark", false},
 		"behind the answer": {func(stack *middleware.Stack) error {
 			return stack.Deserialize.Insert(middleware.DeserializeMiddlewareFunc("Strange", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 				out, md, err := next.HandleDeserialize(ctx, in)
@@ -244,7 +244,7 @@ func TestStrangeMiddleware(t *testing.T) {
 	}
 }
 
-// A provider's refusal of a signature may quote what was signed.
+// A provider's refusal of a signature may quote the text that was signed.
 func TestCredentialsAreNotQuoted(t *testing.T) {
 	t.Parallel()
 	client := answering(t, say(403, `{"message":"The Canonical String should have been 'x-amz-security-token:`+secret+`'","context":{"c":"`+secret+`"}}`,
@@ -295,7 +295,7 @@ func TestEchoedCredentialsAreNotTold(t *testing.T) {
 		}
 		for _, canary := range []string{"AKIDECHOED", secret, "K7MDENG", "token+=echoed"} {
 			if strings.Contains(said, canary) {
-				t.Errorf("%s: %s is told: %s", name, canary, said)
+				t.Errorf("%s: %s is shown: %s", name, canary, said)
 			}
 		}
 	}
@@ -338,7 +338,7 @@ func TestConfig(t *testing.T) {
 		t.Errorf("traits %+v, want %+v", got, want)
 	}
 	if !strings.Contains(log.String(), "X-Amz-Studio-Floor: 3") || !strings.Contains(log.String(), "500 Internal Server Error") {
-		t.Errorf("the log has not the request and the answer:\n%s", log.String())
+		t.Errorf("the log lacks the request or the answer:\n%s", log.String())
 	}
 	copied := client.Options()
 	copied.APIOptions[0] = nil
@@ -394,15 +394,15 @@ func TestSkew(t *testing.T) {
 	for name, row := range map[string]struct {
 		first http.HandlerFunc
 		set   func(*nimble.Options)
-		want  time.Duration // of the second request's date
+		want  time.Duration // how far the second request's date is off
 	}{
-		"ahead":           {first: said(403, "RequestTimeTooSkewed", far), want: far},
-		"behind":          {first: said(403, "InvalidSignatureException", -far), want: -far},
-		"within":          {first: said(403, "InvalidSignatureException", 3*time.Minute)},
-		"another code":    {first: said(403, "AccessDeniedException", far)},
-		"from a cache":    {first: said(403, "RequestTimeTooSkewed", far, "Age", "1")},
-		"from a stranger": {first: said(403, "", far)},
-		"switched off":    {first: said(403, "RequestTimeTooSkewed", far), set: func(o *nimble.Options) { o.DisableClockSkewCorrection = true }},
+		"ahead":                     {first: said(403, "RequestTimeTooSkewed", far), want: far},
+		"behind":                    {first: said(403, "InvalidSignatureException", -far), want: -far},
+		"within":                    {first: said(403, "InvalidSignatureException", 3*time.Minute)},
+		"another code":              {first: said(403, "AccessDeniedException", far)},
+		"from a cache":              {first: said(403, "RequestTimeTooSkewed", far, "Age", "1")},
+		"not the provider's answer": {first: said(403, "", far)},
+		"switched off":              {first: said(403, "RequestTimeTooSkewed", far), set: func(o *nimble.Options) { o.DisableClockSkewCorrection = true }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -439,7 +439,7 @@ func TestSkew(t *testing.T) {
 		t.Parallel()
 		var off atomic.Int64
 		answers, _ := inTurn(said(403, "RequestTimeTooSkewed", 200*365*24*time.Hour), func(w http.ResponseWriter, r *http.Request) {
-			w.Header()["Date"] = nil // an answer without one
+			w.Header()["Date"] = nil // an answer without a date
 			refuse(403, "InvalidSignatureException")(w, r)
 		}, func(w http.ResponseWriter, r *http.Request) {
 			off.Store(int64(time.Until(signedAt(t, r))))

@@ -69,8 +69,8 @@ func refused(resp *http.Response, body []byte, readErr error) *transport.Error {
 	return e
 }
 
-// foreign returns the error for an answer that is not the service's but a proxy's or
-// a captive portal's. If it was cut short, whose answer it was is not known.
+// foreign returns the error for an answer that is a proxy's or a captive portal's, not
+// the service's. If the answer was cut short, its origin is not known.
 func foreign(resp *http.Response, body []byte, readErr error) *transport.Error {
 	e := answered(resp)
 	e.Kind, e.Date = transport.KindUnreachable, time.Time{}
@@ -142,9 +142,9 @@ func looksForeign(body []byte) bool {
 	return len(body) > 0 && body[0] != '{'
 }
 
-// undecodable returns the error for a body that cannot be decoded. A body that is
-// not JSON is not the service's. An object that was cut short, or has members of
-// another type, may be.
+// undecodable returns the error for a body that cannot be decoded. A body that is not
+// JSON is not the service's. An object that was cut short, or has members of another
+// type, may be the service's.
 func undecodable(resp *http.Response, body []byte, err error) *transport.Error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) && int(syntax.Offset) < len(body) {

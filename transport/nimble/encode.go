@@ -27,13 +27,13 @@ type request struct {
 	method, path string
 	ref          transport.Ref
 	token        string
-	body         []byte // JSON; nil: there is none
+	body         []byte // JSON, or nil without a body
 	query        [][2]string
 	check        error
 }
 
-// requestOf returns how an input is sent. Its check refuses an input that would be
-// sent as another one: an empty id would make another action's path.
+// requestOf returns how an input is sent. Its check refuses an input that would be sent
+// as another one. For example, an empty id would make another action's path.
 func requestOf(in any) request {
 	switch in := in.(type) {
 	case transport.StartInput:
@@ -134,7 +134,8 @@ func (r request) encode(in any) (any, error) {
 	return req.SetStream(bytes.NewReader(r.body))
 }
 
-// fill puts both ids into the path in one pass: a studio may be named "{sessionId}".
+// fill puts both ids into the path in one pass, because a studio may be named
+// "{sessionId}".
 func (r request) fill(ref transport.Ref) string {
 	return strings.NewReplacer("{studioId}", ref.StudioID, "{sessionId}", ref.SessionID).Replace(r.path)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// capacityCode is the code in the body that tells missing capacity from a quota: the
-// protocol has no error of its own for it.
+// capacityCode is the code in the body that distinguishes missing capacity from a quota.
+// The protocol has no error of its own for it.
 const capacityCode = "INSUFFICIENT_CAPACITY"
 
 // modelled has the errors of the API model. The Handler writes them and the Client
@@ -113,7 +113,7 @@ func known(code string) bool {
 // another type counts as absent.
 func readError(h http.Header, body []byte) (code string, e errorBody, ok bool) {
 	var members map[string]json.RawMessage
-	_ = json.Unmarshal(body, &members) // not JSON: no members
+	_ = json.Unmarshal(body, &members) // a body that is not JSON has no members
 	text := func(names ...string) (s string) {
 		for _, name := range names {
 			if json.Unmarshal(members[name], &s) == nil && s != "" {

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// A Client asks a Handler, which verifies its signature, for a session of an
-// in-process studio.
+// A Client asks a Handler for a session of an in-process studio. The Handler verifies the
+// client's signature.
 func Example() {
 	lab := studio.New(studio.Config{})
 	lab.Add("lab", "ws-1")
@@ -23,7 +23,7 @@ func Example() {
 	server := httptest.NewServer(nimble.Handler(lab, nimble.HandlerConfig{Credentials: nimble.Keys(keys)}))
 	defer server.Close()
 
-	client := nimble.NewFromConfig(aws.Config{ // or config.LoadDefaultConfig's
+	client := nimble.NewFromConfig(aws.Config{ // or use the config of config.LoadDefaultConfig
 		Region:       "eu-central-1",
 		BaseEndpoint: aws.String(server.URL),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -42,7 +42,7 @@ func Example() {
 	// READY <nil>
 }
 
-// An error is both the port's and the SDK's.
+// An error matches the port's error type and the SDK's.
 func ExampleClient() {
 	server := httptest.NewServer(nimble.Handler(studio.New(studio.Config{}), nimble.HandlerConfig{}))
 	defer server.Close()

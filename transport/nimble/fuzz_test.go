@@ -23,8 +23,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// FuzzAnswer: no answer makes the client panic, and a session that was read can be written
-// again.
+// FuzzAnswer checks that no answer makes the client panic, and that a session that was
+// read can be written again.
 func FuzzAnswer(f *testing.F) {
 	for _, body := range []string{
 		`{"session":{"sessionId":"ws-1","state":"READY","createdAt":1700000000.5,"tags":{"a":"b"}}}`,
@@ -42,7 +42,7 @@ func FuzzAnswer(f *testing.F) {
 		var e *transport.Error
 		if err != nil {
 			if !errors.As(err, &e) || e.NotSent || e.Kind != transport.KindUnknown && e.Kind != transport.KindUnreachable {
-				t.Fatalf("%v is a verdict", err)
+				t.Fatalf("%v is a refusal", err)
 			}
 			return
 		}
@@ -71,8 +71,8 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// FuzzError: the client shows only clean text of an error, and only an answer in the
-// service's shape is a refusal.
+// FuzzError checks that the client shows only clean text of an error. Only an answer in
+// the service's shape may be a refusal.
 func FuzzError(f *testing.F) {
 	f.Add(403, "AccessDeniedException", []byte(`{"message":"m","code":"c","context":{"a":"b"}}`))
 	f.Add(403, "", []byte(`{"__type":"ns#ExpiredToken:x","Message":"m\u0000"}`))
@@ -98,7 +98,7 @@ func FuzzError(f *testing.F) {
 	})
 }
 
-// FuzzAuthorization: whatever the header is, the parts read from it are in the right form.
+// FuzzAuthorization checks that the parts read from any header are in the right form.
 func FuzzAuthorization(f *testing.F) {
 	const zeros = "0000000000000000000000000000000000000000000000000000000000000000"
 	f.Add(algorithm + " Credential=AK/20260304/eu-central-1/nimble/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + zeros)
@@ -120,8 +120,8 @@ func FuzzAuthorization(f *testing.F) {
 	})
 }
 
-// FuzzRoute: a path leads to valid names or is refused, and a ref's path, as the client
-// escapes it, leads back to the ref.
+// FuzzRoute checks that a path leads to valid names or is refused. A ref's path, as the
+// client escapes it, leads back to the ref.
 func FuzzRoute(f *testing.F) {
 	for _, p := range []string{
 		"/2020-08-01/studios/lab/streaming-sessions/ws-1/start", "/2020-08-01/studios/a%2Fb/streaming-sessions",
@@ -150,8 +150,8 @@ func FuzzRoute(f *testing.F) {
 	})
 }
 
-// FuzzSignature compares with the SDK's signer: a request that it signed is accepted after
-// its transfer, and another body, path, query or header is not.
+// FuzzSignature compares this package with the SDK's signer. A request that it signed is
+// accepted after its transfer. Another body, path, query or header is refused.
 func FuzzSignature(f *testing.F) {
 	f.Add("/2020-08-01/studios/lab/streaming-sessions/ws-1/start", "", "token", []byte("{}"))
 	f.Add("/a b/%2F/~é/+", "b=2&a=1&a=%20+&c", "  two   spaces ", []byte{})
@@ -161,10 +161,10 @@ func FuzzSignature(f *testing.F) {
 	key := aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "SK"}
 	f.Fuzz(func(t *testing.T, path, query, header string, body []byte) {
 		if _, err := url.ParseQuery(query); err != nil || strings.ContainsFunc(header, func(r rune) bool { return r < ' ' && r != '\t' || r > '~' }) {
-			t.Skip() // the query is refused before; such a header is not sent
+			t.Skip() // a bad query is refused earlier; such a header is not sent
 		}
 		if strings.Contains(strings.ToLower(query), "amz") || strings.Contains(query, "%") && strings.Contains(strings.ToLower(query), "%78") {
-			t.Skip() // credentials in the query
+			t.Skip() // the query holds credentials
 		}
 		u := &url.URL{Scheme: "http", Host: "studio.example.com", Path: "/" + strings.TrimPrefix(path, "/"), RawQuery: query}
 		signed := &http.Request{Method: "POST", URL: u, Host: u.Host, Header: http.Header{}, ContentLength: int64(len(body))}
@@ -182,7 +182,7 @@ func FuzzSignature(f *testing.F) {
 		}
 		got, ok := wired(signed, body)
 		if !ok {
-			t.Skip() // no server reads it
+			t.Skip() // no server can read the request
 		}
 		if err := verify(got, body); err != nil {
 			t.Fatalf("%s, X-Amz-Meta %q, is refused: %v", got.RequestURI, header, err)

@@ -38,9 +38,9 @@ func onWire(target string) (*http.Request, bool) {
 	return r, err == nil
 }
 
-// FuzzSpelling: a request that the SDK's signer signed is accepted as it was sent. With
-// another target it is accepted only if that has the same path, byte for byte, and a query
-// with the same values.
+// FuzzSpelling checks that a request of the SDK's signer is accepted as it was sent. With
+// another target it is accepted only if that has the same path, byte for byte, and a
+// query with the same values.
 func FuzzSpelling(f *testing.F) {
 	const base = "/" + apiVersion + "/studios/lab/streaming-sessions"
 	for _, pair := range [][2]string{
@@ -60,7 +60,7 @@ func FuzzSpelling(f *testing.F) {
 		if !ok {
 			t.Skip()
 		}
-		// Opaque is what the signer takes as it stands.
+		// The signer uses Opaque unchanged.
 		sdk := &http.Request{Method: "GET", Host: r.Host, Header: http.Header{}, URL: &url.URL{Scheme: "http", Host: r.Host, Opaque: "//" + r.Host + path, RawQuery: query}}
 		empty := sha256.Sum256(nil)
 		if err := v4.NewSigner().SignHTTP(context.Background(), fuzzKey, sdk, hex.EncodeToString(empty[:]), serviceName, "r", time.Now()); err != nil {
@@ -79,7 +79,7 @@ func FuzzSpelling(f *testing.F) {
 		_, foul := wirePath(r.URL)
 		switch err := verify(r); {
 		case foul != nil && err == nil:
-			t.Errorf("%q is accepted, whose path is spelled as none may be", signed)
+			t.Errorf("%q is accepted, although no path may be spelled so", signed)
 		case foul == nil && err != nil && !strings.Contains(strings.ToLower(err.Error()), "query"):
 			t.Errorf("%q is refused: %v", signed, err)
 		}
@@ -107,7 +107,8 @@ func FuzzSpelling(f *testing.F) {
 	})
 }
 
-// FuzzQuery: a canonical query has the values of the query, and is its own canonical form.
+// FuzzQuery checks that a canonical query has the values of the query, and is its own
+// canonical form.
 func FuzzQuery(f *testing.F) {
 	for _, q := range []string{"", "b=2&a=1&a=0", "a=%2F+%20&%61=", "&&=&=x", "a=é", "a;b", "%zz", "A=1&a=1", "a=1&a=1", "%00=%FF"} {
 		f.Add(q)
@@ -134,8 +135,8 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// FuzzHandler: every request gets an answer in the wire's form and never an internal error.
-// Without a signature it does not reach the provider.
+// FuzzHandler checks that every request gets an answer in the wire's form and never an
+// internal error. Without a signature it does not reach the provider.
 func FuzzHandler(f *testing.F) {
 	const sessions = "/2020-08-01/studios/lab/streaming-sessions"
 	for _, text := range []string{
@@ -187,8 +188,8 @@ func FuzzHandler(f *testing.F) {
 	})
 }
 
-// FuzzBody: the values read from a request's body do not depend on the order of its members,
-// as they would if a member could come twice.
+// FuzzBody checks that the values read from a request's body do not depend on the order
+// of its members. They would if a member could occur twice.
 func FuzzBody(f *testing.F) {
 	for _, body := range []string{`{}`, `{"launchProfileId":"lp","tags":{"a":"b"},"x":[{}]}`, `{"tags":null,"Tags":{}}`, `{"tags":{"a":"b","A":"c"}}`, "{\"\u212a\":1,\"k\":2}", `{"ownedBy":"\ud800"}`, ` {"volumeRetentionMode":"RETAIN"} `, `{"a":[{"b":1,"b":2}]}`} {
 		f.Add([]byte(body))
@@ -208,7 +209,7 @@ func FuzzBody(f *testing.F) {
 				err = d.Decode(&value)
 			}
 			if err != nil {
-				t.Fatalf("%q is taken, and is no object: %v", body, err)
+				t.Fatalf("%q is accepted, and is not an object: %v", body, err)
 			}
 			key, _ := json.Marshal(name)
 			names, values = append(names, string(key)), append(values, string(value))
@@ -224,8 +225,8 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-// FuzzRetryAfter: for all headers, a wait is between zero and a day, and a date is valid or
-// zero.
+// FuzzRetryAfter checks that, for all headers, a wait is between zero and a day, and a
+// date is valid or zero.
 func FuzzRetryAfter(f *testing.F) {
 	for _, v := range []string{"", "7", "-7", "9223372036854775807", "1e9", "Wed, 04 Mar 2026 05:06:07 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Wednesday, 04-Mar-26 05:06:07 GMT", "Wed Mar  4 05:06:07 2026", "٧", "+7", "0x7", " 7 "} {
 		f.Add(v, "Wed, 04 Mar 2026 05:06:07 GMT", v)
@@ -245,12 +246,13 @@ func FuzzRetryAfter(f *testing.F) {
 		}
 		h.Set("Age", "1")
 		if !awswire.ServerDate(h).IsZero() {
-			t.Error("a cache's date is taken")
+			t.Error("a cache's date is used")
 		}
 	})
 }
 
-// FuzzTimestamp: a time that was read can be written, and reads as the same time again.
+// FuzzTimestamp checks that a time that was read can be written, and reads as the same
+// time again.
 func FuzzTimestamp(f *testing.F) {
 	for _, v := range []string{`"2026-03-04T05:06:07.008Z"`, `1700000000.25`, `-62135596800`, `253402300799.9999999`, `1e9`, `null`, `""`, `"0000-01-01T00:00:00Z"`, `"9999-12-31T23:59:59-23:59"`, `-0`, `"2026-02-30T00:00:00Z"`, `true`, `{}`} {
 		f.Add([]byte(v))
@@ -270,7 +272,7 @@ func FuzzTimestamp(f *testing.F) {
 	})
 }
 
-// FuzzListInput: the handler reads the same list input that the client sent.
+// FuzzListInput checks that the handler reads the same list input that the client sent.
 func FuzzListInput(f *testing.F) {
 	f.Add("lab", "me & you", "é/+%", "t+/=;", "ws-1", "a+b")
 	f.Add("{sessionId}", "", "\x00", "\xff", "%2C", "a&b=c")

@@ -25,12 +25,13 @@ type HandlerConfig struct {
 	// aws.Credentials if there are none. If it returns an error, the client gets an
 	// internal error, and only the Logger gets the text. See [Keys].
 	//
-	// nil means that NO SIGNATURE IS VERIFIED. Everyone who can reach the Handler
-	// can start and delete sessions. Use nil for loopback and tests only.
+	// Nil means that NO SIGNATURE IS VERIFIED. Everyone who can reach the Handler can
+	// start and delete sessions. Use nil for loopback and tests only.
 	Credentials func(ctx context.Context, accessKeyID string) (aws.Credentials, error)
-	// Region is the region that requests must be signed for. "" means any.
+	// Region is the region that requests must be signed for. The empty string means any
+	// region.
 	Region string
-	// Logger gets refused signatures, failures and panics. nil means no logging.
+	// Logger gets refused signatures, failures and panics. Nil means no logging.
 	Logger *slog.Logger
 }
 
@@ -45,11 +46,11 @@ func Keys(credentials ...aws.Credentials) func(context.Context, string) (aws.Cre
 	}
 }
 
-// Handler serves the protocol's six actions from p, at the paths of the protocol. A
-// host that mounts it below a prefix must strip the prefix first. It keeps nothing
-// between requests and is safe for concurrent use.
+// Handler serves the protocol's six actions from p, at the paths of the protocol. A host
+// that mounts it below a prefix must strip the prefix first. It keeps nothing between
+// requests and is safe for concurrent use.
 //
-// A panic of p becomes an internal error. The http.Server sets time-outs, and the
+// A panic of p becomes an internal error. The host's http.Server sets time-outs, and the
 // limits of headers and connections.
 func Handler(p Provider, c HandlerConfig) http.Handler {
 	if c.Logger == nil {
@@ -152,7 +153,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, large
-	case errors.Is(err, os.ErrDeadlineExceeded): // the network is slow, the request may be right
+	case errors.Is(err, os.ErrDeadlineExceeded): // the network is slow; the request may be right
 		return nil, &refusal{status: http.StatusRequestTimeout, code: "RequestTimeout", message: "the request body did not come in time"}
 	case err != nil:
 		return nil, invalid("the request body cannot be read")

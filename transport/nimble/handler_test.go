@@ -68,7 +68,7 @@ func TestPaths(t *testing.T) {
 		{"POST", base + "/ws-1/start", 200, ""},
 		{"DELETE", base + "/ws-1", 200, ""},
 		{"GET", base + "/a%2Bb", 200, ""},
-		{"GET", base + "/a+b", 200, ""}, // a plus is a plus in a path
+		{"GET", base + "/a+b", 200, ""}, // in a path, a plus is a plus
 		{"GET", base + "/start", 200, ""},
 		{"POST", base + "/start/start", 200, ""},
 
@@ -100,7 +100,7 @@ func TestPaths(t *testing.T) {
 		{"GET", base + "/a%20b", 400, "ValidationException"},
 		{"GET", base + "/%C3%A9", 400, "ValidationException"},
 		{"GET", base + `/a"b`, 400, "ValidationException"},
-		{"POST", base + `/a"b%2Fstart`, 400, "ValidationException"}, // net/url would make a slash of it
+		{"POST", base + `/a"b%2Fstart`, 400, "ValidationException"}, // net/url would read a slash here
 		{"DELETE", base + `/ws-1%2F<`, 400, "ValidationException"},
 		{"GET", base + "/" + strings.Repeat("a", 129), 400, "ValidationException"},
 		{"GET", "/2020-08-01/studios//streaming-sessions", 400, "ValidationException"},
@@ -165,7 +165,7 @@ func TestBodiesAndTokens(t *testing.T) {
 		{"empty token", ws + "/start", "", []string{"X-Amz-Client-Token", ""}, 400, "ValidationException"},
 		{"token with a space", ws + "/start", "", []string{"X-Amz-Client-Token", "a b"}, 400, "ValidationException"},
 		{"two tokens", ws + "/start", "", []string{"X-Amz-Client-Token", "t", "X-Amz-Client-Token", "u"}, 400, "ValidationException"},
-		{"as large as may be", ws + "/start", `{"x":"` + strings.Repeat("x", 64<<10-8) + `"}`, nil, 200, ""},
+		{"as large as allowed", ws + "/start", `{"x":"` + strings.Repeat("x", 64<<10-8) + `"}`, nil, 200, ""},
 		{"too large", ws + "/start", strings.Repeat(" ", 64<<10+1), nil, 413, "RequestEntityTooLargeException"},
 		{"stop in another state", ws + "/stop", `{"volumeRetentionMode":"RETAIN"}`, nil, 409, "ConflictException"},
 		{"stop, wrong type", ws + "/stop", `{"volumeRetentionMode":1}`, nil, 400, "ValidationException"},
@@ -191,7 +191,7 @@ func TestBodiesAndTokens(t *testing.T) {
 	r = httptest.NewRequest("POST", "http://"+host+ws+"/start", &endless{read: 1 << 20})
 	r.ContentLength = 64<<10 + 1
 	answer = httptest.NewRecorder()
-	h.ServeHTTP(answer, r) // refused without being read
+	h.ServeHTTP(answer, r) // the handler refuses the body without reading it
 	wantRefusal(t, "large body announced", answer, 413, "RequestEntityTooLargeException")
 	r = httptest.NewRequest("POST", "http://"+host+ws+"/start", &endless{})
 	answer = httptest.NewRecorder()
@@ -280,7 +280,7 @@ func TestErrorsWithoutAMessage(t *testing.T) {
 	}
 }
 
-// The text of an error that is no *transport.Error is not shown.
+// The handler does not show the text of an error that is not a *transport.Error.
 func TestForeignErrorsAreNotShown(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -333,7 +333,7 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// exploding panics in every method after it was lit.
+// exploding panics in every method once it is lit.
 type exploding struct {
 	*studio.Studio
 	lit bool
@@ -375,7 +375,8 @@ func (p *exploding) Delete(ctx context.Context, in nimble.DeleteInput) (transpor
 	return p.Studio.Delete(ctx, in)
 }
 
-// A panic in any action becomes an answer. The connection stays open, and nothing changes.
+// A panic in any action becomes an answer. The connection stays open, and nothing
+// changes.
 func TestPanicsOfEveryAction(t *testing.T) {
 	t.Parallel()
 	p := &exploding{Studio: studio.New(studio.Config{})}
@@ -405,7 +406,7 @@ func TestPanicsOfEveryAction(t *testing.T) {
 	}
 }
 
-// The effect happens and the answer is lost, as on a real network.
+// The start takes effect and its answer is lost, as on a real network.
 func TestLostAnswersAreLost(t *testing.T) {
 	t.Parallel()
 	s := studio.New(studio.Config{Intercept: func(c studio.Call) studio.Fault { return studio.Fault{Lost: c.Action == studio.Start} }})
@@ -432,7 +433,7 @@ func TestAnswersThatCannotBeWritten(t *testing.T) {
 	wantStatus(ask(t, open(s), "GET", listPath, ""))
 }
 
-// In a bubble both sides have one clock, and tokens work as before.
+// Both sides have the same clock in a bubble, and tokens work as elsewhere.
 func TestReplayIsHarmless(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -489,6 +490,6 @@ func TestListTravels(t *testing.T) {
 	}
 	in = transport.ListInput{StudioID: lab, OwnedBy: "nobody"}
 	if page, err := client.List(t.Context(), in); err != nil || len(page.Sessions) != 0 {
-		t.Errorf("%d sessions of nobody, %v", len(page.Sessions), err)
+		t.Errorf("%d sessions of an unknown owner, %v", len(page.Sessions), err)
 	}
 }

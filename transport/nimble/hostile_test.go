@@ -20,14 +20,14 @@ import (
 )
 
 // hostile is what a provider, or a server in its place, writes to the connection of a
-// request, and the error that the client must return.
+// request. It names the error that the client must return.
 type hostile struct {
 	name string
-	say  func(w io.Writer, echo []byte) // echo is the request as it came
+	say  func(w io.Writer, echo []byte) // echo is the request as the server received it
 	kind transport.Kind
-	open bool // a start may have had its effect
-	// lie: it looks like an answer of the service, and is believed: where nothing
-	// was started, no client could know better.
+	open bool // whether a start may have had its effect
+	// lie says that the answer looks like the service's, and the client uses it. Where
+	// nothing was started, no client could detect that.
 	lie bool
 }
 
@@ -87,17 +87,17 @@ func hostiles() []hostile {
 		{"a header byte a second", forever(ok+"X-A: ", "a", time.Second), un, true, false},
 		{"a header line a second", forever(ok, "X-A: a\r\n", time.Second), un, true, false},
 		{"chunks a byte a second", forever(ok+"Transfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n", time.Second), un, true, false},
-		{"continue for ever", forever("", "HTTP/1.1 100 Continue\r\n\r\n", 20*time.Millisecond), un, true, false},
-		{"hints for ever", forever("", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 20*time.Millisecond), un, true, false},
-		{"headers for ever", forever(ok, "X-A: "+x("a", 60<<10)+"\r\n", 0), un, true, false},
-		{"a header for ever", forever(ok+"X-A: ", x("a", 64<<10), 0), un, true, false},
-		{"a status line for ever", forever("HTTP/1.1 200 ", x("a", 64<<10), 0), un, true, false},
-		{"a body for ever", forever(ok+"\r\n"+`{"session":{"arn":"`, x("a", 64<<10), 0), un, true, false},
-		{"spaces for ever", forever(ok+"\r\n", x(" ", 64<<10), 0), un, true, false},
-		{"a page for ever", forever(ok+"\r\n<html>", x("a", 64<<10), 0), foreign, true, false},
-		{"an error for ever", forever("HTTP/1.1 500 No\r\n\r\n{", x(" ", 64<<10), 0), un, true, false},
-		{"trailers for ever", forever(ok+"Transfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n2\r\n{}\r\n0\r\n", "X-A: "+x("a", 1<<10)+"\r\n", 0), un, true, false},
-		{"a chunk extension for ever", forever(ok+"Transfer-Encoding: chunked\r\n\r\n2;", x("a", 64<<10), 0), un, true, false},
+		{"continue forever", forever("", "HTTP/1.1 100 Continue\r\n\r\n", 20*time.Millisecond), un, true, false},
+		{"hints forever", forever("", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 20*time.Millisecond), un, true, false},
+		{"headers forever", forever(ok, "X-A: "+x("a", 60<<10)+"\r\n", 0), un, true, false},
+		{"a header forever", forever(ok+"X-A: ", x("a", 64<<10), 0), un, true, false},
+		{"a status line forever", forever("HTTP/1.1 200 ", x("a", 64<<10), 0), un, true, false},
+		{"a body forever", forever(ok+"\r\n"+`{"session":{"arn":"`, x("a", 64<<10), 0), un, true, false},
+		{"spaces forever", forever(ok+"\r\n", x(" ", 64<<10), 0), un, true, false},
+		{"a page forever", forever(ok+"\r\n<html>", x("a", 64<<10), 0), foreign, true, false},
+		{"an error forever", forever("HTTP/1.1 500 No\r\n\r\n{", x(" ", 64<<10), 0), un, true, false},
+		{"trailers forever", forever(ok+"Transfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n2\r\n{}\r\n0\r\n", "X-A: "+x("a", 1<<10)+"\r\n", 0), un, true, false},
+		{"a chunk extension forever", forever(ok+"Transfer-Encoding: chunked\r\n\r\n2;", x("a", 64<<10), 0), un, true, false},
 
 		{"gzip bomb", http11(200, bomb, gzipped), un, true, false},
 		{"gzip bomb in an error", http11(500, bomb, gzipped), un, true, false},
@@ -163,11 +163,11 @@ func hostiles() []hostile {
 		{"500 that refuses", http11(500, `{"code":"AccessDeniedException"}`, "X-Amzn-ErrorType: AccessDeniedException"), transport.KindInternal, true, false},
 		{"500 of a megabyte", http11(500, `{"message":"`+x("é\x1b[2J", 100_000)+`"}`, "X-Amzn-ErrorType: InternalServerErrorException"), transport.KindInternal, true, false},
 		{"409 of many words", http11(409, `{"message":"m","context":{"a":"`+x("b", 100_000)+`"}}`, "X-Amzn-ErrorType: "+x("Conflict", 1000)), transport.KindConflict, true, false},
-		{"a date of 1970", http11(500, "{}", "X-Amzn-ErrorType: InternalServerErrorException", "Date: Thu, 01 Jan 1970 00:00:00 GMT"), transport.KindInternal, true, false},
+		{"a date in 1970", http11(500, "{}", "X-Amzn-ErrorType: InternalServerErrorException", "Date: Thu, 01 Jan 1970 00:00:00 GMT"), transport.KindInternal, true, false},
 		{"a date of 9999", http11(500, "{}", "X-Amzn-ErrorType: InternalServerErrorException", "Date: Fri, 31 Dec 9999 23:59:59 GMT"), transport.KindInternal, true, false},
 		{"a clock that is blamed, of 9999", http11(403, "{}", "X-Amzn-ErrorType: RequestTimeTooSkewed", "Date: Fri, 31 Dec 9999 23:59:59 GMT"), transport.KindCredentials, false, false},
 
-		{"a state of the future", http11(200, `{"session":{"sessionId":"ws-1","state":"HIBERNATED"}}`), 0, true, true},
+		{"a state that a later version may add", http11(200, `{"session":{"sessionId":"ws-1","state":"HIBERNATED"}}`), 0, true, true},
 		{"a state in small letters", http11(200, `{"session":{"sessionId":"ws-1","state":"ready"}}`), 0, true, true},
 		{"a state of a hundred kilobytes", http11(200, `{"session":{"sessionId":"ws-1","state":"`+x("X", 100_000)+`"}}`), 0, true, true},
 		{"a state of ANSI", http11(200, `{"session":{"sessionId":"ws-1","state":"\u001b[2J"}}`), 0, true, true},
@@ -190,8 +190,8 @@ func hostiles() []hostile {
 	return append(rows, hostile{"tags are a list", http11(200, `{"session":{"state":"READY","tags":["a"]}}`), un, true, false})
 }
 
-// cable is a network in memory. serve serves every connection and gets the request as it
-// was sent. cable counts requests.
+// cable is a network in memory. It serves every connection by serve, with the request as
+// it was sent, and counts requests.
 type cable struct {
 	serve    func(c net.Conn, r *http.Request, echo []byte)
 	requests atomic.Int64
@@ -217,13 +217,13 @@ func (n *cable) dial(_ context.Context, _, address string) (net.Conn, error) {
 	return ours, nil
 }
 
-// client is an HTTP client on the network; each request has a connection of its own.
+// client is an HTTP client on the network. Each request has a connection of its own.
 func (n *cable) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{DialContext: n.dial, DisableKeepAlives: true, MaxResponseHeaderBytes: 1 << 20}}
 }
 
-// TestHostileProvider: for each of these the client returns the right error, in limited time
-// and by one request to one address.
+// TestHostileProvider checks the client's error for each answer. The client needs limited
+// time and sends one request to one address.
 func TestHostileProvider(t *testing.T) {
 	t.Parallel()
 	const patience = 30 * time.Second
@@ -265,7 +265,7 @@ func TestHostileProvider(t *testing.T) {
 						continue
 					}
 					e := errorOf(t, err)
-					if i == 2 { // what is no session is no list, in one way or another
+					if i == 2 { // an answer that is not a session is not a list either
 						if e.NotSent || e.Kind.Refusal() != row.kind.Refusal() {
 							t.Errorf("List: %v: kind %v, not sent %v", err, e.Kind, e.NotSent)
 						}
@@ -321,7 +321,8 @@ func TestHostileHandshakes(t *testing.T) {
 	}
 }
 
-// After a provider closes one half of the connection, or resets it, the outcome is unknown.
+// After a provider closes one half of the connection, or resets it, the outcome is
+// unknown.
 func TestHalfClosedConnections(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*net.TCPConn){

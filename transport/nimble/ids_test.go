@@ -9,8 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestIDsAreThePorts: in path, query and header, the Handler accepts the ids and tokens that
-// the port accepts, and no others.
+// TestIDsAreThePorts checks that the Handler accepts exactly the ids and tokens that the
+// port accepts, in path, query and header.
 func TestIDsAreThePorts(t *testing.T) {
 	t.Parallel()
 	h := open(studio.New(studio.Config{Any: true}))

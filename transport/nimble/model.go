@@ -12,7 +12,7 @@ type (
 	CreateInput = model.CreateInput
 	// DeleteInput asks for one session to be deleted.
 	DeleteInput = model.DeleteInput
-	// Details is what the protocol says of a session and the port has no field
-	// for: the value of a session's Details.
+	// Details is what the protocol says about a session and the port has no field for. It
+	// is the type of a session's Details.
 	Details = model.Details
 )

@@ -35,13 +35,13 @@ var (
 	credentials = aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}
 )
 
-// provide returns a provider of credentials.
+// provide returns a source of fixed credentials.
 func provide(c aws.Credentials) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
 }
 
-// listen serves h on loopback. It has its own connections, and does not wait for them at the
-// end.
+// listen serves h on loopback. It closes its connections at the end, and does not wait
+// for them.
 func listen(t *testing.T, h http.Handler) (*httptest.Server, *http.Client) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
@@ -178,7 +178,7 @@ func TestNamesTravel(t *testing.T) {
 			tokens++
 			got, err := client.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: fmt.Sprint(tokens)})
 			if err != nil || got.Ref != ref || s.Effects(ref) != 1 {
-				t.Errorf("Start(%q) is of %q: %v", ref, got.Ref, err)
+				t.Errorf("Start(%q) reached %q: %v", ref, got.Ref, err)
 			}
 			if got, err := client.Get(t.Context(), ref); err != nil || got.Ref != ref {
 				t.Errorf("Get(%q): %q, %v", ref, got.Ref, err)

@@ -19,13 +19,13 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestHostileProviderEndsNothing runs an engine on a provider that gives all requests one
-// hostile answer for a quarter of an hour, and then answers correctly. It may start sessions
-// during that time without saying so. No operation ends because of it, and no session is
-// started twice.
+// TestHostileProviderEndsNothing runs an engine on a hostile provider. For a quarter of
+// an hour, every request gets the same hostile answer; then answers are correct. The
+// provider may start sessions during that time without saying so. No operation ends
+// because of it, and no session is started twice.
 func TestHostileProviderEndsNothing(t *testing.T) {
 	t.Parallel()
-	each := uint64(scale.Of(t, 8, 1, 1)) // of the rows
+	each := uint64(scale.Of(t, 8, 1, 1)) // indices of the rows
 	from := scale.Seed(t) % each
 	for i, row := range hostiles() {
 		if uint64(i)%each != from {
@@ -76,9 +76,9 @@ func ordeal(t *testing.T, row hostile, works bool) {
 	go func() { ended <- e.Run(ctx) }()
 
 	var ids []engine.ID
-	refs := refsOf("ws-1", "ws-2", "ws-3") // several, so that they are looked at by lists
+	refs := refsOf("ws-1", "ws-2", "ws-3") // several sessions, so that the engine reads them by lists
 	if row.lie {
-		refs = refs[:1] // it names one
+		refs = refs[:1] // the answer names one session
 	}
 	for _, ref := range refs {
 		s.Add(ref.StudioID, ref.SessionID)
@@ -90,7 +90,7 @@ func ordeal(t *testing.T, row hostile, works bool) {
 	}
 	time.Sleep(15 * time.Minute)
 	if !called.Load() {
-		t.Error("nobody was asked")
+		t.Error("the provider got no request")
 	}
 	for _, id := range ids {
 		if op, err := e.Get(ctx, id); err != nil || op.Phase.Ended() {

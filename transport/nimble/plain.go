@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// unescape replaces JSON's optional escapes by the characters they stand for: an
-// escaped secret would become a secret again when the answer is decoded.
+// unescape replaces JSON's optional escapes by the characters they mean. An escaped
+// secret would become a secret again when the answer is decoded.
 func unescape(b []byte) []byte {
 	if !bytes.Contains(b, []byte{'\\'}) {
 		return b

@@ -16,12 +16,12 @@ import (
 type refusal struct {
 	status     int
 	code       string // X-Amzn-ErrorType
-	detail     string // the code in the body; "": the same as code
+	detail     string // the code in the body; "" means the same as code
 	message    string
 	context    map[string]string
 	retryAfter time.Duration
-	allow      string // the methods that a 405 names
-	silent     bool   // send no answer: close the connection
+	allow      string // the methods that the header of a 405 lists
+	silent     bool   // whether to close the connection without an answer
 }
 
 // Error returns code and message.
@@ -40,13 +40,13 @@ func internalError() *refusal {
 		message: "an internal error has occurred"}
 }
 
-// refusalOf returns the refusal for a provider's error. It does not show an error that
-// is no *transport.Error, whose text may hold anything.
+// refusalOf returns the refusal for a provider's error. It does not show an error that is
+// not a *transport.Error, because its text may hold anything.
 //
-// For KindUnknown there was no answer, so the client gets none: the connection is
-// closed, and the client knows as little as this process. KindUnreachable becomes an
-// internal error, after which a client reads the session. KindCredentials is passed
-// on, because the client's credentials may be those that the provider wants.
+// For KindUnknown there was no answer, so the client gets none. The handler closes the
+// connection, and the client knows as little as this process. KindUnreachable becomes an
+// internal error, after which a client reads the session. KindCredentials is passed on,
+// because the client's credentials may be those that the provider wants.
 func refusalOf(err error) *refusal {
 	var r *refusal
 	if errors.As(err, &r) {

@@ -52,8 +52,8 @@ func routeOf(method, escapedPath string) (route, error) {
 }
 
 // wirePath returns u's path as the client sent it. If that has a byte that no path may
-// have, net/url escapes the whole path again, and a "%2F" in it becomes a slash. Such
-// a path is refused.
+// have, net/url escapes the whole path again, and a "%2F" in it becomes a slash. WirePath
+// refuses such a path.
 func wirePath(u *url.URL) (string, error) {
 	path := u.EscapedPath()
 	if u.RawPath != "" && u.RawPath != path {
@@ -71,8 +71,8 @@ func label(what, segment string) (string, error) {
 	return id, transport.CheckID(what, id)
 }
 
-// actions has the methods of each path: the studio's sessions, a session, its start,
-// its stop.
+// actions has the methods of each path: the studio's sessions, a session, its start, its
+// stop.
 var actions = [4]map[string]action{
 	{http.MethodGet: list, http.MethodPost: create},
 	{http.MethodGet: get, http.MethodDelete: remove},

@@ -25,8 +25,8 @@ import (
 // cut ends the connection without an answer.
 func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// inTurn answers the nth request by the nth handler, and later ones by the last. It counts
-// requests.
+// inTurn answers the nth request by the nth handler, and later ones by the last. It
+// counts requests.
 func inTurn(handlers ...http.HandlerFunc) (http.HandlerFunc, *atomic.Int32) {
 	var n atomic.Int32
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func refuse(status int, code string) http.HandlerFunc {
 	return say(status, `{"message":"why"}`, "X-Amzn-ErrorType", code)
 }
 
-// eager repeats without waiting.
+// eager repeats without a wait.
 func eager(o *nimble.Options) {
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 		o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
@@ -61,7 +61,7 @@ func TestOneCallIsOneRequest(t *testing.T) {
 			t.Parallel()
 			warm, requests := inTurn(say(200, good), answer)
 			client := answering(t, warm)
-			if err := start(t.Context(), client); err != nil { // from here on the connection is a kept one
+			if err := start(t.Context(), client); err != nil { // from here on the client reuses a kept connection
 				t.Fatal(err)
 			}
 			if err := start(t.Context(), client); err == nil {
@@ -98,7 +98,8 @@ func TestRetryerRepeats(t *testing.T) {
 	}
 }
 
-// After an attempt that may have had its effect, a refusal does not make the outcome known.
+// After an attempt that may have had its effect, a refusal does not make the outcome
+// known.
 func TestRefusalAfterAnOpenAttempt(t *testing.T) {
 	t.Parallel()
 	denied := refuse(403, "AccessDeniedException")
@@ -119,7 +120,7 @@ func TestRefusalAfterAnOpenAttempt(t *testing.T) {
 			if e.Kind != row.want || e.NotSent {
 				t.Errorf("%v: kind %v, want %v", e, e.Kind, row.want)
 			}
-			// A look has no effect to be unsure of.
+			// A read has no effect, so its outcome is never unknown.
 			answers, _ = inTurn(row.answers...)
 			_, err := answering(t, answers, eager).Get(t.Context(), ref)
 			if e := errorOf(t, err); e.Kind == transport.KindUnknown {
@@ -129,8 +130,8 @@ func TestRefusalAfterAnOpenAttempt(t *testing.T) {
 	}
 }
 
-// If an attempt was cut, and then the provider or the credentials are gone, the error is not
-// "not sent".
+// The first attempt was cut, and then the provider or the credentials are gone. The error
+// must not have NotSent.
 func TestNothingIsUnsentAfterAnOpenAttempt(t *testing.T) {
 	t.Parallel()
 	t.Run("gone", func(t *testing.T) {
@@ -165,7 +166,8 @@ func TestNothingIsUnsentAfterAnOpenAttempt(t *testing.T) {
 	})
 }
 
-// The first request of an HTTP client that repeats requests may have had its effect.
+// An HTTP client that repeats requests reports only its last attempt. The first may have
+// had its effect.
 func TestDialThatFailsAfterAConnection(t *testing.T) {
 	t.Parallel()
 	server, h := listen(t, http.HandlerFunc(cut))
@@ -183,7 +185,7 @@ func TestDialThatFailsAfterAConnection(t *testing.T) {
 	}
 }
 
-// net/http gets what it needs to repeat a request of which it knows that it sent nothing.
+// net/http can repeat a request if it knows that it sent nothing of it.
 func TestBodyCanBeSentAgain(t *testing.T) {
 	t.Parallel()
 	client := dial("http://studio.invalid", doFunc(func(r *http.Request) (*http.Response, error) {
@@ -215,8 +217,7 @@ func hang(t *testing.T) http.HandlerFunc {
 
 func briefly(t *testing.T) context.Context { return within(t, 300*time.Millisecond) }
 
-// patience is long enough for any request to be sent. What is waited for after it is the
-// answer.
+// patience is long enough to send any request. The wait after it is for the answer.
 const patience = 3 * time.Second
 
 func patiently(t *testing.T) context.Context { return within(t, patience) }
@@ -230,7 +231,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 // Without an answer, NotSent is set only if it is certain.
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	// net/http lets a dial go on when its request has ended.
+	// net/http continues a dial whose request has ended.
 	over := make(chan struct{})
 	t.Cleanup(func() { close(over) })
 	endless := func(context.Context, string, string) (net.Conn, error) {
@@ -265,7 +266,7 @@ func TestSilence(t *testing.T) {
 		h        aws.HTTPClient
 		kind     transport.Kind
 		notSent  bool
-		says     string // all of it; "": whatever the network says
+		says     string // the whole error message; "" accepts any message of the network
 	}{
 		{"refused", (*testing.T).Context, "http://127.0.0.1:1", nil, transport.KindUnreachable, true, ""},
 		{"no such name", (*testing.T).Context, "http://studio.invalid", nil, transport.KindUnreachable, true, ""},
@@ -274,15 +275,15 @@ func TestSilence(t *testing.T) {
 		{"cancelled before", func(*testing.T) context.Context { return cancelled }, plain.URL, plainHTTP, transport.KindUnknown, true, ""},
 		{"cancelled while dialing", func(*testing.T) context.Context { return soon }, plain.URL, &http.Client{Transport: cancelling}, transport.KindUnknown, true, "the call was interrupted before anything was sent"},
 		{"TLS with a plain server", (*testing.T).Context, strings.Replace(plain.URL, "http:", "https:", 1), plainHTTP, transport.KindUnreachable, true, ""},
-		{"certificate of a stranger", (*testing.T).Context, untrusted.URL, &http.Client{Transport: &http.Transport{}}, transport.KindUnreachable, true, ""},
+		{"certificate of an unknown authority", (*testing.T).Context, untrusted.URL, &http.Client{Transport: &http.Transport{}}, transport.KindUnreachable, true, ""},
 		{"proxy refuses the tunnel", (*testing.T).Context, "https://studio.invalid", &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxyURL)}}, transport.KindUnreachable, true, ""},
 		{"no answer", patiently, slow.URL, slowHTTP, transport.KindUnknown, false, "no answer came in time"},
 		{"no answer, client's time-out", (*testing.T).Context, slow.URL, &http.Client{Transport: slowHTTP.Transport, Timeout: patience}, transport.KindUnknown, false, ""},
 		{"cut", (*testing.T).Context, cutting.URL, cuttingHTTP, transport.KindUnknown, false, ""},
-		{"a client that says nothing", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
+		{"an HTTP client whose error has no cause", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, context.DeadlineExceeded
 		}), transport.KindUnknown, false, ""},
-		{"refused, by a client that says nothing else", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
+		{"refused, by an HTTP client that names no other cause", (*testing.T).Context, plain.URL, doFunc(func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: errors.New("no route to host")}
 		}), transport.KindUnreachable, true, ""},
 	} {
@@ -307,7 +308,8 @@ type doFunc func(*http.Request) (*http.Response, error)
 
 func (f doFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A request that was written to an idle connection, or to one of HTTP/2, is never "not sent".
+// A request that was written to an idle connection, or to an HTTP/2 connection, never has
+// NotSent.
 func TestKeptConnectionsAreSeen(t *testing.T) {
 	t.Parallel()
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
@@ -334,7 +336,7 @@ func TestKeptConnectionsAreSeen(t *testing.T) {
 			for range 2 {
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() {
-					<-arrived // however long a handshake takes
+					<-arrived // as long as a handshake may take
 					cancel()
 				}()
 				e := errorOf(t, start(ctx, client))
@@ -351,7 +353,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]aws.HTTPClient{
 		"none given": nil, "the SDK's": awshttp.NewBuildableClient(), "net/http's": &http.Client{Transport: &http.Transport{}},
-		"one that insists": doFunc((&http.Client{Transport: &http.Transport{}}).Do),
+		"a client that follows all redirects": doFunc((&http.Client{Transport: &http.Transport{}}).Do),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

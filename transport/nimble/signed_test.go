@@ -30,14 +30,14 @@ func forge(t *testing.T, r *http.Request, key aws.Credentials, signed []string, 
 	sum := sha256.Sum256([]byte(body))
 	canonical, err := s.canonicalRequest(r, hex.EncodeToString(sum[:]))
 	if err != nil {
-		canonical = "" // a header that is not there: no signature is right
+		canonical = "" // the header is absent, so no signature can be right
 	}
 	r.Header.Set("Authorization", algorithm+" Credential="+key.AccessKeyID+"/"+s.scope+", SignedHeaders="+strings.Join(signed, ";")+
 		", Signature="+hex.EncodeToString(s.expected(key.SecretAccessKey, canonical)))
 }
 
-// Every header that decides something must be signed, once and under one name. A signature
-// that is valid over fewer headers, or over an ambiguous list, is refused.
+// Every header that decides something must be signed, once and under one name. A
+// signature that is valid over fewer headers, or over an ambiguous list, is refused.
 func TestSignedHeadersAreEnough(t *testing.T) {
 	t.Parallel()
 	const (
@@ -58,7 +58,7 @@ func TestSignedHeadersAreEnough(t *testing.T) {
 		want         string
 	}{
 		{"all", all, nil, ok},
-		{"accept dropped", without("accept"), nil, ok}, // it decides nothing
+		{"accept dropped", without("accept"), nil, ok}, // this header decides nothing
 		{"content-type dropped", without("content-type"), nil, ok},
 		{"host dropped", without("host"), nil, incomplete},
 		{"client token dropped", without("x-amz-client-token"), nil, incomplete},
@@ -87,8 +87,8 @@ func TestSignedHeadersAreEnough(t *testing.T) {
 		{"authorization itself", "accept;authorization;" + strings.TrimPrefix(all, "accept;"), nil, mismatch},
 		{"connection", "accept;connection;" + strings.TrimPrefix(all, "accept;"), nil, incomplete},
 
-		{"an unsigned x-amz header more", all, more("X-Amz-Target", "a"), incomplete},
-		{"an unsigned x-amz header more, empty", all, more("X-Amz-Target", ""), incomplete},
+		{"one more unsigned x-amz header", all, more("X-Amz-Target", "a"), incomplete},
+		{"one more unsigned x-amz header, empty", all, more("X-Amz-Target", ""), incomplete},
 		{"client token twice", all, more("X-Amz-Client-Token", "b"), incomplete},
 		{"client token twice the same", all, more("X-Amz-Client-Token", "token"), incomplete},
 		{"client token as two in one", all, func(r *http.Request) { r.Header.Set("X-Amz-Client-Token", "token,token") }, ok}, // one token with a comma
@@ -100,7 +100,7 @@ func TestSignedHeadersAreEnough(t *testing.T) {
 		{"security token emptied", all, func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "") }, mismatch},
 		{"content hash emptied", all, func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "") }, mismatch},
 		{"date emptied", all, func(r *http.Request) { r.Header.Set("X-Amz-Date", "") }, incomplete},
-		{"host emptied", all, func(r *http.Request) { r.Host = "" }, ok}, // signed as it is: empty
+		{"host emptied", all, func(r *http.Request) { r.Host = "" }, ok}, // the emptied header is signed, and is valid
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -138,7 +138,7 @@ func TestEachByteIsSigned(t *testing.T) {
 	key := aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "SK"}
 	s := studio.New(studio.Config{})
 	h := Handler(s, HandlerConfig{Credentials: Keys(key)})
-	for i := range len(body) + 1 { // the last one leaves it as it is
+	for i := range len(body) + 1 { // the last change changes nothing
 		r := httptest.NewRequest("POST", "http://studio.example.com/"+apiVersion+"/studios/lab/streaming-sessions", nil)
 		r.Header.Set("X-Amz-Date", time.Now().UTC().Format(dateFormat))
 		forge(t, r, key, []string{"host", "x-amz-date"}, body)
@@ -156,7 +156,7 @@ func TestEachByteIsSigned(t *testing.T) {
 		}
 	}
 	if n := s.Calls(studio.Create); n != 1 {
-		t.Errorf("%d creations, want that of the body as signed", n)
+		t.Errorf("%d sessions were created, want one, of the signed body", n)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestScopeOfYesterday(t *testing.T) {
 	at := time.Date(2026, 3, 4, 23, 58, 0, 0, time.UTC)
 	for scope, want := range map[string]bool{"20260304": true, "20260305": false, "20260303": false} {
 		s := signature{at: at.Format(dateFormat), scope: scope + "/r/nimble/aws4_request"}
-		if got := s.dated(at.Add(4*time.Minute)) == nil; got != want { // the day after, by then
+		if got := s.dated(at.Add(4*time.Minute)) == nil; got != want { // it is the next day by then
 			t.Errorf("scope of %s: accepted %v", scope, got)
 		}
 	}
@@ -181,8 +181,8 @@ func TestScopeOfYesterday(t *testing.T) {
 	}
 }
 
-// TestNoPlainComparison: signatures and session tokens are compared in constant time. No
-// behaviour shows that, so the test reads the source.
+// TestNoPlainComparison checks that signatures and session tokens are compared in
+// constant time. No behavior shows that, so the test reads the source.
 func TestNoPlainComparison(t *testing.T) {
 	t.Parallel()
 	files, err := os.ReadDir(".")
@@ -219,7 +219,7 @@ func TestNoPlainComparison(t *testing.T) {
 			switch n := n.(type) {
 			case *ast.BinaryExpr:
 				other, isNil := n.Y.(*ast.Ident)
-				_, isLen := n.X.(*ast.CallExpr) // len(s.mac) != 32 tells nothing
+				_, isLen := n.X.(*ast.CallExpr) // len(s.mac) != 32 reveals nothing
 				if (n.Op == token.EQL || n.Op == token.NEQ) && !isLen && !(isNil && other.Name == "nil") && (secret(n.X) || secret(n.Y)) {
 					t.Errorf("%s: a plain comparison", set.Position(n.Pos()))
 				}

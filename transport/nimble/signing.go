@@ -86,10 +86,10 @@ func (c *Client) signRequest(ctx context.Context, req *smithyhttp.Request, at ti
 	return awswire.SecretsOf(credentials, req.Header), err
 }
 
-// learnSkew keeps the difference of the clocks if the service refused the signature
-// and its date is far from the date that was signed. If that answer has no date, the
-// difference learned before did not help and is forgotten. It may have come from
-// another server, and nothing else would correct it.
+// learnSkew keeps the difference of the clocks if the service refused the signature and
+// its date is far from the date that was signed. An answer without a date shows that the
+// kept difference did not help, so learnSkew deletes it. It may have come from another
+// server, and nothing else would correct it.
 func (c *Client) learnSkew(err error, skew time.Duration) {
 	var e *transport.Error
 	if c.options.DisableClockSkewCorrection || !errors.As(err, &e) || e.Kind != transport.KindCredentials {
@@ -104,8 +104,8 @@ func (c *Client) learnSkew(err error, skew time.Duration) {
 	}
 }
 
-// endpoint returns the endpoint, or an error if an option is missing without which
-// nothing can be sent.
+// endpoint returns the endpoint. It returns an error if an option is missing without
+// which nothing can be sent.
 func (o Options) endpoint() (string, error) {
 	switch {
 	case aws.ToString(o.BaseEndpoint) == "":
@@ -118,8 +118,8 @@ func (o Options) endpoint() (string, error) {
 	return *o.BaseEndpoint, nil
 }
 
-// misconfigured returns an error that does not refuse the request: it can wait until
-// the configuration is fixed.
+// misconfigured returns an error that does not refuse the request. The request can wait
+// until the configuration is fixed.
 func misconfigured(message string) error {
 	return &transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: message}
 }

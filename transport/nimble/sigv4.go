@@ -61,7 +61,7 @@ func parseSignature(r *http.Request, region string) (signature, error) {
 }
 
 // dated refuses a signature whose date is not within clockWindow of now, and one whose
-// scope is not of the signature's own day. That day may be yesterday by now.
+// scope is not for the signature's own day. That day may be yesterday by now.
 func (s signature) dated(now time.Time) error {
 	at, err := time.Parse(dateFormat, s.at)
 	if err != nil || len(s.at) != len(dateFormat) {
@@ -97,8 +97,8 @@ func oneForm(r *http.Request) error {
 	return nil
 }
 
-// parseAuthorization reads the header's three parts, which may be in any order. Each
-// must be there once.
+// parseAuthorization reads the header's three parts, which may be in any order. Each part
+// must occur once.
 func parseAuthorization(header string) (signature, error) {
 	var s signature
 	rest, ok := strings.CutPrefix(header, algorithm+" ")
@@ -132,9 +132,9 @@ func parseAuthorization(header string) (signature, error) {
 	return s, nil
 }
 
-// covers refuses a signature that leaves out a header on which this package depends,
-// or whose list of headers is ambiguous. Content-Type may be left out: nothing depends
-// on it, and some clients do not sign it.
+// covers refuses a signature that leaves out a header on which this package depends, or
+// whose list of headers is ambiguous. Content-Type may be left out. Nothing depends on
+// it, and some clients do not sign it.
 func (s signature) covers(h http.Header) error {
 	for i, name := range s.signed {
 		if name == "" || name != strings.ToLower(name) || i > 0 && s.signed[i-1] >= name {
@@ -168,7 +168,7 @@ func (s signature) verify(r *http.Request, body []byte, c aws.Credentials) error
 	known := c.SecretAccessKey != ""
 	expected := s.expected(c.SecretAccessKey, canonical)
 	right := hmac.Equal(expected, s.mac)
-	// A session token is part of the credentials: it must match too.
+	// A session token is part of the credentials, so it must match too.
 	token := subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(c.SessionToken)) == 1
 	if !known || !right || !token {
 		return mismatch("the signature does not match, or the credentials are not known")
@@ -295,8 +295,7 @@ func escape(s, keep string) string {
 	return b.String()
 }
 
-// incomplete returns the refusal of a signature that is not complete or not in the
-// right form.
+// incomplete returns the refusal of a signature that is incomplete or in the wrong form.
 func incomplete(message string) error {
 	return &refusal{status: http.StatusForbidden, code: "IncompleteSignatureException", message: message}
 }

@@ -54,15 +54,15 @@ func hashOf(body string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// signing says how a request is made: what it is before it is signed, how it is signed, and
-// how it is changed afterwards.
+// signing says how a test's request is made: before it is signed, by the signer, and
+// after it is signed.
 type signing struct {
-	method, target, body string // POST startPath "{}"
+	method, target, body string // by default POST startPath "{}"
 	before, after        func(*http.Request)
-	key                  aws.Credentials // credentials
-	hash                 string          // of the body
-	service, region      string          // nimble, region
-	off                  time.Duration   // of the signer's clock
+	key                  aws.Credentials // the credentials that sign
+	hash                 string          // the hash of the body
+	service, region      string          // by default nimble and the region
+	off                  time.Duration   // how far the signer's clock is off
 }
 
 func (s signing) request(t testing.TB) *http.Request {
@@ -160,7 +160,7 @@ func TestSignatures(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		make signing
-		want string // the code; "" is served
+		want string // the code of the error; "" if the request is served
 	}{
 		{"as signed", signing{}, served},
 		{"empty body", signing{method: "POST", body: ""}, served},
@@ -250,8 +250,8 @@ func TestSignatures(t *testing.T) {
 		{"body changed", signing{after: func(r *http.Request) { bodyOf(r, "[]") }}, mismatch},
 		{"body removed", signing{after: func(r *http.Request) { bodyOf(r, "") }}, mismatch},
 		{"body longer", signing{after: func(r *http.Request) { bodyOf(r, "{} ") }}, mismatch},
-		{"body's hash is a lie", signing{before: set("X-Amz-Content-Sha256", hashOf("[]")), hash: hashOf("[]")}, mismatch},
-		{"header's hash is a lie", signing{before: set("X-Amz-Content-Sha256", hashOf("[]"))}, mismatch},
+		{"wrong hash of the body", signing{before: set("X-Amz-Content-Sha256", hashOf("[]")), hash: hashOf("[]")}, mismatch},
+		{"wrong hash in the header", signing{before: set("X-Amz-Content-Sha256", hashOf("[]"))}, mismatch},
 		{"unsigned payload", signing{before: set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"), hash: "UNSIGNED-PAYLOAD"}, mismatch},
 		{"streaming payload", signing{before: set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), hash: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"}, mismatch},
 		{"hash added", signing{after: set("X-Amz-Content-Sha256", hashOf("{}"))}, incomplete},
@@ -306,7 +306,7 @@ func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
 	const session = listPath + "/ws-1"
 	for name, row := range map[string]struct {
 		make  signing
-		state fsm.State // before
+		state fsm.State // the state before the first request
 	}{
 		"start":  {signing{target: startPath}, fsm.StateStopped},
 		"stop":   {signing{target: session + "/stop"}, fsm.StateReady},
@@ -352,7 +352,7 @@ func TestRepeatedRequestsHaveOneEffect(t *testing.T) {
 					answers = append(answers, got.Session.SessionID)
 				}
 				if answers[0] != answers[2] || tokens[0] != tokens[2] || token != "" && tokens[0] != token {
-					t.Errorf("of the same request came sessions %q by tokens %q", answers, tokens)
+					t.Errorf("the same request made sessions %q with tokens %q", answers, tokens)
 				}
 				page, err := s.List(t.Context(), transport.ListInput{StudioID: lab})
 				if err != nil || len(page.Sessions) != 1 || s.Effects(ref) > 1 {

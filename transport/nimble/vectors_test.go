@@ -26,11 +26,11 @@ const (
 	ofPostQuery   = "28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11"
 )
 
-// vectors has the vectors whose request line a client of this service can send: ids and
-// queries are escaped.
+// vectors has the vectors whose request line a client of this service can send. Their ids
+// and queries are escaped.
 var vectors = []struct {
 	name, method, target string
-	headers              []string // "Name:value", as on the wire; Host and X-Amz-Date are added
+	headers              []string // "Name:value", as on the wire, without Host and X-Amz-Date
 	signed               string   // besides host and x-amz-date
 	body, want           string
 }{
@@ -89,7 +89,7 @@ func TestPublishedVectors(t *testing.T) {
 	}
 }
 
-// signedNames puts host, x-amz-date and more in order.
+// signedNames sorts host, x-amz-date and more.
 func signedNames(more string) []string {
 	names := "host;" + more + ";x-amz-date"
 	switch more {
@@ -103,9 +103,9 @@ func signedNames(more string) []string {
 	return strings.Split(names, ";")
 }
 
-// The published suite has paths with empty and dot segments, which most services normalize
-// before they sign. No id here is empty or only dots, so such a path is refused, with any
-// signature.
+// The published suite has paths with empty and dot segments, which most services
+// normalize before they sign. No id here is empty or consists of dots only. The handler
+// refuses such a path, with any signature.
 func TestVectorsOfFoldedPaths(t *testing.T) {
 	t.Parallel()
 	const base = "/" + apiVersion + "/studios/lab/streaming-sessions"

@@ -24,8 +24,8 @@ func (c *call) attempted(err error) {
 func (c *call) verdict(err error) error {
 	out := c.outcome(err)
 	if c.open && !c.reads {
-		// The last attempt was refused or not sent, but an earlier one may have had
-		// its effect.
+		// The last attempt was refused or not sent, but an earlier one may have had its
+		// effect.
 		out.NotSent = false
 		if out.Kind.Refusal() {
 			out.Kind = transport.KindUnknown
@@ -34,7 +34,7 @@ func (c *call) verdict(err error) error {
 	return &out
 }
 
-// outcome returns err as an *Error of one attempt alone.
+// outcome returns err as an *Error about one attempt.
 func (c *call) outcome(err error) transport.Error {
 	var e *transport.Error
 	if !errors.As(err, &e) {
@@ -52,7 +52,7 @@ func (c *call) noAnswer(err error) transport.Error {
 	return out
 }
 
-// overText returns a message if err says that the call's context ended, else "". The
+// overText returns a message if err says that the call's context ended, or else "". The
 // SDK's own text names its layers and not what happened.
 func overText(err error, notSent bool) string {
 	var ended *smithy.CanceledError       // while a request was under way

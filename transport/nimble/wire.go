@@ -18,7 +18,7 @@ import (
 // The names that both sides of the wire share.
 const (
 	apiVersion  = "2020-08-01"
-	serviceName = "nimble" // in the endpoint and in the signature's scope
+	serviceName = "nimble" // used in the endpoint and in the signature's scope
 
 	headerToken     = "X-Amz-Client-Token"
 	headerErrorType = "X-Amzn-ErrorType"
@@ -135,8 +135,8 @@ func toWire(s transport.Session) session {
 	}
 }
 
-// timestamp is written as ISO 8601 in UTC, which every client reads. It is read from
-// that or from a number of epoch seconds, which the hosted service sent.
+// timestamp is written as ISO 8601 in UTC, which every client reads. It is read from that
+// form or from a number of epoch seconds, which the hosted service sent.
 type timestamp struct{ time.Time }
 
 // MarshalJSON returns an error for a year that does not have four digits.

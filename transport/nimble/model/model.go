@@ -15,9 +15,9 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Provider is what a server of the protocol needs behind it: the whole life of
-// sessions. Its errors are as a [transport.Transport]'s, and it is safe for
-// concurrent use.
+// Provider is what a server of the protocol needs behind it: the whole life of sessions.
+// Its errors are like those of a [transport.Transport], and it is safe for concurrent
+// use.
 type Provider interface {
 	transport.Transport
 	transport.Lister
@@ -29,8 +29,8 @@ type Provider interface {
 	Delete(ctx context.Context, in DeleteInput) (transport.Session, error)
 }
 
-// CreateInput asks for a new session in a studio. StudioID and ClientToken are
-// required; a provider ignores the other fields that it has no use for.
+// CreateInput asks for a new session in a studio. StudioID and ClientToken are required.
+// A provider ignores the fields that it does not use.
 type CreateInput struct {
 	StudioID         string
 	ClientToken      string // see [transport.CheckToken]
@@ -62,9 +62,9 @@ func (in DeleteInput) Validate() error {
 	return transport.StartInput{Ref: in.Ref, ClientToken: in.ClientToken}.Validate()
 }
 
-// Details is what the protocol says of a session and the port has no field for.
-// A provider sets it as the value of [transport.Session].Details. A zero field
-// is unknown; times are in UTC.
+// Details is what the protocol says about a session and the port has no field for. A
+// provider sets it as the value of [transport.Session].Details. A zero field is unknown.
+// Times are in UTC.
 type Details struct {
 	ARN             string
 	StartedBy       string
