@@ -6,10 +6,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// A host imports this package and a transport. The names below are those of the
-// packages store, fsm and transport that a host meets, and are the same types and
-// values: errors.Is(err, engine.ErrActive) and errors.Is(err, store.ErrActive) ask
-// the same.
+// A host imports this package and a transport. The names below are types and values of
+// the packages store, fsm and transport: engine.ErrActive is store.ErrActive.
 
 // Requests and what became of them: package store documents them.
 type (
@@ -41,7 +39,7 @@ type (
 	ErrorKind     = transport.Kind        // of a ProviderError; itself an error for errors.Is
 )
 
-// The errors that carry what a host may want to know; errors.As finds them.
+// Errors with fields for the host. Match them with errors.As.
 type (
 	ConflictError = store.ConflictError // of Start: the operation in the way
 	ExpiryError   = store.ExpiryError   // of Start: the request is void already

@@ -8,10 +8,9 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Backup writes a consistent copy of the store to a new file at path, while other
-// calls and Run go on. It may be called concurrently. A file that is there already is
-// an error that wraps fs.ErrExist. The error wraps errors.ErrUnsupported if the store
-// is no store.Backuper.
+// Backup writes a consistent copy of the store to a new file at path, while other calls
+// and Run go on. It may be called concurrently. If the file exists, the error wraps
+// fs.ErrExist. If the store is no store.Backuper, the error wraps errors.ErrUnsupported.
 func (e *Engine) Backup(ctx context.Context, path string) error {
 	if err := e.open(); err != nil {
 		return err

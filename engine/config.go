@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// DefaultTimeout is the default of [Config].Timeout: within it a provider that
-// works has answered, and few calls can hang at a time.
+// DefaultTimeout is the default of [Config].Timeout. A provider that works answers sooner,
+// and calls that hang do not occupy a lane for long.
 const DefaultTimeout = 15 * time.Second
 
 // Config configures an engine. The zero value works.
@@ -31,11 +31,12 @@ type Config struct {
 	// KeepEvents is how many events the feed holds at least. Defaults to
 	// 1,000,000.
 	KeepEvents int
-	// Source is the program that asks, where a Request does not say it: "cli" or
+	// Source is the kind of program that asks, if a Request does not say it: "cli" or
 	// "console", for example. Defaults to "api".
 	Source string
-	// Lane configures the lane of that name. It must be quick and always return the
-	// same; a zero field means its default. Nil means the defaults for all lanes.
+	// Lane returns the configuration of the lane of that name. It must be quick and always
+	// return the same. A zero field means its default. Nil means the defaults for all
+	// lanes.
 	Lane func(name string) LaneConfig
 	// Logger gets one line for each change of an operation's phase and of a lane's
 	// state. Nil means no log.

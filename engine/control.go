@@ -44,7 +44,7 @@ func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, er
 	}
 	out := CancellationAlreadyEnded
 	err := e.change(ctx, id, func(op *Operation, now time.Time) *store.Event {
-		stood := op.Later.Pending()
+		pending := op.Later.Pending()
 		if op.Active() {
 			op.Later = op.Later.Done()
 		}
@@ -54,7 +54,7 @@ func (e *Engine) Cancel(ctx context.Context, id ID, by string) (Cancellation, er
 			return nil
 		case op.ID != id: // the id of a later request
 			out = CancellationAlreadyEnded
-			if stood {
+			if pending {
 				out = CancellationNeverSent
 			}
 			return nil
@@ -218,11 +218,11 @@ func (e *Engine) setPaused(ctx context.Context, lane string, paused bool, by str
 	return nil
 }
 
-// Adopt takes over a store that is held because it belongs to another machine:
-// its disk was cloned, or its file copied (see [store.Foreign], and Stats). From then
-// on it is carried out here; the feed says so, and by whom. What the other machine
-// may have sent is looked at first. Adopt only what the other machine does not
-// carry out any more. A store that is not held is left as it is.
+// Adopt makes a foreign store this machine's own. A store is foreign after its disk was
+// cloned or its file copied (see [store.Foreign], and Stats). From then on this engine
+// carries out the operations, and the feed says so, and who adopted it. The engine
+// confirms what the other machine may have sent. Adopt a store only if the other machine
+// does not carry out its operations any more. Adopt leaves any other store as it is.
 func (e *Engine) Adopt(ctx context.Context, by string) error {
 	if err := e.open(); err != nil {
 		return err
@@ -242,10 +242,9 @@ func (e *Engine) Adopt(ctx context.Context, by string) error {
 	return nil
 }
 
-// Prune removes ended operations older than Config.Keep, with their tokens, and
-// events beyond Config.KeepEvents, and returns how many records went. Run does
-// it now and then. While a Run holds the wall clock in doubt, every ended
-// operation is kept.
+// Prune removes ended operations older than Config.Keep, with their tokens, and events
+// beyond Config.KeepEvents. It returns how many records it removed. Run prunes once an
+// hour. While a Run does not trust the wall clock, Prune keeps every ended operation.
 func (e *Engine) Prune(ctx context.Context) (int, error) {
 	if err := e.open(); err != nil {
 		return 0, err
@@ -255,7 +254,7 @@ func (e *Engine) Prune(ctx context.Context) (int, error) {
 	if !now.Before(e.earliest) {
 		keep.Impossible = e.earliest
 	}
-	if r := e.current(); r != nil && r.doubt() > 0 {
+	if r := e.current(); r != nil && r.untrustedFor() > 0 {
 		keep.EndedSince = time.Time{}
 	}
 	n, err := e.store.Prune(ctx, keep)

@@ -14,7 +14,7 @@ import (
 // dispatch gives workers all that can be done now. It returns how long there is nothing
 // more to do; a negative time means until something changes.
 func (r *run) dispatch(ctx context.Context) time.Duration {
-	if !r.e.home.Load() { // the store may be foreign, and another machine carry it out
+	if !r.e.home.Load() { // the store may be foreign, and its operations another machine's
 		return -1
 	}
 	r.followJumps(ctx)
@@ -55,7 +55,7 @@ func (r *run) plan() store.ClaimRequest {
 		r.fullAt = time.Time{}
 	}
 	free := maxInFlight - r.inFlight // workers
-	if ok, _ := r.watch.believed(mono); ok && isDue(r.deadline, now) {
+	if ok, _ := r.watch.trusted(mono); ok && isDue(r.deadline, now) {
 		req.Overdue = max(0, min(maxClaims, free))
 		free -= req.Overdue
 	}
@@ -64,15 +64,15 @@ func (r *run) plan() store.ClaimRequest {
 		if l.next.After(now) {
 			break
 		}
-		room, next := l.freeSlots(now, mono)
+		slots, next := l.freeSlots(now, mono)
 		switch {
-		case room.Sends > 0 || room.Reads > 0:
+		case slots.Sends > 0 || slots.Reads > 0:
 			heap.Pop(&r.ready)
 			starts, batch := max(1, l.starts), max(1, l.batch)
-			room.Sends = min(room.Sends, free*starts)
-			room.Reads = min(room.Reads, free*batch)
-			free -= (room.Sends+starts-1)/starts + (room.Reads+batch-1)/batch
-			req.Lanes = append(req.Lanes, room)
+			slots.Sends = min(slots.Sends, free*starts)
+			slots.Reads = min(slots.Reads, free*batch)
+			free -= (slots.Sends+starts-1)/starts + (slots.Reads+batch-1)/batch
+			req.Lanes = append(req.Lanes, slots)
 		case next.IsZero():
 			heap.Pop(&r.ready)
 		default:
@@ -88,8 +88,8 @@ func (r *run) dueCounts(slots []store.LaneSlots) []uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make([]uint64, len(slots), len(slots)+1)
-	for i, room := range slots {
-		out[i] = r.lanes[room.Lane].merges
+	for i, s := range slots {
+		out[i] = r.lanes[s.Lane].merges
 	}
 	return append(out, r.dues)
 }
@@ -121,7 +121,7 @@ func (r *run) assign(req store.ClaimRequest, got store.Claimed, known []uint64) 
 	}
 	for ops := got.Operations; len(ops) > 0; {
 		n := together(ops)
-		r.hand(r.lane(ops[0].Lane), ops[:n:n])
+		r.handOut(r.lane(ops[0].Lane), ops[:n:n])
 		ops = ops[n:]
 	}
 }
@@ -136,11 +136,11 @@ func together(ops []store.Operation) int {
 	return n
 }
 
-// hand gives workers what goes together. mu must be held.
-func (r *run) hand(l *lane, ops []store.Operation) {
+// handOut gives workers operations that can share calls. mu must be held.
+func (r *run) handOut(l *lane, ops []store.Operation) {
 	if l.block != nil && !l.block.inTrial {
 		l.block.inTrial = true
-		l.looking++
+		l.reading++
 		first := ops[0]
 		r.spawn(l, func(l *lane) { r.trial(l, first) })
 		ops = ops[1:]
@@ -154,12 +154,12 @@ func (r *run) hand(l *lane, ops []store.Operation) {
 		r.spawnCalls(l, ops, l.starts, &l.sending, r.send)
 	default:
 		l.batch = transport.TraitsOf(r.e.transport, ops[0].Ref).MaxBatch
-		r.spawnCalls(l, ops, l.batch, &l.looking, r.readSessions)
+		r.spawnCalls(l, ops, l.batch, &l.reading, r.readSessions)
 	}
 }
 
-// spawnCalls makes calls of operations that share a lane, each of up to size of
-// them. mu must be held.
+// spawnCalls starts a worker for each call. A call is for up to size operations of one
+// lane. mu must be held.
 func (r *run) spawnCalls(l *lane, ops []store.Operation, size int, inFlight *int, work func(*lane, []store.Operation)) {
 	for part := range slices.Chunk(ops, max(1, size)) {
 		*inFlight++
@@ -189,7 +189,7 @@ func (r *run) idleFor() time.Duration {
 	defer r.mu.Unlock()
 	now, mono := r.e.now(), time.Now()
 	next := r.deadline
-	if ok, left := r.watch.believed(mono); !ok && !next.IsZero() && next.Before(now.Add(left)) {
+	if ok, left := r.watch.trusted(mono); !ok && !next.IsZero() && next.Before(now.Add(left)) {
 		next = now.Add(left)
 	}
 	if len(r.ready) > 0 {
@@ -217,7 +217,7 @@ func (r *run) noticeJump() {
 	now, seen := r.e.now(), r.watch.wall
 	jump := r.watch.jumped(now, time.Now(), r.e.up())
 	if r.watch.wrong {
-		r.kept.clock, r.confirmed = false, false
+		r.savedClock.behaved, r.confirmed = false, false
 	}
 	if jump == 0 {
 		return
@@ -236,7 +236,7 @@ func (r *run) noticeJump() {
 		r.began = r.began.Add(jump)
 	}
 	for _, l := range r.lanes {
-		l.clock, l.clockAsked = decide.ProviderClock{}, false
+		l.clock, l.dateAsked = decide.ProviderClock{}, false
 		if jump < 0 {
 			l.setBack(jump)
 		}
@@ -277,7 +277,7 @@ const (
 	sweepEvery = time.Minute
 )
 
-// housekeep forgets idle lanes, stores the clock's evidence, and prunes once an hour.
+// housekeep forgets idle lanes, stores the clock record, and prunes once an hour.
 // It does not prune by an untrusted clock: one that is a year ahead would remove every
 // token. It runs only when the dispatcher is awake anyway.
 func (r *run) housekeep() {
@@ -298,10 +298,10 @@ func (r *run) housekeep() {
 			l.quiet = idle
 		}
 	}
-	if r.clockNews(mono) {
-		r.work.Go(r.keepClock)
+	if r.clockRecordDue(mono) {
+		r.work.Go(r.saveClockRecord)
 	}
-	if trusted, _ := r.watch.believed(mono); trusted && mono.Sub(r.pruned) > pruneEvery {
+	if trusted, _ := r.watch.trusted(mono); trusted && mono.Sub(r.pruned) > pruneEvery {
 		r.pruned = mono
 		r.work.Go(r.prune)
 	}
@@ -345,7 +345,7 @@ func (h *laneHeap) Pop() any {
 	return l
 }
 
-// put makes the lane due at t, whether or not it was in the heap.
+// put makes the lane due at t. The lane may be in the heap already.
 func (h *laneHeap) put(l *lane, t time.Time) {
 	l.next = t
 	if l.at < 0 {

@@ -18,8 +18,8 @@ import (
 var (
 	// ErrRunning is returned by Run while another Run of the engine goes on.
 	ErrRunning = errors.New("engine: is running already")
-	// ErrClosed is returned by every call after Close, and by those that Close
-	// found waiting.
+	// ErrClosed is returned by every call after Close, and by calls that wait when
+	// Close begins.
 	ErrClosed = errors.New("engine: closed")
 	// ErrUnknownLane is returned by Pause and Resume for a lane in which no
 	// session can be.
@@ -37,10 +37,10 @@ type Engine struct {
 	log       *slog.Logger
 	owned     bool                  // Close closes the store
 	wall      func() time.Time      // the wall clock; tests make it jump
-	up        func() uptime.Reading // the clocks that cannot be set; tests give them
-	earliest  time.Time             // what is dated before was dated by a clock that was never set; tests move it
+	up        func() uptime.Reading // the clocks that cannot be set; tests replace it
+	earliest  time.Time             // an earlier time comes from a clock that was never set; tests move it
 	follower  *follower
-	home      atomic.Bool // the store is known not to be held; it is never held again
+	home      atomic.Bool // the store is known to be this machine's, and stays so
 
 	// mu guards run and closed. It is never held across a call of the store or
 	// the transport.
@@ -52,12 +52,12 @@ type Engine struct {
 	life    context.Context // ends at Close
 	die     context.CancelFunc
 	dead    chan struct{} // closed when Close is done
-	deadErr error         // what it returned
+	deadErr error         // what Close returned
 }
 
-// Open opens the embedded store at path, or makes it there, and returns an
-// engine on it; Close closes both. Starts are accepted at once; nothing is sent
-// until Run. Errors are those of [bolt.Open] and of a bad Config.
+// Open opens the embedded store at path, or creates it, and returns an engine on it.
+// Close closes both. Starts are accepted at once. Nothing is sent until Run. Open returns
+// the errors of [bolt.Open], and an error that names a wrong field of Config.
 func Open(path string, t transport.Transport, c Config) (*Engine, error) {
 	s, err := bolt.Open(path, bolt.Config{Logger: c.Logger})
 	if err != nil {
@@ -71,8 +71,8 @@ func Open(path string, t transport.Transport, c Config) (*Engine, error) {
 	return e, nil
 }
 
-// New returns an engine on a store that the caller closes, after the engine.
-// The error is a bad Config's.
+// New returns an engine on a store. The caller closes the store after the engine. The
+// error names a wrong field of Config, or an argument that is nil.
 func New(s store.Store, t transport.Transport, c Config) (*Engine, error) {
 	if s == nil || t == nil {
 		return nil, fmt.Errorf("engine: New needs a store and a transport (got %T and %T)", s, t)
@@ -102,13 +102,12 @@ func (e *Engine) foreign(ctx context.Context) (*store.Foreign, error) {
 	return s.Foreign, err
 }
 
-// Run carries out operations until ctx ends; then it lets calls in flight
-// finish for up to Config.Drain, commits what is known, and returns nil with no
-// goroutine left. The transport's calls have the values of ctx. It fits an
-// errgroup. While the store is held it makes no call
-// and ends nothing, until [Engine.Adopt]. ErrRunning says that another Run goes
-// on. Any other error is the store's, and every waiting and later call returns
-// it too.
+// Run carries out operations until ctx ends. Then it waits up to Config.Drain for calls
+// in flight, commits what is known, and returns nil with no goroutine left. The
+// transport's calls have the values of ctx. Run fits an errgroup. While the store is
+// foreign, Run makes no call and ends nothing, until [Engine.Adopt]. ErrRunning says
+// that another Run goes on. Any other error is the store's, and every waiting and later
+// call returns it too.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -134,9 +133,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-// Close ends Run and waits for it, wakes waiters with ErrClosed, and closes the
-// store if Open made it. Operations stay where they are, for the next Open. A
-// second Close waits for the first and returns what it did.
+// Close ends Run and waits for it, wakes waiters with ErrClosed, and closes the store if
+// Open opened it. Operations stay as they are, for the next Open. A second Close waits
+// for the first and returns the same error.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -160,7 +159,7 @@ func (e *Engine) Close() error {
 	return e.deadErr
 }
 
-// current is the Run that goes on, or nil.
+// current returns the Run that goes on, or nil.
 func (e *Engine) current() *run {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -175,8 +174,8 @@ func (e *Engine) open() error {
 	return nil
 }
 
-// now is the wall clock as it is stored: UTC, in microseconds, without the
-// monotonic part, which stands still in suspend.
+// now returns the wall clock as it is stored: UTC, in microseconds, without the monotonic
+// part, which stands still in suspend.
 func (e *Engine) now() time.Time {
 	return e.wall().UTC().Round(0).Truncate(time.Microsecond)
 }

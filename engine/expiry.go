@@ -8,7 +8,7 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// trust returns what is trusted of the clock for one operation. mu must be held.
+// trust returns how far the wall clock is trusted about one operation. mu must be held.
 func (r *run) trust(o *store.Operation) decide.Trust {
 	r.noticeJump()
 	return r.clocks.trust(o)
@@ -27,7 +27,7 @@ type clockWait uint8
 
 const (
 	clockFine        clockWait = iota // nothing
-	clockInDoubt                      // it shows that the operation has expired, and is not decide.Trusted
+	clockUntrusted                    // it shows that the operation has expired, and is not decide.Trusted
 	clockBehind                       // it shows a time before the request, and is not decide.Trusted
 	clockNeverSet                     // the same, and no clock that was ever set shows so little
 	clockWasNeverSet                  // it was not set when the request was made, and is not decide.Trusted
@@ -41,7 +41,7 @@ func clockWaitOf(o *store.Operation, now time.Time, up uptime.Reading, t decide.
 	case !now.Before(o.CreatedAt) && o.CreatedAt.Before(t.Earliest) && !impossible:
 		return clockWasNeverSet
 	case !now.Before(o.CreatedAt):
-		return clockInDoubt
+		return clockUntrusted
 	case impossible && !o.CreatedAt.Before(t.Earliest):
 		return clockNeverSet
 	}

@@ -40,8 +40,8 @@ type Explanation struct {
 	// Since is when the operation began to wait for Waiting. A refused attempt does not
 	// change it.
 	Since   time.Time
-	Next    time.Time // the next step; zero: it depends on what Unblock says
-	Unblock string    // what would make it go on
+	Next    time.Time // the next step; zero: only what Unblock says brings one
+	Unblock string    // what the operation waits for
 	// Error is the last error: of the blocked lane, or else of the operation. ErrorAt is
 	// when it was received. "" and zero mean that there was none.
 	Error   string
@@ -79,12 +79,12 @@ func (e *Engine) Explain(ctx context.Context, id ID) (Explanation, error) {
 	if op.Phase.Ended() {
 		return explained(op, situation{}), nil
 	}
-	held, err := e.foreign(ctx)
+	foreign, err := e.foreign(ctx)
 	if err != nil {
 		return Explanation{}, e.storeError(err)
 	}
 	s := e.situation(op)
-	s.foreign = held
+	s.foreign = foreign
 	if !s.running {
 		if s.lane, err = e.store.Lane(ctx, op.Lane); err != nil {
 			return Explanation{}, e.storeError(err)
@@ -136,7 +136,7 @@ type situation struct {
 	now       time.Time
 	foreign   *store.Foreign
 	running   bool
-	stored    bool          // no Run goes on, or may: only what is stored counts from here on
+	stored    bool          // no Run may go on: only what is stored counts
 	untrusted time.Duration // for how long the clock is not trusted yet
 	clock     clockWait     // what keeps an operation that may have expired
 	full      time.Duration // for how long nothing is sent because the store had no space
@@ -144,7 +144,7 @@ type situation struct {
 	trial     time.Time // the next trial call of a blocked lane; zero: when there is one is not known
 	slow      bool
 	slowed    time.Time // when the provider began to throttle the lane; zero: not in this Run
-	next      time.Time // when it is due
+	next      time.Time // when the operation is due
 	silent    time.Time // since when reads of the session have had no answer; zero: the last one had
 	reads     int       // reads in a row that decided nothing
 	seen      Seen
@@ -156,7 +156,7 @@ func (e *Engine) situation(op Operation) situation {
 	r := e.current()
 	if r == nil {
 		s.clock = clockWaitOf(&op, s.now, e.up(), decide.Trust{Earliest: e.earliest})
-		s.next = noLater(s.next, s.now.Add(decide.Longest)) // what is further ahead is a time of a wrong clock: a Run pulls it in
+		s.next = noLater(s.next, s.now.Add(decide.Longest)) // a later time comes from a wrong clock, and a Run brings it forward
 		return s
 	}
 	r.mu.Lock()
@@ -168,16 +168,16 @@ func (e *Engine) situation(op Operation) situation {
 	if !r.fullAt.IsZero() {
 		s.full = max(time.Millisecond, fullPause-mono.Sub(r.fullAt))
 	}
-	_, s.untrusted = r.watch.believed(mono)
+	_, s.untrusted = r.watch.trusted(mono)
 	s.clock = clockWaitOf(&op, s.now, r.watch.up, r.trust(&op))
-	most := s.now.Add(decide.Longest) // what is further ahead is a time of a clock that was, and was pulled in
-	seen := r.seen[op.ID]
+	most := s.now.Add(decide.Longest) // a later time comes from a wrong clock, and was brought forward
+	seen := r.sightings[op.ID]
 	s.silent, s.reads = seen.Silent, seen.Reads
 	if due := seen.Due; due.After(s.next) || !due.IsZero() && s.next.After(most) {
 		s.next = due
 	}
 	s.next = noLater(s.next, most)
-	s.seen = r.read[op.ID]
+	s.seen = r.lastRead[op.ID]
 	if known := r.stored[op.Lane]; known != nil {
 		s.lane = *known
 	}

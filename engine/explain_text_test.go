@@ -125,7 +125,7 @@ func explainCases(t *testing.T) (out []string) {
 		{"not running, outcome unknown", unsure, stopped},
 		{"not running, outcome unknown after an error", withError(unsure, now), stopped},
 		{"not running, boots", probed, stopped},
-		{"clock", due(withExpiry(queued, day("08:10:00"))), with(running, func(s *situation) { s.untrusted, s.clock = 9*time.Minute, clockInDoubt })},
+		{"clock", due(withExpiry(queued, day("08:10:00"))), with(running, func(s *situation) { s.untrusted, s.clock = 9*time.Minute, clockUntrusted })},
 		{"clock, before the request", tomorrow, with(running, func(s *situation) { s.untrusted, s.clock = 9*time.Minute, clockBehind })},
 		{"clock, never set", tomorrow, with(running, func(s *situation) { s.clock = clockNeverSet })},
 		{"clock, never set, nothing runs", tomorrow, with(stopped, func(s *situation) { s.clock = clockNeverSet })},

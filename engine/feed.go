@@ -13,9 +13,9 @@ import (
 // eventPage is how many events are read at a time.
 const eventPage = 256
 
-// Get returns an operation, or store.ErrNotFound. The id of a later wish returns
-// the operation that the request joined, until the wish becomes an operation of
-// its own: see store.LaterRequest.
+// Get returns an operation, or store.ErrNotFound. For the id of a later request it
+// returns the operation that the request joined, until the later request becomes an
+// operation of its own: see store.LaterRequest.
 func (e *Engine) Get(ctx context.Context, id ID) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err
@@ -27,8 +27,8 @@ func (e *Engine) Get(ctx context.Context, id ID) (Operation, error) {
 	return op, e.storeError(err)
 }
 
-// Find returns the active operation of a session, else its latest.
-// store.ErrNotFound says that it has none.
+// Find returns the active operation of a session, or else its latest operation.
+// store.ErrNotFound says that the session has none.
 func (e *Engine) Find(ctx context.Context, ref Ref) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err
@@ -40,7 +40,7 @@ func (e *Engine) Find(ctx context.Context, ref Ref) (Operation, error) {
 	return op, e.storeError(err)
 }
 
-// List yields the operations that f lets through, by age. An operation that changes
+// List yields the operations that match f, the oldest first. An operation that changes
 // during the listing may be yielded as it was or as it is, or not at all if it no
 // longer fits. For pages, set f.Limit, and f.After to the id of the last operation of
 // the page before. It stops after an error; ErrNotFound says that f.After is no id.
@@ -70,19 +70,18 @@ func (e *Engine) Head(ctx context.Context) (Cursor, error) {
 	return at, e.storeError(err)
 }
 
-// Events yields the events after a cursor up to the head that it finds, and
-// stops. "" begins with the first that is held. A *store.CursorError says that
-// the feed cannot go on from there without skipping; ctx's error, that there are
-// more.
+// Events yields the events after a cursor up to the head, and stops. "" begins with the
+// oldest event of the feed. A *store.CursorError says that the feed cannot go on from the
+// cursor without skipping events. If ctx ends first, Events yields ctx's error: there may
+// be more events.
 func (e *Engine) Events(ctx context.Context, after Cursor) iter.Seq2[Event, error] {
 	return e.read(ctx, after, func(store.Cursor) (bool, error) { return false, nil })
 }
 
-// Follow yields the events after a cursor, and then each as it is committed,
-// until ctx ends: then it stops without an error. To know when it has caught up, read
-// Events first, which ends there, and follow the last cursor, or see Head. Store
-// Event.Cursor with the result of your work on the event, and go on from there after
-// a restart.
+// Follow yields the events after a cursor, and then each event as it is committed. When
+// ctx ends, Follow stops without an error. To notice when Follow has caught up, read
+// Events first and follow from its last cursor, or see Head. Store Event.Cursor with the
+// result of your work on the event, and go on from there after a restart.
 func (e *Engine) Follow(ctx context.Context, after Cursor) iter.Seq2[Event, error] {
 	all := e.read(ctx, after, func(head store.Cursor) (bool, error) {
 		ctx, stop := context.WithCancel(ctx)
@@ -103,7 +102,8 @@ func (e *Engine) Follow(ctx context.Context, after Cursor) iter.Seq2[Event, erro
 	}
 }
 
-// read pages through the feed; at its head, more waits and says whether to go on.
+// read yields the feed page by page. At its head, more waits and reports whether to go
+// on.
 func (e *Engine) read(ctx context.Context, after Cursor, more func(Cursor) (bool, error)) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		at := after
@@ -133,7 +133,8 @@ func (e *Engine) read(ctx context.Context, after Cursor, more func(Cursor) (bool
 	}
 }
 
-// storeError turns the store's closing under a closed engine into ours.
+// storeError returns ErrClosed for the store's ErrClosed if the engine is closed, and
+// any other error as it is.
 func (e *Engine) storeError(err error) error {
 	if err != nil && errors.Is(err, store.ErrClosed) && e.open() != nil {
 		return ErrClosed

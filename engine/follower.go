@@ -20,7 +20,7 @@ type follower struct {
 	subs map[ID]map[*subscription]struct{}
 	over bool               // closed
 	stop context.CancelFunc // of the goroutine; nil: there is none
-	done chan struct{}      // closed when the newest goroutine has ended
+	done chan struct{}      // closed when the newest goroutine ends
 	up   chan struct{}      // closed when the goroutine knows where it begins
 
 	work sync.WaitGroup // the goroutines: one, and others that are about to end
@@ -32,9 +32,9 @@ func newFollower(s store.Store) *follower {
 
 // subscription is what one waiter follows.
 type subscription struct {
-	h    *follower
-	ids  []ID          // of the operations whose events it gets; h.mu guards it
-	news chan struct{} // holds one
+	follower *follower
+	ids      []ID          // of the operations whose events it gets; h.mu guards it
+	news     chan struct{} // holds one
 
 	mu  sync.Mutex // guards err
 	err error
@@ -58,7 +58,7 @@ func (s *subscription) failure() error {
 
 // subscribe returns a subscription that is notified of every event from now on.
 func (h *follower) subscribe(ctx context.Context, id ID) (*subscription, error) {
-	s := &subscription{h: h, news: make(chan struct{}, 1)}
+	s := &subscription{follower: h, news: make(chan struct{}, 1)}
 	h.mu.Lock()
 	if h.over {
 		h.mu.Unlock()
@@ -89,18 +89,18 @@ func (h *follower) subscribe(ctx context.Context, id ID) (*subscription, error) 
 
 // subscribe subscribes to the events of one more operation; h.mu must be held.
 func (s *subscription) subscribe(id ID) {
-	if s.h.subs[id] == nil {
-		s.h.subs[id] = map[*subscription]struct{}{}
+	if s.follower.subs[id] == nil {
+		s.follower.subs[id] = map[*subscription]struct{}{}
 	}
-	s.h.subs[id][s] = struct{}{}
+	s.follower.subs[id][s] = struct{}{}
 	s.ids = append(s.ids, id)
 }
 
 // add subscribes to the events of one more operation and reports whether that is
 // new. The id of a later request leads to the operation that keeps it.
 func (s *subscription) add(id ID) bool {
-	s.h.mu.Lock()
-	defer s.h.mu.Unlock()
+	s.follower.mu.Lock()
+	defer s.follower.mu.Unlock()
 	if slices.Contains(s.ids, id) {
 		return false
 	}
@@ -110,7 +110,7 @@ func (s *subscription) add(id ID) bool {
 
 // cancel ends the subscription. The last one ends the goroutine.
 func (s *subscription) cancel() {
-	h := s.h
+	h := s.follower
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range s.ids {
@@ -125,7 +125,7 @@ func (s *subscription) cancel() {
 	}
 }
 
-// close ends the goroutine and waits for it. No other one can begin.
+// close ends the goroutine and waits for it. No other goroutine can begin.
 func (h *follower) close() {
 	h.mu.Lock()
 	h.over = true

@@ -60,7 +60,7 @@ func (x Explanation) MarshalJSON() ([]byte, error) {
 	return jsontext.Object(x.Operation, w)
 }
 
-// errorText is what went wrong with an operation, or "".
+// errorText returns what went wrong with an operation, or "".
 func (x *Explanation) errorText() string {
 	o := &x.Operation
 	switch {

@@ -19,22 +19,22 @@ type lane struct {
 	pace   *pace
 
 	due    store.LaneDue // of the operations that are not claimed; zero: there is none
-	merges uint64        // counts what Due said of it: see run.merge
-	batch  int           // sessions that one read may have, by the latest traits
-	starts int           // and one start
+	merges uint64        // how often Due has reported it: see run.merge
+	batch  int           // the most sessions of one read, by the latest traits
+	starts int           // the most sessions of one start, by the latest traits
 
-	sending, looking int // calls in flight
-	turn             bool
+	sending, reading int  // calls in flight
+	turn             bool // the last single slot went to a read, if sends waited too
 	block            *block
 	outages          []decide.Span // past times when it was blocked, the oldest first
 	silent           int           // calls in a row without an answer
-	silentRef        transport.Ref // the session that all of those were calls for; zero: there were several
+	silentRef        transport.Ref // the session of all those calls; zero: they were for several
 	savedBlock       store.Block   // what is on disk of stored.Block
 	savedAt          time.Time     // when it was written last, on the monotonic clock; zero: not in this Run
 	throttledAt      time.Time     // when the provider began to throttle it, on the wall clock; zero: it does not
 	clock            decide.ProviderClock
-	clockAsked       bool // whether that clock was asked for, with or without result
-	clockAsking      bool // it is being asked for now; sends wait
+	dateAsked        bool // a session was read for the provider's date, with or without result
+	dateAsking       bool // such a read is under way; sends wait
 
 	quiet bool      // it was idle at the last sweep
 	next  time.Time // when the dispatcher visits it again
@@ -58,11 +58,11 @@ const maxSilent = 3
 // none it returns when to ask again. A zero time means when something changes.
 func (l *lane) freeSlots(now, mono time.Time) (store.LaneSlots, time.Time) {
 	r := store.LaneSlots{Lane: l.name}
-	send, look := l.due.Send, l.due.Read
-	if l.stored.Paused || l.clockAsking {
+	send, read := l.due.Send, l.due.Read
+	if l.stored.Paused || l.dateAsking {
 		send = time.Time{}
 	}
-	at := earliest(send, look)
+	at := earliest(send, read)
 	if at.IsZero() {
 		return r, time.Time{}
 	}
@@ -70,12 +70,12 @@ func (l *lane) freeSlots(now, mono time.Time) (store.LaneSlots, time.Time) {
 		at = floor
 	}
 	if l.block != nil {
-		return l.trialSlot(r, now, at, send, look)
+		return l.trialSlot(r, now, at, send, read)
 	}
 	if at.After(now) {
 		return r, at
 	}
-	slots := l.cfg.Concurrency - l.sending - l.looking
+	slots := l.cfg.Concurrency - l.sending - l.reading
 	if slots <= 0 {
 		return r, time.Time{} // the end of a call wakes the dispatcher
 	}
@@ -83,7 +83,7 @@ func (l *lane) freeSlots(now, mono time.Time) (store.LaneSlots, time.Time) {
 	if free == 0 {
 		return r, now.Add(l.pace.wait(mono))
 	}
-	r.Sends, r.Reads = l.share(free, isDue(send, now), isDue(look, now))
+	r.Sends, r.Reads = l.share(free, isDue(send, now), isDue(read, now))
 	r.Sends *= max(1, l.starts)
 	r.Reads *= max(1, l.batch)
 	return r, time.Time{}
@@ -91,33 +91,33 @@ func (l *lane) freeSlots(now, mono time.Time) (store.LaneSlots, time.Time) {
 
 // hasSlot reports whether one more call may be made now, whatever is due.
 func (l *lane) hasSlot(now, mono time.Time) bool {
-	return l.block == nil && !l.floor(now).After(now) && l.sending+l.looking < l.cfg.Concurrency && l.pace.free(mono) > 0
+	return l.block == nil && !l.floor(now).After(now) && l.sending+l.reading < l.cfg.Concurrency && l.pace.free(mono) > 0
 }
 
 // share divides free calls between sends and reads. Reads come first, but get at most
 // half while sends wait.
-func (l *lane) share(free int, sends, looks bool) (s, k int) {
+func (l *lane) share(free int, sends, reads bool) (s, k int) {
 	switch {
 	case !sends:
 		return 0, free
-	case !looks:
+	case !reads:
 		return free, 0
 	}
 	half := max(1, l.cfg.Concurrency/2)
 	if free == 1 {
 		l.turn = !l.turn
-		if l.turn && l.looking < half || l.sending >= half && l.looking < half {
+		if l.turn && l.reading < half || l.sending >= half && l.reading < half {
 			return 0, 1
 		}
 		return 1, 0
 	}
-	k = min(free/2, max(0, half-l.looking))
+	k = min(free/2, max(0, half-l.reading))
 	return free - k, k
 }
 
 // trialSlot gives one waiting operation to the trial call of a blocked lane, when
 // that call is due.
-func (l *lane) trialSlot(r store.LaneSlots, now, at, send, look time.Time) (store.LaneSlots, time.Time) {
+func (l *lane) trialSlot(r store.LaneSlots, now, at, send, read time.Time) (store.LaneSlots, time.Time) {
 	if l.block.inTrial {
 		return r, time.Time{}
 	}
@@ -127,7 +127,7 @@ func (l *lane) trialSlot(r store.LaneSlots, now, at, send, look time.Time) (stor
 	switch {
 	case at.After(now):
 		return r, at
-	case isDue(look, now):
+	case isDue(read, now):
 		r.Reads = 1
 	case isDue(send, now):
 		r.Sends = 1
@@ -275,7 +275,7 @@ func (l *lane) setBack(jump time.Duration) {
 
 // idle reports whether nothing of the lane has to be remembered.
 func (l *lane) idle() bool {
-	return l.due.Send.IsZero() && l.due.Read.IsZero() && l.sending == 0 && l.looking == 0
+	return l.due.Send.IsZero() && l.due.Read.IsZero() && l.sending == 0 && l.reading == 0
 }
 
 func isDue(t, now time.Time) bool { return !t.IsZero() && !t.After(now) }

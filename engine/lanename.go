@@ -37,7 +37,8 @@ func (e *Engine) hasLane(name string) bool {
 	return transport.CheckID("studio id", name) == nil && transport.TraitsOf(e.transport, studio).Lane == name
 }
 
-// someLanes names lanes for an error, "" if there are none.
+// someLanes returns the names of up to five lanes of active operations, for an error. It
+// returns "" if there are none.
 func (e *Engine) someLanes(ctx context.Context) string {
 	const most = 5
 	var names []string

@@ -20,11 +20,11 @@ type lateRead struct {
 
 const (
 	lateEvery = time.Minute
-	lateMost  = 1024 // more than so many are not looked at
+	lateMost  = 1024 // the most operations that are polled so
 )
 
-// outlive keeps looking at an operation that timed out.
-func (r *run) outlive(op *store.Operation) {
+// addLateRead arranges polls of an operation that timed out.
+func (r *run) addLateRead(op *store.Operation) {
 	if op.Phase != fsm.PhaseFailed || op.EndReason != store.ReasonTimeout {
 		return
 	}
@@ -35,7 +35,7 @@ func (r *run) outlive(op *store.Operation) {
 	}
 }
 
-// readLate looks at those whose minute has come, where their lane lets it.
+// readLate polls the sessions that are due, if their lanes have free slots.
 func (r *run) readLate() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,7 +49,7 @@ func (r *run) readLate() {
 			k.next = now.Add(jitter(lateEvery))
 			if l := r.lane(k.op.Lane); l.hasSlot(now, mono) && r.inFlight < maxInFlight {
 				l.pace.take(mono)
-				l.looking++
+				l.reading++
 				op := k.op
 				r.spawn(l, func(l *lane) { r.lateRead(l, op) })
 			}
@@ -59,29 +59,29 @@ func (r *run) readLate() {
 	r.late = keep
 }
 
-// lateRead is the worker.
+// lateRead is the worker of one such poll.
 func (r *run) lateRead(l *lane, op store.Operation) {
-	defer r.finished(&l.looking)
+	defer r.finished(&l.reading)
 	a := r.get(l, &op, false)
 	latest, err := r.e.store.BySession(r.calls, op.Ref)
 	if a.Err != nil || a.Session.State == fsm.StateStartInProgress || err != nil {
 		return
 	}
 	r.mu.Lock()
-	for i, k := range r.late { // whatever it is, it boots no more
+	for i, k := range r.late { // whatever its state, it boots no longer
 		if k.op.ID == op.ID {
 			r.late = append(r.late[:i:i], r.late[i+1:]...)
 			break
 		}
 	}
 	r.mu.Unlock()
-	if latest.ID == op.ID { // else it is that operation's doing
+	if latest.ID == op.ID { // otherwise a newer operation may have caused the state
 		r.decide(l, r.decision(l, &op, &a))
 	}
 }
 
-// nextLate is when the next of them is to be looked at; zero: there is none. mu
-// must be held.
+// nextLate returns when the next such poll is due. Zero means that there is none. mu must
+// be held.
 func (r *run) nextLate() (next time.Time) {
 	for _, k := range r.late {
 		next = earliest(next, k.next)

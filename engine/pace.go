@@ -10,10 +10,10 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// pace is a lane's rate: a token bucket whose limit begins low, or where an earlier
-// Run came to without being throttled. It doubles each second as answers come, is
-// cut when the provider throttles, and from then on grows slowly. It runs on the
-// monotonic clock, so a jump of the wall clock neither stops it nor opens it.
+// pace is a lane's rate: a token bucket. Its limit begins low, or at the rate that an
+// earlier Run reached without being throttled. The limit doubles each second as answers
+// come. It is cut when the provider throttles, and then grows slowly. The bucket runs on
+// the monotonic clock, so a jump of the wall clock neither stops nor fills it.
 type pace struct {
 	bucket  *rate.Limiter
 	most    float64   // the configured rate
@@ -23,13 +23,13 @@ type pace struct {
 
 const (
 	rampPart   = 8    // a lane begins at this part of its rate
-	slowFactor = 0.85 // a throttled lane goes on at so much of its limit
-	creep      = 0.02 // and regains so much of a call a second with each answer: 2 % a second
-	slowest    = 0.1  // calls a second: it never stops for good
+	slowFactor = 0.85 // a throttled lane goes on at this part of its limit
+	regain     = 0.02 // each answer raises it by this many calls a second: 2 % a second
+	slowest    = 0.1  // calls a second: a lane never stops altogether
 )
 
-// newPace begins at known, the calls a second that the lane is known to bear, if that
-// is more than a part of its rate.
+// newPace returns a pace that begins at known calls a second, or at an eighth of most if
+// that is more. The lane has reached known without being throttled.
 func newPace(most, known float64, now time.Time) *pace {
 	p := &pace{most: most}
 	p.bucket = rate.NewLimiter(0, 1)
@@ -41,12 +41,12 @@ func newPace(most, known float64, now time.Time) *pace {
 }
 
 const (
-	paceAfter      = 24 * time.Hour // a lane that was throttled is not known to bear its rate for so long
-	throttledEvery = time.Hour      // at most so often it is written that a lane is throttled
+	paceAfter      = 24 * time.Hour // for so long after a throttled answer, the stored pace does not count
+	throttledEvery = time.Hour      // the least time between two writes that a lane is throttled
 )
 
-// knownPace is the stored pace of a lane, or 0 if it was throttled lately, or at a
-// time to come, of a clock that was ahead.
+// knownPace returns the stored pace of a lane in calls a second. It returns 0 if the lane
+// was throttled in the last 24 hours, or in the future by a clock that was ahead.
 func knownPace(s *store.Lane, now time.Time) float64 {
 	if !s.ThrottledAt.IsZero() && now.Sub(s.ThrottledAt) < paceAfter {
 		return 0
@@ -54,8 +54,8 @@ func knownPace(s *store.Lane, now time.Time) float64 {
 	return float64(s.Pace)
 }
 
-// notePace takes over what an answer tells of the lane's pace, and reports whether
-// that is to be written: a throttled answer once an hour, the lane's whole rate when
+// notePace notes what an answer says about the lane's pace, and reports whether that is to
+// be stored. A throttled answer is stored once an hour, and the lane's whole rate when
 // it is reached. run.mu must be held.
 func (l *lane) notePace(a *decide.Answer, now time.Time) bool {
 	s := l.stored
@@ -78,8 +78,8 @@ func (l *lane) notePace(a *decide.Answer, now time.Time) bool {
 	return true
 }
 
-// restart begins the ramp again, after an outage: what piled up meanwhile is not
-// let go at once.
+// restart begins the ramp again after an outage, so that the operations that wait are not
+// sent all at once.
 func (p *pace) restart(now time.Time) {
 	p.ramping = true
 	p.set(now, max(1, p.most/rampPart))
@@ -91,7 +91,7 @@ func (p *pace) set(now time.Time, limit float64) {
 	p.bucket.SetBurstAt(now, max(1, int(limit/10)))
 }
 
-// answered is told of each answer that was not throttled.
+// answered raises the limit after an answer that was not throttled.
 func (p *pace) answered(now time.Time) {
 	limit := float64(p.bucket.Limit())
 	switch {
@@ -100,12 +100,12 @@ func (p *pace) answered(now time.Time) {
 	case p.ramping:
 		p.set(now, limit+1) // limit answers a second: it doubles
 	default:
-		p.set(now, limit+creep)
+		p.set(now, limit+regain)
 	}
 }
 
-// throttled is told of each answer that was, with when its call began: calls
-// that were under way when the limit was last cut say nothing new.
+// throttled cuts the limit after a throttled answer to a call that began at began. Calls
+// that were in flight when the limit was last cut do not cut it again.
 func (p *pace) throttled(now, began time.Time) {
 	p.ramping = false
 	if began.Before(p.slowed) {
@@ -115,13 +115,13 @@ func (p *pace) throttled(now, began time.Time) {
 	p.set(now, float64(p.bucket.Limit())*slowFactor)
 }
 
-// free is how many calls may be made now.
+// free returns how many calls may be made now.
 func (p *pace) free(now time.Time) int { return max(0, int(p.bucket.TokensAt(now))) }
 
-// take uses one call; it was free, or it is in debt for it.
+// take uses one call. If none is free, the bucket goes into debt.
 func (p *pace) take(now time.Time) { p.bucket.ReserveN(now, 1) }
 
-// wait is how long until a call may be made.
+// wait returns how long it takes until a call may be made.
 func (p *pace) wait(now time.Time) time.Duration {
 	missing := 1 - p.bucket.TokensAt(now)
 	if missing <= 0 {

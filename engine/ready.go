@@ -10,17 +10,17 @@ import (
 
 // Whether an operation may be sent now.
 
-// fresh reports whether an operation may be sent now. If it may not, fresh deals with it
-// or returns hold: the caller puts it back. An operation that may have expired by an
-// untrusted clock is neither sent nor ended.
-func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
-	now, s, doubt := r.e.now(), r.expiry(op), r.doubt() > 0
+// maySend reports whether an operation may be sent now. If it may not, maySend ends or
+// releases it, or returns hold: then the caller holds it back. An operation that may have
+// expired by an untrusted clock is neither sent nor ended.
+func (r *run) maySend(l *lane, op *store.Operation) (ok, hold bool) {
+	now, s, untrusted := r.e.now(), r.expiry(op), r.untrustedFor() > 0
 	switch {
 	case op.NotBefore.After(now): // the clock went back
 		op.DueAt = op.NotBefore
-	case !s.Certain, s.Shift > 0 && doubt && !op.NotBefore.IsZero():
+	case !s.Certain, s.Shift > 0 && untrusted && !op.NotBefore.IsZero():
 		return false, true
-	case !s.Passed && (s.Shift == 0 || doubt):
+	case !s.Passed && (s.Shift == 0 || untrusted):
 		return true, false
 	case op.Sent == store.SentNo: // a wrong time of the request is corrected, or it ends
 		r.unanswered(l, op, decide.CauseExpiry)
@@ -32,16 +32,16 @@ func (r *run) fresh(l *lane, op *store.Operation) (ok, hold bool) {
 	return false, false
 }
 
-// ask reads a session once, for the date of a provider that remembers no token, before
-// anything is sent to it. It reports whether it did so, or another worker is doing so:
-// then the operations wait for their next turn. If the answer to a send is lost, only
-// this date tells whether a startedAt is earlier than the send. A later Run cannot know
-// how right the clock was now.
-func (r *run) ask(l *lane, ops []store.Operation) bool {
+// readDate reads a session once before anything is sent to a provider that remembers no
+// token, for the provider's date. It reports whether it did so, or another worker is doing
+// so. Then it has released the operations. If the answer to a send is lost, only this
+// date shows whether a startedAt is earlier than the send. A later Run cannot know how
+// wrong the clock is now.
+func (r *run) readDate(l *lane, ops []store.Operation) bool {
 	r.mu.Lock()
-	asking := l.clockAsking
-	asked := !asking && (l.clockAsked || l.clock.Known || decide.Remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
-	l.clockAsked, l.clockAsking = true, !asked
+	asking := l.dateAsking
+	asked := !asking && (l.dateAsked || l.clock.Known || decide.Remembers(transport.TraitsOf(r.e.transport, ops[0].Ref)))
+	l.dateAsked, l.dateAsking = true, !asked
 	r.mu.Unlock()
 	if asked {
 		return false
@@ -49,17 +49,16 @@ func (r *run) ask(l *lane, ops []store.Operation) bool {
 	if !asking {
 		r.get(l, &ops[0], false)
 		r.mu.Lock()
-		l.clockAsking = false
+		l.dateAsking = false
 		r.mu.Unlock()
 	}
 	r.release(ops...)
 	return true
 }
 
-// hold puts back operations that look expired by an untrusted clock. If the worker has
-// nothing else to do with its call, it asks for the provider's date, which may confirm
-// the clock.
-func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
+// holdBack releases operations that look expired by an untrusted clock. With ask it first
+// reads a session for the provider's date, which may confirm the clock.
+func (r *run) holdBack(l *lane, ops []store.Operation, ask bool) {
 	if len(ops) == 0 {
 		return
 	}
@@ -67,7 +66,7 @@ func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
 		r.get(l, &ops[0], false)
 	}
 	wait := decide.LongestSleep
-	if left := r.doubt(); left > 0 {
+	if left := r.untrustedFor(); left > 0 {
 		wait = min(wait, left)
 	}
 	due := r.e.now().Add(wait)
@@ -77,17 +76,18 @@ func (r *run) hold(l *lane, ops []store.Operation, ask bool) {
 	r.release(ops...)
 }
 
-// doubt returns how much longer the wall clock is untrusted.
-func (r *run) doubt() time.Duration {
+// untrustedFor returns how much longer the wall clock is untrusted. Zero means that it is
+// trusted.
+func (r *run) untrustedFor() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.noticeJump()
-	_, left := r.watch.believed(time.Now())
+	_, left := r.watch.trusted(time.Now())
 	return left
 }
 
 // resend sends an operation again that a read has cleared. It is still claimed. If its
-// turn does not come while that read is fresh, it needs another read.
+// turn does not come before that read is ReadFresh old, it needs another read.
 func (r *run) resend(l *lane, d *decision) {
 	for op := d.out.Operation; ; {
 		now, mono := r.e.now(), time.Now()
@@ -109,11 +109,11 @@ func (r *run) resend(l *lane, d *decision) {
 			r.release(op)
 			return
 		case wait <= 0:
-			switch ok, hold := r.fresh(l, &op); {
+			switch ok, hold := r.maySend(l, &op); {
 			case ok:
 				r.intent(l, []store.Operation{op})
 			case hold:
-				r.hold(l, []store.Operation{op}, true)
+				r.holdBack(l, []store.Operation{op}, true)
 			}
 			return
 		}

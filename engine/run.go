@@ -33,18 +33,18 @@ type run struct {
 	deadline time.Time              // the earliest; zero: none
 	dues     uint64                 // counts what Due reported: see assign
 	clocks
-	jumps     []time.Duration // of the wall clock, which the dispatcher has not acted on yet
-	inFlight  int
-	seen      map[ID]decide.Sighting
-	read      map[ID]Seen // of sessions that were sent a start: what was read last
-	fullAt    time.Time   // when the store last had no space; zero: it has
-	kept      kept
-	active    bool // there was something to do
-	confirmed bool // a provider's date confirmed the clock
-	pruned    time.Time
-	swept     time.Time
-	late      []lateRead
-	fault     error // why the store ended the run
+	jumps      []time.Duration // of the wall clock, which the dispatcher has not acted on yet
+	inFlight   int
+	sightings  map[ID]decide.Sighting
+	lastRead   map[ID]Seen // of sessions that were sent a start: what was read last
+	fullAt     time.Time   // when the store last had no space; zero: it has
+	savedClock savedClock
+	active     bool // there was something to do
+	confirmed  bool // a provider's date confirmed the clock
+	pruned     time.Time
+	swept      time.Time
+	late       []lateRead
+	fault      error // why the store ended the run
 }
 
 // maxInFlight guards memory when very many lanes hang at once.
@@ -58,7 +58,7 @@ func newRun(ctx context.Context, e *Engine, stop context.CancelFunc) *run {
 	return &run{
 		e: e, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
 		calls: calls, cut: cut,
-		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, seen: map[ID]decide.Sighting{}, read: map[ID]Seen{},
+		lanes: map[string]*lane{}, stored: map[string]*store.Lane{}, sightings: map[ID]decide.Sighting{}, lastRead: map[ID]Seen{},
 		clocks: newClocks(e),
 	}
 }
@@ -84,10 +84,10 @@ func (r *run) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil && r.failure() == nil {
-		nap := r.dispatch(ctx)
+		idle := r.dispatch(ctx)
 		var tick <-chan time.Time // never, for an engine with nothing to do
-		if nap >= 0 {
-			timer.Reset(min(nap, decide.LongestSleep))
+		if idle >= 0 {
+			timer.Reset(min(idle, decide.LongestSleep))
 			tick = timer.C
 		}
 		select {
@@ -101,7 +101,7 @@ func (r *run) loop(ctx context.Context) error {
 	r.drain()
 	r.saveBlocks()
 	if r.active && r.failure() == nil {
-		r.keepClock()
+		r.saveClockRecord()
 	}
 	return r.verdict(ctx, r.failure())
 }
@@ -125,18 +125,18 @@ func (r *run) verdict(ctx context.Context, err error) error {
 // load reads what is stored of lanes and of the clock, and whether the store
 // belongs to another machine.
 func (r *run) load(ctx context.Context) error {
-	held, err := r.e.foreign(ctx)
+	foreign, err := r.e.foreign(ctx)
 	if err != nil {
 		return err
 	}
-	if held != nil {
-		r.e.log.Warn("the store belongs to another machine: nothing is sent until it is adopted", "home", held.Home, "since", held.Since)
+	if foreign != nil {
+		r.e.log.Warn("the store belongs to another machine: nothing is sent until it is adopted", "home", foreign.Home, "since", foreign.Since)
 	}
 	lanes, err := r.e.store.Lanes(ctx)
 	if err != nil {
 		return err
 	}
-	if err := r.recallClock(ctx); err != nil {
+	if err := r.loadClockRecord(ctx); err != nil {
 		return err
 	}
 	r.mu.Lock()

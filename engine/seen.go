@@ -14,11 +14,11 @@ import (
 // read yet.
 type Seen struct {
 	State         fsm.State
-	StatusCode    string                // the provider's, or the driver's probe's; "" none
-	StatusMessage string                // the same for a person; "" none
-	Probe         transport.ProbeResult // of the machine's port; zero: none was made
-	Since         time.Time             // when it was first read so
-	At            time.Time             // when it was read last; without a Run, when it was stored
+	StatusCode    string                // of the provider or the port probe; "": there is none
+	StatusMessage string                // the same for a person; "": there is none
+	Probe         transport.ProbeResult // the port probe; zero: none was made
+	Since         time.Time             // when a read first showed this; zero: it was not read
+	At            time.Time             // the last read; without a Run, when this was stored
 }
 
 // status returns what s says, whenever it was read.
@@ -44,18 +44,18 @@ func seenIn(a *decide.Answer) Seen {
 func (r *run) noteRead(op *store.Operation, a *decide.Answer) {
 	switch {
 	case op.Phase.Ended() || op.Sent == store.SentNo:
-		delete(r.read, op.ID)
+		delete(r.lastRead, op.ID)
 	case a.Err != nil || a.Session.State == "":
 	default:
 		now := seenIn(a)
-		was, ok := r.read[op.ID]
+		was, ok := r.lastRead[op.ID]
 		if !ok {
 			was = storedSeen(op)
 		}
 		if now.says(was) && !was.Since.IsZero() {
 			now.Since = was.Since
 		}
-		r.read[op.ID] = now
+		r.lastRead[op.ID] = now
 	}
 }
 

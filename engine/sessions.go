@@ -18,7 +18,7 @@ import (
 // SessionStatus is what is known of a session.
 type SessionStatus struct {
 	Session transport.Session
-	SeenAt  time.Time // when the session was read so, as far as that is recorded; zero: it was never read
+	SeenAt  time.Time // when the session was read, as far as that is stored; zero: it was never read
 	Live    bool      // the provider says so now; false: Session is what operations saw last
 	// Err says why the provider gave no answer; nil if Live. Only [Engine.Session]
 	// sets it.
@@ -67,10 +67,10 @@ func (e *Engine) Sessions(ctx context.Context, studioID string) iter.Seq2[Sessio
 	}
 }
 
-// SessionsPage returns one page of what [Engine.Sessions] yields. The token is that
-// of the page before, and "" for the first page. All pages are from the provider, or
-// all are from the store. A page from the store has up to 500 sessions. A session
-// whose operations change between two pages may be in neither or in both.
+// SessionsPage returns one page of what [Engine.Sessions] yields. The token is
+// SessionPage.Next of the page before, or "" for the first page. All pages are from the
+// provider, or all are from the store. A page from the store has up to 500 sessions. A
+// session whose operations change between two pages may be in neither or in both.
 func (e *Engine) SessionsPage(ctx context.Context, studioID, token string) (SessionPage, error) {
 	live, err := e.lister(studioID)
 	if err != nil {
@@ -101,14 +101,13 @@ func (e *Engine) SessionsPage(ctx context.Context, studioID, token string) (Sess
 	return page, nil
 }
 
-// The beginnings of the tokens of pages: the provider's token follows the one, and
-// the id of an operation the other.
+// The beginnings of the tokens of pages.
 const (
-	liveToken   = "live:"
-	storedToken = "stored:"
+	liveToken   = "live:"   // the provider's token follows
+	storedToken = "stored:" // the id of an operation follows
 )
 
-// storedSessions is how many sessions a page from the store has at most.
+// storedSessions is the most sessions of a page from the store.
 const storedSessions = 500
 
 func sessionsError(studioID string, err error) error {
@@ -118,7 +117,7 @@ func sessionsError(studioID string, err error) error {
 	return fmt.Errorf("engine: sessions of studio %.80s: %w", studioID, err)
 }
 
-// lister returns the transport if it can list; nil: it cannot.
+// lister returns the transport as a Lister, or nil if it cannot list.
 func (e *Engine) lister(studioID string) (transport.Lister, error) {
 	if err := e.open(); err != nil {
 		return nil, err
@@ -130,7 +129,7 @@ func (e *Engine) lister(studioID string) (transport.Lister, error) {
 	return l, nil
 }
 
-// unlisted reports whether a provider that gave no list leaves it to the store.
+// unlisted reports whether the stored sessions are shown after an error of the provider.
 func unlisted(ctx context.Context, err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) || unanswered(err) && ctx.Err() == nil
 }
@@ -207,9 +206,9 @@ func (e *Engine) reached(studioID string, sessions []transport.Session, began, a
 		}
 		a := decide.Answer{Call: decide.CallConfirm, Began: began, At: at, BeganMono: time.Now().Add(began.Sub(at))}
 		a.Read(s, nil)
-		r.heard(l, &a)
+		r.answered(l, &a)
 		r.mu.Lock()
-		if r.lanes[name] == l { // otherwise it was idle and is forgotten
+		if r.lanes[name] == l { // otherwise it was idle, and was forgotten
 			r.ready.put(l, at)
 		}
 		r.mu.Unlock()

@@ -167,7 +167,7 @@ func TestTrustedClockIsTrustedAgain(t *testing.T) {
 				b.slept.Store(int64(c.slept))
 				b.skew.Store(int64(c.skew))
 				b.goRun()
-				if left := b.current().doubt(); (left == 0) != c.trusted {
+				if left := b.current().untrustedFor(); (left == 0) != c.trusted {
 					t.Errorf("the clock is trusted in %v", left)
 				}
 			})

@@ -33,7 +33,7 @@ type Request struct {
 	ClientToken string
 	// NotBefore is the earliest send. Zero or a time in the past means now.
 	NotBefore time.Time
-	// ExpiresAt is when the operation is void: if it was not sent by then, it never is.
+	// ExpiresAt is the expiry: an operation that was not sent by then is never sent.
 	// Zero means Config.Expiry after the later of now and NotBefore.
 	ExpiresAt time.Time
 	// Labels are for the host, at most 1 KiB in total.
@@ -41,8 +41,8 @@ type Request struct {
 	// RequestedBy is the person or host in whose name the request is made, and Reason
 	// says what for. Both are kept for people: at most 128 bytes and 1 KiB.
 	RequestedBy, Reason string
-	// Source is the program or part of one that asks: "cli", "console", "schedule". At
-	// most 128 bytes. Defaults to Config.Source.
+	// Source is the kind of program that asks: "cli", "console", "schedule". At most 128
+	// bytes. Defaults to Config.Source.
 	Source string
 
 	retryOf ID
@@ -101,7 +101,7 @@ func (e *Engine) StartAll(ctx context.Context, rs []Request) ([]Receipt, error) 
 	}
 	receipts := make([]Receipt, len(rs))
 	ops := make([]store.Operation, 0, min(len(rs), enqueueChunk))
-	at := make([]int, 0, cap(ops)) // where each of ops belongs
+	at := make([]int, 0, cap(ops)) // the index in rs of each of ops
 	flush := func() error {
 		if len(ops) == 0 {
 			return nil
@@ -227,7 +227,7 @@ func invalid(format string, args ...any) error {
 	return &transport.Error{Kind: transport.KindInvalid, NotSent: true, Code: "ValidationException", Message: fmt.Sprintf(format, args...)}
 }
 
-// stored is t as it is stored: see Engine.now.
+// stored returns t as it is stored: see Engine.now.
 func stored(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

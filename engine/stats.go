@@ -51,7 +51,7 @@ func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 		known[l.Name] = LaneStats{Name: l.Name, Paused: l.Paused, PausedBy: l.PausedBy, RetryAfter: l.RetryAfter}
 	}
 	r := e.current()
-	if r == nil { // as the last Run left them
+	if r == nil { // the lanes are as the last Run stored them
 		for _, l := range lanes {
 			k := known[l.Name]
 			k.Blocked, k.Since, k.Error = WaitReason(l.Block.Reason), l.Block.Since, l.Block.Error
@@ -64,7 +64,7 @@ func (e *Engine) Stats(ctx context.Context) (Stats, error) {
 		for name, l := range r.lanes {
 			k := LaneStats{
 				Name: name, Paused: l.stored.Paused, PausedBy: l.stored.PausedBy, RetryAfter: l.floor(e.now()),
-				Rate: float64(l.pace.bucket.Limit()), InFlight: l.sending + l.looking,
+				Rate: float64(l.pace.bucket.Limit()), InFlight: l.sending + l.reading,
 			}
 			if l.block != nil {
 				k.Blocked, k.Since, k.Next, k.Error = l.block.reason, noLater(l.stored.Block.Since, e.now()), l.block.trialAt, l.stored.Block.Error

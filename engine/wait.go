@@ -82,8 +82,7 @@ func (e *Engine) await(ctx context.Context, sub *subscription, tick <-chan time.
 const watchEvery = time.Second
 
 // Watch yields an operation's Explanation, and again after each change of its
-// phase, its reason or its text, until it has ended or ctx ends. It stops after
-// an error.
+// phase, its reason or its text, until it has ended or ctx ends. It yields an error last.
 func (e *Engine) Watch(ctx context.Context, id ID) iter.Seq2[Explanation, error] {
 	return func(yield func(Explanation, error) bool) {
 		if err := e.open(); err != nil {

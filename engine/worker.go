@@ -28,19 +28,19 @@ import (
 // one call where there are several.
 func (r *run) send(l *lane, ops []store.Operation) {
 	defer r.finished(&l.sending)
-	if r.ask(l, ops) {
+	if r.readDate(l, ops) {
 		return
 	}
-	ready, held := ops[:0], []store.Operation(nil)
+	ready, heldBack := ops[:0], []store.Operation(nil)
 	for i := range ops {
-		switch ok, hold := r.fresh(l, &ops[i]); {
+		switch ok, hold := r.maySend(l, &ops[i]); {
 		case ok:
 			ready = append(ready, ops[i])
 		case hold:
-			held = append(held, ops[i])
+			heldBack = append(heldBack, ops[i])
 		}
 	}
-	r.hold(l, held, len(ready) == 0)
+	r.holdBack(l, heldBack, len(ready) == 0)
 	if len(ready) > 0 {
 		r.intent(l, ready)
 	}
@@ -49,7 +49,7 @@ func (r *run) send(l *lane, ops []store.Operation) {
 // readSessions reads the sessions of operations of one lane, by one call where there
 // are several.
 func (r *run) readSessions(l *lane, ops []store.Operation) {
-	defer r.finished(&l.looking)
+	defer r.finished(&l.reading)
 	var answers []decide.Answer
 	if len(ops) == 1 {
 		answers = []decide.Answer{r.get(l, &ops[0], false)}
@@ -67,7 +67,7 @@ func (r *run) readSessions(l *lane, ops []store.Operation) {
 // An operation that was never sent stays as it is, behind those that wait too,
 // unless its session alone cannot be reached.
 func (r *run) trial(l *lane, op store.Operation) {
-	defer r.finished(&l.looking)
+	defer r.finished(&l.reading)
 	a := r.get(l, &op, true)
 	if op.Sent == store.SentNo && !a.OnlySession {
 		op.DueAt = a.At
@@ -82,8 +82,8 @@ func (r *run) trial(l *lane, op store.Operation) {
 }
 
 // overdue ends what has passed its deadline: as EXPIRED if it was never sent,
-// as unobservable if its lane has been blocked for ten minutes. Else it is looked
-// at in its turn, and that decides.
+// as unobservable if its lane has been blocked for ten minutes. Otherwise it is read
+// in its turn, and that decides.
 func (r *run) overdue(l *lane, op store.Operation) {
 	now := r.e.now()
 	r.mu.Lock()
@@ -109,7 +109,7 @@ func (r *run) unanswered(l *lane, op *store.Operation, cause decide.Cause) {
 	r.decide(l, d)
 }
 
-// finished ends a call's place in its lane.
+// finished frees the slot of a call in its lane.
 func (r *run) finished(inFlight *int) {
 	r.mu.Lock()
 	*inFlight--
@@ -118,17 +118,16 @@ func (r *run) finished(inFlight *int) {
 
 // Intent.
 
-// intended is an operation whose send may happen from now on, and its record before
-// that.
+// intended is an operation whose intent is committed, and its record before that.
 type intended struct{ op, before *store.Operation }
 
 // intent commits that sends may have happened, all in one commit, and then sends.
-// ops are the records as they are.
+// ops are the records before the intent.
 func (r *run) intent(l *lane, ops []store.Operation) {
 	changes := make([]store.Change, len(ops))
 	r.mu.Lock()
 	r.noticeJump()
-	now, mono, theirs, up := r.watch.wall, r.watch.mono, l.clock, decide.Awake(r.watch.up)
+	now, mono, provider, up := r.watch.wall, r.watch.mono, l.clock, decide.Awake(r.watch.up)
 	r.mu.Unlock()
 	if up.Boot != 0 { // rounded up, so that no wait since then is cut short
 		up.At = up.At.Truncate(time.Millisecond) + time.Millisecond
@@ -140,13 +139,13 @@ func (r *run) intent(l *lane, ops []store.Operation) {
 		op.SentUp = up
 		if op.SentAt.IsZero() {
 			op.SentAt = now
-			if theirs.Known && 2*theirs.Uncertainty <= decide.ClockMargin { // else it says too little of so short a time
-				op.SentProviderTime = now.Add(theirs.Offset)
+			if provider.Known && 2*provider.Uncertainty <= decide.ClockMargin { // a less certain clock proves nothing about so short a time
+				op.SentProviderTime = now.Add(provider.Offset)
 			}
 		}
 		op.Sent = store.SentUnknown
 		op.Attempts++
-		if !op.LastErrorAt.Before(now) { // by a clock that was ahead: it is not the answer to this send
+		if !op.LastErrorAt.Before(now) { // dated by a clock that was ahead: it does not answer this send
 			op.LastErrorAt = now.Add(-time.Microsecond)
 		}
 		if ops[i].Sent == store.SentNo && op.Later.Pending() && !op.Later.NotBefore.After(now) {
@@ -168,7 +167,7 @@ func (r *run) intent(l *lane, ops []store.Operation) {
 		switch {
 		case errs[i] != nil: // a cancel or a join came first: the next claim sees it
 			r.release(*before)
-		case r.expiry(op).Passed, time.Since(mono) > decide.IntentFresh: // the commit took its time
+		case r.expiry(op).Passed, time.Since(mono) > decide.IntentFresh: // the commit took too long
 			a := r.begin(decide.CallStart)
 			a.At = a.Began
 			d := r.decision(l, op, &a)
@@ -185,7 +184,7 @@ func (r *run) intent(l *lane, ops []store.Operation) {
 
 // Call.
 
-// call makes the one wire attempt, and commits what came of it.
+// call sends starts by one call of the transport, and decides about each answer.
 func (r *run) call(l *lane, sends []intended) {
 	ins := make([]transport.StartInput, len(sends))
 	calls := make([]decide.Call, len(sends))
@@ -205,7 +204,7 @@ func (r *run) call(l *lane, sends []intended) {
 	} else {
 		results, err = r.e.transport.(transport.BatchStarter).BatchStart(ctx, ins)
 	}
-	answers := r.hearAll(l, whole, calls, results, err)
+	answers := r.answeredAll(l, whole, calls, results, err)
 	ds := make([]*decision, len(sends))
 	for i, s := range sends {
 		ds[i] = r.decision(l, s.op, &answers[i])
@@ -222,7 +221,7 @@ func (r *run) get(l *lane, op *store.Operation, probe bool) decide.Answer {
 	s, err := r.e.transport.Get(ctx, op.Ref)
 	a.At = r.e.now()
 	a.Read(s, err)
-	r.heard(l, &a)
+	r.answered(l, &a)
 	return a
 }
 
@@ -238,7 +237,7 @@ func (r *run) getBatch(l *lane, ops []store.Operation) []decide.Answer {
 	ctx, done := context.WithTimeout(r.calls, r.e.cfg.Timeout)
 	defer done()
 	results, err := r.e.transport.(transport.BatchGetter).BatchGet(ctx, refs)
-	return r.hearAll(l, whole, calls, results, err)
+	return r.answeredAll(l, whole, calls, results, err)
 }
 
 func (r *run) begin(c decide.Call) decide.Answer {
@@ -252,7 +251,7 @@ func callFor(op *store.Operation) decide.Call {
 	return decide.CallConfirm
 }
 
-// onlyRef is the session of a call for n of them; zero: there are several.
+// onlyRef returns the session of a call for n sessions, or zero if n is more than one.
 func onlyRef(ref transport.Ref, n int) transport.Ref {
 	if n > 1 {
 		return transport.Ref{}
@@ -276,7 +275,7 @@ func (r *run) decision(l *lane, op *store.Operation, a *decide.Answer) *decision
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.noticeJump()
-	was := r.seen[op.ID]
+	was := r.sightings[op.ID]
 	return &decision{in: decide.Input{
 		Operation: *op, ReadVersion: op.Version, Answer: *a, Lane: *l.stored, Sighting: was,
 		Traits:     transport.TraitsOf(r.e.transport, op.Ref),
@@ -296,7 +295,7 @@ func (r *run) decide(l *lane, ds ...*decision) {
 // Apply.
 
 // apply commits decisions all at once and ends their claims. It sends again what a
-// confirm has cleared. It reads a record that changed meanwhile again, and decides
+// confirm has cleared. If a record changed meanwhile, apply reads the record and decides
 // again. While the store has no space it keeps trying until the drain is over. Then
 // it releases the operations as they are: the records say that a send may have
 // happened, so the next run reads their sessions.
@@ -341,7 +340,7 @@ func (r *run) commit(ds []*decision) (c committed, err error) {
 		default:
 			back = append(back, d.out.Operation)
 		}
-		r.recall(d)
+		r.noteSighting(d)
 	}
 	if len(back) > 0 {
 		r.release(back...)
@@ -360,13 +359,13 @@ func (r *run) commit(ds []*decision) (c committed, err error) {
 			continue
 		}
 		d.out.Operation.Version++
-		r.recall(d)
+		r.noteSighting(d)
 		r.e.logChange(&d.out.Operation, d.out.From)
 		if d.out.Next != nil {
 			r.e.logChange(d.out.Next, "")
 		}
 		if d.out.Moved() {
-			r.outlive(&d.out.Operation)
+			r.addLateRead(&d.out.Operation)
 		}
 		if d.out.Resend {
 			c.cleared = append(c.cleared, d)
@@ -394,20 +393,20 @@ func (r *run) reread(ds []*decision) []*decision {
 	return out
 }
 
-// recall keeps what looks at an operation have shown so far, while they have
-// decided nothing.
-func (r *run) recall(d *decision) {
+// noteSighting counts the reads that decided nothing about an operation. A decision
+// ends the count.
+func (r *run) noteSighting(d *decision) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.noteRead(&d.out.Operation, &d.in.Answer)
-	if d.out.Resend || d.out.Moved() || d.out.Sighting.From.IsZero() && d.out.Sighting.Silent.IsZero() && d.out.Sighting.Blind == 0 {
-		delete(r.seen, d.out.Operation.ID)
+	if d.out.Resend || d.out.Moved() || d.out.Sighting.From.IsZero() && d.out.Sighting.Silent.IsZero() && d.out.Sighting.SilentBefore == 0 {
+		delete(r.sightings, d.out.Operation.ID)
 	} else {
-		r.seen[d.out.Operation.ID] = d.out.Sighting
+		r.sightings[d.out.Operation.ID] = d.out.Sighting
 	}
 }
 
-// giveBack ends the claims of what could not be stored.
+// giveBack releases the operations whose decisions could not be stored.
 func (r *run) giveBack(ds []*decision) {
 	ops := make([]store.Operation, 0, len(ds))
 	for _, d := range ds {
@@ -422,8 +421,8 @@ func (r *run) release(ops ...store.Operation) {
 	}
 }
 
-// trouble takes an error of the store: no space passes, anything else ends the
-// run.
+// trouble handles an error of the store. The run goes on if the store has no space or
+// does not know the outcome of a commit. Any other error ends the run.
 func (r *run) trouble(err error) {
 	if !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrUnknown) {
 		r.fail(err)
@@ -435,7 +434,7 @@ func (r *run) trouble(err error) {
 	r.e.log.Warn("the store could not be written", "error", err)
 }
 
-// logChange writes the line of a transition.
+// logChange logs a change of phase.
 func (e *Engine) logChange(op *store.Operation, from fsm.Phase) {
 	if op.Phase == from || !e.log.Enabled(context.Background(), slog.LevelInfo) {
 		return

@@ -79,7 +79,7 @@ var mutants = []mutant{
 	},
 	{
 		"the past is believed", "a decision uses an answer that may show the past",
-		"engine/internal/decide/arrived.go", "	d.seen.Doubt++\n", "	d.seen.Doubt += 2\n	return false\n",
+		"engine/internal/decide/arrived.go", "	d.seen.MaybeStale++\n", "	d.seen.MaybeStale += 2\n	return false\n",
 		"engine/internal/decide", "TestStaleReads",
 	},
 	{
@@ -104,7 +104,7 @@ var mutants = []mutant{
 	},
 	{
 		"a slow intent does not count", "a send that began late counts as arrived",
-		"engine/internal/decide/arrived.go", "theirs.Add(d.Timeout+IntentFresh+", "theirs.Add(d.Timeout+",
+		"engine/internal/decide/arrived.go", "sent.Add(d.Timeout+IntentFresh+", "sent.Add(d.Timeout+",
 		"engine/internal/decide", "TestOnlySendByTheirClock",
 	},
 	{
@@ -232,7 +232,7 @@ var mutants = []mutant{
 	},
 	{
 		"a wrong clock ends operations", "an untrusted clock is trusted",
-		"engine/clock.go", "	if w.doubtSince.IsZero() {\n		return true, 0\n", "	if true {\n		return true, 0\n",
+		"engine/clock.go", "	if w.untrustedSince.IsZero() {\n		return true, 0\n", "	if true {\n		return true, 0\n",
 		"engine", "TestClockInDoubt",
 	},
 

@@ -37,9 +37,9 @@ func (d *decision) forgive() {
 }
 
 func (d *decision) pollOn() {
-	d.seen = Sighting{Silent: d.seen.Silent, Blind: d.seen.Blind}
-	blind := d.Blind - (d.Asleep - d.slept) // the rest is in BootDeadline
-	if waited := d.Answer.At.Sub(d.op.BootDeadline) - blind; waited >= 0 {
+	d.seen = Sighting{Silent: d.seen.Silent, SilentBefore: d.seen.SilentBefore}
+	unpolled := d.Unpolled - (d.Asleep - d.slept) // the rest is in BootDeadline
+	if waited := d.Answer.At.Sub(d.op.BootDeadline) - unpolled; waited >= 0 {
 		text := fmt.Sprintf("not READY within %v of the accepted start: the session is %s", d.BootTimeout, d.Answer.Session.State)
 		if m := d.Answer.Session.StatusMessage; m != "" {
 			text += ": " + Clean(m)
@@ -51,9 +51,8 @@ func (d *decision) pollOn() {
 }
 
 // nextPoll returns the time of the next poll by the schedule, which begins at
-// acceptance. The time is varied a little. Where one call reads many sessions, it is put
-// off to the next whole tick instead, so that sessions which boot together are polled
-// together.
+// acceptance. Jitter varies the time. Where one call reads many sessions, the poll waits
+// for the next whole tick instead, so that sessions which boot together share a call.
 func (d *decision) nextPoll() time.Time {
 	elapsed := max(0, d.Answer.At.Sub(d.op.AcceptedAt))
 	wait := Polls.After(elapsed)
@@ -80,7 +79,7 @@ func (d *decision) failState() {
 }
 
 func (d *decision) failStale() {
-	if !d.doubtful() {
+	if !d.mayBeStale() {
 		d.failState()
 	}
 }

@@ -30,10 +30,10 @@ const (
 	stopped
 	broken  // START_FAILED, CREATE_FAILED, STOP_FAILED, DELETE_*
 	passing // STOP_IN_PROGRESS, CREATE_IN_PROGRESS
-	strange // a state that is not known
+	strange // any other state
 	conflict
 	throttled
-	unclear // 5xx, a time-out, a cut connection, an answer cut short
+	noOutcome // 5xx, a time-out, a cut connection, an answer cut short
 	shortage
 	denied
 	refused // NotFound, Invalid
@@ -53,7 +53,7 @@ type Answer struct {
 	NotSent     bool
 	OnlySession bool          // the failure concerns this session alone: it does not count for its lane
 	RetryAfter  time.Duration // the wait that the provider asked for; 0: none
-	Member      bool          // it is of a batch in which another member's answer counts for the lane
+	Member      bool          // another answer of its batch counts for the lane
 	Date        time.Time     // the provider's clock
 	Began, At   time.Time     // the call and the answer, on the wall clock
 	BeganMono   time.Time
@@ -119,22 +119,22 @@ func rowOfKind(k transport.Kind) row {
 	case transport.KindUnreachable:
 		return unreachable
 	}
-	return unclear // Internal, Unknown, and what later versions may add
+	return noOutcome // Internal, Unknown, and what later versions may add
 }
 
 // Protocol reports whether the service itself answered.
 func (a *Answer) Protocol() bool { return a.Err == nil || a.Kind.Protocol() }
 
-// Silent reports whether nothing is known of the session: no answer came, or an answer
+// Silent reports whether the answer shows nothing of the session: no answer came, or one
 // that says that this session alone is unreachable.
 func (a *Answer) Silent() bool { return a.OnlySession || !a.Protocol() }
 
-// alone reports whether the answer is about one session, not a batch.
-func (a *Answer) alone() bool { return a.OnlySession || a.Ref != (transport.Ref{}) }
+// ofOneSession reports whether the answer is about one session, not a batch.
+func (a *Answer) ofOneSession() bool { return a.OnlySession || a.Ref != (transport.Ref{}) }
 
-// telling reports whether another read would say the same. It would if the answer shows
-// the session, or if reads of it are refused.
-func (a *Answer) telling() bool {
+// conclusive reports whether another read would return the same: the answer shows the
+// session, or the provider refuses reads of it.
+func (a *Answer) conclusive() bool {
 	return a.Err == nil || a.row == conflict || a.row == denied || a.row == refused
 }
 

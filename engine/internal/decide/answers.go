@@ -1,9 +1,8 @@
 package decide
 
-// The answer table is the heart of the engine: it says what each answer of a
-// provider means for an operation, by what was asked. Each kind of operation has
-// one. The only kind today is start; a second kind brings its own table and a
-// choice in tableOf. docs/answers.md is generated from it.
+// The answer table is the heart of the engine: it says what each answer of a provider
+// means for an operation, by the call that it answers. Each kind of operation has a table,
+// and tableOf selects it. docs/answers.md is generated from the table.
 
 // table has a row for each sort of answer and a column for each call.
 type table [rows][calls]meaning
@@ -28,7 +27,7 @@ var toStart = table{
 	strange:     {accept, readLater, pollOn},
 	conflict:    {confirmSoon, readLater, retryPoll},
 	throttled:   {sendAgain, again, again},
-	unclear:     {confirmAfterTimeout, readLater, retryPoll},
+	noOutcome:   {confirmAfterTimeout, readLater, retryPoll},
 	shortage:    {waitLong, readLater, retryPoll},
 	denied:      {fail, confirmRefused, pollSlowly},
 	refused:     {fail, confirmRefused, failRefused},
@@ -60,7 +59,7 @@ var (
 // lanes says what a row means for the lane. Every call counts for its lane.
 var lanes = [rows]string{
 	throttled:   "slows down",
-	unclear:     "is blocked after three in a row without an answer",
+	noOutcome:   "is blocked after three in a row without an answer",
 	credentials: "is blocked until they are good",
 	unreachable: "is blocked until the provider answers",
 }

@@ -35,7 +35,7 @@ func TestStartedBeforeTheRequestOfThisBoot(t *testing.T) {
 		d.op.ExpiresAt = epoch.Add(24 * time.Hour)
 		d.op.SentProviderTime, d.op.Attempts = time.Time{}, 1
 		d.Provider, d.Steady = ProviderClock{Offset: time.Minute, Known: true}, false
-		d.Sighting = Sighting{Doubt: 1, From: epoch}
+		d.Sighting = Sighting{MaybeStale: 1, From: epoch}
 		d.Answer.Read(transport.Session{State: fsm.StateStopped, StartedAt: epoch.Add(time.Minute + c.started)}, nil)
 		if d.decide(); d.resend != c.resend {
 			t.Errorf("started %v after the request, boot %d: cleared %v, %s %s", c.started, c.boot, d.resend, d.op.Phase, d.op.LastError)
@@ -154,7 +154,7 @@ func TestConflictEndsTheSend(t *testing.T) {
 			{Repeat: transport.RepeatByToken, TokenMemory: time.Hour, StaleFor: stale},
 		} {
 			d := confirmAnswer()
-			d.Traits, d.Sighting = traits, Sighting{Doubt: 1, From: epoch}
+			d.Traits, d.Sighting = traits, Sighting{MaybeStale: 1, From: epoch}
 			d.Began = epoch.Add(c.began)
 			d.op.LastError, d.op.LastKind, d.op.LastErrorAt = "text", c.kind, epoch.Add(c.heard)
 			d.op.Interval = time.Second

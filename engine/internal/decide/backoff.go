@@ -6,8 +6,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// Backoff is a schedule of growing waits. The interval reached is data, kept by
-// the caller, so that a restart goes on where it was:
+// Backoff is a schedule of growing waits. The caller stores the interval that was reached,
+// so that a restart goes on from there:
 //
 //	                first  then    at most
 //	quick           1 s    × 2     1 min    a conflict, an unknown outcome
@@ -30,8 +30,7 @@ var (
 // not a not-before was set by a wrong clock.
 const Longest = 15*time.Minute + 15*time.Minute/JitterPart
 
-// Next returns the interval after one of length interval. Zero stands for the time before
-// the first.
+// Next returns the interval that follows interval. Zero means that there was none yet.
 func (p Backoff) Next(interval time.Duration) time.Duration {
 	if interval <= 0 {
 		return p.First
@@ -42,7 +41,7 @@ func (p Backoff) Next(interval time.Duration) time.Duration {
 }
 
 // from returns the library's backoff, beginning at a stored interval. It never ends and
-// has no jitter: the engine decides both.
+// has no jitter, since the engine decides both.
 func (p Backoff) from(interval time.Duration) *backoff.ExponentialBackOff {
 	return backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(interval), backoff.WithMultiplier(p.Factor), backoff.WithMaxInterval(p.Most),
@@ -66,8 +65,8 @@ func (p Backoff) After(elapsed time.Duration) time.Duration {
 	}
 }
 
-// tickAt returns the tick of batch polls, elapsed after the schedule of polls began. It
-// is about a quarter of the schedule's step then. Ticks divide one another, so that
+// tickAt returns the tick of batch polls, elapsed after the schedule of polls began. A
+// tick is about a quarter of the schedule's step. Ticks divide one another, so that
 // sessions accepted at different times still share a call.
 func tickAt(elapsed time.Duration) time.Duration {
 	tick := 250 * time.Millisecond

@@ -19,13 +19,13 @@ type ClockFacts struct {
 	// Asleep is the time by which the wall clock went ahead of the monotonic one since the
 	// last send, or since acceptance.
 	Asleep time.Duration
-	// Blind is how long since acceptance the session could not be polled.
-	Blind time.Duration
-	// Unheard is the part of Blind that belongs to the present silence of this session
-	// alone.
-	Unheard time.Duration
-	// Blocked is how long this run, while the machine was awake, has found the lane
-	// blocked. Zero means that it is not blocked.
+	// Unpolled is the time since acceptance in which the session could not be polled.
+	Unpolled time.Duration
+	// Silence is the part of Unpolled for which this session alone has given no answer, up
+	// to this answer.
+	Silence time.Duration
+	// Blocked is how long this run has found the lane blocked. Time asleep does not count.
+	// Zero means that the lane is not blocked.
 	Blocked time.Duration
 	// Sleeps are the spans in which the machine slept. They are given only for an
 	// operation past its deadline.
@@ -40,7 +40,8 @@ type ProviderClock struct {
 }
 
 // farthest is the largest difference of two clocks. A clock that begins in 1970 at each
-// boot differs by less. A date that differs by more is not a clock's, and does not count.
+// boot differs by less. A date that differs by more comes from no clock, and does not
+// count.
 const farthest = 100 * 365 * 24 * time.Hour
 
 // Measure compares the date of an answer with the host's clock, and reports whether it
@@ -66,7 +67,8 @@ func (c *ProviderClock) Measure(a Answer) bool {
 const (
 	// BigJump is a jump of the wall clock that ends the trust in it.
 	BigJump = 5 * time.Minute
-	// SmallJump is the smallest jump that is noticed: a suspend, a clock set right.
+	// SmallJump is the smallest jump that is noticed. A suspend or a correction of the clock
+	// causes one.
 	SmallJump = 5 * time.Second
 	// TrustAfter is how long the wall clock must not jump until it is trusted.
 	TrustAfter = 10 * time.Minute

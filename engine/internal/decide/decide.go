@@ -110,13 +110,13 @@ func Decide(in Input) Decision {
 // decision is the state of one call of Decide.
 type decision struct {
 	Input
-	op     store.Operation // the record as it is; then, as it shall be
+	op     store.Operation // the record as it is, and in the end as it shall be
 	from   fsm.Phase       // the phase that it had
 	event  *store.Event
 	fact   *store.Event
 	seen   Sighting         // with this answer
 	slept  time.Duration    // the part of Asleep that AcceptedAt does not include
-	moved  bool             // the session's state is another than it was
+	moved  bool             // the session's state has changed
 	next   *store.Operation // what the later request becomes; nil: nothing
 	write  bool             // op is to be stored
 	resend bool             // a confirm has cleared it for another send
@@ -125,20 +125,20 @@ type decision struct {
 // Sighting counts the reads of one operation's session that decided nothing. It
 // lives in memory: a restart begins again at zero.
 type Sighting struct {
-	Reads int       // all such reads, for their backoff
-	Doubt int       // the reads among them that may have shown the past
-	From  time.Time // the first such read
-	Due   time.Time // the next read, which is not in the record
+	Reads      int       // all such reads, for their backoff
+	MaybeStale int       // the reads among them that may have shown the past
+	From       time.Time // the first such read
+	Due        time.Time // the next read, which is not in the record
 
-	Silent time.Time     // since when reads have had no answer; zero: the last one had
-	Blind  time.Duration // how long that was in all, without the present silence
+	Silent       time.Time     // since when reads have had no answer; zero: the last read had one
+	SilentBefore time.Duration // the length of earlier silences
 }
 
 // decide decides on op, the record as it is now.
 func (d *decision) decide() {
 	d.from, d.event, d.fact, d.next, d.moved, d.write, d.resend = d.op.Phase, nil, nil, nil, false, false, false
 	d.seen, d.slept = d.Sighting, d.Asleep
-	if d.seen.From.After(d.Answer.At) { // by a clock that was ahead
+	if d.seen.From.After(d.Answer.At) { // dated by a clock that was ahead
 		d.seen.From = d.Answer.At
 	}
 	switch {
@@ -146,8 +146,8 @@ func (d *decision) decide() {
 		d.afterEnd()
 		return
 	case d.Cause != CauseAnswer:
-		d.redate()
-		d.anchor()
+		d.redateRequest()
+		d.redateBoot()
 		causes[d.Cause](d)
 		return
 	case d.Answer.Call != CallPoll && d.op.Sent == store.SentAccepted:
@@ -155,52 +155,52 @@ func (d *decision) decide() {
 	case d.Answer.Call == CallStart && !d.op.LastSentAt.Equal(d.SentAt):
 		return // it is stored already, and was sent again since
 	}
-	d.redate()
-	d.anchor()
+	d.redateRequest()
+	d.redateBoot()
 	tableOf(d)[d.Answer.row][d.Answer.Call].do(d)
-	d.listen()
+	d.noteSilence()
 	d.note()
 	d.status()
 	switch {
 	case d.op.Phase.Ended() || d.resend:
 	case d.op.Sent == store.SentNo && !d.op.CancelAt.IsZero():
-		d.end(fsm.PhaseCanceled, store.ReasonCanceled) // it was never sent, after all
+		d.end(fsm.PhaseCanceled, store.ReasonCanceled) // the send turned out to have had no effect
 	case d.op.Sent != store.SentNo && !d.Answer.At.Before(d.deadline()):
 		d.pastDeadline()
 	}
-	if most := d.Answer.At.Add(Longest); d.op.DueAt.After(most) { // a time of a clock that was ahead
+	if most := d.Answer.At.Add(Longest); d.op.DueAt.After(most) { // dated by a clock that was ahead
 		d.op.DueAt = most
 	}
 	d.seen.Due = d.op.DueAt
 }
 
-// listen notes since when reads of the session have had no answer. The time in which
-// the session could not be read is added to its time to boot.
-func (d *decision) listen() {
+// noteSilence notes since when reads of the session have had no answer. The boot timeout
+// does not count the silence.
+func (d *decision) noteSilence() {
 	switch silent := d.Answer.Silent(); {
 	case d.Answer.Call == CallStart:
 	case silent && d.seen.Silent.IsZero():
 		d.seen.Silent = d.Answer.At
 	case !silent:
-		d.seen.Silent, d.seen.Blind = time.Time{}, d.seen.Blind+d.Unheard
+		d.seen.Silent, d.seen.SilentBefore = time.Time{}, d.seen.SilentBefore+d.Silence
 	}
 }
 
-// anchor moves the beginning of a boot when the wall clock is corrected, and over a sleep.
-// The new time is stored, so that the next run, which has not seen the clock jump,
+// redateBoot moves the beginning of a boot when the wall clock is corrected, and over a
+// sleep. The new time is stored, so that the next run, which has not seen the clock jump,
 // counts from it too. An untrusted clock never moves it back: the next run may have a
 // clock that is right.
-func (d *decision) anchor() {
+func (d *decision) redateBoot() {
 	accepted := d.op.AcceptedAt
 	switch {
-	case d.op.Sent != store.SentAccepted, d.Doubt && (accepted.After(d.Answer.At) || accepted.Before(d.Earliest)):
+	case d.op.Sent != store.SentAccepted, d.Untrusted && (accepted.After(d.Answer.At) || accepted.Before(d.Earliest)):
 		return
 	case accepted.After(d.Answer.At), accepted.Before(d.Earliest) && !d.Answer.At.Before(d.Earliest):
 		accepted = d.Answer.At
 	case d.Asleep > BigJump:
 		accepted = accepted.Add(d.Asleep)
 		d.slept = 0
-	default: // what happened to the clock between two Runs
+	default: // the clock may have gone ahead between two Runs
 		if awake, ok := Awake(d.Up).Since(d.op.SentUp); ok {
 			if ahead := d.Answer.At.Sub(accepted) - awake; ahead > BigJump {
 				accepted = accepted.Add(ahead)
@@ -226,11 +226,11 @@ func (d *decision) deadline() time.Time {
 // pastDeadline ends an operation that this answer has left open a day past its time,
 // if the clock is trusted. The operation ends at once if another answer would say the
 // same, or if its lane has been blocked for ten minutes. Otherwise it ends after ten
-// minutes of such answers. Time asleep does not count. The record says when the first
-// of these answers came, so that they may be of several runs.
+// minutes of such answers. Time asleep does not count. The record says when the first of
+// these answers came, so that several runs may collect them.
 func (d *decision) pastDeadline() {
 	switch {
-	case d.Doubt:
+	case d.Untrusted:
 		return
 	case d.Blocked >= TrustAfter:
 		d.giveUp()
@@ -240,12 +240,12 @@ func (d *decision) pastDeadline() {
 		d.seen.From = d.Answer.At
 	}
 	from := d.seen.From
-	if heard := d.op.LastErrorAt; heard.Before(d.deadline()) || heard.After(d.Answer.At) || d.op.LastKind != d.Answer.Kind {
-		d.remember()
+	if answered := d.op.LastErrorAt; answered.Before(d.deadline()) || answered.After(d.Answer.At) || d.op.LastKind != d.Answer.Kind {
+		d.storeError()
 	} else {
-		from = earlier(from, heard)
+		from = earlier(from, answered)
 	}
-	if d.Answer.telling() || d.Answer.At.Sub(from)-SpanSum(d.Sleeps, from) >= TrustAfter {
+	if d.Answer.conclusive() || d.Answer.At.Sub(from)-SpanSum(d.Sleeps, from) >= TrustAfter {
 		d.giveUp()
 	}
 }
@@ -258,7 +258,7 @@ func (d *decision) note() {
 		return
 	}
 	if fsm.Observe(d.op.Session, s) != nil {
-		d.fact = d.tell(d.from, store.ReasonUnexpectedState)
+		d.fact = d.newEvent(d.from, store.ReasonUnexpectedState)
 		d.fact.From = d.from // it comes before what follows from it
 	}
 	d.op.Session = s
@@ -274,12 +274,12 @@ func (d *decision) afterEnd() {
 		return
 	}
 	d.op.Session = fsm.StateReady
-	d.fact = d.tell(d.op.Phase, store.ReasonLateReady)
+	d.fact = d.newEvent(d.op.Phase, store.ReasonLateReady)
 	d.fact.From = d.fact.To
 	d.write = true
 }
 
-func (d *decision) tell(to fsm.Phase, why store.Reason) *store.Event {
+func (d *decision) newEvent(to fsm.Phase, why store.Reason) *store.Event {
 	return &store.Event{
 		Operation: d.op.ID, Ref: d.op.Ref, From: d.op.Phase, To: to,
 		Session: d.Answer.Session.State, Reason: why, At: d.Answer.At,
@@ -289,9 +289,9 @@ func (d *decision) tell(to fsm.Phase, why store.Reason) *store.Event {
 // advance moves the operation to another phase, with its event.
 func (d *decision) advance(to fsm.Phase, why store.Reason) {
 	if err := fsm.Advance(d.op.Phase, to); err != nil {
-		panic(fmt.Sprintf("decide: the answer table broke the table: %v", err)) // a bug: stop rather than go on wrong
+		panic(fmt.Sprintf("decide: the answer table broke the life cycle of operation %s: %v; report this bug", d.op.ID, err)) // a bug: a panic is better than a wrong record
 	}
-	d.event = d.tell(to, why)
+	d.event = d.newEvent(to, why)
 	if to == fsm.PhaseExpired || to == fsm.PhaseFailed {
 		d.event.Error = Bounded(d.op.LastError, 2*MaxError)
 	}
@@ -302,14 +302,14 @@ func (d *decision) advance(to fsm.Phase, why store.Reason) {
 func (d *decision) end(to fsm.Phase, why store.Reason) {
 	d.advance(to, why)
 	d.op.EndReason = why
-	d.op.FinishedAt = later(d.Answer.At, d.op.CreatedAt) // Prune counts from it: a clock that is behind must not make it old
+	d.op.FinishedAt = later(d.Answer.At, d.op.CreatedAt) // Prune counts from it, and a clock that is behind must not make it old
 	if to == fsm.PhaseCanceled {
 		d.event.By = d.op.CancelBy
 	}
 	d.renew()
 }
 
-// failed ends the operation, and says why for a person.
+// failed ends the operation as FAILED. text says why for a person.
 func (d *decision) failed(why store.Reason, text string) {
 	d.op.LastError, d.op.LastErrorAt = text, d.Answer.At
 	d.end(fsm.PhaseFailed, why)

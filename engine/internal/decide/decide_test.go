@@ -71,7 +71,7 @@ func confirmAnswer() *decision {
 	d.Answer.Call = CallConfirm
 	d.Answer.Began = epoch.Add(30 * time.Minute)
 	d.Answer.At = d.Answer.Began
-	d.Sighting = Sighting{Doubt: 1, From: epoch}
+	d.Sighting = Sighting{MaybeStale: 1, From: epoch}
 	return d
 }
 
@@ -409,7 +409,7 @@ func TestBudget(t *testing.T) {
 			t.Parallel()
 			d := pollAnswer()
 			d.Answer.At = d.op.AcceptedAt.Add(c.after)
-			d.Blind = c.blind
+			d.Unpolled = c.blind
 			if c.state != "" {
 				d.state(c.state)
 			} else {

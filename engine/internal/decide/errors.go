@@ -12,7 +12,7 @@ import (
 // unsend restores what the record had before this send, which had no effect.
 func (d *decision) unsend() {
 	b := d.Before
-	d.unmark()
+	d.undoIntent()
 	d.op.DueAt = b.DueAt
 	if d.Answer.row != throttled && d.Answer.row != shortage { // offline and credentials cost nothing
 		d.op.Attempts = b.Attempts
@@ -28,27 +28,27 @@ func (d *decision) sendAgain() {
 	d.backOff(Quick)
 }
 
-// unmark restores what the record said about sends before this send.
-func (d *decision) unmark() {
+// undoIntent restores what the record said about sends before this send.
+func (d *decision) undoIntent() {
 	b := d.Before
 	d.op.Sent, d.op.SentAt, d.op.LastSentAt = b.Sent, b.SentAt, b.LastSentAt
 	d.op.SentProviderTime, d.op.StartedSeen, d.op.SentUp = b.SentProviderTime, b.StartedSeen, b.SentUp
 }
 
-// waitLong undoes this send and waits for capacity or quota. The feed says so once each
-// time that the reason becomes this one.
+// waitLong undoes this send and waits for capacity or quota. The feed reports the shortage
+// whenever it is a new reason to wait.
 func (d *decision) waitLong() {
 	news := d.op.LastError == "" || d.op.LastKind != d.Answer.Kind
 	d.unsend()
 	d.backOff(Long)
 	if news && d.op.Shortages < MaxShortages {
 		d.op.Shortages++
-		d.fact = d.tell(d.op.Phase, shortages[d.Answer.Kind])
+		d.fact = d.newEvent(d.op.Phase, shortages[d.Answer.Kind])
 		d.fact.Error = Bounded(d.op.LastError, 2*MaxError)
 	}
 }
 
-// MaxShortages bounds what the feed says of an operation whose refusals alternate.
+// MaxShortages is the most shortages that the feed reports of one operation.
 const MaxShortages = 16
 
 var shortages = map[transport.Kind]store.Reason{
@@ -77,7 +77,7 @@ func (d *decision) backOff(p Backoff) {
 	wait := p.Next(d.op.Interval)
 	d.op.Interval = max(d.op.Interval, wait)
 	d.op.DueAt = d.Answer.At.Add(max(d.Jitter(wait), d.ownWait()))
-	d.remember()
+	d.storeError()
 }
 
 // ownWait returns the wait that the provider asked for, if it asked for this session
@@ -89,8 +89,8 @@ func (d *decision) ownWait() time.Duration {
 	return min(d.Answer.RetryAfter, MaxRetryAfter)
 }
 
-// remember stores the error, for Explain.
-func (d *decision) remember() {
+// storeError stores the error, for Explain.
+func (d *decision) storeError() {
 	if d.op.LastError == "" || d.op.LastKind != d.Answer.Kind {
 		d.op.ErrorSince = d.Answer.At
 	} else {
@@ -100,8 +100,8 @@ func (d *decision) remember() {
 	d.write = true
 }
 
-// ErrorSince returns since when an operation has had its error. A record of an
-// earlier version says only when the error was heard last.
+// ErrorSince returns since when an operation has had its error. A record of an earlier
+// version has only the time of the last such answer.
 func ErrorSince(o *store.Operation) time.Time {
 	if o.ErrorSince.IsZero() {
 		return o.LastErrorAt
@@ -109,14 +109,14 @@ func ErrorSince(o *store.Operation) time.Time {
 	return o.ErrorSince
 }
 
-// learn is remember for reads, which write only what is new. A Conflict in answer to a
-// read is not stored while the send may be under way: see refusedSend.
-func (d *decision) learn() {
+// storeNewError stores the error of a read if it is new. A Conflict in answer to a read is
+// not stored while the send may be under way: see refusedSend.
+func (d *decision) storeNewError() {
 	switch {
 	case d.Answer.Err == nil, d.op.LastError != "" && d.op.LastKind == d.Answer.Kind:
 	case d.Answer.row == conflict && d.Answer.Call == CallConfirm && d.Answer.At.Before(d.arrivedBy()):
 	default:
-		d.remember()
+		d.storeError()
 	}
 }
 
@@ -126,7 +126,7 @@ func (d *decision) readLater() {
 		return
 	}
 	d.putOff(Quick)
-	d.learn()
+	d.storeNewError()
 }
 
 // putOff waits longer after each read that decided nothing.
@@ -144,14 +144,14 @@ func (d *decision) putOff(p Backoff) {
 	d.op.DueAt = d.Answer.At.Add(max(d.Jitter(wait), d.ownWait()))
 }
 
-// again arranges another read. After a trial call and a throttled call the operation
-// stays due, and its lane decides when. After any other failure the operation waits by
-// itself. A good answer about another session unblocks the lane at once, and a read of
-// this session would block it again.
+// again arranges another read. After a trial call or a throttled call the operation stays
+// due, and its lane decides when. After any other failure the operation has a backoff of
+// its own. Otherwise a good answer about another session could unblock the lane, and a
+// read of this session could block it again, over and over.
 func (d *decision) again() {
 	if d.Answer.Member || d.Answer.OnlySession || !d.Answer.Trial && d.Answer.row != throttled {
 		d.putOff(Quick)
-		d.learn()
+		d.storeNewError()
 		return
 	}
 	d.op.DueAt = d.Answer.At
@@ -161,29 +161,29 @@ func (d *decision) again() {
 // session alone cannot be reached.
 func (d *decision) avoid() {
 	d.putOff(Quick)
-	d.learn()
+	d.storeNewError()
 	d.seen.Due = d.op.DueAt
 }
 
 func (d *decision) retryPoll() {
-	if d.Answer.Silent() && d.Answer.alone() { // each such call holds one of the lane's slots until its time is up
+	if d.Answer.Silent() && d.Answer.ofOneSession() { // each such call holds one of the lane's slots until its time is up
 		d.putOff(Quick)
 	} else {
 		d.op.DueAt = d.nextPoll()
 	}
-	d.learn()
+	d.storeNewError()
 }
 
 func (d *decision) pollSlowly() {
 	d.putOff(Long)
-	d.learn()
+	d.storeNewError()
 }
 
 // confirmRefused decides when reads are refused. With a token that the provider
 // remembers it is safe to send again. Otherwise the operation waits for reads to be
 // allowed again.
 func (d *decision) confirmRefused() {
-	if d.Answer.row == refused && d.doubtful() { // a session just touched may be missing for a while
+	if d.Answer.row == refused && d.mayBeStale() { // a session just touched may be missing for a while
 		return
 	}
 	if s := d.expiry(); d.remembered() && d.op.CancelAt.IsZero() && s.Certain && !s.Passed {
@@ -196,7 +196,7 @@ func (d *decision) confirmRefused() {
 func (d *decision) fail() {
 	text := d.Answer.Text()
 	if d.Answer.Call == CallStart {
-		d.unmark()
+		d.undoIntent()
 		if d.op.Sent != store.SentNo {
 			text += "; an earlier send may have started it"
 		}
@@ -205,7 +205,7 @@ func (d *decision) fail() {
 }
 
 func (d *decision) failRefused() {
-	if !d.doubtful() {
+	if !d.mayBeStale() {
 		d.fail()
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 // Expiry says whether the time of a request is over.
 type Expiry struct {
-	Passed  bool // its expiry has passed
-	Certain bool // and that is certain
+	Passed  bool // the expiry has passed
+	Certain bool // Passed is certain
 	// Shift is how much later the request was acknowledged than its record says, because
 	// the clock was behind then. Zero means that it was not behind, or that this is not
 	// known.
@@ -19,8 +19,7 @@ type Expiry struct {
 
 // ExpiryOf compares a request with a wall clock, which may be untrusted. The clock since
 // boot proves the age of a request of this boot, whatever the wall clock shows. A time
-// before Trust.Earliest comes from a clock that was never set. It is never evidence for
-// an expiry.
+// before Trust.Earliest comes from a clock that was never set, and proves no expiry.
 //
 // The expiry of most requests counts from their creation. If the clock was behind then,
 // an expiry later than the real time of the request may be a deadline by the right
@@ -33,7 +32,7 @@ func ExpiryOf(o *store.Operation, now time.Time, up uptime.Reading, t Trust) Exp
 	neverSet := now.Before(t.Earliest) && !o.CreatedAt.Before(t.Earliest)
 	switch {
 	case known && ahead > BigJump && o.ExpiresAt.After(o.CreatedAt.Add(ahead)):
-		return Expiry{Passed: over, Certain: !over || !t.Doubt, Shift: ahead}
+		return Expiry{Passed: over, Certain: !over || !t.Untrusted, Shift: ahead}
 	case known && ahead > BigJump:
 		return Expiry{Passed: lived, Certain: true, Shift: ahead}
 	case known && ahead < -BigJump:
@@ -41,31 +40,31 @@ func ExpiryOf(o *store.Operation, now time.Time, up uptime.Reading, t Trust) Exp
 	case known:
 		return Expiry{Passed: over, Certain: true}
 	case o.CreatedAt.Before(t.Earliest) && !now.Before(t.Earliest):
-		if over = over && !o.ExpiresAt.Before(t.Earliest); over { // as a later request has it
-			return Expiry{Passed: true, Certain: !t.Doubt}
+		if over = over && !o.ExpiresAt.Before(t.Earliest); over { // a later request may have such an expiry
+			return Expiry{Passed: true, Certain: !t.Untrusted}
 		}
-		return Expiry{Certain: !t.Doubt, Shift: now.Sub(o.CreatedAt)}
+		return Expiry{Certain: !t.Untrusted, Shift: now.Sub(o.CreatedAt)}
 	case now.Add(BigJump).Before(o.CreatedAt) && !t.WasAhead:
-		return Expiry{Passed: over, Certain: !t.Doubt && !neverSet}
+		return Expiry{Passed: over, Certain: !t.Untrusted && !neverSet}
 	}
-	return Expiry{Passed: over, Certain: !over || !t.Doubt}
+	return Expiry{Passed: over, Certain: !over || !t.Untrusted}
 }
 
-// Trust is what a Run knows of the wall clock about one request.
+// Trust says how far the wall clock is trusted about one request.
 type Trust struct {
-	Doubt    bool      // the wall clock is untrusted
-	WasAhead bool      // this Run saw it set back after it had dated the request
-	Earliest time.Time // an earlier time comes from a clock that was never set
+	Untrusted bool      // the wall clock is untrusted
+	WasAhead  bool      // it was set back in this Run, after it dated the request
+	Earliest  time.Time // an earlier time comes from a clock that was never set
 }
 
 func (d *decision) expiry() Expiry { return ExpiryOf(&d.op, d.Answer.At, d.Up, d.Trust) }
 
-// redate corrects the times of a request that was acknowledged while the clock was
+// redateRequest corrects the times of a request that was acknowledged while the clock was
 // behind, once the clock is trusted. Times later than the real time of the request may
 // be deadlines by the right clock, and stay as they are.
-func (d *decision) redate() {
+func (d *decision) redateRequest() {
 	s := d.expiry()
-	if d.Doubt || s.Shift == 0 || d.op.Sent == store.SentAccepted {
+	if d.Untrusted || s.Shift == 0 || d.op.Sent == store.SentAccepted {
 		return
 	}
 	d.op.CreatedAt = d.op.CreatedAt.Add(s.Shift)

@@ -10,12 +10,12 @@ import (
 //
 //	end                                       the later request
 //	SUCCEEDED, READY seen after the request   is served
-//	SUCCEEDED, READY seen before or perhaps   becomes an operation
+//	SUCCEEDED, READY may have been earlier    becomes an operation
 //	SUCCEEDED, its not-before ahead           becomes an operation
 //	FAILED returned_to_stopped, ambiguous     becomes an operation
 //	FAILED unobservable                       becomes an operation
 //	FAILED timeout, the session boots         fails with it: a new start changes nothing
-//	FAILED timeout, it is broken or gone      fails with it: no start begins there
+//	FAILED timeout, it is broken or deleted   fails with it: no start begins there
 //	FAILED timeout, any other state           becomes an operation
 //	FAILED start_failed                       fails with it: no start begins there
 //	FAILED access_denied, not_found, invalid  fails with it: a new start is refused too
@@ -28,14 +28,13 @@ var renews = map[store.Reason]func(*decision) bool{
 	store.ReasonReturnedToStopped: always,
 	store.ReasonAmbiguous:         always,
 	store.ReasonUnobservable:      always,
-	store.ReasonTimeout:           (*decision).perhapsOff,
+	store.ReasonTimeout:           (*decision).mayBeOff,
 }
 
 func always(*decision) bool { return true }
 
-// perhapsOff reports whether the session that the answer shows may be off, or on
-// its way there.
-func (d *decision) perhapsOff() bool {
+// mayBeOff reports whether the session may be off, or on its way there, by this answer.
+func (d *decision) mayBeOff() bool {
 	return d.Answer.row != booting && d.Answer.row != broken && d.Answer.Session.State != fsm.StateCreateInProgress
 }
 
@@ -55,8 +54,8 @@ func (d *decision) served() bool {
 	return d.op.Version == d.ReadVersion && d.Answer.Began.Sub(later(w.At, d.Began))-d.Asleep >= d.Traits.StaleFor
 }
 
-// renew is called when the operation ends. It makes the later request an operation if
-// that end leaves it open.
+// renew is called when the operation ends. It makes the later request an operation, or
+// ends it, by the table above.
 func (d *decision) renew() {
 	w, renew := d.op.Later, renews[d.op.EndReason]
 	void := false

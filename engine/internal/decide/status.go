@@ -8,7 +8,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Status is what the provider and the probe say of a session.
+// Status is what the provider and the port probe say about a session.
 type Status struct {
 	State         fsm.State
 	Code, Message string
@@ -34,14 +34,14 @@ func (a *Answer) Status() Status {
 }
 
 // status stores what the provider and the port probe say of the session. It goes with a
-// write that happens anyway, or makes one when it changes. A text that changes all the
-// time is stored at a falling rate: see statusEvery.
+// write that happens anyway. If it changes, status makes a write of its own, no more often
+// than statusEvery.
 func (d *decision) status() {
 	if d.Answer.Err != nil || d.Answer.Session.State == "" {
 		return
 	}
 	now := d.Answer.Status()
-	if d.op.Phase == fsm.PhaseSucceeded { // it explains nothing any more
+	if d.op.Phase == fsm.PhaseSucceeded { // the rest explained the wait, which is over
 		now = Status{State: now.State}
 	}
 	was := StatusOf(&d.op)

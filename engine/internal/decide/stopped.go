@@ -9,7 +9,7 @@ import (
 )
 
 func (d *decision) returned() {
-	if !d.doubtful() {
+	if !d.mayBeStale() {
 		d.returnedSince()
 	}
 }
@@ -18,7 +18,7 @@ func (d *decision) returned() {
 // STOPPED. A startedAt that the send caused means that it did, and that the session was
 // stopped since. Such an operation never starts the session a second time.
 func (d *decision) startedAtRule() {
-	if d.doubtful() {
+	if d.mayBeStale() {
 		return
 	}
 	started := d.Answer.Session.StartedAt
@@ -31,7 +31,7 @@ func (d *decision) startedAtRule() {
 	case sure && !started.IsZero() && started.After(sent.Add(margin)):
 		d.returnedSince()
 	case sure && !started.IsZero() && started.Before(sent.Add(-margin)):
-		if d.clear(); d.resend { // otherwise the send may have caused it, and it proves nothing to the next read
+		if d.clear(); d.resend { // otherwise the send may have caused it
 			d.op.StartedSeen = started
 		}
 	case d.beforeRequest(started):
@@ -46,7 +46,7 @@ func (d *decision) startedAtRule() {
 			return
 		}
 		d.clear()
-	case d.Doubt: // by the right clock the token may still be remembered
+	case d.Untrusted: // by the right clock the token may still be remembered
 		d.readLater()
 	default:
 		d.failed(store.ReasonAmbiguous, "the session may have been started and stopped since, and a second start might start it twice")
@@ -88,8 +88,9 @@ const copyMargin = 10 * time.Minute
 // later.
 const ClockMargin = 2 * time.Second
 
-// sentOnProviderClock returns the first send on the provider's clock, if that is known. It
-// was stored with the send, or follows from the wall clock, if that has not jumped since.
+// sentOnProviderClock returns the time of the first send on the provider's clock, and
+// whether it is sure. The time was stored with the send, or follows from the wall clock,
+// if that clock has not jumped since.
 func (d *decision) sentOnProviderClock() (sent time.Time, margin time.Duration, sure bool) {
 	if sent := d.sentProviderTime(); !sent.IsZero() {
 		return sent, ClockMargin, true
@@ -97,8 +98,8 @@ func (d *decision) sentOnProviderClock() (sent time.Time, margin time.Duration, 
 	return d.op.SentAt.Add(d.Provider.Offset), max(ClockMargin, 2*d.Provider.Uncertainty), d.Provider.Known && d.Steady
 }
 
-// sentProviderTime returns the first send as it was stored by the provider's clock. Zero means
-// that it was not stored, or that this clock was set back since, and so was wrong.
+// sentProviderTime returns the stored time of the first send on the provider's clock. Zero
+// means that none was stored, or that this clock was set back since, and so was wrong.
 func (d *decision) sentProviderTime() time.Time {
 	if d.Provider.Known && d.Answer.At.Add(d.Provider.Offset+d.Provider.Uncertainty+ClockMargin).Before(d.op.SentProviderTime) {
 		return time.Time{}

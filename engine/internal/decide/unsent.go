@@ -15,8 +15,8 @@ func (d *decision) expire() {
 	}
 }
 
-// unsentBecause stores why an expired operation was not sent, if its lane knows
-// something newer than the record.
+// unsentBecause stores why an expired operation was not sent, if the record does not say
+// it, or the lane has a newer error.
 func (d *decision) unsentBecause() {
 	b, o := d.Lane.Block, &d.op
 	switch {

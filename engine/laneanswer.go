@@ -10,9 +10,9 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// hearAll makes answers of the results of one call. The lane counts the call once: by
-// a member that was answered, else by the failure.
-func (r *run) hearAll(l *lane, whole decide.Answer, calls []decide.Call, results []transport.Result, err error) []decide.Answer {
+// answeredAll returns an answer for each result of one call. The call counts for its
+// lane once, by the answer that says most about the lane.
+func (r *run) answeredAll(l *lane, whole decide.Answer, calls []decide.Call, results []transport.Result, err error) []decide.Answer {
 	n := len(calls)
 	if err == nil && len(results) != n {
 		err = &transport.Error{Kind: transport.KindUnknown, Message: fmt.Sprintf("a batch of %d got %d results", n, len(results))}
@@ -22,26 +22,26 @@ func (r *run) hearAll(l *lane, whole decide.Answer, calls []decide.Call, results
 	}
 	failed := err != nil && n > 1
 	answers := make([]decide.Answer, n)
-	voice := 0
+	counted := 0
 	whole.At = r.e.now() // one time for all, so that what was read together stays together
 	for i := range answers {
 		answers[i] = whole
 		answers[i].Call = calls[i]
 		answers[i].Read(results[i].Session, results[i].Err)
 		answers[i].OnlySession = answers[i].OnlySession && !failed // one error of a whole batch is not about one session
-		if answers[i].Weight() > answers[voice].Weight() {
-			voice = i
+		if answers[i].Weight() > answers[counted].Weight() {
+			counted = i
 		}
 	}
 	for i := range answers {
-		answers[i].Member = i != voice && err == nil && !answers[i].Alike(&answers[voice])
+		answers[i].Member = i != counted && err == nil && !answers[i].Alike(&answers[counted])
 	}
-	r.heard(l, &answers[voice])
+	r.answered(l, &answers[counted])
 	return answers
 }
 
-// heard updates lane, clock and pace by an answer, and stores what changed.
-func (r *run) heard(l *lane, a *decide.Answer) {
+// answered updates lane, clock and pace by an answer, and stores what changed.
+func (r *run) answered(l *lane, a *decide.Answer) {
 	mono := time.Now()
 	r.mu.Lock()
 	r.noticeJump()
@@ -49,7 +49,7 @@ func (r *run) heard(l *lane, a *decide.Answer) {
 	until := l.answered(*a, a.At, mono)
 	if l.clock.Measure(*a) {
 		r.watch.confirm(l.clock)
-		r.confirmed = r.confirmed || r.watch.doubtSince.IsZero()
+		r.confirmed = r.confirmed || r.watch.untrustedSince.IsZero()
 	}
 	now, keep := l.block, l.blockUnsaved(mono)
 	paced := l.notePace(a, a.At)

@@ -8,17 +8,20 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// A lane's block is stored so that Explain can say after the Run why nothing went
-// out. A block is written when it begins, when its reason changes, and when it
-// ends; never for each trial call.
+// A lane's block is stored, so that Explain can say after the Run why nothing was sent.
+// A block is written when it begins, when its reason changes, and when it ends. Trial
+// calls write nothing.
 
 const (
-	blockEvery = 10 * time.Second // the least time between two writes of a block: a lane may be blocked and unblocked with each call
-	errorEvery = 10 * time.Minute // the same, if only the text of the error has changed
+	// blockEvery is the least time between two writes of a block, since each call may
+	// block or unblock the lane.
+	blockEvery = 10 * time.Second
+	// errorEvery is the same time if only the text of the error has changed.
+	errorEvery = 10 * time.Minute
 )
 
-// noteBlock takes over why the lane is blocked, and since when: an earlier Run's
-// block for the same reason goes on. mu must be held.
+// noteBlock notes why the lane is blocked, and since when. An earlier Run's block for
+// the same reason goes on. mu must be held.
 func (l *lane) noteBlock(why WaitReason, a decide.Answer, now time.Time) {
 	b := store.Block{Reason: string(why), Since: now, Error: a.Text(), Kind: a.Kind, At: now}
 	if was := l.stored.Block; was.Reason == b.Reason && was.Since.Before(now) {
@@ -29,21 +32,21 @@ func (l *lane) noteBlock(why WaitReason, a decide.Answer, now time.Time) {
 
 // blockUnsaved reports whether the lane's block is to be written now. mu must be held.
 func (l *lane) blockUnsaved(mono time.Time) bool {
-	b, kept := l.stored.Block, l.savedBlock
+	b, saved := l.stored.Block, l.savedBlock
 	age := mono.Sub(l.savedAt)
 	switch {
-	case b.Reason == kept.Reason && b.Error == kept.Error:
+	case b.Reason == saved.Reason && b.Error == saved.Error:
 		return false
 	case b.Reason == "" || l.savedAt.IsZero():
 		return true
-	case b.Reason == kept.Reason && b.Kind == kept.Kind:
+	case b.Reason == saved.Reason && b.Kind == saved.Kind:
 		return age >= errorEvery
 	}
 	return age >= blockEvery
 }
 
-// saveBlock writes a lane's block as it is now. Its callers take turns, so that the
-// last write is the newest.
+// saveBlock stores a lane's block. Its callers take turns, so that the last write is the
+// newest.
 func (r *run) saveBlock(l *lane) {
 	r.saving.Lock()
 	defer r.saving.Unlock()
@@ -63,7 +66,7 @@ func (r *run) saveBlock(l *lane) {
 	r.mu.Unlock()
 }
 
-// saveBlocks writes, at the end of a Run, the blocks that were not written yet.
+// saveBlocks stores, at the end of a Run, the blocks that are not stored yet.
 func (r *run) saveBlocks() {
 	r.mu.Lock()
 	var left []*lane
