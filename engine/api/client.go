@@ -126,6 +126,8 @@ func (k call) unanswered(ctx context.Context, err error) error {
 	}
 	var dial *net.OpError
 	switch {
+	case errors.Is(context.Cause(ctx), errSilence):
+		return fmt.Errorf("%w: %s %s: %w", ErrNoAnswer, k.method, k.path, errSilence)
 	case k.writes && !(errors.As(err, &dial) && dial.Op == "dial"):
 		return fmt.Errorf("%w: %s %s: %w (%w)", ErrNoAnswer, k.method, k.path, err, engine.ErrUnknown)
 	case ctx.Err() != nil:

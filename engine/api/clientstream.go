@@ -15,18 +15,21 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 )
 
+// errSilence is why a stream is given up on which nothing comes.
+var errSilence = fmt.Errorf("nothing came for %v", streamSilence)
+
 // follow yields the events of one connection, and then why it ended.
 func (c *Client) follow(ctx context.Context, after engine.Cursor) iter.Seq2[engine.Event, error] {
 	return func(yield func(engine.Event, error) bool) {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
+		ctx, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
 		q := url.Values{}
 		if after != "" {
 			q.Set("after", string(after))
 		}
 		k := get(q, "events", "stream")
 		k.header = map[string]string{"Accept": streamContent}
-		silence := time.AfterFunc(streamSilence, stop)
+		silence := time.AfterFunc(streamSilence, func() { stop(errSilence) })
 		defer silence.Stop()
 		answer, err := c.do(ctx, k)
 		if err != nil {
@@ -41,7 +44,7 @@ func (c *Client) follow(ctx context.Context, after engine.Cursor) iter.Seq2[engi
 			case errors.Is(err, io.EOF):
 				err = fmt.Errorf("%w: the server ended the stream of events; follow the last cursor again", ErrNoAnswer)
 			case err != nil:
-				err = fmt.Errorf("%w: the stream of events: %w; follow the last cursor again", ErrNoAnswer, err)
+				err = fmt.Errorf("%w; follow the last cursor again", k.unanswered(ctx, err))
 			}
 			var ev engine.Event
 			if err == nil && kind == "error" {

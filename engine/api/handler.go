@@ -68,6 +68,7 @@ func Handler(e Engine, c Config) http.Handler {
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = &patient{w}
 	if _, ok := access.FromContext(r.Context()); !ok {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		writeProblem(w, problemOf(ErrUnauthenticated))
@@ -82,6 +83,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := readBody(w, r); err != nil {
+		w.Header().Set("Connection", "close") // the rest of the body is not read
 		writeProblem(w, problemOf(err))
 		return
 	}
@@ -89,18 +91,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // readBody reads the whole body of r, within its limits. A body whose length says that
-// it is too large is not read. net/http would end the request's context at a deadline
-// for reads, so there is none once the body is read.
+// it is too large is not read. It then lifts the deadline for reads, at which net/http
+// would end the context of a request that is still served.
 func readBody(w http.ResponseWriter, r *http.Request) error {
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil
-	}
 	limit := int64(maxBody)
 	if r.URL.Path == batchPath {
 		limit = maxBatchBody
 	}
 	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close")
 		return fmt.Errorf("%w: the body has %d bytes, and at most %d are allowed", ErrTooLarge, r.ContentLength, limit)
 	}
 	control := http.NewResponseController(w)
@@ -111,7 +109,6 @@ func readBody(w http.ResponseWriter, r *http.Request) error {
 	case errors.As(err, &large):
 		return fmt.Errorf("%w: the body has more than %d bytes", ErrTooLarge, limit)
 	case err != nil:
-		w.Header().Set("Connection", "close")
 		return fmt.Errorf("%w: read the body: %w", ErrRequest, err)
 	}
 	_ = control.SetReadDeadline(time.Time{})

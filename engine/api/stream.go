@@ -83,11 +83,10 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, who access.I
 		}
 	}()
 	w.Header().Set("Content-Type", streamContent)
-	out := &patient{w, http.NewResponseController(w)}
 	w.WriteHeader(http.StatusOK)
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
-	err := out.comment()
+	err := comment(w)
 	for err == nil {
 		select {
 		case it, ok := <-items:
@@ -95,32 +94,42 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, who access.I
 			case !ok:
 				return
 			case it.err != nil:
-				err = out.send("error", "", visible(problemOf(it.err), who))
+				err = send(w, "error", "", visible(problemOf(it.err), who))
 			default:
-				err = out.send("", it.event.Cursor, it.event)
+				err = send(w, "", it.event.Cursor, it.event)
 			}
 		case <-tick.C:
-			err = out.comment()
+			err = comment(w)
 		}
 	}
 }
 
-// patient writes to a client, which must take each write within frameTime.
-type patient struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
+// patient is a response that its client must take: each write has frameTime, however
+// long the handler took before, and whatever the server's WriteTimeout.
+type patient struct{ http.ResponseWriter }
+
+// Unwrap lets an http.ResponseController find the connection.
+func (p *patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func (p *patient) WriteHeader(status int) {
+	p.extend()
+	p.ResponseWriter.WriteHeader(status)
 }
 
 func (p *patient) Write(text []byte) (int, error) {
-	_ = p.control.SetWriteDeadline(time.Now().Add(frameTime)) // not every writer has deadlines
-	return p.w.Write(text)
+	p.extend()
+	return p.ResponseWriter.Write(text)
 }
 
-// comment sends a frame without an event.
-func (p *patient) comment() error { return p.flush([]byte(":\n\n")) }
+func (p *patient) extend() {
+	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(frameTime)) // not every writer has deadlines
+}
 
-// send sends an event. A kind or an id that is "" is left out.
-func (p *patient) send(kind string, id engine.Cursor, data any) error {
+// comment writes a frame without an event.
+func comment(w http.ResponseWriter) error { return flush(w, []byte(":\n\n")) }
+
+// send writes an event. A kind or an id that is "" is left out.
+func send(w http.ResponseWriter, kind string, id engine.Cursor, data any) error {
 	text, err := jsontext.Marshal(data)
 	if err != nil {
 		return err
@@ -133,12 +142,12 @@ func (p *patient) send(kind string, id engine.Cursor, data any) error {
 		fmt.Fprintf(&b, "id: %s\n", id)
 	}
 	fmt.Fprintf(&b, "data: %s\n\n", text)
-	return p.flush(b.Bytes())
+	return flush(w, b.Bytes())
 }
 
-func (p *patient) flush(frame []byte) error {
-	if _, err := p.Write(frame); err != nil {
+func flush(w http.ResponseWriter, frame []byte) error {
+	if _, err := w.Write(frame); err != nil {
 		return err
 	}
-	return p.control.Flush()
+	return http.NewResponseController(w).Flush()
 }
