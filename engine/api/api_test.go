@@ -111,14 +111,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 	list := func(f engine.Filter) func(api.Engine) result {
 		return func(e api.Engine) result {
-			var ops []engine.Operation
-			for op, err := range e.List(ctx, f) {
-				if err != nil {
-					return result{ops, err}
-				}
-				ops = append(ops, op)
-			}
-			return result{ops, nil}
+			v, err := collect(e.List(ctx, f))
+			return result{v, err}
 		}
 	}
 	first, _ := b.engine.Get(ctx, ids[0])
@@ -174,14 +168,8 @@ func TestRoundTrip(t *testing.T) {
 			return result{v.Operation.Ref, err}
 		},
 		"events": func(e api.Engine) result {
-			var evs []engine.Event
-			for ev, err := range e.Events(ctx, "") {
-				if err != nil {
-					return result{evs, err}
-				}
-				evs = append(evs, ev)
-			}
-			return result{evs, nil}
+			v, err := collect(e.Events(ctx, ""))
+			return result{v, err}
 		},
 		"events bad": func(e api.Engine) result {
 			for _, err := range e.Events(ctx, "no cursor") {
@@ -262,6 +250,17 @@ func TestLife(t *testing.T) {
 	}
 	if got, want := <-phases, []engine.Phase{engine.PhaseQueued, engine.PhaseStarting, engine.PhaseSucceeded}; !reflect.DeepEqual(got, want) {
 		t.Errorf("followed %v, want %v", got, want)
+	}
+	seen := func(e api.Engine) string {
+		all, err := collect(e.Sessions(ctx, "comp"))
+		if err != nil || len(all) != 1 {
+			t.Fatalf("sessions: %+v, %v", all, err)
+		}
+		all[0].SeenAt = time.Time{}
+		return stored(t, all)
+	}
+	if got, want := seen(b.client), seen(b.engine); got != want {
+		t.Errorf("the client has the sessions %s\nthe engine has %s", got, want)
 	}
 	again, err := b.client.Retry(ctx, r.ID, "")
 	if err != nil || again.Operation.RetryOf != r.ID {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/internal/jsontext"
 )
 
 // Client asks an engine that another process has, by the API. Its methods are those of
@@ -88,7 +89,7 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 	}
 	var body io.Reader
 	if k.body != nil {
-		text, err := json.Marshal(k.body)
+		text, err := jsontext.Marshal(k.body)
 		if err != nil {
 			return nil, fmt.Errorf("api: %s %s: %w", k.method, k.path, err)
 		}
@@ -208,7 +209,7 @@ func (c *Client) StartAll(ctx context.Context, rs []engine.Request) ([]engine.Re
 		var batch batchBody
 		for size := 0; len(batch.Requests) < min(maxBatch, len(rs)); {
 			b := startBodyOf(rs[len(batch.Requests)])
-			text, err := json.Marshal(b)
+			text, err := jsontext.Marshal(b)
 			if err != nil {
 				return nil, fmt.Errorf("api: start %s: %w", rs[len(batch.Requests)].Ref, err)
 			}

@@ -127,7 +127,7 @@ type problemCursor struct {
 
 // problemProvider is an engine.ProviderError.
 type problemProvider struct {
-	Kind         engine.ErrorKind  `json:"kind"`
+	Kind         string            `json:"kind"` // a word that this version does not know is read as unknown
 	NotSent      bool              `json:"notSent,omitempty"`
 	OnlySession  bool              `json:"onlySession,omitempty"`
 	Code         string            `json:"code,omitempty"`
@@ -160,8 +160,9 @@ func problemOf(err error) *problem {
 	case errors.As(err, &cursor):
 		p.Cursor = &problemCursor{cursor.After, cursor.First, cursor.Head, cursor.Pruned, cursor.Forked}
 	case errors.As(err, &provider):
+		kind, _ := provider.Kind.MarshalText() // it has no error
 		p.Provider = &problemProvider{
-			Kind: provider.Kind, NotSent: provider.NotSent, OnlySession: provider.OnlySession, Code: provider.Code, Message: provider.Message,
+			Kind: string(kind), NotSent: provider.NotSent, OnlySession: provider.OnlySession, Code: provider.Code, Message: provider.Message,
 			RequestID: provider.RequestID, HTTPStatus: provider.HTTPStatusCode, RetryAfterMS: provider.RetryAfter.Milliseconds(),
 			Date: provider.Date, Context: provider.Context,
 		}
@@ -213,8 +214,10 @@ func (p *problem) err() error {
 		e.cause = &engine.ExpiryError{Operation: *p.Operation}
 	case p.Provider != nil:
 		v := p.Provider
+		var kind engine.ErrorKind
+		_ = kind.UnmarshalText([]byte(v.Kind)) // a newer server's stays ErrorKindUnknown
 		provider := &engine.ProviderError{
-			Kind: v.Kind, NotSent: v.NotSent, OnlySession: v.OnlySession, Code: v.Code, Message: v.Message, RequestID: v.RequestID,
+			Kind: kind, NotSent: v.NotSent, OnlySession: v.OnlySession, Code: v.Code, Message: v.Message, RequestID: v.RequestID,
 			HTTPStatusCode: v.HTTPStatus, RetryAfter: time.Duration(v.RetryAfterMS) * time.Millisecond, Date: v.Date, Context: v.Context,
 		}
 		if v.Cause != "" {
