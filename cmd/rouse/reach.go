@@ -68,7 +68,7 @@ func (t *tool) with(open opener, do func(h *host) error) error {
 		var locked *bolt.LockedError
 		var late *api.HolderError
 		switch {
-		case errors.As(err, &locked):
+		case errors.As(err, &locked), errors.Is(err, api.ErrTooMany):
 		case errors.Is(err, api.ErrNoAnswer) && !errors.As(err, &late) && (t.resumes || t.screen.results == printed):
 		default:
 			return err

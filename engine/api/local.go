@@ -349,7 +349,7 @@ func (p *pacer) handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !p.limit(r).Allow() {
 			w.Header().Set("Retry-After", "1")
-			http.Error(w, fmt.Sprintf("more than %d requests a second: ask again in a second", peerRate), http.StatusTooManyRequests)
+			writeProblem(w, problemOf(fmt.Errorf("%w: more than %d a second; ask again in a second", ErrTooMany, peerRate)))
 			return
 		}
 		p.next.ServeHTTP(w, r)

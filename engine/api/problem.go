@@ -22,6 +22,8 @@ var (
 	ErrRequest = errors.New("api: the request has the wrong form")
 	// ErrTooLarge: the request's body is over the limit.
 	ErrTooLarge = errors.New("api: the request is too large")
+	// ErrTooMany: the client sends requests too fast. Ask again in a second.
+	ErrTooMany = errors.New("api: too many requests")
 	// ErrUnknownRoute: the server's version does not have the route.
 	ErrUnknownRoute = errors.New("api: the server does not know this call")
 	// ErrNoAnswer: the server gave no answer, or only a part of one.
@@ -61,6 +63,7 @@ var problemTypes = []problemType{
 	{"scope", http.StatusForbidden, "outside of the scope", ErrScope},
 	{"request", http.StatusUnprocessableEntity, "the request has the wrong form", ErrRequest},
 	{"too_large", http.StatusRequestEntityTooLarge, "the request is too large", ErrTooLarge},
+	{"too_many", http.StatusTooManyRequests, "too many requests", ErrTooMany},
 	{"unknown_route", http.StatusNotFound, "no such route", ErrUnknownRoute},
 
 	{"invalid", http.StatusBadRequest, "the request cannot be right", engine.ErrorKindInvalid},
