@@ -12,17 +12,17 @@ import (
 
 // batch starts instances together, and finds the ones for which EC2 refuses a call.
 type batch struct {
-	send func(ids []string) error      // starts all of ids or none, and tells the results of those started
-	fail func(ids []string, err error) // tells the results of those not started
+	send func(ids []string) error      // starts all of ids or none, and reports the results of those started
+	fail func(ids []string, err error) // reports the results of those not started
 }
 
 // rest is the part of a batch that is neither started nor failed.
 type rest struct {
 	batch
 	ids       []string
-	n         int   // how many are sent at once
-	refused   error // why a call with them was refused; a conflict comes first, because it leaves their outcome unknown
-	fruitless bool  // a search started none, and no call has started any since
+	n         int   // how many ids one call sends
+	refused   error // why a call with the id was refused; a conflict comes first, because it leaves the outcome unknown
+	fruitless bool  // a search started no id, and no call has started any since
 }
 
 // start starts ids, except those that cannot be started.
@@ -33,9 +33,9 @@ func (b batch) start(ids []string) {
 	}
 }
 
-// ask makes a call for all that are left. If there is no capacity for that many, the next
-// calls have half as many, until a single one does not fit. Nine calls find that there is
-// no capacity for five hundred. Each ask leaves fewer ids, or a smaller n.
+// ask makes a call for all ids that are left. If there is no capacity for that many, the
+// next calls have half as many, until a single one does not fit. Nine calls find that
+// there is no capacity for five hundred. Each ask leaves fewer ids, or a smaller n.
 func (r *rest) ask() {
 	r.n = min(r.n, len(r.ids))
 	part, others := r.ids[:r.n], r.ids[r.n:]
@@ -56,7 +56,7 @@ func (r *rest) ask() {
 		r.fail(bad, err)
 		r.ids = without(r.ids, bad)
 	case r.fruitless:
-		// Probably all are bad, for example because the host has no permission.
+		// Probably all ids are bad, for example because the host has no permission.
 		// Searching for each would take longer than sending each.
 		r.remember(err)
 		r.n = 1
@@ -67,10 +67,12 @@ func (r *rest) ask() {
 
 // search finds one of the next n ids because of which a call failed with err. It leaves
 // those of the others that it has not started. If a half is refused, it has the bad id,
-// and the other half is put aside. If a half starts, the bad id is in the other half. So
-// each halving takes one call: nine for five hundred, and one for the ids that were put
+// and search puts the other half aside. If a half starts, the bad id is in the other
+// half.
+//
+// Each halving takes one call: nine for five hundred, and one for the ids that were put
 // aside. A half for which there is no capacity says nothing about the bad id, and the
-// search goes on among fewer.
+// search continues among fewer.
 func (r *rest) search(err error) {
 	ids, aside := r.ids[:r.n], r.ids[r.n:]
 	hopeless := true
@@ -100,7 +102,7 @@ func (r *rest) remember(err error) {
 	}
 }
 
-// giveUp ends the batch: a call of asked failed with err, and a call of the others would
+// giveUp ends the batch. A call of asked failed with err, and a call of the others would
 // fail too.
 func (r *rest) giveUp(asked, others []string, err error) {
 	r.fail(asked, err)
@@ -127,8 +129,8 @@ func spoiled(err error) bool {
 }
 
 // unasked returns the error of ids that were to be sent again after a call with them was
-// refused with refused, when another call failed with err. A refusal, or an error that
-// nothing was sent, holds for them too. Otherwise they were not started, and NotSent says
+// refused. Later another call failed with err. A refusal, or an error that nothing was
+// sent, holds for these ids too. Otherwise they were not started, and NotSent says
 // whether that is certain.
 func unasked(err, refused error) error {
 	var e, r *transport.Error
@@ -137,7 +139,7 @@ func unasked(err, refused error) error {
 	}
 	return &transport.Error{
 		NotSent: errors.As(refused, &r) && r.Kind.Refusal(),
-		Message: "it was not sent by itself, because a call before it failed", Err: err,
+		Message: "it was not sent alone, because an earlier call failed", Err: err,
 	}
 }
 
@@ -147,7 +149,7 @@ var (
 )
 
 // named returns those of ids that EC2's message names. A denial also names the caller,
-// which may be an instance, so there only resources count.
+// which may be an instance, so only its resources count.
 func named(ids []string, err error) []string {
 	var api smithy.APIError
 	if !errors.As(err, &api) {

@@ -15,18 +15,18 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// farm is a fake of EC2: it starts all ids of a call or none.
+// farm is a fake of EC2. It starts all ids of a call or none.
 type farm struct {
 	t      *testing.T
 	bad    map[string]bool
-	naming bool // its refusals name those that are to blame
+	naming bool // its refusals name the bad ids
 	kind   transport.Kind
-	short  bool // it has room for so many, and no more
+	short  bool // it has capacity for only room more ids
 	room   int
-	eager  bool // it looks for room before it looks for bad ones
+	eager  bool // it checks the capacity before it checks for bad ids
 	breaks map[int]error
 	calls  int
-	told   map[string][]error // by id; nil: started
+	told   map[string][]error // the results by id; nil means started
 }
 
 func refused(kind transport.Kind, message string) error {
@@ -69,8 +69,8 @@ func (f *farm) tell(ids []string, err error) {
 	}
 }
 
-// check: each id has one result. The bad ones have a refusal, and the others are
-// started unless a call failed or there was no capacity left.
+// check checks that each id has one result. The bad ones have a refusal, and the others
+// are started unless a call failed or there was no capacity left.
 func (f *farm) check(ids []string) {
 	f.t.Helper()
 	for _, id := range ids {
@@ -97,8 +97,8 @@ func fleet(n int) []string {
 	return ids
 }
 
-// TestOneSpoils: one bad id among five hundred costs at most ten more calls, and
-// one more if EC2 names it, wherever it is in the list.
+// TestOneSpoils checks that one bad id among five hundred costs at most ten more calls.
+// It costs one more if EC2 names it, wherever it is in the list.
 func TestOneSpoils(t *testing.T) {
 	t.Parallel()
 	ids := fleet(500)
@@ -120,8 +120,8 @@ func TestOneSpoils(t *testing.T) {
 	}
 }
 
-// TestManySpoil: for any number of bad ids, anywhere, and any capacity, as many ids
-// are started as fit, and no good one gets the error of a bad one.
+// TestManySpoil checks any number of bad ids, anywhere, and any capacity. As many ids are
+// started as fit, and no good one gets the error of a bad one.
 func TestManySpoil(t *testing.T) {
 	t.Parallel()
 	rnd := scale.Rand(scale.Seed(t))
@@ -135,10 +135,11 @@ func TestManySpoil(t *testing.T) {
 		}
 		f.batch().start(ids)
 		f.check(ids)
-		// A search for each, or one by one, and three calls for each size of the parts.
+		// The calls of a search for each, or one by one, and three calls for each size of
+		// the parts.
 		sizes := bits.Len(uint(len(ids)))
 		if most := 1 + len(f.bad)*(sizes+1) + 3*sizes; f.calls > most+len(ids) || f.naming && f.calls > 1+len(f.bad)+3*sizes {
-			t.Errorf("%d calls for %d of which %d are bad, want at most %d", f.calls, len(ids), len(f.bad), most)
+			t.Errorf("%d calls for %d ids with %d bad ones, want at most %d", f.calls, len(ids), len(f.bad), most)
 		}
 		if t.Failed() {
 			t.Logf("%d, naming %v, %v, short %v, eager %v", len(ids), f.naming, f.kind, f.short, f.eager)
@@ -147,7 +148,7 @@ func TestManySpoil(t *testing.T) {
 	}
 }
 
-// TestAllSpoil: if no id can be started, that costs few more calls than one for
+// TestAllSpoil checks that a batch of bad ids only costs few more calls than one for
 // each.
 func TestAllSpoil(t *testing.T) {
 	t.Parallel()
@@ -169,7 +170,7 @@ func TestAllSpoil(t *testing.T) {
 	}
 }
 
-// TestFit: if there is capacity for some, that many are started, and the others get
+// TestFit checks capacity for some of the ids. That many are started, and the others get
 // the reason, in a few calls.
 func TestFit(t *testing.T) {
 	t.Parallel()
@@ -207,9 +208,9 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestCallsBreak: whatever ends a call during a search, or while halves are sent
-// for lack of capacity, each id has a result, and none that may have been started
-// is reported as not sent.
+// TestCallsBreak ends a call during a search, or while halves are sent for lack of
+// capacity. Each id has a result, and none that may have been started is reported as not
+// sent.
 func TestCallsBreak(t *testing.T) {
 	t.Parallel()
 	ids := fleet(64)
@@ -230,15 +231,15 @@ func TestCallsBreak(t *testing.T) {
 					case broke == throttled && e.Kind != transport.KindThrottled && !f.bad[id]:
 						t.Errorf("break at call %d: %s: %v, want throttled", at, id, err)
 					case broke == cut && e.NotSent:
-						t.Errorf("break at call %d: %s is called not sent after a conflict, whose outcome is open: %v", at, id, err)
+						t.Errorf("break at call %d: %s has NotSent after a conflict, whose outcome is unknown: %v", at, id, err)
 					}
 				}
 			}
 		}
 	}
-	// After a refusal it is certain that nothing happened.
+	// After a refusal it is certain that nothing was started.
 	if err := unasked(cut, refused(transport.KindNotFound, "")); !err.(*transport.Error).NotSent {
-		t.Errorf("%v is not called not sent", err)
+		t.Errorf("%v lacks NotSent", err)
 	}
 }
 
@@ -259,7 +260,7 @@ func TestNamed(t *testing.T) {
 	denial := "User: arn:aws:sts::123456789012:assumed-role/host/i-0000000000000000a is not authorized to perform: " +
 		"ec2:StartInstances on resource: arn:aws:ec2:us-west-2:123456789012:instance/i-0000000000000000b because"
 	if got := named(ids, refused(transport.KindAccessDenied, denial)); len(got) != 1 || got[0] != ids[1] {
-		t.Errorf("a denial names %v, want %s alone", got, ids[1])
+		t.Errorf("a denial names %v, want only %s", got, ids[1])
 	}
 }
 
@@ -267,6 +268,6 @@ func TestPools(t *testing.T) {
 	t.Parallel()
 	var p pools
 	if got := p.unknown([]string{"i-1"}); len(got) != 1 || p.of("i-1") != "" {
-		t.Errorf("the zero value knows %q", p.of("i-1"))
+		t.Errorf("the zero value has %q", p.of("i-1"))
 	}
 }

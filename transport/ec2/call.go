@@ -19,20 +19,20 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// call is one request, and how far it came.
+// call is one request and its progress.
 type call struct {
 	action string
 	http   aws.HTTPClient
 	keys   aws.CredentialsProvider
 
-	credentials aws.Credentials // they signed the request
-	secrets     awswire.Secrets // no error may show them
+	credentials aws.Credentials // the credentials that signed the request
+	secrets     awswire.Secrets // what no error may show
 
 	progress awswire.Progress
-	status   int // of the answer; 0: none
+	status   int // the status of the answer; 0 without an answer
 	header   http.Header
-	most     int64         // bytes that the answer may have
-	body     *awswire.Body // of the answer; nil: none
+	most     int64         // the most bytes that the answer may have
+	body     *awswire.Body // the body of the answer; nil without one
 }
 
 // invoke makes one call of an action: one request, no repeats. The error is a
@@ -44,8 +44,8 @@ func invoke[In, Out any](ctx context.Context, t *Transport, action string,
 	return out, awswire.ServerDate(c.header), err
 }
 
-// invokePage is invoke for an answer of at most most bytes. It also returns the call,
-// which is never nil: call.body.Size() is how many bytes were read.
+// invokePage is like invoke, for an answer of no more than most bytes. It also returns
+// the call, which is never nil. call.body.Size() is how many bytes were read.
 func invokePage[In, Out any](ctx context.Context, t *Transport, most int64, action string,
 	do func(context.Context, *In, ...func(*ec2.Options)) (*Out, error), in *In,
 ) (*Out, *call, error) {
@@ -56,7 +56,7 @@ func invokePage[In, Out any](ctx context.Context, t *Transport, most int64, acti
 	out, err := do(ctx, in, c.options)
 	if err != nil {
 		failed := c.failure(err)
-		c.header = nil // its date is in the error
+		c.header = nil // the error has the date
 		return nil, c, failed
 	}
 	return out, c, nil
@@ -64,7 +64,7 @@ func invokePage[In, Out any](ctx context.Context, t *Transport, most int64, acti
 
 // options puts the call between the SDK and the HTTP client.
 func (c *call) options(o *ec2.Options) {
-	o.Retryer = aws.NopRetryer{} // repeats are the engine's decision
+	o.Retryer = aws.NopRetryer{} // the engine decides about repeats
 	o.HTTPClient = c
 	c.keys = o.Credentials
 	o.Credentials = aws.CredentialsProviderFunc(c.retrieve)
@@ -76,10 +76,11 @@ func (c *call) retrieve(ctx context.Context) (got aws.Credentials, err error) {
 	return c.credentials, err
 }
 
-// maxAnswer bounds the bytes of one answer. A thousand instances have a few megabytes.
+// maxAnswer limits the bytes of one answer. The answer for a thousand instances has a few
+// megabytes.
 const maxAnswer = 64 << 20
 
-// maxError bounds an error, which has a few hundred bytes.
+// maxError limits the bytes of an error, which has a few hundred.
 const maxError = 1 << 20
 
 // Do sends the request by the HTTP client, and checks the answer.
@@ -99,7 +100,7 @@ func (c *call) Do(req *http.Request) (*http.Response, error) {
 	if cut := err != nil && !errors.Is(err, io.EOF); !cut && !c.shaped(head) {
 		_ = resp.Body.Close()
 		return nil, &transport.Error{
-			Kind: transport.KindUnreachable, HTTPStatusCode: c.status, // and no date: it is not EC2's clock
+			Kind: transport.KindUnreachable, HTTPStatusCode: c.status, // no date either, because the clock is not EC2's
 			Message: "the answer is not EC2's: it does not have the shape of one",
 		}
 	}
@@ -115,7 +116,7 @@ func (c *call) hide(resp *http.Response) {
 	text, err := io.ReadAll(resp.Body)
 	all := io.Reader(bytes.NewReader(c.secrets.Hide(text)))
 	if err != nil {
-		all = io.MultiReader(all, resp.Body) // which fails again
+		all = io.MultiReader(all, resp.Body) // reading it fails again
 	}
 	resp.Body = answer{all, c.body}
 	c.secrets.Header(resp.Header)
@@ -128,8 +129,8 @@ type answer struct {
 	io.Closer
 }
 
-// shaped reports whether an answer begins as EC2's answers do. The SDK accepts any XML, so
-// a captive portal's page would be an empty list of instances.
+// shaped reports whether an answer begins as EC2's answers do. The SDK accepts any XML,
+// so it would read a captive portal's page as an empty list of instances.
 func (c *call) shaped(head []byte) bool {
 	if c.success() {
 		return bytes.Contains(head, []byte("<"+c.action+"Response"))
@@ -157,7 +158,7 @@ func (c *call) noAnswer(err error) *transport.Error {
 	out := &transport.Error{Kind: known.Kind, NotSent: known.NotSent, Err: c.secrets.Error(err), HTTPStatusCode: c.status}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {
-		out.Message = c.action + ": " + printable.Clean(c.secrets.Error(send.Err).Error(), 512) // without the SDK's empty fields
+		out.Message = c.action + ": " + printable.Clean(c.secrets.Error(send.Err).Error(), 512) // leave out the SDK's empty fields
 	}
 	return out
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// change gives a stopped instance another type. It records that it is going to, makes the
-// change, and records that it is done. After a crash at any point, completeRecord can go
-// on. It returns the instance as it is after the change.
+// change gives a stopped instance another type. It records its intent, makes the change,
+// and records that it is done. After a crash at any point, completeRecord can continue.
+// Change returns the instance as it is after the change.
 func (t *Transport) change(ctx context.Context, in types.Instance, own, to types.InstanceType, token string) (types.Instance, error) {
 	r := record{changing: true, own: own, to: to, launched: aws.ToTime(in.LaunchTime).UTC(), by: tagText(token)}
 	in, err := t.write(ctx, in, &r)
@@ -25,7 +25,7 @@ func (t *Transport) change(ctx context.Context, in types.Instance, own, to types
 }
 
 // carryOut makes the change that an instance's record announces. If EC2 refuses it for
-// good, the record says so again.
+// good, carryOut records that the type did not change.
 func (t *Transport) carryOut(ctx context.Context, in types.Instance, r record) (types.Instance, error) {
 	_, _, err := invoke(ctx, t, "ModifyInstanceAttribute", t.client.ModifyInstanceAttribute, &ec2.ModifyInstanceAttributeInput{
 		InstanceId: in.InstanceId, InstanceType: &types.AttributeValue{Value: aws.String(string(r.to))},
@@ -43,18 +43,18 @@ func (t *Transport) carryOut(ctx context.Context, in types.Instance, r record) (
 }
 
 // done records that a change has ended with the type that the instance has, which may be
-// its own. Another host, whose record this one replaced, may be making its change now. So
-// the record stays until the instance has run.
+// its own. Another host, whose record this one replaced, may be making its change at this
+// time. So the record stays until the instance has run.
 func (t *Transport) done(ctx context.Context, in types.Instance, r record) (types.Instance, error) {
 	r.changing, r.to = false, in.InstanceType
 	if isUp(in) && r.launched.Equal(aws.ToTime(in.LaunchTime)) {
-		r.launched = time.Time{} // it runs now, so when it is stopped it has run since
+		r.launched = time.Time{} // it runs now, so it will have run when it is next stopped
 	}
 	return t.write(ctx, in, &r)
 }
 
-// write makes r the instance's record. nil removes the record, unless another host has
-// written another one in the meantime.
+// write makes r the instance's record. Nil removes the record, unless another host has
+// written a different one since.
 func (t *Transport) write(ctx context.Context, in types.Instance, r *record) (types.Instance, error) {
 	var err error
 	ids, tag := []string{aws.ToString(in.InstanceId)}, types.Tag{Key: aws.String(RecordTag)}
@@ -71,9 +71,9 @@ func (t *Transport) write(ctx context.Context, in types.Instance, r *record) (ty
 	return recorded(in, r), nil
 }
 
-// completeRecord completes an instance's half-done change, before anything else is done
-// with the instance. It gives the instance its own type back if that is due or, with
-// always, if the instance is stopped.
+// completeRecord completes an instance's half-done change before anything else is done
+// with the instance. It gives the instance its own type back if that is due. With always,
+// it does so whenever the instance is stopped.
 func (t *Transport) completeRecord(ctx context.Context, in types.Instance, token string, always bool) (types.Instance, error) {
 	r, err := recordOf(in)
 	if r == nil {

@@ -17,9 +17,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// StatusChecking is the StatusCode of a session whose instance runs but has not passed its
-// status checks. The StatusMessage has EC2's status of each check and the events that EC2
-// has scheduled.
+// StatusChecking is the StatusCode of a session whose instance runs but has not passed
+// its status checks. The StatusMessage has EC2's status of each check and the events that
+// EC2 has scheduled.
 const StatusChecking = "STATUS_CHECKS_NOT_OK"
 
 // statusChecks changes sessions that have not passed both checks to START_IN_PROGRESS.
@@ -79,7 +79,7 @@ func summary(s *types.InstanceStatusSummary) types.SummaryStatus {
 	return s.Status
 }
 
-// maxEvents bounds the scheduled events that a message names.
+// maxEvents limits the scheduled events that a message names.
 const maxEvents = 3
 
 // checksText returns the checks and events of an instance for a person: "system ok,

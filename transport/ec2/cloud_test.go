@@ -52,7 +52,7 @@ var moto = sync.OnceValues(func() (*server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	for range 300 { // a real process: real time
+	for range 300 { // a real process needs real time
 		resp, err := http.Get(s.url + "/moto-api/")
 		if err == nil {
 			_ = resp.Body.Close()
@@ -79,7 +79,7 @@ func (s *server) stop() {
 
 // fault is what the proxy does to one call instead of forwarding it.
 type fault struct {
-	drop, lose, hang bool // cut before the effect, or after it; never answered
+	drop, lose, hang bool // cut before the effect; cut after it; never answer
 	after            bool // the error comes after the effect
 	status           int
 	code, message    string
@@ -94,12 +94,12 @@ func (f *fault) cut() {
 	panic(http.ErrAbortHandler)
 }
 
-// request is a call that the proxy got.
+// request is a call that the proxy received.
 type request struct {
 	action string
 	ids    []string
 	token  string
-	to     string // the instance type, or the tag's value
+	to     string // the new instance type, or the tag's value
 }
 
 func requestOf(form url.Values) request {
@@ -116,20 +116,20 @@ type cloud struct {
 	t      *testing.T
 	moto   string
 	url    string
-	region string         // shared with other tests: moto has no more than there are
-	direct *awsec2.Client // past the proxy
-	wire   *offlining     // that of all hosts
+	region string         // shared with other tests, because moto has only AWS's regions
+	direct *awsec2.Client // calls moto without the proxy
+	wire   *offlining     // the network of all hosts
 
-	// boot is for how long a started instance is shown as pending. stale is
-	// for how long it is shown as it was before.
+	// boot is for how long a started instance is shown as pending. For stale it is shown
+	// as it was before.
 	boot, stale time.Duration
-	// fault is asked at each call. rule is, too, of those that change an
-	// instance, while no other of them is under way.
+	// The proxy calls fault for each call. It also calls rule for each call that changes
+	// an instance, one at a time.
 	fault, rule func(request) *fault
 
-	serial  sync.Mutex     // moto takes one change at a time: it has no locks
-	mu      sync.Mutex     // guards what follows
-	starts  map[string]int // that had an effect, by instance
+	serial  sync.Mutex     // moto has no locks and takes one change at a time
+	mu      sync.Mutex     // guards the fields below
+	starts  map[string]int // the starts that had an effect, by instance
 	started map[string]time.Time
 
 	offline atomic.Bool
@@ -271,7 +271,7 @@ func (c *cloud) address() string {
 	return c.url
 }
 
-// faultOf returns what happens to a call.
+// faultOf returns the fault for a call.
 func (c *cloud) faultOf(r request) *fault {
 	c.mu.Lock()
 	ask := c.fault
@@ -302,7 +302,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.code != "" && !f.after:
 		c.refuse(w, f)
 		return
-	case req.token != "" && strings.Contains(req.token, " "): // moto breaks
+	case req.token != "" && strings.Contains(req.token, " "): // moto fails here
 		c.refuse(w, &fault{status: 400, code: "InvalidParameterValue", message: "the token is not of a page"})
 		return
 	}
@@ -336,8 +336,8 @@ func (c *cloud) refuse(w http.ResponseWriter, f *fault) {
 // changing has the calls that change an instance.
 var changing = []string{"StartInstances", "StopInstances", "ModifyInstanceAttribute", "CreateTags", "DeleteTags"}
 
-// forward passes a call to moto, and reads and changes the answer, unless a rule
-// refuses the call.
+// forward passes a call to moto, and reads and changes the answer, unless a rule refuses
+// the call.
 func (c *cloud) forward(r *http.Request, body []byte, req request) (*http.Response, []byte, *fault) {
 	if slices.Contains(changing, req.action) {
 		c.serial.Lock()
@@ -389,8 +389,8 @@ func (c *cloud) count(answer []byte) {
 	}
 }
 
-// age makes an answer show instances as pending, or as before, for a while after
-// their start. It sets their launch time, and puts their addresses on this computer.
+// age makes an answer show instances as pending, or as before, for a while after their
+// start. It sets their launch time, and gives them addresses of this computer.
 func (c *cloud) age(answer []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

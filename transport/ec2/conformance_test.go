@@ -18,7 +18,7 @@ func TestTransport(t *testing.T) {
 		boot, stale time.Duration
 		named       bool
 		probe       bool
-		out         string // a type that EC2 has no capacity for
+		out         string // a type for which EC2 has no capacity
 	}{
 		"ByID":  {},
 		"ByTag": {cfg: ec2.Config{Tag: "Name", StatusChecks: true}, boot: 50 * time.Millisecond, named: true, probe: true},
@@ -28,7 +28,7 @@ func TestTransport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if (test.out != "" || test.stale > 0) && scale.Of(t, 0, 1, 1) == 0 {
-				t.Skip("moto is slow: ROUSE_TEST=ci runs this")
+				t.Skip("moto is slow; ROUSE_TEST=ci runs this")
 			}
 			transporttest.Run(t, func(t *testing.T) transporttest.Subject {
 				c := newCloud(t).market(test.out).cloud
@@ -62,7 +62,7 @@ func TestTransport(t *testing.T) {
 					Offline:    c.offline.Store,
 					Secret:     secret,
 				}
-				if !test.named && test.out == "" { // else a look hangs, and nothing is sent
+				if !test.named && test.out == "" { // otherwise a read hangs, and nothing is sent
 					subject.Hang = func() { c.hang.Store(true) }
 				}
 				return subject

@@ -21,9 +21,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// The promise test over EC2: a process that is killed again and again starts
-// instances over a network that loses answers and shows stale reads.
-const crashEnv = "ROUSE_EC2_CRASH_HOST" // file, endpoint, region, ids and types, in the host's process
+// The promise test over EC2 kills a process again and again. The process starts instances
+// over a network that loses answers and shows stale reads.
+const crashEnv = "ROUSE_EC2_CRASH_HOST" // file, endpoint, region, ids and types, for the host's process
 
 // crashHost requests all starts, and ends when all operations have ended.
 func crashHost(env string) error {
@@ -47,7 +47,7 @@ func crashHost(env string) error {
 	ctx := context.Background()
 	go e.Run(ctx)
 	ids := strings.Split(args[3], ",")
-	for part := range slices.Chunk(ids, 6) { // callers come when they come
+	for part := range slices.Chunk(ids, 6) { // requests arrive at any time
 		requests := make([]engine.Request, len(part))
 		for i, id := range part {
 			requests[i] = engine.Request{Ref: ref(id), ClientToken: "token-" + id}
@@ -58,7 +58,7 @@ func crashHost(env string) error {
 		time.Sleep(rand.N(40 * time.Millisecond))
 	}
 	for _, id := range ids {
-		r, err := e.Start(ctx, engine.Request{Ref: ref(id), ClientToken: "token-" + id}) // verbatim, again
+		r, err := e.Start(ctx, engine.Request{Ref: ref(id), ClientToken: "token-" + id}) // the same request again
 		if err != nil {
 			return err
 		}
@@ -71,8 +71,8 @@ func crashHost(env string) error {
 	return nil
 }
 
-// insist waits for an operation. It retries instead of waiting the minutes that a lack
-// of capacity takes.
+// insist waits for an operation. It retries instead of waiting the minutes that a lack of
+// capacity takes.
 func insist(ctx context.Context, e *engine.Engine, id engine.ID) (engine.Operation, error) {
 	for {
 		short, done := context.WithTimeout(ctx, 250*time.Millisecond)
@@ -95,10 +95,10 @@ func (w *wear) fault(r request) *fault {
 		return nil
 	}
 	switch w.calls.Add(1) % 8 {
-	case 1: // on its way back: the effect has happened
+	case 1: // the answer is lost on its way back, so the effect has happened
 		w.lost.Add(1)
 		return &fault{lose: true}
-	case 2: // on its way to EC2
+	case 2: // the request is lost on its way to EC2
 		return &fault{drop: true}
 	case 4:
 		w.lost.Add(1)
@@ -120,7 +120,7 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestCrashFallback: the same if EC2 has no capacity for the own type.
+// TestCrashFallback is the same test, without capacity for the own type.
 func TestCrashFallback(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own, second)
@@ -148,7 +148,7 @@ func (c *cloud) survives(n, kills int, plan string) []string {
 	}
 	for range kills {
 		p := host()
-		time.Sleep(100*time.Millisecond + time.Duration(rnd.Int64N(int64(500*time.Millisecond)))) // a real process: real time
+		time.Sleep(100*time.Millisecond + time.Duration(rnd.Int64N(int64(500*time.Millisecond)))) // a real process needs real time
 		p.Kill()
 	}
 	if err := host().Wait(); err != nil {
@@ -159,9 +159,9 @@ func (c *cloud) survives(n, kills int, plan string) []string {
 			t.Errorf("%s ended %q", id, said[id])
 		}
 	}
-	t.Logf("%d kills, %d calls that change something, %d of whose answers were lost after the effect", kills, w.calls.Load(), w.lost.Load())
+	t.Logf("%d kills, %d calls that change something, %d answers lost after the effect", kills, w.calls.Load(), w.lost.Load())
 	if w.lost.Load() < int64(scale.Of(t, 1, 3, 3)) {
-		t.Error("hardly an answer was lost: the test is too kind")
+		t.Error("too few answers were lost; the test is too kind")
 	}
 	return ids
 }

@@ -15,13 +15,13 @@ import (
 
 // life is what a host does to one instance before it is killed.
 type life struct {
-	out  []string // what EC2 lacks
+	out  []string // the types that EC2 lacks
 	back bool     // Config.PutTypeBack
-	// before is how the instance was left, and live what the host does, again
-	// and again until it succeeds.
+	// before prepares the instance. The host calls live again and again until it
+	// succeeds.
 	before func(*market, string)
 	live   func(context.Context, *ec2.Transport, string) error
-	kind   string // in the end
+	kind   string // the type in the end
 	starts int
 }
 
@@ -29,27 +29,27 @@ func begin(ctx context.Context, tr *ec2.Transport, id string) error {
 	return pursue(ctx, tr, id, "token", 4)
 }
 
-// ran leaves an instance that has run as another type.
+// ran prepares an instance that has run as another type.
 func ran(m *market, id string) {
 	m.record(id, "changed t3.micro to t3.small launched 2025-12-31T00:00:00Z by dead")
 	m.become(id, second)
 }
 
-// TestCut kills the host at each of its calls, before and after the effect, and
-// then the next host at each of its calls. The instance is started once, with the
-// right type, and its record is complete.
+// TestCut kills the host at each of its calls, before and after the effect. Then it kills
+// the next host at each of its calls. The instance is started once, with the right type,
+// and its record is complete.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	lives := map[string]life{
-		"the next type":           {out: []string{own}, live: begin, kind: second, starts: 1},
-		"the one after it":        {out: []string{own, second}, live: begin, kind: third, starts: 1},
-		"put back by the start":   {back: true, before: ran, live: begin, kind: own, starts: 1},
-		"put back, and not there": {out: []string{own}, back: true, before: ran, live: begin, kind: second, starts: 1},
-		"put back by the stop": {back: true, before: ran, kind: own, live: func(ctx context.Context, tr *ec2.Transport, id string) error {
+		"the next type":                      {out: []string{own}, live: begin, kind: second, starts: 1},
+		"the one after it":                   {out: []string{own, second}, live: begin, kind: third, starts: 1},
+		"own type by the start":              {back: true, before: ran, live: begin, kind: own, starts: 1},
+		"own type by the start, no capacity": {out: []string{own}, back: true, before: ran, live: begin, kind: second, starts: 1},
+		"own type by the stop": {back: true, before: ran, kind: own, live: func(ctx context.Context, tr *ec2.Transport, id string) error {
 			_, err := tr.Stop(ctx, transport.StopInput{Ref: ref(id)})
 			return err
 		}},
-		"nothing to be had": {out: []string{own, second, third}, kind: own, live: func(ctx context.Context, tr *ec2.Transport, id string) error {
+		"no capacity for any type": {out: []string{own, second, third}, kind: own, live: func(ctx context.Context, tr *ec2.Transport, id string) error {
 			var last error
 			for range 4 { // each is a whole round, wherever it begins
 				if _, last = tr.Start(ctx, start(id)); ctx.Err() != nil || !errors.Is(last, transport.KindCapacity) {
@@ -71,14 +71,14 @@ func TestCut(t *testing.T) {
 	t.Run("over moto", func(t *testing.T) {
 		t.Parallel()
 		if scale.Of(t, 0, 1, 1) == 0 {
-			t.Skip("moto is slow: ROUSE_TEST=ci runs this")
+			t.Skip("moto is slow; ROUSE_TEST=ci runs this")
 		}
 		newMarket(t, own).cutEverywhere(lives["the next type"], 0)
 	})
 }
 
-// cutEverywhere cuts a life at each of its calls, and the next life at up to so many
-// of its calls.
+// cutEverywhere cuts a life at each of its calls, and the next life at up to so many of
+// its calls.
 func (m *market) cutEverywhere(l life, most int) {
 	cuts := 0
 	for first, came := 1, true; came && !m.t.Failed(); first++ {
@@ -98,9 +98,9 @@ func (m *market) cutEverywhere(l life, most int) {
 	m.t.Logf("%d lives", cuts)
 }
 
-// lived runs a life that is cut at call first, and the next life, which is cut at
-// call second; 0 means not cut. It reports whether the first cut happened, and
-// whether both did.
+// lived runs a life that is cut at call first, and the next life, which is cut at call
+// second; 0 means not cut. It reports whether the first cut happened, and whether both
+// did.
 func (m *market) lived(l life, after bool, first, second int) (one, both bool) {
 	m.t.Helper()
 	id := m.stopped(1, nil)[0]
@@ -128,8 +128,8 @@ func (m *market) lived(l life, after bool, first, second int) (one, both bool) {
 	return cuts > 0, cuts > 1
 }
 
-// killedAt runs live until its call at, counted from one. That call gets no answer,
-// and no call follows it.
+// killedAt runs live until its call number at, counted from one. That call gets no
+// answer, and no call follows it.
 func (m *market) killedAt(at int, after bool, live func(context.Context) error) error {
 	ctx, kill := context.WithCancel(m.t.Context())
 	defer kill()
@@ -151,8 +151,8 @@ func (m *market) killedAt(at int, after bool, live func(context.Context) error) 
 	return err
 }
 
-// TestTwoHosts: two hosts begin the same start at once, and each puts back what the
-// other changes. The instance is started once, and its own type is not lost.
+// TestTwoHosts lets two hosts begin the same start at once. Each undoes the other's
+// change. The instance is started once, and its own type is not lost.
 func TestTwoHosts(t *testing.T) {
 	t.Parallel()
 	for _, back := range []bool{false, true} {

@@ -1,12 +1,13 @@
 // Package ec2 starts workstations that are instances of Amazon EC2. A session is an
-// instance. A studio is an account and region, under any id: a [Transport] serves one
-// of them, and a transport.Mux brings several together.
+// instance. A studio is an account and region, under any id. A [Transport] serves one
+// studio, and a transport.Mux combines several.
 //
 // # Usage
 //
 // First, give the host's role or user these permissions, on the instances that it may
-// wake. The Describe actions know no resources, so theirs is "*". StopInstances is for
-// [Transport.Stop], and DescribeInstanceStatus for Config.StatusChecks:
+// wake. The Describe actions cannot be limited to resources, so theirs is "*".
+// StopInstances is for [Transport.Stop], and DescribeInstanceStatus for
+// Config.StatusChecks:
 //
 //	{"Version": "2012-10-17", "Statement": [
 //	  {"Effect": "Allow", "Resource": "*",
@@ -49,8 +50,8 @@
 // By default, an instance is READY when its state is running, a few seconds after the
 // start and long before a login works. With Config.StatusChecks, EC2's system and
 // instance checks must both be ok as well, which takes two to five minutes. With
-// Config.Probe, the port must answer from the computer that this package runs on: only
-// that shows that a person could connect from there. Both may be set.
+// Config.Probe, the port must also answer from the computer that this package runs on.
+// Only that shows that a person could connect from there. Both may be set.
 //
 // A session that runs and is not READY is START_IN_PROGRESS, and says what is missing.
 // Its StatusCode is [StatusChecking] or probe.CodeUnanswered. An example of its
@@ -65,27 +66,27 @@
 // StatusCode and StatusMessage have EC2's reason for the state, such as
 // Server.InsufficientInstanceCapacity for an instance that was pending and has stopped
 // again. StartedAt is the LaunchTime, which EC2 sets at each start and keeps for a
-// stopped instance. Endpoints are the addresses of a pending or running instance, with
-// the probe's port. Public addresses change at each start.
+// stopped instance. Endpoints has the addresses of a pending or running instance, each
+// with the probe's port. Public addresses change at each start.
 //
 // # Fallback types
 //
 // With Config.InstanceTypes, an instance for which EC2 has no capacity is started as
 // another type. After EC2 has refused one operation Config.InstanceTypesAfter times in
 // a row, Start changes the stopped instance's type to the next of the list by
-// ModifyInstanceAttribute, and starts it, all in the same call. It passes over a type
-// that the instance cannot have, or that EC2 does not start for another reason, such as
-// the quota or a policy. After the last type the instance gets its own type back, Start
-// returns EC2's first answer, and the next call begins with the own type again. The
-// engine's waits lie in between. The list holds types of any size that the image and
-// the volumes fit. The instance's own type is tried first, wherever it is in the list.
+// ModifyInstanceAttribute, and starts it, all in the same call. It skips a type that the
+// instance cannot have, or that EC2 does not start for another reason, such as the quota
+// or a policy. After the last type the instance gets its own type back, and Start returns
+// EC2's first answer. After the engine's wait, the next call begins with the own type
+// again. The list may hold types of any size that fit the image and the volumes. The
+// instance's own type is tried first, wherever it is in the list.
 //
-// A tag of the instance, [RecordTag], records the change: before it, what is going to
-// be done, and after it, what was done. So every host finds the record, and it outlives
-// all hosts. Each Start reads its instances first and completes changes that are half
-// done, before it starts or changes anything. It makes such a change again, which does
-// nothing if it was made. A half-done change that cannot be completed now keeps its
-// instance from being started, and the error says why. With Config.PutTypeBack the
+// A tag of the instance, [RecordTag], records the change: the intent before it, and the
+// result after it. Every host finds the record there, and it outlives all hosts. Each
+// Start first reads its instances and completes changes that are half done. It makes such
+// a change again, which does nothing if the change was made. A half-done change that
+// cannot be completed keeps its instance from being started, and the error says why. With
+// Config.PutTypeBack the
 // instance gets its own type back in the same way, once its LaunchTime shows that it
 // has run as another type and it is stopped again. The record is removed when the
 // instance has run with its own type. If a person sets a type that is not in the list,
@@ -93,10 +94,10 @@
 //
 // The costs are a DescribeInstances for each BatchStart, and two tags and a change for
 // each instance that changes. EC2 allows few changes a second. An instance whose change
-// is throttled keeps EC2's answer, and its turn comes at its next start.
+// is throttled keeps EC2's answer, and is changed at its next start.
 //
-// The refusals are counted in memory. After a restart the count begins again, so a type
-// is changed later, never sooner. With InstanceTypesAfter 1 nothing is counted.
+// The driver counts the refusals in memory. The count begins again after a restart, so a
+// type is changed later, never sooner. With InstanceTypesAfter 1 nothing is counted.
 //
 // If the change is not possible, for example because a permission is missing, the
 // operation tries no other type. EC2's answer is returned, and its message says why the
@@ -106,11 +107,10 @@
 //
 //  1. One call is one request. The client's Retryer is not used, and no redirect is
 //     followed. net/http repeats a request only if it knows that it sent nothing.
-//  2. Starting an instance that runs does nothing. EC2 takes no client token for a
-//     start, so one effect rests on the state. It holds unless a request reaches EC2
-//     later than the engine's time-out and the instance was stopped in between. EC2
-//     refuses a request that is older than its signature allows, so that can be some
-//     minutes late at most.
+//  2. Starting an instance that runs does nothing. EC2 accepts no client token for a
+//     start, so the state alone makes a repeated start harmless. This fails only if a
+//     request reaches EC2 after the engine's time-out and the instance was stopped in
+//     between. EC2 refuses a request whose signature is older than some minutes.
 //  3. An instance that makes EC2 refuse a BatchStart fails alone. Every other instance
 //     is started or has an error of its own. If there is capacity or quota for some,
 //     that many are started. See [Transport.BatchStart].
@@ -169,9 +169,9 @@
 // requests and by instances, both refilled each second. The engine's lane slows down when
 // EC2 throttles.
 //
-// At most 64 MiB of an answer are read, and of all pages of one answer together, counted
-// after decompression. A call that looks up instances reads at most 50 pages, for at most
-// a minute. A page token that comes twice ends it at once. The error is
+// The driver reads at most 64 MiB of an answer with all its pages, counted after
+// decompression. A call that looks up instances reads at most 50 pages, for at most a
+// minute. A page token that occurs twice ends it at once. The error is
 // transport.KindInternal and names the limit.
 //
 // # Caveats
@@ -179,14 +179,15 @@
 // A name means the instance that has the tag at the time of the call. If a person moves a
 // name to another instance while a start is in progress, both may be started.
 //
-// Reads are stale for a while. Config.StaleFor says for how long. EC2 promises nothing,
-// and seconds are common.
+// Reads are stale for as long as Config.StaleFor says. EC2 promises nothing, and seconds
+// are common.
 //
-// Fallback types are for hosts with the same settings. A host without
-// Config.InstanceTypes starts an instance as it finds it. EC2 has no locks. If two hosts
-// start one instance at once, each may find the other's change, complete it, and go on
-// from there. Both records name the own type, so it is kept. That relies on reads that
-// show the changes of one instance in the order in which they were made.
+// Fallback types need the same settings on all hosts. A host without
+// Config.InstanceTypes starts an instance with the type that it has. EC2 has no locks. If
+// two hosts start one instance at once, each may find the other host's change, complete
+// it, and continue from there. Both records name the own type, so it is not lost. That
+// relies on reads that show the changes of one instance in the order in which they were
+// made.
 //
 // [Transport.Stop] stops a workstation. A Transport cannot create or delete instances, so
 // it is no nimble.Provider.

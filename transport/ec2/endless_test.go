@@ -28,8 +28,8 @@ func endless(next func(n int) string, padding string) func(url.Values) (int, str
 	}
 }
 
-// TestEndlessPages: each call that looks up instances ends after a limited number of
-// requests, sends nothing else, and its error names the limit.
+// TestEndlessPages checks that each call that looks up instances ends after a limited
+// number of requests. It sends nothing else, and its error names the limit.
 func TestEndlessPages(t *testing.T) {
 	t.Parallel()
 	ws := ref("ws-1")
@@ -67,11 +67,11 @@ func TestEndlessPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if test.padding != "" && scale.Of(t, 0, 1, 1) == 0 {
-				t.Skip("80 MiB of XML take seconds: ROUSE_TEST=ci runs this")
+				t.Skip("80 MiB of XML take seconds; ROUSE_TEST=ci runs this")
 			}
 			for action, call := range calls {
 				if test.padding != "" && action != "Get" {
-					continue // they take their time
+					continue // large pages take their time
 				}
 				s := newScript(t, endless(test.next, test.padding))
 				err := call(s.open(ec2.Config{Tag: "Name", InstanceTypes: []string{"g5.2xlarge"}}))

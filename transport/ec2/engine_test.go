@@ -29,7 +29,7 @@ func (c *cloud) run(cfg ec2.Config, ecfg engine.Config) *engine.Engine {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = e.Run(c.t.Context()) // which ends just before the cleanups
+		_ = e.Run(c.t.Context()) // the run ends just before the cleanups
 	}()
 	c.t.Cleanup(func() {
 		<-ended
@@ -47,8 +47,8 @@ func ask(t *testing.T, e *engine.Engine, id string) engine.ID {
 	return r.Operation.ID
 }
 
-// TestWaitsForCapacity: without capacity, or beyond a quota, a start waits and says
-// so. After a retry it starts once.
+// TestWaitsForCapacity checks that a start waits, and says so, without capacity or beyond
+// a quota. After a retry it starts once.
 func TestWaitsForCapacity(t *testing.T) {
 	t.Parallel()
 	for code, why := range map[string]engine.WaitReason{
@@ -85,7 +85,8 @@ func TestWaitsForCapacity(t *testing.T) {
 	}
 }
 
-// TestTerminated: EC2 refuses to start a terminated instance, and a read says why.
+// TestTerminated checks that EC2 refuses to start a terminated instance, and that a read
+// says why.
 func TestTerminated(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -106,8 +107,8 @@ func TestTerminated(t *testing.T) {
 	}
 }
 
-// TestRunningButSilent: a machine whose port does not answer from this computer is
-// started, and after the boot timeout the operation says that it runs.
+// TestRunningButSilent starts a machine whose port does not answer from this computer.
+// After the boot timeout the operation says that the machine runs.
 func TestRunningButSilent(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -125,7 +126,8 @@ func TestRunningButSilent(t *testing.T) {
 	}
 }
 
-// TestByName: a name is looked up and started once, and stays the session's name.
+// TestByName checks that a name is looked up and started once, and stays the session's
+// name.
 func TestByName(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)

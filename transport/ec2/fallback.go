@@ -16,25 +16,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Fallback types: an instance for whose type EC2 has no capacity is started as another.
+// Fallback types are used for an instance for whose own type EC2 has no capacity.
 
 // attempt is the start of one instance during a BatchStart.
 type attempt struct {
 	types.Instance
 	token      string
-	tried      []types.InstanceType // refused in this call
+	tried      []types.InstanceType // the types that EC2 refused in this call
 	unsuitable int                  // how many of tried the instance cannot have
 	refusal    error                // EC2's answer that is returned: the last lack of capacity
-	note       error                // why its type is not changed
+	note       error                // why the type is not changed
 }
 
-// maxChanges is how many instances a BatchStart changes at once: EC2 allows few changes
-// a second.
+// maxChanges is how many instances a BatchStart changes at once. EC2 allows few changes a
+// second.
 const maxChanges = 8
 
-// startWithFallback completes the instances' records, and then starts them as startAll
-// does, with other types for those for which EC2 has no capacity. It changes a type only
-// after a refusal, never after a start with unknown outcome.
+// startWithFallback completes the instances' records, and then starts the instances as
+// startAll does. It tries other types for those for which EC2 has no capacity. It changes
+// a type only after a refusal, never after a start with unknown outcome.
 func (t *Transport) startWithFallback(ctx context.Context, ids []string, token map[string]string, tell func(string, transport.Result)) {
 	var all map[string]types.Instance
 	err := t.locks.take(ctx, ids)
@@ -91,8 +91,8 @@ func (t *Transport) completeAll(ctx context.Context, ids []string, tries map[str
 	})
 }
 
-// retryAsNext tells the results that are final, changes the types of instances whose type
-// EC2 lacks, and returns the ids to start again.
+// retryAsNext reports the results that are final. It changes the types of instances whose
+// type EC2 lacks, and returns the ids to start again.
 func (t *Transport) retryAsNext(ctx context.Context, ids []string, tries map[string]*attempt, results map[string]transport.Result, tell func(string, transport.Result)) []string {
 	var due []string
 	for _, id := range ids {
@@ -114,7 +114,7 @@ func (t *Transport) retryAsNext(ctx context.Context, ids []string, tries map[str
 		if a := tries[id]; !halt.Load() && ctx.Err() == nil && t.changeToNext(ctx, a) {
 			return errAgain
 		} else if errors.Is(a.note, transport.KindThrottled) {
-			halt.Store(true) // the others follow at their next start
+			halt.Store(true) // the others are changed at their next start
 		}
 		return nil
 	})
@@ -158,9 +158,9 @@ func (t *Transport) each(ids []string, do func(string) error) map[string]error {
 	return errs
 }
 
-// lacks reports whether EC2 does not start the instance because of its type: it lacks
-// capacity, or the type is a fallback type and the reason may lie in it. now reports
-// whether asking again with this type is useless.
+// lacks reports whether EC2 does not start the instance because of its type. EC2 lacks
+// capacity for it, or the type is a fallback type and may be the reason. The result now
+// reports whether asking again with this type is useless.
 func (a *attempt) lacks(err error) (lacking, now bool) {
 	var e *transport.Error
 	if !errors.As(err, &e) || a.InstanceId == nil {
@@ -238,7 +238,7 @@ func (t *Transport) startedMeanwhile(ctx context.Context, a *attempt) bool {
 	return err == nil
 }
 
-// order returns the types as which an instance is tried, in order.
+// order returns the types to try for an instance, in order.
 func (t *Transport) order(own types.InstanceType) []types.InstanceType {
 	ring := []types.InstanceType{own}
 	for _, to := range t.cfg.InstanceTypes {
@@ -249,8 +249,8 @@ func (t *Transport) order(own types.InstanceType) []types.InstanceType {
 	return ring
 }
 
-// next returns the next type after now that was not tried, and true. If all were tried,
-// it returns the own type and false: the instance is not started again in this call.
+// next returns the next untried type after now, and true. If all were tried, it returns
+// the own type and false, and this call does not start the instance again.
 func (t *Transport) next(own, now types.InstanceType, tried []types.InstanceType) (to types.InstanceType, again bool) {
 	ring := t.order(own)
 	at := slices.Index(ring, now)
@@ -274,8 +274,8 @@ func (a *attempt) failed() error {
 		return a.refusal
 	}
 	out := *e
-	// A refusal of a fallback type does not refuse the instance: EC2 may start it as
-	// the next type. It does if the type cannot be changed.
+	// A refusal of a fallback type does not refuse the instance, because EC2 may start it
+	// as the next type. It does refuse the instance if the type cannot be changed.
 	if a.InstanceType != a.own() && !errors.Is(a.note, transport.KindInvalid) && !errors.Is(a.note, transport.KindAccessDenied) {
 		out.Kind = transport.KindCapacity
 	}

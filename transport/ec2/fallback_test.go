@@ -16,8 +16,8 @@ import (
 // others has fallback types that are tried after the first refusal.
 var others = ec2.Config{InstanceTypes: []string{second, third}, InstanceTypesAfter: 1}
 
-// TestFallback: after so many refusals the next type is tried, and recorded before
-// and after.
+// TestFallback checks that the next type is tried after so many refusals. The change is
+// recorded before and after it is made.
 func TestFallback(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, own, second)
@@ -45,8 +45,9 @@ func TestFallback(t *testing.T) {
 	}
 }
 
-// TestFallbackExhausted: with one refusal each, one call tries all types. If none has
-// capacity it leaves the instance as it was, and the next call begins again.
+// TestFallbackExhausted checks that one call tries all types, if one refusal is enough
+// for each. If none has capacity it leaves the instance as it was, and the next call
+// begins again.
 func TestFallbackExhausted(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, own, second, third)
@@ -66,12 +67,12 @@ func TestFallbackExhausted(t *testing.T) {
 	m.want(id, third, 1)
 }
 
-// TestFallbackCounts: refusals are counted per operation and per type.
+// TestFallbackCounts checks that refusals are counted per operation and per type.
 func TestFallbackCounts(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own)
 	id := m.stopped(1, nil)[0]
-	tr := m.open(ec2.Config{InstanceTypes: []string{second}}) // three
+	tr := m.open(ec2.Config{InstanceTypes: []string{second}}) // three refusals change the type
 	for n, token := range []string{"a", "a", "b", "b"} {
 		if _, err := tr.Start(t.Context(), transport.StartInput{Ref: ref(id), ClientToken: token}); !errors.Is(err, transport.KindCapacity) {
 			t.Errorf("start %d: %v", n, err)
@@ -84,24 +85,24 @@ func TestFallbackCounts(t *testing.T) {
 	m.want(id, second, 1)
 }
 
-// TestFallbackRefused: a type that the instance cannot have is passed over. If nothing
-// can be changed, EC2's answer is returned and says so.
+// TestFallbackRefused checks that a type that the instance cannot have is skipped. If
+// nothing can be changed, EC2's answer is returned with the reason.
 func TestFallbackRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		unfit map[string]string
-		kind  string // in the end
-		text  string // of the error, or ""
+		kind  string // the type in the end
+		text  string // a part of the error, or ""
 	}{
-		"a type it cannot have":       {map[string]string{second: "InvalidParameterCombination"}, third, ""},
-		"a type not to be started":    {map[string]string{"start " + second: "Unsupported"}, third, ""},
-		"a type beyond the quota":     {map[string]string{"start " + second: "VcpuLimitExceeded"}, third, ""},
-		"a type not allowed":          {map[string]string{"start " + second: "UnauthorizedOperation"}, third, ""},
-		"no type that it can have":    {map[string]string{second: "InvalidParameterCombination", third: "Unsupported"}, own, "its type was not changed: invalid: Unsupported: not t3.medium"},
-		"no permission to change":     {map[string]string{"ModifyInstanceAttribute": "UnauthorizedOperation"}, own, "its type was not changed: access denied: UnauthorizedOperation"},
-		"no permission to record":     {map[string]string{"CreateTags": "UnauthorizedOperation"}, own, "its type was not changed: access denied: UnauthorizedOperation"},
-		"throttled before the record": {map[string]string{"CreateTags": "RequestLimitExceeded"}, own, "its type was not changed: throttled: RequestLimitExceeded"},
-		"another writes the record":   {map[string]string{"CreateTags": "ConcurrentTagAccess"}, own, "its type was not changed: throttled: ConcurrentTagAccess"},
+		"a type it cannot have":          {map[string]string{second: "InvalidParameterCombination"}, third, ""},
+		"a type that EC2 does not start": {map[string]string{"start " + second: "Unsupported"}, third, ""},
+		"a type beyond the quota":        {map[string]string{"start " + second: "VcpuLimitExceeded"}, third, ""},
+		"a type not allowed":             {map[string]string{"start " + second: "UnauthorizedOperation"}, third, ""},
+		"no type that it can have":       {map[string]string{second: "InvalidParameterCombination", third: "Unsupported"}, own, "its type was not changed: invalid: Unsupported: not t3.medium"},
+		"no permission to change":        {map[string]string{"ModifyInstanceAttribute": "UnauthorizedOperation"}, own, "its type was not changed: access denied: UnauthorizedOperation"},
+		"no permission to record":        {map[string]string{"CreateTags": "UnauthorizedOperation"}, own, "its type was not changed: access denied: UnauthorizedOperation"},
+		"throttled before the record":    {map[string]string{"CreateTags": "RequestLimitExceeded"}, own, "its type was not changed: throttled: RequestLimitExceeded"},
+		"another writes the record":      {map[string]string{"CreateTags": "ConcurrentTagAccess"}, own, "its type was not changed: throttled: ConcurrentTagAccess"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,14 +131,14 @@ func TestFallbackRefused(t *testing.T) {
 				t.Errorf("again: %v", err)
 			}
 			if now := strings.Count(fmt.Sprint(m.trades()), "CreateTags chang"); now != before && !strings.Contains(test.text, "throttled") {
-				t.Errorf("the plan was given up, and goes on: %q", m.trades())
+				t.Errorf("the operation changes types again: %q", m.trades())
 			}
 		})
 	}
 }
 
-// TestFallbackBatch: only the instances of a batch that lack capacity get another
-// type, and one call starts those that then have the same type.
+// TestFallbackBatch checks that only the instances of a batch that lack capacity get
+// another type. One call starts those that then have the same type.
 func TestFallbackBatch(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, own)
@@ -167,20 +168,21 @@ func TestFallbackBatch(t *testing.T) {
 			starts++
 		}
 	}
-	// Each type; three and one of the six, which do not fit; the one that does not
-	// exist; and then those of the other type.
+	// One start of each type. One start of three of the six, and one of one of the six;
+	// they do not fit. One of the id that does not exist, and one of the instances with
+	// the new type.
 	if starts != 6 {
 		t.Errorf("%d starts: %q", starts, m.trades())
 	}
 	for _, id := range fine {
 		if in := m.instance(id); in.InstanceType != "t3.large" || recordIn(in) != "" || m.effects(id) != 1 {
-			t.Errorf("%s, which lacked nothing: %s %q, started %d times", id, in.InstanceType, recordIn(in), m.effects(id))
+			t.Errorf("%s had capacity: %s %q, started %d times", id, in.InstanceType, recordIn(in), m.effects(id))
 		}
 	}
 }
 
-// TestFallbackThrottled: EC2 allows few changes a second. Those that it refuses now
-// are made later.
+// TestFallbackThrottled checks that EC2 may throttle changes. Those that it throttles are
+// made later.
 func TestFallbackThrottled(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own)
@@ -222,8 +224,8 @@ func TestFallbackThrottled(t *testing.T) {
 	}
 }
 
-// TestFallbackPutOff: a refusal of a fallback type does not refuse the session while
-// the next type may have capacity.
+// TestFallbackPutOff checks that a refusal of a fallback type does not refuse the session
+// while the next type may have capacity.
 func TestFallbackPutOff(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own)
@@ -234,7 +236,7 @@ func TestFallbackPutOff(t *testing.T) {
 		if r.action == "StartInstances" {
 			starts.Add(1)
 		}
-		if r.action == "CreateTags" && starts.Load() > 1 { // it is of the second type
+		if r.action == "CreateTags" && starts.Load() > 1 { // the instance has the second type
 			return &fault{status: 503, code: "RequestLimitExceeded", message: "slow down"}
 		}
 		return nil
@@ -253,8 +255,8 @@ func TestFallbackPutOff(t *testing.T) {
 	m.want(id, third, 1)
 }
 
-// TestFallbackUnknown: nothing is changed after a start with unknown outcome, nor after
-// a refusal for another reason than capacity.
+// TestFallbackUnknown checks that no type is changed after a start with unknown outcome,
+// nor after a refusal for another reason than capacity.
 func TestFallbackUnknown(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]fault{
@@ -290,8 +292,9 @@ func TestFallbackUnknown(t *testing.T) {
 	}
 }
 
-// TestPutTypeBack: an instance gets its own type back after it has run as another type
-// and has stopped, by Stop or before the next start, and not earlier.
+// TestPutTypeBack checks that an instance gets its own type back, by Stop or before the
+// next start. That happens after it has run as another type and has stopped, and not
+// earlier.
 func TestPutTypeBack(t *testing.T) {
 	t.Parallel()
 	cfg := others
@@ -299,17 +302,17 @@ func TestPutTypeBack(t *testing.T) {
 	for name, test := range map[string]struct {
 		cfg  ec2.Config
 		stop func(*testing.T, *market, *ec2.Transport, string)
-		kind string // after the stop
-		next string // after the next start
+		kind string // the type after the stop
+		next string // the type after the next start
 	}{
 		"by Stop": {cfg, func(t *testing.T, _ *market, tr *ec2.Transport, id string) {
 			if _, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)}); err != nil {
 				t.Error(err)
 			}
 		}, own, own},
-		"by somebody else": {cfg, func(_ *testing.T, m *market, _ *ec2.Transport, id string) { m.stop(id) }, second, own},
-		"not asked for":    {others, func(_ *testing.T, m *market, _ *ec2.Transport, id string) { m.stop(id) }, second, second},
-		"not by Stop": {others, func(t *testing.T, _ *market, tr *ec2.Transport, id string) {
+		"by another program":  {cfg, func(_ *testing.T, m *market, _ *ec2.Transport, id string) { m.stop(id) }, second, own},
+		"without PutTypeBack": {others, func(_ *testing.T, m *market, _ *ec2.Transport, id string) { m.stop(id) }, second, second},
+		"by Stop, without PutTypeBack": {others, func(t *testing.T, _ *market, tr *ec2.Transport, id string) {
 			if _, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(id)}); err != nil {
 				t.Error(err)
 			}
@@ -346,8 +349,8 @@ func TestPutTypeBack(t *testing.T) {
 	}
 }
 
-// TestPutTypeBackFails: a Stop that cannot put the type back says so, and the next
-// Stop does it.
+// TestPutTypeBackFails checks that a Stop that cannot restore the type says so, and that
+// the next Stop restores it.
 func TestPutTypeBackFails(t *testing.T) {
 	t.Parallel()
 	cfg := others
@@ -383,17 +386,17 @@ func TestPutTypeBackFails(t *testing.T) {
 	}
 }
 
-// TestHalfDone: another operation finds what a host left that was killed during a
-// change, or what people did since.
+// TestHalfDone checks the records of a host that was killed during a change, and what
+// people did since. Another operation must complete them.
 func TestHalfDone(t *testing.T) {
 	t.Parallel()
-	const launched = " launched 2026-01-01T00:00:00Z by dead" // as the proxy shows one that was not started
-	const since = " launched 2025-12-31T00:00:00Z by dead"    // it has run since
+	const launched = " launched 2026-01-01T00:00:00Z by dead" // the launch time of an instance that was not started
+	const since = " launched 2025-12-31T00:00:00Z by dead"    // the instance has run since
 	for name, test := range map[string]struct {
 		record, shown string
 		back          bool
-		kind          string // in the end
-		kept          bool   // the record is as it was
+		kind          string // the type in the end
+		kept          bool   // the record is unchanged
 	}{
 		"recorded, not made":             {"changing t3.micro to t3.small" + launched, own, false, second, false},
 		"made, not recorded":             {"changing t3.micro to t3.small" + launched, second, false, second, false},
@@ -410,7 +413,7 @@ func TestHalfDone(t *testing.T) {
 		"put back, and not run since":    {"changed t3.micro to t3.micro" + launched, own, true, own, true},
 		"back by hand, not asked for":    {"changed t3.micro to t3.small" + since, own, false, own, false},
 		"set to something else by hand":  {"changed t3.micro to t3.small" + since, "t3.large", true, "t3.large", false},
-		"not to be read":                 {"as it pleases", second, true, second, true},
+		"not readable":                   {"as it pleases", second, true, second, true},
 		"without a time":                 {"changed t3.micro to t3.small launched then by dead", second, true, second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -436,8 +439,8 @@ func TestHalfDone(t *testing.T) {
 	}
 }
 
-// TestHalfDoneRunning: a change came too late because the instance runs. Its record
-// names the type that it has, and its own type is put back after it has stopped.
+// TestHalfDoneRunning checks a change that came too late because the instance runs. Its
+// record names the type that it has, and its own type is restored after it has stopped.
 func TestHalfDoneRunning(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market(own)
@@ -461,8 +464,8 @@ func TestHalfDoneRunning(t *testing.T) {
 	m.want(id, own, 2)
 }
 
-// TestHalfDoneStays: a half-done change that cannot be completed now keeps the
-// instance from being started, and only that one.
+// TestHalfDoneStays checks that a half-done change that cannot be completed now keeps
+// only its own instance from being started.
 func TestHalfDoneStays(t *testing.T) {
 	t.Parallel()
 	m := newProxy(t, newRAM(t)).market()
@@ -499,7 +502,7 @@ func TestHalfDoneStays(t *testing.T) {
 		t.Error(err)
 	}
 	m.want(ids[0], second, 1)
-	// Whoever may not change it at all starts it as it is.
+	// A host that may never change it starts the instance unchanged.
 	m.stop(ids[0])
 	m.record(ids[0], "changing t3.micro to t3.medium launched "+launchOf(t, tr, ids[0])+" by dead")
 	m.unfit = map[string]string{"ModifyInstanceAttribute": "UnauthorizedOperation"}
@@ -518,7 +521,7 @@ func launchOf(t *testing.T, tr *ec2.Transport, id string) string {
 	return got.StartedAt.Format("2006-01-02T15:04:05.999Z")
 }
 
-// TestStartedMeanwhile: another caller starts the instance between the refusal and the
+// TestStartedMeanwhile lets another caller start the instance between the refusal and the
 // change, or while a half-done change is completed. EC2 refuses the change. The start
 // returns the running instance, and its record is right.
 func TestStartedMeanwhile(t *testing.T) {

@@ -47,8 +47,9 @@ type found struct {
 
 func (f found) id() string { return aws.ToString(f.InstanceId) }
 
-// find describes the instances of refs, one for each in order. It makes one call for those
-// named by id, and one for each 200 named by tag. If a call fails, it returns that error.
+// find describes the instances of refs, one for each in order. It makes one call for
+// those named by id, and one for each 200 named by tag. If a call fails, it returns that
+// error.
 func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, time.Time, error) {
 	ids, names := map[string]bool{}, map[string]bool{}
 	out := make([]found, len(refs))
@@ -94,9 +95,9 @@ func (t *Transport) find(ctx context.Context, refs []transport.Ref) ([]found, ti
 	return out, date, nil
 }
 
-// describeIDs describes instances by id. EC2 refuses a whole call for one unknown id. Then
-// describeIDs asks again by a filter, which leaves unknown ids out but takes fewer. missing
-// is the error of the ids that are left out.
+// describeIDs describes instances by id. EC2 refuses a whole call for one unknown id.
+// Then describeIDs asks again by a filter, which leaves unknown ids out but takes fewer.
+// The argument missing is the error of the ids that are left out.
 func (t *Transport) describeIDs(ctx context.Context, r *paging.Reader, ids []string) (all map[string]types.Instance, missing error, date time.Time, err error) {
 	all = map[string]types.Instance{}
 	add := func(in *ec2.DescribeInstancesInput) error {
@@ -158,8 +159,8 @@ func (t *Transport) describeNames(ctx context.Context, r *paging.Reader, names [
 	return all, date, nil
 }
 
-// only returns the one instance that a name means. A terminated instance keeps its tags for
-// a while. It counts only if no other instance has the name.
+// only returns the one instance that a name means. A terminated instance keeps its tags
+// for a while. It counts only if no other instance has the name.
 func (t *Transport) only(name string, all []types.Instance, date time.Time) (types.Instance, error) {
 	live := slices.DeleteFunc(slices.Clone(all), isGone)
 	switch {
@@ -211,12 +212,12 @@ func tagOf(in types.Instance, key string) string {
 	return ""
 }
 
-// newReader returns the bounds of all calls that look up instances for one call of a
+// newReader returns the limits of all calls that look up instances for one call of a
 // Transport.
 func newReader() *paging.Reader { return paging.New("DescribeInstances", paging.GetCalls) }
 
-// describe reads all pages of an answer, within the bounds of r, and records the pools for
-// later starts.
+// describe reads all pages of an answer, within the limits of r, and records the pools
+// for later starts.
 func (t *Transport) describe(ctx context.Context, r *paging.Reader, in *ec2.DescribeInstancesInput) (all []types.Instance, date time.Time, err error) {
 	for more := true; more && err == nil; {
 		more, err = r.Page(ctx, func(ctx context.Context) (string, int64, error) {

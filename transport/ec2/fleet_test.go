@@ -13,15 +13,15 @@ import (
 	"github.com/rouse-dev/rouse/transport/ec2"
 )
 
-// look is a DescribeInstances that the proxy got.
+// look is a DescribeInstances that the proxy received.
 type look struct {
 	at time.Duration
 	n  int
 }
 
-// TestFleet: an engine starts five hundred instances of one type and zone, and one that
-// does not exist. It makes a few start calls and one poll a round, and only the one
-// fails.
+// TestFleet lets an engine start five hundred instances of one type and zone, and one
+// that does not exist. The engine makes a few start calls and one poll a round. Only the
+// missing one fails.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -72,9 +72,9 @@ func TestFleet(t *testing.T) {
 	if starts > 5 {
 		t.Errorf("%d calls started %d instances", starts, len(ids))
 	}
-	// One look at all of them, refused for the one, and again by 200 each, came
-	// before the start. From then on the schedule has a round a second at first,
-	// and longer ones later, for the one that was sent first and for the others.
+	// Before the start came one read of all, refused for the missing one, and reads of
+	// 200 each. Then the schedule has a round a second at first, and longer ones later.
+	// The instance that was sent first and the others have rounds of their own.
 	rounds := 0
 	for _, l := range looks {
 		if l.n > 1 && l.n < len(ids) {
@@ -82,7 +82,7 @@ func TestFleet(t *testing.T) {
 		}
 	}
 	if most := int(time.Since(began)/time.Second) + 1; rounds == 0 || rounds > most || len(looks) > 5+2*most {
-		t.Errorf("%d rounds and %d looks in %v: %v", rounds, len(looks), time.Since(began), looks)
+		t.Errorf("%d rounds and %d reads in %v: %v", rounds, len(looks), time.Since(began), looks)
 	}
-	t.Logf("%d calls to StartInstances, %d looks, %d of them rounds, in %v", starts, len(looks), rounds, time.Since(began))
+	t.Logf("%d calls to StartInstances, %d reads in %d rounds, in %v", starts, len(looks), rounds, time.Since(began))
 }

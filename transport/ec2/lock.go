@@ -16,7 +16,7 @@ type locks struct {
 // take locks all of ids, which must be distinct. It waits for each. If ctx ends first, it
 // locks none and returns the context's error.
 func (h *locks) take(ctx context.Context, ids []string) error {
-	ids = slices.Sorted(slices.Values(ids)) // one order for all calls, so that no two wait for each other
+	ids = slices.Sorted(slices.Values(ids)) // all calls use the same order, so that no two wait for each other
 	for i, id := range ids {
 		for busy := h.try(id); busy != nil; busy = h.try(id) {
 			select {

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// TestLocks: one caller at a time has an instance, a caller whose context ends has none,
-// and two callers that want the same ids in another order do not wait for each other.
+// TestLocks checks that one caller at a time has an instance, and that a caller whose
+// context ends has none. Two callers that want the same ids in another order do not wait
+// for each other.
 func TestLocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -22,7 +23,7 @@ func TestLocks(t *testing.T) {
 		if err := h.take(ctx, []string{"c", "b", "a"}); err == nil {
 			t.Error("two hold b")
 		}
-		if err := h.take(t.Context(), []string{"c", "a"}); err != nil { // it holds neither
+		if err := h.take(t.Context(), []string{"c", "a"}); err != nil { // it has neither
 			t.Fatal(err)
 		}
 		inside, turns := 0, 0
@@ -44,13 +45,13 @@ func TestLocks(t *testing.T) {
 			}()
 		}
 		synctest.Wait()
-		h.release([]string{"b"}) // whoever wants it first has it, and waits for a
+		h.release([]string{"b"}) // the caller that wants b first has it, and waits for a
 		synctest.Wait()
 		h.release([]string{"a", "c"})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if turns != 20 || len(h.of) != 0 {
-			t.Errorf("%d turns, and %d are held", turns, len(h.of))
+			t.Errorf("%d turns, and %d are locked", turns, len(h.of))
 		}
 	})
 }

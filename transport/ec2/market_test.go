@@ -17,18 +17,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// The types of the tests of fallback types: the own type of an instance, and the others.
+// The types in the tests of fallback types: the instance's own, and the others.
 const own, second, third = "t3.micro", "t3.small", "t3.medium"
 
 // market is a cloud in which types run out. Like EC2, and unlike moto, it changes only
 // the type of a stopped instance.
 type market struct {
 	*cloud
-	careless bool // two hosts are at it: a start may come in the middle of the other's change
+	careless bool // two hosts start the instance, so a start may come in the middle of the other's change
 
-	lock  sync.Mutex        // guards what follows
+	lock  sync.Mutex        // guards the fields below
 	out   map[string]bool   // types without capacity
-	unfit map[string]string // types that an instance cannot have or be started as, or calls, and the code that says so
+	unfit map[string]string // types that an instance cannot have or be started as, or calls, and the code of the refusal
 	calls []string          // the changes, in order
 }
 
@@ -44,7 +44,7 @@ func (c *cloud) market(out ...string) *market {
 	return m
 }
 
-// sellOut leaves all types but those in stock.
+// sellOut leaves all types without capacity but those in stock.
 func (m *market) sellOut(out ...string) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
@@ -60,7 +60,7 @@ func (m *market) trade(r request) *fault {
 	defer m.lock.Unlock()
 	m.calls = append(m.calls, strings.TrimSpace(r.action+" "+r.to))
 	for _, id := range r.ids {
-		if id == one { // moto knows it as little
+		if id == one { // moto does not know the id either
 			continue
 		}
 		in := m.instance(id)
@@ -74,7 +74,7 @@ func (m *market) trade(r request) *fault {
 		case r.action == "StartInstances" && stopped && m.out[kind]:
 			return &fault{status: 500, code: "InsufficientInstanceCapacity", message: "no " + kind + " now"}
 		case r.action == "ModifyInstanceAttribute" && m.careless && r.to != own && !strings.Contains(tag, " "+own+" to "):
-			m.t.Errorf("%s becomes %s, and its record %q does not lead back to its own", id, r.to, tag)
+			m.t.Errorf("%s becomes %s, and its record %q does not name its own type", id, r.to, tag)
 		case r.action == "ModifyInstanceAttribute" && !m.careless && !(half && strings.Contains(tag, " to "+r.to+" ")):
 			m.t.Errorf("%s becomes %s, and its record says %q", id, r.to, tag)
 		case r.action == "ModifyInstanceAttribute" && !stopped:
@@ -106,7 +106,7 @@ func recordIn(in types.Instance) string {
 	return ""
 }
 
-// record writes an instance's record, as a host does that is killed right after.
+// record writes an instance's record, as a host does that is killed right afterwards.
 func (m *market) record(id, text string) {
 	m.t.Helper()
 	if _, err := m.direct.CreateTags(m.t.Context(), &awsec2.CreateTagsInput{
@@ -145,7 +145,7 @@ func (m *market) want(id, kind string, starts int) {
 	in := m.instance(id)
 	tag := recordIn(in)
 	clean := tag == "" && kind == own || strings.HasPrefix(tag, "changed "+own+" to "+kind+" ")
-	if m.careless { // the later of two hosts may have recorded an earlier change; what counts is the own type
+	if m.careless { // the later of two hosts may have recorded an earlier change; only the own type must be right
 		clean = strings.HasPrefix(tag, "changed "+own+" to ")
 	}
 	if string(in.InstanceType) != kind || !clean || m.effects(id) != starts {
@@ -162,8 +162,8 @@ func (m *market) stop(id string) {
 	}
 }
 
-// pursue does what an engine does: it reads, and sends again while the instance is
-// stopped, until it runs. most is how many sends that may take.
+// pursue does what an engine does. It reads, and sends again while the instance is
+// stopped, until it runs. It sends at most most times.
 func pursue(ctx context.Context, tr *ec2.Transport, id, token string, most int) error {
 	var last error
 	for range most {

@@ -8,14 +8,14 @@ import (
 )
 
 // pools remembers the zone and type with which each instance was last described: its pool
-// of capacity. It groups calls and is never a reason not to send. The zero value knows
-// nothing.
+// of capacity. It groups calls and is never a reason not to send. The zero value is
+// empty.
 type pools struct {
 	mu    sync.Mutex // guards known; never held across a call
 	known map[string]string
 }
 
-// maxKnown bounds the memory of instances, to about 10 MB.
+// maxKnown limits the memory for instances to about 10 MB.
 const maxKnown = 100_000
 
 // learn records instances. It forgets terminated ones, because EC2 would refuse the calls
@@ -47,7 +47,7 @@ func (p *pools) of(id string) string {
 	return p.known[id]
 }
 
-// unknown returns those of ids whose pool is not known.
+// unknown returns the ids whose pool is not known.
 func (p *pools) unknown(ids []string) []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

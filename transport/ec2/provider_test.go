@@ -28,8 +28,8 @@ func (fixed) Delete(context.Context, nimble.DeleteInput) (transport.Session, err
 	return transport.Session{}, errFixed
 }
 
-// TestHandlerStops: a client of the protocol starts and stops an instance by the Handler,
-// and the stop puts its own type back.
+// TestHandlerStops lets a client of the protocol start and stop an instance by the
+// Handler. The stop restores the instance's own type.
 func TestHandlerStops(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t, own)

@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// ram is a fake EC2 in memory with a few actions, for tests with thousands of calls: moto
-// takes 10 ms for a call. It behaves like moto; TestCut runs over both.
+// ram is a fake EC2 in memory with a few actions, for tests with thousands of calls,
+// because moto takes 10 ms for a call. It behaves like moto; TestCut runs over both.
 type ram struct {
-	mu  sync.Mutex // guards all
+	mu  sync.Mutex // guards all fields
 	all map[string]*machine
 }
 

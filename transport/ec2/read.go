@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// Get looks at a session: its instance, and, while that runs, what else the
-// Config demands of a READY one.
+// Get reads a session's instance. If that runs, Get also reads what else the Config
+// requires of a READY session.
 func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	results, err := t.BatchGet(ctx, []transport.Ref{ref})
 	if err != nil {
@@ -24,8 +24,8 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	return results[0].Session, results[0].Err
 }
 
-// BatchGet reads up to 1,000 sessions, by one call for those named by instance id, and
-// by one for each 200 named by tag. If an id is not known, it takes one more call for
+// BatchGet reads up to 1,000 sessions. It makes one call for those named by instance id,
+// and one for each 200 named by tag. If an id is not known, it makes one more call for
 // each 200 ids.
 func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
 	if err := atMost(len(refs)); len(refs) == 0 || err != nil {
@@ -40,8 +40,8 @@ func (t *Transport) BatchGet(ctx context.Context, refs []transport.Ref) ([]trans
 
 // List returns a page of up to 1,000 instances that have the Config's tags. EC2 does not
 // know the owner and the creator of a session, so a filter by them finds nothing. With
-// SessionIDs, at most 1,000, all that exist are one page. If List cannot find out whether
-// a running instance is READY, it returns that error.
+// SessionIDs, no more than 1,000, all that exist are one page. If List cannot find out
+// whether a running instance is READY, it returns that error.
 func (t *Transport) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {
 	if err := cmp.Or(transport.CheckID("studio id", in.StudioID), atMost(len(in.SessionIDs))); err != nil {
 		return transport.ListOutput{}, err
@@ -103,8 +103,8 @@ func (t *Transport) page(ctx context.Context, token string) ([]found, string, ti
 	return all, aws.ToString(got.NextToken), date, nil
 }
 
-// refs returns the refs of instances: by the tag if only one instance of this page has
-// its value, else by id.
+// refs returns the refs of instances. A ref has the tag's value if only one instance of
+// this page has it, or else the id.
 func (t *Transport) refs(studio string, all []found) []transport.Ref {
 	live := map[string]int{}
 	for _, f := range all {

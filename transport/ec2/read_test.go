@@ -18,7 +18,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// TestStates: each state of an instance, with EC2's reason for it.
+// TestStates checks each state of an instance, with EC2's reason for it.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	stopped := time.Date(2026, 11, 22, 18, 30, 5, 0, time.UTC)
@@ -76,8 +76,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// TestProbe: a machine that runs and whose port does not answer from this computer has
-// another status than one that does not run.
+// TestProbe checks that a machine that runs and whose port does not answer from this
+// computer has another status than one that does not run.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -119,11 +119,11 @@ func TestProbe(t *testing.T) {
 	}
 	started, err := tr.Start(t.Context(), start(up))
 	if err != nil || started.State == fsm.StateReady {
-		t.Errorf("the start of one that runs: %+v, %v; only the probe says READY", started, err)
+		t.Errorf("the start of a running machine: %+v, %v; only the probe shows READY", started, err)
 	}
 }
 
-// TestPublic: the configured address is the one that is probed.
+// TestPublic checks that the configured address is the one that is probed.
 func TestPublic(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(url.Values) (int, string) {
@@ -193,8 +193,8 @@ func TestStatusChecks(t *testing.T) {
 	}
 }
 
-// TestStatusCheckDetails: the session has EC2's details of failed checks, and all pages of
-// the answer are read.
+// TestStatusCheckDetails checks that the session has EC2's details of failed checks, and
+// that all pages of the answer are read.
 func TestStatusCheckDetails(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(form url.Values) (int, string) {
@@ -216,7 +216,7 @@ func TestStatusCheckDetails(t *testing.T) {
 	}
 }
 
-// TestTooManyAtOnce: a read of too many sessions is refused before it is sent.
+// TestTooManyAtOnce checks that a read of too many sessions is refused before it is sent.
 func TestTooManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, always(500, ""))
@@ -235,7 +235,8 @@ func TestTooManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestStatusChecksFail: without an answer it is not known whether the instance is READY.
+// TestStatusChecksFail checks that a failed read of the status checks is an error,
+// because READY is then unknown.
 func TestStatusChecksFail(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(form url.Values) (int, string) {
@@ -253,8 +254,8 @@ func TestStatusChecksFail(t *testing.T) {
 	}
 }
 
-// strict is an EC2 that refuses a whole call by ids for one unknown id, and leaves unknown
-// ids out of a call by filter.
+// strict is an EC2 that refuses a whole call by ids for one unknown id, and leaves
+// unknown ids out of a call by filter.
 func strict(t *testing.T, known []string, most int) *script {
 	return newScript(t, func(form url.Values) (int, string) {
 		ids := listOf(form, "InstanceId")
@@ -308,7 +309,7 @@ func TestBatchGetCalls(t *testing.T) {
 	}
 }
 
-// TestNames: which instance a name means.
+// TestNames checks which instance a name means.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	const a, b = "i-0000000000000000a", "i-0000000000000000b"
@@ -356,7 +357,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestStraySpace: white space around an id, as from a spreadsheet, does not matter.
+// TestStraySpace checks that white space around an id, as from a spreadsheet, does not
+// matter.
 func TestStraySpace(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(form url.Values) (int, string) {
@@ -380,13 +382,13 @@ func TestStraySpace(t *testing.T) {
 	for _, form := range s.requests() {
 		for _, id := range append(listOf(form, "InstanceId"), listOf(form, "Filter.1.Value")...) {
 			if id != one && id != "ws-042" {
-				t.Errorf("%s of %q", form.Get("Action"), id)
+				t.Errorf("the result of %s names %q", form.Get("Action"), id)
 			}
 		}
 	}
 }
 
-// TestWildcards: a filter's wildcards in a name are plain characters.
+// TestWildcards checks that a filter's wildcards in a name are plain characters.
 func TestWildcards(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(url.Values) (int, string) { return described() })
@@ -396,7 +398,7 @@ func TestWildcards(t *testing.T) {
 	}
 }
 
-// TestListNames: a name is shown only if it means one instance.
+// TestListNames checks that a name is shown only if it means one instance.
 func TestListNames(t *testing.T) {
 	t.Parallel()
 	ids := []string{"i-0000000000000000a", "i-0000000000000000b", "i-0000000000000000c", "i-0000000000000000d", "i-0000000000000000e", "i-0000000000000000f"}
@@ -425,7 +427,7 @@ func TestListNames(t *testing.T) {
 	}
 	owned, err := s.open(ec2.Config{}).List(t.Context(), transport.ListInput{StudioID: studio, OwnedBy: "somebody"})
 	if err != nil || len(owned.Sessions) != 0 {
-		t.Errorf("owned by somebody: %v, %v", owned, err)
+		t.Errorf("with an owner: %v, %v", owned, err)
 	}
 }
 
@@ -435,7 +437,7 @@ func TestStop(t *testing.T) {
 	tr := c.open(ec2.Config{Tag: "Name"})
 	name := c.name()
 	c.running(1, map[string]string{"Name": name})
-	for range 2 { // stopping what is stopped does nothing
+	for range 2 { // stopping a stopped instance does nothing
 		got, err := tr.Stop(t.Context(), transport.StopInput{Ref: ref(name)})
 		if err != nil || got.Ref != ref(name) || got.State != fsm.StateStopInProgress && got.State != fsm.StateStopped {
 			t.Fatalf("%+v, %v", got, err)
@@ -450,8 +452,8 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestStartedAtOfAStoppedInstance: every read has the LaunchTime, which shows whether a
-// start had an effect.
+// TestStartedAtOfAStoppedInstance checks that every read has the LaunchTime, which shows
+// whether a start had an effect.
 func TestStartedAtOfAStoppedInstance(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(url.Values) (int, string) { return described(item(one, "stopped", tag("Name", "ws-1"))) })

@@ -26,7 +26,7 @@ type record struct {
 	// launched is the instance's LaunchTime at the change. An instance with another
 	// LaunchTime has run since.
 	launched time.Time
-	by       string // the client token, which tells records of different operations apart
+	by       string // the client token, which distinguishes records of different operations
 }
 
 var phases = map[bool]string{true: "changing", false: "changed"}
@@ -35,7 +35,7 @@ func (r record) String() string {
 	return fmt.Sprintf("%s %s to %s launched %s by %s", phases[r.changing], r.own, r.to, r.launched.Format(time.RFC3339Nano), r.by)
 }
 
-// errRecord says that a person must fix the tag.
+// errRecord is returned when a person must fix the tag.
 var errRecord = errors.New("the tag " + RecordTag + " cannot be read: set the type that the instance should have, and remove the tag")
 
 // recordOf returns an instance's record, or nil if it has none.
@@ -70,7 +70,7 @@ func recorded(in types.Instance, r *record) types.Instance {
 	return in
 }
 
-// tagText returns a token with the characters that a tag's value may have.
+// tagText returns a token reduced to the characters that a tag's value may have.
 func tagText(token string) string {
 	if token == "" {
 		return "-"
@@ -95,15 +95,15 @@ type step uint8
 
 const (
 	nothing  step = iota
-	forget        // remove the record: it is not needed any more
-	noteType      // the change was made, or a start came first: record the type that it has
-	finish        // the change may have been made: make it
+	forget        // remove the record, which is not needed any more
+	noteType      // the change was made, or a start came first, so record the type that it has
+	finish        // the change may have been made, so make it
 	restore       // it has run with another type, and may have its own again
 )
 
 // stepOf returns the step for an instance and its record. A change that may have been
-// made, and does not show, is made again and not undone: the read may be stale. ours
-// reports whether a type is a fallback type.
+// made, and is not visible, is made again and not undone, because the read may be stale.
+// The function ours reports whether a type is a fallback type.
 func stepOf(in types.Instance, r record, ours func(types.InstanceType) bool) step {
 	stopped := isStopped(in)
 	ran := !aws.ToTime(in.LaunchTime).Equal(r.launched)

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// kinds maps EC2's codes. A code decides before the status: a lack of capacity has the
-// status 500.
+// kinds maps EC2's codes. A code decides before the status, because a lack of capacity
+// has the status 500.
 var kinds = map[string]transport.Kind{
 	"InsufficientInstanceCapacity":         transport.KindCapacity,
 	"InsufficientHostCapacity":             transport.KindCapacity,
@@ -35,14 +35,14 @@ var kinds = map[string]transport.Kind{
 
 	"ConcurrentTagAccess": transport.KindThrottled, // another call is writing the tag
 
-	"IncorrectInstanceState":    transport.KindConflict, // hibernating included
+	"IncorrectInstanceState":    transport.KindConflict, // also for an instance that is hibernating
 	"IncorrectState":            transport.KindConflict,
 	"IncorrectSpotRequestState": transport.KindConflict,
 	"InvalidState":              transport.KindConflict,
 
 	"UnauthorizedOperation": transport.KindAccessDenied,
 	"AccessDenied":          transport.KindAccessDenied,
-	"OperationNotPermitted": transport.KindAccessDenied, // protected from being stopped
+	"OperationNotPermitted": transport.KindAccessDenied, // the instance is protected from being stopped
 	"OptInRequired":         transport.KindAccessDenied,
 	"PendingVerification":   transport.KindAccessDenied,
 	"Blocked":               transport.KindAccessDenied,
@@ -110,7 +110,7 @@ func (c *call) refusal(api smithy.APIError, err error) *transport.Error {
 		out.Context = map[string]string{EncodedMessage: printable.Clean(encoded, maxEncoded)}
 	}
 	if out.Kind == transport.KindCredentials {
-		// Its message may quote the request, and what signed it.
+		// Its message may quote the request and the credentials that signed it.
 		out.Message = "EC2 does not accept the credentials, or the clock is wrong"
 		out.Err = &smithy.GenericAPIError{Code: out.Code, Message: out.Message, Fault: smithy.FaultClient}
 	}

@@ -27,7 +27,7 @@ func start(id string) transport.StartInput {
 	return transport.StartInput{Ref: ref(id), ClientToken: "token"}
 }
 
-// TestErrors: the kind of each of EC2's errors, by one request each.
+// TestErrors checks the kind of each of EC2's errors, with one request each.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	for code, test := range map[string]struct {
@@ -73,7 +73,7 @@ func TestErrors(t *testing.T) {
 				t.Errorf("request id %q, retry after %v, date %v", e.RequestID, e.RetryAfter, e.Date)
 			}
 			if strings.ContainsAny(err.Error(), "\u009b\u202e") || strings.Contains(err.Error(), secret) {
-				t.Errorf("%q is not fit to be printed", err)
+				t.Errorf("%q is not printable", err)
 			}
 			var api smithy.APIError
 			if !errors.As(err, &api) || api.ErrorCode() != code {
@@ -86,8 +86,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestDenial: the encoded message is kept for a person who can decode it, and is not in
-// the text.
+// TestDenial checks that the encoded message is kept for a person who can decode it, and
+// is not in the text.
 func TestDenial(t *testing.T) {
 	t.Parallel()
 	blob := strings.Repeat("abcdefgh-IJ_", 150)
@@ -103,8 +103,8 @@ func TestDenial(t *testing.T) {
 	}
 }
 
-// TestNotEC2: the answer of another server is no refusal and no empty list of instances,
-// and its clock is not EC2's.
+// TestNotEC2 checks that the answer of another server is not a refusal and not an empty
+// list of instances. Its clock is not EC2's.
 func TestNotEC2(t *testing.T) {
 	t.Parallel()
 	page := "<html><head><title>Welcome to the airport</title></head><body></body></html>"
@@ -130,9 +130,9 @@ func TestNotEC2(t *testing.T) {
 			for _, err := range []error{startErr, getErr} {
 				var e *transport.Error
 				if !errors.As(err, &e) || e.Kind != transport.KindUnreachable || e.NotSent || e.HTTPStatusCode != test.status {
-					t.Errorf("%+v, want unreachable by HTTP %d, and perhaps sent", err, test.status)
+					t.Errorf("%+v, want unreachable by HTTP %d, outcome unknown", err, test.status)
 				} else if !e.Date.IsZero() {
-					t.Errorf("%v has the date %v of a stranger", err, e.Date)
+					t.Errorf("%v has the date %v of another server", err, e.Date)
 				}
 			}
 			if n := len(s.requests()); n != 2 {
@@ -142,7 +142,7 @@ func TestNotEC2(t *testing.T) {
 	}
 }
 
-// TestCutShort: after an answer that ends too early the outcome is unknown.
+// TestCutShort checks that the outcome is unknown after an answer that ends too early.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -157,17 +157,17 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// TestLongError: an error has a lower limit than an answer.
+// TestLongError checks that an error has a lower limit than an answer.
 func TestLongError(t *testing.T) {
 	t.Parallel()
 	_, err := newScript(t, always(500, failing("InternalError", strings.Repeat("x", 2<<20)))).open(ec2.Config{}).Start(t.Context(), start(one))
 	if !errors.Is(err, transport.KindUnknown) || !strings.Contains(err.Error(), "larger than 1048576 bytes") {
-		t.Errorf("%v, want an unknown outcome that names the bound", err)
+		t.Errorf("%v, want an unknown outcome that names the limit", err)
 	}
 }
 
-// TestEcho: a server, or a proxy in front of it, may echo the request in an error. No
-// error's text has what signed the request.
+// TestEcho checks errors of a server, or of a proxy in front of it, that echo the
+// request. No error's text has the credentials or the signature.
 func TestEcho(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 403, 500, 503} {
@@ -200,9 +200,9 @@ func TestEcho(t *testing.T) {
 	}
 }
 
-// TestNoCredentials: without credentials nothing is sent, and a source of credentials that
-// cannot be reached is KindUnreachable. The source's own text is not quoted, because it may
-// be the credentials.
+// TestNoCredentials checks that nothing is sent without credentials, and that a source of
+// credentials that cannot be reached is KindUnreachable. The source's own text is not
+// quoted, because it may be the credentials.
 func TestNoCredentials(t *testing.T) {
 	t.Parallel()
 	leaky := errors.New("parse failed of process output: {\"SecretAccessKey\":\"" + secret + "\"}")
@@ -231,13 +231,13 @@ func TestNoCredentials(t *testing.T) {
 			t.Errorf("%s: %+v after %d requests, want %v, not sent", name, err, len(s.requests()), test.kind)
 		}
 		if text := fmt.Sprintf("%v %+v", err, err); !strings.Contains(text, test.says) || strings.Contains(text, secret) {
-			t.Errorf("%s: %s, want %q, and not what the source said", name, text, test.says)
+			t.Errorf("%s: %s, want %q, without the source's text", name, text, test.says)
 		}
 	}
 }
 
-// TestCredentialsThatNoRequestCarries: credentials that no header can have are refused
-// before anything is sent.
+// TestCredentialsThatNoRequestCarries checks that credentials that no header can have are
+// refused before anything is sent.
 func TestCredentialsThatNoRequestCarries(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, always(500, ""))
@@ -256,8 +256,8 @@ func TestCredentialsThatNoRequestCarries(t *testing.T) {
 	}
 }
 
-// TestCredentialsInterrupted: the error says that the call ended, and not what the source
-// of the credentials says.
+// TestCredentialsInterrupted checks that the error says that the call ended, without the
+// text of the credentials' source.
 func TestCredentialsInterrupted(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, always(500, ""))
@@ -300,7 +300,7 @@ func TestNothingListens(t *testing.T) {
 		t.Errorf("%+v, want unreachable, not sent", err)
 	}
 	if want := "unreachable: StartInstances: Post \"http://" + l.Addr().String() + "/\": dial tcp"; !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("it says %q, want %q first", err, want)
+		t.Errorf("the error is %q, want it to begin with %q", err, want)
 	}
 	if _, err = tr.Start(ended(), start(one)); !errors.As(err, &e) || e.Kind != transport.KindUnknown || !e.NotSent {
 		t.Errorf("with an ended context: %+v", err)
@@ -330,7 +330,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestUnsent: an id that cannot be an instance is not sent.
+// TestUnsent checks that an id that cannot be an instance is not sent.
 func TestUnsent(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, always(http.StatusOK, ""))

@@ -21,7 +21,7 @@ type script struct {
 	t   *testing.T
 	url string
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	answer func(url.Values) (status int, body string)
 	asked  []url.Values
 }
@@ -54,7 +54,7 @@ func (s *script) config() aws.Config {
 	s.t.Cleanup(tr.CloseIdleConnections)
 	return aws.Config{
 		Region: "us-west-2", BaseEndpoint: aws.String(s.url), HTTPClient: &http.Client{Transport: tr}, Credentials: keys(secret),
-		RetryMaxAttempts: 5, // not used: one call is one request
+		RetryMaxAttempts: 5, // not used, because one call is one request
 	}
 }
 
@@ -90,7 +90,7 @@ func described(items ...string) (int, string) {
 		strings.Join(items, "") + `</instancesSet></item></reservationSet></DescribeInstancesResponse>`
 }
 
-// item returns an instance in such an answer. more has further elements.
+// item returns an instance for such an answer. The argument more has further elements.
 func item(id, state, more string) string {
 	return fmt.Sprintf(`<item><instanceId>%s</instanceId><imageId>ami-1</imageId><instanceState><code>1</code><name>%s</name></instanceState>
 <instanceType>g5.xlarge</instanceType><launchTime>2026-11-20T08:00:00.000Z</launchTime><placement><availabilityZone>us-west-2a</availabilityZone></placement>%s</item>`, id, state, more)

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// states maps the states of an instance. Whether a running instance is READY is decided
-// by results.
+// states maps the states of an instance. The function results decides whether a running
+// instance is READY.
 var states = map[types.InstanceStateName]fsm.State{
 	types.InstanceStateNamePending:      fsm.StateStartInProgress,
 	types.InstanceStateNameRunning:      fsm.StateStartInProgress,
@@ -25,8 +25,8 @@ var states = map[types.InstanceStateName]fsm.State{
 	types.InstanceStateNameTerminated:   fsm.StateDeleted,
 }
 
-// stateOf returns the session's state for an instance's. It keeps an unknown state as
-// read.
+// stateOf returns the session's state for an instance's state. It keeps an unknown state
+// unchanged.
 func stateOf(s *types.InstanceState) fsm.State {
 	if s == nil || s.Name == "" {
 		return "UNKNOWN"
@@ -49,7 +49,7 @@ func isGone(in types.Instance) bool {
 }
 
 // session returns an instance as a session. LaunchTime is when the instance was last
-// started, also if it is stopped.
+// started, even if it is stopped.
 func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time) transport.Session {
 	s := transport.Session{
 		Ref:          ref,
@@ -79,8 +79,9 @@ func (t *Transport) session(ref transport.Ref, in types.Instance, date time.Time
 	return s
 }
 
-// status returns why an instance is in its state, such as
-// "Server.InsufficientInstanceCapacity" if it stopped again while it was pending.
+// status returns why an instance is in its state. An example is
+// "Server.InsufficientInstanceCapacity" for an instance that stopped again while it was
+// pending.
 func status(r *types.StateReason, transition string) (code, message string) {
 	message = printable.Clean(transition, 512)
 	if r == nil {
@@ -129,8 +130,9 @@ func (t *Transport) hosts(in types.Instance) []string {
 	return hosts
 }
 
-// probed returns the address to probe, or "" if the instance has none of the configured
-// kind: the answer of another address would not show that a person could connect.
+// probed returns the address to probe. It returns "" if the instance has no address of
+// the configured kind. The answer of another address would not show that a person could
+// connect.
 func (t *Transport) probed(in types.Instance) string {
 	if t.cfg.Public {
 		return aws.ToString(in.PublicIpAddress)
@@ -141,8 +143,8 @@ func (t *Transport) probed(in types.Instance) string {
 	return aws.ToString(in.Ipv6Address)
 }
 
-// endpoints returns the addresses with the probe's port, or without a probe just the
-// addresses.
+// endpoints returns the addresses with the probe's port. Without a probe it returns only
+// the addresses.
 func (t *Transport) endpoints(in types.Instance) []transport.Endpoint {
 	var out []transport.Endpoint
 	for _, host := range t.hosts(in) {

@@ -18,7 +18,7 @@ import (
 )
 
 // Start starts a session's instance by one StartInstances. Starting an instance that is
-// pending or running does nothing. The token is not sent: EC2 takes none.
+// pending or running does nothing. The token is not sent, because EC2 accepts none.
 func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	results, err := t.BatchStart(ctx, []transport.StartInput{in})
 	if err != nil {
@@ -27,16 +27,20 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 	return results[0].Session, results[0].Err
 }
 
-// BatchStart starts instances by one call for each zone and instance type among them,
-// as they were last described. EC2 starts all instances of a call or none.
+// BatchStart starts instances by one call for each zone and instance type among them, as
+// they were last described. EC2 starts all instances of a call or none.
 //
-// If one instance makes EC2 refuse a call, the others are sent again without it. That
-// costs one more call if EC2 names the instance, and at most ten calls among five
-// hundred otherwise. If EC2 lacks capacity for all, calls of half as many follow, until
-// a single instance does not fit. Then all instances that are left have that answer, even
-// one for which EC2 would refuse a call. An instance that was not sent because an earlier
-// call failed has an error with NotSent, unless an earlier call with it ended in a
-// conflict, which leaves its outcome unknown.
+// If one instance makes EC2 refuse a call, BatchStart sends the others again without it.
+// That costs one more call if EC2 names the instance, and at most ten calls among five
+// hundred otherwise.
+//
+// If EC2 lacks capacity for all, calls of half as many follow, until a single instance
+// does not fit. Then all instances that are left get that answer, even one for which EC2
+// would refuse a call.
+//
+// An instance that was not sent because an earlier call failed has an error with NotSent.
+// The exception is an earlier call with it that ended in a conflict, which leaves its
+// outcome unknown.
 func (t *Transport) BatchStart(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
 	out := make([]transport.Result, len(ins))
 	at, ids := t.targets(ctx, ins, out)
@@ -73,11 +77,11 @@ func (t *Transport) startAll(ctx context.Context, ids []string, tell func(string
 	wg.Wait()
 }
 
-// maxPools is for how many pools a BatchStart makes calls at once.
+// maxPools is how many pools a BatchStart calls at once.
 const maxPools = 4
 
-// targets finds the instances that inputs name. It returns the inputs of each id, and
-// the ids in order. An input that names no instance gets its error in out.
+// targets finds the instances that inputs name. It returns the inputs of each id, and the
+// ids in order. It puts the error of an input that names no instance into out.
 func (t *Transport) targets(ctx context.Context, ins []transport.StartInput, out []transport.Result) (at map[string][]int, ids []string) {
 	at = map[string][]int{}
 	add := func(i int, id string) {
@@ -120,7 +124,7 @@ func (t *Transport) targets(ctx context.Context, ins []transport.StartInput, out
 }
 
 // unstarted returns err as the error of a start or stop that ended before it was sent,
-// when its instance was looked up.
+// while its instance was looked up.
 func unstarted(err error) error {
 	var e *transport.Error
 	if !errors.As(transport.Classify(err), &e) {
@@ -218,13 +222,13 @@ func (t *Transport) target(ctx context.Context, ref transport.Ref) (string, erro
 	return all[0].id(), all[0].err
 }
 
-// byPool groups ids by their pool of capacity, so that a call lacks capacity for all
-// its instances or for none. Instances whose pool is not known share calls: one of them
-// may not exist.
+// byPool groups ids by their pool of capacity, so that a call lacks capacity for all its
+// instances or for none. Instances whose pool is not known share calls, because one of
+// them may not exist.
 func (t *Transport) byPool(ctx context.Context, ids []string) [][]string {
 	if len(ids) > 1 {
 		if unknown := t.pools.unknown(ids); len(unknown) > 1 {
-			// Without an answer they all share calls, which is slower but right.
+			// Without an answer they all share calls, which is slower and still correct.
 			_, _, _, _ = t.describeIDs(ctx, newReader(), unknown)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/ec2"
 )
 
-// starting answers StartInstances: all of a call are pending.
+// starting answers StartInstances. All instances of a call are pending.
 func starting(ids []string) (int, string) {
 	var b strings.Builder
 	for _, id := range ids {
@@ -41,9 +41,9 @@ func inputs(ids ...string) []transport.StartInput {
 	return ins
 }
 
-// TestPoolsApart: instances of different zones or types are started by different calls, so
-// that a pool without capacity does not keep others from starting. Terminated or unknown
-// instances share no call with instances that could start.
+// TestPoolsApart checks that instances of different zones or types are started by
+// different calls. A pool without capacity then does not keep others from starting.
+// Terminated or unknown instances share no call with instances that could start.
 func TestPoolsApart(t *testing.T) {
 	t.Parallel()
 	ids := make([]string, 6)
@@ -99,7 +99,7 @@ func TestPoolsApart(t *testing.T) {
 	}
 }
 
-// TestOneOfFiveHundred: EC2 refuses one instance without naming it.
+// TestOneOfFiveHundred checks that EC2 may refuse one instance without naming it.
 func TestOneOfFiveHundred(t *testing.T) {
 	t.Parallel()
 	ids := make([]string, 500)
@@ -133,8 +133,8 @@ func TestOneOfFiveHundred(t *testing.T) {
 	}
 }
 
-// TestBlindStart: without the permission to describe instances, they are started all the
-// same.
+// TestBlindStart checks that instances are started even without the permission to
+// describe them.
 func TestBlindStart(t *testing.T) {
 	t.Parallel()
 	ids := []string{"i-0000000000000000a", "i-0000000000000000b"}
@@ -150,7 +150,8 @@ func TestBlindStart(t *testing.T) {
 	}
 }
 
-// TestLeftOut: an instance that the answer does not have may have been started.
+// TestLeftOut checks that an instance that is missing in the answer may have been
+// started.
 func TestLeftOut(t *testing.T) {
 	t.Parallel()
 	s := newScript(t, func(form url.Values) (int, string) {

@@ -16,46 +16,46 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// Config says what a session is and when it is READY. The zero value works: a
-// session is an instance by its id, and READY when it runs.
+// Config says which instances are sessions and when they are READY. With the zero value,
+// a session is an instance named by its id, and READY when it runs.
 type Config struct {
-	// StatusChecks shows an instance as READY only when both of its status checks
-	// are ok. That is minutes later, and costs one more call for each hundred
-	// instances that run. Defaults to false.
+	// StatusChecks shows an instance as READY only when both of its status checks are ok.
+	// That is minutes later, and costs one more call for each hundred instances that run.
+	// False means that the checks are not read.
 	StatusChecks bool
 	// Probe shows an instance as READY only when this port of it answers from this
-	// computer. Defaults to no port probe.
+	// computer. The zero value probes no port.
 	Probe probe.Probe
-	// Public probes the public address, and lists it before the private one.
-	// Defaults to false: the private address, or the IPv6 one if there is no other.
+	// Public probes the public address, and lists it before the private one. False means
+	// the private address, or the IPv6 one if there is no other.
 	Public bool
 
-	// Tag is the key of the tag whose value names a session, such as "Name". A
-	// session id that is an instance id always means that instance. Defaults to
-	// none: sessions are named by instance id alone.
+	// Tag is the key of the tag whose value names a session, such as "Name". A session id
+	// that is an instance id always means that instance. If Tag is empty, only instance
+	// ids name sessions.
 	Tag string
-	// Tags must all be on an instance, with these values, for it to be listed
-	// or found by its name. An empty value stands for any. Defaults to none.
+	// Tags are required of an instance, with these values, before it is listed or found
+	// by its name. An empty value allows any value. Nil requires none.
 	Tags map[string]string
 
-	// InstanceTypes are the fallback types, in the order in which they are tried if
-	// EC2 has no capacity for an instance's own type; see the package's
-	// documentation. Defaults to none: a type is never changed.
+	// InstanceTypes are the fallback types, in the order in which they are tried if EC2
+	// has no capacity for an instance's own type. See the package's documentation. If it
+	// is empty, no type is ever changed.
 	InstanceTypes []string
-	// InstanceTypesAfter is how many times in a row EC2 must lack capacity for a
-	// type before the next one is tried. Defaults to 3.
+	// InstanceTypesAfter is how many times in a row EC2 must lack capacity for a type
+	// before the next one is tried. Zero means 3.
 	InstanceTypesAfter int
-	// PutTypeBack gives an instance its own type back after it has run as another
-	// type and has stopped: by Stop, or before the next start. Defaults to false:
-	// it keeps the type until EC2 lacks that one too.
+	// PutTypeBack gives an instance its own type back after it has run as another type
+	// and has stopped: by Stop, or before the next start. False means that it keeps the
+	// type until EC2 lacks that one too.
 	PutTypeBack bool
 
 	// StaleFor is how long after a change reads may show the state before it; see
-	// [transport.Traits]. Defaults to [transport.DefaultStaleFor].
+	// [transport.Traits]. Zero means [transport.DefaultStaleFor].
 	StaleFor time.Duration
 }
 
-// Validate reports what [New] would refuse of c.
+// Validate returns the error with which [New] would refuse c, or nil.
 func (c Config) Validate() error {
 	if err := c.Probe.Validate(); err != nil {
 		return fmt.Errorf("ec2: Config.Probe: %w", err)
@@ -95,19 +95,19 @@ func (c Config) validateTypes() error {
 // comes at once, the second after one minute, the third after two more.
 const defaultAfter = 3
 
-// The most that one call takes.
+// The maximum for one call.
 const (
-	maxStarts   = 500  // ids of a StartInstances
-	maxDescribe = 1000 // ids of a DescribeInstances
-	maxFilter   = 200  // values of a filter: EC2's limit
-	maxStatus   = 100  // ids of a DescribeInstanceStatus: EC2's limit
+	maxStarts   = 500  // the ids of a StartInstances
+	maxDescribe = 1000 // the ids of a DescribeInstances
+	maxFilter   = 200  // the values of a filter, which is EC2's limit
+	maxStatus   = 100  // the ids of a DescribeInstanceStatus, which is EC2's limit
 )
 
-// Transport starts, stops and reads the instances of one account and region.
-// It is a [transport.BatchStarter], a [transport.BatchGetter], a
-// [transport.Lister] and a [transport.Describer], and safe for concurrent use.
-// All its errors are *transport.Error. If the error is an answer of EC2, errors.As
-// also finds a smithy.APIError in the chain.
+// Transport starts, stops and reads the instances of one account and region. It is a
+// [transport.BatchStarter], a [transport.BatchGetter], a [transport.Lister] and a
+// [transport.Describer], and safe for concurrent use. All its errors are
+// *transport.Error. If the error is an answer of EC2, errors.As also finds a
+// smithy.APIError in the chain.
 type Transport struct {
 	client   *ec2.Client
 	http     aws.HTTPClient
@@ -130,7 +130,7 @@ func NewFromConfig(cfg aws.Config, config Config) (*Transport, error) {
 	return New(ec2.NewFromConfig(cfg), config)
 }
 
-// New makes a Transport from an EC2 client. The client's Retryer is not used: a call
+// New makes a Transport from an EC2 client. The client's Retryer is not used, and a call
 // sends once. New returns an error if config has a bad value, or if the client has no
 // region or no credentials.
 func New(client *ec2.Client, config Config) (*Transport, error) {
