@@ -286,7 +286,7 @@ var mutants = []mutant{
 	},
 	{
 		"an old page is trusted", "a synced page that the disk lost is not noticed",
-		"store/bolt/internal/format/witness.go", "		if f := w.Witnesses[name]; f.said != f.found {\n", "		if f := w.Witnesses[name]; false && f.said != f.found {\n",
+		"store/bolt/internal/format/note.go", "		if f := w.Notes[name]; f.noted != f.found {\n", "		if f := w.Notes[name]; false && f.noted != f.found {\n",
 		"store/bolt", "TestLyingDisk",
 	},
 	{

@@ -91,6 +91,6 @@ func (b *batch) putOperation(key format.RowID, h *format.Head, record, old []byt
 func (b *batch) putEvent(text []byte) {
 	b.seq++
 	b.link = b.link.Next(b.seq, text)
-	b.Say(b.Events, b.link.Number())
+	b.SetNote(b.Events, b.link.Number())
 	b.Put(b.Events, format.SeqKey(b.seq), format.SealEvent(b.seq, b.link, text))
 }

@@ -269,7 +269,7 @@ func (s *Store) transact(g *group) (b *batch, bad int, err error) {
 		if bad, err = b.write(g); err != nil {
 			return err
 		}
-		format.BearWitness(tx)
+		format.NoteCommit(tx)
 		return tx.Commit()
 	})
 	return b, bad, err

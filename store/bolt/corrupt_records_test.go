@@ -177,7 +177,7 @@ func TestCheckSees(t *testing.T) {
 				return err
 			}
 			return b.Events.Put(format.SeqKey(3), format.SealEvent(3, format.Link{1}, append([]byte(nil), text...)))
-		}, "followed"},
+		}, "does not follow event 2"},
 		{"a value at another's key", func(b *format.Writer, ops []store.Operation) error {
 			from, _ := format.ParseID(ops[0].ID)
 			to, _ := format.ParseID(ops[1].ID)
@@ -192,7 +192,7 @@ func TestCheckSees(t *testing.T) {
 				return err
 			}
 			return b.Ops.Put(key[:], record)
-		}, "two active"},
+		}, "second active"},
 		{"a token that leads nowhere", func(b *format.Writer, _ []store.Operation) error {
 			id := make([]byte, 16)
 			return b.Tokens.Put([]byte("t"), format.Seal([]byte("t"), id))
@@ -201,7 +201,7 @@ func TestCheckSees(t *testing.T) {
 			key, _ := format.ParseID(ops[0].ID)
 			k := format.SessionKey(ops[0].Ref)
 			return b.Ended.Put(k, format.Seal(k, append([]byte(nil), key[:]...)))
-		}, "not an ended one"},
+		}, "not an ended operation"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -16,7 +16,7 @@ import (
 func TestDisagreements(t *testing.T) {
 	t.Parallel()
 	for says, do := range map[string]func(b *format.Writer, key format.RowID, o store.Operation){
-		"its head says other than its body": func(b *format.Writer, key format.RowID, o store.Operation) {
+		"its head and its body differ": func(b *format.Writer, key format.RowID, o store.Operation) {
 			text := func() (head, body []byte) {
 				_, sealed, err := format.EncodeOperation(key, &o)
 				v, ok := format.Unseal(key[:], sealed)
@@ -35,7 +35,7 @@ func TestDisagreements(t *testing.T) {
 			token := []byte("nobody's")
 			b.Put(b.Tokens, token, format.Seal(token, key[:]))
 		},
-		"it leads to no operation": func(b *format.Writer, _ format.RowID, o store.Operation) {
+		"it points to no operation": func(b *format.Writer, _ format.RowID, o store.Operation) {
 			row, none := format.SessionKey(o.Ref), format.RowID{1}
 			b.Put(b.Ended, row, format.Seal(row, none[:]))
 		},

@@ -21,7 +21,7 @@ func sniff(path string) error {
 	}
 	defer func() { _ = f.Close() }()
 	if metas, magic, err := format.ReadMetas(f); err == nil && len(metas) == 0 && !magic {
-		return fmt.Errorf("%w: %s is some other kind of file", disk.ErrForeign, path)
+		return fmt.Errorf("%w: %s is no database: choose another path, or move the file away", disk.ErrForeign, path)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func (s *Store) create() error {
 		return err
 	}
 	err = db.Update(func(tx *bbolt.Tx) error {
-		return cmp.Or(format.LayOut(tx), format.Writing((*format.Writer).WitnessAll)(tx))
+		return cmp.Or(format.LayOut(tx), format.Writing((*format.Writer).NoteAll)(tx))
 	})
 	if cerr := db.Close(); err == nil {
 		err = cerr

@@ -35,7 +35,7 @@ func (s *Store) findHome() error {
 		a.decide()
 		switch {
 		case w.Meta.Sequence() == 0: // it is of a version that did not store what the file holds
-			w.WitnessAll()
+			w.NoteAll()
 		case !a.changed:
 			w.Failed = errNothing
 		}

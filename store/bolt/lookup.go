@@ -18,7 +18,7 @@ func (s *Store) Operation(ctx context.Context, id store.ID) (store.Operation, er
 		}
 		o, err := b.Operation(key)
 		if errors.Is(err, store.ErrNotFound) {
-			o, err = b.ByWish(id)
+			o, err = b.ByLater(id)
 		}
 		return o, err
 	})

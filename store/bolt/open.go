@@ -26,7 +26,7 @@ func Open(path string, c Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	exists, err := disk.Look(path)
+	exists, err := disk.Exists(path)
 	if c.ReadOnly {
 		return openReadOnly(path, c, exists, err)
 	}
@@ -83,7 +83,7 @@ func (s *Store) start(exists bool) error {
 	if !exists {
 		// Another process may have made it before this one had the lock.
 		var err error
-		if exists, err = disk.Look(s.path); err != nil {
+		if exists, err = disk.Exists(s.path); err != nil {
 			return err
 		}
 	}

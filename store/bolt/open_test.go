@@ -58,8 +58,8 @@ func TestWhatIsNoDatabase(t *testing.T) {
 			}
 		}, disk.ErrForeign, "directory"},
 		{"an empty file", func(t *testing.T, path string) { write(t, path, nil) }, disk.ErrForeign, "empty"},
-		{"a short text", func(t *testing.T, path string) { write(t, path, []byte("hello")) }, disk.ErrForeign, "other kind"},
-		{"a long text", func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("hello "), 1<<16)) }, disk.ErrForeign, "other kind"},
+		{"a short text", func(t *testing.T, path string) { write(t, path, []byte("hello")) }, disk.ErrForeign, "is no database"},
+		{"a long text", func(t *testing.T, path string) { write(t, path, bytes.Repeat([]byte("hello "), 1<<16)) }, disk.ErrForeign, "is no database"},
 		{"another program's bbolt file", func(t *testing.T, path string) {
 			db, err := bbolt.Open(path, 0o600, nil)
 			if err == nil {
@@ -174,13 +174,13 @@ func setSchema(t *testing.T, path string, n int) {
 // would: it says what it holds.
 func edit(t *testing.T, path string, fn func(b *format.Writer) error) {
 	t.Helper()
-	editRaw(t, path, func(b *format.Writer) error { defer b.WitnessAll(); return fn(b) })
+	editRaw(t, path, func(b *format.Writer) error { defer b.NoteAll(); return fn(b) })
 }
 
 // spoil changes a closed file as a disk may: what the file says that it holds stays.
 func spoil(t *testing.T, path string, fn func(b *format.Writer) error) {
 	t.Helper()
-	editRaw(t, path, func(b *format.Writer) error { defer format.BearWitness(b.Tx); return fn(b) })
+	editRaw(t, path, func(b *format.Writer) error { defer format.NoteCommit(b.Tx); return fn(b) })
 }
 
 func editRaw(t *testing.T, path string, fn func(b *format.Writer) error) {

@@ -173,7 +173,7 @@ func TestNotOwner(t *testing.T) {
 		t.Helper()
 		before := folderText(t, filepath.Dir(p))
 		err := do()
-		if !errors.Is(err, disk.ErrNotOwner) || !strings.Contains(err.Error(), fmt.Sprintf("run it as user %d or as root", testUser)) {
+		if !errors.Is(err, disk.ErrNotOwner) || !strings.Contains(err.Error(), fmt.Sprintf("run this as user %d or as root", testUser)) {
 			t.Errorf("%s: %v, want ErrNotOwner that says what to do", what, err)
 		}
 		if after := folderText(t, filepath.Dir(p)); after != before && what != "a compaction" {

@@ -153,9 +153,9 @@ func TestDamagedPages(t *testing.T) {
 		says string
 	}{
 		{"another's number", branch, func(p []byte) { order.PutUint64(p, branch+1) }, fmt.Sprintf("page %d says that it is page %d", branch, branch+1)},
-		{"of no kind", branch, func(p []byte) { order.PutUint16(p[8:], 0x40) }, fmt.Sprintf("page %d is of kind 0x40", branch)},
+		{"of no kind", branch, func(p []byte) { order.PutUint16(p[8:], 0x40) }, fmt.Sprintf("page %d is of the unexpected kind 0x40", branch)},
 		{"more elements than fit", below, func(p []byte) { order.PutUint16(p[10:], 0xffff) }, fmt.Sprintf("page %d says that it holds 65535 elements", below)},
-		{"no element", below, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d does not begin with the key that leads to it", below)},
+		{"no element", below, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d does not begin with the key that points to it", below)},
 		{"leads nowhere", branch, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d", branch)},
 		{"leads outside", branch, func(p []byte) { order.PutUint64(p[format.PageHeader+8:], 1<<40) }, fmt.Sprintf("page %d", uint64(1)<<40)},
 		{"leads to itself", branch, func(p []byte) { order.PutUint64(p[format.PageHeader+8:], branch) }, fmt.Sprintf("page %d", branch)},
@@ -165,7 +165,7 @@ func TestDamagedPages(t *testing.T) {
 		{"a bucket cut short", top, func(p []byte) { order.PutUint32(p[format.PageHeader+12:], format.BucketHeader-1) }, "a bucket is cut short"},
 		{"a small bucket that is no page", top, func(p []byte) { clear(bucket(p)[:8]); order.PutUint32(p[format.PageHeader+12:], format.BucketHeader) }, "a bucket is not a page"},
 		{"more free pages than it lists", list, func(p []byte) { order.PutUint16(p[10:], 0xfffe) }, fmt.Sprintf("page %d says that it lists 65534 free pages", list)},
-		{"a page that is used listed as free", list, func(p []byte) { order.PutUint16(p[10:], 1); order.PutUint64(p[format.PageHeader:], below) }, "as free"},
+		{"a page that is used listed as free", list, func(p []byte) { order.PutUint16(p[10:], 1); order.PutUint64(p[format.PageHeader:], below) }, "listed as free"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +195,7 @@ func TestWalkStops(t *testing.T) {
 	}
 	m, leaf := metas[0], pagesOf(t, sound, format.PageLeaf)[0]
 	if err := format.NewWalk(bytes.NewReader(sound), m).Bucket(m.Root, format.MaxDepth+1); err == nil || !strings.Contains(err.Error(), "too deep") {
-		t.Errorf("%v, want that it lies too deep", err)
+		t.Errorf("%v, want that it is too deep", err)
 	}
 	size := uint64(m.PageSize)
 	short := bytes.Clone(sound[:(leaf+1)*size])

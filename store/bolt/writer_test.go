@@ -66,8 +66,8 @@ func TestWritesWhereNoneMayBe(t *testing.T) {
 	for name, write := range map[string]func(w *format.Writer){
 		"put":         func(w *format.Writer) { w.Put(w.Qu, []byte("a"), nil) },
 		"remove":      func(w *format.Writer) { w.Remove(w.Qu, []byte("a")) },
-		"say":         func(w *format.Writer) { w.Say(w.Qu, 1) },
-		"a witness":   (*format.Writer).WitnessAll,
+		"set a note":        func(w *format.Writer) { w.SetNote(w.Qu, 1) },
+		"a note":      (*format.Writer).NoteAll,
 		"a new store": func(w *format.Writer) { w.NewID() },
 	} {
 		if err := format.Inside(s.path, s.db, false, format.Writing(write)); !errors.Is(err, berrors.ErrTxNotWritable) {

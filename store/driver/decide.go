@@ -144,8 +144,8 @@ func laterRequest(o *store.Operation) *store.LaterRequest {
 	}
 }
 
-// merge returns one later request for first and another that came after it, under
-// the id of first. It returns first itself if the other adds nothing.
+// merge returns one later request for first and for more, which arrived after it. It keeps
+// the id of first. If more adds nothing, it returns first itself.
 func merge(first, more *store.LaterRequest) *store.LaterRequest {
 	switch {
 	case first == nil:

@@ -20,7 +20,7 @@ func request(id store.ID, session string) store.Operation {
 	}
 }
 
-// TestDecide: each row of Decide's table.
+// TestDecide has a case for each row of Decide's table.
 func TestDecide(t *testing.T) {
 	active, ended, other := request("active", "1"), request("ended", "1"), request("other", "2")
 	ended.Phase = fsm.PhaseSucceeded
@@ -35,15 +35,15 @@ func TestDecide(t *testing.T) {
 		id              store.ID
 		old             bool
 	}{
-		"another session's token":         {want: mine, byToken: &other, verdict: driver.VerdictRefuse, err: store.ErrTokenReused},
-		"the active operation's token":    {want: mine, byToken: &active, active: &active, verdict: driver.VerdictUnchanged, id: "active"},
-		"an ended operation's token":      {want: mine, byToken: &ended, active: &active, verdict: driver.VerdictUnchanged, id: "ended", old: true},
-		"no token, and one is active":     {want: plain, active: &active, verdict: driver.VerdictUnchanged, id: "active"},
-		"a new token, and one is active":  {want: mine, active: &active, verdict: driver.VerdictRefuse, err: store.ErrActive},
-		"none is active":                  {want: mine, verdict: driver.VerdictCreate, id: "new"},
-		"none is active, it has expired":  {want: expired, verdict: driver.VerdictRefuse, err: store.ErrExpired},
-		"one is active, it has expired":   {want: expired, active: &active, verdict: driver.VerdictUnchanged, id: "active"},
-		"its token ended, it has expired": {want: expired, byToken: &ended, verdict: driver.VerdictUnchanged, id: "ended", old: true},
+		"the token of another session":                         {want: mine, byToken: &other, verdict: driver.VerdictRefuse, err: store.ErrTokenReused},
+		"the token of the active operation":                    {want: mine, byToken: &active, active: &active, verdict: driver.VerdictUnchanged, id: "active"},
+		"the token of an ended operation":                      {want: mine, byToken: &ended, active: &active, verdict: driver.VerdictUnchanged, id: "ended", old: true},
+		"no token, an operation is active":                     {want: plain, active: &active, verdict: driver.VerdictUnchanged, id: "active"},
+		"a new token, an operation is active":                  {want: mine, active: &active, verdict: driver.VerdictRefuse, err: store.ErrActive},
+		"no operation is active":                               {want: mine, verdict: driver.VerdictCreate, id: "new"},
+		"no operation is active, the request has expired":      {want: expired, verdict: driver.VerdictRefuse, err: store.ErrExpired},
+		"an operation is active, the request has expired":      {want: expired, active: &active, verdict: driver.VerdictUnchanged, id: "active"},
+		"the token's operation ended, the request has expired": {want: expired, byToken: &ended, verdict: driver.VerdictUnchanged, id: "ended", old: true},
 	} {
 		r, v := driver.Decide(c.want, c.byToken, c.active)
 		if v != c.verdict || !errors.Is(r.Err, c.err) || r.ID != c.id || r.Old != c.old || r.Created != (v == driver.VerdictCreate) {
@@ -57,7 +57,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestFits: each field of a filter.
+// TestFits has cases for each field of a filter.
 func TestFits(t *testing.T) {
 	o := request("id", "1")
 	o.Labels, o.RequestedBy = map[string]string{"show": "x", "dept": ""}, "mo"

@@ -13,17 +13,16 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// Report is what Check found. It is bolt.Report.
+// Report is the result of Check. It is bolt.Report.
 type Report = format.Report
 
-// Progress is called during a long check or repair: with what is read ("pages",
-// "records"), how many of it are done, and how many there are. Zero means that this is not
-// known.
+// Progress is called during a long check or repair. what is "pages" or "records", done is
+// how many are read, and of is how many there are. Zero means that this is not known.
 type Progress = format.Progress
 
-// Job is the part of Check or Repair that reads the damaged file. It is plain data, so
-// that a child process with limits of memory and time can do it. A damaged page can take
-// memory or time without end, or crash a goroutine of bbolt, which no recover prevents.
+// Job is the part of Check or Repair that reads the damaged file. It is plain data, so that
+// a child process with limits of memory and time can do it. A damaged page can take memory
+// or time without end. It can also crash a goroutine of bbolt, which no recover prevents.
 type Job struct {
 	Path string
 	Copy string // the empty file to write the repaired database to; "": only check Path
@@ -35,8 +34,8 @@ type Done struct {
 	Outcome Outcome
 }
 
-// Do runs the job in this process, on a file whose lock the caller holds. tell may be
-// nil. Damage that a check finds is in Done.Report, and is no error.
+// Do runs the job in this process, on a file whose lock the caller holds. tell may be nil.
+// Damage that a check finds is in Done.Report and is no error.
 func (j Job) Do(ctx context.Context, tell Progress) (Done, error) {
 	if j.Copy != "" {
 		return j.Repair(ctx, tell)
@@ -45,28 +44,26 @@ func (j Job) Do(ctx context.Context, tell Progress) (Done, error) {
 	return Done{Report: r}, err
 }
 
-// JobFunc runs a job in some process, and returns what Job.Do returns there. If the job
-// did not finish, for a reason outside of the file, the error wraps ErrInconclusive.
+// JobFunc runs a job in some process, and returns what Job.Do returns there. If the job did
+// not finish for a reason outside of the file, the error wraps ErrInconclusive.
 type JobFunc func(ctx context.Context, j Job) (Done, error)
 
 // CheckConfig says how to check. The zero value works.
 type CheckConfig struct {
-	// Do runs a job, which may crash its process. Defaults to Job.Do in this
-	// process.
+	// Do runs a job, which may crash its process. Defaults to Job.Do in this process.
 	Do JobFunc
 	// LockTimeout is as in bolt.Config.
 	LockTimeout time.Duration
 }
 
 // Check examines the file at path: its length, all its pages, and every record as
-// Store.Check reads it. It writes nothing, and shares the lock with other readers
-// meanwhile. The pages of a file that a process has open for writing change while they
-// are read, so the error is then a *bolt.LockedError. Store.Check checks the records of an
-// open store.
+// Store.Check reads it. It writes nothing, and shares the lock with other readers. If a
+// process has the file open for writing, Check returns a *bolt.LockedError, because pages
+// would change while they are read. Store.Check checks the records of an open store.
 //
 // Damage is in the report. The error says why the file could not be examined:
-// fs.ErrNotExist, bolt.ErrForeign, bolt.ErrNewer, a *bolt.LockedError, or the error of
-// c.Do, which wraps ErrInconclusive if the job did not finish.
+// fs.ErrNotExist, bolt.ErrForeign, bolt.ErrNewer, a *bolt.LockedError, or the error of c.Do.
+// If the job did not finish, the error wraps ErrInconclusive.
 func Check(ctx context.Context, path string, c CheckConfig) (Report, error) {
 	path, unlock, err := disk.Hold(path, c.LockTimeout, false)
 	if err != nil {
@@ -84,7 +81,7 @@ func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
 	return do(ctx, j)
 }
 
-// verifyFile reads the file for Check. The lock is held.
+// verifyFile reads the file for Check. The caller holds the lock.
 func verifyFile(ctx context.Context, path string, tell Progress) (Report, error) {
 	f, err := disk.OpenFile(path, os.O_RDONLY)
 	if err != nil {
@@ -102,7 +99,7 @@ func verifyFile(ctx context.Context, path string, tell Progress) (Report, error)
 		return asReport(err)
 	}
 	r, err := verifyDB(ctx, path, db, tell)
-	disk.UnlockMapped(file) // bbolt does not, of a file that it only reads
+	disk.UnlockMapped(file) // bbolt does not unlock a file that it only reads
 	if cerr := format.CloseDB(db, err); err == nil && cerr != nil {
 		err = fmt.Errorf("bolt: %w", cerr)
 	}
@@ -123,8 +120,8 @@ func asReport(err error) (Report, error) {
 	return format.Report{}, err
 }
 
-// fewFaults is how many of the problems that bbolt reports are kept: one damaged page
-// can cause thousands.
+// fewFaults is how many of the problems that bbolt reports are kept, because one damaged
+// page can cause thousands.
 const fewFaults = 20
 
 // verifyDB lets bbolt check its pages, and reads all records.
@@ -134,7 +131,7 @@ func verifyDB(ctx context.Context, path string, db *bbolt.DB, tell Progress) (Re
 		if err := format.CheckSchema(tx); err != nil {
 			return err
 		}
-		for fault := range tx.Check() { // to the end, since its goroutine would wait forever
+		for fault := range tx.Check() { // until the end, because bbolt's goroutine would wait forever
 			if len(faults) < fewFaults {
 				faults = append(faults, &format.CorruptError{Path: path, Detail: fault.Error()})
 			}

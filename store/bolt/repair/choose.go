@@ -9,13 +9,13 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// content is what the repaired file will hold, and what it lacks.
+// content is what the repaired file will hold, and what is lost.
 type content struct {
-	id, created []byte            // nil if not known
-	stamp       []byte            // nil if there is none
-	other       map[string][]byte // what else stood there, sealed
+	id, created []byte            // nil: not known
+	stamp       []byte            // nil: there is none
+	other       map[string][]byte // the values of unknown keys, sealed
 	pruned      uint64
-	link        format.Link // there
+	link        format.Link // the link at pruned
 	events      [][]byte    // sealed, in order from pruned+1; nil: the event is lost
 	more        []store.Event
 	ops         []kept // by id
@@ -26,22 +26,23 @@ type content struct {
 	outcome     Outcome
 }
 
-// selection chooses what is kept of what was found.
+// selection chooses among the records that were found.
 type selection struct {
 	*found
 	out   content
-	last  map[format.RowID]store.Event // the latest change of phase that the feed tells
+	last  map[format.RowID]store.Event // the latest change of phase in the feed
 	kept  map[format.RowID]kept
-	named map[format.RowID]bool // as lost
+	named map[format.RowID]bool // operations that are reported as lost
 }
 
 type kept struct {
 	op     store.Operation
-	sealed []byte // as it was found; nil if it was changed
+	sealed []byte // the record as found; nil: it was changed
 	trust  format.Trust
 }
 
-// choose picks what is kept. behind means that the last commit may be missing.
+// choose selects the records that are kept. behind means that the last commit may be
+// missing.
 func (h *found) choose(behind bool) content {
 	s := &selection{found: h, last: map[format.RowID]store.Event{}, kept: map[format.RowID]kept{}, named: map[format.RowID]bool{}}
 	s.out.lanes, s.out.records, s.out.aside, s.out.other = map[string][]byte{}, map[string][]byte{}, h.aside, map[string][]byte{}
@@ -52,24 +53,24 @@ func (h *found) choose(behind bool) content {
 	s.operations(damaged)
 	s.settings()
 	s.collect()
-	saying := !behind && s.saysWhatItHolds()
-	if saying && s.complete() {
+	mismatch := !behind && s.hasNote()
+	if mismatch && s.complete() {
 		s.out.outcome = Outcome{}
 		return s.out
 	}
 	s.dangling()
-	if damaged || saying {
+	if damaged || mismatch {
 		s.missing()
 		s.matchFeed()
 	}
 	s.conflicts()
-	s.spoilt()
+	s.nameCorrupt()
 	s.collect()
-	s.finish(behind, saying)
+	s.finish(behind, mismatch)
 	return s.out
 }
 
-// collect puts the kept operations in order.
+// collect sorts the kept operations.
 func (s *selection) collect() {
 	s.out.ops = nil
 	for _, key := range slices.SortedFunc(maps.Keys(s.kept), format.RowID.Compare) {
@@ -78,14 +79,14 @@ func (s *selection) collect() {
 	s.out.ended = s.latest()
 }
 
-// finish decides whether the file becomes a store of its own. saying means that the last
-// commit noted what the file holds, and that it is not what is kept.
-func (s *selection) finish(behind, saying bool) {
+// finish decides whether the file becomes a store of its own. mismatch means that the last
+// commit's note differs from the kept records.
+func (s *selection) finish(behind, mismatch bool) {
 	m := &s.out.outcome
-	if saying && !s.allNamed() {
-		s.addLost(Loss{Detail: "something else is lost, or an older record took its place: the file is not as the last commit left it"})
+	if mismatch && !s.allNamed() {
+		s.addLost(Loss{Detail: "something else is lost or replaced by an older record, because the file differs from the last commit"})
 	}
-	m.Forked = behind || saying || s.broken || s.out.id == nil || len(m.Lost)+len(m.Doubtful) > 0
+	m.Forked = behind || mismatch || s.broken || s.out.id == nil || len(m.Lost)+len(m.Doubtful) > 0
 	for i := range s.out.ops {
 		if o := &s.out.ops[i].op; m.Forked && o.Active() && o.Sent == store.SentNo {
 			m.OutcomeUnknown++
@@ -93,8 +94,8 @@ func (s *selection) finish(behind, saying bool) {
 	}
 }
 
-// identity picks the rows of the meta bucket. If there are several ids and none is sure,
-// the file gets a new one.
+// identity selects the rows of the meta bucket. If there are several ids and none is sure,
+// the file gets a new id.
 func (s *selection) identity() {
 	row := func(key string) []byte {
 		f := s.best(s.meta[key])
@@ -107,7 +108,7 @@ func (s *selection) identity() {
 	s.out.created = row(format.MetaCreated)
 	if f := s.best(s.meta[format.MetaID]); f != nil && (f.trust == format.Sure || len(s.meta[format.MetaID]) == 1) {
 		s.out.id = row(format.MetaID)
-		if stamp := s.best(s.meta[format.MetaStamp]); stamp != nil && stamp.trust >= f.trust { // else the file was opened since
+		if stamp := s.best(s.meta[format.MetaStamp]); stamp != nil && stamp.trust >= f.trust { // otherwise the file was opened since
 			s.out.stamp = row(format.MetaStamp)
 		}
 	}
@@ -124,7 +125,7 @@ func (s *selection) identity() {
 	}
 }
 
-// best returns the last of the candidates with most trust, or nil if there is none.
+// best returns the last of the candidates with the most trust, or nil if there is none.
 func (s *selection) best(all []candidate) (pick *candidate) {
 	for i := range all {
 		if pick == nil || all[i].trust >= pick.trust {
@@ -138,7 +139,7 @@ func (s *selection) sureOf(all []candidate) bool {
 	return slices.ContainsFunc(all, func(f candidate) bool { return f.trust == format.Sure })
 }
 
-// operations picks the record of each operation.
+// operations selects the record of each operation.
 func (s *selection) operations(damaged bool) {
 	for _, key := range slices.SortedFunc(maps.Keys(s.Ops), format.RowID.Compare) {
 		var pick *kept
@@ -149,8 +150,8 @@ func (s *selection) operations(damaged bool) {
 			case err != nil:
 				continue
 			case f.trust == format.Old && !(damaged && o.Active() && s.phaseInFeed(key) == o.Phase):
-				continue // an old page's record counts only if the feed agrees with it
-			case o.Active() && s.over[key] && !s.phaseInFeed(key).Ended(): // how it ended is lost; this record would start it again
+				continue // a record from an old page counts only if the feed agrees with it
+			case o.Active() && s.over[key] && !s.phaseInFeed(key).Ended(): // its end is lost, and this record would start it again
 				past = &o
 				continue
 			}
@@ -168,24 +169,24 @@ func (s *selection) operations(damaged bool) {
 		s.kept[key] = *pick
 		switch {
 		case pick.trust == format.Old:
-			s.addDoubtful(&pick.op, "its record is from a page that was not in use: a later one may be lost")
+			s.addDoubtful(&pick.op, "its record is from a page that was not in use, so a later record may be lost")
 		case pick.trust == format.Odd && s.phaseInFeed(key) != pick.op.Phase:
-			s.addDoubtful(&pick.op, "its record is from a page that may not have been in use: it may have been pruned, or a later record may be lost")
+			s.addDoubtful(&pick.op, "its record is from a page that may not have been in use, so it may have been pruned, or a later record may be lost")
 		}
 	}
 }
 
-// phaseInFeed returns the phase of an operation by its last event; empty if it has none.
+// phaseInFeed returns the phase in an operation's last event, or "" if it has none.
 func (s *selection) phaseInFeed(key format.RowID) fsm.Phase { return s.last[key].To }
 
-// above reports whether k is a better record of its operation than other. told is the
-// phase by the feed.
-func (k kept) above(other *kept, told fsm.Phase) bool {
+// above reports whether k is a better record of its operation than other. inFeed is the
+// operation's phase in the feed.
+func (k kept) above(other *kept, inFeed fsm.Phase) bool {
 	switch {
 	case k.trust != other.trust:
 		return k.trust > other.trust
-	case (k.op.Phase == told) != (other.op.Phase == told):
-		return k.op.Phase == told
+	case (k.op.Phase == inFeed) != (other.op.Phase == inFeed):
+		return k.op.Phase == inFeed
 	}
 	return k.op.Version > other.op.Version
 }

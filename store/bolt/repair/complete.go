@@ -1,21 +1,22 @@
 package repair
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Each commit notes in the root page what the buckets hold (see format.Weight). If the
-// records that were found add up to that note, nothing is lost.
+// The root page has a note of what the last commit left in the buckets (see format.Weight).
+// If the kept records add up to that note, nothing is lost.
 
-// saysWhatItHolds reports whether the last commit left such a note, or left one that
-// cannot be read. The first versions left none.
-func (s *selection) saysWhatItHolds() bool {
-	return s.tx != 0 && (s.said == nil || s.said[format.BucketMeta] != 0)
+// hasNote reports whether the last commit left a note, readable or not. The first versions
+// left none.
+func (s *selection) hasNote() bool {
+	return s.tx != 0 && (s.noted == nil || s.noted[format.BucketMeta] != 0)
 }
 
-// counted returns the note that the kept records would get, without the feed.
+// counted returns the note for the kept records, without the feed.
 func (s *selection) counted() map[string]uint64 {
 	found := map[string]uint64{format.BucketMeta: s.tx}
 	for i := range s.out.ops {
@@ -43,17 +44,17 @@ func weightOf(row []byte, key format.RowID) uint64 {
 	return format.Weight(format.Seal(row, append([]byte(nil), key[:]...)))
 }
 
-// fits reports whether the counts are those of the note, for some buckets.
+// fits reports whether the counts of these buckets match the note.
 func (s *selection) fits(found map[string]uint64, buckets ...string) bool {
 	for _, name := range buckets {
-		if found[name] != s.said[name] {
+		if found[name] != s.noted[name] {
 			return false
 		}
 	}
-	return s.said != nil
+	return s.noted != nil
 }
 
-// complete reports whether everything is there that the last commit left.
+// complete reports whether the kept records are everything that the last commit left.
 func (s *selection) complete() bool {
 	found, at, seq := s.counted(), s.out.link, s.out.pruned
 	var last format.Link
@@ -70,15 +71,15 @@ func (s *selection) complete() bool {
 	return s.out.id != nil && s.fits(found, append(format.Weighed(), format.BucketEvents, format.BucketMeta)...)
 }
 
-// allNamed reports whether everything that is missing is named: corrupt records, and
-// events, which have numbers.
+// allNamed reports whether everything that is missing is named. Corrupt records and events
+// can be named, because an event has a number.
 func (s *selection) allNamed() bool {
 	found := s.counted()
 	for _, r := range s.corrupt {
 		switch r.bucket {
 		case format.BucketOperations:
 			if len(r.key) != 16 || s.last[format.RowID(r.key)].Operation == "" {
-				return false // its key may be the damaged part
+				return false // the key itself may be damaged
 			}
 			found[format.BucketOperations] += format.Weight(r.sealed)
 			for token, key := range s.tokens {
@@ -90,12 +91,12 @@ func (s *selection) allNamed() bool {
 			found[r.bucket] += format.Weight(r.sealed)
 		}
 	}
-	return s.fits(found, append(format.Weighed(), format.BucketMeta)...) && s.endsAsSaid()
+	return s.fits(found, append(format.Weighed(), format.BucketMeta)...) && s.endsAsNoted()
 }
 
-// endsAsSaid reports whether the last event, or the corrupt record in its place, is the
-// one that the last commit left.
-func (s *selection) endsAsSaid() bool {
+// endsAsNoted reports whether the last event, or the corrupt record in its place, is the
+// last commit's.
+func (s *selection) endsAsNoted() bool {
 	var last format.Link
 	if n := len(s.out.events); n > 0 && s.out.events[n-1] != nil {
 		last = format.LinkOf(s.out.events[n-1])
@@ -106,11 +107,11 @@ func (s *selection) endsAsSaid() bool {
 			last = format.LinkOf(r.sealed)
 		}
 	}
-	return last.Number() == s.said[format.BucketEvents]
+	return last.Number() == s.noted[format.BucketEvents]
 }
 
-// latest returns, per session, the operation that ended last: by the session's row, or,
-// if that is lost, by the times of the operations.
+// latest returns, for each session, the operation that ended last. It relies on the
+// session's row or, if that is lost, on the times of the operations.
 func (s *selection) latest() map[string]format.RowID {
 	out, at := map[string]format.RowID{}, map[string]int64{}
 	for i := range s.out.ops {
@@ -129,4 +130,20 @@ func (s *selection) latest() map[string]format.RowID {
 		}
 	}
 	return out
+}
+
+// noteOf reads the note in the root page. It returns nil if the note cannot be read.
+func noteOf(img format.Image, m *format.BoltMeta) map[string]uint64 {
+	note := map[string]uint64{}
+	if m.Root < img.Pages() {
+		format.EachElement(img.From(m.Root), img.PageSize, func(flags uint32, key, value []byte) {
+			if flags&format.BucketFlag != 0 && len(value) >= format.BucketHeader {
+				note[string(key)] = binary.NativeEndian.Uint64(value[8:])
+			}
+		})
+	}
+	if _, ok := note[format.BucketMeta]; !ok {
+		return nil
+	}
+	return note
 }

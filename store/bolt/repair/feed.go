@@ -8,17 +8,17 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// farApart is the largest gap between two events of one feed, if it is not known how far
-// it was pruned.
+// farApart is the largest gap between two events of one feed if the number of pruned events
+// is not known.
 const farApart = 100
 
-// feed puts the events in order. An event is lost if all its candidates are from old
-// pages and none follows the event before it.
+// feed sorts the events. An event is lost if all its candidates are from old pages and none
+// follows the previous event.
 func (s *selection) feed() {
 	seqs := slices.Sorted(maps.Keys(s.Events))
 	seqs = seqs[s.beginning(seqs):]
 	known := s.out.pruned == 0 || s.out.link != format.Link{}
-	proved := true // by its page, or by the event after it
+	proved := true // its page, or the event after it, proves it
 	at, next := s.out.link, s.out.pruned+1
 	for _, seq := range seqs {
 		known = known && seq == next
@@ -28,19 +28,19 @@ func (s *selection) feed() {
 		}
 		s.gap(next, seq-1)
 		if known && at.Next(seq, textOf(seq, pick)) != format.LinkOf(pick.sealed) {
-			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{First: seq, Last: seq, Detail: "it does not follow the event before it"})
+			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{First: seq, Last: seq, Detail: "it does not follow the previous event"})
 		}
 		s.out.events = append(s.out.events, pick.sealed)
 		at, next, known = format.LinkOf(pick.sealed), seq+1, true
 		proved = pick.trust == format.Sure
 		if e, err := format.DecodeEvent([16]byte{}, seq, pick.sealed); err == nil && e.Reason != store.ReasonCorrupt {
-			if key, ok := format.ParseID(e.Operation); ok { // else it is a fact of the store
+			if key, ok := format.ParseID(e.Operation); ok { // otherwise it is a fact about the store
 				s.last[key] = e
 			}
 		}
 	}
 	if !proved {
-		s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{First: next - 1, Last: next - 1, Detail: "it is the last one found, and its page may not have been in use"})
+		s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{First: next - 1, Last: next - 1, Detail: "it is the last event found, and its page may not have been in use"})
 	}
 	// A corrupt record at the end keeps its number.
 	for _, r := range s.corrupt {
@@ -51,7 +51,7 @@ func (s *selection) feed() {
 	}
 }
 
-// beginning returns the index of the first of seqs that is not pruned.
+// beginning returns the index of the first of seqs that was not pruned.
 func (s *selection) beginning(seqs []uint64) int {
 	if len(s.meta[format.MetaPruned]) > 0 || len(seqs) == 0 {
 		n, _ := slices.BinarySearch(seqs, s.out.pruned+1)
@@ -63,13 +63,13 @@ func (s *selection) beginning(seqs []uint64) int {
 	}
 	if n > 0 || seqs[0]-1 > farApart {
 		s.out.pruned = seqs[n] - 1
-		s.addLost(Loss{First: 1, Last: s.out.pruned, Detail: "pruned, or lost"})
+		s.addLost(Loss{First: 1, Last: s.out.pruned, Detail: "they were pruned, or they are lost"})
 	}
 	return n
 }
 
-// fitting returns the candidate for a number that follows the event before it, or else
-// the one with most trust that is not from an old page. nil means that there is none.
+// fitting returns the candidate for a number that follows the previous event. If none does,
+// it returns the candidate with the most trust that is not from an old page, or nil.
 func (s *selection) fitting(seq uint64, before format.Link, known bool) *candidate {
 	all := s.Events[seq]
 	for i := range all {
@@ -89,7 +89,7 @@ func textOf(seq uint64, f *candidate) []byte {
 	return text
 }
 
-// gap puts placeholders in the place of lost events.
+// gap writes placeholders for lost events.
 func (s *selection) gap(first, last uint64) {
 	if first > last {
 		return

@@ -8,8 +8,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// found is what the pages of a damaged file hold: for each key all different values,
-// since old pages keep earlier ones.
+// found holds what the pages of a damaged file hold. A key may have several values, because
+// old pages hold earlier ones.
 type found struct {
 	Ops     map[format.RowID][]candidate
 	Events  map[uint64][]candidate
@@ -18,14 +18,14 @@ type found struct {
 	meta    map[string][]candidate
 	ended   map[string]format.RowID // rows that point to operations, from pages in use
 	tokens  map[string]format.RowID
-	over    map[format.RowID]bool // ended operations, by the rows of any page: none becomes active again
+	over    map[format.RowID]bool // ended operations, by the rows of any page; none of them becomes active again
 	aside   map[string][]byte     // the quarantine
 	pages   []Loss                // pages in use that could not be read
 	doubted []Loss                // pages in use that were read in part
 	corrupt []corruptRecord       // from pages in use
 	broken  bool                  // a page in use could not be read
 	tx      uint64                // the last transaction; zero if not known
-	said    map[string]uint64     // by bucket: the note of the last commit; see complete.go
+	noted   map[string]uint64     // by bucket: the note of the last commit; see complete.go
 	anySure bool                  // a page in use could be read
 }
 
@@ -47,7 +47,7 @@ func newFound() *found {
 	}
 }
 
-// add takes a pair, and reports whether its checksum is right.
+// add adds a pair, and reports whether its checksum is right.
 func (h *found) add(bucket string, key, sealed []byte, t format.Trust) bool {
 	if bucket == format.BucketQuarantine {
 		h.aside[string(key)] = sealed
@@ -94,15 +94,15 @@ func also(have []candidate, sealed []byte, t format.Trust) []candidate {
 	return append(have, candidate{sealed: sealed, trust: t})
 }
 
-// readPages takes every pair with a right checksum from every page. m tells which pages
-// are in use; nil means that this is not known.
+// readPages reads every pair with a right checksum from every page. m tells which pages are
+// in use. A nil m means that this is not known.
 func readPages(img format.Image, m *format.BoltMeta, tell Progress) *found {
 	h := newFound()
 	u := format.FindInUse(img, m)
 	h.broken = u.Broken
 	took := map[uint64]int{}
 	for id := uint64(2); id < img.Pages(); id++ {
-		tell.Say("pages", id, img.Pages())
+		tell.Call("pages", id, img.Pages())
 		_, flags, _, _ := img.Header(id)
 		s := &pageReader{H: h, Trust: u.Trust(id), bucket: u.Buckets[id], leaf: u.Reached[id] && flags == format.PageLeaf}
 		format.EachElement(img.From(id), img.PageSize, s.Element)
@@ -112,18 +112,18 @@ func readPages(img format.Image, m *format.BoltMeta, tell Progress) *found {
 		took[id] = s.took
 		if s.leaf && s.unread > 0 {
 			h.broken = true
-			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("%d of its records cannot be read: those that are not named here are lost too", s.unread)})
+			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("%d of its records cannot be read, and those that are not named here are lost too", s.unread)})
 		}
 	}
 	if m != nil {
-		h.tx, h.said = m.Tx, saidBy(img, m)
+		h.tx, h.noted = m.Tx, noteOf(img, m)
 		h.unread(u, m, took)
 	}
 	return h
 }
 
-// unread names the damaged pages in use. A page without records, above pages that were
-// found, was a branch and held none.
+// unread names the damaged pages in use. A page without records that is above other pages
+// was a branch, and held none.
 func (h *found) unread(u *format.InUse, m *format.BoltMeta, took map[uint64]int) {
 	sound, bad := u.Orphans(m)
 	h.broken = h.broken || len(bad)+len(sound) > 0
@@ -131,11 +131,11 @@ func (h *found) unread(u *format.InUse, m *format.BoltMeta, took map[uint64]int)
 		switch {
 		case took[id] == 0 && len(bad) == 1 && len(sound) > 0:
 		case took[id] == 0:
-			h.pages = append(h.pages, Loss{Page: id, Detail: "it cannot be read: its records that are not named here are lost too"})
+			h.pages = append(h.pages, Loss{Page: id, Detail: "it cannot be read, and its records that are not named here are lost too"})
 		case u.Misled[id]:
-			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("it may be an old one: %d records were read from it, and later ones that are not named here are lost", took[id])})
+			h.pages = append(h.pages, Loss{Page: id, Detail: fmt.Sprintf("it may be an old page, so later records that are not named here are lost; %d records were read from it", took[id])})
 		default:
-			h.doubted = append(h.doubted, Loss{Page: id, Detail: fmt.Sprintf("it is damaged: %d records were read from it", took[id])})
+			h.doubted = append(h.doubted, Loss{Page: id, Detail: fmt.Sprintf("it is damaged, and %d records were read from it", took[id])})
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// FuzzPage: a page reader finds every record that the walk of a whole tree finds on a
-// page, and so does its search without the elements. Neither reads beyond the page.
+// FuzzPage checks that a page reader finds every record that the walk of a whole tree finds
+// on a page. So does its search without the elements. Neither reads beyond the page.
 func FuzzPage(f *testing.F) {
 	const size = 4096
 	for _, name := range []string{"good_schema1.db", "good_schema1_all.db"} {
@@ -26,7 +26,7 @@ func FuzzPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		page := make([]byte, size)
 		copy(page, data)
-		binary.NativeEndian.PutUint64(page, 2) // else the walk looks no further
+		binary.NativeEndian.PutUint64(page, 2) // otherwise the walk stops here
 		binary.NativeEndian.PutUint32(page[12:], 0)
 		img := format.Image{Data: append(make([]byte, 2*size), page...), PageSize: size}
 		m := &format.BoltMeta{PageSize: size, Root: 2, Freelist: format.NoFreelist, Pages: 3}

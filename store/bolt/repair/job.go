@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Repair writes what is left of j.Path to j.Copy, and checks the copy.
+// Repair writes the records that are left of j.Path to j.Copy, and checks the copy.
 func (j Job) Repair(ctx context.Context, tell Progress) (Done, error) {
 	s, err := j.read(tell)
 	if err != nil {
@@ -26,7 +26,7 @@ func (j Job) Repair(ctx context.Context, tell Progress) (Done, error) {
 	return Done{Report: r, Outcome: s.outcome}, err
 }
 
-// read reads j.Path and chooses what is kept.
+// read reads j.Path and selects the records that are kept.
 func (j Job) read(tell Progress) (content, error) {
 	f, err := disk.OpenFile(j.Path, os.O_RDONLY)
 	if err != nil {
@@ -44,8 +44,8 @@ func (j Job) read(tell Progress) (content, error) {
 	return j.readImage(f, size, metas, tell)
 }
 
-// readImage is read for a file of size bytes. metas are those of its two first pages that
-// are whole, the newest first.
+// readImage is read for a file of size bytes. metas are the whole ones of its two first
+// pages, the newest first.
 func (j Job) readImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell Progress) (content, error) {
 	var m *format.BoltMeta
 	if len(metas) > 0 {
@@ -63,7 +63,7 @@ func (j Job) readImage(f io.ReaderAt, size int64, metas []*format.BoltMeta, tell
 	return h.choose(len(metas) < 2), nil
 }
 
-// usable returns an error if what was found cannot be repaired.
+// usable returns an error if the records that were found cannot be repaired.
 func (h *found) usable(path string) error {
 	for _, f := range h.meta[format.MetaSchema] {
 		value, _ := format.Unseal([]byte(format.MetaSchema), f.sealed)
@@ -87,8 +87,8 @@ func latest(key format.RowID, all []candidate) (out store.Operation) {
 	return out
 }
 
-// guessPageSize returns the page size of a file whose two first pages are gone: the one
-// with which most pages have their own number in their header.
+// guessPageSize guesses the page size of a file whose two first pages are damaged. With the
+// right size, most pages have their own number in their header.
 func guessPageSize(f io.ReaderAt, size int64) int {
 	best, most := os.Getpagesize(), 0
 	for try := 512; try <= 1<<16; try *= 2 {

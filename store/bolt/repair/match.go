@@ -24,7 +24,7 @@ func (s *selection) dangling() {
 	for _, token := range slices.Sorted(maps.Keys(s.tokens)) {
 		if key := s.tokens[token]; s.gone(key) {
 			s.named[key] = true
-			s.addLost(Loss{Operation: key.Id(), Ref: s.refOf(key), Detail: "its record is lost; a client token leads to it"})
+			s.addLost(Loss{Operation: key.Id(), Ref: s.refOf(key), Detail: "its record is lost; a client token points to it"})
 		}
 	}
 }
@@ -45,7 +45,7 @@ func (s *selection) gone(key format.RowID) bool {
 }
 
 // missing names the lost operations that have events. An ended operation may have been
-// pruned: it counts as lost only if one that ended before it is still there.
+// pruned. It counts as lost only if an operation that ended earlier is still there.
 func (s *selection) missing() {
 	var oldest int64
 	for _, k := range s.kept {
@@ -68,7 +68,7 @@ func (s *selection) missing() {
 }
 
 // matchFeed makes operations and feed agree. Readers have seen the feed, so an operation
-// ends as its event says. An event that the feed lacks is appended.
+// ends as its event says. matchFeed appends events that the feed lacks.
 func (s *selection) matchFeed() {
 	var newest format.RowID // in the feed; ids grow with time
 	for key := range s.last {
@@ -82,16 +82,16 @@ func (s *selection) matchFeed() {
 		switch {
 		case known && e.To == k.op.Phase, !known && key.Compare(newest) <= 0:
 		case known && e.To.Ended():
-			s.addDoubtful(&k.op, fmt.Sprintf("its record said %s; it ended %s, as event %d says", k.op.Phase, e.To, e.Seq))
+			s.addDoubtful(&k.op, fmt.Sprintf("its record said %s; it ended %s according to event %d", k.op.Phase, e.To, e.Seq))
 			k.op.Phase, k.op.EndReason, k.op.FinishedAt, k.op.Session = e.To, e.Reason, e.At, e.Session
-			k.op.Later = k.op.Later.Done() // if it became an operation, that one has its own record
+			k.op.Later = k.op.Later.Done() // if it became an operation, that operation has its own record
 			k.op.Version++
 			k.sealed = nil
 			s.kept[key] = k
 		case known && ahead(e.To, k.op.Phase):
-			s.addDoubtful(&k.op, fmt.Sprintf("its record says %s, and event %d says %s", k.op.Phase, e.Seq, e.To))
+			s.addDoubtful(&k.op, fmt.Sprintf("its record says %s, but event %d says %s", k.op.Phase, e.Seq, e.To))
 		default:
-			s.addDoubtful(&k.op, fmt.Sprintf("the event that made it %s is lost; a new one says so", k.op.Phase))
+			s.addDoubtful(&k.op, fmt.Sprintf("the event of its change to %s is lost; a new event replaces it", k.op.Phase))
 			more := store.Event{
 				Operation: k.op.ID, Ref: k.op.Ref, From: e.To, To: k.op.Phase, Session: k.op.Session,
 				Reason: k.op.EndReason, At: k.op.FinishedAt,
@@ -112,21 +112,21 @@ func ahead(a, b fsm.Phase) bool {
 }
 
 // conflicts drops one of two operations that share a client token, or are active for one
-// session. The one with more trust stays, or else the newer.
+// session. It keeps the operation with more trust, or else the newer one.
 func (s *selection) conflicts() {
 	tokens, sessions := map[string]format.RowID{}, map[transport.Ref]format.RowID{}
 	for _, key := range slices.SortedFunc(maps.Keys(s.kept), format.RowID.Compare) {
 		k := s.kept[key]
-		yield(s, key, tokens, k.op.ClientToken, "client token")
+		dropOne(s, key, tokens, k.op.ClientToken, "client token")
 		if _, ok := s.kept[key]; ok && k.op.Active() {
-			yield(s, key, sessions, k.op.Ref, "session")
+			dropOne(s, key, sessions, k.op.Ref, "session")
 		}
 	}
 }
 
-// yield notes key as the holder of a token or session. If there is one already, it drops
-// one of the two.
-func yield[K comparable](s *selection, key format.RowID, held map[K]format.RowID, of K, what string) {
+// dropOne notes key as the holder of a token or session. If there is a holder already, it
+// drops one of the two.
+func dropOne[K comparable](s *selection, key format.RowID, held map[K]format.RowID, of K, what string) {
 	other, ok := held[of]
 	if _, there := s.kept[other]; !ok || !there {
 		held[of] = key
@@ -140,11 +140,11 @@ func yield[K comparable](s *selection, key format.RowID, held map[K]format.RowID
 	o := s.kept[goes].op
 	delete(s.kept, goes)
 	s.named[goes] = true
-	s.addLost(Loss{Operation: o.ID, Ref: o.Ref, Detail: fmt.Sprintf("operation %s has its %s", stays.Id(), what)})
+	s.addLost(Loss{Operation: o.ID, Ref: o.Ref, Detail: fmt.Sprintf("it was dropped because operation %s has the same %s", stays.Id(), what)})
 }
 
-// settings picks the lanes and the small records. If no record of a lane is sure, a
-// paused one is picked, so that nothing is sent by mistake.
+// settings selects the lanes and the small records. If no record of a lane is sure, it
+// selects a paused one, so that nothing is sent by mistake.
 func (s *selection) settings() {
 	for _, name := range slices.Sorted(maps.Keys(s.lanes)) {
 		all := s.lanes[name]
@@ -156,7 +156,7 @@ func (s *selection) settings() {
 		}
 		s.out.lanes[name] = pick.sealed
 		if pick.trust != format.Sure {
-			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{Lane: name, Detail: "its record was found on a page that was not in use, and may be old"})
+			s.out.outcome.Doubtful = append(s.out.outcome.Doubtful, Loss{Lane: name, Detail: "its record is from a page that was not in use, and may be old"})
 		}
 	}
 	for key, all := range s.records {
@@ -166,8 +166,8 @@ func (s *selection) settings() {
 	}
 }
 
-// spoilt names the corrupt records that are not named yet.
-func (s *selection) spoilt() {
+// nameCorrupt names the corrupt records that are not named yet.
+func (s *selection) nameCorrupt() {
 	for _, r := range s.corrupt {
 		switch {
 		case r.bucket == format.BucketOperations && len(r.key) == 16:
@@ -178,7 +178,7 @@ func (s *selection) spoilt() {
 		case r.bucket == format.BucketRecords:
 			s.addLost(Loss{Detail: fmt.Sprintf("the small record %s is corrupt", format.KeyText(format.BucketRecords, r.key))})
 		case r.bucket == format.BucketLanes:
-			s.addLost(Loss{Lane: string(r.key), Detail: "its record is corrupt: it is no longer paused or blocked"})
+			s.addLost(Loss{Lane: string(r.key), Detail: "its record is corrupt, so the lane is neither paused nor blocked"})
 		}
 	}
 }

@@ -9,23 +9,23 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// pageReader takes the records of one page.
+// pageReader reads the records of one page.
 type pageReader struct {
 	H      *found
 	Trust  format.Trust
-	bucket string // of the page; empty if not known
-	leaf   bool   // it is a leaf for certain
-	took   int    // records that were taken
+	bucket string // of the page; "" if not known
+	leaf   bool   // the page is certainly a leaf
+	took   int    // records that were read
 	unread int    // elements that cannot be read
 	named  int    // corrupt records with a known key
 }
 
-// Element takes what may be an element of the page.
+// Element reads what may be an element of the page.
 func (s *pageReader) Element(flags uint32, key, value []byte) {
 	s.elementOf(s.bucket, flags, key, value)
 }
 
-// elementOf is Element for a page of a bucket; empty if not known.
+// elementOf is Element for a page of a bucket, or of "" if the bucket is not known.
 func (s *pageReader) elementOf(bucket string, flags uint32, key, value []byte) {
 	if bucket == "" && s.inline(flags, key, value) {
 		return
@@ -58,7 +58,7 @@ func (s *pageReader) elementOf(bucket string, flags uint32, key, value []byte) {
 	}
 }
 
-// plausible reports whether a key is of the length that a bucket's keys have.
+// plausible reports whether a key has the length of a bucket's keys.
 func plausible(bucket string, key []byte) bool {
 	switch bucket {
 	case format.BucketOperations:
@@ -69,7 +69,7 @@ func plausible(bucket string, key []byte) bool {
 	return true
 }
 
-// inline takes a small bucket, which is inside the page that names it.
+// inline reads a small bucket, which is inside the page that names it.
 func (s *pageReader) inline(flags uint32, key, value []byte) bool {
 	named := slices.Contains(format.AllBuckets(), string(key))
 	if !named || len(value) < format.BucketHeader+format.PageHeader || binary.NativeEndian.Uint64(value) != 0 && flags&format.BucketFlag != 0 {
@@ -81,13 +81,12 @@ func (s *pageReader) inline(flags uint32, key, value []byte) bool {
 	return true
 }
 
-// search finds records without the elements that point to them. The record of an
-// operation or event begins with its format, its CBOR shows where it ends, and its
-// checksum proves it.
+// search finds records without the elements that point to them. The record of an operation
+// or event begins with its format. Its CBOR shows where it ends, and its checksum proves it.
 func (s *pageReader) search(page []byte, size int) {
 	for at := range min(size, len(page)) {
 		switch {
-		case page[at] != format.RecordFormat: // and of an event's
+		case page[at] != format.RecordFormat: // an event's format has the same number
 		case at >= 16 && s.record(format.BucketOperations, page[at-16:at], page[at:], operationText):
 		case at >= 8:
 			s.record(format.BucketEvents, page[at-8:at], page[at:], format.EventHead)
@@ -98,7 +97,7 @@ func (s *pageReader) search(page []byte, size int) {
 // operationText means that the record's head says where its CBOR begins.
 const operationText = -1
 
-// record takes the record at the beginning of v, and reports whether there is one.
+// record reads the record at the beginning of v, and reports whether there is one.
 func (s *pageReader) record(bucket string, key, v []byte, text int) bool {
 	if text == operationText {
 		_, behind, err := format.DecodeHead(v)

@@ -14,15 +14,15 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Loss names something that is lost or doubtful: events, an operation, a lane's record,
-// or a page of the damaged file. If only Detail is set, it is not known what is lost.
+// Loss names something that is lost or doubtful: events, an operation, a lane's record, or a
+// page of the damaged file. If only Detail is set, it is not known what is lost.
 type Loss struct {
 	First, Last uint64        // the numbers of the events; zero if it is not about events
 	Operation   store.ID      // empty if it is not about an operation
 	Ref         transport.Ref // the operation's session; zero if it is not known
 	Lane        string        // empty if it is not about a lane
 	Page        uint64        // of the damaged file; zero if it is not about a page
-	Detail      string        // what became of it, for people
+	Detail      string        // what happened to it, for people
 }
 
 // String returns what is lost and Detail, for people.
@@ -44,55 +44,54 @@ func (l Loss) String() string {
 	return fmt.Sprintf("lane %q: %s", l.Lane, l.Detail)
 }
 
-// Vague reports whether it is unknown what is lost.
+// Vague reports whether it is not known what is lost.
 func (l Loss) Vague() bool { return l == Loss{Detail: l.Detail} }
 
 // Outcome says how the repaired file differs from the file before the damage.
 type Outcome struct {
-	// Forked is true if something is lost or doubtful. The file then becomes a
-	// store of its own when it is next opened, as a backup does: cursors of the
-	// feed before are refused, and active operations count as outcome unknown.
+	// Forked is true if something is lost or doubtful. The file then becomes a store of its
+	// own when it is next opened, as a backup does. Cursors of the earlier feed are refused,
+	// and active operations count as outcome unknown.
 	Forked bool
-	// Lost is what is not in the file any more. In the place of a lost event there
-	// is one with the reason store.ReasonCorrupt.
+	// Lost is what the file no longer holds. A lost event is replaced by an event with the
+	// reason store.ReasonCorrupt.
 	Lost []Loss
-	// Doubtful is what is in the file, but may be an older record.
+	// Doubtful is what the file holds, but may be an older record.
 	Doubtful []Loss
-	// OutcomeUnknown is how many active operations without a known send count as
-	// outcome unknown from now on.
+	// OutcomeUnknown is the number of active operations without a known send. They count as
+	// outcome unknown when the file is next opened.
 	OutcomeUnknown int
 }
 
-// Repaired is what Repair did, or with DryRun would do.
+// Repaired is the result of Repair. With DryRun it is what Repair would do.
 type Repaired struct {
-	Was      Report // the file as it was found; without problems, nothing was done
+	Was      Report // the file before the repair; if it has no problems, Repair did nothing
 	Is       Report // the repaired file
-	Original string // where the damaged file is now; "": it is in its place
+	Original string // the damaged file's new path; "" if it was not moved
 	Outcome  Outcome
 }
 
 // Config says how to repair. The zero value works.
 type Config struct {
-	// Do runs a job, which may crash its process. Defaults to Job.Do in this
-	// process.
+	// Do runs a job, which may crash its process. Defaults to Job.Do in this process.
 	Do JobFunc
-	// DryRun returns what would be done, and leaves the file as it is.
+	// DryRun makes Repair only return what it would do, and leave the file unchanged. Defaults
+	// to false.
 	DryRun bool
 	// LockTimeout and AllowNetworkFS are as in bolt.Config.
 	LockTimeout    time.Duration
 	AllowNetworkFS bool
 }
 
-// Repair repairs the database at path if Check finds damage. It
-// writes a copy next to it, from every value with a good checksum on any page, and
-// checks that copy. The copy then takes the file's place in one step, and the damaged
-// file stays next to it under the name in Repaired.Original. A crash before that leaves
-// everything as it was.
+// Repair repairs the database at path if Check finds damage. It writes a copy next to it,
+// from every value with a good checksum on any page, and checks that copy. The copy then
+// replaces the file in one step. The damaged file stays next to it under the name in
+// Repaired.Original. A crash before that step leaves everything unchanged.
 //
 // Repair holds the lock meanwhile. It needs as much memory as the file has bytes, and as
-// much space on the disk; without that space the error wraps store.ErrFull. The other
-// errors are those of bolt.Open and of Check, and a *CorruptError if the copy is not sound.
-// If a job does not finish (ErrInconclusive), Repair changes nothing.
+// much space on the disk. Without that space the error wraps store.ErrFull. The other errors
+// are those of bolt.Open and of Check, and a *CorruptError if the copy is not sound. If a
+// job does not finish (ErrInconclusive), Repair changes nothing.
 func Repair(ctx context.Context, path string, c Config) (Repaired, error) {
 	path, err := disk.RealPath(path, true)
 	if err != nil {
@@ -111,8 +110,8 @@ func Repair(ctx context.Context, path string, c Config) (Repaired, error) {
 	out := Repaired{Was: d.Report}
 	foreign := errors.Is(err, disk.ErrForeign)
 	switch {
-	case foreign: // it may be a file whose two first pages are gone: its records will show
-		out.Was.Problems = []*format.CorruptError{{Path: path, Detail: "both of its first pages are gone"}}
+	case foreign: // its two first pages may be damaged: then its records will show what it is
+		out.Was.Problems = []*format.CorruptError{{Path: path, Detail: "both of its first pages are damaged"}}
 	case err != nil || len(d.Report.Problems) == 0:
 		return out, err
 	}
@@ -126,7 +125,7 @@ func Repair(ctx context.Context, path string, c Config) (Repaired, error) {
 		err = d.Report.Problems[0]
 	}
 	switch {
-	case ctx.Err() != nil: // though the copy may be sound
+	case ctx.Err() != nil: // the copy may be sound all the same
 		return out, cmp.Or(err, ctx.Err())
 	case err != nil && foreign:
 		return Repaired{}, err
@@ -142,8 +141,8 @@ func Repair(ctx context.Context, path string, c Config) (Repaired, error) {
 	return out, err
 }
 
-// swap puts temp in the place of path, and returns the new name of the file that was
-// there. At every instant path names a whole file.
+// swap puts temp in the place of path, and returns the new name of the earlier file. At
+// every instant path names a whole file.
 func swap(temp, path string) (aside string, err error) {
 	aside = path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000")
 	if err := os.Link(path, aside); err != nil { // a file system without links
@@ -159,8 +158,8 @@ func swap(temp, path string) (aside string, err error) {
 	if err := disk.ReplaceFile(temp, path); err != nil {
 		return "", err
 	}
-	// The new file was written and synced whole, so an earlier failed sync does
-	// not concern it.
+	// The new file was written and synced whole, so an earlier failed sync does not concern
+	// it.
 	if err := os.Remove(path + disk.SuspectSuffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return aside, fmt.Errorf("bolt: %w", err)
 	}

@@ -33,7 +33,7 @@ func rewrite(ctx context.Context, path string, s *content, tell Progress) error 
 		return err
 	}
 	w := &rewriter{ctx: ctx, path: path, db: db, s: s, tell: tell}
-	for _, step := range []func() error{w.settings, w.operations, w.feed, w.witness} {
+	for _, step := range []func() error{w.settings, w.operations, w.feed, w.note} {
 		if err == nil {
 			err = step()
 		}
@@ -47,7 +47,7 @@ func rewrite(ctx context.Context, path string, s *content, tell Progress) error 
 // settings writes everything except operations and events.
 func (w *rewriter) settings() error {
 	return format.Inside(w.path, w.db, true, func(tx *bbolt.Tx) error {
-		return cmp.Or(format.LayOut(tx), format.Writing(w.s.putSettings)(tx)) // with a new id and date
+		return cmp.Or(format.LayOut(tx), format.Writing(w.s.putSettings)(tx)) // LayOut gives it a new id and date
 	})
 }
 
@@ -80,9 +80,9 @@ func (s *content) putSettings(w *format.Writer) {
 	}
 }
 
-// witness notes what the file holds.
-func (w *rewriter) witness() error {
-	return format.Inside(w.path, w.db, true, format.Writing((*format.Writer).WitnessAll))
+// note writes the note of what the file holds.
+func (w *rewriter) note() error {
+	return format.Inside(w.path, w.db, true, format.Writing((*format.Writer).NoteAll))
 }
 
 // parts calls each n times, in transactions of rewriteSize calls.
@@ -96,7 +96,7 @@ func (w *rewriter) parts(n int, each func(to *format.Writer, i int)) error {
 			for i := first; i < min(first+rewriteSize, n); i++ {
 				each(to, i)
 				w.done++
-				w.tell.Say("records", w.done, uint64(len(w.s.ops)+len(w.s.events)))
+				w.tell.Call("records", w.done, uint64(len(w.s.ops)+len(w.s.events)))
 			}
 		}))
 		if err != nil {
@@ -128,8 +128,8 @@ func (w *rewriter) operations() error {
 	})
 }
 
-// feed writes the events. If readers must see that it is another feed, it gives them a
-// new running hash.
+// feed writes the events. If readers must see that it is a different feed, it gives the
+// events a new running hash.
 func (w *rewriter) feed() error {
 	at, seq := w.s.link, w.s.pruned
 	put := func(to *format.Writer, text []byte, err error) {

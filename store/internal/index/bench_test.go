@@ -7,7 +7,7 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// filled is an index of n operations in so many lanes, all due.
+// filled returns an index of n due operations in so many lanes.
 func filled(n, lanes int) *Index {
 	x := New()
 	for i := range n {
@@ -19,8 +19,8 @@ func filled(n, lanes int) *Index {
 	return x
 }
 
-// BenchmarkClaim claims one operation of a lane and releases it, among so many
-// others. What else is pending must not matter.
+// BenchmarkClaim claims one operation of a lane and releases it. The other pending
+// operations must not slow it down.
 func BenchmarkClaim(b *testing.B) {
 	for _, n := range []int{1, 1_000_000} {
 		b.Run(fmt.Sprint("pending=", n), func(b *testing.B) {

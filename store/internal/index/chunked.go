@@ -1,8 +1,8 @@
 package index
 
-// chunked is a list that grows and shrinks in pieces. It wastes at most one
-// piece, where a slice that grows leaves up to half of itself unused and copies
-// all. A short list is one small slice. The zero value is empty.
+// chunked is a list that grows and shrinks in pieces. It wastes at most one piece. A plain
+// slice leaves up to half of itself unused when it grows, and copies everything. A short
+// list is one small slice. The zero value is empty.
 type chunked[T any] struct {
 	parts [][]T
 	n     int
@@ -30,7 +30,7 @@ func (c *chunked[T]) push(v T) {
 	c.n++
 }
 
-// pop takes the last value off; there must be one.
+// pop removes the last value and returns it. There must be one.
 func (c *chunked[T]) pop() T {
 	p := len(c.parts) - 1
 	last := len(c.parts[p]) - 1

@@ -2,9 +2,9 @@ package index
 
 import "github.com/rouse-dev/rouse/store"
 
-// Claim takes what a request has slots for. It returns first what is due, lane
-// by lane in the order of the request, and then what is overdue. Overdue
-// operations are taken first, so that no operation is in both.
+// Claim claims as many operations as the request has slots for. It returns the due ones
+// first, lane by lane in the order of the request, and then the overdue ones. It claims the
+// overdue ones first, so that no operation is in both lists.
 func (x *Index) Claim(r store.ClaimRequest) (due, overdue []Key) {
 	now := nanos(r.Now)
 	overdue = x.take(&x.deadlines, now, r.Overdue)
@@ -19,7 +19,7 @@ func (x *Index) Claim(r store.ClaimRequest) (due, overdue []Key) {
 	return due, overdue
 }
 
-// take claims up to limit rows of a heap whose time has come.
+// take claims up to limit rows of a heap that are due at now.
 func (x *Index) take(h *heap, now int64, limit int) []Key {
 	var out []Key
 	for len(out) < limit {
@@ -35,9 +35,9 @@ func (x *Index) take(h *heap, now int64, limit int) []Key {
 	return out
 }
 
-// Remaining fills in what remains after a claim: Lanes and Deadline. It publishes
-// what the claim changed and reports whether Dues has news. The claimer learns
-// the state of the lanes that it named from out, so that is not news.
+// Remaining sets out.Lanes and out.Deadline to what remains after a claim. It publishes what
+// the claim changed, and reports whether Dues has news. The state of the lanes in the
+// request is no news, because the claimer reads it from out.
 func (x *Index) Remaining(r store.ClaimRequest, out *store.Claimed) bool {
 	news := x.publish(func(lane string) bool {
 		for _, slots := range r.Lanes {
@@ -55,19 +55,19 @@ func (x *Index) Remaining(r store.ClaimRequest, out *store.Claimed) bool {
 	return news
 }
 
-// PutBack ends a claim that came to nothing: the operation is due when it was.
-// It does nothing for one that is not claimed.
+// PutBack ends a claim that the driver could not use. The operation is due when it was due
+// before. PutBack does nothing for an operation that is not claimed.
 func (x *Index) PutBack(k Key) {
 	if r := x.claimed(k); r != nil {
 		x.release(k, r.due, r.has(rowWaits))
 	}
 }
 
-// Release ends the claim of an operation, which is due from now on at due, in
-// Unix nanoseconds. One whose record changed while it was claimed is due as that
-// change says: see TakeChanged. One that was sent is overdue no sooner than
-// [store.OverdueAgain] after its due time. Release does nothing for an operation
-// that is not claimed.
+// Release ends the claim of an operation, whose next step is then due at due, in Unix
+// nanoseconds. If its record changed while it was claimed, the due time of that change
+// counts instead: see TakeChanged. An operation that was sent is overdue no sooner than
+// [store.OverdueAgain] after its due time. Release does nothing for an operation that is not
+// claimed.
 func (x *Index) Release(k Key, due int64, waits bool) {
 	r := x.claimed(k)
 	if r == nil {
@@ -91,7 +91,7 @@ func (x *Index) release(k Key, due int64, waits bool) {
 	x.queue(n)
 }
 
-// ReleaseAll ends every claim: each operation is due as its record says.
+// ReleaseAll ends every claim. Each operation is then due as its record says.
 func (x *Index) ReleaseAll() {
 	for i := range x.rows.len() {
 		if r := x.rows.at(i); r.has(rowClaimed) {
@@ -101,10 +101,10 @@ func (x *Index) ReleaseAll() {
 	}
 }
 
-// TakeChanged reports whether the record of a claimed operation changed since it
-// was claimed, and clears that mark. Before it releases the operation, the driver
-// must find out whether the claimer has seen the change. If not, or if it cannot
-// tell, it sets the mark again with MarkChanged.
+// TakeChanged reports whether the record of a claimed operation changed since it was
+// claimed, and clears that mark. Before it releases the operation, the driver must find out
+// whether the claimer has seen the change. If the claimer has not, or if the driver cannot
+// tell, the driver sets the mark again with MarkChanged.
 func (x *Index) TakeChanged(k Key) bool {
 	r := x.claimed(k)
 	if r == nil || !r.has(rowChanged) {
@@ -122,7 +122,7 @@ func (x *Index) MarkChanged(k Key) {
 	}
 }
 
-// claimed is the row of a claimed operation, or nil.
+// claimed returns the row of a claimed operation, or nil.
 func (x *Index) claimed(k Key) *row {
 	n := x.find(k)
 	if n == none || !x.rows.at(int(n)).has(rowClaimed) {

@@ -3,15 +3,15 @@ package index
 // none is the place of a row that is in no heap.
 const none = ^uint32(0)
 
-// heap is a binary heap of rows: the smallest key first, and of equal keys the
-// operation that arrived first. It keeps each row's place in the row, so that any
-// row can be taken out or moved.
+// heap is a binary heap of rows. The smallest key comes first, and of equal keys the
+// operation that arrived first. Each row holds its own place in the heap, so that any row
+// can be removed or moved.
 type heap struct {
 	rows       chunked[uint32]
 	byDeadline bool // ordered by deadline; else by due
 }
 
-// key is what the heap orders a row by.
+// key returns what the heap orders a row by.
 func (h *heap) key(r *row) int64 {
 	if h.byDeadline {
 		return r.deadline
@@ -42,7 +42,7 @@ func (h *heap) push(x *Index, row uint32) {
 	h.up(x, h.rows.len()-1)
 }
 
-// first is the row with the smallest key, or none.
+// first returns the row with the smallest key, or none.
 func (h *heap) first() uint32 {
 	if h.rows.len() == 0 {
 		return none
@@ -50,7 +50,7 @@ func (h *heap) first() uint32 {
 	return *h.rows.at(0)
 }
 
-// remove takes out the row at i.
+// remove removes the row at i.
 func (h *heap) remove(x *Index, i int) {
 	row := *h.rows.at(i)
 	moved := h.rows.pop()

@@ -22,7 +22,7 @@ type Entry struct {
 	Waits bool
 }
 
-// Key names an operation in the index.
+// Key identifies an operation in the index.
 type Key struct {
 	ID      [16]byte
 	Session uint32 // as in the operation's Entry
@@ -40,7 +40,7 @@ type Index struct {
 	names     map[string]uint32
 	deadlines heap
 
-	// What Dues reports. seq counts changes. Each lane says when it last changed,
+	// The next fields are for Dues. seq counts changes. Each lane says when it last changed,
 	// and the lanes are linked in that order, the newest first.
 	seq          uint64
 	newest       *lane
@@ -86,8 +86,7 @@ func New() *Index {
 // Len returns how many operations the index holds.
 func (x *Index) Len() int { return x.active }
 
-// Add takes in an active operation that is not claimed. The index must not hold
-// it yet.
+// Add adds an active operation that is not claimed. The index must not hold it yet.
 func (x *Index) Add(e Entry) {
 	n := x.free
 	if n == none {
@@ -107,7 +106,7 @@ func (x *Index) Add(e Entry) {
 	x.queue(n)
 }
 
-// fill copies what may change in a record.
+// fill copies the parts of an entry that may change.
 func (r *row) fill(e Entry) {
 	r.due, r.deadline = e.Due, e.Deadline
 	r.set(rowSent, e.Sent)
@@ -117,18 +116,18 @@ func (r *row) fill(e Entry) {
 // Update says how a commit changed an operation.
 type Update struct {
 	Entry
-	// Release ends the claim. Without it a claimed operation stays claimed.
+	// Release ends the claim. If it is false, a claimed operation stays claimed.
 	Release bool
-	// Join says that a join changed the record. A join leaves the due time in
-	// memory as it is, whatever the record says, unless the operation waits.
+	// Join says that a join changed the record. The due time in memory then stays as it is,
+	// whatever the record says, unless the operation waits.
 	Join bool
-	// Sooner says that the join made the operation due sooner: the earlier of the
-	// due time in memory and the record's counts.
+	// Sooner says that the join made the operation due sooner. The earlier of the due times in
+	// memory and in the record then counts.
 	Sooner bool
 }
 
-// Update takes over a changed record of an active operation. It does nothing for
-// one that the index does not hold.
+// Update applies the changed record of an active operation. It does nothing for an operation
+// that the index does not hold.
 func (x *Index) Update(u Update) {
 	n := x.find(Key{u.ID, u.Session})
 	if n == none {
@@ -153,7 +152,7 @@ func (x *Index) Update(u Update) {
 	x.queue(n)
 }
 
-// Remove drops an operation that has ended. It does nothing for one that the
+// Remove removes an operation that has ended. It does nothing for an operation that the
 // index does not hold.
 func (x *Index) Remove(k Key) {
 	n := x.find(k)
@@ -169,7 +168,7 @@ func (x *Index) Remove(k Key) {
 	*r = row{due: int64(x.free), dueAt: none, deadlineAt: none}
 	x.free = n
 	x.active--
-	if x.active == 0 { // give the memory back
+	if x.active == 0 { // release the memory
 		x.rows, x.free, x.table = chunked[row]{}, none, nil
 	}
 }
@@ -183,7 +182,7 @@ func (x *Index) queue(n uint32) {
 	x.touch(l)
 }
 
-// unqueue takes a row out of the heaps, if it is in them.
+// unqueue removes a row from the heaps that it is in.
 func (x *Index) unqueue(n uint32) {
 	r := x.rows.at(int(n))
 	if r.dueAt == none {
@@ -195,8 +194,8 @@ func (x *Index) unqueue(n uint32) {
 	x.touch(l)
 }
 
-// BringForward makes due at by what is due later, is not claimed and does not
-// wait for its not-before.
+// BringForward makes operations due at by that are due later. It leaves out claimed
+// operations, and those that wait for their not-before.
 func (x *Index) BringForward(by time.Time) {
 	due := nanos(by)
 	for i := range x.rows.len() {
@@ -212,14 +211,14 @@ func (x *Index) BringForward(by time.Time) {
 	}
 }
 
-// State is an entry as it is now.
+// State is an entry in its present state.
 type State struct {
 	Entry
 	Claimed bool
 	Changed bool // its record changed while it was claimed: see Index.TakeChanged
 }
 
-// All yields every operation, in no order. The index must not change meanwhile.
+// All yields every operation, in no order. The caller must not change the index meanwhile.
 func (x *Index) All() iter.Seq[State] {
 	return func(yield func(State) bool) {
 		for i := range x.rows.len() {
@@ -256,11 +255,12 @@ func nanos(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// timeOf is the time of a row. An operation that is always due, at 0, is not the
-// same as none.
+// timeOf returns the due time of a row. The due time 0 is a time too, and means that the
+// operation is always due.
 func timeOf(n int64) time.Time { return time.Unix(0, n).UTC() }
 
-// deadlineOf is the time of a deadline; the zero time for 0: there is none.
+// deadlineOf returns the time of a deadline, or the zero time for 0, which means that there
+// is none.
 func deadlineOf(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}

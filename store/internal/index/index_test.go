@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// at is n seconds after the beginning of the tests' clock.
+// at returns the time n seconds after the tests' clock begins.
 func at(n int) int64 { return int64(1_000+n) * int64(time.Second) }
 
 func timeAt(n int) time.Time { return timeOf(at(n)) }
@@ -23,14 +23,14 @@ func idOf(n int) (id [16]byte) {
 	return id
 }
 
-// entryOf is an operation that is due n seconds after the beginning, in lane "s".
+// entryOf returns an operation that is due n seconds after the clock begins, in lane "s".
 func entryOf(n int) Entry {
 	return Entry{ID: idOf(n + 1), Session: uint32(n), Lane: "s", Due: at(n), Deadline: at(n + 3600)}
 }
 
 func (e Entry) key() Key { return Key{ID: e.ID, Session: e.Session} }
 
-// slots asks for sends and reads of lane "s".
+// slots returns a request for sends and reads of lane "s".
 func slots(now, sends, reads int) store.ClaimRequest {
 	return store.ClaimRequest{Now: timeAt(now), Lanes: []store.LaneSlots{{Lane: "s", Sends: sends, Reads: reads}}}
 }
@@ -47,23 +47,23 @@ func claimed(t *testing.T, x *Index, r store.ClaimRequest, want ...Entry) {
 	}
 }
 
-// TestUpdate: what a changed record does to the due time and to the claim.
+// TestUpdate checks what a changed record does to the due time and to the claim.
 func TestUpdate(t *testing.T) {
 	sooner := Update{Join: true, Sooner: true}
 	for name, c := range map[string]struct {
 		claimed bool
 		u       Update // of an operation that is due in memory at 100
 		due     int    // in the record
-		want    int    // when it is due after it was released, if it was claimed
+		want    int    // when it is due after the change, and after its release if it was claimed
 	}{
-		"a change":                    {due: 50, want: 50},
-		"a change that puts it off":   {due: 150, want: 150},
-		"a join leaves the time":      {u: Update{Join: true}, due: 50, want: 100},
-		"a join makes it sooner":      {u: sooner, due: 50, want: 50},
-		"a join never makes it later": {u: sooner, due: 150, want: 100},
-		"it waits for its not-before": {u: Update{Join: true, Entry: Entry{Waits: true}}, due: 150, want: 150},
-		"a claim is kept":             {claimed: true, due: 50, want: 50},
-		"a claim ends":                {claimed: true, u: Update{Release: true}, due: 50, want: 50},
+		"a change":                                   {due: 50, want: 50},
+		"a change to a later time":                   {due: 150, want: 150},
+		"a join keeps the time":                      {u: Update{Join: true}, due: 50, want: 100},
+		"a join makes it sooner":                     {u: sooner, due: 50, want: 50},
+		"a join never makes it later":                {u: sooner, due: 150, want: 100},
+		"an operation that waits for its not-before": {u: Update{Join: true, Entry: Entry{Waits: true}}, due: 150, want: 150},
+		"a claim is kept":                            {claimed: true, due: 50, want: 50},
+		"a claim ends":                               {claimed: true, u: Update{Release: true}, due: 50, want: 50},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x, e := New(), entryOf(100)
@@ -85,7 +85,7 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// TestRelease: when a released operation is due, and when it is overdue.
+// TestRelease checks when a released operation is due, and when it is overdue.
 func TestRelease(t *testing.T) {
 	sent := entryOf(0)
 	sent.Sent, sent.Deadline = true, at(10)
@@ -101,7 +101,7 @@ func TestRelease(t *testing.T) {
 	claimed(t, x, store.ClaimRequest{Now: timeAt(again - 1), Overdue: 9}, unsent)
 	claimed(t, x, store.ClaimRequest{Now: timeAt(again), Overdue: 9}, sent)
 
-	// What is not claimed is left as it is.
+	// Release leaves an operation alone that is not claimed.
 	e := entryOf(2)
 	x.Add(e)
 	x.Release(e.key(), at(99), false)
@@ -109,8 +109,8 @@ func TestRelease(t *testing.T) {
 	claimed(t, x, slots(2, 9, 9), e)
 }
 
-// TestReleaseAll: every claim is void, and what changed meanwhile is due as its
-// record says.
+// TestReleaseAll checks that every claim ends, and that an operation that changed meanwhile
+// is due as its record says.
 func TestReleaseAll(t *testing.T) {
 	x := New()
 	a, b := entryOf(1), entryOf(2)
@@ -127,8 +127,8 @@ func TestReleaseAll(t *testing.T) {
 	claimed(t, x, slots(5, 9, 9), b)
 }
 
-// TestBringForward leaves what waits for its not-before, what is claimed and what
-// is due sooner.
+// TestBringForward checks that BringForward leaves alone what waits for its not-before, what
+// is claimed, and what is due sooner.
 func TestBringForward(t *testing.T) {
 	x := New()
 	a, b, c, d := entryOf(1), entryOf(50), entryOf(60), entryOf(70)
@@ -145,8 +145,8 @@ func TestBringForward(t *testing.T) {
 	claimed(t, x, slots(60, 9, 0), c)
 }
 
-// TestDues: a claimer learns from its own call what it leaves, and every other
-// change is news.
+// TestDues checks that a claim is no news, since the claimer learns from it what remains.
+// Every other change is news.
 func TestDues(t *testing.T) {
 	x := New()
 	d, ok := x.Dues(0)
@@ -185,7 +185,7 @@ func TestDues(t *testing.T) {
 	x.Remove(b.key())
 	news("all ended", store.LaneDue{Lane: "s"})
 	if d, ok := x.Dues(1 << 60); !ok || len(d.Lanes) > 0 {
-		t.Errorf("a number of another index: %+v, %v", d, ok)
+		t.Errorf("a number from another index: %+v, %v", d, ok)
 	}
 }
 
@@ -219,7 +219,7 @@ func (m *model) entry(id [16]byte, session uint32, lane string) Entry {
 	}
 }
 
-// any is an operation, or nil.
+// any returns an operation, or nil if there is none.
 func (m *model) any() *State {
 	keys := slices.SortedFunc(maps.Keys(m.ops), func(a, b Key) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	if len(keys) == 0 {
@@ -325,14 +325,14 @@ func (m *model) claim() {
 	}
 	gotDue, gotOverdue := m.x.Claim(r)
 	byID := func(a, b Key) int { return slices.Compare(a.ID[:], b.ID[:]) }
-	slices.SortFunc(gotDue, byID) // a map gave the model's order of sends and reads
+	slices.SortFunc(gotDue, byID) // the model's order of sends and reads came from a map
 	slices.SortFunc(due, byID)
 	if !slices.Equal(gotDue, due) || !slices.Equal(gotOverdue, overdue) {
 		m.Fatalf("Claim(%+v) = %v, %v; want %v, %v", r, gotDue, gotOverdue, due, overdue)
 	}
 }
 
-// take claims up to limit of those that fit, the smallest first.
+// take claims up to limit operations that fit, the smallest key first.
 func (m *model) take(limit int, fits func(*State) (int64, bool)) []Key {
 	var all []*State
 	for _, o := range m.ops {
@@ -353,7 +353,7 @@ func (m *model) take(limit int, fits func(*State) (int64, bool)) []Key {
 	return out
 }
 
-// compare compares all that the index can be asked.
+// compare compares everything that the index can be asked.
 func (m *model) compare() {
 	m.Helper()
 	if m.x.Len() != len(m.ops) {

@@ -6,16 +6,16 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// lane is what the index holds of a lane with active operations. A lane whose
-// last operation has ended stays until Dues has reported that it is empty.
+// lane is what the index holds of a lane with active operations. A lane stays after its last
+// operation ended, until Dues has reported that the lane is empty.
 type lane struct {
 	name         string
 	number       uint32
 	active       int
 	sends, reads heap // of what is not claimed
 
-	// last is what Dues or Remaining last reported as the earliest due times, and
-	// changed is the index's seq when that changed.
+	// last is what Dues or Remaining last reported as the earliest due times. changed is the
+	// index's seq at that time.
 	last         store.LaneDue
 	changed      uint64
 	touched      bool
@@ -37,7 +37,7 @@ func (x *Index) LaneDue(name string) store.LaneDue {
 	return store.LaneDue{Lane: name}
 }
 
-// dues is LaneDue for a lane that is known.
+// dues is LaneDue for a lane of the index.
 func (x *Index) dues(l *lane) store.LaneDue {
 	d := store.LaneDue{Lane: l.name}
 	if n := l.sends.first(); n != none {
@@ -51,7 +51,7 @@ func (x *Index) dues(l *lane) store.LaneDue {
 
 func (x *Index) laneOf(r *row) *lane { return x.lanes[r.lane>>rowLaneBits] }
 
-// laneNamed is the lane of that name, or nil.
+// laneNamed returns the lane of that name, or nil.
 func (x *Index) laneNamed(name string) *lane {
 	if n, ok := x.names[name]; ok {
 		return x.lanes[n]
@@ -59,7 +59,7 @@ func (x *Index) laneNamed(name string) *lane {
 	return nil
 }
 
-// laneFor is the lane of that name, which it makes if there is none.
+// laneFor returns the lane of that name. It makes the lane if there is none.
 func (x *Index) laneFor(name string) *lane {
 	if l := x.laneNamed(name); l != nil {
 		return l
@@ -78,8 +78,8 @@ func (x *Index) laneFor(name string) *lane {
 	return l
 }
 
-// touch notes that the earliest due times of a lane may have changed; publish
-// compares them.
+// touch notes that the earliest due times of a lane may have changed. publish compares them
+// later.
 func (x *Index) touch(l *lane) {
 	if !l.touched {
 		l.touched = true
@@ -91,12 +91,12 @@ func (x *Index) touch(l *lane) {
 // news. The driver calls it after each group of changes.
 func (x *Index) Publish() bool { return x.publish(nil) }
 
-// publish counts a change for each touched lane whose earliest due times differ
-// from what was reported, and for the earliest deadline. A claimer learns the
-// deadline, and the state of the lanes for which known returns true, from its own
-// call: for the claimer these are no news. Nil means that there is no claimer.
+// publish counts a change for each touched lane whose earliest due times differ from what
+// was reported, and for the earliest deadline. A claimer learns the deadline from its own
+// call, and the state of the lanes for which known returns true, so these are no news for
+// it. A nil known means that there is no claimer.
 //
-// A lane without active operations is forgotten once that was reported.
+// publish removes a lane without active operations after that was reported.
 func (x *Index) publish(known func(lane string) bool) bool {
 	before := x.seq
 	for _, l := range x.touched {
@@ -110,7 +110,7 @@ func (x *Index) publish(known func(lane string) bool) bool {
 			l.changed = x.seq
 			x.unlink(l)
 			x.link(l)
-			if l.active == 0 && !slices.Contains(x.emptied, l) { // else it is forgotten twice
+			if l.active == 0 && !slices.Contains(x.emptied, l) { // added twice, it would be removed twice
 				x.emptied = append(x.emptied, l)
 			}
 		case l.active == 0 && !slices.Contains(x.emptied, l):
@@ -127,7 +127,8 @@ func (x *Index) publish(known func(lane string) bool) bool {
 	return x.seq != before
 }
 
-// deadline is the earliest deadline of what is not claimed; 0: none.
+// deadline returns the earliest deadline of the operations that are not claimed, or 0 if
+// there is none.
 func (x *Index) deadline() int64 {
 	if n := x.deadlines.first(); n != none {
 		return x.rows.at(int(n)).deadline
@@ -135,9 +136,9 @@ func (x *Index) deadline() int64 {
 	return 0
 }
 
-// Dues returns what changed since an earlier call returned seen, or false if
-// nothing did. Seen 0, or a number of another Index, returns every lane that has
-// active operations.
+// Dues returns what changed since an earlier call returned seen, or false if nothing
+// changed. If seen is 0 or comes from another Index, Dues returns every lane that has active
+// operations.
 func (x *Index) Dues(seen uint64) (store.Dues, bool) {
 	if seen > x.seq {
 		seen = 0
@@ -148,8 +149,8 @@ func (x *Index) Dues(seen uint64) (store.Dues, bool) {
 	return store.Dues{Lanes: x.since(seen), Deadline: deadlineOf(x.deadline()), Seen: x.seq}, true
 }
 
-// since lists the lanes that changed after seen; for 0 all that have active
-// operations.
+// since returns the lanes that changed after seen. For 0 it returns all lanes that have
+// active operations.
 func (x *Index) since(seen uint64) []store.LaneDue {
 	var out []store.LaneDue
 	for l := x.newest; l != nil && (l.changed > seen || seen == 0); l = l.older {
@@ -177,7 +178,7 @@ func (x *Index) forget(l *lane) {
 	x.unused = append(x.unused, l.number)
 }
 
-// link makes a lane the newest in the order of changes; unlink takes it out.
+// link makes a lane the newest in the order of changes. unlink removes it.
 func (x *Index) link(l *lane) {
 	l.older, l.newer = x.newest, nil
 	if x.newest != nil {

@@ -1,10 +1,10 @@
 package index
 
-// The table of sessions: open addressing with linear probing, at most three
+// The table of sessions uses open addressing with linear probing, and is at most three
 // quarters full. It finds an operation by its session's hash.
 
-// Candidates returns the ids of the operations that may be of the session with
-// this hash, nil if there is none. The caller compares the records.
+// Candidates returns the ids of the operations that may belong to the session with this
+// hash. It returns nil if there is none. The caller compares the records.
 func (x *Index) Candidates(session uint32) [][16]byte {
 	var out [][16]byte
 	x.probe(session, func(n uint32) bool {
@@ -17,7 +17,7 @@ func (x *Index) Candidates(session uint32) [][16]byte {
 // Has reports whether the index holds an operation.
 func (x *Index) Has(k Key) bool { return x.find(k) != none }
 
-// find is the row of an operation, or none.
+// find returns the row of an operation, or none.
 func (x *Index) find(k Key) uint32 {
 	found := none
 	x.probe(k.Session, func(n uint32) bool {
@@ -29,7 +29,7 @@ func (x *Index) find(k Key) uint32 {
 	return found
 }
 
-// probe calls fn with the rows of a session's hash, until fn returns false.
+// probe calls fn with each row of a session's hash, until fn returns false.
 func (x *Index) probe(session uint32, fn func(n uint32) bool) {
 	if len(x.table) == 0 {
 		return
@@ -43,11 +43,11 @@ func (x *Index) probe(session uint32, fn func(n uint32) bool) {
 }
 
 func (x *Index) slot(session uint32) int {
-	// Fibonacci hashing spreads what the checksum left close together.
+	// Fibonacci hashing spreads values that the checksum left close together.
 	return int(uint64(session)*0x9e3779b97f4a7c15>>32) & (len(x.table) - 1)
 }
 
-// insert puts a row that x.active counts already into the table.
+// insert puts a row into the table. x.active counts the row already.
 func (x *Index) insert(n uint32) {
 	if 4*x.active > 3*len(x.table) {
 		old := x.table
@@ -61,7 +61,7 @@ func (x *Index) insert(n uint32) {
 	x.enter(n)
 }
 
-// enter puts a row into the first free slot from its own on.
+// enter puts a row into the first free slot, from the row's own slot on.
 func (x *Index) enter(n uint32) {
 	i := x.slot(x.rows.at(int(n)).session)
 	for x.table[i] != 0 {
@@ -70,8 +70,7 @@ func (x *Index) enter(n uint32) {
 	x.table[i] = n + 1
 }
 
-// erase takes a row out of the table and closes the gap at which probing would
-// stop.
+// erase removes a row from the table and closes the gap, because probing would stop there.
 func (x *Index) erase(n uint32) {
 	mask := len(x.table) - 1
 	i := x.slot(x.rows.at(int(n)).session)

@@ -4,8 +4,9 @@ package disk
 
 import "os"
 
-// UnlockMapped leaves it to closing a file that bbolt has locked: that ends the lock.
+// UnlockMapped does nothing, because closing the file ends the lock here.
 func UnlockMapped(*os.File) {}
 
-// shareFile takes none: on Windows it would keep who has the file open from writing.
+// shareFile takes no lock. On Windows a lock would keep the process that has the file open
+// from writing.
 func shareFile(string) (let func(), err error) { return func() {}, nil }

@@ -10,7 +10,7 @@ import (
 )
 
 // shareFile takes the lock that bbolt takes of a file that it only reads. It returns a
-// *LockedError if a process has the file open for writing. let releases the lock.
+// *LockedError if a process has the file open for writing. let ends the lock.
 func shareFile(path string) (let func(), err error) {
 	f, err := OpenFile(path, os.O_RDONLY)
 	if err != nil {
@@ -27,7 +27,7 @@ func shareFile(path string) (let func(), err error) {
 	}, nil
 }
 
-// UnlockMapped unlocks a file that bbolt has locked. Closing the file is not enough if it
-// stays mapped, because the mapping holds the lock. Nor is it while this process starts
-// another one, which has the file open for a moment.
+// UnlockMapped unlocks a file that bbolt has locked. Closing the file does not end the lock
+// while the file is mapped, because the mapping holds the lock. Nor does it while this
+// process starts another process, which has the file open for a moment.
 func UnlockMapped(f *os.File) { _ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) } //nolint:gosec // a descriptor

@@ -4,5 +4,5 @@ package disk
 
 import "syscall"
 
-// errQuota: the owner's share of the disk is used up.
+// errQuota means that the owner's share of the disk is used up.
 const errQuota = syscall.EDQUOT

@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// What the names of the files next to the database end with.
+// The names of the files next to the database end with these texts.
 const (
 	LockSuffix    = ".lock"    // locked while the database is open
-	SuspectSuffix = ".suspect" // present: a sync failed, and what reads show may not be on disk
-	TempInfix     = ".temp-"   // of a file that is being made
+	SuspectSuffix = ".suspect" // exists after a failed sync: what a read returns may not be on disk
+	TempInfix     = ".temp-"   // in the name of a file that is being made
 )
 
-// MakeFolder makes a folder that only its owner can enter, and those above it. If
-// root makes it, it belongs to the owner of the folder above. One that exists is left
-// as it is.
+// MakeFolder makes a folder that only its owner can enter, and the folders above it. If root
+// makes it, it belongs to the owner of the folder above. MakeFolder leaves a folder alone
+// that exists.
 func MakeFolder(folder string) error {
 	if _, err := os.Stat(folder); err == nil || folder == filepath.Dir(folder) {
 		return nil
@@ -40,8 +40,8 @@ func MakeFolder(folder string) error {
 	return SyncFolder(filepath.Dir(folder))
 }
 
-// RemoveLeftovers removes what a crash left of files that were being made. The caller
-// makes sure that no process is making one.
+// RemoveLeftovers removes the unfinished files that a crash left. The caller must make sure
+// that no process is making one.
 func RemoveLeftovers(path string) {
 	old, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
@@ -95,7 +95,7 @@ func TempName(path string) (string, error) {
 	return f.Name(), nil
 }
 
-// SyncFile makes what was written to a file durable.
+// SyncFile makes the content of a file durable.
 func SyncFile(path string) error {
 	f, err := OpenFile(path, os.O_RDWR)
 	if err != nil {
@@ -111,7 +111,7 @@ func SyncFile(path string) error {
 	return nil
 }
 
-// SyncFolder makes a name in a folder durable. Windows has no such call.
+// SyncFolder makes the names in a folder durable. Windows has no such call.
 func SyncFolder(folder string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -130,8 +130,8 @@ func SyncFolder(folder string) error {
 	return nil
 }
 
-// PublishFile gives a synced file its name. If there is a file of that name, it returns
-// os.ErrExist and leaves that file alone.
+// PublishFile gives a synced file its name. If there is a file of that name, PublishFile
+// returns os.ErrExist and leaves that file alone.
 func PublishFile(temp, path string) error {
 	err := os.Link(temp, path)
 	switch {
@@ -144,7 +144,7 @@ func PublishFile(temp, path string) error {
 			err = &os.PathError{Op: "rename", Path: path, Err: os.ErrExist}
 		case errors.Is(serr, os.ErrNotExist):
 			err = os.Rename(temp, path)
-		default: // it cannot tell whether the name is taken
+		default: // the file system cannot tell whether the name is taken
 			err = serr
 		}
 	}
@@ -154,7 +154,7 @@ func PublishFile(temp, path string) error {
 	return SyncFolder(filepath.Dir(path))
 }
 
-// ReplaceFile puts a synced file in the place of another.
+// ReplaceFile puts a synced file in the place of another file.
 func ReplaceFile(temp, path string) error {
 	if err := os.Rename(temp, path); err != nil {
 		return fmt.Errorf("bolt: %w", err)

@@ -11,13 +11,13 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// NoSpace lists the errors that say that there is no space, and nothing worse.
+// NoSpace returns the errors that mean that there is no space, and nothing worse.
 func NoSpace() []error {
 	return []error{syscall.ENOSPC, errQuota, syscall.EFBIG, berrors.ErrMaxSizeReached}
 }
 
-// IsFull reports whether err says that there is no space. If growing the file fails,
-// bbolt keeps only the text of the error.
+// IsFull reports whether err means that there is no space. It also compares texts: when
+// growing the file fails, bbolt keeps only the text of the error.
 func IsFull(err error) bool {
 	for _, e := range NoSpace() {
 		if errors.Is(err, e) || strings.HasSuffix(err.Error(), ": "+e.Error()) {
@@ -27,7 +27,7 @@ func IsFull(err error) bool {
 	return false
 }
 
-// AsFull makes an error that says that there is no space wrap store.ErrFull too.
+// AsFull makes an error that means that there is no space wrap store.ErrFull too.
 func AsFull(err error) error {
 	if err != nil && IsFull(err) {
 		return fmt.Errorf("%w: %w", store.ErrFull, err)

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Hold takes the lock of a file that is there, and returns its real path. A caller
-// that writes nothing shares the lock with others, and makes no lock file.
+// Hold takes the lock of an existing file, and returns the file's real path. A caller that
+// writes nothing shares the lock with other readers, and makes no lock file.
 func Hold(path string, timeout time.Duration, writes bool) (string, func(), error) {
 	path, err := RealPath(path, writes)
 	if err != nil {
 		return "", nil, err
 	}
-	exists, err := Look(path)
+	exists, err := Exists(path)
 	switch {
 	case errors.Is(err, ErrReadOnly) && !writes:
 	case err != nil:
@@ -40,9 +40,9 @@ func Hold(path string, timeout time.Duration, writes bool) (string, func(), erro
 	return path, func() { Unlock(lock) }, nil
 }
 
-// shareDatabase keeps writers away from a database that this process reads. Where
-// there is no lock file that it can open, the lock that bbolt takes of the database
-// itself is enough. release ends it.
+// shareDatabase keeps writers away from a database that this process reads. If it cannot
+// open a lock file, it relies on the lock that bbolt takes of the database itself. release
+// ends the lock.
 func shareDatabase(path string, timeout time.Duration) (release func(), err error) {
 	lock, err := ShareLock(path, timeout)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// holder is the text of a lock file. A process that finds the file locked puts it into
-// its error. It begins at the second byte: Windows lets no other process read the first
-// one while it is locked.
+// holder is the text of a lock file. A process that finds the file locked puts the holder
+// into its error. The text begins at the second byte, because Windows lets no other process
+// read the first byte while it is locked.
 type holder struct {
 	PID     int       `json:"pid"`
 	Host    string    `json:"host"`
@@ -24,9 +24,9 @@ type holder struct {
 	Since   time.Time `json:"since"`
 }
 
-// LockFile takes the lock of the database at path, or returns a *LockedError
-// when timeout has passed. The lock file stays when the lock is released: a process
-// that removes it may remove the one of the next holder.
+// LockFile takes the lock of the database at path. It returns a *LockedError when timeout
+// has passed. It leaves the lock file in place when the lock ends: removing it could remove
+// the lock file of the next holder.
 func LockFile(path string, timeout time.Duration) (*flock.Flock, error) {
 	name := path + LockSuffix
 	if err := makeLock(path, name); err != nil {
@@ -56,7 +56,7 @@ func LockFile(path string, timeout time.Duration) (*flock.Flock, error) {
 	return l, nil
 }
 
-// makeLock makes the lock file if there is none. It refuses what is no regular file.
+// makeLock makes the lock file if there is none. It refuses anything but a regular file.
 func makeLock(path, name string) error {
 	info, err := os.Lstat(name)
 	switch {
@@ -87,9 +87,8 @@ func makeLock(path, name string) error {
 	return err
 }
 
-// signLock checks the file that was locked and writes the holder into it. It corrects
-// the owner and mode if an older version or a killed process left the lock file to
-// another user than the owner of the database.
+// signLock checks the file that was locked and writes the holder into it. It corrects the
+// owner and mode if another user owns the lock file, for example after a killed process.
 func signLock(path, name string, l *flock.Flock) error {
 	f, err := OpenFile(name, os.O_RDWR)
 	if err != nil {
@@ -121,14 +120,14 @@ func signLock(path, name string, l *flock.Flock) error {
 	return nil
 }
 
-// Unlock releases the lock, if there is one.
+// Unlock ends the lock. A nil lock is none.
 func Unlock(l *flock.Flock) {
 	if l != nil {
 		_ = l.Close()
 	}
 }
 
-// writeHolder writes the holder's text. The lock holds even if it cannot.
+// writeHolder writes the holder's text. The lock holds even if the write fails.
 func writeHolder(f *os.File, h *holder) {
 	text, err := json.Marshal(h)
 	if err != nil {
@@ -139,8 +138,8 @@ func writeHolder(f *os.File, h *holder) {
 	}
 }
 
-// LockedBy returns the error for a database that another process holds, with what that
-// process wrote into the lock file.
+// LockedBy returns the error for a database that another process holds. It contains what
+// that process wrote into the lock file.
 func LockedBy(path string) *LockedError {
 	e := &LockedError{Path: path}
 	f, err := OpenFile(path+LockSuffix, os.O_RDONLY)
@@ -149,12 +148,12 @@ func LockedBy(path string) *LockedError {
 	}
 	defer func() { _ = f.Close() }()
 	var h holder
-	// The text of an earlier holder may be longer: only the first value counts.
+	// Only the first value counts: the text of an earlier holder may have been longer.
 	if json.NewDecoder(io.NewSectionReader(f, 1, 4096)).Decode(&h) != nil {
 		return e
 	}
-	// If the lock can be shared, only readers hold the database. They write nothing, so
-	// the text is of a process that has released the lock.
+	// If the lock can be shared, only readers hold the database. They write no text, so this
+	// text is of a process that ended its lock.
 	if l, err := ShareLock(path, 0); l != nil || err == nil {
 		Unlock(l)
 		return e
@@ -182,7 +181,7 @@ func ShareLock(path string, timeout time.Duration) (*flock.Flock, error) {
 		cancel()
 	}
 	switch {
-	case err != nil: // it cannot be opened, or locks do not work here
+	case err != nil: // the lock file cannot be opened, or locks do not work here
 		return nil, nil //nolint:nilerr // as documented
 	case !ok:
 		_ = l.Close()
@@ -191,5 +190,5 @@ func ShareLock(path string, timeout time.Duration) (*flock.Flock, error) {
 	return l, nil
 }
 
-// LockTimeout is how long to wait for a lock unless the caller says.
+// LockTimeout is the time to wait for a lock if the caller names none.
 const LockTimeout = 500 * time.Millisecond

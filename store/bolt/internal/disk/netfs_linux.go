@@ -9,16 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileSystem is a kind of file system, by the number that statfs reports.
+// fileSystem is a kind of file system, by the number that statfs returns.
 type fileSystem struct {
 	Magic uint32
 	Name  string
-	Risk  string // why a lock or a sync may not hold; "": only this machine writes it
+	Risk  string // why a lock or a sync may not hold; empty means that only this machine writes it
 }
 
-// These numbers are written by hand because golang.org/x/sys/unix does not have them: it
-// takes them from linux/magic.h, where these file systems are missing. The comment says
-// where each is defined.
+// These numbers are written by hand because golang.org/x/sys/unix lacks them: it generates
+// its numbers from linux/magic.h, which lacks these file systems. Each comment names the
+// source of the number.
 const (
 	acfsMagic   = 0x61636673 // Oracle ACFS: coreutils
 	aufsMagic   = 0x61756673 // aufs: its magic.h
@@ -40,31 +40,31 @@ const (
 	zfsMagic   = 0x2fc12fc1 // OpenZFS
 )
 
-const smbRisk = "its locks are of one client only under nobrl, and a file server answers for its syncs"
+const smbRisk = "under nobrl its locks hold on one client only, and its syncs depend on a file server"
 
-// FileSystems are the kinds that are known. An unknown kind is accepted if it has a disk of
-// this machine, and otherwise treated as a network file system.
+// FileSystems are the known kinds. An unknown kind is accepted if a disk of this machine is
+// behind it. Otherwise it is treated as a network file system.
 var FileSystems = []fileSystem{
-	{unix.NFS_SUPER_MAGIC, "NFS", "its locks are of one client only under local_lock and on old kernels, and are lost when the server restarts"},
+	{unix.NFS_SUPER_MAGIC, "NFS", "under local_lock and on old kernels its locks hold on one client only, and a restart of the server ends them"},
 	{unix.SMB_SUPER_MAGIC, "SMB", smbRisk},
 	{unix.CIFS_SUPER_MAGIC, "SMB", smbRisk},
 	{unix.SMB2_SUPER_MAGIC, "SMB", smbRisk},
-	{unix.AFS_SUPER_MAGIC, "AFS", "its locks end when the server forgets them, and its files are written when they are closed"},
-	{unix.AFS_FS_MAGIC, "AFS", "its locks are of one client only under flock=local, and end when the server forgets them"},
-	{unix.CODA_SUPER_MAGIC, "Coda", "it works on while the server is away, and merges later"},
-	{unix.NCP_SUPER_MAGIC, "NCP", "a file server answers for its locks and syncs"},
+	{unix.AFS_SUPER_MAGIC, "AFS", "its server may drop locks, and its files are written when they are closed"},
+	{unix.AFS_FS_MAGIC, "AFS", "under flock=local its locks hold on one client only, and its server may drop them"},
+	{unix.CODA_SUPER_MAGIC, "Coda", "it goes on while the server is away, and merges the changes later"},
+	{unix.NCP_SUPER_MAGIC, "NCP", "its locks and syncs depend on a file server"},
 	{unix.CEPH_SUPER_MAGIC, "Ceph", "other clients write it, and a client that is cut off loses its locks"},
-	{unix.V9FS_MAGIC, "9P", "its locks are of one client only where its server or the mount does not pass them on"},
-	{unix.FUSE_SUPER_MAGIC, "FUSE", "a program answers for its locks and syncs, often for a network file system"},
-	{lustreMagic, "Lustre", "its locks are of one node only under localflock"},
-	{beegfsMagic, "BeeGFS", "its locks are of one node only unless tuneUseGlobalFileLocks is set"},
+	{unix.V9FS_MAGIC, "9P", "its locks hold on one client only if the server or the mount does not pass them on"},
+	{unix.FUSE_SUPER_MAGIC, "FUSE", "its locks and syncs depend on a program, and often on a network file system behind it"},
+	{lustreMagic, "Lustre", "under localflock its locks hold on one node only"},
+	{beegfsMagic, "BeeGFS", "its locks hold on one node only unless tuneUseGlobalFileLocks is set"},
 	{gpfsMagic, "GPFS", "other nodes write it, and a node that is cut off loses its locks"},
-	{panfsMagic, "PanFS", "other nodes write it, and its locks may be of one node only"},
-	{snfsMagic, "StorNext", "other nodes write it, and its locks may be of one node only"},
-	{ibrixMagic, "Ibrix", "other nodes write it, and its locks may be of one node only"},
-	{orangeMagic, "OrangeFS", "its locks are of one node only"},
-	{unix.OCFS2_SUPER_MAGIC, "OCFS2", "other nodes write the same disk, and its locks are of one node only under localflocks"},
-	{gfs2Magic, "GFS2", "other nodes write the same disk, and its locks are of one node only under localflocks"},
+	{panfsMagic, "PanFS", "other nodes write it, and its locks may hold on one node only"},
+	{snfsMagic, "StorNext", "other nodes write it, and its locks may hold on one node only"},
+	{ibrixMagic, "Ibrix", "other nodes write it, and its locks may hold on one node only"},
+	{orangeMagic, "OrangeFS", "its locks hold on one node only"},
+	{unix.OCFS2_SUPER_MAGIC, "OCFS2", "other nodes write the same disk, and under localflocks its locks hold on one node only"},
+	{gfs2Magic, "GFS2", "other nodes write the same disk, and under localflocks its locks hold on one node only"},
 	{acfsMagic, "ACFS", "other nodes may write the same disk"},
 	{vxfsMagic, "VxFS", "other nodes may write the same disk"},
 	{vboxMagic, "a VirtualBox shared folder", "its locks do not reach the host, which has the same files"},
@@ -76,7 +76,7 @@ var FileSystems = []fileSystem{
 
 	{unix.BCACHEFS_SUPER_MAGIC, "bcachefs", ""},
 	{unix.BTRFS_SUPER_MAGIC, "btrfs", ""},
-	{unix.OVERLAYFS_SUPER_MAGIC, "overlayfs", ""}, // it needs more of the folder that is written than a network file system has
+	{unix.OVERLAYFS_SUPER_MAGIC, "overlayfs", ""}, // its upper layer must support more than a network file system offers
 	{unix.RAMFS_MAGIC, "ramfs", ""},
 	{unix.TMPFS_MAGIC, "tmpfs", ""},
 	{ubifsMagic, "UBIFS", ""},
@@ -84,8 +84,8 @@ var FileSystems = []fileSystem{
 	{zfsMagic, "ZFS", ""},
 }
 
-// Classify returns the file system with that number. onDisk says whether it has a block
-// device of this machine.
+// Classify returns the file system with that number. onDisk says whether a block device of
+// this machine is behind it.
 func Classify(magic uint32, onDisk bool) fileSystem {
 	for _, f := range FileSystems {
 		if f.Magic == magic {
@@ -99,9 +99,9 @@ func Classify(magic uint32, onDisk bool) fileSystem {
 	return f
 }
 
-// CheckFS refuses a database on a file system that other machines may write, unless that is
-// allowed. It checks the folder, and the file if there is one: a container may have mounted
-// the file alone.
+// CheckFS refuses a database on a file system that other machines may write, unless allow is
+// true. It checks the folder, and the file if there is one, because a container may have
+// mounted the file alone.
 func CheckFS(path string, allow bool) error {
 	if allow {
 		return nil

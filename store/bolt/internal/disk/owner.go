@@ -8,19 +8,19 @@ import (
 	"path/filepath"
 )
 
-// A file that is made next to a database or in its place has the database's owner, group
-// and mode, so that root can work on a user's database without locking that user out.
+// A file that is made next to a database, or in its place, gets the database's owner, group
+// and mode. So root can work on a user's database without locking that user out.
 
-// Owner is the user and the group that a file belongs to, and its permissions.
+// Owner is a file's user, group and permissions.
 type Owner struct {
 	UID, GID int // -1: the system decides
 	Mode     os.FileMode
 }
 
-// OwnerAt returns the owner that a file made for path must have: the owner of the file
-// at path, or this process if there is no file. If this process is root, a new file
-// belongs to the owner of its folder, unless another user may have made that folder
-// for root to find: see checkMaker.
+// OwnerAt returns the owner that a file made for path must have: the owner of the file at
+// path, or this process if there is no file. If this process is root, a new file belongs to
+// the owner of its folder. OwnerAt refuses a folder that another user may have made as a
+// trap for root: see checkMaker.
 func OwnerAt(path string) (Owner, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().IsRegular() {
@@ -46,7 +46,7 @@ func (o Owner) check(path string) error {
 	if o.UID == -1 || isRoot() || o.UID == os.Geteuid() {
 		return nil
 	}
-	return fmt.Errorf("%w: %s belongs to user %d, and this process, of user %d, would replace it or add a file: run it as user %d or as root",
+	return fmt.Errorf("%w: %s belongs to user %d, and a process of user %d would replace it or add a file: run this as user %d or as root",
 		ErrNotOwner, path, o.UID, os.Geteuid(), o.UID)
 }
 
@@ -62,14 +62,14 @@ func (o Owner) Give(f *os.File) error {
 	return nil
 }
 
-// OpenFile opens a file by its own name. A symbolic link is an error, because another user
-// may have made it.
+// OpenFile opens a file, and refuses a symbolic link, because another user may have made the
+// link.
 func OpenFile(path string, flag int) (*os.File, error) {
 	return os.OpenFile(path, flag|NoFollow, 0) //nolint:gosec // the host's own path
 }
 
-// checkNeighbour refuses what is no regular file with one name: writing to it would change
-// another file, or a device.
+// checkNeighbour refuses anything but a regular file with one name, because a write could
+// change another file or a device.
 func checkNeighbour(path string, info os.FileInfo) error {
 	switch {
 	case info.Mode()&fs.ModeSymlink != 0:
@@ -77,14 +77,14 @@ func checkNeighbour(path string, info os.FileInfo) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: %s is not a regular file (%s): find out who made it, and remove it", ErrUnsafe, path, info.Mode().Type())
 	case links(info) > 1:
-		return fmt.Errorf("%w: %s is another name of a file that has %d: find out who made it, and remove it", ErrUnsafe, path, links(info))
+		return fmt.Errorf("%w: %s has %d names, and writing to it would change a file elsewhere: find out who made it, and remove it", ErrUnsafe, path, links(info))
 	}
 	return nil
 }
 
-// CheckFolder refuses to write in a folder where every user may replace the files of
-// others. In a folder with the sticky bit, such as /tmp, they cannot. There the database,
-// the files next to it and the folders that lead to it must not be another user's.
+// CheckFolder refuses to write in a folder where every user may replace the files of others.
+// In a folder with the sticky bit, such as /tmp, users cannot do that. There the database,
+// the files next to it and the folders on its path must not belong to another user.
 func CheckFolder(path string) error {
 	folder := filepath.Dir(path)
 	info, err := os.Stat(folder)
@@ -102,7 +102,7 @@ func CheckFolder(path string) error {
 	return checkMakers(path)
 }
 
-// checkMakers is checkMaker for path and each folder and link that leads to it.
+// checkMakers is checkMaker for path and for each folder and link on the way to it.
 func checkMakers(path string) error {
 	for name := path; name != filepath.Dir(name); name = filepath.Dir(name) {
 		if err := checkMaker(name); err != nil {
@@ -113,8 +113,8 @@ func checkMakers(path string) error {
 }
 
 // checkMaker refuses a name that another user may have made before this user did. Such a
-// name is in a folder where every user may make files, and belongs neither to this user
-// nor to root.
+// name is in a folder where every user may make files, and belongs neither to this user nor
+// to root.
 func checkMaker(name string) error {
 	folder := filepath.Dir(name)
 	in, err := os.Stat(folder)

@@ -12,7 +12,8 @@ import (
 // hasOwners says whether files have an owner and permissions.
 const hasOwners = true
 
-// NoFollow makes an opening fail on a symbolic link, and not wait for the writer of a FIFO.
+// NoFollow makes opening a symbolic link fail, and makes opening a FIFO not wait for a
+// writer.
 const NoFollow = unix.O_NOFOLLOW | unix.O_NONBLOCK
 
 func isRoot() bool { return os.Geteuid() == 0 }
@@ -25,7 +26,7 @@ func OwnerOf(info os.FileInfo) Owner {
 	return o
 }
 
-// chown changes only what differs: some systems refuse a user even the owner that the file
+// chown changes only what differs, because some systems refuse even the owner that the file
 // has already.
 func (o Owner) chown(f *os.File) error {
 	info, err := f.Stat()
@@ -53,7 +54,7 @@ func links(info os.FileInfo) uint64 {
 	return 1
 }
 
-// inheritOwner gives a folder that root has just made to the owner of its parent.
+// inheritOwner gives a folder that root has just made to the owner of the folder above.
 func inheritOwner(folder, parent string) error {
 	of, err := os.Stat(parent)
 	if err != nil || !isRoot() || OwnerOf(of).UID == 0 {

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// RealPath returns the path of the file itself, because the file is replaced at times,
-// and not the link that leads to it. For a caller that writes, it follows no link that
-// another user may have made, in /tmp for example.
+// RealPath returns the path of the file behind any links, because the file itself is
+// replaced at times. For a caller that writes, it follows no link that another user may have
+// made, in /tmp for example.
 func RealPath(path string, writes bool) (string, error) {
 	if strings.Contains(path, "://") {
 		return "", fmt.Errorf("%w: %s is a URL, and the database is a file: give a path", ErrForeign, path)
@@ -30,14 +30,14 @@ func RealPath(path string, writes bool) (string, error) {
 	return path, nil // there is none yet
 }
 
-// Look reports whether there is a file at path that might be a database. An error says
+// Exists reports whether there is a file at path that may be a database. Its error names
 // what else is there.
-func Look(path string) (exists bool, err error) {
+func Exists(path string) (exists bool, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if to, err := os.Readlink(path); err == nil {
-			return false, fmt.Errorf("%w: %s is a link to %s, which is not there", ErrForeign, path, to)
+			return false, fmt.Errorf("%w: %s is a link to %s, which does not exist", ErrForeign, path, to)
 		}
 		return false, nil
 	case err != nil:
@@ -47,7 +47,7 @@ func Look(path string) (exists bool, err error) {
 	case !info.Mode().IsRegular():
 		return false, fmt.Errorf("%w: %s is not a regular file (%s)", ErrForeign, path, info.Mode().Type())
 	case info.Size() == 0:
-		return false, fmt.Errorf("%w: %s is empty: remove it if nothing is missed", ErrForeign, path)
+		return false, fmt.Errorf("%w: %s is empty: remove it if you miss nothing", ErrForeign, path)
 	case info.Mode().Perm()&0o200 == 0:
 		return false, fmt.Errorf("%w: %s has mode %s", ErrReadOnly, path, info.Mode().Perm())
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// PageSize is how many records one read transaction covers: a transaction that stays
-// open keeps bbolt from using freed pages again.
+// PageSize is how many records one read transaction covers. A transaction that stays open
+// keeps bbolt from reusing freed pages.
 const PageSize = 500
 
 // Report is what Check found.
@@ -24,7 +24,7 @@ type Report struct {
 	Problems   []*CorruptError // each names bucket and key
 }
 
-// checker goes through a file, a page of one bucket at a time.
+// checker reads a file, one page of one bucket at a time.
 type checker struct {
 	path   string
 	report Report
@@ -37,7 +37,7 @@ type checker struct {
 		begun bool
 		next  uint64
 		link  Link
-		bad   bool // the link before the next event cannot be relied on
+		bad   bool // the link before the next event is not known
 	}
 }
 
@@ -84,7 +84,7 @@ func (c *checker) pages(ctx context.Context, bucket string, each func(b Buckets,
 				}
 				each(b, k, v)
 				c.read++
-				c.tell.Say("records", c.read, 0)
+				c.tell.Call("records", c.read, 0)
 				last = append(last[:0:0], k...)
 				k, v = cur.Next()
 			}
@@ -97,7 +97,7 @@ func (c *checker) pages(ctx context.Context, bucket string, each func(b Buckets,
 	return nil
 }
 
-// why is what an error says of a record, without what the problem says already.
+// why returns what an error says about a record, without what the problem already says.
 func why(bucket string, err error) string {
 	var c *CorruptError
 	switch {
@@ -106,7 +106,7 @@ func why(bucket string, err error) string {
 	case c.Bucket == bucket:
 		return c.Detail
 	}
-	return fmt.Sprintf("it leads to operation %s: %s", c.Key, c.Detail)
+	return fmt.Sprintf("it points to operation %s: %s", c.Key, c.Detail)
 }
 
 func (c *checker) problem(bucket string, key []byte, format string, args ...any) {
@@ -133,24 +133,24 @@ func (c *checker) operation(b Buckets, k, v []byte) {
 		return
 	}
 	if was, _, err := DecodeHead(v); err != nil || was != HeadOf(&o) {
-		c.problem(BucketOperations, k, "its head says other than its body")
+		c.problem(BucketOperations, k, "its head and its body differ")
 	}
 	for _, t := range TokensOf(&o) {
 		token := []byte(t)
 		if id, ok := Unseal(token, b.Tokens.Get(token)); !ok || string(id) != string(k) {
-			c.problem(BucketOperations, k, "its token %s does not lead to it", t)
+			c.problem(BucketOperations, k, "its token %s does not point to it", t)
 		}
 	}
 	if o.Active() {
 		if other, ok := c.active[o.Ref]; ok && stillActive(b, other) {
-			c.problem(BucketOperations, k, "session %s has two active operations: %s too", o.Ref, other.Id())
+			c.problem(BucketOperations, k, "session %s has a second active operation, %s", o.Ref, other.Id())
 		}
 		c.active[o.Ref] = RowID(k)
 	}
 }
 
-// stillActive reports whether an operation that a page before showed as active
-// is so yet.
+// stillActive reports whether an operation is still active that an earlier page showed as
+// active.
 func stillActive(b Buckets, key RowID) bool {
 	o, err := b.Operation(key)
 	return err == nil && o.Active()
@@ -160,7 +160,7 @@ func (c *checker) event(b Buckets, k, v []byte) {
 	c.report.Events++
 	e := &c.events
 	pruned, at, err := b.GetPruned()
-	if !e.begun || pruned >= e.next { // or it was pruned while the check is under way
+	if !e.begun || pruned >= e.next { // or the event was pruned during the check
 		e.begun, e.next, e.link, e.bad = true, pruned+1, at, err != nil
 	}
 	if len(k) != 8 {
@@ -180,7 +180,7 @@ func (c *checker) event(b Buckets, k, v []byte) {
 	case err != nil:
 		c.problem(BucketEvents, k, "%v", err)
 	case !e.bad && e.link.Next(seq, text) != LinkOf(v):
-		c.problem(BucketEvents, k, "it is not the one that followed event %d", seq-1)
+		c.problem(BucketEvents, k, "it does not follow event %d in the feed's chain", seq-1)
 	}
 	e.next, e.link, e.bad = seq+1, LinkOf(v), err != nil
 }
@@ -190,9 +190,9 @@ func (c *checker) token(b Buckets, k, v []byte) {
 	o, err := b.Pointed(BucketTokens, k, v)
 	switch {
 	case err == nil && !slices.Contains(TokensOf(&o), string(k)):
-		c.problem(BucketTokens, k, "it leads to operation %s, which has another token", o.ID)
+		c.problem(BucketTokens, k, "it points to operation %s, which has another token", o.ID)
 	case err == store.ErrNotFound: //nolint:errorlint // ours, and never wrapped
-		c.problem(BucketTokens, k, "it leads to no operation")
+		c.problem(BucketTokens, k, "it points to no operation")
 	case err != nil:
 		c.problem(BucketTokens, k, "%s", why(BucketTokens, err))
 	}
@@ -202,9 +202,9 @@ func (c *checker) ended(b Buckets, k, v []byte) {
 	o, err := b.Pointed(BucketEnded, k, v)
 	switch {
 	case err == nil && (o.Active() || string(SessionKey(o.Ref)) != string(k)):
-		c.problem(BucketEnded, k, "it leads to operation %s, which is not an ended one of this session", o.ID)
+		c.problem(BucketEnded, k, "it points to operation %s, which is not an ended operation of this session", o.ID)
 	case err == store.ErrNotFound: //nolint:errorlint // ours, and never wrapped
-		c.problem(BucketEnded, k, "it leads to no operation")
+		c.problem(BucketEnded, k, "it points to no operation")
 	case err != nil:
 		c.problem(BucketEnded, k, "%s", why(BucketEnded, err))
 	}

@@ -8,14 +8,14 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// ErrNewer: the file was written by a newer version of this package.
+// ErrNewer means that a newer version of this package wrote the file.
 var ErrNewer = errors.New("bolt: database has a newer schema")
 
-// CorruptError says what in a file is not as it was written. It wraps store.ErrCorrupt.
+// CorruptError says which part of a file is damaged. It wraps store.ErrCorrupt.
 type CorruptError struct {
 	Path   string
-	Bucket string // "" if the damage is below the records
-	Key    string // as a person would write it; "" if Bucket is
+	Bucket string // empty if the damage is below the records
+	Key    string // for people; empty if Bucket is
 	Detail string
 
 	stuck bool // the fault left bbolt's locks held

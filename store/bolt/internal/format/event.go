@@ -12,16 +12,16 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// A record of an event is a format byte, the running hash of the feed up to and
-// with this event, CBOR, and a sum.
+// A record of an event is a format byte, the running hash of the feed up to this event,
+// CBOR, and a checksum.
 const (
 	EventFormat = 1
 	HashSize    = 8
 	EventHead   = 1 + HashSize
 )
 
-// Link is the running hash of the feed: the beginning of the SHA-256 over the
-// link before, the sequence and the event's CBOR. The first has zeros before it.
+// Link is the running hash of the feed. It is the beginning of the SHA-256 over the previous
+// link, the sequence and the event's CBOR. The link before the first event is zero.
 type Link [HashSize]byte
 
 func (l Link) Next(seq uint64, text []byte) Link {
@@ -46,8 +46,8 @@ type eventBody struct {
 	Error     string `cbor:"10,keyasint,omitempty"`
 }
 
-// EncodeEvent returns the CBOR of an event of the operation with this key, zero for
-// a fact of the store; its place in the feed is not known yet.
+// EncodeEvent returns the CBOR of an event of the operation with this key. The key is zero
+// for a fact about the store. The CBOR does not contain the event's place in the feed.
 func EncodeEvent(key RowID, e *store.Event) ([]byte, error) {
 	from, okFrom := PhaseCode(e.From)
 	to, okTo := PhaseCode(e.To)
@@ -61,12 +61,12 @@ func EncodeEvent(key RowID, e *store.Event) ([]byte, error) {
 	return eventBodies.append(make([]byte, 0, usualEvent), &b), nil
 }
 
-// usualEvent is a size, in bytes, that holds the CBOR of most events.
+// usualEvent is a size, in bytes, that is enough for the CBOR of most events.
 const usualEvent = 80
 
 var eventBodies encoderOf[eventBody]
 
-// corruptOnDisk is how store.ReasonCorrupt is written, by this and all earlier versions.
+// corruptOnDisk is how this and all earlier versions write store.ReasonCorrupt.
 const corruptOnDisk = "rotten"
 
 // LostEvent returns the CBOR of the placeholder for an event that is lost.
@@ -82,7 +82,7 @@ func SealEvent(seq uint64, l Link, text []byte) []byte {
 	return Seal(SeqKey(seq), append(v, text...))
 }
 
-// LinkOf returns the link that a record holds, corrupt or not. The chain goes on from it.
+// LinkOf returns the link in a record, corrupt or not. The chain continues from it.
 func LinkOf(sealed []byte) (l Link) {
 	if len(sealed) >= EventHead {
 		copy(l[:], sealed[1:])
@@ -90,7 +90,7 @@ func LinkOf(sealed []byte) (l Link) {
 	return l
 }
 
-// EventText returns the CBOR of a record, or an error that says what is wrong with it.
+// EventText returns the CBOR in a record. Its error says what is wrong with the record.
 func EventText(seq uint64, sealed []byte) ([]byte, error) {
 	v, ok := Unseal(SeqKey(seq), sealed)
 	switch {
@@ -102,7 +102,7 @@ func EventText(seq uint64, sealed []byte) ([]byte, error) {
 	return v[EventHead:], nil
 }
 
-// DecodeEvent reads a record. With an error it returns the placeholder that
+// DecodeEvent reads a record. If it fails, it also returns the placeholder that
 // [store.ReasonCorrupt] describes.
 func DecodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, error) {
 	held := store.Event{Seq: seq, Cursor: MakeCursor(storeID, seq, LinkOf(sealed)), Reason: store.ReasonCorrupt}
@@ -115,7 +115,7 @@ func DecodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 		return held, err
 	}
 	if b.Reason == corruptOnDisk {
-		return held, nil // the placeholder that a repair wrote for a lost event
+		return held, nil // the placeholder that repair writes for a lost event
 	}
 	from, okFrom := phaseOf(b.From)
 	to, okTo := phaseOf(b.To)
@@ -133,9 +133,9 @@ func DecodeEvent(storeID [16]byte, seq uint64, sealed []byte) (store.Event, erro
 	}, nil
 }
 
-// A cursor is the text of four things: half of the store's id, a sequence, most of the
-// link there, and a checksum. Id and link detect another feed, and a copy of this feed that
-// has gone on by itself. The checksum detects a text that is not a cursor.
+// A cursor is the text of four things: half of the store's id, a sequence, most of the link
+// there, and a checksum. Id and link detect another feed, and a copy of this feed that went
+// another way. The checksum detects a text that is no cursor.
 const (
 	CursorStore = 8
 	CursorLink  = 5
@@ -161,7 +161,8 @@ func MakeCursor(storeID [16]byte, seq uint64, l Link) store.Cursor {
 
 func ParseCursor(c store.Cursor) (p place, ok bool) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(string(c))
-	// The decoder skips line breaks, and a place must have one text only.
+	// The decoder skips line breaks. A place must have one text only, so a text with line
+	// breaks is refused.
 	if err != nil || len(b) != cursorSize+3 || strings.ContainsAny(string(c), "\r\n") {
 		return p, false
 	}

@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 )
 
-// HeadOfFeed returns the last sequence in the file and its link. Without an event it
-// returns those of the last event that was pruned.
+// HeadOfFeed returns the last sequence in the file and its link. If the file has no event,
+// it returns those of the last event that was pruned.
 func (b Buckets) HeadOfFeed(pruned uint64, at Link) (uint64, Link) {
 	k, v := b.Events.Cursor().Last()
 	if len(k) != 8 {
@@ -14,7 +14,7 @@ func (b Buckets) HeadOfFeed(pruned uint64, at Link) (uint64, Link) {
 	return binary.BigEndian.Uint64(k), LinkOf(v)
 }
 
-// GetPruned returns the last sequence that was pruned, and the link there; 0 if nothing
+// GetPruned returns the last sequence that was pruned and the link there, or 0 if nothing
 // was pruned.
 func (b Buckets) GetPruned() (uint64, Link, error) {
 	v, err := b.GetMeta(MetaPruned)

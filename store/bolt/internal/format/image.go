@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// A sweep reads every page of a file, whatever leads to it. It believes a value
-// because of its checksum, and no header: a page whose header was hit gives up
-// its records all the same.
+// Repair reads every page of a file, whether or not the tree leads to it. It trusts a value
+// for its checksum, and trusts no header. So it also finds the records of a page whose
+// header is damaged.
 
-// Image is a file in memory. What the disk does not give is zero.
+// Image is a file in memory. Bytes that the disk cannot return are zero.
 type Image struct {
 	Data     []byte
 	PageSize int
@@ -20,14 +20,14 @@ type Image struct {
 // ReadImage reads a file of size bytes.
 func ReadImage(f io.ReaderAt, size int64, pageSize int) Image {
 	const step = 1 << 20
-	whole := (size + int64(pageSize) - 1) / int64(pageSize) * int64(pageSize) // what is cut off of the last page is zero
+	whole := (size + int64(pageSize) - 1) / int64(pageSize) * int64(pageSize) // the part of the last page that is cut off is zero
 	data := make([]byte, whole)
 	for at := int64(0); at < size; at += step {
 		part := data[at:min(at+step, size)]
 		if n, err := f.ReadAt(part, at); err == nil || n == len(part) {
 			continue
 		}
-		for sector := range len(part) / 512 { // around those that cannot be read
+		for sector := range len(part) / 512 { // reads the sectors around those that cannot be read
 			_, _ = f.ReadAt(part[sector*512:sector*512+512], at+int64(sector)*512)
 		}
 	}
@@ -36,30 +36,29 @@ func ReadImage(f io.ReaderAt, size int64, pageSize int) Image {
 
 func (m Image) Pages() uint64 { return uint64(len(m.Data) / m.PageSize) } //nolint:gosec // positive
 
-// mostBehind is how many pages a page may have behind it that a sweep believes
-// in: a record is at most a few thousand bytes.
+// mostBehind is the largest number of overflow pages that From accepts: a record is at most
+// a few thousand bytes.
 const mostBehind = 64
 
-// From returns a page and what may belong to it.
+// From returns a page with the pages behind it that may belong to it.
 func (m Image) From(id uint64) []byte {
 	data := m.Data[int(id)*m.PageSize:] //nolint:gosec // the caller keeps within pages()
 	return data[:min(len(data), (1+mostBehind)*m.PageSize)]
 }
 
-// Header is what stands at the beginning of a page.
+// Header returns the fields of a page's header.
 func (m Image) Header(id uint64) (says uint64, flags uint16, count int, behind uint64) {
 	p, order := m.From(id), binary.NativeEndian
 	return order.Uint64(p), order.Uint16(p[8:]), int(order.Uint16(p[10:])), uint64(order.Uint32(p[12:]))
 }
 
-// Sound reports whether a page looks like one of a tree.
+// Sound reports whether a page looks like a page of a tree.
 func (m Image) Sound(id uint64) bool {
 	says, flags, _, behind := m.Header(id)
 	return says == id && (flags == PageLeaf || flags == PageBranch) && behind <= mostBehind && id+behind < m.Pages()
 }
 
-// begins reports whether a page's first key is this one, whatever its header
-// says.
+// begins reports whether the first key of a page is first, whatever the page's header says.
 func (m Image) begins(id uint64, first []byte) bool {
 	page := m.From(id)
 	for _, kind := range []uint16{PageLeaf, PageBranch} {
@@ -70,9 +69,9 @@ func (m Image) begins(id uint64, first []byte) bool {
 	return false
 }
 
-// EachElement calls each with what may be the elements of a leaf. An element that lies
-// outside of the page has no key. page begins with a header. size is its length without
-// the pages that may belong to it.
+// EachElement calls each with whatever may be an element of a leaf. An element that lies
+// outside of the page has no key. page begins with a header. size is the length of the page
+// without its overflow pages.
 func EachElement(page []byte, size int, each func(flags uint32, key, value []byte)) {
 	order := binary.NativeEndian
 	size = min(size, len(page))
@@ -97,26 +96,26 @@ func EachElement(page []byte, size int, each func(flags uint32, key, value []byt
 	}
 }
 
-// InUse says which pages of a file stand for its newest state, as far as its first
-// pages, its tree and its free list say so.
+// InUse says which pages of a file belong to its newest state, as far as its first pages,
+// its tree and its free list show.
 type InUse struct {
 	img     Image
 	end     uint64            // how many pages the file had
-	Reached []bool            // from the root, by pages that fit to each other
-	Free    []bool            // nil: the list of free pages cannot be believed
-	Buckets map[uint64]string // of the pages that are reached
-	Broken  bool              // somewhere the tree leads to no page that fits
-	bad     []uint64          // the pages that it leads to there
-	Misled  []bool            // of those: what is on it is not what led to it says
+	Reached []bool            // reachable from the root over pages that fit to each other
+	Free    []bool            // nil: the list of free pages cannot be trusted
+	Buckets map[uint64]string // of the reachable pages
+	Broken  bool              // somewhere the tree points to a page that does not fit
+	bad     []uint64          // the pages that it points to there
+	Misled  []bool            // of those: the content is not what the pointer says
 }
 
-// Trust says how far what was found on a page stands for the newest state.
+// Trust says how certain it is that a page belongs to the newest state.
 type Trust uint8
 
 const (
-	Old  Trust = iota // the page is free: this is what stood there before
-	Odd               // not known, or what leads to the page says otherwise
-	Sure              // it does
+	Old  Trust = iota // the page is free: its content is an earlier state
+	Odd               // not known, or the pointer to the page says otherwise
+	Sure              // the page belongs to the newest state
 )
 
 func (u *InUse) Trust(id uint64) Trust {
@@ -131,7 +130,7 @@ func (u *InUse) Trust(id uint64) Trust {
 	return Sure
 }
 
-// FindInUse looks for the pages that m leads to. Without m none is sure.
+// FindInUse finds the pages that m leads to. Without m, no page is Sure.
 func FindInUse(img Image, m *BoltMeta) *InUse {
 	u := &InUse{img: img, Buckets: map[uint64]string{}, Reached: make([]bool, img.Pages()), Misled: make([]bool, img.Pages()), Broken: true}
 	if m == nil {
@@ -143,12 +142,12 @@ func FindInUse(img Image, m *BoltMeta) *InUse {
 	return u
 }
 
-// reach follows a page, if it is what led to it says.
+// reach follows a pointer to a page, if the page is what the pointer says.
 func (u *InUse) reach(id uint64, bucket string, first []byte, depth int) {
 	if id < 2 || id >= u.img.Pages() || u.Reached[id] || depth > MaxDepth {
 		u.Broken = true
 		if id >= u.img.Pages() && id < u.end && !slices.Contains(u.bad, id) {
-			u.bad = append(u.bad, id) // it is cut off
+			u.bad = append(u.bad, id) // the page is cut off
 		}
 		return
 	}
@@ -191,8 +190,8 @@ func (u *InUse) reachBelow(id uint64, bucket string, page []byte, count, depth i
 	}
 }
 
-// Orphans returns the pages that are in use and that nothing leads to, since what
-// did was hit: those that look like pages of a tree, and those that do not.
+// Orphans returns the pages in use that no pointer leads to, because the page with the
+// pointer is damaged. sound are those that look like pages of a tree, bad the others.
 func (u *InUse) Orphans(m *BoltMeta) (sound, bad []uint64) {
 	defer func() { slices.Sort(bad) }()
 	bad = u.bad
@@ -219,8 +218,7 @@ func (u *InUse) Orphans(m *BoltMeta) (sound, bad []uint64) {
 	return sound, bad
 }
 
-// readFree believes the list of free pages if it is whole, and names none that
-// is reached.
+// readFree trusts the list of free pages if it is whole and names no reachable page.
 func (u *InUse) readFree(m *BoltMeta) {
 	id := m.Freelist
 	if id < 2 || id >= u.img.Pages() || m.Pages > u.img.Pages() || u.Reached[id] {

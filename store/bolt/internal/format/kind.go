@@ -5,8 +5,9 @@ import (
 	"strconv"
 )
 
-// kinds says for each bucket whether a pair may be in it. A pair whose bucket is not known
-// is tried in this order: a pair that fits one bucket fits none before it.
+// kinds says for each bucket whether a pair may be in it. A pair from an unknown bucket is
+// tried in this order. The order matters: a pair that fits one bucket must not fit a bucket
+// before it.
 var kinds = []struct {
 	bucket string
 	fits   func(key, sealed []byte) bool
@@ -36,7 +37,7 @@ func fitsEvent(k, v []byte) bool {
 	return err == nil
 }
 
-// fitsRow reports whether a pair is a row that leads to an operation.
+// fitsRow reports whether a pair is a row that points to an operation.
 func fitsRow(k, v []byte) bool {
 	id, ok := Unseal(k, v)
 	return ok && len(id) == 16
@@ -52,11 +53,11 @@ func fitsRecord(k, v []byte) bool {
 	return err == nil
 }
 
-// MetaKeys are those that a repair reads or makes.
+// MetaKeys are the keys that a repair reads or makes.
 var MetaKeys = []string{MetaSchema, MetaID, MetaCreated, MetaPruned, MetaStamp}
 
-// fitsMeta knows the keys of this version. A key of another version is known by its
-// bucket alone.
+// fitsMeta checks the values of the keys of this version. A key of another version is
+// recognised by its bucket alone.
 func fitsMeta(k, v []byte) bool {
 	value, ok := Unseal(k, v)
 	if !ok {
@@ -82,8 +83,8 @@ func fitsMeta(k, v []byte) bool {
 	return false
 }
 
-// KindOf returns the bucket of a pair, or the one that it fits if its bucket is not known.
-// It returns "" if the pair is corrupt.
+// KindOf returns the bucket of a pair. If bucket is empty, it returns the bucket that the
+// pair fits. It returns "" if the pair is corrupt.
 func KindOf(bucket string, key, sealed []byte) string {
 	for _, k := range kinds {
 		if (bucket == "" || bucket == k.bucket) && k.fits(key, sealed) {

@@ -7,7 +7,7 @@ type LaneBody struct {
 	PausedAt        int64  `cbor:"3,keyasint,omitempty"`
 	RetryAfter      int64  `cbor:"4,keyasint,omitempty"`
 	RetryAfterHeard int64  `cbor:"5,keyasint,omitempty"`
-	Blocked         string `cbor:"6,keyasint,omitempty"` // why; absent: it is not blocked
+	Blocked         string `cbor:"6,keyasint,omitempty"` // the reason; absent: the lane is not blocked
 	BlockedSince    int64  `cbor:"7,keyasint,omitempty"`
 	BlockError      string `cbor:"8,keyasint,omitempty"`
 	BlockKind       uint8  `cbor:"9,keyasint,omitempty"`

@@ -6,10 +6,10 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// laterBody is the CBOR of a later wish. It is on disk, as body is.
+// laterBody is the CBOR of a later request. It is on disk, as body is.
 type laterBody struct {
 	ID          string            `cbor:"1,keyasint"`
-	At          int64             `cbor:"2,keyasint,omitempty"` // absent: it is over
+	At          int64             `cbor:"2,keyasint,omitempty"` // absent: the later request is over
 	Labels      map[string]string `cbor:"3,keyasint,omitempty"`
 	RequestedBy string            `cbor:"4,keyasint,omitempty"`
 	Source      string            `cbor:"5,keyasint,omitempty"`
@@ -31,7 +31,7 @@ func laterOf(w *store.LaterRequest) *laterBody {
 	}
 }
 
-func (b *laterBody) wish() *store.LaterRequest {
+func (b *laterBody) request() *store.LaterRequest {
 	if b == nil {
 		return nil
 	}
@@ -42,9 +42,9 @@ func (b *laterBody) wish() *store.LaterRequest {
 	}
 }
 
-// TokensOf lists what leads to an operation by rows of its own: its client token,
-// if that is not its id, and the id of its later wish. The latter stays when the
-// wish has become an operation, whose record is found first.
+// TokensOf returns the texts that find an operation by a row of their own: its client token,
+// if that is not its id, and the id of its later request. That id stays after the later
+// request has become an operation: the look-up finds that operation's record first.
 func TokensOf(o *store.Operation) []string {
 	var out []string
 	if o.ClientToken != string(o.ID) {

@@ -14,17 +14,16 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Schema is the version of a file's content. A file with a greater one is
-// refused.
+// Schema is the version of a file's content. This version refuses a file with a greater one.
 const Schema = 1
 
-// The buckets of schema 1. Their names and what their keys and values mean are
-// on disk: append only. So is what their sequences mean: see witness.go.
+// The buckets of schema 1. Their names, and the meaning of their keys, values and sequences,
+// are on disk: append only. For the sequences see note.go.
 const (
 	BucketOperations = "operations" // 16 bytes of the id → head, CBOR, sum
 	BucketEvents     = "events"     // 8 bytes of the sequence, big endian → head, CBOR, sum
 	BucketTokens     = "tokens"     // a caller's own token → id, sum
-	BucketEnded      = "ended"      // studio, 0, session → id of its latest ended operation, sum
+	BucketEnded      = "ended"      // studio, 0, session → id of the session's latest ended operation, sum
 	BucketLanes      = "lanes"      // name → CBOR, sum
 	BucketMeta       = "meta"       // see the keys below → value, sum
 	BucketQuarantine = "quarantine" // bucket, 0, key → the damaged value as found
@@ -33,7 +32,7 @@ const (
 	BucketRecords = "records" // 0, kind, 0, name → CBOR, sum
 )
 
-// BucketNames lists those that every file has.
+// BucketNames returns the buckets that every file has.
 func BucketNames() []string {
 	return []string{
 		BucketOperations, BucketEvents, BucketTokens, BucketEnded,
@@ -41,7 +40,7 @@ func BucketNames() []string {
 	}
 }
 
-// AllBuckets lists those that a file may have.
+// AllBuckets returns the buckets that a file may have.
 func AllBuckets() []string { return append(BucketNames(), BucketRecords) }
 
 // The keys of the meta bucket.
@@ -50,16 +49,16 @@ const (
 	MetaID      = "id"      // 16 bytes: the store's random id
 	MetaCreated = "created" // 8 bytes: UnixNano
 	MetaPruned  = "pruned"  // 8 bytes of the last sequence that was pruned, 8 of its hash
-	MetaStamp   = "stamp"   // present: this was never opened; a repair that lost something, if it begins with stampRepair, else a backup
-	MetaMachine = "machine" // CBOR: the machine that the file belongs to; absent: it is not known
-	MetaHeld    = "held"    // CBOR; present: it was opened on another one, and not adopted
+	MetaStamp   = "stamp"   // present: the file was never opened. It is a repair that lost something if the value begins with StampRepair, else a backup
+	MetaMachine = "machine" // CBOR: the machine that the file belongs to; absent: not known
+	MetaHeld    = "held"    // CBOR; present: the file was opened on another machine, and not adopted
 )
 
-// RowID is an operation's id as key: 16 bytes, in the order of time.
+// RowID is an operation's id as a key: 16 bytes, in the order of time.
 type RowID [16]byte
 
-// ParseID returns the key of id. Only the canonical text is an id, so that
-// text and key name each other.
+// ParseID returns the key of id. It accepts only the canonical text, so that each key has
+// one text.
 func ParseID(id store.ID) (RowID, bool) {
 	const canonical = 36
 	if len(id) != canonical || strings.ToLower(string(id)) != string(id) {
@@ -73,7 +72,7 @@ func (k RowID) Compare(other RowID) int { return bytes.Compare(k[:], other[:]) }
 
 func (k RowID) Id() store.ID { return store.ID(uuid.UUID(k).String()) }
 
-// SessionKey is a session as key. Neither part may hold a zero byte; the
+// SessionKey returns a session as a key. Neither part may contain a zero byte, and the
 // engine's own rules for ids are stricter.
 func SessionKey(ref transport.Ref) []byte {
 	return []byte(ref.StudioID + "\x00" + ref.SessionID)
@@ -81,7 +80,7 @@ func SessionKey(ref transport.Ref) []byte {
 
 func SeqKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// SeqOf is the sequence of a key of the events.
+// SeqOf returns the sequence in a key of the events.
 func SeqOf(key []byte) uint64 {
 	if len(key) != 8 {
 		return 0
@@ -91,7 +90,7 @@ func SeqOf(key []byte) uint64 {
 
 func StoreIDText(id [16]byte) string { return uuid.UUID(id).String() }
 
-// KeyText is a key as a person would write it.
+// KeyText returns a key as text for people.
 func KeyText(bucket string, key []byte) string {
 	switch {
 	case bucket == BucketOperations && len(key) == 16:
@@ -102,13 +101,13 @@ func KeyText(bucket string, key []byte) string {
 	return fmt.Sprintf("%.80q", key)
 }
 
-// sumTable is of CRC-32C, which processors compute. Immutable.
+// sumTable is for CRC-32C, which processors compute. It never changes.
 var sumTable = crc32.MakeTable(crc32.Castagnoli)
 
 const SumSize = 4
 
-// Seal appends the sum of key and value: bbolt's pages have none, and with the
-// key in it a value that stands at another's place is seen too.
+// Seal appends the checksum of key and value, because bbolt's pages have none. With the key
+// in the checksum, a reader also detects a value that is stored at another key.
 func Seal(key, value []byte) []byte {
 	return binary.BigEndian.AppendUint32(value, Sum(key, value))
 }
@@ -117,7 +116,7 @@ func Sum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, sumTable), sumTable, value)
 }
 
-// Unseal returns what was sealed, or false if it is not as it was written.
+// Unseal returns what was sealed, or false if it was damaged.
 func Unseal(key, sealed []byte) ([]byte, bool) {
 	n := len(sealed) - SumSize
 	if n < 0 {
@@ -134,7 +133,7 @@ type Buckets struct {
 	Records                                     *bbolt.Bucket // nil: the file has none
 }
 
-// In looks the buckets up. A file of this schema has all but the last.
+// In looks the buckets up. Every file has all but Records.
 func In(tx *bbolt.Tx) (Buckets, error) {
 	b := Buckets{Tx: tx}
 	places := []**bbolt.Bucket{&b.Ops, &b.Events, &b.Tokens, &b.Ended, &b.Lanes, &b.Meta, &b.Qu}
@@ -147,7 +146,7 @@ func In(tx *bbolt.Tx) (Buckets, error) {
 	return b, nil
 }
 
-// GetMeta returns a value of the meta bucket, nil if there is none.
+// GetMeta returns a value of the meta bucket, or nil if there is none.
 func (b Buckets) GetMeta(key string) ([]byte, error) {
 	sealed := b.Meta.Get([]byte(key))
 	if sealed == nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// ByWish returns the operation that keeps a later request of this id.
-func (b Buckets) ByWish(id store.ID) (store.Operation, error) {
+// ByLater returns the operation that keeps a later request with this id.
+func (b Buckets) ByLater(id store.ID) (store.Operation, error) {
 	o, err := b.ByRow(string(id))
 	switch {
 	case err != nil:
@@ -19,8 +19,7 @@ func (b Buckets) ByWish(id store.ID) (store.Operation, error) {
 	return *o, nil
 }
 
-// Operation reads one record. It returns store.ErrNotFound or a *CorruptError if it
-// cannot.
+// Operation reads one record. It returns store.ErrNotFound or a *CorruptError if it cannot.
 func (b Buckets) Operation(key RowID) (store.Operation, error) {
 	sealed := b.Ops.Get(key[:])
 	if sealed == nil {
@@ -33,7 +32,7 @@ func (b Buckets) Operation(key RowID) (store.Operation, error) {
 	return o, nil
 }
 
-// Pointed reads the operation that a row of another bucket names.
+// Pointed reads the operation that a row of another bucket points to.
 func (b Buckets) Pointed(bucket string, key, sealed []byte) (store.Operation, error) {
 	if sealed == nil {
 		return store.Operation{}, store.ErrNotFound
@@ -46,7 +45,7 @@ func (b Buckets) Pointed(bucket string, key, sealed []byte) (store.Operation, er
 }
 
 // ByToken returns the operation that has a token, or nil. If the caller brought no token,
-// the operation's id is its token, and needs no row.
+// the operation's id is its token and needs no row.
 func (b Buckets) ByToken(token string) (*store.Operation, error) {
 	o, err := b.byID(token)
 	if o == nil && err == nil {
@@ -55,7 +54,7 @@ func (b Buckets) ByToken(token string) (*store.Operation, error) {
 	return o, err
 }
 
-// byID is byToken for a token that is the operation's id.
+// byID is ByToken for a token that is the operation's id.
 func (b Buckets) byID(token string) (*store.Operation, error) {
 	key, ok := ParseID(store.ID(token))
 	if !ok || b.Ops.Get(key[:]) == nil {
@@ -68,7 +67,7 @@ func (b Buckets) byID(token string) (*store.Operation, error) {
 	return &o, err
 }
 
-// ByRow is byToken for a token that the caller brought.
+// ByRow is ByToken for a token that the caller brought.
 func (b Buckets) ByRow(token string) (*store.Operation, error) {
 	row := []byte(token)
 	id := b.Tokens.Get(row)
@@ -82,8 +81,8 @@ func (b Buckets) ByRow(token string) (*store.Operation, error) {
 	return &o, err
 }
 
-// ActiveAmong returns the one of keys that is active and of this session. A corrupt
-// record belongs to no session.
+// ActiveAmong returns the operation among keys that is active and belongs to this session. A
+// corrupt record belongs to no session.
 func (b Buckets) ActiveAmong(keys [][16]byte, ref transport.Ref) (store.Operation, error) {
 	for _, key := range keys {
 		o, err := b.Operation(key)

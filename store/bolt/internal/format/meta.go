@@ -11,33 +11,31 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
-// What bbolt writes at the beginning of a file, in the byte order of the
-// machine: two pages with a header of 16 bytes and the state of the file behind
-// it. They are read here before bbolt maps the file, because a map of a file
-// that is shorter than it says ends in a fault.
+// bbolt writes two pages at the beginning of a file, in the byte order of the machine. Each
+// has a header of 16 bytes and then the state of the file. CheckFile reads them before bbolt
+// maps the file, because mapping a file that is shorter than its state says ends in a fault.
 const (
 	metaMagic   = 0xED0CDAED
 	metaVersion = 2
 	PageHeader  = 16
 	MetaSize    = 64
-	MetaSum     = 56 // where its checksum stands
+	MetaSum     = 56 // the offset of the checksum
 )
 
-// BoltMeta is what is needed of such a page.
+// BoltMeta holds the fields of such a page that this package needs.
 type BoltMeta struct {
 	PageSize uint32
 	Root     uint64 // the page where the tree of all buckets begins
-	Freelist uint64 // the page that lists the free ones; all bits: there is none
+	Freelist uint64 // the page that lists the free ones; all bits: there is no list
 	Pages    uint64 // the high-water mark
 	Tx       uint64
 }
 
-// NoFreelist is what stands for the page of the free list where none is kept.
+// NoFreelist is the page number of the free list in a file that keeps none.
 const NoFreelist = ^uint64(0)
 
-// CheckFile returns ErrForeign if f is no bbolt file, and a *CorruptError if it
-// is one that cannot be used. tell, if it is not nil, hears of each page and of
-// how many there are.
+// CheckFile returns ErrForeign if f is no bbolt file, and a *CorruptError if it is one that
+// cannot be used. It calls tell, unless nil, for each page with the number of pages.
 func CheckFile(path string, f *os.File, tell Progress) error {
 	damaged := func(format string, args ...any) error {
 		return &CorruptError{Path: path, Detail: fmt.Sprintf(format, args...)}
@@ -48,7 +46,7 @@ func CheckFile(path string, f *os.File, tell Progress) error {
 	}
 	switch {
 	case len(metas) == 0 && !magic:
-		return fmt.Errorf("%w: %s is some other kind of file", disk.ErrForeign, path)
+		return fmt.Errorf("%w: %s is no database: choose another path, or move the file away", disk.ErrForeign, path)
 	case len(metas) == 0:
 		return damaged("both of its first pages are damaged")
 	}
@@ -57,24 +55,24 @@ func CheckFile(path string, f *os.File, tell Progress) error {
 		return errors.Join(err, damaged("it has %d bytes of %d: its end is cut off", size, m.size()))
 	}
 	if len(metas) == 1 {
-		// bbolt would go on from the other, without a word of the commit that
-		// this one may have been. A power cut leaves no such page: what bbolt
-		// writes of it lies in one sector.
+		// bbolt would continue from the other page and would not report that this page may have
+		// been the last commit. A power cut leaves no such page, because bbolt's part of it lies
+		// in one sector.
 		return damaged("one of its two first pages is damaged: the last commit may be missing")
 	}
 	if m.Freelist == NoFreelist {
-		// bbolt would look for the free pages in a goroutine whose panic nothing
-		// can catch. No version of this package leaves a file so.
+		// bbolt would look for the free pages in a goroutine whose panic no recover can catch.
+		// No version of this package leaves a file so.
 		return damaged("its list of free pages is missing")
 	}
 	done := uint64(0)
-	if err := CheckPages(f, m, func(uint64) { done++; tell.Say("pages", done, m.Pages) }); err != nil {
+	if err := CheckPages(f, m, func(uint64) { done++; tell.Call("pages", done, m.Pages) }); err != nil {
 		return damaged("%v", err)
 	}
 	return nil
 }
 
-// size is how long a file is at least.
+// size returns the smallest length that the file may have.
 func (m *BoltMeta) size() int64 { return int64(m.Pages) * int64(m.PageSize) } //nolint:gosec // readMeta bounds both
 
 func LengthOf(f *os.File) (int64, error) {
@@ -85,8 +83,8 @@ func LengthOf(f *os.File) (int64, error) {
 	return info.Size(), nil
 }
 
-// ReadMetas returns those of the two first pages that are whole, the newest
-// first. magic says that f begins as a bbolt file does.
+// ReadMetas returns the whole ones of the two first pages, the newest first. magic says that
+// f begins as a bbolt file does.
 func ReadMetas(f io.ReaderAt) (found []*BoltMeta, magic bool, err error) {
 	first, magic, err := ReadMeta(f, 0)
 	if err != nil {
@@ -95,8 +93,8 @@ func ReadMetas(f io.ReaderAt) (found []*BoltMeta, magic bool, err error) {
 	if first != nil {
 		found = append(found, first)
 	}
-	// The second page begins where the first ends, and how long that is may be
-	// written only in the second.
+	// The second page begins where the first ends. If the first page is damaged, only the
+	// second says how long a page is.
 	for size := int64(1024); size <= 1<<16; size *= 2 {
 		if first != nil && size != int64(first.PageSize) {
 			continue
@@ -116,8 +114,8 @@ func ReadMetas(f io.ReaderAt) (found []*BoltMeta, magic bool, err error) {
 	return found, magic, nil
 }
 
-// ReadMeta reads the page at offset; nil if it is not whole. magic says that
-// it begins as one.
+// ReadMeta reads the page at offset. It returns nil if the page is not whole. magic says
+// that the page begins as a bbolt file does.
 func ReadMeta(f io.ReaderAt, offset int64) (m *BoltMeta, magic bool, err error) {
 	var b [MetaSize]byte
 	if _, err := f.ReadAt(b[:], offset+PageHeader); err == io.EOF {
@@ -139,7 +137,7 @@ func ReadMeta(f io.ReaderAt, offset int64) (m *BoltMeta, magic bool, err error) 
 		Pages: order.Uint64(b[40:]), Tx: order.Uint64(b[48:]),
 	}
 	if m.PageSize < 512 || m.PageSize > 1<<16 || m.Pages > 1<<40 {
-		return nil, true, nil // a sum that fits by chance, or by design
+		return nil, true, nil // the checksum fits by chance, or by design
 	}
 	return m, true, nil
 }

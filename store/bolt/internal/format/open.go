@@ -18,7 +18,7 @@ import (
 // Stamp marks a file as a backup that was never opened.
 func (w *Writer) Stamp() { w.StampAs("") }
 
-// StampRepair begins the stamp of what a repair could not make whole.
+// StampRepair begins the stamp of a repaired file that lost something.
 const StampRepair = "repair "
 
 func IsRepair(stamp []byte) bool { return bytes.HasPrefix(stamp, []byte(StampRepair)) }
@@ -27,12 +27,12 @@ func (w *Writer) StampAs(what string) {
 	w.PutMeta(MetaStamp, []byte(what+time.Now().UTC().Format(time.RFC3339)))
 }
 
-// CheckSchema returns an error if a bbolt file is not of this package, or is of a newer
-// version.
+// CheckSchema returns an error if a bbolt file is not of this package, or if a newer version
+// wrote it.
 func CheckSchema(tx *bbolt.Tx) error {
 	meta := tx.Bucket([]byte(BucketMeta))
 	if meta == nil || meta.Get([]byte(MetaSchema)) == nil {
-		return fmt.Errorf("%w: %s is another program's bbolt file", disk.ErrForeign, tx.DB().Path())
+		return fmt.Errorf("%w: %s is another program's bbolt file: choose another path, or move the file away", disk.ErrForeign, tx.DB().Path())
 	}
 	v, err := Buckets{Meta: meta}.GetMeta(MetaSchema)
 	if err != nil {
@@ -63,24 +63,24 @@ func LayOut(tx *bbolt.Tx) error {
 	})(tx)
 }
 
-// NewID gives the store an id that no other has.
+// NewID gives the store an id that no other store has.
 func (w *Writer) NewID() {
 	id, err := uuid.NewRandom()
 	w.Keep(w.Meta, []byte(MetaID), err)
 	w.PutMeta(MetaID, id[:])
 }
 
-// OpenBolt opens a bbolt file. bbolt trusts what it maps: a panic in it becomes a
-// *CorruptError and leaves no file open.
+// OpenBolt opens a bbolt file. bbolt trusts the pages that it maps: OpenBolt turns a panic
+// into a *CorruptError, and leaves no file open.
 func OpenBolt(path string, o *bbolt.Options) (*bbolt.DB, error) {
 	db, _, err := OpenBoltFile(path, o)
 	return db, err
 }
 
-// OpenBoltFile is openBolt for callers that also need the file that bbolt has open.
+// OpenBoltFile is OpenBolt for callers that also need the open file.
 func OpenBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, err error) {
-	// The array takes the first run of pages that fits. The map takes any: after some
-	// large prunings no run is left that could hold the list of free pages itself, and
+	// The array takes the first run of pages that fits. The map takes any run. After some
+	// large prunings no run is left that is long enough for the list of free pages itself, and
 	// the file grows forever.
 	o.FreelistType = bbolt.FreelistArrayType
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {

@@ -8,11 +8,11 @@ import (
 )
 
 // bbolt trusts its pages. A page that points to itself makes a search recurse until the
-// process dies, and no recover prevents that. So Open walks all pages of a file once, by
-// its own reads, before bbolt opens it.
+// process dies, and no recover prevents that. So Open walks all pages of a file once, with
+// its own reads, before bbolt opens the file.
 
 // A page has a header (id 8 bytes, flags 2, count 2, overflow 4) and elements of 16 bytes
-// each, which say where keys, values and children are.
+// each. An element says where its key, value or child is.
 const (
 	PageBranch   = 0x01
 	PageLeaf     = 0x02
@@ -20,32 +20,32 @@ const (
 	ElementSize  = 16
 	BucketFlag   = 0x01 // of a leaf's element: its value is a bucket
 	BucketHeader = 16
-	MaxDepth     = 32 // a tree that deep would hold more than any disk
+	MaxDepth     = 32 // a deeper tree would hold more than any disk
 )
 
 // pageWalk checks the pages of one file.
 type pageWalk struct {
 	f    io.ReaderAt
 	m    *BoltMeta
-	Seen []uint64 // a bit for each page that something leads to
+	Seen []uint64 // a bit for each page that a pointer leads to
 
-	// Visit, if it is set, gets every pair of the buckets, in order. It may keep the
+	// Visit, unless nil, is called with every pair of the buckets, in order. It may keep the
 	// memory.
 	Visit func(bucket string, key, value []byte) error
-	// tell, if it is set, is called for each page before it is read.
+	// tell, unless nil, is called for each page before it is read.
 	tell func(id uint64)
-	in   string // the bucket that is walked; "" is the one that holds all others
+	in   string // the bucket being walked; "" is the bucket that holds all others
 
-	Witnesses map[string]witness // by bucket, once it was walked
-	witness   witness            // of the one that is walked
+	Notes map[string]note // by bucket, after its walk
+	note  note            // of the bucket being walked
 }
 
 func NewWalk(f io.ReaderAt, m *BoltMeta) *pageWalk {
-	return &pageWalk{f: f, m: m, Seen: make([]uint64, m.Pages/64+1), Witnesses: map[string]witness{}}
+	return &pageWalk{f: f, m: m, Seen: make([]uint64, m.Pages/64+1), Notes: map[string]note{}}
 }
 
 // CheckPages returns what is wrong with the pages of f, or nil. m is its meta page. A
-// corrupt record is not an error: it goes to the quarantine when it is read. tell may be
+// corrupt record is no error: it is copied to the quarantine when it is read. tell may be
 // nil.
 func CheckPages(f io.ReaderAt, m *BoltMeta, tell func(id uint64)) error {
 	w := NewWalk(f, m)
@@ -56,10 +56,10 @@ func CheckPages(f io.ReaderAt, m *BoltMeta, tell func(id uint64)) error {
 	if err := w.Freelist(); err != nil {
 		return err
 	}
-	if w.contradicted(nil) == nil {
+	if w.checkNotes(nil) == nil {
 		return nil
 	}
-	corrupt := map[string]bool{} // by bucket: its content may not be what was written
+	corrupt := map[string]bool{} // by bucket: it has a corrupt record
 	again := NewWalk(f, m)
 	again.Visit = func(bucket string, key, value []byte) error {
 		_, ok := Unseal(key, value)
@@ -69,18 +69,18 @@ func CheckPages(f io.ReaderAt, m *BoltMeta, tell func(id uint64)) error {
 	if err := again.Bucket(m.Root, 0); err != nil {
 		return err
 	}
-	return w.contradicted(corrupt)
+	return w.checkNotes(corrupt)
 }
 
-// Take records that something leads to a page and to those that belong to it. It returns
-// an error if something else leads there too.
+// Take records that a pointer leads to a page and to those that belong to it. It returns an
+// error if another pointer leads there too.
 func (w *pageWalk) Take(id, count uint64) error {
 	if id < 2 || id >= w.m.Pages || count > w.m.Pages-id { // id+count may overflow
 		return fmt.Errorf("%d pages from page %d are not within the file's %d", count, id, w.m.Pages)
 	}
 	for n := id; n < id+count; n++ {
 		if w.Seen[n/64]&(1<<(n%64)) != 0 {
-			return fmt.Errorf("page %d has two uses", n)
+			return fmt.Errorf("two pointers lead to page %d", n)
 		}
 		w.Seen[n/64] |= 1 << (n % 64)
 	}
@@ -105,7 +105,7 @@ func (w *pageWalk) Read(id uint64, kinds uint16) ([]byte, error) {
 		return nil, fmt.Errorf("page %d says that it is page %d", id, got)
 	}
 	if flags := order.Uint16(page[8:]); flags&kinds == 0 || flags&(flags-1) != 0 {
-		return nil, fmt.Errorf("page %d is of kind %#x", id, flags)
+		return nil, fmt.Errorf("page %d is of the unexpected kind %#x", id, flags)
 	}
 	more := uint64(order.Uint32(page[12:]))
 	if more == 0 {
@@ -124,7 +124,7 @@ func (w *pageWalk) Read(id uint64, kinds uint16) ([]byte, error) {
 // keys checks the order of one bucket's keys during the walk.
 type keys struct {
 	last  []byte // the last of a leaf; nil: none yet
-	floor []byte // the next is not before this
+	floor []byte // the next key must not be below this
 }
 
 // Bucket walks the tree of one bucket.
@@ -132,12 +132,12 @@ func (w *pageWalk) Bucket(root uint64, depth int) error {
 	return w.tree(root, nil, depth, &keys{})
 }
 
-// tree walks a page and those below it. first is the key that leads to it, nil for the
-// root. bbolt looks for exactly this key when it writes the page again. If it were not the
-// page's first key, bbolt would make a second entry.
+// tree walks a page and the pages below it. first is the key that points to the page, or nil
+// for the root. When bbolt writes the page again, it looks for exactly this key. If the page
+// began with another key, bbolt would make a second entry.
 func (w *pageWalk) tree(id uint64, first []byte, depth int, k *keys) error {
 	if depth > MaxDepth {
-		return fmt.Errorf("page %d lies too deep", id)
+		return fmt.Errorf("page %d is too deep in the tree", id)
 	}
 	page, err := w.Read(id, PageBranch|PageLeaf)
 	if err != nil {
@@ -145,7 +145,7 @@ func (w *pageWalk) tree(id uint64, first []byte, depth int, k *keys) error {
 	}
 	if first != nil {
 		if key, err := FirstKey(id, page); err != nil || !bytes.Equal(key, first) {
-			return fmt.Errorf("page %d does not begin with the key that leads to it", id)
+			return fmt.Errorf("page %d does not begin with the key that points to it", id)
 		}
 	}
 	if binary.NativeEndian.Uint16(page[8:])&PageLeaf != 0 {
@@ -154,7 +154,8 @@ func (w *pageWalk) tree(id uint64, first []byte, depth int, k *keys) error {
 	return w.branch(id, page, depth, k)
 }
 
-// elements calls each with every element of a page. It checks that they lie inside it.
+// elements calls each with every element of a page. It checks that each lies inside the
+// page.
 func elements(id uint64, page []byte, each func(i int, element []byte, at uint64) error) error {
 	count := int(binary.NativeEndian.Uint16(page[10:]))
 	if PageHeader+count*ElementSize > len(page) {
@@ -177,7 +178,7 @@ func FirstKey(id uint64, page []byte) ([]byte, error) {
 	return FirstKeyAs(binary.NativeEndian.Uint16(page[8:]), id, page)
 }
 
-// FirstKeyAs is FirstKey for a page that is taken to be of the given kind.
+// FirstKeyAs is FirstKey for a page that is assumed to be of the given kind.
 func FirstKeyAs(kind uint16, id uint64, page []byte) ([]byte, error) {
 	e, order := page[PageHeader:], binary.NativeEndian
 	if kind == PageLeaf {
@@ -188,7 +189,7 @@ func FirstKeyAs(kind uint16, id uint64, page []byte) ([]byte, error) {
 
 // Within returns a part of a page.
 func Within(id uint64, page []byte, from, size uint64) ([]byte, error) {
-	if from+size > uint64(len(page)) { // both come from 32 bits: no overflow
+	if from+size > uint64(len(page)) { // both are 32-bit numbers: no overflow
 		return nil, fmt.Errorf("page %d: an element ends outside of it", id)
 	}
 	return page[from : from+size], nil
@@ -197,7 +198,7 @@ func Within(id uint64, page []byte, from, size uint64) ([]byte, error) {
 func (w *pageWalk) branch(id uint64, page []byte, depth int, k *keys) error {
 	order := binary.NativeEndian
 	if order.Uint16(page[10:]) == 0 {
-		return fmt.Errorf("page %d leads nowhere", id)
+		return fmt.Errorf("page %d points to no page", id)
 	}
 	return elements(id, page, func(i int, e []byte, at uint64) error {
 		key, err := Within(id, page, at+uint64(order.Uint32(e)), uint64(order.Uint32(e[4:])))
@@ -234,7 +235,7 @@ func (w *pageWalk) leaf(id uint64, page []byte, depth int, k *keys) error {
 		if order.Uint32(e)&BucketFlag != 0 {
 			return w.nested(id, key, value, depth)
 		}
-		w.witness.take(w.in, key, value)
+		w.note.take(w.in, key, value)
 		if w.Visit != nil {
 			return w.Visit(w.in, key, value)
 		}
@@ -242,16 +243,16 @@ func (w *pageWalk) leaf(id uint64, page []byte, depth int, k *keys) error {
 	})
 }
 
-// nested walks a bucket that a leaf holds. It has pages of its own or, if it is small, is
-// in the leaf itself.
+// nested walks a bucket that a leaf holds. The bucket has pages of its own or, if it is
+// small, is in the leaf itself.
 func (w *pageWalk) nested(id uint64, name, value []byte, depth int) error {
 	defer func(outer string) { w.in = outer }(w.in)
 	w.in += string(name)
 	if len(value) < BucketHeader {
 		return fmt.Errorf("page %d: a bucket is cut short", id)
 	}
-	w.witness = witness{said: binary.NativeEndian.Uint64(value[8:])}
-	defer func() { w.Witnesses[w.in] = w.witness }()
+	w.note = note{noted: binary.NativeEndian.Uint64(value[8:])}
+	defer func() { w.Notes[w.in] = w.note }()
 	if root := binary.NativeEndian.Uint64(value); root != 0 {
 		return w.Bucket(root, depth+1)
 	}
@@ -262,7 +263,8 @@ func (w *pageWalk) nested(id uint64, name, value []byte, depth int) error {
 	return w.leaf(id, page, depth+1, &keys{})
 }
 
-// Freelist checks that no page in use is listed as free: bbolt would overwrite it.
+// Freelist checks that the list of free pages names no page in use, because bbolt would
+// overwrite it.
 func (w *pageWalk) Freelist() error {
 	page, err := w.Read(w.m.Freelist, pageFreelist)
 	if err != nil {
@@ -278,7 +280,7 @@ func (w *pageWalk) Freelist() error {
 	}
 	for i := range count {
 		if err := w.Take(order.Uint64(page[at+8*i:]), 1); err != nil {
-			return fmt.Errorf("as free: %w", err)
+			return fmt.Errorf("listed as free: %w", err)
 		}
 	}
 	return nil

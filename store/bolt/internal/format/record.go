@@ -17,9 +17,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// A record of an operation is a head of fixed layout, the lane's name, CBOR,
-// and a sum. The head is what the tables in memory are built from, so Open
-// decodes no CBOR.
+// A record of an operation is a head of fixed layout, the lane's name, CBOR, and a
+// checksum. Open builds the tables in memory from the heads, so it decodes no CBOR.
 //
 //	0  format        1
 //	1  phase         1
@@ -36,12 +35,12 @@ const (
 	headSize     = 41
 )
 
-// Head is what is known of an operation without decoding its CBOR. Times are
-// as [nanos] gives them.
+// Head is what is known of an operation without decoding its CBOR. Times are as [Nanos]
+// returns them.
 type Head struct {
 	Phase    fsm.Phase
 	Sent     store.Sent
-	Waits    bool // due because of its not-before: nothing pulls it
+	Waits    bool // due because of its not-before: BringForward leaves it alone
 	Due      int64
 	Deadline int64
 	Session  uint32
@@ -50,8 +49,8 @@ type Head struct {
 	Lane     string
 }
 
-// body is the CBOR of an operation. The numbers are on disk: append only. A
-// field that a newer version added is skipped.
+// body is the CBOR of an operation. The numbers are on disk: append only. A reader skips a
+// field that a newer version added.
 type body struct {
 	Studio      string            `cbor:"1,keyasint"`
 	Session     string            `cbor:"2,keyasint"`
@@ -95,16 +94,17 @@ type body struct {
 	Later       *laterBody        `cbor:"40,keyasint,omitempty"`
 }
 
-// Decoder takes text as it was given: a provider's message need not be UTF-8,
-// and a record that holds one is not damaged. Immutable.
+// Decoder accepts text that is no UTF-8, because a provider's message need not be UTF-8. It
+// never changes.
 var Decoder = must(cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode())
 
-// Encoded is the CBOR of one of this package's own types, which all have one.
+// Encoded returns the CBOR of a value of one of this package's own types, which all can be
+// encoded.
 func Encoded(v any) []byte { return must(cbor.Marshal(v)) }
 
-// encoderOf is encoded for one type, into memory that is there, and uses its own
-// again: what a start takes of memory is most of what it costs. The zero value is
-// ready, and safe for concurrent use.
+// encoderOf is Encoded for one type. It appends to the caller's memory and reuses its own,
+// because allocations are most of the cost of a start. The zero value is ready for use, and
+// safe for concurrent use.
 type encoderOf[T any] struct{ used sync.Pool }
 
 // append appends the CBOR of v, and keeps nothing of it.
@@ -126,7 +126,7 @@ func (e *encoderOf[T]) append(to []byte, v *T) []byte {
 
 var encodeMode = must(cbor.EncOptions{}.UserBufferEncMode())
 
-// must is v, of a call whose arguments are such that it cannot fail.
+// must returns v. It panics if err is not nil, which means that this package has a bug.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
@@ -134,8 +134,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Nanos is t on disk: UnixNano, 0 for the zero time. What int64 cannot hold,
-// before 1677 and after 2262, is moved to its edge.
+// Nanos returns t as it is stored: UnixNano, and 0 for the zero time. A time before 1677 or
+// after 2262 becomes the nearest time that int64 can hold.
 func Nanos(t time.Time) int64 {
 	const edge = math.MaxInt64 / int64(time.Second)
 	switch s := t.Unix(); {
@@ -156,8 +156,8 @@ func FromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// Normalize makes o what reading it back gives, so that what Enqueue answers is
-// what was stored.
+// Normalize makes o what a later read of its record returns. So Enqueue returns what was
+// stored.
 func Normalize(o *store.Operation) {
 	for _, t := range []*time.Time{
 		&o.CancelAt, &o.LastErrorAt, &o.NotBefore, &o.DueAt, &o.ExpiresAt, &o.CreatedAt, &o.SentAt,
@@ -171,11 +171,11 @@ func Normalize(o *store.Operation) {
 	if len(o.Labels) == 0 {
 		o.Labels = nil
 	}
-	o.Later = laterOf(o.Later).wish()
+	o.Later = laterOf(o.Later).request()
 }
 
-// PhaseCode is a phase on disk: its place, counted from 1, in the order in
-// which phases were introduced. 0 is none.
+// PhaseCode returns a phase as it is stored: its number in the order in which phases were
+// introduced, from 1. 0 means none.
 func PhaseCode(p fsm.Phase) (uint8, bool) {
 	for i, known := range fsm.Phases() {
 		if p == known {
@@ -193,13 +193,13 @@ func phaseOf(code uint8) (fsm.Phase, bool) {
 	return phases[code-1], true
 }
 
-// SessionHash places a session in the table of active operations. It is on
-// disk, so it cannot change within a schema.
+// SessionHash returns a session's place in the table of active operations. It is on disk, so
+// it cannot change within a schema.
 func SessionHash(ref transport.Ref) uint32 {
 	return crc32.Checksum(SessionKey(ref), sumTable)
 }
 
-// HeadOf is the head of an operation.
+// HeadOf returns the head of an operation.
 func HeadOf(o *store.Operation) Head {
 	due, from := Nanos(o.DueAt), Nanos(o.NotBefore)
 	return Head{
@@ -214,13 +214,13 @@ func HeadOf(o *store.Operation) Head {
 	}
 }
 
-// EncodeOperation returns the record of o for its key, and its head. It fails
-// only for what no record can hold.
+// EncodeOperation returns the record of o for its key, and its head. It fails only if no
+// record can hold o.
 func EncodeOperation(key RowID, o *store.Operation) (Head, []byte, error) {
 	return EncodeVersion(key, o, o.Version)
 }
 
-// EncodeVersion is encodeOperation for o with another version.
+// EncodeVersion is EncodeOperation for o with another version.
 func EncodeVersion(key RowID, o *store.Operation, version uint64) (Head, []byte, error) {
 	h := HeadOf(o)
 	h.Version = version
@@ -229,10 +229,10 @@ func EncodeVersion(key RowID, o *store.Operation, version uint64) (Head, []byte,
 		return h, nil, fmt.Errorf("bolt: operation %s: phase %q is not known", o.ID, o.Phase)
 	}
 	if len(h.Lane) > math.MaxUint16 {
-		return h, nil, fmt.Errorf("bolt: operation %s: lane %.40q… has %d bytes", o.ID, h.Lane, len(h.Lane))
+		return h, nil, fmt.Errorf("bolt: operation %s: lane %.40q… has %d bytes, at most 65535 are allowed", o.ID, h.Lane, len(h.Lane))
 	}
-	if n := len(o.Ref.StudioID) + 1 + len(o.Ref.SessionID); n > bbolt.MaxKeySize { // it could never end
-		return h, nil, fmt.Errorf("bolt: operation %s: session %.80s… has %d bytes", o.ID, o.Ref, n)
+	if n := len(o.Ref.StudioID) + 1 + len(o.Ref.SessionID); n > bbolt.MaxKeySize { // otherwise it could never end
+		return h, nil, fmt.Errorf("bolt: operation %s: session %.80s… has %d bytes, at most %d are allowed", o.ID, o.Ref, n, bbolt.MaxKeySize)
 	}
 	flags := uint8(h.Sent) & 3
 	if h.Waits {
@@ -251,7 +251,7 @@ func EncodeVersion(key RowID, o *store.Operation, version uint64) (Head, []byte,
 	return h, Seal(key[:], bodies.append(v, &b)), nil
 }
 
-// usualBody is room for the CBOR of most operations.
+// usualBody is a size, in bytes, that is enough for the CBOR of most operations.
 const usualBody = 100
 
 var bodies encoderOf[body]
@@ -278,8 +278,8 @@ func bodyOf(o *store.Operation) body {
 	}
 }
 
-// DecodeHead reads the head of a record whose sum was checked, and returns the
-// CBOR behind it. The lane is a copy.
+// DecodeHead reads the head of a record whose checksum was checked. It also returns the CBOR
+// that follows. The lane is a copy.
 func DecodeHead(v []byte) (Head, []byte, error) {
 	if len(v) < headSize {
 		return Head{}, nil, fmt.Errorf("%d bytes are too few for a record", len(v))
@@ -306,8 +306,8 @@ func DecodeHead(v []byte) (Head, []byte, error) {
 	}, v[n:], nil
 }
 
-// DecodeOperation reads a whole record. The error says what is wrong with it.
-// Nothing of the result shares memory with sealed.
+// DecodeOperation reads a whole record. The error says what is wrong with it. The result
+// shares no memory with sealed.
 func DecodeOperation(key RowID, sealed []byte) (store.Operation, error) {
 	v, ok := Unseal(key[:], sealed)
 	if !ok {
@@ -342,6 +342,6 @@ func operationOf(id store.ID, h Head, b body) store.Operation {
 		Probe:      transport.ProbeResult{Target: b.Probed, OK: b.ProbeOK, Message: b.ProbeText, At: FromNanos(b.ProbeAt)},
 		CreatedUp:  store.Uptime{Boot: b.CreatedBoot, At: time.Duration(b.CreatedUp) * time.Millisecond},
 		SentUp:     store.Uptime{Boot: b.SentBoot, At: time.Duration(b.SentUp) * time.Millisecond},
-		ErrorSince: FromNanos(b.ErrorSince), Shortages: b.Shortages, Later: b.Later.wish(), Version: h.Version,
+		ErrorSince: FromNanos(b.ErrorSince), Shortages: b.Shortages, Later: b.Later.request(), Version: h.Version,
 	}
 }

@@ -11,11 +11,11 @@ type RecordBody struct {
 	Value []byte `cbor:"1,keyasint"`
 }
 
-// RecordKey is a record's key. Its first byte, zero, tells it from the keys of all other
-// buckets, for a repair that finds it on a page of an unknown bucket.
+// RecordKey returns the key of a small record. It begins with a zero byte, as no key of
+// another bucket does, so that a repair recognises it on a page of an unknown bucket.
 func RecordKey(kind, name string) []byte { return []byte("\x00" + kind + "\x00" + name) }
 
-// RecordsBucket returns the bucket of the small records, and makes it if the file has
+// RecordsBucket returns the bucket of the small records. It makes the bucket if the file has
 // none.
 func (w *Writer) RecordsBucket() *bbolt.Bucket {
 	if w.Records == nil {

@@ -16,9 +16,9 @@ func Named(path string, err error) error {
 	return err
 }
 
-// Inside runs fn in a transaction of a file that no other goroutine reads yet, and commits
-// it if it writes. A fault is a *CorruptError, as with guard, which records for closeDB
-// whether bbolt's locks are still held.
+// Inside runs fn in a transaction of a file that no other goroutine reads yet. It commits
+// the transaction if writes is true. It turns a fault into a *CorruptError, as Guard does,
+// and notes for CloseDB whether bbolt's locks are still held.
 func Inside(path string, db *bbolt.DB, writes bool, fn func(tx *bbolt.Tx) error) error {
 	held := true
 	err := Guard(path, func() error {
@@ -28,13 +28,13 @@ func Inside(path string, db *bbolt.DB, writes bool, fn func(tx *bbolt.Tx) error)
 			return err
 		}
 		defer func() {
-			_ = tx.Rollback() // after a commit it only says so; after a fault it may fault too
+			_ = tx.Rollback() // after a commit it only returns an error; after a fault it may fault too
 			held = false
 		}()
 		if err := fn(tx); err != nil || !writes {
 			return err
 		}
-		BearWitness(tx)
+		NoteCommit(tx)
 		return tx.Commit()
 	})
 	var c *CorruptError
@@ -44,7 +44,7 @@ func Inside(path string, db *bbolt.DB, writes bool, fn func(tx *bbolt.Tx) error)
 	return err
 }
 
-// WithBuckets is fn for a transaction whose buckets are not looked up yet.
+// WithBuckets returns fn as a function of a transaction whose buckets are not looked up yet.
 func WithBuckets(fn func(b Buckets) error) func(tx *bbolt.Tx) error {
 	return func(tx *bbolt.Tx) error {
 		b, err := In(tx)
@@ -55,8 +55,8 @@ func WithBuckets(fn func(b Buckets) error) func(tx *bbolt.Tx) error {
 	}
 }
 
-// CloseDB closes a file after err. If err left bbolt's locks held, it does not: it would
-// wait forever.
+// CloseDB closes a file after err. If err left bbolt's locks held, it leaves the file open,
+// because closing would wait forever.
 func CloseDB(db *bbolt.DB, err error) error {
 	if IsStuck(err) {
 		return nil
@@ -69,8 +69,8 @@ func IsStuck(err error) bool {
 	return errors.As(err, &c) && c.stuck
 }
 
-// Guard runs fn and turns a panic in it, or a fault on a mapped page, into a
-// *CorruptError, because bbolt trusts its pages. It works for fn's own goroutine only.
+// Guard runs fn and turns a panic in it, or a fault on a mapped page, into a *CorruptError,
+// because bbolt trusts its pages. It works for fn's own goroutine only.
 func Guard(path string, fn func() error) (err error) {
 	old := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(old)
