@@ -10,19 +10,19 @@ import (
 	"github.com/rouse-dev/rouse/store/driver"
 )
 
-// changed is a change of Apply, encoded outside of the transaction.
+// changed is one change of Apply, encoded outside of the transaction.
 type changed struct {
 	key     format.RowID
-	op      *store.Operation // with the version that it was read with
+	op      *store.Operation // with the version that the caller read
 	head    format.Head      // with the next version
 	record  []byte
 	events  [][]byte
 	release bool
-	next    *wanted // what its later request becomes; nil: nothing
+	next    *wanted // what its later request becomes; nil: there is none
 }
 
-// Apply implements store.Store. A call with very many changes takes several commits. So
-// does a call for which there is little space: what a commit replaces is free for the next.
+// Apply implements store.Store. A call with very many changes takes several commits. So does
+// a call when there is little space, because each commit frees the pages that it replaces.
 func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, error) {
 	todo := make([]changed, len(changes))
 	for i := range changes {
@@ -89,7 +89,7 @@ func toNext(c *store.Change) (*wanted, error) {
 	o, next := &c.Operation, *c.Next
 	switch {
 	case o.Active() || next.Ref != o.Ref || !next.Active():
-		return nil, fmt.Errorf("bolt: operation %s (%s) of %s cannot follow operation %s (%s) of %s", next.ID, next.Phase, next.Ref, o.ID, o.Phase, o.Ref)
+		return nil, fmt.Errorf("bolt: operation %s (%s) of %s cannot follow operation %s (%s) of %s: the first must have ended, and both must be of one session", next.ID, next.Phase, next.Ref, o.ID, o.Phase, o.Ref)
 	case o.Later == nil || o.Later.ID != next.ID:
 		return nil, fmt.Errorf("bolt: operation %s is not the later request of operation %s", next.ID, o.ID)
 	}
@@ -103,8 +103,8 @@ func toNext(c *store.Change) (*wanted, error) {
 	return &w, err
 }
 
-// change applies c to the version that it was made from. refused is the error of this
-// change, err that of the whole call.
+// change applies c to the version that it was made from. refused is the error of this change
+// alone. err is the error of the whole call.
 func (b *batch) change(c *changed) (refused, err error) {
 	sealed := get(b.opsAt, c.key[:])
 	if sealed == nil {

@@ -14,15 +14,15 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Backup writes a copy of the store as it is now to a new file at path. It leaves a file
-// that exists already as it is, and returns an error that wraps fs.ErrExist. In the
-// database's own folder the copy has the database's owner, group and mode. Elsewhere it
-// belongs to this process, or to the owner of the folder if this process is root. When
-// Backup returns nil, the copy was read, checked and synced. Backup removes what a killed
-// Backup to path has left next to it.
+// Backup writes a copy of the store's present content to a new file at path. It leaves a
+// file at path alone, and returns an error that wraps fs.ErrExist. In the database's own
+// folder the copy has the database's owner, group and mode. In another folder it belongs to
+// this process, or to the owner of the folder if this process is root. When Backup returns
+// nil, the copy was read, checked and synced. Backup removes what a killed Backup to path
+// has left next to it.
 //
-// Other calls go on meanwhile. The space of what they replace is not used again until the
-// copy is done.
+// Other calls go on meanwhile. Until the copy is done, the store does not reuse the pages
+// that they replace.
 //
 // The copy is marked as a backup. When it is opened, it takes an id of its own, so that
 // cursors of the original are refused. The outcome of the sends of its active operations
@@ -35,7 +35,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	defer enter(path)()
 	o, err := disk.OwnerAt(path)
 	if err == nil && filepath.Dir(path) == filepath.Dir(s.path) {
-		o, err = disk.OwnerAt(s.path) // it is a file next to the database
+		o, err = disk.OwnerAt(s.path) // the copy is next to the database
 	}
 	if err != nil {
 		return err
@@ -67,24 +67,24 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	return disk.PublishFile(temp.Name(), path)
 }
 
-// enter removes what killed backups to path have left, if no process makes a backup in that
-// folder, and keeps other processes from removing until leave. It uses a lock on the
-// folder itself, which ends with its process and leaves nothing. Windows has no such lock,
-// and there nothing is removed.
+// enter removes what killed backups to path have left, unless a process makes a backup in
+// that folder. Until leave, it keeps other processes from removing anything. It locks the
+// folder itself: the lock ends with its process and leaves nothing. Windows has no such
+// lock, so nothing is removed there.
 func enter(path string) (leave func()) {
 	l := flock.New(filepath.Dir(path), flock.SetFlag(os.O_RDONLY))
 	if alone, err := l.TryLock(); alone && err == nil {
 		disk.RemoveLeftovers(path)
 	}
-	// A backup holds it alone for a moment only. A process that holds it longer is another
-	// program's.
+	// A backup holds the lock alone for a moment only. If a process holds it longer, that is
+	// another program.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_, _ = l.TryRLockContext(ctx, time.Millisecond)
 	return func() { _ = l.Close() }
 }
 
-// interruptible is a file that is written until ctx ends or the store is closed.
+// interruptible is a file that can be written until ctx ends or the store is closed.
 type interruptible struct {
 	ctx context.Context
 	s   *Store

@@ -10,16 +10,16 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// batch is one transaction as its requests see it: each sees what the earlier ones
+// batch is one transaction as its requests see it. Each request sees what the earlier ones
 // wrote.
 type batch struct {
 	format.Writer
-	opsAt, tokensAt *bbolt.Cursor // for look-ups: each Get would make one of its own
+	opsAt, tokensAt *bbolt.Cursor // for look-ups: each Get would allocate a cursor
 
 	s       *Store
 	id      int
-	active  int   // active operations, with those that the requests ask for
-	bytes   int64 // what the requested ones take
+	active  int   // active operations, including those that the requests create
+	bytes   int64 // bytes that the requested operations take
 	seq     uint64
 	link    format.Link
 	pruned  uint64
@@ -34,8 +34,8 @@ func (s *Store) newBatch(tx *bbolt.Tx, size int) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Keys come in order, so a full page stays full: bbolt's default would leave half
-	// of each page free for keys that never come.
+	// Keys arrive in order, so a full page stays full. bbolt's default would leave half of
+	// each page free for keys that never arrive.
 	bs.Ops.FillPercent, bs.Events.FillPercent = format.Fill, format.Fill
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,18 +45,18 @@ func (s *Store) newBatch(tx *bbolt.Tx, size int) (*batch, error) {
 	}, nil
 }
 
-// change is what a commit does to the tables in memory.
+// change says what a commit changes in the tables in memory.
 type change struct {
 	id       format.RowID
-	before   fsm.Phase // "": it is new
-	after    fsm.Phase // "": it was pruned
+	before   fsm.Phase // "": the operation is new
+	after    fsm.Phase // "": the operation was pruned
 	head     *format.Head
 	release  bool
 	join     bool // see index.Update
 	hastened bool // the join made the operation due sooner
 }
 
-// apply makes the change; s.mu must be held.
+// apply makes the change. The caller holds s.mu.
 func (c change) apply(s *Store) {
 	if c.before != c.after {
 		if c.before != "" {
@@ -76,12 +76,13 @@ func (c change) apply(s *Store) {
 	}
 }
 
-// entry is what the index keeps of an active operation.
+// entry returns what the index keeps of an active operation.
 func entry(id format.RowID, h *format.Head) index.Entry {
 	return index.Entry{ID: id, Session: h.Session, Lane: h.Lane, Due: h.Due, Deadline: h.Deadline, Sent: h.Sent != store.SentNo, Waits: h.Waits}
 }
 
-// putOperation stores a record in place of old and notes what that changes.
+// putOperation stores a record in place of old, and notes the change for the tables in
+// memory.
 func (b *batch) putOperation(key format.RowID, h *format.Head, record, old []byte, before fsm.Phase, release bool) {
 	b.PutWeighed(b.Ops, key[:], record, old)
 	b.changes = append(b.changes, change{id: key, before: before, after: h.Phase, head: h, release: release})

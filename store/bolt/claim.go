@@ -11,11 +11,11 @@ import (
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
-// claims is an ownership of the file's lanes. One process owns them all, and the owner's
-// memory is the store's index.
+// claims is an ownership of the file's lanes. One process owns them all, and claims are in
+// the store's index.
 type claims struct {
 	s   *Store
-	ctx context.Context // ends the ownership
+	ctx context.Context // the ownership ends with it
 }
 
 // Own implements store.Store.
@@ -34,8 +34,8 @@ func (s *Store) Own(ctx context.Context) (store.Claims, error) {
 	return s.owner, nil
 }
 
-// lock locks s.mu for a call of the owner, unless the ownership has ended: a claim of the
-// next owner must not be touched. If it returns an error, mu is not locked.
+// lock locks s.mu for a call of the owner. If the ownership has ended, it returns an error
+// and leaves s.mu unlocked, because the call must not touch a claim of the next owner.
 func (c *claims) lock(ctx context.Context) error {
 	if err := c.s.ready(ctx); err != nil {
 		return err
@@ -82,15 +82,15 @@ func (c *claims) Claim(ctx context.Context, r store.ClaimRequest) (store.Claimed
 	return out, nil
 }
 
-// publish makes changes of the index known to the callers of Due. s.mu must be held.
+// publish reports changes of the index to the callers of Due. The caller holds s.mu.
 func (s *Store) publish() {
 	if s.index.Publish() {
 		s.wakeDue()
 	}
 }
 
-// readClaimed reads the records of what was claimed. It leaves out what ended in between,
-// and corrupt records: the index drops those, and the rest goes on.
+// readClaimed reads the records of claimed operations. It leaves out operations that have
+// ended meanwhile, and corrupt records, and removes both from the index.
 func (s *Store) readClaimed(b format.Buckets, keys []index.Key) []store.Operation {
 	out := make([]store.Operation, 0, len(keys))
 	for _, k := range keys {
@@ -118,7 +118,7 @@ func (c *claims) Release(ctx context.Context, ops []store.Operation) error {
 	return c.release(ctx, ops, stale)
 }
 
-// release ends the claims of ops. When those that are stale are due is up to the index.
+// release ends the claims of ops. For those in stale, the index knows when they are due.
 func (c *claims) release(ctx context.Context, ops []store.Operation, stale map[index.Key]bool) error {
 	if err := c.lock(ctx); err != nil {
 		return err
@@ -139,8 +139,8 @@ func (c *claims) release(ctx context.Context, ops []store.Operation, stale map[i
 	return nil
 }
 
-// stale says which of ops were changed since they were read. It reads the records
-// only of those that changed while they were claimed.
+// stale returns the operations among ops that were changed since they were read. It reads
+// the records only of those that changed while they were claimed.
 func (c *claims) stale(ctx context.Context, ops []store.Operation) (map[index.Key]bool, error) {
 	changed := map[index.Key]*store.Operation{}
 	if err := c.lock(ctx); err != nil {
@@ -174,15 +174,15 @@ func (c *claims) stale(ctx context.Context, ops []store.Operation) (map[index.Ke
 	return stale, err
 }
 
-// keyOf names an operation in the index. It reports false for an id that no
+// keyOf returns an operation's key in the index. It reports false for an id that no
 // operation can have.
 func keyOf(o *store.Operation) (index.Key, bool) {
 	id, ok := format.ParseID(o.ID)
 	return index.Key{ID: id, Session: format.SessionHash(o.Ref)}, ok
 }
 
-// BringForward implements store.Claims. It visits every row of the index: it is for a clock
-// that jumped.
+// BringForward implements store.Claims. It visits every row of the index, because it is
+// called only after a clock jumped.
 func (c *claims) BringForward(ctx context.Context, by time.Time) error {
 	if err := c.lock(ctx); err != nil {
 		return err

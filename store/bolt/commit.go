@@ -16,37 +16,37 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// Group commit: one goroutine, the committer, puts all requests that wait into one
-// transaction and answers them when it is durable, so that they share one sync. While
-// it writes a group, it takes in the requests that arrive: callers that the last commit
-// answered ask again within microseconds, and would otherwise wait for a whole commit.
-// No request waits for a timer. At 64 callers the joining is worth a third of the
-// throughput; waiting longer for late callers is worth nothing.
+// One goroutine, the committer, makes group commits: it writes all waiting requests in one
+// transaction and answers them when it is durable, so that they share one sync. Requests
+// that arrive while it writes join its group. Callers that the last commit answered return
+// within microseconds, and would otherwise wait for a whole commit. No request waits for a
+// timer. At 64 callers, joining raises the throughput by a third, and waiting longer for
+// late callers does not raise it.
 
-// request is what a caller wants to be committed.
+// request is what a caller wants the committer to commit.
 type request struct {
-	// write puts it into the transaction. It may be called again, in another
-	// transaction, if another request in this one went wrong. An error, or a write that
-	// failed, refuses this request alone.
+	// write writes the request into the transaction. The committer may call it again in
+	// another transaction, if another request in the first one failed. An error, or a write
+	// that failed, refuses this request alone.
 	write func(b *batch) error
-	size  int // about how many records
-	// adds reports whether it adds operations: size records of about so many bytes. Such
-	// a request is refused if there is too little space. Nil means that it adds none and
-	// may use the reserve.
+	size  int // the approximate number of records
+	// adds reports whether the request creates operations. size is then their number. Such a
+	// request is refused if there is too little space. A nil adds means that the request
+	// creates none and may use the reserve.
 	adds    func(b *batch) bool
 	bytes   int64
-	refused error      // why it was left out of the transaction
-	answer  chan error // holds one
+	refused error      // why the transaction leaves it out
+	answer  chan error // has room for one
 }
 
-// queue is where requests wait. Each is answered, whatever becomes of the
-// committer: its caller waits for nothing else.
+// queue holds the waiting requests. Each must be answered, even if the committer fails,
+// because its caller waits for nothing else.
 type queue struct {
-	mu      sync.Mutex // guards the next three
+	mu      sync.Mutex // guards the next three fields
 	waiting []*request
 	taken   []*request    // by the committer; most of them may have been answered
-	over    bool          // the committer takes no more
-	wake    chan struct{} // holds one
+	over    bool          // the committer takes no more requests
+	wake    chan struct{} // has room for one
 	quit    chan struct{} // closed by Close
 	done    chan struct{} // closed when the committer has ended
 }
@@ -56,10 +56,10 @@ func newQueue() queue {
 }
 
 const (
-	// maxCommit bounds one transaction, in records: its memory, and how long it grows.
+	// maxCommit is the most records of one transaction. It bounds the memory of a group, and
+	// the time in which it grows.
 	maxCommit = 8192
-	// maxRequest is how many records a caller puts into one request: a longer
-	// call takes several.
+	// maxRequest is the most records of one request. A longer call takes several requests.
 	maxRequest = 2048
 )
 
@@ -85,7 +85,7 @@ func (s *Store) submit(ctx context.Context, r *request) error {
 	}
 }
 
-// add puts a request into the queue. It reports false once the queue has ended.
+// add adds a request to the queue. It reports false once the queue has ended.
 func (q *queue) add(r *request) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -100,13 +100,13 @@ func (q *queue) add(r *request) bool {
 	return true
 }
 
-// end answers the requests that wait, and those that the committer may never answer.
+// end answers the waiting requests, and those that the committer may never answer.
 func (q *queue) end(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.over = true
 	for _, r := range slices.Concat(q.taken, q.waiting) {
-		r.tell(err)
+		r.reply(err)
 	}
 	q.taken, q.waiting = nil, nil
 }
@@ -136,8 +136,8 @@ func (s *Store) run() {
 	}
 }
 
-// stillThere returns why the store is closed; nil: it is open. It closes the store if
-// the file was removed or replaced: a commit into a file without a name is lost.
+// stillThere returns why the store is closed, or nil if it is open. It closes the store if
+// the file was removed or replaced, because a commit into a file without a name is lost.
 func (s *Store) stillThere() error {
 	if err := s.shutBy(); err != nil {
 		return err
@@ -148,15 +148,15 @@ func (s *Store) stillThere() error {
 	return s.shutBy()
 }
 
-// group is what one transaction is for.
+// group holds the requests of one transaction.
 type group struct {
 	requests []*request
-	size     int  // about how many records
-	grows    bool // requests that arrive while it is written join it
+	size     int  // the approximate number of records
+	grows    bool // requests that arrive during the write join the group
 }
 
-// take moves from the queue into g what one transaction can hold. It reports whether
-// there was anything.
+// take moves as many requests from the queue into g as one transaction can hold. It reports
+// whether there were any.
 func (q *queue) take(g *group) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -174,13 +174,12 @@ func (q *queue) take(g *group) bool {
 	return true
 }
 
-// yields is how often join lets other goroutines run before it finds that no caller
-// arrives. A caller that was just answered needs some steps to come back: with one
-// yield, throughput at 64 callers was a fifth lower.
+// yields is how often join lets other goroutines run before it decides that no caller
+// arrives. A caller that was just answered needs some steps until its next request. With one
+// yield, the throughput at 64 callers was a fifth lower.
 const yields = 20
 
-// join takes into g the requests of callers that are about to arrive, and reports
-// whether there were any.
+// join moves requests that arrive now into g, and reports whether there were any.
 func (q *queue) join(g *group) bool {
 	for range yields {
 		runtime.Gosched()
@@ -194,22 +193,21 @@ func (q *queue) join(g *group) bool {
 // answer answers requests whose transaction has ended with err.
 func answer(rs []*request, err error) {
 	for _, r := range rs {
-		r.tell(cmp.Or(r.refused, err))
+		r.reply(cmp.Or(r.refused, err))
 	}
 }
 
-// tell answers the caller. Only the first answer counts.
-func (r *request) tell(err error) {
+// reply answers the caller. Only the first answer counts.
+func (r *request) reply(err error) {
 	select {
 	case r.answer <- err:
 	default:
 	}
 }
 
-// commitAll commits a group in one transaction and answers it. A request that goes
-// wrong is answered and left out, and the others are tried without it. If there is no
-// space for all at once, it tries each half: what a commit replaces is free for the
-// next.
+// commitAll commits a group in one transaction and answers it. A request that fails is
+// answered alone, and the rest is tried without it. If there is no space for all requests at
+// once, commitAll tries each half, because each commit frees the pages that it replaces.
 func (s *Store) commitAll(g *group) {
 	for len(g.requests) > 0 {
 		if err := s.shutBy(); err != nil {
@@ -217,7 +215,7 @@ func (s *Store) commitAll(g *group) {
 			return
 		}
 		b, bad, err := s.transact(g)
-		g.grows = false // it is as large as it gets
+		g.grows = false // later requests wait for the next group
 		rs := g.requests
 		if bad >= 0 {
 			answer(rs[bad:bad+1], s.named(err))
@@ -234,7 +232,7 @@ func (s *Store) commitAll(g *group) {
 		if err == nil {
 			s.accept(b, 0)
 		} else {
-			err = s.judge(b, err)
+			err = s.recoverFrom(b, err)
 		}
 		if half := len(rs) / 2; half > 0 && errors.Is(err, store.ErrFull) {
 			s.commitAll(&group{requests: rs[:half:half], size: g.size})
@@ -246,8 +244,8 @@ func (s *Store) commitAll(g *group) {
 	}
 }
 
-// transact writes a group into one transaction and commits it. If a request went
-// wrong, bad is its index and nothing is committed; otherwise bad is -1.
+// transact writes a group into one transaction and commits it. If a request failed, bad is
+// its index and nothing is committed. Otherwise bad is -1.
 func (s *Store) transact(g *group) (b *batch, bad int, err error) {
 	bad = -1
 	begun := false
@@ -275,8 +273,8 @@ func (s *Store) transact(g *group) (b *batch, bad int, err error) {
 	return b, bad, err
 }
 
-// write puts a group into the transaction, with the requests that join it meanwhile.
-// If a request went wrong, bad is its index; otherwise it is -1.
+// write writes a group into the transaction, with the requests that join it meanwhile. If a
+// request failed, bad is its index. Otherwise it is -1.
 func (b *batch) write(g *group) (bad int, err error) {
 	written := 0
 	for from := 0; from < len(g.requests); {
@@ -306,19 +304,19 @@ func (b *batch) write(g *group) (bad int, err error) {
 // errNothing rolls back a transaction in which nothing was written.
 var errNothing = errors.New("bolt: nothing to write")
 
-// finish rolls back what was not committed. If bbolt panics in that, closing the file
-// would wait forever.
+// finish rolls back a transaction that was not committed. If bbolt panics there, it sets
+// stuck, because closing the file would wait forever.
 func (s *Store) finish(tx *bbolt.Tx) {
 	defer func() {
 		if recover() != nil {
 			s.stuck = true
 		}
 	}()
-	_ = tx.Rollback() // after a commit it only says so
+	_ = tx.Rollback() // after a commit it only returns an error
 }
 
-// accept makes a durable commit visible, and the extra empty ones after it. It updates
-// the tables in memory first and then wakes the readers.
+// accept makes a durable commit visible, and the extra empty commits that followed. It
+// updates the tables in memory first and then wakes the readers.
 func (s *Store) accept(b *batch, extra int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -334,7 +332,7 @@ func (s *Store) accept(b *batch, extra int) {
 	s.wakeReaders()
 }
 
-// wakeReaders and wakeDue need mu held.
+// The callers of wakeReaders and wakeDue hold mu.
 func (s *Store) wakeReaders() {
 	close(s.verdict)
 	s.verdict = make(chan struct{})

@@ -12,14 +12,14 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// A file is compacted if more than compactFrom bytes of it were ever used, and more than
-// half of those are free.
+// A file is compacted if it has used more than compactFrom bytes, and more than half of
+// those are free.
 const compactFrom = 8 << 20
 
-// compactIfSparse copies what is in use to a new file. It runs in Open, before there are
-// readers. If it fails, for lack of space for example, the file stays as it is.
+// compactIfSparse copies the used pages to a new file. Open calls it before there are
+// readers. If it fails, for lack of space for example, the file stays unchanged.
 func (s *Store) compactIfSparse() error {
-	var size int64 // without what was added to its end for the reserve
+	var size int64 // without the reserve at its end
 	err := format.Inside(s.path, s.db, false, func(tx *bbolt.Tx) error { size = tx.Size(); return nil })
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (s *Store) compactIfSparse() error {
 	return err
 }
 
-// compact replaces the file by a compacted copy. It leaves s.db nil if it has.
+// compact replaces the file by a compacted copy. If it succeeds, it leaves s.db nil.
 func (s *Store) compact() error {
 	temp, err := disk.TempName(s.path)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Store) compact() error {
 	}
 	err = format.Guard(s.path, func() error { return bbolt.Compact(to, s.db, 1<<20) })
 	if err == nil {
-		err = format.Inside(temp, to, true, nothing) // to bear witness: the transactions are the copy's own
+		err = format.Inside(temp, to, true, nothing) // it writes the note: the copy counts its own transactions
 	}
 	if cerr := to.Close(); err == nil {
 		err = cerr

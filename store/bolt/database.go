@@ -18,11 +18,11 @@ import (
 func (s *Store) openDB() (tx int, err error) {
 	o := &bbolt.Options{Timeout: time.Second, NoSync: s.config.noSync, NoGrowSync: s.config.noSync}
 	if runtime.GOOS != "windows" && math.MaxInt > math.MaxInt32 {
-		// This is address space, not memory: a file below this size grows without
-		// waiting for readers. On Windows the file itself would get that size.
+		// This is address space and no memory. Up to this size the file grows without waiting
+		// for readers. On Windows the file itself would get that size.
 		o.InitialMmapSize = 1 << 30
 	}
-	if s.config.MaxSize > 0 { // it bounds the reserve too
+	if s.config.MaxSize > 0 { // MaxSize limits the reserve too
 		size, err := disk.FileSize(s.path)
 		if err != nil {
 			return 0, err
@@ -33,7 +33,7 @@ func (s *Store) openDB() (tx int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	db.AllocSize = 0 // makeRoom grows the file in its place; if it cannot, each page counts
+	db.AllocSize = 0 // makeRoom grows the file instead; if it cannot, every page counts
 	s.db, s.space = db, space{file: file}
 	if s.config.opened != nil {
 		s.config.opened(db)
@@ -44,8 +44,8 @@ func (s *Store) openDB() (tx int, err error) {
 	return s.newest()
 }
 
-// openAnew closes the file and opens it again.
-func (s *Store) openAnew() (tx int, err error) {
+// openAgain closes the file and opens it again.
+func (s *Store) openAgain() (tx int, err error) {
 	err = s.db.Close()
 	s.db = nil
 	tx, oerr := s.openDB()

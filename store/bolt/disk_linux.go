@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allocate gives a part of a file its blocks, and makes the file longer if the part is
-// behind its end. It keeps what the part holds. The error wraps errors.ErrUnsupported if
-// the file system cannot do it.
+// allocate gives a part of a file its blocks. If the part is beyond the end, it makes the
+// file longer. It keeps the content. The error wraps errors.ErrUnsupported if the file
+// system cannot do it.
 func allocate(f *os.File, from, to int64) error {
 	if from >= to {
 		return nil

@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// allocate is for Linux only.
+// allocate works on Linux only.
 func allocate(*os.File, int64, int64) error { return errors.ErrUnsupported }

@@ -21,11 +21,11 @@ type wanted struct {
 	head   format.Head
 	record []byte
 	event  []byte
-	other  *store.Receipt // what became of the request otherwise; nil: it was created
+	other  *store.Receipt // the receipt if no operation was created; nil: it was created
 }
 
-// Enqueue implements store.Store. A call with very many operations takes several commits.
-// If the operation that has a request's token is corrupt, the receipt has a *CorruptError.
+// Enqueue implements store.Store. A call with very many operations takes several commits. If
+// the operation that has a request's token is corrupt, the receipt has a *CorruptError.
 func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Receipt, error) {
 	out := make([]store.Receipt, len(ops))
 	wants := make([]wanted, len(ops))
@@ -63,7 +63,7 @@ func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Rec
 	return out, nil
 }
 
-// partial returns the error of a call that may have stored something already.
+// partial returns the error of a call that may have stored a part of it.
 func partial(err error, some bool) error {
 	if some && errors.Is(err, store.ErrFull) {
 		return fmt.Errorf("%w: no space for all of it", store.ErrUnknown)
@@ -73,7 +73,7 @@ func partial(err error, some bool) error {
 
 // bytesOf returns about how many bytes of pages new operations take.
 func bytesOf(wants []wanted) (n int64) {
-	const each = 128 // keys, elements and what is left of the pages
+	const each = 128 // for keys, elements and unused ends of pages
 	for i := range wants {
 		n += int64(len(wants[i].record) + len(wants[i].event) + len(wants[i].op.ClientToken) + each)
 	}
@@ -104,16 +104,16 @@ func want(o *store.Operation) (wanted, error) {
 // driver.Decide.
 func (b *batch) decide(w *wanted) (out store.Receipt, verdict driver.Verdict, err error) {
 	want := *w.op
-	want.Version = 0 // of what is not stored
+	want.Version = 0 // it is not stored
 	taken := get(b.opsAt, w.key[:]) != nil
 	var byToken *store.Operation
 	switch {
 	case taken || want.ClientToken != string(want.ID):
 		byToken, err = b.ByToken(want.ClientToken)
-	case get(b.tokensAt, []byte(want.ClientToken)) != nil: // no operation has it as its id
+	case get(b.tokensAt, []byte(want.ClientToken)) != nil: // the token is not the operation's own id
 		byToken, err = b.ByRow(want.ClientToken)
 	}
-	if err != nil { // that operation cannot be read: only this request fails
+	if err != nil { // only this request fails
 		return store.Receipt{Operation: want, Err: b.s.named(err)}, driver.VerdictRefuse, nil
 	}
 	out, verdict = driver.Decide(want, byToken, b.activeOf(want.Ref, w.head.Session))
@@ -123,8 +123,8 @@ func (b *batch) decide(w *wanted) (out store.Receipt, verdict driver.Verdict, er
 	return out, verdict, err
 }
 
-// createsAny reports whether one of wants is a new operation. One that goes wrong does not
-// count: enqueue returns its error.
+// createsAny reports whether one of wants is a new operation. A request that fails does not
+// count, because enqueue returns its error.
 func (b *batch) createsAny(wants []wanted) bool {
 	for i := range wants {
 		if _, verdict, err := b.decide(&wants[i]); err == nil && verdict == driver.VerdictCreate {
@@ -168,7 +168,7 @@ func (b *batch) join(o *store.Operation) {
 	b.putTokens(key, o)
 }
 
-// putTokens stores the rows that lead to an operation, where they are missing.
+// putTokens stores the missing rows that point to an operation.
 func (b *batch) putTokens(key format.RowID, o *store.Operation) {
 	for _, t := range format.TokensOf(o) {
 		token := []byte(t)
@@ -179,7 +179,7 @@ func (b *batch) putTokens(key format.RowID, o *store.Operation) {
 	}
 }
 
-// get is a bucket's Get by a cursor.
+// get is Bucket.Get with the caller's cursor.
 func get(c *bbolt.Cursor, key []byte) []byte {
 	k, v := c.Seek(key)
 	if !bytes.Equal(k, key) {
@@ -209,7 +209,7 @@ func (b *batch) activeOf(ref transport.Ref, session uint32) *store.Operation {
 	}
 	among := b.s.candidates(session)
 	if len(among) == 0 {
-		return nil // the usual case: it must not allocate an operation
+		return nil // the usual case, which must not allocate an operation
 	}
 	o, err := b.ActiveAmong(among, ref)
 	if err != nil {

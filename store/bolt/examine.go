@@ -12,8 +12,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// sniff refuses a file of another kind before a lock file is made next to it. If it
-// cannot read the file, examine reports that.
+// sniff refuses a file of another kind before a lock file is made next to it. It leaves a
+// file that it cannot read to examine.
 func sniff(path string) error {
 	f, err := disk.OpenFile(path, os.O_RDONLY)
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// judge returns the error for the callers of a failed commit, and does what the error
-// requires. It runs in the committer. The commit may have been kept all the same: bbolt
-// writes its meta page and then syncs it.
+// recoverFrom returns the error for the callers of a failed commit, and does what the error
+// requires. The committer calls it. The file may hold the commit all the same, because bbolt
+// writes its meta page before the sync.
 //
-// If there was no space, judge opens the file again, which shows whether the commit was
-// kept, and the store goes on. Any other error closes the store: after an error of input
-// or output, reads may show what the disk lacks.
-func (s *Store) judge(b *batch, err error) error {
+// If there was no space, recoverFrom opens the file again, which shows whether the file
+// holds the commit, and the store goes on. Any other error closes the store: after a failed
+// read or write, the page cache may hold what the disk lacks.
+func (s *Store) recoverFrom(b *batch, err error) error {
 	if !disk.IsFull(err) || b == nil {
 		return s.fail(err)
 	}
@@ -29,8 +29,8 @@ func (s *Store) judge(b *batch, err error) error {
 	}
 	s.config.Logger.Error("no space", "path", s.path, "kept", kept, "error", err.Error())
 	if kept {
-		// The callers do not know that their changes were kept. They go on as if they
-		// had the claims that the changes would have ended.
+		// The callers do not know that the file holds their changes. They still count on the
+		// claims that the changes would have ended.
 		for i := range b.changes {
 			b.changes[i].release = false
 		}
@@ -43,14 +43,15 @@ func (s *Store) judge(b *batch, err error) error {
 	return fmt.Errorf("%w: %w", store.ErrFull, err)
 }
 
-// fail closes the store for good. A marker file makes the next Open copy the database.
+// fail closes the store for good. It leaves a marker file, because of which the next Open
+// copies the database.
 func (s *Store) fail(err error) error {
 	cause := fmt.Errorf("%w: %s: %w", store.ErrFailed, s.path, err)
 	s.config.Logger.Error("store failed", "path", s.path, "error", err.Error())
-	// Only the name counts: O_EXCL leaves alone what has it already.
+	// Only the marker's name counts, so O_EXCL leaves an existing file alone.
 	if f, merr := os.OpenFile(s.path+disk.SuspectSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY|disk.NoFollow, 0o600); merr == nil {
 		if o, oerr := disk.OwnerAt(s.path); oerr == nil {
-			_ = o.Give(f) // a marker that belongs to another user is better than none
+			_ = o.Give(f) // a marker of another user is better than none
 		}
 		_, _ = f.WriteString(err.Error() + "\n")
 		_ = f.Sync()
@@ -61,17 +62,17 @@ func (s *Store) fail(err error) error {
 	return cause
 }
 
-// extraCommits is how many empty commits reopen makes: bbolt has two meta pages
-// and writes them in turn.
+// extraCommits is how many empty commits reopen makes. bbolt has two meta pages and writes
+// them in turn.
 const extraCommits = 2
 
-// reopen opens the file again and reports whether the commit id is in it. If it is, empty
+// reopen opens the file again and reports whether it holds the commit id. If it does, empty
 // commits follow. They write and sync both meta pages again, so that nothing depends on a
-// page that only the cache has.
+// page that is only in the page cache.
 func (s *Store) reopen(id int) (kept bool, err error) {
 	s.handle.Lock()
 	defer s.handle.Unlock()
-	newest, err := s.openAnew()
+	newest, err := s.openAgain()
 	if err != nil || newest < id {
 		return false, err
 	}
@@ -83,8 +84,8 @@ func (s *Store) reopen(id int) (kept bool, err error) {
 	return true, nil
 }
 
-// replaceInode copies a file whose last sync failed to a new one. The page cache may hold
-// what the disk lacks, and only a new copy that is synced makes the two agree.
+// replaceInode replaces a file whose last sync failed by a copy. The page cache may hold
+// what the disk lacks, and only a new, synced copy makes the two agree.
 func (s *Store) replaceInode() error {
 	marker := s.path + disk.SuspectSuffix
 	if _, err := os.Lstat(marker); errors.Is(err, os.ErrNotExist) {

@@ -8,8 +8,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Events implements store.Store. It returns at most 500 events at once, and at
-// least one if there is any. "" begins with the oldest event that is stored.
+// Events implements store.Store. It returns at most 500 events at once, and at least one if
+// there is any. An empty cursor begins with the oldest stored event.
 func (s *Store) Events(ctx context.Context, after store.Cursor, limit int) ([]store.Event, error) {
 	if limit <= 0 || limit > format.PageSize {
 		limit = format.PageSize
@@ -48,7 +48,7 @@ func (s *Store) Events(ctx context.Context, after store.Cursor, limit int) ([]st
 }
 
 // Head implements store.Store. For a feed that never had an event it returns the place
-// before the first.
+// before the first event.
 func (s *Store) Head(ctx context.Context) (store.Cursor, error) {
 	if err := s.ready(ctx); err != nil {
 		return "", err
@@ -77,8 +77,8 @@ func (s *Store) Await(ctx context.Context, after store.Cursor) error {
 	return err
 }
 
-// locate returns the sequence of a cursor, or a *store.CursorError if reading cannot go
-// on from there without skipping events.
+// locate returns the sequence of a cursor. It returns a *store.CursorError if a reader that
+// continues from there would skip events.
 func (s *Store) locate(b format.Buckets, after store.Cursor) (uint64, error) {
 	pruned, prunedLink, err := b.GetPruned()
 	if err != nil || after == "" {

@@ -12,10 +12,10 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// A file is never made, copied or compacted in its place. That happens in a file next to
-// it, which is synced and then moved to its place.
+// This package never makes, copies or compacts a file in its place. It writes a file next to
+// it, syncs that file and then moves it into place.
 
-// create makes a new database. A crash in the middle leaves none.
+// create makes a new database. A crash before its end leaves none.
 func (s *Store) create() error {
 	temp, err := disk.TempName(s.path)
 	if err != nil {

@@ -12,18 +12,18 @@ import (
 )
 
 // An opening finds out where a file comes from. A backup that is opened for the first time
-// becomes a store of its own, and so does a file whose repair lost something. A file that
-// was copied or moved to another machine is foreign. Another process may have carried out
-// since what is active in any of these, so the outcome of its sends counts as unknown.
+// becomes a store of its own. So does a file whose repair lost something. A file that was
+// copied or moved to another machine is foreign. In all three cases another process may have
+// carried out active operations since, so the outcome of their sends counts as unknown.
 
-// opening is what an opening writes about that.
+// opening is what an opening finds out and writes about a file's origin.
 type opening struct {
 	*format.Writer
 	here    machine
 	now     time.Time
 	foreign *store.Foreign
 	changed bool
-	must    bool // it must not be left to the next opening
+	must    bool // it must not wait for the next opening
 }
 
 // findHome finds out where the file comes from and writes what has changed.
@@ -34,7 +34,7 @@ func (s *Store) findHome() error {
 		a.Writer, a.foreign, a.changed, a.must = w, nil, false, false
 		a.decide()
 		switch {
-		case w.Meta.Sequence() == 0: // it is of a version that did not store what the file holds
+		case w.Meta.Sequence() == 0: // an older version wrote it without notes
 			w.NoteAll()
 		case !a.changed:
 			w.Failed = errNothing
@@ -43,19 +43,20 @@ func (s *Store) findHome() error {
 	s.foreign = a.foreign
 	switch {
 	case err == nil && a.foreign != nil:
-		s.config.Logger.Info("the database belongs to another machine: it is foreign", "path", s.path, "home", a.foreign.Home)
+		s.config.Logger.Info("the database is foreign: it belongs to another machine", "path", s.path, "home", a.foreign.Home)
 		return nil
 	case err == nil, errors.Is(err, errNothing):
 		return nil
-	case disk.IsFull(err) && !a.must: // a mark can wait: a full disk must not keep the store from being read
+	case disk.IsFull(err) && !a.must: // a mark can wait, and a full disk must not keep the store from being read
 		s.config.Logger.Warn("no space to note which machine the database belongs to", "path", s.path, "error", err.Error())
-		_, err = s.openAnew()
+		_, err = s.openAgain()
 		return err
 	}
-	return fmt.Errorf("bolt: %s: opening it here for the first time: %w", s.path, disk.AsFull(format.Named(s.path, err)))
+	return fmt.Errorf("bolt: %s cannot be opened here for the first time: %w", s.path, disk.AsFull(format.Named(s.path, err)))
 }
 
-// decide finds out whether the store is foreign and stores what is new. A corrupt mark counts as none.
+// decide finds out whether the store is foreign and stores what is new. A corrupt mark
+// counts as none.
 func (a *opening) decide() {
 	if a.Meta.Get([]byte(format.MetaStamp)) != nil {
 		a.ownStore()
@@ -63,12 +64,12 @@ func (a *opening) decide() {
 	home, known := getAs[machine](a.Buckets, format.MetaMachine)
 	was, held := getAs[holding](a.Buckets, format.MetaHeld)
 	switch {
-	case len(a.here.Marks) == 0: // this machine cannot be told from others
+	case len(a.here.Marks) == 0: // this machine cannot be distinguished from others
 	case !known || len(home.Marks) == 0:
 		a.set(format.MetaMachine, a.here)
 	case a.here.differs(home):
 		a.setForeign(home, was, held)
-	case held: // the file is back at home
+	case held: // the file is back on its own machine
 		a.unset(format.MetaHeld)
 	case home.learn(a.here):
 		a.set(format.MetaMachine, home)
@@ -86,8 +87,8 @@ func (a *opening) unset(key string) {
 }
 
 // ownStore makes a backup, or a file whose repair lost something, a store of its own. A
-// backup is at home wherever it is opened. A repaired file is at home where the damaged
-// one was, which may still be in use there.
+// backup belongs to the machine that opens it. A repaired file belongs to the machine of the
+// damaged file, which may still be in use there.
 func (a *opening) ownStore() {
 	a.must = true
 	a.NewID()
@@ -99,8 +100,8 @@ func (a *opening) ownStore() {
 	a.unset(format.MetaStamp)
 }
 
-// setForeign stores that the file is foreign here. No other machine can have sent what is
-// enqueued from now on, so only the first opening here calls doubtSends.
+// setForeign stores that the file is foreign here. No other machine can have sent operations
+// that are requested after that. So only the first opening here calls doubtSends.
 func (a *opening) setForeign(home machine, was holding, held bool) {
 	if !held || a.here.differs(was.Here) {
 		was = holding{Here: a.here, Since: format.Nanos(a.now)}
@@ -111,8 +112,8 @@ func (a *opening) setForeign(home machine, was holding, held bool) {
 	a.foreign = &store.Foreign{Home: home.Host, Since: format.FromNanos(was.Since)}
 }
 
-// doubtSends makes the outcome of every active operation unknown that was never sent. A
-// corrupt record is left as it is.
+// doubtSends marks active operations that were never sent as outcome unknown. It leaves
+// corrupt records alone.
 func doubtSends(w *format.Writer) {
 	type changed struct {
 		key    format.RowID
@@ -138,23 +139,23 @@ func doubtSends(w *format.Writer) {
 	}
 }
 
-// doubt makes the outcome of an active operation unknown if it was never sent. It also
-// forgets when an operation was sent last: the store that this one was copied from may
-// have sent it since. It reports whether it changed o.
+// doubt marks an active operation that was never sent as outcome unknown. It also forgets
+// the time of an operation's last send, because the original store may have sent it since.
+// It reports whether it changed o.
 func doubt(o *store.Operation) bool {
 	if !o.Active() || o.Sent != store.SentNo && o.SentUp == (store.Uptime{}) {
 		return false
 	}
 	if o.Sent == store.SentNo {
 		o.Sent = store.SentUnknown
-		o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // it was sent no earlier than that
+		o.SentAt, o.LastSentAt = o.CreatedAt, o.CreatedAt // no send was earlier than that
 	}
 	o.SentUp = store.Uptime{}
 	o.Version++
 	return true
 }
 
-// Adopt implements store.Adopter: the file belongs to this machine from now on.
+// Adopt implements store.Adopter.
 func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 	if s.foreignNow() == nil {
 		return s.ready(ctx)
@@ -172,7 +173,7 @@ func (s *Store) Adopt(ctx context.Context, by string, at time.Time) error {
 	})
 }
 
-// foreignNow returns the machine that the file belongs to; nil: this one.
+// foreignNow returns the machine that the file belongs to, or nil for this machine.
 func (s *Store) foreignNow() *store.Foreign {
 	s.mu.Lock()
 	defer s.mu.Unlock()

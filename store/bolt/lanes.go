@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Lanes implements store.Store. A corrupt record is left out.
+// Lanes implements store.Store. It leaves out corrupt records.
 func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
 	var out []store.Lane
 	var corrupt []error
@@ -30,7 +30,7 @@ func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
 	return out, err
 }
 
-// Lane implements store.Store. A corrupt record counts as none.
+// Lane implements store.Store. It returns an empty lane for a corrupt record.
 func (s *Store) Lane(ctx context.Context, name string) (store.Lane, error) {
 	var body format.LaneBody
 	var corrupt error
@@ -100,7 +100,7 @@ func (s *Store) setLane(ctx context.Context, lane string, set func(*format.LaneB
 		if old != nil {
 			var err error
 			l, err = format.DecodeLane(key, old)
-			s.note(s.named(err)) // what a corrupt record said is lost; this one is new
+			s.note(s.named(err)) // the content of a corrupt record is lost, and the new record replaces it
 		}
 		set(&l)
 		b.PutWeighed(b.Lanes, key, format.Seal(key, format.Encoded(l)), old)

@@ -15,17 +15,17 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// fewActive is up to how many active operations List takes their ids from memory. Above
-// that it walks past what has ended.
+// fewActive is the most active operations of which List takes the ids from memory. If there
+// are more, List walks the file and skips ended operations.
 const fewActive = 1 << 16
 
-// List implements store.Store. No transaction is open while the caller has an operation
-// in hand. Corrupt records are left out.
+// List implements store.Store. No transaction is open while the caller handles an operation.
+// List leaves out corrupt records.
 func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operation, error] {
 	return func(yield func(store.Operation, error) bool) {
 		after, ok := format.ParseID(f.After)
 		if f.After != "" && !ok {
-			yield(store.Operation{}, fmt.Errorf("bolt: list after %.80q, which is no id: %w", f.After, store.ErrNotFound))
+			yield(store.Operation{}, fmt.Errorf("bolt: cannot list after %.80q: it is no operation id: %w", f.After, store.ErrNotFound))
 			return
 		}
 		next := s.walk(f, after)
@@ -60,8 +60,8 @@ func (s *Store) List(ctx context.Context, f store.Filter) iter.Seq2[store.Operat
 // more.
 type pager func(ctx context.Context) (page []store.Operation, more bool, err error)
 
-// activeKeys returns the ids of the active operations behind after, by age. It reports
-// false if more than fewActive operations are active.
+// activeKeys returns the ids of the active operations after after, by age. It reports false
+// if more than fewActive operations are active.
 func (s *Store) activeKeys(f store.Filter, after format.RowID) ([]format.RowID, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +84,7 @@ func (s *Store) activeKeys(f store.Filter, after format.RowID) ([]format.RowID, 
 	return keys, true
 }
 
-// holder pages through the record that has f's token, if there is one.
+// holder returns the pager of the record that has f's token, if there is one.
 func (s *Store) holder(f store.Filter) pager {
 	return func(ctx context.Context) ([]store.Operation, bool, error) {
 		o, err := s.ByToken(ctx, f.ClientToken)
@@ -98,7 +98,7 @@ func (s *Store) holder(f store.Filter) pager {
 	}
 }
 
-// among pages through the records of keys.
+// among returns the pager of the records of keys.
 func (s *Store) among(f store.Filter, keys []format.RowID) pager {
 	return func(ctx context.Context) ([]store.Operation, bool, error) {
 		n := min(format.PageSize, len(keys))
@@ -123,8 +123,7 @@ func (s *Store) among(f store.Filter, keys []format.RowID) pager {
 	}
 }
 
-// walk pages through the records behind after, or through all of them if f has no
-// After.
+// walk returns the pager of the records after after, or of all records if f has no After.
 func (s *Store) walk(f store.Filter, after format.RowID) pager {
 	var last *format.RowID
 	if f.After != "" {
@@ -187,8 +186,8 @@ func seekFrom(c *bbolt.Cursor, last *format.RowID, newest bool) (k, v []byte) {
 	return k, v
 }
 
-// fits decodes a record that f lets through, and returns nil for any other. It does not
-// decode a record that the head rules out.
+// fits returns a record that f lets through, decoded, and nil for any other record. It does
+// not decode a record that the head rules out.
 func fits(f store.Filter, key format.RowID, sealed []byte) (*store.Operation, error) {
 	v, ok := format.Unseal(key[:], sealed)
 	if ok {

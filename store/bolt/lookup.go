@@ -26,8 +26,8 @@ func (s *Store) Operation(ctx context.Context, id store.ID) (store.Operation, er
 
 // BySession implements store.Store.
 func (s *Store) BySession(ctx context.Context, ref transport.Ref) (store.Operation, error) {
-	// Memory comes before the file: an operation that ends in between is found in the
-	// file as ended. In the other order it would be found in neither.
+	// The index is read before the file: an operation that ends in between is found in the
+	// file as ended. In the reverse order it would be found in neither.
 	among := s.candidates(format.SessionHash(ref))
 	return s.lookup(ctx, func(b format.Buckets) (store.Operation, error) {
 		o, err := b.ActiveAmong(among, ref)
@@ -39,8 +39,8 @@ func (s *Store) BySession(ctx context.Context, ref transport.Ref) (store.Operati
 		if err != nil || o.Later == nil {
 			return o, err
 		}
-		// The end of o and the operation that follows it are one commit. The tables in
-		// memory, from which among was taken, are updated after the file.
+		// One commit stores the end of o and the operation that follows it. The index, which
+		// among comes from, is updated after the file.
 		if key, ok := format.ParseID(o.Later.ID); ok {
 			if next, err := b.Operation(key); err == nil && next.Active() {
 				return next, nil

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// machineFacts returns what tells this machine from others, by kind of mark. root is where
-// the system's files are.
+// machineFacts returns what distinguishes this machine from others, by kind of mark. root is
+// the folder that holds the system's files.
 //
-// A container often has no machine id. The other facts are those of its host and change
-// when it moves, so nothing is known then. In a container only a machine id counts.
+// A container often has no machine id. Its other facts belong to its host and change when
+// the container moves, so only a machine id counts in a container.
 func machineFacts(root string) map[string]string {
 	read := func(path string) string {
 		text, err := os.ReadFile(filepath.Join(root, path)) //nolint:gosec // the system's
@@ -31,21 +31,21 @@ func machineFacts(root string) map[string]string {
 	if inContainer(root) {
 		return facts
 	}
-	if id := read("sys/class/dmi/id/product_uuid"); id != "" { // a clone that kept its machine id has another
+	if id := read("sys/class/dmi/id/product_uuid"); id != "" { // a clone that kept its machine id has another board
 		facts[markBoard] = id
 	}
-	if tag := read("sys/class/dmi/id/board_asset_tag"); strings.HasPrefix(tag, "i-") { // of EC2, for users who may not read the UUID
+	if tag := read("sys/class/dmi/id/board_asset_tag"); strings.HasPrefix(tag, "i-") { // of EC2, for users who may not read the board's UUID
 		facts[markInstance] = tag
 	}
 	return facts
 }
 
-// isMachineID is false for "uninitialized", which images have before their first boot.
+// isMachineID rejects "uninitialized", which images have before their first boot.
 func isMachineID(id string) bool {
 	return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" && strings.Trim(id, "0") != ""
 }
 
-// inContainer reports whether root has what the usual container engines put there.
+// inContainer reports whether root has the marker files of the usual container engines.
 func inContainer(root string) bool {
 	for _, path := range []string{".dockerenv", "run/.containerenv", "run/systemd/container"} {
 		if _, err := os.Stat(filepath.Join(root, path)); err == nil {

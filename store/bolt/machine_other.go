@@ -2,6 +2,6 @@
 
 package bolt
 
-// machineFacts is for Linux and Windows only: what other systems offer takes C or
-// a program of theirs.
+// machineFacts is for Linux and Windows only. Other systems give such facts only through C
+// or through one of their programs.
 func machineFacts(string) map[string]string { return nil }

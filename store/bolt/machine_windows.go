@@ -2,8 +2,9 @@ package bolt
 
 import "golang.org/x/sys/windows/registry"
 
-// machineFacts returns what tells this machine from others, by kind of mark: the id that the
-// system made when it was installed, or when its image was prepared for copying.
+// machineFacts returns what distinguishes this machine from others, by kind of mark. It is
+// the id that Windows made when it was installed, or when its image was prepared for
+// copying.
 func machineFacts(string) map[string]string {
 	k, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Microsoft\Cryptography`, registry.QUERY_VALUE|registry.WOW64_64KEY)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
-// Open opens the store in the file at path. It makes the file and its folder if they do
-// not exist. If another process holds the file, it returns a *LockedError after
-// Config.LockTimeout at most. Otherwise it takes as long as one reading of the file.
+// Open opens the store in the file at path. It makes the file and its folder if they do not
+// exist. If another process holds the file, it returns a *LockedError after
+// Config.LockTimeout. Otherwise it takes as long as reading the file once.
 //
-// It does not change a file that it refuses with ErrForeign, ErrReadOnly, ErrNetworkFS,
+// Open does not change a file that it refuses with ErrForeign, ErrReadOnly, ErrNetworkFS,
 // ErrUnsafe, ErrNotOwner, ErrNewer or a *CorruptError. With Config.ReadOnly it makes
 // nothing, and returns fs.ErrNotExist for a file that does not exist.
 func Open(path string, c Config) (*Store, error) {
@@ -77,11 +77,12 @@ func (s *Store) begin(err error) (*Store, error) {
 	return s, nil
 }
 
-// start makes a new file, or checks an existing one, and reads it. The lock must be held.
+// start makes a new file, or checks an existing one, and reads it. The caller holds the
+// lock.
 func (s *Store) start(exists bool) error {
 	disk.RemoveLeftovers(s.path)
 	if !exists {
-		// Another process may have made it before this one had the lock.
+		// Another process may have made the file before this one had the lock.
 		var err error
 		if exists, err = disk.Exists(s.path); err != nil {
 			return err
@@ -94,8 +95,8 @@ func (s *Store) start(exists bool) error {
 	} else if err := s.examine(); err != nil {
 		return err
 	}
-	// Another user may have made the file or the lock since Open looked. What belongs to
-	// this user now stays so.
+	// Another user may have made the file or the lock after Open looked. From here on no other
+	// user can replace them.
 	if err := disk.CheckFolder(s.path); err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (s *Store) start(exists bool) error {
 	if err := s.compactIfSparse(); err != nil {
 		return err
 	}
-	// The process that gave the file its name may have ended before that was synced.
+	// The process that gave the file its name may have ended before it synced the folder.
 	if err := disk.SyncFolder(filepath.Dir(s.path)); err != nil {
 		return err
 	}

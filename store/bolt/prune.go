@@ -9,10 +9,10 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// pruneSize is how many records one commit of Prune removes. Other commits come between.
+// pruneSize is how many records one commit of Prune removes. Other commits can come between.
 const pruneSize = 1000
 
-// Prune implements store.Store. It reads every operation's head, a page at a time.
+// Prune implements store.Store. It reads the heads of all operations, one page at a time.
 func (s *Store) Prune(ctx context.Context, k store.Retention) (int, error) {
 	gone, err := s.pruneOperations(ctx, k.EndedSince, k.Impossible)
 	if err != nil || k.Events <= 0 {
@@ -22,8 +22,8 @@ func (s *Store) Prune(ctx context.Context, k store.Retention) (int, error) {
 	return gone + events, err
 }
 
-// pruneOperations removes what finished from impossible on and before since, and
-// the rows that lead to it.
+// pruneOperations removes the operations that finished from impossible on and before since,
+// and the rows that point to them.
 func (s *Store) pruneOperations(ctx context.Context, since, impossible time.Time) (int, error) {
 	if since.IsZero() {
 		return 0, nil
@@ -65,8 +65,8 @@ func (s *Store) pruneOperations(ctx context.Context, since, impossible time.Time
 	return gone, nil
 }
 
-// removeOperations removes those of keys that are as they were read. An ended operation
-// stays ended, but a fact may have been stored in it meanwhile.
+// removeOperations removes the operations among keys that have not changed since they were
+// read. An ended operation stays ended, but a fact may have been stored in it meanwhile.
 func (s *Store) removeOperations(ctx context.Context, keys []format.RowID, before int64) (int, error) {
 	gone := 0
 	err := s.commit(ctx, len(keys), func(b *batch) error {
@@ -82,7 +82,7 @@ func (s *Store) removeOperations(ctx context.Context, keys []format.RowID, befor
 		return nil
 	})
 	if err != nil {
-		return 0, err // if ctx ended first, the committer still counts
+		return 0, err // if ctx ended first, the committer still changes n
 	}
 	return gone, nil
 }
@@ -103,13 +103,13 @@ func (b *batch) removeOperation(key format.RowID, o *store.Operation) {
 	b.RemoveWeighed(b.Ops, key[:])
 }
 
-// pruneEvents removes all events but the newest keep. It stores the link of the last one
-// that it removed, so that the rest of the chain can still be checked.
+// pruneEvents removes all events except the newest keep. It stores the link of the last
+// event that it removed, so that the rest of the chain can still be checked.
 func (s *Store) pruneEvents(ctx context.Context, keep uint64) (int, error) {
 	s.mu.Lock()
 	few := s.seq-s.pruned <= keep
 	s.mu.Unlock()
-	if few { // nothing to remove is not worth a commit
+	if few { // an empty removal is not worth a commit
 		return 0, nil
 	}
 	gone := 0

@@ -6,8 +6,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// note counts and logs a corrupt record, once. Damage below the records is up to
-// the caller.
+// note counts and logs a corrupt record, once. It ignores damage below the records, which
+// the caller handles.
 func (s *Store) note(err error) {
 	var c *format.CorruptError
 	if !errors.As(err, &c) || c.Key == "" {
@@ -36,8 +36,8 @@ type aside struct {
 	value  []byte
 }
 
-// setAside copies corrupt records to the quarantine and counts them. The copies stay,
-// whatever becomes of the originals.
+// setAside copies corrupt records to the quarantine and counts them. The copies stay if the
+// originals change or are removed.
 func (s *Store) setAside(found []aside) error {
 	if len(found) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (s *Store) setAside(found []aside) error {
 	}
 	return format.Inside(s.path, s.db, true, format.Writing(func(w *format.Writer) {
 		for _, a := range found {
-			// A corrupt key may be longer than any that may be stored.
+			// A corrupt key may be longer than any valid key.
 			key := append([]byte(a.bucket+"\x00"), a.key[:min(len(a.key), 1024)]...)
 			w.Put(w.Qu, key, a.value)
 		}

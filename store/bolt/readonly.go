@@ -14,7 +14,7 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// openReadOnly is Open for Config.ReadOnly. look has reported exists and err.
+// openReadOnly is Open for Config.ReadOnly. exists and err are the results of disk.Exists.
 func openReadOnly(path string, c Config, exists bool, err error) (*Store, error) {
 	switch {
 	case errors.Is(err, disk.ErrReadOnly): // it is opened for reading only
@@ -45,7 +45,7 @@ func (s *Store) startReading() error {
 		return err
 	}
 	if _, err := os.Lstat(s.path + disk.SuspectSuffix); err == nil {
-		s.config.Logger.Warn("a sync failed when the file was last open: what is shown may not be on disk", "path", s.path)
+		s.config.Logger.Warn("a sync failed when the file was last open, so what is read may not be on disk", "path", s.path)
 	}
 	db, file, err := format.OpenBoltFile(s.path, &bbolt.Options{ReadOnly: true, PreLoadFreelist: true, Timeout: time.Second})
 	if err != nil {
@@ -66,13 +66,13 @@ func (s *Store) startReading() error {
 	return s.scan()
 }
 
-// foresee returns what the next opening here for writing will find out: whether the file
-// belongs to another machine (nil: it does not), and whether another machine may have sent
-// what is active. See opening.decide.
+// foresee returns what the next opening for writing on this machine will find out. foreign
+// is the machine that the file belongs to, or nil for this one. doubts says that another
+// machine may have sent what is active. See opening.decide.
 func foresee(b format.Buckets, here machine, now time.Time) (foreign *store.Foreign, doubts bool) {
 	stamp := b.Meta.Get([]byte(format.MetaStamp)) != nil
 	if text, err := b.GetMeta(format.MetaStamp); stamp && err == nil && !format.IsRepair(text) {
-		return nil, true // a backup is at home wherever it is opened
+		return nil, true // a backup belongs to the machine that opens it
 	}
 	home, known := getAs[machine](b, format.MetaMachine)
 	if !known || !here.differs(home) {
@@ -93,7 +93,7 @@ func (s *Store) shown(o store.Operation) store.Operation {
 	return o
 }
 
-// unlockRead releases the lock of a file that is only read: bbolt does not.
+// unlockRead ends the lock of a file that is only read, because bbolt does not.
 func (s *Store) unlockRead() {
 	if s.config.ReadOnly {
 		disk.UnlockMapped(s.space.file)
@@ -103,7 +103,7 @@ func (s *Store) unlockRead() {
 // writable returns ErrReadOnly for a store that is only read.
 func (s *Store) writable() error {
 	if s.config.ReadOnly {
-		return fmt.Errorf("%w: %s was opened for reading only", disk.ErrReadOnly, s.path)
+		return fmt.Errorf("%w: %s was opened for reading only: open it without Config.ReadOnly", disk.ErrReadOnly, s.path)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ const (
 	maxRecordValue = 4096
 )
 
-// Records implements store.Store. A corrupt record is left out.
+// Records implements store.Store. It leaves out corrupt records.
 func (s *Store) Records(ctx context.Context, kind string) ([]store.Record, error) {
 	var out []store.Record
 	var damaged []error

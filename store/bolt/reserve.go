@@ -16,64 +16,65 @@ import (
 
 // New operations are refused before the space is used up, because active operations need
 // space to end. The reserve for that is in the file: free pages whose blocks are on the
-// disk, so that it is there even if another program fills the disk. bbolt would grow the
-// file by a hole, so makeRoom grows it first.
+// disk. So it is available even if another program fills the disk. bbolt would grow the file
+// by a hole, so makeRoom grows it first.
 
 const (
-	// reserveBase is for what a commit copies before it frees the original.
+	// reserveBase is for the pages that a commit copies before it frees the originals.
 	reserveBase = 512 << 10
-	// reserveEach is what an active operation still needs: its record grows, and its
+	// reserveEach is the space that an active operation still needs: its record grows, and its
 	// events and the row of its end are added. TestReserveEach measures it.
 	reserveEach = 1 << 10
-	// reserveOwn is how much of the reserve is kept in the file. The rest need only be
-	// free on the disk.
+	// reserveOwn is how much of the reserve is kept in the file. The rest only has to be free
+	// on the disk.
 	reserveOwn = 4 << 20
-	// growStep is how much the file grows at once if the disk has plenty. A smaller file at
-	// most doubles.
+	// growStep is how much the file grows at once if the disk has plenty of space. A smaller
+	// file at most doubles.
 	growStep = 4 << 20
-	// diskFloor is what is left on the disk for others, or a 64th of a small disk.
+	// diskFloor is what is left on the disk for other programs, or a 64th of a small disk.
 	diskFloor = 16 << 20
-	// minMaxSize is the least of Config.MaxSize.
+	// minMaxSize is the least Config.MaxSize.
 	minMaxSize = 1 << 20
-	// largest is about what the largest new operation takes.
+	// largest is the approximate size of the largest new operation.
 	largest = 4 << 10
-	// askAgain is for how long an answer about the disk's free space is used.
+	// askAgain is how long an answer about the disk's free space is used.
 	askAgain = time.Second
 )
 
-// reserve is what n active operations need to end.
+// reserve returns the space that n active operations need to end.
 func reserve(n int) int64 { return reserveBase + int64(n)*reserveEach }
 
-// space is what the committer knows of the space in the file and on its disk.
+// space is what the committer knows about the space in the file and on its disk.
 type space struct {
-	file    *os.File // as bbolt has it open
-	known   bool     // backed is
-	backed  int64    // the file's beginning that has its blocks
+	file    *os.File // the file that bbolt has open
+	known   bool     // backed is known
+	backed  int64    // this many bytes from the file's beginning have their blocks
 	asked   time.Time
-	growing int64 // by how much the file could grow when that was asked
+	growing int64 // by how much the file could grow when the disk was last asked
 }
 
-// room is the space for the pages of a transaction.
-type room struct {
+// freeSpace is the space for the pages of a transaction.
+type freeSpace struct {
 	spare   int64 // in the file
-	growing int64 // by how much it could grow
-	why     error // it could not, though the disk said so
+	growing int64 // by how much the file could grow
+	why     error // why the file did not grow, although the disk had space
 }
 
-func (r room) holds(need int64) bool { return r.spare+r.growing >= need }
+func (r freeSpace) holds(need int64) bool { return r.spare+r.growing >= need }
 
-// makeRoom grows the file, if the disk allows it, until it holds what the active
-// operations need to end and bytes more. It returns the space that there is. If there is
-// enough already, it makes no system call. An error is the disk's, not a lack of space.
-func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (room, error) {
+// makeRoom grows the file, if the disk allows it, until it holds what the active operations
+// need to end and bytes more. It returns the space that there is. If there is enough
+// already, it makes no system call. Its error means that the disk failed, and never that
+// there is no space.
+func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (freeSpace, error) {
 	sp := &s.space
 	if !sp.known {
 		if err := s.fillHoles(); err != nil {
-			return room{}, err
+			return freeSpace{}, err
 		}
 	}
-	sp.backed = max(sp.backed, tx.Size()) // bbolt may have grown it, and written that
-	r := room{spare: spareIn(s.db, tx, sp.backed)}
+	sp.backed = max(sp.backed, tx.Size()) // bbolt may have grown the file, and written that part
+	r := freeSpace{spare: spareIn(s.db, tx, sp.backed)}
 	if r.holds(reserve(active) + bytes) {
 		return r, nil
 	}
@@ -90,7 +91,7 @@ func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (room, error) {
 		steps = steps[1:]
 	}
 	var full error
-	for _, step := range steps { // a limit of the file's size may be other than what was asked
+	for _, step := range steps { // the file's size may have another limit than the disk's free space
 		page := int64(s.db.Info().PageSize)
 		step = min((step+page-1)/page*page, r.growing)
 		err := s.extend(sp.backed, sp.backed+step)
@@ -98,7 +99,7 @@ func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (room, error) {
 		case err == nil:
 			sp.backed += step
 			sp.growing -= step
-			return room{spare: r.spare + step, growing: sp.growing}, nil
+			return freeSpace{spare: r.spare + step, growing: sp.growing}, nil
 		case errors.Is(err, errors.ErrUnsupported):
 			return r, nil
 		case !disk.IsFull(err):
@@ -108,11 +109,11 @@ func (s *Store) makeRoom(tx *bbolt.Tx, active int, bytes int64) (room, error) {
 	}
 	s.config.Logger.Warn("the file cannot grow", "path", s.path, "by", missing, "error", full.Error())
 	sp.growing = 0
-	return room{spare: r.spare, why: full}, nil
+	return freeSpace{spare: r.spare, why: full}, nil
 }
 
-// spareIn returns what is free in the first backed bytes of the file. What the last commit
-// freed is free by now, unless a reader may still need it.
+// spareIn returns the free space in the first backed bytes of the file. What the last commit
+// freed is included, unless a reader may still need it.
 func spareIn(db *bbolt.DB, tx *bbolt.Tx, backed int64) int64 {
 	st := db.Stats()
 	pages := st.FreePageN
@@ -122,8 +123,8 @@ func spareIn(db *bbolt.DB, tx *bbolt.Tx, backed int64) int64 {
 	return int64(pages)*int64(db.Info().PageSize) + max(0, backed-tx.Size())
 }
 
-// growth returns by how much the file could grow from size, as Config.MaxSize and the disk
-// allow.
+// growth returns by how much the file could grow from size, as far as Config.MaxSize and the
+// disk allow.
 func (s *Store) growth(size int64) int64 {
 	left := int64(1) << 62
 	if s.config.MaxSize > 0 {
@@ -135,8 +136,8 @@ func (s *Store) growth(size int64) int64 {
 	return left
 }
 
-// fillHoles gives the file the blocks that it lacks: it may have been copied, or
-// grown by bbolt, with holes.
+// fillHoles gives the file the blocks that it lacks. A file has holes after some kinds of
+// copying, or after bbolt grew it.
 func (s *Store) fillHoles() error {
 	sp := &s.space
 	size, err := disk.FileSize(s.path)
@@ -156,7 +157,7 @@ func (s *Store) fillHoles() error {
 	return nil
 }
 
-// extend makes the file longer by blocks that are on the disk. On Windows bbolt does.
+// extend makes the file longer by blocks that are on the disk. On Windows bbolt does that.
 func (s *Store) extend(from, to int64) error {
 	return s.config.growing(func() error {
 		f := s.space.file
@@ -165,14 +166,14 @@ func (s *Store) extend(from, to int64) error {
 			err = writeZeros(f, from, to)
 		}
 		if err == nil && !s.config.noSync {
-			err = f.Sync() // some kernels sync a file's length only so
+			err = f.Sync() // some kernels sync a file's length only with this call
 		}
 		return err
 	})
 }
 
-// writeZeros is for file systems on which allocate does not work. No page is in use there
-// yet.
+// writeZeros is for file systems on which allocate does not work. No page of the part is in
+// use yet.
 func writeZeros(f *os.File, from, to int64) error {
 	zeros := make([]byte, 64<<10)
 	for from < to {
@@ -185,9 +186,9 @@ func writeZeros(f *os.File, from, to int64) error {
 	return nil
 }
 
-// refuseStarts marks the requests that would leave too little space after those that are in
-// the transaction already. It lets a request through that adds nothing, because it joins
-// or repeats an operation.
+// refuseStarts refuses requests that would leave too little space, after those that are
+// already in the transaction. It accepts a request that adds nothing, because it joins or
+// repeats an operation.
 func (b *batch) refuseStarts(rs []*request) error {
 	active, bytes := b.active, b.bytes
 	for _, r := range rs {
@@ -197,7 +198,7 @@ func (b *batch) refuseStarts(rs []*request) error {
 		}
 	}
 	have, err := b.s.makeRoom(b.Tx, active, bytes)
-	if err == nil && !have.holds(reserve(active)+bytes) { // the answer may be old: space was freed since
+	if err == nil && !have.holds(reserve(active)+bytes) { // the answer may be old, and space may have become free
 		b.s.space.asked = time.Time{}
 		have, err = b.s.makeRoom(b.Tx, active, bytes)
 	}
@@ -220,13 +221,13 @@ func (b *batch) refuseStarts(rs []*request) error {
 }
 
 // fullError says why new operations are refused, and what helps.
-func (s *Store) fullError(have room, active int) error {
+func (s *Store) fullError(have freeSpace, active int) error {
 	left, kept := mib(have.spare+have.growing), mib(reserve(active))
 	if size, err := disk.FileSize(s.path); err == nil && s.config.MaxSize > 0 && s.config.MaxSize-size <= have.growing {
-		return fmt.Errorf("%w: %s may grow to %s (MaxSize), has %s left, and keeps %s so that what is active (%d) can end: prune it, or allow more",
+		return fmt.Errorf("%w: %s may grow to %s (MaxSize), has %s left, and keeps %s so that its %d active operations can end: prune the store, or raise MaxSize",
 			store.ErrFull, s.path, mib(s.config.MaxSize), left, kept, active)
 	}
-	err := fmt.Errorf("%w: %s and its disk have %s left, and %s of that are kept so that what is active (%d) can end: make room on the disk, or prune",
+	err := fmt.Errorf("%w: %s and its disk have %s left, and %s of that are kept so that its %d active operations can end: free space on the disk, or prune the store",
 		store.ErrFull, s.path, left, kept, active)
 	if have.why != nil {
 		return fmt.Errorf("%w (%w)", err, have.why)
@@ -234,10 +235,10 @@ func (s *Store) fullError(have room, active int) error {
 	return err
 }
 
-// full returns why a new operation would be refused now, or nil. Unlike makeRoom it changes
-// nothing, and any goroutine may call it.
+// full returns why a new operation would be refused now, or nil. In contrast to makeRoom, it
+// changes nothing, and any goroutine may call it.
 func (s *Store) full(tx *bbolt.Tx, size int64, active int) error {
-	r := room{spare: spareIn(s.db, tx, size)}
+	r := freeSpace{spare: spareIn(s.db, tx, size)}
 	if r.holds(reserve(active+1) + largest) {
 		return nil
 	}

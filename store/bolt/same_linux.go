@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stillAt reports whether path names file. It asks for the number of the inode
-// and nothing else: a kernel that is asked for the times of a file makes its next
-// sync write them too, which made a start an eighth slower.
+// stillAt reports whether path names file. It asks only for the number of the inode. If it
+// asked for the times of the file, the kernel would write them with the next sync, which
+// made a start an eighth slower.
 func stillAt(path string, file os.FileInfo) bool {
 	was, ok := file.Sys().(*syscall.Stat_t)
 	var now unix.Statx_t

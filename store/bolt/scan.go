@@ -9,9 +9,9 @@ import (
 	"github.com/rouse-dev/rouse/store/internal/index"
 )
 
-// scan builds the tables in memory from the file: the active operations, by the heads of
-// all, and the feed's end. From then on readers see what is in the file. No other
-// goroutine has the store yet.
+// scan builds the tables in memory: the active operations, from the heads of all records,
+// and the feed's end. Afterwards readers see the content of the file. No other goroutine has
+// the store yet.
 func (s *Store) scan() error {
 	x, counts := index.New(), map[fsm.Phase]int{}
 	var found []aside
@@ -45,7 +45,7 @@ func (s *Store) scan() error {
 		found = nil
 	}
 	if err := s.setAside(found); err != nil && !disk.IsFull(err) {
-		return fmt.Errorf("bolt: %s: setting damaged records aside: %w", s.path, err)
+		return fmt.Errorf("bolt: %s: cannot copy damaged records to the quarantine: %w", s.path, err)
 	}
 	s.synced, err = s.newest()
 	return err

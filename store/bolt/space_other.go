@@ -2,5 +2,5 @@
 
 package bolt
 
-// diskSpace is not known here.
+// diskSpace does not know the space on this system.
 func diskSpace(string) (free, all int64, ok bool) { return 0, 0, false }

@@ -4,7 +4,7 @@ package bolt
 
 import "golang.org/x/sys/unix"
 
-// diskSpace returns what a file system has left for this user, and its size, in bytes.
+// diskSpace returns a file system's free space for this user, and its size, in bytes.
 func diskSpace(folder string) (free, all int64, ok bool) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(folder, &st); err != nil {

@@ -2,7 +2,7 @@ package bolt
 
 import "golang.org/x/sys/windows"
 
-// diskSpace returns what a file system has left for this user, and its size, in bytes.
+// diskSpace returns a file system's free space for this user, and its size, in bytes.
 func diskSpace(folder string) (free, all int64, ok bool) {
 	name, err := windows.UTF16PtrFromString(folder)
 	if err != nil {

@@ -21,44 +21,43 @@ import (
 
 // Config says how to open a store. The zero value works.
 type Config struct {
-	// Logger logs corrupt records, compactions and what closes the store. Defaults to
-	// none.
+	// Logger logs corrupt records, compactions and the reasons why the store closes. Defaults
+	// to none.
 	Logger *slog.Logger
-	// LockTimeout is how long Open waits for another process to release the file.
-	// Defaults to half a second. Negative means that it does not wait.
+	// LockTimeout is how long Open waits until another process closes the file. Defaults to
+	// half a second. A negative value means that Open does not wait.
 	LockTimeout time.Duration
-	// AllowNetworkFS opens a file on a file system that other machines may write, and
-	// on one that is not known. Its lock may hold on one machine only. If two machines
-	// open the file at once, they destroy it: acknowledged starts are lost, and sessions
-	// may be started twice. The host must make sure that no other machine opens it.
-	// Defaults to false.
+	// AllowNetworkFS opens a file on a file system that other machines may write, and on an
+	// unknown one. Its lock may hold on one machine only. If two machines open the file at
+	// once, they destroy it: acknowledged starts are lost, and sessions may be started twice.
+	// The host must make sure that no other machine opens it. Defaults to false.
 	AllowNetworkFS bool
-	// ReadOnly opens an existing file and writes nothing, neither to it nor next to it.
-	// It shares the lock with other readers and keeps writers out. Every call that would
-	// write, and Own, returns ErrReadOnly. It leaves to the next opening for writing what
-	// that does: compact the file, set corrupt records aside, make a backup a store of
-	// its own. Defaults to false.
+	// ReadOnly opens an existing file and writes nothing, neither to it nor next to it. It
+	// shares the lock with other readers and keeps writers out. Every call that would write,
+	// and Own, returns ErrReadOnly. Some work waits for the next opening for writing:
+	// compacting the file, copying corrupt records to the quarantine, and making a backup a
+	// store of its own. Defaults to false.
 	ReadOnly bool
-	// MaxSize is how large the file may become, in bytes, at least 1 MiB. New operations
-	// are refused with store.ErrFull before the active ones lack the space to end: see
-	// the package's guarantees. A file that is larger already is opened and does not
-	// grow. Defaults to 0: as large as the disk allows.
+	// MaxSize is the largest size of the file, in bytes, at least 1 MiB. New operations are
+	// refused with store.ErrFull before the active ones lack the space to end: see the
+	// package's guarantees. A file that is larger already is opened and does not grow.
+	// Defaults to 0: only the disk limits the size.
 	MaxSize int64
-	// Machine names the machine that the file belongs to, if the system does not tell
-	// or tells it wrongly. A pod, for example, has a stable name. It is stored as a hash.
-	// Defaults to what the system tells; see the package's caveats.
+	// Machine names the machine that the file belongs to, if the system reports none or a
+	// wrong one. A pod, for example, has a stable name. It is stored as a hash. Defaults to
+	// what the system reports; see the package's caveats.
 	Machine string
 
 	noSync  bool                        // tests: commits are not synced
-	sparse  int64                       // tests: how large a file must be to be compacted; 0: compactFrom
+	sparse  int64                       // tests: a smaller file is not compacted; 0: compactFrom
 	opened  func(*bbolt.DB)             // tests: called with the file whenever it is opened for writing
-	growBy  int64                       // tests: in place of growStep
-	growing func(do func() error) error // tests: wraps what makes the file grow
+	growBy  int64                       // tests: replaces growStep
+	growing func(do func() error) error // tests: wraps the call that makes the file grow
 }
 
 func (c Config) validate() error {
 	if c.MaxSize != 0 && (c.MaxSize < minMaxSize || c.MaxSize > math.MaxInt) {
-		return fmt.Errorf("bolt: Config.MaxSize is %d: it must be 0 or at least %d", c.MaxSize, minMaxSize)
+		return fmt.Errorf("bolt: Config.MaxSize is %d: set 0 or at least %d", c.MaxSize, minMaxSize)
 	}
 	return nil
 }
@@ -89,8 +88,8 @@ type Store struct {
 	lock   *flock.Flock // nil: the file is only read, and there is no lock file
 	id     [16]byte     // the store's own
 
-	// handle guards db. A transaction holds it for reading. The committer holds it for
-	// writing while it opens the file again, and so does Close.
+	// handle guards db. A transaction holds it for reading. The committer holds it for writing
+	// while it opens the file again, and Close does too.
 	handle sync.RWMutex
 	db     *bbolt.DB
 
@@ -100,26 +99,26 @@ type Store struct {
 	index   *index.Index
 	owner   *claims // the latest owner of the lanes; nil: there was none
 	counts  map[fsm.Phase]int
-	corrupt map[string]bool // bucket, 0, key of the corrupt records that were read
+	corrupt map[string]bool // corrupt records that were read, by bucket, 0, key
 	seq     uint64          // the feed's head
-	link    format.Link     // the feed's link there
+	link    format.Link     // the feed's link at seq
 	pruned  uint64          // the last sequence that was pruned
-	synced  int             // the transaction of the last commit known to be durable
+	synced  int             // the last transaction that is known to be durable
 	verdict chan struct{}   // closed and replaced after every commit
 	due     chan struct{}   // closed and replaced when Due has news
 	cause   error           // why the store is closed; nil: it is open
-	foreign *store.Foreign  // the store belongs to another machine; nil: it does not
+	foreign *store.Foreign  // the machine that the store belongs to; nil: this one
 
 	// stopped is closed when cause is set.
 	stopped chan struct{}
 
-	here      machine // where it is open
-	doubts    bool    // read only: another machine may have sent what is active and was not sent here
+	here      machine // the machine on which this process runs
+	doubts    bool    // read only: another machine may have sent active operations that this file shows as not sent
 	queue     queue
-	space     space       // of the committer, and of Open before it runs
-	file      os.FileInfo // the file that is open
-	stuck     bool        // of the committer, until it ends: bbolt keeps its lock
-	committed func(error) // tests: called between a commit and its verdict
+	space     space       // of the committer, and of Open before the committer starts
+	file      os.FileInfo // the open file
+	stuck     bool        // of the committer until it ends: bbolt keeps its lock
+	committed func(error) // tests: called after a commit and before its answers
 
 	wedged  chan struct{} // closed when bbolt will never release its locks
 	wedging sync.Once
@@ -134,9 +133,8 @@ var (
 	_ store.Adopter  = (*Store)(nil)
 )
 
-// Close waits for the commit that is under way and closes the store. Calls that wait
-// return store.ErrClosed, and so do later calls. A second Close returns what the first
-// returned.
+// Close waits for the commit that is under way and closes the store. Waiting calls and later
+// calls return store.ErrClosed. A second Close returns what the first returned.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.shut(store.ErrClosed)
@@ -161,7 +159,7 @@ func (s *Store) Close() error {
 			s.db = nil
 		}
 		s.mu.Lock()
-		s.index = index.New() // a closed store that is kept takes little memory
+		s.index = index.New() // a closed store takes little memory even if the host keeps it
 		s.mu.Unlock()
 		disk.Unlock(s.lock)
 	})
@@ -178,14 +176,15 @@ func (s *Store) shut(cause error) {
 	}
 }
 
-// shutBy returns why the store is closed; nil: it is open.
+// shutBy returns why the store is closed, or nil if it is open.
 func (s *Store) shutBy() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cause
 }
 
-// ready returns the error of a call that need not begin; nil: it may.
+// ready returns an error if a call must not begin, because the store is closed or ctx has
+// ended.
 func (s *Store) ready(ctx context.Context) error {
 	if err := s.shutBy(); err != nil {
 		return err
@@ -193,8 +192,8 @@ func (s *Store) ready(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// wait waits until ch is closed, ctx ends or the store is closed. It returns nil for the
-// first.
+// wait waits until ch is closed, ctx ends or the store is closed. It returns nil if ch is
+// closed.
 func (s *Store) wait(ctx context.Context, ch <-chan struct{}) error {
 	select {
 	case <-ch:
@@ -206,7 +205,7 @@ func (s *Store) wait(ctx context.Context, ch <-chan struct{}) error {
 	}
 }
 
-// Stats counts what is stored. It reads no record.
+// Stats implements store.Store. It reads no record.
 func (s *Store) Stats(ctx context.Context) (store.Stats, error) {
 	var out store.Stats
 	err := s.view(ctx, func(b format.Buckets) error {

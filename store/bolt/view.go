@@ -10,9 +10,9 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// view runs fn in a read transaction. Every reader goes through it, for three reasons. It
-// shows no commit that is not known to be durable. It makes a fault in a damaged file an
-// error. It holds the handle while fn runs. fn copies what it keeps, and calls nothing
+// view runs fn in a read transaction. Every reader goes through it, for three reasons: it
+// shows no commit that may not be durable, it turns a fault in a damaged file into an error,
+// and it holds the handle while fn runs. fn must copy what it keeps, and must call nothing
 // outside of this package.
 func (s *Store) view(ctx context.Context, fn func(b format.Buckets) error) error {
 	for {
@@ -61,16 +61,16 @@ func (s *Store) viewOnce(synced int, fn func(b format.Buckets) error) (newer boo
 }
 
 // wedge closes the store after a fault inside bbolt's own Begin. bbolt's locks stay held,
-// and a call that needs them would wait forever. So no later call reaches bbolt, and
-// Close leaves the file as it is.
+// and a call that needs them would wait forever. So no later call uses bbolt, and Close
+// leaves the file open.
 func (s *Store) wedge(err error) {
 	s.shut(fmt.Errorf("%w: %w", store.ErrFailed, err))
 	s.wedging.Do(func() { close(s.wedged) })
 	s.queue.end(s.shutBy())
 }
 
-// named puts the file's name into a *CorruptError that lacks it.
+// named adds the file's name to a *CorruptError that lacks it.
 func (s *Store) named(err error) error { return format.Named(s.path, err) }
 
-// nothing writes nothing: with it, inside makes an empty commit.
+// nothing writes nothing. Inside makes an empty commit with it.
 func nothing(*bbolt.Tx) error { return nil }

@@ -66,7 +66,7 @@ func TestWritesWhereNoneMayBe(t *testing.T) {
 	for name, write := range map[string]func(w *format.Writer){
 		"put":         func(w *format.Writer) { w.Put(w.Qu, []byte("a"), nil) },
 		"remove":      func(w *format.Writer) { w.Remove(w.Qu, []byte("a")) },
-		"set a note":        func(w *format.Writer) { w.SetNote(w.Qu, 1) },
+		"set a note":  func(w *format.Writer) { w.SetNote(w.Qu, 1) },
 		"a note":      (*format.Writer).NoteAll,
 		"a new store": func(w *format.Writer) { w.NewID() },
 	} {
