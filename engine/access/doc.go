@@ -13,4 +13,11 @@
 // have a secret: the store keeps its SHA-256, and a [Secret] prints as "[secret]".
 // A token ends by its expiry, which the wall clock decides, or by [Tokens.Revoke].
 // A backup that is restored brings back tokens that were revoked after it was made.
+//
+// # Listeners
+//
+// [Guard] stands before the handlers of a TCP listener. It refuses what web pages of
+// other sites send, turns the bearer token of a request into an identity, and limits
+// failed authentications. [OIDC] turns ID tokens of an issuer into identities.
+// [TLSFiles] serves a certificate that is renewed on disk.
 package access
