@@ -91,7 +91,7 @@
 //	*"Node $2 not found"*) exit 68 ;;
 //	*) echo "$node" >&2; exit 76 ;; # slurmctld does not answer
 //	esac
-//	why=; case $node in *" Reason="*) why=": $(printf %s "${node##* Reason=}" | tr -d '"\\')" ;; esac
+//	why=$(echo "$node" | sed -En 's/ (Comment|Extra|InstanceId|InstanceType|ReservationName)=.*//; s/.* Reason=/: /p' | tr -d '"\\')
 //	show() { echo "{\"state\": \"$1\", \"statusMessage\": \"$2\"}"; }
 //	case $1,$state in
 //	start,*+POWER_DOWN+* | start,*+POWERING_DOWN+*) # slurmctld would accept power_up and ignore it

@@ -29,9 +29,9 @@ const slurmNode = "NodeName=100 Arch=x86_64 OS=Linux 6.1 #1 SMP State=%s Threads
 
 func slurm(verb, state string, s said) said {
 	s.verb, s.exit = verb, "0"
-	state, reason, _ := strings.Cut(state, " Reason=")
-	if s.text = strings.Replace(slurmNode, "%s", state, 1); reason != "" {
-		s.text += " Reason=" + reason // the last field of a node
+	state, later, more := strings.Cut(state, " ")
+	if s.text = strings.Replace(slurmNode, "%s", state, 1); more {
+		s.text += " " + later
 	}
 	return s
 }
@@ -59,6 +59,9 @@ func TestScriptsReadWords(t *testing.T) {
 			slurm("status", `DOWN+CLOUD+POWERED_DOWN+NOT_RESPONDING Reason=ResumeTimeout "reached" [slurm@2026-11-30T01:27:42]`,
 				said{state: fsm.StateStopped, message: "the node is DOWN: ResumeTimeout reached [slurm@2026-11-30T01:27:42]"}),
 			slurm("status", `DOWN+CLOUD Reason=Not responding [slurm@x]`, said{state: fsm.StateStartFailed, message: "the node is DOWN: Not responding [slurm@x]"}),
+			slurm("status", `DOWN+CLOUD Reason=Not responding [slurm@x] Comment=rack 7 Reason=none Extra=x InstanceId=i-1 InstanceType=g5`,
+				said{state: fsm.StateStartFailed, message: "the node is DOWN: Not responding [slurm@x]"}),
+			slurm("status", `DOWN+CLOUD Comment=rack 7 Reason=none`, said{state: fsm.StateStartFailed, message: "the node is DOWN"}),
 			slurm("status", "UNKNOWN+CLOUD", said{kind: transport.KindUnknown}),
 			slurm("status", "IDLE*+CLOUD", said{kind: transport.KindUnknown}),
 			slurm("start", "IDLE+CLOUD+POWERING_DOWN", said{kind: transport.KindConflict, message: "being powered down"}),
