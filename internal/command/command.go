@@ -7,6 +7,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os/exec"
@@ -32,6 +33,7 @@ type Command struct {
 	Args    []string
 	Dir     string        // "": this process's
 	Env     []string      // nil: this process's
+	Stdin   []byte        // its standard input; nil: empty
 	Secrets secret.Values // hidden in Output.Stderr
 }
 
@@ -63,13 +65,17 @@ func (e *KilledError) Error() string {
 // Unwrap returns the context's error.
 func (e *KilledError) Unwrap() error { return e.Err }
 
-// Run runs the program once, with an empty standard input, and waits for its end.
+// Run runs the program once, and waits for its end. A program may leave its standard
+// input unread.
 // If ctx ends first it kills the program and, where the system has process groups,
 // its children. The error is a [*StartError], a [*KilledError], or says which
 // signal ended the program.
 func (c Command) Run(ctx context.Context) (Output, error) {
 	cmd := exec.CommandContext(ctx, c.Program, c.Args...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = c.Dir, c.Env, drain
+	if c.Stdin != nil {
+		cmd.Stdin = bytes.NewReader(c.Stdin)
+	}
 	group(cmd)
 	stdout, stderr := &tail{limit: MaxStdout}, &tail{limit: maxStderr}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
