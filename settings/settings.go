@@ -31,6 +31,9 @@ type Settings struct {
 	Lanes []Lane
 	// Expiry, BootTimeout and Timeout are for engine.Config. Zero means its default.
 	Expiry, BootTimeout, Timeout time.Duration
+	// DefaultStudio is the studio of sessions that a tool's user names without one; "":
+	// there is none.
+	DefaultStudio string
 	// StoreSize is how large the database may become, in bytes, for
 	// bolt.Config.MaxSize; zero: as large as its disk allows.
 	StoreSize int64
@@ -136,8 +139,21 @@ func read(t *table, s *Settings) {
 		t.fault("", "there is no studio: begin with [studio.NAME], where NAME is a studio's id, and transport = one of %s", orList(Transports()))
 	}
 	readLanes(t, s)
+	readDefaultStudio(t, s)
 	t.known = slices.Compact(t.known)
 	t.end()
+}
+
+func readDefaultStudio(t *table, s *Settings) {
+	s.DefaultStudio = t.text("default_studio")
+	if s.DefaultStudio == "" {
+		return
+	}
+	if err := transport.CheckID("id", s.DefaultStudio); err != nil {
+		t.wrong("default_studio", "%s", messageOf(err))
+	} else if _, ok := s.Find(s.DefaultStudio); !ok {
+		t.wrong("default_studio", "no [studio.NAME] serves %q", s.DefaultStudio)
+	}
 }
 
 func readStudio(t *table, pattern string) Studio {

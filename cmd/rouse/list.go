@@ -39,7 +39,7 @@ operations are left out, and long names are shortened.`,
 			if f.Phases, err = phasesOf(phases); err != nil {
 				return err
 			}
-			if f.Labels, err = labels(wanted); err != nil {
+			if f.Labels, err = pairs("--label", wanted); err != nil {
 				return err
 			}
 			if c.Flags().Changed("studio") {
@@ -205,7 +205,7 @@ func (t *tool) sessions(ctx context.Context, h *host, l *lister, studio string) 
 		t.screen.note("the provider of studio %s gave no list; showing the last known sessions", studio)
 	}
 	if l.err != nil && ctx.Err() == nil {
-		why := t.unlisted(ctx, l, studio)
+		why := t.unlisted(ctx, l.err, studio)
 		if !known && !errors.Is(l.err, errors.ErrUnsupported) {
 			return why
 		}
@@ -218,18 +218,19 @@ func (t *tool) sessions(ctx context.Context, h *host, l *lister, studio string) 
 }
 
 // unlisted says why a studio's sessions are not what its provider lists.
-func (t *tool) unlisted(ctx context.Context, l *lister, studio string) error {
-	if l.list == nil {
-		return l.err
+// err is what listing them returned, or why the provider was not asked.
+func (t *tool) unlisted(ctx context.Context, err error, studio string) error {
+	if t.provider.opened == nil {
+		return err
 	}
 	one, _ := t.provider.settings.Find(studio)
 	switch {
-	case errors.Is(l.err, errors.ErrUnsupported):
+	case errors.Is(err, errors.ErrUnsupported):
 		return fmt.Errorf("a transport of kind %s cannot list sessions", one.Transport)
-	case errors.Is(l.err, transport.KindCredentials):
+	case errors.Is(err, transport.KindCredentials):
 		return errors.New(t.refusal(ctx, one))
 	}
-	return fmt.Errorf("studio %s cannot be asked for its sessions: %s", studio, plain(l.err))
+	return fmt.Errorf("studio %s cannot be asked for its sessions: %s", studio, plain(err))
 }
 
 func sessionRow(k engine.SessionStatus, now time.Time) []string {

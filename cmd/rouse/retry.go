@@ -79,7 +79,7 @@ func (r *retryFlags) filter(c *cobra.Command, args []string, now time.Time) (eng
 			return f, usagef("--since: %w", err)
 		}
 	}
-	f.Labels, err = labels(r.labels)
+	f.Labels, err = pairs("--label", r.labels)
 	return f, err
 }
 

@@ -53,8 +53,8 @@ func checkTarget(args []string) error {
 	return nil
 }
 
-// checkOne checks that ref names one session and is not a host list or a wildcard:
-// the tool would take either for the name of a session.
+// checkOne checks that ref names one session and holds no character of a host list or
+// a wildcard: the tool would take either for the name of a session.
 func checkOne(ref engine.Ref) error {
 	if err := ref.Validate(); err != nil {
 		return err
@@ -68,7 +68,7 @@ func checkOne(ref engine.Ref) error {
 // checkLiteral is [checkOne] for one part; what names it in the message.
 func checkLiteral(what, id string) error {
 	if i := strings.IndexAny(id, "[]{}*?,"); i >= 0 {
-		return usagef("%s %q: character %q at byte %d is not allowed: host lists and wildcards are not supported; name one session in each command", what, id, id[i], i)
+		return usagef("%s %q: character %q at byte %d is not allowed here: write whole names; a host list, as in ws-[001-150], names many sessions", what, id, id[i], i)
 	}
 	return nil
 }

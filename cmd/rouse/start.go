@@ -28,13 +28,21 @@ type startFlags struct {
 
 func (t *tool) startCommand() *cobra.Command {
 	var s startFlags
+	var sel selection
 	c := &cobra.Command{
-		Use:   "start STUDIO SESSION",
-		Short: "Ask for a session to be started",
-		Long: fmt.Sprintf(`Ask for a session to be started.
+		Use:   "start STUDIO SESSION...",
+		Short: "Ask for sessions to be started",
+		Long: fmt.Sprintf(`Ask for one session or several to be started.
 
-The command returns when the request is on disk. It needs no network. "rouse
-run" sends the start.
+The command returns when the requests are on disk. It needs no network. "rouse
+run" sends the starts.
+
+%s
+
+--all and --tag choose from the sessions that the provider lists, which needs
+the network. Of several sessions the command prints counts, or with --json a
+line for each. Exit status 1 means that some were refused; the others are
+queued.
 
 A session has one active operation at most. A second request joins it, and the
 earlier not-before and the later expiry of the two count. If the start was
@@ -46,25 +54,30 @@ is active, the same token joins it. After the end it starts nothing, for %d
 days. Put the date into a token that repeats. With --json, "request" is
 created, joined, or old if the token's operation has ended.
 
-With --check, the provider is asked for the session first. A wrong name,
+With --check, the provider is asked for each session first. A wrong name,
 region or tag and refused credentials show now, and nothing is queued.
 
-With --wait, this process sends what is queued and waits until this request
-has ended. Exit status 0 means the session is READY. The wait ends with status
-1 if there are no credentials or the provider refuses them, if the token is
-old and the session is not READY, when --for is over, and after Ctrl-C. A
-queued request stays queued.`, int(keep/(24*time.Hour))),
+With --wait, this process sends what is queued and waits until these requests
+have ended. Exit status 0 means that each session is READY. The wait ends with
+status 1 if there are no credentials or the provider refuses them, if the
+token is old and the session is not READY, when --for is over, and after
+Ctrl-C. A queued request stays queued.`, choosingText(), int(keep/(24*time.Hour))),
 		Example: `  rouse start lab ws-1 --reason dailies
+  rouse start lab 'ws-[001-150]' gpu-7
+  rouse start lab --tag role=comp --wait
   rouse start lab ws-1 --not-before 08:30 --label show=aurora
   rouse start lab ws-1 --not-before "mon 07:45 Europe/Berlin" --expire 1d12h
   rouse start lab ws-1 --token "$(date +%F)-ws-1" --wait`,
-		Args: words(2),
+		Args: cobra.ArbitraryArgs, // selection.read judges them
 		RunE: func(c *cobra.Command, args []string) error {
 			if cut := cutText(s.why, maxReason); cut != s.why {
 				t.screen.note("--reason has %d bytes, and at most %d are stored: it was cut", len(s.why), maxReason)
 				s.why = cut
 			}
-			r, err := s.request(c, args, time.Now())
+			if err := sel.read(t, c, args); err != nil {
+				return err
+			}
+			r, err := s.request(c, time.Now())
 			if err != nil {
 				return err
 			}
@@ -72,30 +85,33 @@ queued request stays queued.`, int(keep/(24*time.Hour))),
 				t.expiry = s.expire
 			}
 			t.db.mayMake = true
-			return t.start(c.Context(), r, s)
+			if len(sel.refs) == 1 {
+				r.Ref = sel.refs[0]
+				return t.start(c.Context(), r, s)
+			}
+			if s.token != "" {
+				return usagef("--token names one request, and there are more sessions than one: leave it out, or use one command for each session")
+			}
+			return t.startMany(c.Context(), &sel, r, s)
 		},
 	}
+	sel.flags(c)
+	sel.listFlags(c)
 	f := c.Flags()
-	f.StringVar(&s.token, "token", "", "client `TOKEN` of 1 to 64 printable characters (default: a new one)")
+	f.StringVar(&s.token, "token", "", "client `TOKEN` of one session's request: 1 to 64 printable characters (default: a new one)")
 	durationVar(f, &s.expire, "expire", 24*time.Hour, "end it EXPIRED if it was not sent within `DURATION` after not-before, or else after now; replaces expiry of the settings")
 	f.StringVar(&s.notBefore, "not-before", "", "send it at `TIME` or later: "+aheadForms)
 	f.StringArrayVar(&s.labels, "label", nil, "label `NAME=VALUE`, to find it again; may be repeated")
 	f.StringVar(&s.why, "reason", "", fmt.Sprintf("`TEXT` that says what it is for; at most %d bytes are kept", maxReason))
-	f.BoolVar(&s.check, "check", false, "ask the provider for the session first; queue nothing if it does not know it or cannot be reached")
+	f.BoolVar(&s.check, "check", false, "ask the provider for the sessions first; queue nothing if it does not know one or cannot be reached")
 	f.BoolVar(&s.wait, "wait", false, "send it now, and wait for its end")
 	durationVar(f, &s.atMost, "for", 0, "with --wait: stop waiting after `DURATION`")
 	return c
 }
 
-// request is what was typed, as the engine takes it.
-func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (engine.Request, error) {
-	r := engine.Request{
-		Ref: engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim(), ClientToken: s.token,
-		RequestedBy: userName(), Reason: s.why, Source: source,
-	}
-	if err := checkOne(r.Ref); err != nil {
-		return r, err
-	}
+// request is what the flags say, as the engine takes it, but for the session.
+func (s *startFlags) request(c *cobra.Command, now time.Time) (engine.Request, error) {
+	r := engine.Request{ClientToken: s.token, RequestedBy: userName(), Reason: s.why, Source: source}
 	if c.Flags().Changed("token") {
 		if err := transport.CheckToken(s.token); err != nil {
 			return r, err
@@ -118,7 +134,7 @@ func (s *startFlags) request(c *cobra.Command, args []string, now time.Time) (en
 			return r, usagef("--for goes with --wait")
 		}
 	}
-	r.Labels, err = labels(s.labels)
+	r.Labels, err = pairs("--label", s.labels)
 	return r, err
 }
 
@@ -129,8 +145,8 @@ func checkFor(d time.Duration) error {
 	return nil
 }
 
-// labels reads NAME=VALUE texts.
-func labels(texts []string) (map[string]string, error) {
+// pairs reads the NAME=VALUE texts of a flag.
+func pairs(flag string, texts []string) (map[string]string, error) {
 	if len(texts) == 0 {
 		return nil, nil
 	}
@@ -138,10 +154,10 @@ func labels(texts []string) (map[string]string, error) {
 	for _, text := range texts {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
-			return nil, usagef("--label %q is not NAME=VALUE", text)
+			return nil, usagef("%s %q is not NAME=VALUE", flag, text)
 		}
 		if _, twice := out[name]; twice {
-			return nil, usagef("--label %q: %q is given twice", text, name)
+			return nil, usagef("%s %q: %q is given twice", flag, text, name)
 		}
 		out[name] = value
 	}
@@ -179,7 +195,7 @@ func userName() string {
 
 func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error {
 	open := func() (transport.Transport, error) {
-		p, err := t.starter(ctx, r.Ref.StudioID, s.wait || s.check)
+		p, err := t.starter(ctx, s.wait || s.check, r.Ref.StudioID)
 		if err != nil {
 			return nil, fmt.Errorf("nothing was queued: %w", err)
 		}
@@ -197,12 +213,7 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 			}
 		}
 		var err error
-		if h.own == nil && t.expiry > 0 { // the other process has an expiry of its own
-			r.ExpiresAt = time.Now().Add(t.expiry)
-			if r.NotBefore.After(time.Now()) {
-				r.ExpiresAt = r.NotBefore.Add(t.expiry)
-			}
-		}
+		t.expires(h, &r)
 		receipt, err = h.engine.Start(ctx, r)
 		if err != nil {
 			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
@@ -225,13 +236,28 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 	})
 }
 
-// starter returns the transport that a start is queued with. The studio must be
-// served. With send, the start is also sent from here: the transport is opened.
+// expires sets the expiry of a request that another process takes, since that process has
+// one of its own.
+func (t *tool) expires(h *host, r *engine.Request) {
+	if h.own != nil || t.expiry == 0 {
+		return
+	}
+	from := time.Now()
+	if r.NotBefore.After(from) {
+		from = r.NotBefore
+	}
+	r.ExpiresAt = from.Add(t.expiry)
+}
+
+// starter returns the transport that starts are queued with. Each studio must be
+// served. With send, the starts are also sent from here: the transport is opened.
 // Credentials are looked for later, since a start is queued without them.
-func (t *tool) starter(ctx context.Context, studioID string, send bool) (transport.Transport, error) {
+func (t *tool) starter(ctx context.Context, send bool, studioIDs ...string) (transport.Transport, error) {
 	p, err := t.provider.queued()
-	if err == nil {
-		err = t.provider.serves(studioID)
+	for _, id := range studioIDs {
+		if err == nil {
+			err = t.provider.serves(id)
+		}
 	}
 	if err != nil || !send {
 		return p, err
@@ -291,7 +317,7 @@ func lookUp(ctx context.Context, h *host, ref engine.Ref) error {
 		return err
 	case s.Err != nil:
 		return s.Err
-	case s.Session.State == engine.StateDeleted || s.Session.State == engine.StateDeleteInProgress:
+	case isDeleted(s.Session):
 		return fmt.Errorf("%s %s is %s", ref.StudioID, ref.SessionID, s.Session.State)
 	}
 	return nil
