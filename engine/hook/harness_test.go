@@ -31,6 +31,8 @@ type bench struct {
 	log    *logs
 	drain  time.Duration
 	config engine.Config
+
+	machine string // the machine that opens the file; "": this one
 }
 
 // scenario runs f in a bubble.
@@ -49,7 +51,7 @@ func scenario(t *testing.T, provider studio.Config, f func(b *bench)) {
 func (b *bench) open() {
 	b.Helper()
 	var err error
-	if b.db, err = bolt.Open(b.path, bolt.Config{}); err != nil {
+	if b.db, err = bolt.Open(b.path, bolt.Config{Machine: b.machine}); err != nil {
 		b.Fatal(err)
 	}
 	b.store = b.db
