@@ -16,11 +16,11 @@ func (t *tool) adoptCommand() *cobra.Command {
 		Short: "Take over a database of another machine",
 		Long: `Take over a database that belongs to another machine.
 
-A database in a cloned image or a copied home is a foreign store: requests are
-queued, but nothing is sent, because the other machine may send the same
-starts. Adopt the database when that machine no longer does.
+A database in a cloned image or a copied home is a foreign store. Rouse queues
+requests there, but sends nothing, because the other machine may send the same
+starts. Adopt the database once the other machine has stopped sending.
 
-Operations with unknown outcome are confirmed first. If that cannot tell
+The next run confirms operations with unknown outcome first. If it cannot tell
 whether the session was started, the operation ends FAILED (ambiguous), so
 that nothing is started twice. The feed records who adopted the database.`,
 		Args: words(0),
@@ -59,7 +59,7 @@ func (t *tool) adopt(ctx context.Context, h *host) error {
 	return nil
 }
 
-// homeText is the machine that a held database belongs to.
+// homeText names the machine that a foreign store belongs to.
 func homeText(h *store.Foreign) string {
 	if h.Home == "" {
 		return "another machine"
@@ -67,12 +67,12 @@ func homeText(h *store.Foreign) string {
 	return "another machine (" + h.Home + ")"
 }
 
-// foreignNote says what is so with a held database, and what to do.
+// foreignNote says that the database is a foreign store, and what to do.
 func foreignNote(h *store.Foreign) string {
 	return fmt.Sprintf("foreign store: this database belongs to %s; nothing is sent before \"rouse adopt\"", homeText(h))
 }
 
-// foreignError is the error of a command that waits for what a held database never does.
+// foreignError is the error of a command that waits for an operation in a foreign store.
 func foreignError(o engine.Operation) error {
 	return fmt.Errorf("operation %s stays %s: nothing is sent before \"rouse adopt\"", o.ID, o.Phase)
 }

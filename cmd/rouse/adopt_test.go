@@ -17,8 +17,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// TestAdopt: a database that was copied to another machine says so at once,
-// whatever is asked; it takes requests and sends nothing, until it is adopted.
+// TestAdopt checks a database that was copied to another machine. Each command says that
+// it is a foreign store. It takes requests and sends nothing, until it is adopted.
 func TestAdopt(t *testing.T) {
 	home := t.TempDir()
 	for _, kv := range environment(home) {
@@ -80,12 +80,13 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("status %d: %s", status, out)
 	}
 	if n := effects("ws-1") + effects("ws-2") + effects("ws-3"); n != 0 {
-		t.Fatalf("%d were started while the store was foreign", n)
+		t.Fatalf("the provider started %d sessions while the store was foreign", n)
 	}
 
 	must(0, "adopted "+filepath.Join(home, "rouse.db"), "adopt")
-	// The machine it came from may have sent them a moment ago: for so long as that
-	// may be under way, and a read may be old, nothing is sent again.
+	// The other machine may have sent the starts a moment ago. Its calls may still be
+	// under way, and a read may be stale, so nothing is sent again until that time has
+	// passed.
 	config := filepath.Join(home, "rouse.toml")
 	if err := os.WriteFile(config, []byte("[studio.\"*\"]\ntransport = \"nimble\"\nstale_for = \"100ms\"\n[engine]\ntimeout = \"2s\"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -109,8 +110,8 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// queueEarlier puts a request there that nobody needs to wait for: what was
-// perhaps sent just now is not looked at before it must have arrived.
+// queueEarlier queues a request and dates it back. A send with unknown outcome is
+// confirmed only when its call must have ended, and the tests need not wait for that.
 func queueEarlier(t *testing.T, path, machine string) {
 	t.Helper()
 	s, err := bolt.Open(path, bolt.Config{Machine: machine})

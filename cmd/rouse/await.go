@@ -9,18 +9,17 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 )
 
-// again is how reportEvery the same reason for waiting is printed where there is no
-// status line.
+// again is how often a command prints the same wait reason where there is no status line.
 const again = time.Minute
 
-// gaveUpError is why a wait ended before what was waited for.
+// gaveUpError says why a wait ended before its operation did.
 type gaveUpError struct{ why string }
 
 func (e *gaveUpError) Error() string { return e.why }
 
-// await carries out what is queued until a request's operation has ended, and shows
-// how it fares. It waits no longer than atMost; 0 means without a limit. Without
-// credentials it does not begin: the operation stays.
+// await carries out what is queued until a request's operation has ended, and shows its
+// progress. It waits no longer than atMost; 0 means no limit. Without credentials it does
+// not begin, and the operation stays.
 func (t *tool) await(ctx context.Context, h *host, r engine.Receipt, atMost time.Duration) error {
 	var err error
 	if h.own != nil {
@@ -65,7 +64,7 @@ func (t *tool) await(ctx context.Context, h *host, r engine.Receipt, atMost time
 	return nil
 }
 
-// watch shows how an operation fares until ended tells of its end.
+// watch shows an operation's progress until ended reports its end.
 func (t *tool) watch(ctx context.Context, h *host, id engine.ID, ended <-chan error, atMost time.Duration) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -78,7 +77,7 @@ func (t *tool) watch(ctx context.Context, h *host, id engine.ID, ended <-chan er
 		}
 		now := time.Now()
 		switch {
-		case err != nil || x.Operation.Phase.Ended() || x.Waiting == engine.WaitNotRunning: // ends, or is about to begin
+		case err != nil || x.Operation.Phase.Ended() || x.Waiting == engine.WaitNotRunning: // the operation has ended, or is about to
 		case x.Waiting == engine.WaitCredentials && !x.Next.IsZero() && h.refusedFor(x.Since, now) >= credentialPatience:
 			return &gaveUpError{t.refusal(ctx, t.provider.studioOf(x.Operation.Lane))}
 		case t.screen.live():
@@ -97,7 +96,7 @@ func (t *tool) watch(ctx context.Context, h *host, id engine.ID, ended <-chan er
 	}
 }
 
-// after is time.After; 0: never.
+// after is time.After. Zero means never.
 func after(d time.Duration) <-chan time.Time {
 	if d == 0 {
 		return nil
@@ -105,14 +104,14 @@ func after(d time.Duration) <-chan time.Time {
 	return time.After(d)
 }
 
-// cutShort reports whether a wait ended before what was waited for.
+// cutShort reports whether a wait ended before its operation did.
 func cutShort(err error) bool {
 	var gaveUp *gaveUpError
 	return errors.As(err, &gaveUp) || errors.Is(err, context.Canceled)
 }
 
-// interrupted says what stands when a wait was cut short; another error is left
-// as it is.
+// interrupted prints the state of the operation whose wait was cut short. It returns
+// other errors unchanged.
 func interrupted(err error, stands string) error {
 	var gaveUp *gaveUpError
 	switch {

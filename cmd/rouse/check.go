@@ -37,7 +37,7 @@ func (t *tool) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Look for damage in the database",
-		Long: `Read every page and record of the database, and print what is damaged.
+		Long: `Read every page and record of the database, and print all damage.
 
 Check changes nothing. A child process does the reading, with limited memory
 and time, because a damaged page can crash its reader.
@@ -74,14 +74,15 @@ func (t *tool) check(ctx context.Context) error {
 	return nil
 }
 
-// fewProblems is how many problems are printed one by one; all are in the JSON.
+// fewProblems is how many problems the command prints one by one. The JSON has all of
+// them.
 const fewProblems = 50
 
 func (t *tool) printReport(path string, r bolt.Report) {
 	for i, p := range r.Problems {
 		switch {
 		case i == fewProblems:
-			t.screen.say("… and %d more: --json has all", len(r.Problems)-i)
+			t.screen.say("… and %d more; --json prints all", len(r.Problems)-i)
 		case i > fewProblems:
 		case p.Bucket == "":
 			t.screen.say("pages: %s", p.Detail)

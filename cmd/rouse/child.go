@@ -19,20 +19,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// What reads a damaged page is done by a child process: the page may ask for all
-// memory, lead in a circle, or fault where no recover helps. The child is this
-// program again, and prints a line of JSON for what it has done.
+// A child process reads damaged pages. A damaged page may ask for all memory, lead in a
+// circle, or fault where no recover helps. The child is this program again, and prints
+// its result as a line of JSON.
 
-// childName is a hidden command for this program alone.
+// childName is a hidden command; only this program calls it.
 const childName = "do-job"
 
-// childJob is a bolt.Job for the child. Its paths are bytes: JSON alters a string that
-// is not UTF-8, and a path need not be.
+// childJob is a bolt.Job for the child. Its paths are bytes, because a path need not be
+// UTF-8 and JSON alters a string that is not.
 type childJob struct {
 	Path, Copy []byte
 }
 
-// childReport is one line that the child prints: how far it is, or how it ended.
+// childReport is one line that the child prints: its progress, or its result.
 type childReport struct {
 	What  string       `json:"what,omitempty"`
 	Count uint64       `json:"count,omitempty"`
@@ -42,13 +42,13 @@ type childReport struct {
 	Is    []string     `json:"is,omitempty"` // the names of the errors that it wraps
 }
 
-// wireErrors are the errors of a job that the parent process has to tell apart.
+// wireErrors are the errors of a job that the parent process must tell apart.
 var wireErrors = map[string]error{
 	"foreign": bolt.ErrForeign, "newer": bolt.ErrNewer, "locked": bolt.ErrLocked, "corrupt": store.ErrCorrupt, "full": store.ErrFull,
 	"unfinished": repair.ErrInconclusive,
 }
 
-// childError is an error of the child's.
+// childError is an error that the child reported.
 type childError struct {
 	text string
 	is   []error
@@ -68,8 +68,8 @@ func thisProgram(ctx context.Context, args ...string) *exec.Cmd {
 	return c
 }
 
-// childLimits returns how much memory a job on a file of so many bytes may take, and how
-// long it may take. Reading takes a fraction of that.
+// childLimits returns how much memory and time a job may take on a file of so many bytes.
+// A job that only reads gets a fraction of both.
 func childLimits(size int64) (memory uint64, limit time.Duration) {
 	return 1<<30 + 8*uint64(size), 30*time.Second + time.Duration(size>>20)*time.Second //nolint:gosec // positive
 }
@@ -95,7 +95,7 @@ func (t *tool) runInChild(ctx context.Context, j repair.Job) (repair.Done, error
 		err = child.Start()
 	}
 	if err != nil {
-		return repair.Done{}, unfinished(j, fmt.Sprintf("its process could not be started (%v): run it again", err))
+		return repair.Done{}, unfinished(j, fmt.Sprintf("its process could not be started (%v); run it again", err))
 	}
 	end := t.readChild(out)
 	err = child.Wait()
@@ -108,21 +108,21 @@ func (t *tool) runInChild(ctx context.Context, j repair.Job) (repair.Done, error
 	case end != nil && end.Error != "":
 		return repair.Done{}, end.failure(j)
 	case limited.Err() != nil:
-		return repair.Done{}, unfinished(j, fmt.Sprintf("it was not done after %s: run it again when the disk is less busy", limit))
+		return repair.Done{}, unfinished(j, fmt.Sprintf("it was not done after %s; run it again when the disk is less busy", limit))
 	case crashed(complaint.String()):
 		return crashedJob(j, fmt.Sprintf("%v%s", err, firstLine(complaint.String())))
 	case strings.Contains(complaint.String(), "out of memory"), strings.Contains(complaint.String(), "cannot allocate memory"):
-		return repair.Done{}, unfinished(j, fmt.Sprintf("it ran out of memory (limit %d MiB): free memory and run it again", memory>>20))
+		return repair.Done{}, unfinished(j, fmt.Sprintf("it ran out of memory (limit %d MiB); free memory and run it again", memory>>20))
 	case err == nil:
-		return repair.Done{}, unfinished(j, "its process ended without a result: run it again")
+		return repair.Done{}, unfinished(j, "its process ended without a result; run it again")
 	case child.ProcessState != nil && !child.ProcessState.Exited():
-		return repair.Done{}, unfinished(j, fmt.Sprintf("its process was ended from outside (%v), possibly because memory was short: free memory and run it again", err))
+		return repair.Done{}, unfinished(j, fmt.Sprintf("its process was killed from outside (%v), possibly because memory was short; free memory and run it again", err))
 	}
-	return repair.Done{}, unfinished(j, fmt.Sprintf("its process ended without a result (%v%s): run it again", err, firstLine(complaint.String())))
+	return repair.Done{}, unfinished(j, fmt.Sprintf("its process ended without a result (%v%s); run it again", err, firstLine(complaint.String())))
 }
 
-// crashes begin the lines by which a Go program reports that it cannot go on
-// because of what it read. A process that is killed, or that gets no memory or no
+// crashes are the beginnings of the lines by which a Go program reports that it cannot go
+// on because of what it read. A process that is killed, or that gets no memory or no
 // thread, does not write them.
 var crashes = []string{"fatal error: fault", "fatal error: stack overflow", "panic: "}
 
@@ -138,7 +138,8 @@ func crashed(complaint string) bool {
 	return false
 }
 
-// unfinished is the error of a job that says nothing about the file.
+// unfinished is the error of a job that did not finish, so that nothing is known about
+// the file.
 func unfinished(j repair.Job, why string) error {
 	text := fmt.Sprintf("the check of %s did not finish, and the file may be sound: %s", j.Path, why)
 	if j.Copy != "" {
@@ -147,8 +148,8 @@ func unfinished(j repair.Job, why string) error {
 	return &childError{text: text, is: []error{repair.ErrInconclusive}}
 }
 
-// crashedJob returns the result of a job whose child reported a crash. A file that crashes its
-// reader is damaged; a repair that crashes has failed.
+// crashedJob returns the result of a job whose child reported a crash. A file that
+// crashes its reader is damaged. A repair that crashes has failed.
 func crashedJob(j repair.Job, how string) (repair.Done, error) {
 	if j.Copy != "" {
 		return repair.Done{}, &childError{text: "the repair crashed: " + how, is: []error{store.ErrCorrupt}}
@@ -157,8 +158,8 @@ func crashedJob(j repair.Job, how string) (repair.Done, error) {
 	return repair.Done{Report: bolt.Report{Problems: []*bolt.CorruptError{p}}}, nil
 }
 
-// readChild reads what the child prints, shows how far it is, and returns how it
-// ended; nil: it did not say.
+// readChild reads what the child prints, shows its progress, and returns its result. Nil
+// means that the child printed none.
 func (t *tool) readChild(out io.Reader) (end *childReport) {
 	d := json.NewDecoder(bufio.NewReader(out))
 	for {
@@ -178,7 +179,7 @@ func (t *tool) readChild(out io.Reader) (end *childReport) {
 	}
 }
 
-// failure is the error that the child told.
+// failure returns the error that the child reported.
 func (l *childReport) failure(j repair.Job) error {
 	e := &childError{text: l.Error}
 	for _, name := range l.Is {
@@ -193,7 +194,7 @@ func (l *childReport) failure(j repair.Job) error {
 	return e
 }
 
-// firstLine is what a dying program says first, behind a colon.
+// firstLine returns the first line that a dying program wrote, behind a colon.
 func firstLine(text string) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	if text == "" {
@@ -210,7 +211,7 @@ func (l *limitedBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// childCommand does a job and says what came of it.
+// childCommand does a job and prints its result.
 func (t *tool) childCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    childName + " JOB",
@@ -228,7 +229,7 @@ func (t *tool) childCommand() *cobra.Command {
 	}
 }
 
-// prepareJob reads what the child is to do, and sets its limits.
+// prepareJob reads the job that the child must do, and sets its limits.
 func (t *tool) prepareJob(text string) (repair.Job, error) {
 	var o childJob
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
@@ -246,7 +247,7 @@ func (t *tool) prepareJob(text string) (repair.Job, error) {
 	return j, nil
 }
 
-// reportEvery is how long the child says nothing of how far it is.
+// reportEvery is the time between two progress reports of the child.
 const reportEvery = 200 * time.Millisecond
 
 func (t *tool) doJob(ctx context.Context, j repair.Job) {
@@ -259,7 +260,7 @@ func (t *tool) doJob(ctx context.Context, j repair.Job) {
 	})
 	end := childReport{Done: &d}
 	if ctx.Err() != nil && err != nil {
-		err = unfinished(j, "its process was asked to end: run it again")
+		err = unfinished(j, "its process was asked to end; run it again")
 	}
 	if err != nil {
 		end = failureReport(err)

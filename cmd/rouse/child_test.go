@@ -17,9 +17,9 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// TestCheckDies ends the process that reads a sound file in every way. Only a crash
-// that the process itself reports is damage; after every other end the tool says that
-// nothing is known, why, and what to do. It lives, and leaves the file as it is.
+// TestCheckDies ends the process that reads a sound file in every way. Only a crash that
+// the process itself reports is damage. After every other end the tool says that nothing
+// is known, why, and what to do. The tool goes on, and the file stays unchanged.
 func TestCheckDies(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
@@ -40,14 +40,14 @@ func TestCheckDies(t *testing.T) {
 		{"a fatal error", "echo 'fatal error: fault' >&2; echo stack >&2; exit 2", "reading it crashed the check: exit status 2: fatal error: fault", true},
 		{"a fault", "echo 'unexpected fault address 0x1' >&2; echo 'fatal error: fault' >&2; exit 2", "reading it crashed the check: exit status 2: unexpected fault address 0x1", true},
 		{"a panic", "echo 'panic: page 3 is bad' >&2; exit 2", "reading it crashed the check: exit status 2: panic: page 3 is bad", true},
-		{"killed", "kill -9 $$", "ended from outside (signal: killed), possibly because memory was short: free memory and run it again", false},
-		{"terminated", "kill $$; sleep 1", "ended from outside (signal: terminated)", false},
-		{"half a line", `printf '{"done":{"Report":{"Opera'; kill -9 $$`, "ended from outside (signal: killed)", false},
-		{"says nothing", "exit 0", "ended without a result: run it again", false},
-		{"fails", "echo 'no thread' >&2; exit 2", "ended without a result (exit status 2: no thread): run it again", false},
-		{"no memory", "echo 'fatal error: runtime: out of memory' >&2; exit 2", "ran out of memory (limit 1024 MiB): free memory and run it again", false},
-		{"hangs", "exec sleep 100", "not done after 300ms: run it again when the disk is less busy", false},
-		{"talks and hangs", `while :; do echo '{"what":"pages","count":1,"of":2}'; done`, "not done after 300ms", false},
+		{"killed", "kill -9 $$", "killed from outside (signal: killed), possibly because memory was short; free memory and run it again", false},
+		{"terminated", "kill $$; sleep 1", "killed from outside (signal: terminated)", false},
+		{"half a line", `printf '{"done":{"Report":{"Opera'; kill -9 $$`, "killed from outside (signal: killed)", false},
+		{"says nothing", "exit 0", "ended without a result; run it again", false},
+		{"fails", "echo 'no thread' >&2; exit 2", "ended without a result (exit status 2: no thread); run it again", false},
+		{"no memory", "echo 'fatal error: runtime: out of memory' >&2; exit 2", "ran out of memory (limit 1024 MiB); free memory and run it again", false},
+		{"hangs", "exec sleep 100", "not done after 300ms; run it again when the disk is less busy", false},
+		{"reports progress and hangs", `while :; do echo '{"what":"pages","count":1,"of":2}'; done`, "not done after 300ms", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -91,14 +91,14 @@ func TestCheckDies(t *testing.T) {
 				t.Errorf("the commands took %v", took)
 			}
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
-				t.Errorf("the file was altered, or is gone: %v", err)
+				t.Errorf("the file was changed, or is gone: %v", err)
 			}
 		})
 	}
 }
 
 // TestRepairStopsWithItsChild ends the process that repairs a damaged file. The file
-// stays as it was.
+// stays unchanged.
 func TestRepairStopsWithItsChild(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "rouse.db")
@@ -115,7 +115,7 @@ func TestRepairStopsWithItsChild(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name string
-		end  func(ctx context.Context, args []string) *exec.Cmd // starts the process of the repair
+		end  func(ctx context.Context, args []string) *exec.Cmd // the command that starts the repair's process
 		want string
 	}{
 		{"not started", func(context.Context, []string) *exec.Cmd { return exec.Command(filepath.Join(db, "none")) }, "could not be started"},
@@ -135,13 +135,14 @@ func TestRepairStopsWithItsChild(t *testing.T) {
 				t.Errorf("exit status %d: %s", got, text)
 			}
 			if after, err := os.ReadFile(db); err != nil || !bytes.Equal(after, damaged) {
-				t.Errorf("the file was altered: %v", err)
+				t.Errorf("the file was changed: %v", err)
 			}
 		})
 	}
 }
 
-// TestJobIsStopped: a child that is asked to end says that its job did not finish.
+// TestJobIsStopped checks that a child that is asked to end says that its job did not
+// finish.
 func TestJobIsStopped(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "rouse.db")
@@ -159,8 +160,7 @@ func TestJobIsStopped(t *testing.T) {
 	}
 }
 
-// TestOddPath: a path need not be UTF-8; the database there is as sound as
-// elsewhere, and can be mended.
+// TestOddPath checks and repairs a database whose path is not UTF-8.
 func TestOddPath(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -199,12 +199,13 @@ func TestOddPath(t *testing.T) {
 	rouse(0, "check")
 }
 
-// TestCheckNotBegun: what keeps the child from its work says nothing of the file.
+// TestCheckNotBegun checks that an error that keeps the child from its work says nothing
+// of the file.
 func TestCheckNotBegun(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		args func(path string, args []string) []string // of the child, which is just being started
+		args func(path string, args []string) []string // path and args of the child before it starts
 		want string
 	}{
 		{"the file is gone", func(path string, args []string) []string {
@@ -236,7 +237,7 @@ func TestCheckNotBegun(t *testing.T) {
 	}
 }
 
-// glutton is a process that takes more memory than it may.
+// glutton is a process that takes more memory than its limit.
 func glutton() {
 	if err := limitMemory(256 << 20); err != nil {
 		os.Exit(3)
@@ -253,11 +254,11 @@ func glutton() {
 	os.Exit(0)
 }
 
-// TestMemoryLimit: a process that takes more than its limit ends.
+// TestMemoryLimit checks that a process that takes more memory than its limit ends.
 func TestMemoryLimit(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("no limit is enforced there")
+		t.Skip("this system enforces no limit")
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -265,8 +266,8 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	c := &exec.Cmd{Path: self, Args: []string{"glutton"}}
 	out, err := c.CombinedOutput()
-	// Which words it dies with depends, under the race detector, on whose next
-	// request for memory was refused: the runtime's or the detector's own.
+	// Under the race detector the words depend on whose request for memory fails first:
+	// the runtime's or the detector's.
 	died := slices.ContainsFunc([]string{
 		"out of memory", "too many address space collisions for -race mode", "ThreadSanitizer failed to",
 	}, func(words string) bool { return bytes.Contains(out, []byte(words)) })
@@ -275,7 +276,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
-// TestProgress: on a terminal a long check says how far it is.
+// TestProgress checks that a long check shows its progress on a terminal.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	var errOut bytes.Buffer

@@ -16,9 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// cloud is moto in the place of EC2, with two stopped instances: one has the
-// page's name, the other is started without a file, by its id. At the address
-// of each a desktop answers.
+// cloud is moto, which simulates EC2 here, with two stopped instances. One has the name
+// that the page gives. The page starts the other by its id, without a settings file. A
+// desktop answers at the address of each.
 func cloud(t *testing.T, f *follower) {
 	path, err := exec.LookPath("moto_server")
 	if err != nil {
@@ -53,7 +53,7 @@ func cloud(t *testing.T, f *follower) {
 	})
 }
 
-// stopped makes a stopped instance, at whose address a desktop answers.
+// stopped makes a stopped instance. A desktop answers at its address.
 func stopped(t *testing.T, client *ec2.Client, name string) string {
 	t.Helper()
 	made, err := client.RunInstances(t.Context(), &ec2.RunInstancesInput{

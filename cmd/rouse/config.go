@@ -18,9 +18,9 @@ type servedRecord struct {
 	Where     string `json:"where"`
 	Probe     string `json:"probe"`
 	Lane      string `json:"lane,omitempty"`
-	// Of --online:
-	Sessions *int   `json:"sessions,omitempty"` // that the provider lists on its first page
-	More     bool   `json:"more,omitempty"`     // there are more pages
+	// With --online only:
+	Sessions *int   `json:"sessions,omitempty"` // how many sessions the provider lists on its first page
+	More     bool   `json:"more,omitempty"`     // whether there are more pages
 	Skipped  string `json:"skipped,omitempty"`
 	Error    string `json:"error,omitempty"`
 }
@@ -45,14 +45,13 @@ func (t *tool) configCommand() *cobra.Command {
 		Short: "Check the settings, and print what serves what",
 		Long: `Check the settings, and print what serves which studio.
 
-The settings are those of FILE, or else those that other commands would use.
-The AWS settings and environment variables that they name are checked too. If
-anything is wrong, all of it is printed, each thing with its line and key, and
-the exit status is 1.
+Config check reads FILE, or else the settings that other commands would use.
+It also checks the AWS settings and environment variables that they name. It
+prints every mistake with its line and key; the exit status is then 1.
 
-With --online, each provider is asked for its sessions. That shows whether it
-can be reached, and whether region, credentials and tags are right. "rouse
-start --check" does so for one session.
+With --online, it asks each provider for its sessions. That shows whether the
+provider can be reached, and whether region, credentials and tags are right.
+"rouse start --check" does so for one session.
 
 docs/settings.md lists all keys of the settings file.`,
 		Example: `  rouse config check rouse.toml
@@ -62,7 +61,7 @@ docs/settings.md lists all keys of the settings file.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				if len(t.provider.given) > 0 || t.provider.config != "" {
-					return usagef("config check FILE reads that file alone: leave out --config and the flags that say what serves the studios")
+					return usagef("config check FILE reads only that file; leave out --config and the flags that select a transport")
 				}
 				t.provider.config, t.provider.chosen = args[0], true
 			}
@@ -84,7 +83,7 @@ func (t *tool) checkConfig(ctx context.Context, online bool) error {
 	var wrong settings.Errors
 	switch {
 	case errors.As(err, &wrong):
-		return wrong // what was asked for, and no wrong usage
+		return wrong // the file or the settings are wrong, not the flags
 	case err != nil:
 		return err
 	case !t.json:
@@ -115,7 +114,8 @@ func (t *tool) checkConfig(ctx context.Context, online bool) error {
 	return failedOnline(ctx, failed)
 }
 
-// online asks a studio's provider, fills in r, and reports whether the studio passes.
+// online asks a studio's provider for its sessions and fills in r. It reports whether the
+// studio passes.
 func (t *tool) online(ctx context.Context, client *settings.Transport, one settings.Studio, r *servedRecord) bool {
 	ctx, done := context.WithTimeout(ctx, t.provider.timeout())
 	defer done()

@@ -7,12 +7,14 @@ import (
 	"github.com/rouse-dev/rouse/settings"
 )
 
-// credentialPatience is how long credentials are tried that the provider refuses. A second
-// try is signed with the provider's time, and may succeed. After that a person has to act.
+// credentialPatience is how long a run keeps trying credentials that the provider
+// refuses. A second try is signed with the provider's time, and may succeed. After that a
+// person has to act.
 const credentialPatience = 10 * time.Second
 
-// refusedFor returns for how long this run has been refused, if the credentials are
-// refused since a time: an earlier run may have had other credentials.
+// refusedFor returns how long this run has been refused, for credentials that are refused
+// since a time. Refusals before this run do not count, because it may have other
+// credentials.
 func (h *host) refusedFor(since, now time.Time) time.Duration {
 	if since.Before(h.began) {
 		since = h.began
@@ -20,17 +22,17 @@ func (h *host) refusedFor(since, now time.Time) time.Duration {
 	return now.Sub(since)
 }
 
-// refusedText says what only a person can do about refused credentials.
-const refusedText = "the provider refuses these credentials: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the profile, the region, and this machine's clock"
+// refusedText says what a person must do about refused credentials.
+const refusedText = "the provider refuses these credentials; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the profile, the region, and this machine's clock"
 
-// refused returns what a person can do about credentials that the provider of a
-// studio refuses. The provider's words are not stored: they may quote credentials.
+// refused returns what a person can do about credentials that the provider of a studio
+// refuses. The provider's words are not stored, because they may quote credentials.
 func refused(one settings.Studio) string {
 	switch one.Transport {
 	case "nimble", "ec2":
 		return refusedText
 	case "exec":
-		return fmt.Sprintf("a command of studio %s reports refused credentials: run it by hand to see why; its output is not kept, because it may quote them", one.Pattern)
+		return fmt.Sprintf("a command of studio %s reports refused credentials; run it by hand to see why; its output is not kept, because it may quote them", one.Pattern)
 	}
-	return fmt.Sprintf("the provider of studio %s refuses the credentials: check those that the settings name", one.Pattern)
+	return fmt.Sprintf("the provider of studio %s refuses the credentials; check those that the settings name", one.Pattern)
 }

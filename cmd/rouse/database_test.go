@@ -18,12 +18,13 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt"
 )
 
-// TestMakePrivate: only a folder that nobody else can have prepared is taken.
+// TestMakePrivate checks that the tool takes only a folder that no other user can have
+// prepared.
 func TestMakePrivate(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
 	folder := privateFolder(parent)
-	for range 2 { // made, and found again
+	for range 2 { // the folder is made, and then found again
 		if err := makePrivate(folder); err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +37,7 @@ func TestMakePrivate(t *testing.T) {
 			if err := os.Mkdir(p, 0o700); err != nil {
 				return err
 			}
-			return os.Chmod(p, 0o750) // whatever the umask
+			return os.Chmod(p, 0o750) // whatever the umask is
 		},
 		"is not a folder": func(p string) error { return os.Symlink(folder, p) },
 		"belongs to another user": func(p string) error {
@@ -59,8 +60,8 @@ func TestMakePrivate(t *testing.T) {
 	}
 }
 
-// networkHome is a home on a file server, a way to run the tool there, and the
-// place of the database that it makes.
+// networkHome makes a home on a file server. rouse runs the tool there, and path is where the
+// tool makes its database.
 func networkHome(t *testing.T) (home string, rouse func(args ...string) (int, string), path string) {
 	t.Helper()
 	home = t.TempDir()
@@ -83,9 +84,9 @@ func networkHome(t *testing.T) (home string, rouse func(args ...string) (int, st
 	return home, rouse, filepath.Join(privateFolder(local), "rouse.db")
 }
 
-// TestNetworkHome: where the state folder is on a file server, the database is in
-// a private folder of this machine, which is named; a file that the user chose
-// is not moved.
+// TestNetworkHome checks a state folder on a file server. The database is then in a
+// private folder of this machine, and the tool names it. A file that the user chose is
+// not moved.
 func TestNetworkHome(t *testing.T) {
 	home, rouse, path := networkHome(t)
 	if status, text := rouse("check"); status != 1 || !strings.Contains(text, "there is no database at "+home) {
@@ -118,8 +119,8 @@ func TestNetworkHome(t *testing.T) {
 	}
 }
 
-// TestStranded: a database that is on a file server already is not passed over for
-// one of this machine: what it has acknowledged would never be sent.
+// TestStranded checks that a database that is already on a file server is not ignored in
+// favor of a local one. Its acknowledged requests would never be sent.
 func TestStranded(t *testing.T) {
 	_, rouse, path := networkHome(t)
 	old, err := statePath()
@@ -138,7 +139,7 @@ func TestStranded(t *testing.T) {
 	}
 	commands := [][]string{{"start", "lab", "ws-2"}, {"run", "--until-idle", "--transport", "exec", "--endpoint", "/bin/true"}, {"ls"}, {"--db", old, "start", "lab", "ws-2"}}
 
-	// It was made before the home was moved to the server.
+	// A user made the database before the home was moved to the server.
 	if got := run(t.Context(), []string{"--db", old, "start", "lab", "ws-1"}, io.Discard, io.Discard); got != 0 {
 		t.Fatalf("exit status %d", got)
 	}
@@ -150,7 +151,7 @@ func TestStranded(t *testing.T) {
 		t.Errorf("check: status %d: %s", status, text)
 	}
 
-	// One of this machine is there, too: which of them counts is the user's to say.
+	// A database on this machine exists, too. The user must say which of them counts.
 	if err := makePrivate(filepath.Dir(path)); err != nil {
 		t.Fatal(err)
 	}
@@ -176,8 +177,8 @@ func TestStranded(t *testing.T) {
 	}
 }
 
-// TestReadOnly: a folder and a file that cannot be written are named, and left
-// as they are. Root can write everywhere, so the tool runs as somebody else.
+// TestReadOnly checks that the tool names a folder or file that cannot be written, and
+// does not change it. Root can write everywhere, so the tool runs as another user.
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -217,8 +218,8 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// unprivileged returns a way to run the tool as a user who is not root, from a
-// copy that everybody can read.
+// unprivileged returns a function that runs the tool as a user who is not root, from a
+// copy that every user can read.
 func unprivileged(t *testing.T, dir string) func(args ...string) (int, string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -259,11 +260,12 @@ func unprivileged(t *testing.T, dir string) func(args ...string) (int, string) {
 	}
 }
 
-// TestBackupNowhere: what cannot be written is the copy, not the database.
+// TestBackupNowhere checks that the tool names the copy, not the database, when the copy
+// cannot be written.
 func TestBackupNowhere(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
-		t.Skip("there is no /sys, where nobody may make a file")
+		t.Skip("there is no /sys, where no user may make a file")
 	}
 	db := filepath.Join(t.TempDir(), "rouse.db")
 	for _, c := range []struct {

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// pageVar is an environment variable: the page in docs/providers that a process
-// follows.
+// pageVar is the environment variable that names the page in docs/providers that a
+// process follows.
 const pageVar = "ROUSE_DOCS_PAGE"
 
-// counterparts are the providers that the pages in docs/providers are followed
-// against. Each is in a network namespace of its own, so that addresses and ports
-// can be those that the page names.
+// counterparts are the providers against which the pages in docs/providers are followed.
+// Each is in a network namespace of its own, so that its addresses and ports can be those
+// that the page names.
 var counterparts = map[string]func(t *testing.T, f *follower){
 	"ec2":     cloud,
 	"wol":     shelf,
@@ -28,8 +28,8 @@ var counterparts = map[string]func(t *testing.T, f *follower){
 	"libvirt": guests,
 }
 
-// TestTenMinutes follows the section "Try it" of each page word for word: it writes
-// the settings, runs the commands, and compares what they print.
+// TestTenMinutes follows the section "Try it" of each page word for word. It writes the
+// settings, runs the commands, and compares what they print.
 func TestTenMinutes(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -64,7 +64,7 @@ func TestTenMinutes(t *testing.T) {
 	}
 }
 
-// missing skips, but not where everything that can be installed shall run.
+// missing skips the test, except where everything that can be installed must run.
 func missing(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -94,7 +94,7 @@ func TestSection(t *testing.T) {
 type follower struct {
 	dir  string
 	env  []string
-	then []func() // checks, when all is done
+	then []func() // runs when the whole page has been followed
 }
 
 var (
@@ -102,9 +102,9 @@ var (
 	headline = regexp.MustCompile(`(?m)^## `)
 )
 
-// follow does what the section "Try it" of a page says: it writes blocks of toml to
-// rouse.toml and runs blocks of sh. Blocks that name no language are what the user
-// sees, where "…" stands for any text.
+// follow does what the section "Try it" of a page says. It writes blocks of toml to
+// rouse.toml and runs blocks of sh. Blocks without a language are what the user sees,
+// where "…" stands for any text.
 func (f *follower) follow(t *testing.T, name string) {
 	t.Helper()
 	page := "docs/providers/" + name + ".md"
@@ -162,12 +162,12 @@ func ip(t *testing.T, args string) {
 	}
 }
 
-// within waits for something that a real process does.
+// within waits for an effect of a real process.
 func within(t *testing.T, most time.Duration, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(most); !done(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s never comes", what)
+			t.Fatalf("%s does not happen", what)
 		}
 	}
 }

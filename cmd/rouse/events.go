@@ -19,13 +19,13 @@ func (t *tool) eventsCommand() *cobra.Command {
 	var follow bool
 	c := &cobra.Command{
 		Use:   "events",
-		Short: "Print what has happened",
-		Long: `Print what has happened, in order and without a gap.
+		Short: "Print the feed of events",
+		Long: `Print the feed of events, in order and without a gap.
 
 With --after, printing begins after an event. Name the event by its number or
 by its cursor (see --json). A cursor also proves that the feed is the same
-one. If events in between are gone, because they were pruned or a backup was
-restored, the command says so and prints none.
+one. Pruning, or restoring a backup, may remove the events that follow it. The
+command then says so and prints nothing.
 
 With --follow, it prints events as they come, until Ctrl-C. While no process
 runs the engine, it opens the database about once a second.`,
@@ -44,16 +44,16 @@ runs the engine, it opens the database about once a second.`,
 			return t.reading(t.offline, func(h *host) error { return t.events(c.Context(), h, &p) })
 		},
 	}
-	c.Flags().StringVar(&after, "after", "", "begin after the event `NUMBER|CURSOR`")
-	c.Flags().BoolVar(&follow, "follow", false, "print new events as they come")
+	c.Flags().StringVar(&after, "after", "", "print the events after `NUMBER|CURSOR`")
+	c.Flags().BoolVar(&follow, "follow", false, "print new events as they arrive")
 	return c
 }
 
-// position is where in the feed to go on: after a cursor and after a number.
+// position is a place in the feed: after a cursor, and after a number.
 type position struct {
 	cursor engine.Cursor
 	seq    uint64
-	exact  bool // seq was asked for, so the event must be there
+	exact  bool // the user named seq, so the event must exist
 }
 
 func positionOf(after string) (position, error) {
@@ -72,7 +72,7 @@ func positionOf(after string) (position, error) {
 	return position{seq: seq, exact: true}, nil
 }
 
-// events prints the feed behind p up to its head, and moves p there.
+// events prints the feed from p up to its head, and moves p there.
 func (t *tool) events(ctx context.Context, h *host, p *position) error {
 	if p.exact {
 		s, err := h.engine.Stats(ctx)
@@ -92,7 +92,7 @@ func (t *tool) events(ctx context.Context, h *host, p *position) error {
 	return err
 }
 
-// follow prints events as they come.
+// follow prints new events until ctx ends.
 func (t *tool) follow(ctx context.Context, p *position) error {
 	t.waitsTurn, t.resumes = true, true
 	for ctx.Err() == nil {
@@ -110,29 +110,29 @@ func (t *tool) follow(ctx context.Context, p *position) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(max(time.Second, 10*time.Since(began))): // leave the database to others
+		case <-time.After(max(time.Second, 10*time.Since(began))): // other processes may open the database meanwhile
 		}
 	}
 	return nil
 }
 
-// feedPrinter prints events, and remembers where it is.
+// feedPrinter prints events, and remembers its place in the feed.
 type feedPrinter struct {
 	tool *tool
 	at   engine.Cursor
-	seq  uint64            // events up to it are not printed
-	all  bool              // on a terminal too; else only ends are printed there
-	ends map[fsm.Phase]int // counts them; nil: it does not
+	seq  uint64            // events up to this number are not printed
+	all  bool              // print all events; otherwise a terminal gets only the ends
+	ends map[fsm.Phase]int // counts the ends; may be nil
 
-	// failed has, if ends counts, the latest operation of each session that ended
-	// FAILED or EXPIRED and was not asked for again since.
+	// failed has the latest operation of each session that ended FAILED or EXPIRED. A
+	// session that was requested again since is not in it. It stays empty if ends is nil.
 	failed map[engine.Ref]failedEnd
 
-	pages bool // those of a page are aligned with each other, and printed together
+	pages bool // collect the events of a page, align their columns and print them together
 	page  [][]string
 }
 
-// failedEnd is an operation that failed, and the event that says so.
+// failedEnd is an operation that failed, and the event that records it.
 type failedEnd struct {
 	seq uint64
 	id  engine.ID
@@ -159,7 +159,7 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 				f.failed[ev.Ref] = failedEnd{ev.Seq, ev.Operation}
 			}
 		}
-		if ev.From == "" && ev.To == fsm.PhaseQueued { // its session was asked for again
+		if ev.From == "" && ev.To == fsm.PhaseQueued { // its session was requested again
 			delete(f.failed, ev.Ref)
 		}
 		switch {
@@ -175,13 +175,14 @@ func (f *feedPrinter) follow(events iter.Seq2[engine.Event, error]) error {
 	return nil
 }
 
-// flush prints the page and begins another.
+// flush prints the page and begins the next one.
 func (f *feedPrinter) flush() {
 	f.tool.screen.table(f.page, 2, 3)
 	f.page = nil
 }
 
-// eventRows are events for a person; with says whose they are.
+// eventRows returns events as rows for a person to read. With names, each row has the
+// studio and the session.
 func eventRows(events []engine.Event, with bool) [][]string {
 	var rows [][]string
 	now := time.Now()

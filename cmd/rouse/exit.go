@@ -20,26 +20,25 @@ import (
 // Exit statuses.
 const (
 	exitDone      = 0
-	exitOtherwise = 1 // it ended otherwise than asked; the message says how
+	exitOtherwise = 1 // the operation ended otherwise than the user asked; the message says how
 	exitUsage     = 2
 	exitLocked    = 3 // not acknowledged: the process that has the database open did not answer
 )
 
-// usageError is a mistake in what was typed or set.
+// usageError is a mistake in a command line or in the settings.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// errHelped: the help was printed in place of what was not asked for.
+// errHelped is the error of a call without a command. The help has been printed.
 var errHelped = errors.New("no command is given")
 
 func usagef(format string, args ...any) error {
 	return &usageError{err: fmt.Errorf(format, args...)}
 }
 
-// report says what went wrong and what to do about it, and returns the exit
-// status.
+// report prints what went wrong and what to do about it, and returns the exit status.
 func (t *tool) report(c *cobra.Command, err error) int {
 	var usage *usageError
 	var locked *bolt.LockedError
@@ -92,7 +91,7 @@ func holderText(e *bolt.LockedError) string {
 		e.Path, e.Program, e.PID, e.Host, clock(e.Since, time.Now()))
 }
 
-// invalid is the message of a value that the engine refused, or "".
+// invalid returns the message of an error about a value that the engine refused, or "".
 func invalid(err error) string {
 	var e *transport.Error
 	if errors.As(err, &e) && e.Kind == transport.KindInvalid && e.NotSent {
@@ -101,8 +100,8 @@ func invalid(err error) string {
 	return ""
 }
 
-// plain is an error's text as a person at a terminal needs it: without the name
-// of the package that it comes from.
+// plain returns an error's text for a person, without the name of the package that it
+// comes from.
 func plain(err error) string {
 	if text := invalid(err); text != "" {
 		return text
@@ -122,7 +121,7 @@ func plain(err error) string {
 	return text
 }
 
-// advise says what to do next, after a command that failed.
+// advise returns the next step after a command that failed, or "".
 func advise(err error, command string) string {
 	var damaged *bolt.CorruptError
 	var gap *store.CursorError
@@ -142,7 +141,7 @@ func advise(err error, command string) string {
 	case errors.Is(err, store.ErrFailed):
 		return "acknowledged requests are safe in the file: check the disk, and ask again"
 	case errors.Is(err, bolt.ErrNotOwner), errors.Is(err, bolt.ErrUnsafe), errors.Is(err, repair.ErrInconclusive):
-		return "" // it says what to do
+		return "" // the error's own text names the next step
 	case errors.Is(err, bolt.ErrForeign):
 		return "choose another file with --db or ROUSE_DB"
 	case errors.Is(err, fs.ErrPermission) && command == "backup":

@@ -9,8 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// failureText is what went wrong with an operation, for a person, or "": what
-// was said and what helps come first, codes and the request's id last.
+// failureText says for a person why an operation failed, or returns "". The provider's
+// message and the advice come first, codes and the request's id last.
 func failureText(o engine.Operation) string {
 	said := worded(o.LastError)
 	switch o.Phase {
@@ -32,12 +32,12 @@ func failureText(o engine.Operation) string {
 	return said
 }
 
-// restated reports whether a provider's refusal says what a reason says.
+// restated reports whether a provider's refusal says the same as an end reason.
 func restated(r store.Reason) bool {
 	return r == store.ReasonAccessDenied || r == store.ReasonNotFound || r == store.ReasonInvalid
 }
 
-// endReasonText says how an operation ended of which nothing else is recorded.
+// endReasonText says how an operation ended whose record has nothing but the end reason.
 func endReasonText(r store.Reason) string {
 	switch r {
 	case store.ReasonStartFailed:
@@ -54,9 +54,9 @@ func endReasonText(r store.Reason) string {
 	return strings.ReplaceAll(string(r), "_", " ")
 }
 
-// worded puts an error of the provider, "kind: code: message (HTTP status,
-// request id); advice", into the order in which a person reads it. A text of
-// another form is left as it is.
+// worded reorders a provider's error for a person. The error has the form "kind: code:
+// message (HTTP status, request id); advice". Worded leaves a text of another form as it
+// is.
 func worded(text string) string {
 	kind, rest, ok := cutKind(text)
 	if !ok {
@@ -80,7 +80,7 @@ func worded(text string) string {
 	return message
 }
 
-// cutKind takes the kind off a provider's error.
+// cutKind removes the kind from a provider's error.
 func cutKind(text string) (kind transport.Kind, rest string, ok bool) {
 	for k := transport.KindUnknown; k <= transport.KindUnreachable; k++ {
 		rest, ok := strings.CutPrefix(text, k.Error())
@@ -91,20 +91,20 @@ func cutKind(text string) (kind transport.Kind, rest string, ok bool) {
 	return 0, text, false
 }
 
-// cutDetails takes the last parenthesis of a provider's error out of it.
+// cutDetails removes the last parenthesis from a provider's error.
 func cutDetails(text string) (before, details, after string) {
 	at := max(strings.LastIndex(text, "(HTTP "), strings.LastIndex(text, "(request "))
 	if at < 0 {
 		return text, "", ""
 	}
 	details, after, ok := strings.Cut(text[at+1:], ")")
-	if !ok { // it was too long to be stored whole
+	if !ok { // the text was too long to be stored whole
 		return text, "", ""
 	}
 	return strings.TrimSpace(text[:at]), details, after
 }
 
-// isCode reports whether a word looks like a provider's code for an error, as
+// isCode reports whether a word looks like a provider's code for an error, such as
 // "ThrottlingException" or "InvalidInstanceID.NotFound".
 func isCode(word string) bool {
 	for i, r := range word {

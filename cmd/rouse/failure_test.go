@@ -9,8 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// TestFailureText: what a person can use comes first, nothing is said twice, and
-// what is of no known form is left as it is.
+// TestFailureText checks that advice comes first, that nothing is printed twice, and that
+// a text of unknown form is unchanged.
 func TestFailureText(t *testing.T) {
 	t.Parallel()
 	missing := &transport.Error{

@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/internal/civil"
 )
 
-// span is a duration as a person says it: "12s", "3m", "2h10m", "5d".
+// span returns a duration as a person says it: "12s", "3m", "2h10m", "5d".
 func span(d time.Duration) string {
 	d = d.Abs()
 	switch {
@@ -26,8 +26,8 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d/(24*time.Hour)))
 }
 
-// clock returns a time in now's zone, with the zone's name, or its offset from
-// UTC if it has none. It leaves out the date if that is today.
+// clock returns a time in now's zone, with the zone's name, or its offset from UTC if it
+// has none. It leaves out today's date.
 func clock(at, now time.Time) string {
 	at = at.In(now.Location())
 	if civil.DateOf(at) == civil.DateOf(now) {
@@ -36,7 +36,7 @@ func clock(at, now time.Time) string {
 	return at.Format("2006-01-02 15:04:05 MST")
 }
 
-// dayAndClock is clock that also says "tomorrow".
+// dayAndClock is like clock, and returns "tomorrow" before the next day's date.
 func dayAndClock(at, now time.Time) string {
 	text := clock(at, now)
 	if civil.DateOf(at.In(now.Location())) == civil.DateOf(now).AddDays(1) {
@@ -54,10 +54,10 @@ func when(at, now time.Time) string {
 	return fmt.Sprintf("%s ago (%s)", span(now.Sub(at)), clock(at, now))
 }
 
-// durationFlag is a time.Duration that is set by a flag. It takes days too.
+// durationFlag is a time.Duration that a flag sets. The flag may name days too.
 type durationFlag time.Duration
 
-// durationVar defines a flag whose value is a duration, as in "90s", "2h30m" or
+// durationVar defines a flag whose value is a duration, such as "90s", "2h30m" or
 // "1d12h".
 func durationVar(f *pflag.FlagSet, d *time.Duration, name string, value time.Duration, usage string) {
 	*d = value
@@ -75,7 +75,8 @@ func (d *durationFlag) Set(text string) error {
 
 func (d *durationFlag) Type() string { return "duration" }
 
-// String returns "24h" for 24h0m0s. Zero is "0": pflag prints no such default.
+// String returns "24h" for 24h0m0s. It returns "0" for zero, which pflag does not print
+// as a default.
 func (d *durationFlag) String() string {
 	if *d == 0 {
 		return "0"

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// TestFullDisk: a full disk is a clear error, nothing that was acknowledged is
-// lost, and all goes on when there is room again.
+// TestFullDisk checks that a full disk is a clear error and loses nothing that was
+// acknowledged. The tool goes on when there is room again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := smallDisk(t, "2m")
@@ -45,7 +45,7 @@ func TestFullDisk(t *testing.T) {
 	if status, text := rouse("stats"); status != 0 || !strings.Contains(text, "no request is accepted") {
 		t.Errorf("stats of a full database: status %d: %s", status, text)
 	}
-	if status, text := rouse("cancel", "lab", "ws-0"); status != 0 { // what is queued goes on
+	if status, text := rouse("cancel", "lab", "ws-0"); status != 0 { // queued operations go on
 		t.Errorf("full: status %d: %s", status, text)
 	}
 	if err := os.Remove(filepath.Join(dir, "others")); err != nil {
@@ -62,8 +62,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestNoRoomForADatabase: on a disk that is full from the beginning nothing is
-// left behind.
+// TestNoRoomForADatabase checks that nothing is left behind on a disk that is full from
+// the beginning.
 func TestNoRoomForADatabase(t *testing.T) {
 	t.Parallel()
 	dir := smallDisk(t, "1m")
@@ -78,8 +78,8 @@ func TestNoRoomForADatabase(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a disk of a few megabytes. Where that is not allowed the
-// test is skipped, but not where CI must have seen it.
+// smallDisk mounts a disk of a few megabytes. Where that is not allowed it skips the
+// test, unless CI requires it.
 func smallDisk(t *testing.T, size string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -113,8 +113,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// TestMaxSize: the settings bound the database, and what is refused for that says
-// what to do.
+// TestMaxSize checks that the settings limit the database, and that the refusal says what
+// to do.
 func TestMaxSize(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -135,6 +135,6 @@ func TestMaxSize(t *testing.T) {
 		t.Errorf("a full database: %s", text)
 	}
 	if info, err := os.Stat(db); err != nil || info.Size() > 1<<20 {
-		t.Errorf("the database has %d bytes, %v, want a MiB at most", info.Size(), err)
+		t.Errorf("the database has %d bytes, %v, want at most 1 MiB", info.Size(), err)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// FuzzMoment checks that a time to come is not past and a time that was is not to
-// come, unless it has a date; and that an error is one line.
+// FuzzMoment checks that a future time is not past and a past time is not in the future,
+// unless the text has a date. It also checks that an error is one line.
 func FuzzMoment(f *testing.F) {
 	for _, text := range []string{"2026-03-02T08:30:00Z", "08:30", "23:59", "24:00", "2h", "+90m", "-2h", "0s", "", "noon", "9999999h", "2562047h47m16.854775807s", "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "1e9s", "\x1b[2J", "mon 08:30", "tomorrow 08:30", "2026-11-30T08:00 Europe/Berlin", "2026-11-30 08:00", "1d12h"} {
 		f.Add(text, int64(1_700_000_000))
@@ -41,8 +41,8 @@ func FuzzMoment(f *testing.F) {
 	})
 }
 
-// FuzzCommandFirst: arguments are moved, never lost or made, and moving them again
-// changes nothing.
+// FuzzCommandFirst checks that arguments are moved, never lost or invented, and that
+// moving them again changes nothing.
 func FuzzCommandFirst(f *testing.F) {
 	for _, args := range []string{"", "start lab ws-1", "--json start lab ws-1 --reason x", "--db x --json ls", "--db=x ls", "-h", "-- start", "--reason -- start", "--nothing start", "-\n-- --"} {
 		f.Add(args)

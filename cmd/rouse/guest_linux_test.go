@@ -14,9 +14,8 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// TestGuest: a real machine goes from shut off to READY, which is a port of it
-// that answers, through "rouse start --wait". The tool is killed in the middle,
-// three times, at moments that come one after the other; run again it goes on,
+// TestGuest starts a real virtual machine with "rouse start --wait", from shut off until
+// its port answers. It kills the tool at three moments in between. Each next run goes on,
 // and the machine is started once.
 func TestGuest(t *testing.T) {
 	t.Parallel()
@@ -26,7 +25,7 @@ func TestGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := free.Addr().(*net.TCPAddr).Port // free, and soon taken again
+	port := free.Addr().(*net.TCPAddr).Port // the port is free, and the guest soon takes it
 	_ = free.Close()
 	guest := hypervisor.Guest(t, l, "ws-042", d.Disk(), port)
 
@@ -62,8 +61,8 @@ func TestGuest(t *testing.T) {
 			killed++
 		}
 	}
-	if killed < 2 { // the guest may be READY before the third
-		t.Errorf("%d of the three were killed in the middle", killed)
+	if killed < 2 { // the guest may be READY before the third kill
+		t.Errorf("the test killed %d of three runs before they ended", killed)
 	}
 	last := start()
 	last.exit(0)
@@ -80,7 +79,7 @@ func TestGuest(t *testing.T) {
 	_ = conn.Close()
 }
 
-// ended reports whether a process is over.
+// ended reports whether a process has ended.
 func ended(p *process) bool {
 	select {
 	case <-p.ended:

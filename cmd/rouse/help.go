@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// helped makes help for a command that does not exist wrong usage, with a
-// suggestion: cobra prints the help of the closest parent, with exit status 0.
+// helped makes a request for the help of a command that does not exist wrong usage, with
+// a suggestion. Cobra itself would print the closest parent's help, with exit status 0.
 func (t *tool) helped(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
@@ -32,7 +32,7 @@ func (t *tool) helped(root *cobra.Command) {
 			}
 		}
 	}
-	root.SetHelpFunc(func(c *cobra.Command, _ []string) { // of --help
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { // the flags of --help
 		if c.HasSubCommands() && c.Flags().NArg() > 0 {
 			t.unknownHelp = unknownCommand(c, c.Flags().Arg(0))
 			return
@@ -76,11 +76,11 @@ func helpText(c *cobra.Command) string {
 	return b.String()
 }
 
-// helpWidth is how many columns a page of help takes.
+// helpWidth is how many columns a page of help may take.
 const helpWidth = 80
 
-// commandRows lists the commands of a group below c. The group "" is those without
-// one.
+// commandRows lists the commands of a group below c. The group "" holds those that belong
+// to no group.
 func commandRows(c *cobra.Command, group string) string {
 	var b strings.Builder
 	for _, sub := range c.Commands() {
@@ -91,7 +91,7 @@ func commandRows(c *cobra.Command, group string) string {
 	return b.String()
 }
 
-// seeAlso has, by a command's name, the end of its help.
+// seeAlso has the last lines of a command's help, by the command's name.
 var seeAlso = map[string]string{
 	"start":        "  rouse run, rouse show, rouse cancel, rouse retry",
 	"run":          "  rouse start, rouse ls, rouse stats",
@@ -112,7 +112,7 @@ var seeAlso = map[string]string{
 	"prune":        "  rouse stats",
 }
 
-// group is a command that only has others below it, called without one of them.
+// group runs a command that only groups others, called without one of them.
 func (t *tool) group(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return unknownCommand(c, args[0])
@@ -121,7 +121,7 @@ func (t *tool) group(c *cobra.Command, args []string) error {
 	return errors.Join(errHelped, c.Help())
 }
 
-// unknownCommand is the error of a word that names no command below c.
+// unknownCommand returns the error for a word that names no command below c.
 func unknownCommand(c *cobra.Command, word string) error {
 	_, above, _ := strings.Cut(c.CommandPath(), " ")
 	name := func(word string) string { return strings.TrimSpace(above + " " + word) }

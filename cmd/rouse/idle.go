@@ -11,13 +11,13 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// idleness counts what is active and has nothing to do now.
+// idleness counts the active operations that have nothing to do now.
 type idleness struct {
 	scheduled, paused, untrustedClock, refused, foreign int
 
-	refusedLane string // the lane of one that is refused
+	refusedLane string // the lane of one operation whose credentials are refused
 
-	waiting string // there was something to do when the time was up: what, and why it waits
+	waiting string // what had something to do when the time was up, and why it waits
 }
 
 func (r idleness) String() string {
@@ -36,7 +36,8 @@ func (r idleness) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// idle reports whether nothing is left to do now, and what is active even so.
+// idle reports whether no active operation has anything to do now, and counts those that
+// wait.
 func (h *host) idle(ctx context.Context, s engine.Stats) (idleness, bool, error) {
 	var rest idleness
 	active := s.Operations[fsm.PhaseQueued] + s.Operations[fsm.PhaseStarting]
@@ -84,8 +85,8 @@ func (h *host) idle(ctx context.Context, s engine.Stats) (idleness, bool, error)
 	return rest, true, nil
 }
 
-// stillWaiting is what is active when the time is up: if that is not idle, it says what
-// waits, and why.
+// stillWaiting returns what is active when the time is up. If any of it has something to
+// do, the result says what waits, and why.
 func (h *host) stillWaiting(ctx context.Context) (idleness, error) {
 	s, err := h.engine.Stats(ctx)
 	if err != nil {

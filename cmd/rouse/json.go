@@ -5,14 +5,14 @@ import (
 	"github.com/rouse-dev/rouse/internal/jsontext"
 )
 
-// recordOf is an operation, and why it waits, as far as its record says, for
-// --json: see [engine.Explanation.MarshalJSON].
+// recordOf returns the JSON of an operation and of why it waits, as far as the record
+// says. See [engine.Explanation.MarshalJSON].
 func recordOf(o engine.Operation) engine.Explanation {
 	return engine.Explanation{Operation: o, Error: o.LastError, ErrorAt: o.LastErrorAt}
 }
 
-// shownRecord is what "show" prints with --json: an operation, why it waits, and
-// its events.
+// shownRecord is what "show" prints with --json: an operation, why it waits, and its
+// events.
 type shownRecord struct {
 	operation engine.Explanation
 	events    []engine.Event
@@ -24,8 +24,8 @@ func (r shownRecord) MarshalJSON() ([]byte, error) {
 	}{r.events})
 }
 
-// requestRecord is what "start" prints with --json: the operation, and what became
-// of the request.
+// requestRecord is what "start" prints with --json: the operation, and what the request
+// did.
 type requestRecord struct {
 	operation engine.Explanation
 	receipt   engine.Receipt

@@ -22,15 +22,15 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// TestKilled: the built tool, killed at random, against a server that is another
-// program, loses one answer in five, throttles, and is killed and begun anew in
-// between. Afterwards the server's own count is one start for each operation
-// that succeeded, and all did. Up to a number of kills are of one database.
+// TestKilled kills the built tool at random. The server is another program: it loses one
+// answer in five, throttles, and is killed and started again. At the end, every operation
+// has succeeded, and the server counts one start for each. All rounds of kills use one
+// database.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	rnd := scale.Rand(scale.Seed(t))
 	rouse, studio := build(t)
-	kills := scale.Of(t, 2, 20, 25) // of a database
+	kills := scale.Of(t, 2, 20, 25) // kills of one database
 	sum := map[string]int{}
 	for range scale.Times(t, 1, 1, 20) {
 		w := &killedWorld{t: t, rnd: rnd, rouse: rouse, studio: studio, sum: sum, acked: map[string]string{}}
@@ -43,11 +43,11 @@ func TestKilled(t *testing.T) {
 	}
 	t.Logf("%v", sum)
 	if sum["kills of rouse run"] >= 20 && (sum["starts sent"] <= sum["operations"] || sum["kills of the server"] == 0) {
-		t.Error("no start was sent again, or the server was never killed: the test is too kind")
+		t.Error("no start was sent again, or the server was never killed; the test is too kind")
 	}
 }
 
-// build makes the two programs, as anybody would.
+// build builds the two programs.
 func build(t *testing.T) (rouse, studio string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -62,18 +62,19 @@ func build(t *testing.T) (rouse, studio string) {
 type killedWorld struct {
 	t             *testing.T
 	rnd           *rand.Rand
-	rouse, studio string // the programs
+	rouse, studio string // the paths of the programs
 	env           []string
 	address       string
 	state         string   // the server's file
 	faults        []string // flags of the server
 	server        *child.Process
-	asked         int               // sessions so far
-	acked         map[string]string // operations by token
+	asked         int               // the number of sessions so far
+	acked         map[string]string // operations by their token
 	sum           map[string]int
 }
 
-// place makes a home for both, with an address that stays.
+// place makes a folder for the tool and the server, and chooses an address that stays the
+// same.
 func (w *killedWorld) place() {
 	w.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -90,8 +91,7 @@ func (w *killedWorld) place() {
 	w.serve()
 }
 
-// serve begins the server, and returns when it listens. The port may not be free
-// at once.
+// serve starts the server, and returns when it listens. The port may not be free at once.
 func (w *killedWorld) serve() {
 	w.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -121,8 +121,8 @@ func (w *killedWorld) span(atLeast, atMost time.Duration) time.Duration {
 	return atLeast + time.Duration(w.rnd.Int64N(int64(atMost-atLeast)))
 }
 
-// kill asks for some sessions, and kills a run of the tool in its work; at times
-// also a start of the tool, and the server.
+// kill requests some sessions, and kills a run of the tool during its work. Sometimes it
+// also kills a start of the tool, and the server.
 func (w *killedWorld) kill() {
 	w.t.Helper()
 	for range 2 {
@@ -136,13 +136,13 @@ func (w *killedWorld) kill() {
 		w.start(n, time.After(w.span(0, 60*time.Millisecond)))
 	}
 	run := child.Start(w.t, w.command("run"), nil)
-	time.Sleep(w.span(50*time.Millisecond, 700*time.Millisecond)) // real processes: real time
+	time.Sleep(w.span(50*time.Millisecond, 700*time.Millisecond)) // real processes need real time
 	switch w.rnd.IntN(4) {
-	case 0: // at once: calls are cut
+	case 0: // the server dies and cuts its calls
 		w.sum["kills of the server"]++
 		w.server.Kill()
 		w.serve()
-	case 1: // after the calls under way
+	case 1: // the server ends after the calls under way
 		w.sum["ends of the server"]++
 		w.server.Signal(os.Interrupt)
 		if err := w.server.Wait(); err != nil {
@@ -161,8 +161,8 @@ func (w *killedWorld) command(args ...string) *exec.Cmd {
 	return &exec.Cmd{Path: w.rouse, Args: append([]string{"rouse"}, args...), Env: w.env}
 }
 
-// start asks for a session, and is killed when the time comes. It is
-// acknowledged if it exits with 0.
+// start requests a session, and kills the command when the time is up. A request is
+// acknowledged if the command exits with 0.
 func (w *killedWorld) start(n int, killAt <-chan time.Time) {
 	w.t.Helper()
 	token := "token-" + strconv.Itoa(n)
@@ -188,7 +188,7 @@ func (w *killedWorld) start(n int, killAt <-chan time.Time) {
 	w.acked[token] = string(op.ID)
 }
 
-// finish asks for everything once more, lets a run end it all, and counts.
+// finish requests everything once more, lets one run end it all, and counts.
 func (w *killedWorld) finish() {
 	w.t.Helper()
 	for n := range w.asked {
@@ -231,7 +231,7 @@ func (w *killedWorld) finish() {
 	w.ends()
 }
 
-// ends sees that the feed is dense, and has one end for each operation.
+// ends checks that the feed has no gap, and has one end for each operation.
 func (w *killedWorld) ends() {
 	w.t.Helper()
 	ends, seq := map[string]int{}, uint64(0)
@@ -254,7 +254,7 @@ func (w *killedWorld) ends() {
 	}
 }
 
-// output is what a command of the tool prints, by lines.
+// output returns what a command of the tool prints, by lines.
 func (w *killedWorld) output(args ...string) []string {
 	w.t.Helper()
 	out, err := w.command(args...).Output()
@@ -264,7 +264,7 @@ func (w *killedWorld) output(args ...string) []string {
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
-// starts is what the server counted, by studio and session.
+// starts returns the server's counts, by studio and session.
 func (w *killedWorld) starts() map[string]int {
 	w.t.Helper()
 	text, err := os.ReadFile(w.state)
@@ -275,7 +275,7 @@ func (w *killedWorld) starts() map[string]int {
 		Sessions []struct {
 			StudioID, SessionID string
 			Starts              int
-			Calls               []int // of starts first
+			Calls               []int // the first element counts starts
 		}
 	}
 	if err := json.Unmarshal(text, &state); err != nil {

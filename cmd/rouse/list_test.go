@@ -8,7 +8,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// TestSessionRowSaysTheCodeOnce: a provider's message may begin with its code.
+// TestSessionRowSaysTheCodeOnce checks a provider's message that begins with its code.
 func TestSessionRowSaysTheCodeOnce(t *testing.T) {
 	t.Parallel()
 	const code = "Client.UserInitiatedShutdown"

@@ -15,8 +15,8 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// shelf is a machine that is off: it has no address until its card hears a magic
-// packet, and then an SSH server.
+// shelf is a machine that is off. It has no address until its network card receives a
+// magic packet. Then it is an SSH server.
 func shelf(t *testing.T, f *follower) {
 	ip(t, "link add cable type veth peer name machine")
 	ip(t, "addr add 10.0.0.1/24 brd + dev cable")
@@ -50,12 +50,12 @@ func shelf(t *testing.T, f *follower) {
 		select {
 		case <-woken:
 		default:
-			t.Error("it is READY, and was never woken")
+			t.Error("the machine is READY, and was never woken")
 		}
 	})
 }
 
-// greet is an SSH server, as far as its banner.
+// greet is an SSH server that sends only its banner.
 func greet(t *testing.T, at string) {
 	l, err := net.Listen("tcp4", at)
 	if err != nil {
@@ -73,7 +73,7 @@ func greet(t *testing.T, at string) {
 	}
 }
 
-// rack is machines that are off, behind a stand-in for ipmitool.
+// rack is machines that are off, behind a script in place of ipmitool.
 func rack(t *testing.T, f *follower) {
 	tool := `#!/bin/sh
 # ipmitool -I lanplus -N 1 -R 3 -H bmc-MACHINE -U rouse -E chassis power on|status
@@ -94,7 +94,7 @@ esac
 	})
 }
 
-// guests are one virtual machine, which is shut off.
+// guests is one virtual machine that is shut off.
 func guests(t *testing.T, f *follower) {
 	d := hypervisor.New(t)
 	l := d.Hold(libvirt.QEMUSession)

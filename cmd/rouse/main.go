@@ -20,14 +20,14 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	_ "time/tzdata" // for --not-before "08:30 Europe/Berlin" where the system has no time zone database
+	_ "time/tzdata" // for --not-before "08:30 Europe/Berlin" on a system without a time zone database
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)       // a second signal ends it at once
+	context.AfterFunc(ctx, stop)       // a second signal ends the program at once
 	cobra.EnableCommandSorting = false // help lists commands by importance
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

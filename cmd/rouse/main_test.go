@@ -32,11 +32,11 @@ const (
 	secret = "not-a-real-secret"
 )
 
-// shortBoot is how long the provider's sessions boot.
+// shortBoot is how long the test provider's sessions boot.
 const shortBoot = 50 * time.Millisecond
 
-// TestMain lets the test's binary be the tool, in a process of its own, when it
-// is called by the tool's name.
+// TestMain runs the tool, in a process of its own, when the test's binary is called by
+// the tool's name.
 func TestMain(m *testing.M) {
 	scale.Parallel(8)
 	testscript.Main(m, map[string]func(){"rouse": main, "glutton": glutton})
@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 			e.Values[providerKey{}] = p
 			e.Vars = append(e.Vars, environment(e.WorkDir)...)
 			e.Vars = append(e.Vars, "AWS_ENDPOINT_URL_NIMBLE="+p.url(), "UP="+p.url())
-			config := filepath.Join(e.WorkDir, "config") // of the scripts that bring one
+			config := filepath.Join(e.WorkDir, "config") // some scripts bring a settings file
 			if text, err := os.ReadFile(config); err == nil {
 				return os.WriteFile(config, bytes.ReplaceAll(text, []byte("ENDPOINT"), []byte(p.url())), 0o600)
 			}
@@ -75,8 +75,8 @@ func TestScripts(t *testing.T) {
 
 type providerKey struct{}
 
-// environment is what every process of the tests sees: a home of its own, and
-// nothing of this machine's settings.
+// environment is what every process of the tests sees: a home of its own, and no settings
+// of this machine.
 func environment(home string) []string {
 	return []string{
 		"HOME=" + home, "TZ=UTC", "ROUSE_DB=" + filepath.Join(home, "rouse.db"),
@@ -85,7 +85,7 @@ func environment(home string) []string {
 	}
 }
 
-// exits runs a program that must end with a status: exits 2 rouse start.
+// exits runs a program that must end with a status, as in: exits 2 rouse start.
 func exits(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -102,8 +102,8 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// keys checks that each line of stdout is a JSON object with just these keys;
-// ! keys that none has any of them.
+// keys checks that each line of stdout is a JSON object with exactly these keys. With "!
+// keys", no line has any of them.
 func keys(ts *testscript.TestScript, neg bool, want []string) {
 	slices.Sort(want)
 	lines := 0
@@ -129,7 +129,7 @@ func keys(ts *testscript.TestScript, neg bool, want []string) {
 	}
 }
 
-// control is what a script does to its provider: provider up, provider down,
+// control is a script's command to its provider, such as: provider up, provider down,
 // provider stop lab ws-1, provider effects lab ws-1 N.
 func control(ts *testscript.TestScript, _ bool, args []string) {
 	p := ts.Value(providerKey{}).(*testProvider)
@@ -159,7 +159,7 @@ func truncate(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.Truncate(ts.MkAbs(args[0]), size))
 }
 
-// corrupt FILE TEXT flips a bit wherever a file has a text.
+// corrupt FILE TEXT flips a bit in each occurrence of a text in a file.
 func corrupt(ts *testscript.TestScript, _ bool, args []string) {
 	path, text := ts.MkAbs(args[0]), []byte(args[1])
 	file, err := os.ReadFile(path)
@@ -172,8 +172,7 @@ func corrupt(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(path, bytes.ReplaceAll(file, text, flipped), 0o600))
 }
 
-// testProvider is a studio behind the protocol, at an address that it keeps
-// while it is down.
+// testProvider is a studio behind the protocol. It keeps its address while it is down.
 type testProvider struct {
 	studio  *studio.Studio
 	address string
@@ -191,7 +190,7 @@ func newProvider(boot time.Duration) (*testProvider, error) {
 
 func (p *testProvider) url() string { return "http://" + p.address }
 
-// up listens. Somebody may have a connection of his own from that port just now.
+// up listens. Another program may use that port for a connection just now.
 func (p *testProvider) up() error {
 	l, err := net.Listen("tcp", p.address)
 	for begun := time.Now(); err != nil && time.Since(begun) < 20*time.Second; l, err = net.Listen("tcp", p.address) {
@@ -221,7 +220,7 @@ func (p *testProvider) effects(studioID, sessionID string) int {
 	return p.studio.Effects(ref(studioID, sessionID))
 }
 
-// process is the tool in a process of its own.
+// process runs the tool in a process of its own.
 type process struct {
 	t           *testing.T
 	cmd         *exec.Cmd
@@ -252,7 +251,7 @@ func launch(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-// until waits for text in what the process prints.
+// until waits until the process has printed a text.
 func (p *process) until(text string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
@@ -263,7 +262,7 @@ func (p *process) until(text string) {
 	p.t.Fatalf("%q does not print %q, but\n%s%s", p.cmd.Args, text, p.out, p.errOut)
 }
 
-// exit waits for the end, and checks the status.
+// exit waits until the process ends, and checks its status.
 func (p *process) exit(want int) {
 	p.t.Helper()
 	select {
@@ -286,7 +285,7 @@ func (p *process) interrupt() {
 	}
 }
 
-// buffer can be read while it is written.
+// buffer may be read while it is written.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

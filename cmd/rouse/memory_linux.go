@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// limitMemory lets this process take so much memory more than it has: beyond it
-// dies. The address space is what the kernel can limit, and a Go program has
-// much of it from the beginning.
+// limitMemory lets this process take so much more memory than it has; the process dies if
+// it takes more. The kernel can limit only the address space, and a Go program reserves
+// much of that at its start.
 func limitMemory(more uint64) error {
 	debug.SetMemoryLimit(int64(more / 4 * 3)) //nolint:gosec // far below
 	text, err := os.ReadFile("/proc/self/statm")

@@ -4,5 +4,5 @@ package main
 
 import "io/fs"
 
-// owned is asked only where network file systems are seen, which is on Linux.
+// owned is called only where network file systems are detected, which is on Linux.
 func owned(fs.FileInfo) bool { return false }

@@ -10,26 +10,26 @@ import (
 	"github.com/rouse-dev/rouse/internal/civil"
 )
 
-// Forms of a time that flags take, for their help.
+// The forms of a time that flags take, for their help.
 const (
 	aheadForms = "08:30, tomorrow 08:30, mon 08:30, 2026-11-30 08:30, any of them with a zone as in 08:30 Europe/Berlin, 2026-11-30T08:30:00Z, or +2h"
 	pastForms  = "18:00, yesterday 18:00, mon 18:00, 2026-11-30 18:00, any of them with a zone as in 18:00 Europe/Berlin, 2026-11-30T18:00:00Z, or 2h for two hours ago"
 )
 
-// recent is how long ago a time of day may be a mistake: a user who writes 08:30 at
-// 08:31 may not mean tomorrow.
+// recent is how long ago a time of day may be a mistake. A user who writes 08:30 at 08:31
+// may not mean tomorrow.
 const recent = time.Hour
 
-// ahead reads a time to come, in now's zone if the text names none. Without a
-// date it is the next such time after now. A full date may have passed. The note
-// is for the user, or "".
+// ahead reads a future time, in now's zone if the text names none. Without a date it is
+// the next such time after now. A full date may be in the past. The note is for the user,
+// or "".
 func ahead(text string, now time.Time) (at time.Time, note string, err error) {
 	at, full := fullTime(text)
 	if !full {
 		if d, derr := civil.ParseDuration(text); derr == nil && d >= 0 {
 			return now.Add(d), "", nil
 		} else if derr == nil {
-			return at, "", fmt.Errorf("%q lies in the past: write %s for that long from now", text, strings.Replace(text, "-", "+", 1))
+			return at, "", fmt.Errorf("%q is in the past; write %s for that long from now", text, strings.Replace(text, "-", "+", 1))
 		}
 		w, err := readWritten(text, now, aheadForms)
 		if err != nil {
@@ -44,13 +44,13 @@ func ahead(text string, now time.Time) (at time.Time, note string, err error) {
 		}
 	}
 	if at.Before(now) {
-		note = fmt.Sprintf("%s passed %s ago: the start is due now", text, span(now.Sub(at)))
+		note = fmt.Sprintf("%s passed %s ago; the start is due now", text, span(now.Sub(at)))
 	}
 	return at, note, nil
 }
 
-// past reads a time that was, in now's zone if the text names none. Without a date
-// it is the last such time that is not after now.
+// past reads a past time, in now's zone if the text names none. Without a date it is the
+// last such time that is not after now.
 func past(text string, now time.Time) (time.Time, error) {
 	if at, full := fullTime(text); full {
 		return at, nil
@@ -68,13 +68,13 @@ func past(text string, now time.Time) (time.Time, error) {
 	}
 	at := civil.Instant(*w.date, w.clock, w.zone)
 	if w.relative && at.After(now) {
-		return at, fmt.Errorf("%q lies in the future", text)
+		return at, fmt.Errorf("%q is in the future", text)
 	}
 	return at, nil
 }
 
-// fullTime reads a date and a time of day with an offset, as in RFC 3339; it may
-// lack the seconds.
+// fullTime reads a date and a time of day with an offset, as in RFC 3339. The seconds may
+// be missing.
 func fullTime(text string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
 		if at, err := time.Parse(layout, text); err == nil {
@@ -87,22 +87,22 @@ func fullTime(text string) (time.Time, bool) {
 // written is a time as a user wrote it: "mon 08:30", "2026-11-30 08:30 UTC".
 type written struct {
 	text     string
-	date     *civil.Date           // nil: the next, or the last, date that on takes
+	date     *civil.Date           // nil: the next or the last date that the field on accepts
 	relative bool                  // date was written as today, tomorrow or yesterday
 	on       func(civil.Date) bool // nil: any date
 	clock    civil.Clock
 	zone     *time.Location
 }
 
-// readWritten reads "[DAY] HH:MM [ZONE]", where DAY is a date, a day of the week,
-// today, tomorrow or yesterday.
+// readWritten reads "[DAY] HH:MM [ZONE]". DAY is a date, a day of the week, today,
+// tomorrow or yesterday.
 func readWritten(text string, now time.Time, forms string) (w written, err error) {
 	w.text = text
 	if len(text) > 10 && text[10] == 'T' {
 		text = text[:10] + " " + text[11:]
 	}
 	fields := strings.Fields(text)
-	unclear := fmt.Errorf("%q is not a time: write one as %s", w.text, forms)
+	unclear := fmt.Errorf("%q is not a time; write one as %s", w.text, forms)
 	if len(fields) == 0 || len(fields) > 3 {
 		return w, unclear
 	}
@@ -125,7 +125,7 @@ func readWritten(text string, now time.Time, forms string) (w written, err error
 	return w, nil
 }
 
-// setDay sets the day, and reports whether text is one.
+// setDay sets the day, and reports whether text names one.
 func (w *written) setDay(text string, today civil.Date) bool {
 	for i, name := range []string{"yesterday", "today", "tomorrow"} {
 		if strings.EqualFold(text, name) {
@@ -143,9 +143,9 @@ func (w *written) setDay(text string, today civil.Date) bool {
 	return err == nil
 }
 
-// next returns the next time after now, and a note if there was one just before.
-// While an hour is shown for the second time it may lie in that hour, although
-// a date and a time of day mean the first.
+// next returns the next time after now, and a note if there was one just before. When
+// clocks are set back, an hour occurs twice. The next time may be in its second
+// occurrence, although a date and a time of day mean the first.
 func (w *written) next(now time.Time) (at time.Time, note string) {
 	at, _ = civil.Next(now, w.clock, w.zone, w.on)
 	today := civil.DateOf(now.In(w.zone))
@@ -157,24 +157,24 @@ func (w *written) next(now time.Time) (at time.Time, note string) {
 		}
 	}
 	if last, _ := civil.Previous(now, w.clock, w.zone, w.on); now.Sub(last) < recent && at.Sub(now) > recent {
-		note = fmt.Sprintf("%s passed %s ago: this start waits until %s; to start now, ask again without --not-before",
+		note = fmt.Sprintf("%s passed %s ago; this start waits until %s; to start now, ask again without --not-before",
 			w.text, span(now.Sub(last)), dayAndClock(at, now))
 	}
 	return at, note
 }
 
-// dated returns the time on the date that was written. One that was written as
-// today or yesterday must not have passed.
+// dated returns the time on the date that the user wrote. A time on "today" or
+// "yesterday" must not have passed.
 func (w *written) dated(now time.Time) (at time.Time, err error) {
 	for _, at = range civil.Instants(*w.date, w.clock, w.zone) {
 		if at.After(now) || !w.relative {
 			return at, nil
 		}
 	}
-	return at, fmt.Errorf("%q passed %s ago: leave out --not-before to start now, or write \"tomorrow %v\"", w.text, span(now.Sub(at)), w.clock)
+	return at, fmt.Errorf("%q passed %s ago; leave out --not-before to start now, or write \"tomorrow %v\"", w.text, span(now.Sub(at)), w.clock)
 }
 
-// zoneOf returns the zone that was written, or else now's.
+// zoneOf returns the zone that the user wrote, or else now's.
 func zoneOf(fields []string, now time.Time) (*time.Location, error) {
 	if len(fields) > 0 {
 		return civil.ParseZone(fields[0])
@@ -182,11 +182,11 @@ func zoneOf(fields []string, now time.Time) (*time.Location, error) {
 	if zone := now.Location(); zone != time.Local || unknownTZ() == "" {
 		return zone, nil
 	}
-	return nil, fmt.Errorf("this machine does not know the time zone TZ=%q: correct TZ, or write the zone after the time, as in 08:30 Europe/Berlin", unknownTZ())
+	return nil, fmt.Errorf("this machine does not know the time zone TZ=%q; correct TZ, or write the zone after the time, as in 08:30 Europe/Berlin", unknownTZ())
 }
 
-// unknownTZ returns the value of TZ if package time could not use it, which then
-// takes UTC without an error; else "".
+// unknownTZ returns the value of TZ if package time could not use it, or else "". Package
+// time then takes UTC without an error.
 func unknownTZ() string {
 	tz := os.Getenv("TZ")
 	name := strings.TrimPrefix(tz, ":")

@@ -44,7 +44,7 @@ func TestMoments(t *testing.T) {
 		{"today 19:00", day(1, 19, 0), time.Time{}},
 		{"Tomorrow 08:30", day(2, 8, 30), time.Time{}},
 		{"yesterday 08:30", time.Time{}, day(0, 8, 30)},
-		{"mon 08:30", day(2, 8, 30), day(-5, 8, 30)}, // 1 March is a Sunday
+		{"mon 08:30", day(2, 8, 30), day(-5, 8, 30)}, // 1 March 2026 is a Sunday
 		{"sunday 17:59", day(8, 17, 59), day(1, 17, 59)},
 		{"sun 18:01", day(1, 18, 1), day(-6, 18, 1)},
 	} {
@@ -69,17 +69,17 @@ func TestMoments(t *testing.T) {
 	}
 }
 
-// TestAheadWhereClocksChange has now on days when New York's clocks are set.
+// TestAheadWhereClocksChange sets now to days on which New York's clocks change.
 func TestAheadWhereClocksChange(t *testing.T) {
 	t.Parallel()
 	zone := location(t, "America/New_York")
 	for _, c := range []struct{ now, text, want string }{
-		{"2026-03-07T20:00:00-05:00", "02:30", "2026-03-08T03:00:00-04:00"}, // the day has none
+		{"2026-03-07T20:00:00-05:00", "02:30", "2026-03-08T03:00:00-04:00"}, // the time does not exist on that day
 		{"2026-03-08T01:00:00-05:00", "02:30", "2026-03-08T03:00:00-04:00"},
 		{"2026-03-08T03:10:00-04:00", "02:30", "2026-03-09T02:30:00-04:00"},
 		{"2026-03-08T00:00:00-05:00", "today 02:30", "2026-03-08T03:00:00-04:00"},
 		{"2026-03-07T20:00:00-05:00", "2026-03-08 02:30", "2026-03-08T03:00:00-04:00"},
-		{"2026-10-31T20:00:00-04:00", "01:30", "2026-11-01T01:30:00-04:00"}, // the day has two
+		{"2026-10-31T20:00:00-04:00", "01:30", "2026-11-01T01:30:00-04:00"}, // the time exists twice on that day
 		{"2026-11-01T01:10:00-04:00", "01:30", "2026-11-01T01:30:00-04:00"},
 		{"2026-11-01T01:10:00-05:00", "01:30", "2026-11-01T01:30:00-05:00"}, // 20 minutes ahead
 		{"2026-11-01T01:10:00-05:00", "sun 01:30", "2026-11-01T01:30:00-05:00"},
@@ -101,17 +101,17 @@ func TestAheadWhereClocksChange(t *testing.T) {
 // TestPassed checks the note about a time that has just passed.
 func TestPassed(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 11, 30, 8, 30, 20, 0, location(t, "Europe/Berlin")) // a Monday
+	now := time.Date(2026, 11, 30, 8, 30, 20, 0, location(t, "Europe/Berlin")) // this day is a Monday
 	for text, want := range map[string]string{
-		"08:30":                "08:30 passed 20s ago: this start waits until tomorrow, 2026-12-01 08:30:00 CET; to start now, ask again without --not-before",
-		"mon 08:30":            "mon 08:30 passed 20s ago: this start waits until 2026-12-07 08:30:00 CET; to start now, ask again without --not-before",
+		"08:30":                "08:30 passed 20s ago; this start waits until tomorrow, 2026-12-01 08:30:00 CET; to start now, ask again without --not-before",
+		"mon 08:30":            "mon 08:30 passed 20s ago; this start waits until 2026-12-07 08:30:00 CET; to start now, ask again without --not-before",
 		"08:31":                "",
 		"06:00":                "",
 		"mon 06:00":            "",
 		"+1d":                  "",
 		"tomorrow 08:30":       "",
-		"2026-11-30 08:30":     "2026-11-30 08:30 passed 20s ago: the start is due now",
-		"2026-11-30T07:30:00Z": "2026-11-30T07:30:00Z passed 20s ago: the start is due now",
+		"2026-11-30 08:30":     "2026-11-30 08:30 passed 20s ago; the start is due now",
+		"2026-11-30T07:30:00Z": "2026-11-30T07:30:00Z passed 20s ago; the start is due now",
 	} {
 		if _, note, err := ahead(text, now); err != nil || note != want {
 			t.Errorf("%s: %q (%v), want %q", text, note, err, want)

@@ -29,7 +29,7 @@ func fixture(t *testing.T, boot time.Duration) (*testProvider, []string) {
 	return p, append(environment(t.TempDir()), "AWS_ENDPOINT_URL_NIMBLE="+p.url())
 }
 
-// TestInterruptedWait: Ctrl-C ends a wait, and the request stays.
+// TestInterruptedWait checks that Ctrl-C ends a wait, and the request stays.
 func TestInterruptedWait(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -51,8 +51,8 @@ func TestInterruptedWait(t *testing.T) {
 	}
 }
 
-// TestCancelTooLate: what the provider has started is not canceled; a wait that
-// is interrupted leaves it to boot.
+// TestCancelTooLate checks that a start that the provider accepted is not canceled. An
+// interrupted wait leaves the session booting.
 func TestCancelTooLate(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, time.Hour)
@@ -106,7 +106,7 @@ func TestCancelTooLate(t *testing.T) {
 	}
 }
 
-// TestBackOnline: a wait that began offline ends when the network is back.
+// TestBackOnline checks that a wait that began offline ends when the network is back.
 func TestBackOnline(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -152,8 +152,8 @@ func TestHeld(t *testing.T) {
 	second.exit(0)
 }
 
-// TestRefusedCredentials: what is wrong with credentials is a reason to wait, and
-// no failure; who waits for it is told, and not kept waiting. The secret is in no
+// TestRefusedCredentials checks that refused credentials are a reason to wait, and no
+// failure. A user who waits gets a message and the prompt back. The secret is in no
 // output and not in the file.
 func TestRefusedCredentials(t *testing.T) {
 	t.Parallel()
@@ -200,8 +200,8 @@ func TestRefusedCredentials(t *testing.T) {
 	}
 }
 
-// TestNoCredentials: where there are none, "run" waits for them and says so, and
-// "start --wait" says so and leaves the start queued.
+// TestNoCredentials checks both commands that send, without any credentials. "run" waits
+// for them and says so. "start --wait" says so and leaves the start queued.
 func TestNoCredentials(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -225,7 +225,8 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// TestFollow: a follower sees what other processes do, and lets them.
+// TestFollow checks that a follower sees the operations of other processes, and does not
+// block them.
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)
@@ -248,7 +249,8 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// TestOutputThatCannotBeWritten is no success.
+// TestOutputThatCannotBeWritten checks that a command whose output is lost does not exit
+// with 0.
 func TestOutputThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -263,7 +265,7 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestInterrupted: a command that was interrupted at once says so.
+// TestInterrupted checks that a command that was interrupted before it began says so.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

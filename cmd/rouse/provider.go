@@ -19,16 +19,16 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble"
 )
 
-// provider is what serves the studios, as a file of settings or flags say. It is
-// looked at by commands that queue, and opened by those that send.
+// provider is what serves the studios, from a settings file or from flags. Commands that
+// queue only read its settings. Commands that send open its transport.
 type provider struct {
-	config string          // of --config
-	chosen bool            // --config was given, perhaps as ""
-	single settings.Single // of the other flags
-	given  []string        // which of them were given
+	config string          // the value of --config
+	chosen bool            // whether --config was given, perhaps as ""
+	single settings.Single // the values of the other flags
+	given  []string        // the names of the flags that were given
 
-	settings *settings.Settings  // once they are read
-	opened   *settings.Transport // once it is needed
+	settings *settings.Settings  // nil until they are read
+	opened   *settings.Transport // nil until a command needs it
 }
 
 func (p *provider) flags(f *pflag.FlagSet) {
@@ -47,7 +47,7 @@ func (p *provider) complete(root *cobra.Command) {
 	})
 }
 
-// check takes note of which flags were given.
+// check records which flags were given.
 func (p *provider) check(f *pflag.FlagSet) error {
 	p.chosen = f.Changed("config")
 	for _, name := range []string{"transport", "endpoint", "region", "profile", "probe"} {
@@ -60,14 +60,14 @@ func (p *provider) check(f *pflag.FlagSet) error {
 		p.given = append(p.given, "--"+name)
 	}
 	if p.config != "" && len(p.given) > 0 {
-		return fmt.Errorf("--config and %s exclude each other: the file says what serves the studios", strings.Join(p.given, ", "))
+		return fmt.Errorf("--config and %s exclude each other; the file says what serves the studios", strings.Join(p.given, ", "))
 	}
 	return nil
 }
 
-// file is the settings file that counts; "": there is none. With flags in its
-// place one that is merely there is an error: to pass over it in silence would
-// send its studios' starts elsewhere.
+// file returns the path of the settings file, or "" if there is none. A default file
+// together with flags is an error. If rouse ignored the file silently, it would send its
+// studios' starts elsewhere.
 func (p *provider) file() (string, error) {
 	path := p.config
 	if !p.chosen {
@@ -77,12 +77,12 @@ func (p *provider) file() (string, error) {
 		}
 	}
 	if path != "" && len(p.given) > 0 {
-		return "", usagef("%s and the settings file %s exclude each other: leave out one, or give --config '' to do without the file", strings.Join(p.given, ", "), path)
+		return "", usagef("%s and the settings file %s exclude each other; leave out one, or give --config '' to do without the file", strings.Join(p.given, ", "), path)
 	}
 	return path, nil
 }
 
-// defaultConfig is this user's settings file, if it is there.
+// defaultConfig returns the path of this user's settings file, or "" if there is none.
 func defaultConfig() string {
 	folder, err := os.UserConfigDir()
 	if err != nil {
@@ -115,12 +115,12 @@ func (p *provider) load() (*settings.Settings, error) {
 	return p.settings, nil
 }
 
-// offline is for commands that only look: nothing is asked of it, and nothing is
-// read to make it.
+// offline returns the settings for commands that only read the database. It reads nothing
+// but the settings file.
 func (p *provider) offline() transport.Transport { return nimble.New(nimble.Options{}) }
 
-// queued is for commands that queue and do not send: it knows the lanes. Nothing
-// but the settings is read to make it.
+// queued returns a port for commands that queue and do not send. It knows the lanes, and
+// reads nothing but the settings file.
 func (p *provider) queued() (transport.Transport, error) {
 	s, err := p.load()
 	return lanes{p.offline(), s}, err
@@ -136,7 +136,7 @@ func (l lanes) Traits(ref transport.Ref) transport.Traits {
 	return transport.Traits{Lane: one.Lane}
 }
 
-// HasLane reports whether a studio of the settings is in the lane.
+// HasLane reports whether a studio of the settings uses the lane.
 func (l lanes) HasLane(name string) bool {
 	for _, one := range l.settings.Studios {
 		if one.Lane == name {
@@ -147,10 +147,10 @@ func (l lanes) HasLane(name string) bool {
 	return ok && one.Lane == name && transport.CheckID("studio id", name) == nil
 }
 
-// CheckStart refuses what the studio's transport would refuse unsent.
+// CheckStart refuses what the studio's transport would refuse before any call.
 func (l lanes) CheckStart(in transport.StartInput) error { return l.settings.CheckStart(in) }
 
-// serves returns an error if a studio is served by nothing.
+// serves returns an error if no transport serves the studio.
 func (p *provider) serves(studioID string) error {
 	if _, ok := p.settings.Find(studioID); ok {
 		return nil
@@ -162,9 +162,9 @@ func (p *provider) serves(studioID string) error {
 	return usagef("no transport serves studio %q: %s has %s", studioID, p.settings.File, strings.Join(have, ", "))
 }
 
-// client is for commands that talk to the providers. The settings are read, of
-// rouse and of AWS; credentials are looked for when a request is signed. The
-// error says what to set.
+// client returns the transport for commands that call the providers. It reads the
+// settings of rouse and of AWS. The credentials are read when the first request is
+// signed. The error says what to set.
 func (p *provider) client(ctx context.Context) (*settings.Transport, error) {
 	s, err := p.load()
 	if err != nil {
@@ -176,7 +176,7 @@ func (p *provider) client(ctx context.Context) (*settings.Transport, error) {
 	return p.opened, nil
 }
 
-// engine is what the settings say of the engine.
+// engine returns the engine's part of the settings.
 func (p *provider) engine() engine.Config {
 	if p.settings == nil {
 		return engine.Config{}
@@ -187,7 +187,7 @@ func (p *provider) engine() engine.Config {
 // timeout returns how long one call may take, as in the engine.
 func (p *provider) timeout() time.Duration { return cmp.Or(p.engine().Timeout, 15*time.Second) }
 
-// store is what the settings say of the database, where the command has read them.
+// store returns the database's part of the settings, if the command has read them.
 func (p *provider) store() (c bolt.Config) {
 	if p.settings != nil {
 		c.MaxSize = p.settings.StoreSize
@@ -201,7 +201,7 @@ func (p *provider) close() {
 	}
 }
 
-// studioOf is a studio whose sessions are in a lane.
+// studioOf returns a studio whose sessions use a lane.
 func (p *provider) studioOf(lane string) settings.Studio {
 	if p.settings == nil {
 		return settings.Studio{}
@@ -215,8 +215,8 @@ func (p *provider) studioOf(lane string) settings.Studio {
 	return one
 }
 
-// search returns an error if a studio's AWS settings name no credentials at
-// all; "": if those of no studio do.
+// search returns an error if a studio's AWS settings name no credentials at all. The
+// studio "" means that no studio's settings may do so.
 func (p *provider) search(ctx context.Context, studioID string) error {
 	if studioID != "" {
 		return p.opened.Credentials(ctx, studioID)

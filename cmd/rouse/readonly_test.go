@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// described says of each file in a folder, and of the folder, who owns it, its mode,
-// its time and its content.
+// described returns the owner, mode, time and content of each file in a folder, and of
+// the folder.
 func described(t *testing.T, folder string) string {
 	t.Helper()
 	var b strings.Builder
@@ -36,9 +36,9 @@ func described(t *testing.T, folder string) string {
 	return b.String()
 }
 
-// TestLookingWritesNothing: commands that read leave the folder of the database as it
-// is, with and without a lock file, whosever it is; and those that write leave every
-// file to the owner of the database.
+// TestLookingWritesNothing checks that commands that read do not change the folder of the
+// database. That holds with and without a lock file, and for any owner. Commands that
+// write leave every file to the owner of the database.
 func TestLookingWritesNothing(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -75,7 +75,7 @@ func TestLookingWritesNothing(t *testing.T) {
 				before = after
 			}
 		}
-		rouse("start", "lab", "ws-2") // and makes the lock file
+		rouse("start", "lab", "ws-2") // this command writes, so it makes the lock file
 		rouse("repair")
 		rouse("backup", filepath.Join(folder, fmt.Sprint("copy", i)))
 	}
@@ -89,8 +89,8 @@ func TestLookingWritesNothing(t *testing.T) {
 	}
 }
 
-// TestPlantedLock: a lock file that another user has made a link is not written
-// through; the message names it.
+// TestPlantedLock checks that the tool does not write through a lock file that another
+// user replaced by a link. The message names the link.
 func TestPlantedLock(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

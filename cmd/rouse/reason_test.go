@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// TestLongReason: a reason that is longer than what is stored is cut between two
+// TestLongReason checks that a reason longer than the limit is cut between two
 // characters, with a note. The start is not refused.
 func TestLongReason(t *testing.T) {
 	t.Parallel()
@@ -37,7 +37,8 @@ func TestLongReason(t *testing.T) {
 	}
 }
 
-// TestLongName: a user's name that is too long is cut between two characters.
+// TestLongName checks that a user's name longer than the limit is cut between two
+// characters.
 func TestLongName(t *testing.T) {
 	t.Parallel()
 	if got := cutText(strings.Repeat("ü", maxName), maxName); !utf8.ValidString(got) || len(got) > maxName {

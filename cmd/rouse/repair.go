@@ -21,7 +21,8 @@ type repairRecord struct {
 	Doubtful    []lossRecord    `json:"doubtful"`
 }
 
-// lossRecord is events, or an operation, or a lane, or a page of the damaged file.
+// lossRecord is one loss: events, or an operation, or a lane, or a page of the damaged
+// file.
 type lossRecord struct {
 	FirstEvent uint64 `json:"firstEvent,omitempty"`
 	LastEvent  uint64 `json:"lastEvent,omitempty"`
@@ -51,13 +52,14 @@ func (t *tool) repairCommand() *cobra.Command {
 		Short: "Repair a damaged database",
 		Long: `Repair a damaged database, and print what is lost.
 
-Repair writes a copy with every record, on any page, whose checksum is right,
+Repair writes a copy of every record, on any page, whose checksum is right,
 and checks that copy. It keeps the damaged file next to the new one and prints
-its name. It leaves a sound database as it is.
+its name. It does not change a sound database.
 
-Each loss is named: events by number, operations by id and session. If
-anything is lost, the feed is a new one, its followers start again, and active
-operations are confirmed before they are sent, as after a backup was restored.`,
+It names each loss: events by number, operations by id and session. If
+anything is lost, the feed is a new one, and its followers start again. The
+next run then confirms active operations before it sends them, as after a
+backup was restored.`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error { return t.repair(c.Context(), dry) },
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestTell: without a terminal a blocked lane is a line, another one a minute
-// later while nothing changes, and a line when it goes on.
+// TestTell checks the lines about a blocked lane without a terminal. One line comes at
+// once, another a minute later while nothing changes, and one when the lane is unblocked.
 func TestTell(t *testing.T) {
 	t.Parallel()
 	var errOut bytes.Buffer
@@ -105,8 +105,8 @@ func TestManyFailures(t *testing.T) {
 	}
 }
 
-// TestFailureAskedForAgain checks that a failure is not reported once its session
-// was asked for again: the later operation says how that went.
+// TestFailureAskedForAgain checks that a failure is not reported once its session was
+// requested again. The later operation shows how that went.
 func TestFailureAskedForAgain(t *testing.T) {
 	t.Parallel()
 	tool := newTool(io.Discard, io.Discard)
@@ -137,12 +137,12 @@ func TestFailureAskedForAgain(t *testing.T) {
 	}
 }
 
-// TestSilentMetadata: a start is queued where the SDK's last resort, the cloud's
-// account of this machine, never answers. That source is then not reached: the
-// wait goes on as offline, and says what is not reached.
+// TestSilentMetadata queues a start where the SDK's last source of credentials never
+// answers. That source is the cloud's metadata service. The wait continues as offline,
+// and says what cannot be reached.
 func TestSilentMetadata(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // connects, and says nothing
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it accepts connections, and sends nothing
 	if err != nil {
 		t.Fatal(err)
 	}

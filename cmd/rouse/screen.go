@@ -15,22 +15,22 @@ import (
 	"golang.org/x/term"
 )
 
-// screen is what the tool writes to. What comes from a provider or a database
-// may hold a terminal's control sequences: all text passes clean, but for JSON,
-// which programs read.
+// screen writes the tool's output. Texts from a provider or a database may hold a
+// terminal's control sequences, so all text passes clean. JSON does not, because programs
+// read it.
 type screen struct {
 	out, err io.Writer
-	width    func(io.Writer) int // columns of a terminal; 0: it is none
+	width    func(io.Writer) int // columns of a terminal; 0 if there is none
 
-	// mu guards what follows, and keeps lines whole.
+	// mu guards the fields below, and keeps lines whole.
 	mu     sync.Mutex
-	shown  string // the status line that stands on err
-	failed error  // the first write to out that failed
+	shown  string // the status line that err shows now
+	failed error  // the error of the first write to out that failed
 
 	results int // lines or tables that were written to out
 }
 
-// terminalWidth is the width of the terminal behind w; 0: there is none.
+// terminalWidth returns the width of the terminal behind w, or 0 if there is none.
 func terminalWidth(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is small
@@ -43,7 +43,7 @@ func terminalWidth(w io.Writer) int {
 	return width
 }
 
-// say prints a line of what was asked for.
+// say prints a line of a command's result.
 func (s *screen) say(format string, args ...any) {
 	s.write(clean(fmt.Sprintf(format, args...)) + "\n")
 }
@@ -60,8 +60,8 @@ func (s *screen) record(v any) {
 	s.write(b.String())
 }
 
-// table prints rows in columns and cuts each line to the terminal's width. If the
-// rows are too wide, it first shortens the names in the columns ids.
+// table prints rows in columns and cuts each line to the terminal's width. If the rows
+// are too wide, it first shortens the names in the columns ids.
 func (s *screen) table(rows [][]string, ids ...int) {
 	if len(rows) == 0 {
 		return
@@ -80,8 +80,7 @@ func (s *screen) table(rows [][]string, ids ...int) {
 	}
 }
 
-// complain prints what went wrong, and note what else a person should know, to
-// where errors go.
+// complain prints an error to standard error. Note prints other information there.
 func (s *screen) complain(format string, args ...any) {
 	s.toErr("rouse: " + fmt.Sprintf(format, args...))
 }
@@ -90,8 +89,8 @@ func (s *screen) note(format string, args ...any) { s.toErr("rouse: " + fmt.Spri
 // live reports whether a status line can be shown.
 func (s *screen) live() bool { return s.width(s.err) > 0 }
 
-// status shows a line that the next status, or any other line, replaces. It
-// does nothing where there is no terminal. "" removes it.
+// status shows a line that the next status, or any other line, replaces. Without a
+// terminal it does nothing. The text "" removes the line.
 func (s *screen) status(format string, args ...any) {
 	width := s.width(s.err)
 	if width == 0 {
@@ -108,7 +107,7 @@ func (s *screen) status(format string, args ...any) {
 	s.shown = text
 }
 
-// wipe removes the status line. mu must be held.
+// wipe removes the status line. The caller holds mu.
 func (s *screen) wipe() {
 	if s.shown != "" {
 		_, _ = io.WriteString(s.err, "\r\x1b[K")
@@ -133,14 +132,14 @@ func (s *screen) toErr(text string) {
 	_, _ = io.WriteString(s.err, clean(text)+"\n")
 }
 
-// failure is why not everything could be printed, or nil.
+// failure returns the error of the first failed write, or nil.
 func (s *screen) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failed
 }
 
-// cleanWriter prints each line written to it to where errors go.
+// cleanWriter prints each line written to it to standard error.
 type cleanWriter struct{ s *screen }
 
 func (w cleanWriter) Write(p []byte) (int, error) {
@@ -148,8 +147,8 @@ func (w cleanWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// clean makes text harmless on a terminal, and one line: white space becomes a
-// space; control characters, and those that reorder or hide text, go.
+// clean makes text one line that cannot change a terminal. White space becomes a space.
+// Control characters, and characters that reorder or hide text, are removed.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -158,7 +157,7 @@ func clean(text string) string {
 		case unicode.IsControl(r), unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs):
 			return -1
 		}
-		return r // what is not UTF-8 comes as utf8.RuneError, which is printed as such
+		return r // bytes that are not UTF-8 become utf8.RuneError, which is printed
 	}, text)
 }
 
@@ -170,16 +169,16 @@ func cut(line string, width int) string {
 	return runewidth.Truncate(line, width, "…")
 }
 
-// paragraph prints a text behind a head. On a terminal it is broken between
-// words, and goes on below its beginning.
+// paragraph prints a text behind a head. On a terminal it breaks the text between words,
+// and indents the further lines to the end of the head.
 func (s *screen) paragraph(head, text string) {
 	for _, line := range fold(clean(head), clean(text), s.width(s.out)) {
 		s.write(line + "\n")
 	}
 }
 
-// fold breaks a text between words; a word that is longer than a line stands
-// alone. Width 0: it does not.
+// fold breaks a text between words. A word that is longer than a line gets a line of its
+// own. Width 0 means no limit.
 func fold(head, text string, width int) []string {
 	if width <= 0 || columns(head+text) <= width {
 		return []string{head + text}

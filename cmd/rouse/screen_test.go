@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// hostile is what a provider might say to change what a terminal shows.
+// hostile is text by which a provider might change what a terminal shows.
 const hostile = "\x1b[2J\x1b]0;owned\x07\u009b31m\r\nrouse: all is well\u202egnp.exe\u2066\u200b\u2028\x00\xff\ttab"
 
 func TestClean(t *testing.T) {
@@ -60,8 +60,8 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestHostileProvider: whatever a provider says, and whatever stands in a
-// database, no control character reaches people; JSON keeps what was said.
+// TestHostileProvider checks that no control character from a provider or a database
+// reaches a terminal. JSON keeps the original text.
 func TestHostileProvider(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "rouse.db")
@@ -78,7 +78,7 @@ func TestHostileProvider(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := e.Wait(ctx, r.Operation.ID); err == nil {
-		t.Fatal("the start was to fail")
+		t.Fatal("the start did not fail")
 	}
 	cancel()
 	if err := <-ran; err != nil {
@@ -111,7 +111,7 @@ func TestHostileProvider(t *testing.T) {
 	}
 }
 
-// liar refuses everything, in words meant for a terminal.
+// liar refuses everything, in words that could change a terminal.
 type liar struct{}
 
 func (liar) Start(context.Context, transport.StartInput) (transport.Session, error) {
@@ -122,8 +122,8 @@ func (liar) Get(context.Context, transport.Ref) (transport.Session, error) {
 	return transport.Session{}, &transport.Error{Kind: transport.KindInternal, Message: hostile}
 }
 
-// TestStatusLine: a status line is replaced by the next, makes way for other
-// lines, and never wraps.
+// TestStatusLine checks that the next status, or another line, replaces a status line,
+// and that it never wraps.
 func TestStatusLine(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
@@ -140,13 +140,13 @@ func TestStatusLine(t *testing.T) {
 	}
 	b.Reset()
 	s.width = func(io.Writer) int { return 0 }
-	s.status("nobody sees it")
+	s.status("not shown")
 	if b.Len() > 0 {
 		t.Errorf("without a terminal it writes %q", &b)
 	}
 }
 
-// TestNarrowTerminal: on 80 columns ids make room for the reason.
+// TestNarrowTerminal checks that ids make room for the reason on 80 columns.
 func TestNarrowTerminal(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "rouse.db")
@@ -166,8 +166,8 @@ func TestNarrowTerminal(t *testing.T) {
 	}
 }
 
-// TestLongNames: on a narrow terminal long names are shortened, so that what
-// stands behind them, the phase and the reason, is seen; elsewhere they are whole.
+// TestLongNames checks that a narrow terminal shortens long names. The phase and the
+// reason behind them stay visible. Elsewhere names are whole.
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "rouse.db")
@@ -224,7 +224,8 @@ func TestShortened(t *testing.T) {
 	}
 }
 
-// TestFold: a long text goes on below its beginning, and no word is cut.
+// TestFold checks that a long text is indented on its further lines, and that no word is
+// cut.
 func TestFold(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -246,7 +247,7 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// TestShowOnTerminal: no line of "show" is cut by a terminal of 80 columns.
+// TestShowOnTerminal checks that a terminal of 80 columns cuts no line of "show".
 func TestShowOnTerminal(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "rouse.db")
@@ -270,7 +271,7 @@ func TestShowOnTerminal(t *testing.T) {
 	}
 }
 
-// TestHelpFits: each page of the help fits a terminal of 80 columns.
+// TestHelpFits checks that each page of the help fits a terminal of 80 columns.
 func TestHelpFits(t *testing.T) {
 	t.Parallel()
 	pages := [][]string{{"--help"}}
@@ -290,7 +291,7 @@ func TestHelpFits(t *testing.T) {
 	}
 }
 
-// TestNoteOnce: what is the same at each look of a follower is noted once.
+// TestNoteOnce checks that a follower prints a note once, not each time it reads.
 func TestNoteOnce(t *testing.T) {
 	t.Parallel()
 	var errOut bytes.Buffer

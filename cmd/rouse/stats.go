@@ -108,7 +108,7 @@ func laneText(l engine.LaneStats, now time.Time) string {
 	return strings.Join(parts, ", ")
 }
 
-// size is a number of bytes for a person.
+// size returns a number of bytes for a person to read.
 func size(n int64) string {
 	const unit = 1000
 	switch {

@@ -38,9 +38,9 @@ const mostFailures = 20
 // failure reports whether a phase is an end that a user must act on.
 func failure(p fsm.Phase) bool { return p == fsm.PhaseFailed || p == fsm.PhaseExpired }
 
-// explainFailures prints why the first of a run's failures ended, and what to do
-// next. It returns how many there are. A failure of a session that was asked for
-// again since is not counted: the later operation says how that went.
+// explainFailures prints why the first of a run's failures ended, and what to do next. It
+// returns the number of failures. It does not count a session that was requested again
+// since, because the later operation shows how that went.
 func (t *tool) explainFailures(ctx context.Context, get func(context.Context, engine.ID) (engine.Operation, error), feed *feedPrinter) (int, error) {
 	ends := slices.SortedFunc(maps.Values(feed.failed), func(a, b failedEnd) int { return cmp.Compare(a.seq, b.seq) })
 	n := len(ends)
@@ -60,8 +60,8 @@ func (t *tool) explainFailures(ctx context.Context, get func(context.Context, en
 	return n, nil
 }
 
-// failureLine says of an operation that failed its session, its reason, the last
-// error and the next step.
+// failureLine names the session of an operation that failed, its reason, the last error
+// and the next step.
 func failureLine(o engine.Operation) string {
 	name := o.Ref.StudioID + " " + o.Ref.SessionID
 	text := name + " " + string(o.Phase)
@@ -71,7 +71,7 @@ func failureLine(o engine.Operation) string {
 	return fmt.Sprintf("%s: %s; next: %s\"rouse retry %s\"", text, cmp.Or(failureText(o), "no reason is recorded"), beforeRetry[o.EndReason], name)
 }
 
-// beforeRetry says what to do before a retry; a retry alone where it has nothing.
+// beforeRetry has the step before a retry, by end reason. Other reasons need none.
 var beforeRetry = map[store.Reason]string{
 	store.ReasonStartFailed:  "repair the session, then ",
 	store.ReasonAmbiguous:    "check whether the session runs; if it does not, ",

@@ -6,17 +6,17 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Widths in columns of a terminal.
+// Widths, in columns of a terminal.
 const (
-	leastName = 8  // names are not shortened further
-	leastText = 32 // what names leave for the last column, the reason
+	leastName = 8  // names are never shorter
+	leastText = 32 // reserved for the last column, the reason
 	gap       = 2  // between two columns of a table
 )
 
-// fit returns the rows with clean cells. If a row is wider than width, fit shortens
-// the names in the columns ids, the widest first, until the last column has room.
-// Width 0 means no limit. No table writer shortens chosen columns first; all of
-// them cut or wrap every column.
+// fit returns the rows with clean cells. If a row is wider than width, fit shortens the
+// names in the columns ids, the widest first, until the last column fits. Width 0 means
+// no limit. No table writer shortens chosen columns first; all of them cut or wrap every
+// column.
 func fit(rows [][]string, ids []int, width int) [][]string {
 	var wide []int // the width of each column
 	out := make([][]string, len(rows))
@@ -57,8 +57,8 @@ func fit(rows [][]string, ids []int, width int) [][]string {
 	return out
 }
 
-// shortened cuts the middle out of a name that is wider than width columns. It keeps
-// the end, which tells the name from its neighbours.
+// shortened cuts the middle out of a name that is wider than width columns. It keeps the
+// end, because neighboring names differ there.
 func shortened(name string, width int) string {
 	if columns(name) <= width {
 		return name

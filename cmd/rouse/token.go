@@ -52,8 +52,8 @@ func (t *tool) old(ctx context.Context, h *host, r engine.Receipt, wait bool) er
 	return nil
 }
 
-// endedText says how an operation ended some time ago. Its session may have
-// another state by now.
+// endedText says how an operation ended some time ago. The session's state may have
+// changed since.
 func endedText(o engine.Operation, now time.Time) string {
 	if o.Phase == fsm.PhaseSucceeded {
 		return fmt.Sprintf("%s %s was READY at %s", o.Ref.StudioID, o.Ref.SessionID, clock(o.FinishedAt, now))

@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// keep is how long ended operations are remembered.
+// keep is how long the store remembers ended operations.
 const keep = 30 * 24 * time.Hour
 
-// words checks that the number of words after a command is one of ns.
+// words checks that a command has one of the numbers ns of arguments.
 func words(ns ...int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		for _, n := range ns {
@@ -39,9 +39,10 @@ func (t *tool) backupCommand() *cobra.Command {
 		Long: `Write a checked copy of the database to a new file.
 
 To restore, put the copy in the database's place while no rouse runs. Starts
-that were queued in the copy may have been sent since. They are confirmed
-first. If that cannot tell, the operation ends FAILED (ambiguous), so that
-nothing is started twice; "rouse retry" starts it.`,
+that were queued in the copy may have been sent since. The next run confirms
+them first. If it cannot tell whether a session was started, the operation
+ends FAILED (ambiguous), so that nothing is started twice. "rouse retry" then
+starts the session.`,
 		Args: words(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if args[0] == "" {
@@ -57,7 +58,7 @@ nothing is started twice; "rouse retry" starts it.`,
 				case errors.Is(err, fs.ErrNotExist) && !exists(filepath.Dir(path)):
 					return fmt.Errorf("there is no folder %s", filepath.Dir(path))
 				case errors.Is(err, fs.ErrExist):
-					return fmt.Errorf("%s exists: choose another name", path)
+					return fmt.Errorf("%s exists; choose another name", path)
 				case err != nil:
 					return err
 				case t.json:
@@ -75,10 +76,10 @@ func (t *tool) pruneCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "prune",
 		Short: "Forget old operations",
-		Long: fmt.Sprintf(`Forget operations that ended more than %d days ago, with their tokens.
+		Long: fmt.Sprintf(`Forget operations that ended more than %d days ago, and their tokens.
 
-All but the newest million events are removed too. "rouse run" does this by
-itself.`, int(keep/(24*time.Hour))),
+Prune also removes all but the newest million events. "rouse run" prunes the
+database too.`, int(keep/(24*time.Hour))),
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return t.with(t.offline, func(h *host) error {

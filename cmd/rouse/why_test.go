@@ -28,8 +28,8 @@ func TestWhoIsOffline(t *testing.T) {
 	}
 }
 
-// TestWaitingTexts: a session that is off again does not boot, the step after an
-// unknown outcome is named, and a refusal without words is not said twice.
+// TestWaitingTexts checks three texts. A session that is off again does not boot. The
+// step after an unknown outcome is named. A refusal without words is not printed twice.
 func TestWaitingTexts(t *testing.T) {
 	t.Parallel()
 	of := func(r engine.WaitReason, change func(*engine.Explanation)) string {
