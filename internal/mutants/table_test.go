@@ -277,7 +277,7 @@ var mutants = []mutant{
 	{
 		"no checksum", "a corrupt record is read as if it were sound",
 		"store/bolt/internal/format/layout.go", "	return value, Sum(key, value) == binary.BigEndian.Uint32(sealed[n:])\n", "	return value, true\n",
-		"store/bolt", "TestRottenRecords",
+		"store/bolt", "TestCorruptRecords",
 	},
 	{
 		"two processes at once", "the lock does not keep a second process out",

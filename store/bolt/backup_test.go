@@ -35,7 +35,7 @@ func TestBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Backup(t.Context(), copied); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("onto a file that is there: %v, want fs.ErrExist", err)
+		t.Errorf("to a file that exists: %v, want fs.ErrExist", err)
 	}
 	put(t, s, "later")
 	if n := clean(t, s); n != 21 {
@@ -64,7 +64,7 @@ func TestBackup(t *testing.T) {
 	if mine.StoreID == its.StoreID {
 		t.Error("the copy has the original's id")
 	}
-	// It is a store of its own from now on: opening it again changes nothing.
+	// The copy is a store of its own from here on. Opening it again changes nothing.
 	copyHead, _ := c.Head(t.Context())
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
@@ -80,8 +80,8 @@ func TestBackup(t *testing.T) {
 	put(t, c, "later")
 }
 
-// TestBackupDoesNotKnowTheLastSend: the original may have sent again what it had
-// sent before the backup was made.
+// TestBackupDoesNotKnowTheLastSend checks that the copy forgets the last send: the original
+// may have sent again after the backup was made.
 func TestBackupDoesNotKnowTheLastSend(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -102,8 +102,8 @@ func TestBackupDoesNotKnowTheLastSend(t *testing.T) {
 	clean(t, c)
 }
 
-// TestBackupOfABusyStore makes a backup while operations begin and end. The copy holds
-// what was acknowledged before the backup began, is sound, and stops no call.
+// TestBackupOfABusyStore makes a backup while operations begin and end. The copy holds what
+// was acknowledged before the backup began, is sound, and blocks no call.
 func TestBackupOfABusyStore(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -161,7 +161,7 @@ func TestBackupOfABusyStore(t *testing.T) {
 	}
 }
 
-// TestBackupFails: nothing is left of one that does not succeed.
+// TestBackupFails checks that a backup that fails leaves nothing.
 func TestBackupFails(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -176,7 +176,7 @@ func TestBackupFails(t *testing.T) {
 		t.Errorf("into no folder: %v", err)
 	}
 	key, _ := format.ParseID(bad.ID)
-	if err := s.commit(t.Context(), 1, func(b *batch) error { return b.Ops.Put(key[:], []byte("rotten")) }); err != nil {
+	if err := s.commit(t.Context(), 1, func(b *batch) error { return b.Ops.Put(key[:], []byte("corrupt")) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Backup(t.Context(), filepath.Join(folder, "copy.db")); !errors.Is(err, store.ErrCorrupt) {
@@ -188,9 +188,9 @@ func TestBackupFails(t *testing.T) {
 	}
 }
 
-// TestBackupAfterAKilledOne: the next backup to the same file removes what a killed one
-// left next to it, and nothing else. It leaves what another backup is writing, and files
-// with similar names.
+// TestBackupAfterAKilledOne checks that the next backup to the same file removes what a
+// killed one left next to it, and nothing else. It leaves what another backup is writing,
+// and files with similar names.
 func TestBackupAfterAKilledOne(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -231,8 +231,8 @@ func TestBackupAfterAKilledOne(t *testing.T) {
 	clean(t, openTest(t, copied, Config{noSync: true}))
 }
 
-// TestBackupsAtOnce: of backups to one file at the same time one is made, which is
-// sound, and the others say why not.
+// TestBackupsAtOnce makes several backups to one file at the same time. One succeeds and is
+// sound, and the others return why they failed.
 func TestBackupsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

@@ -14,7 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// pending fills a store with n operations of so many lanes.
+// pending fills a store with n operations in so many lanes.
 func pending(t testing.TB, path string, n, lanes int) {
 	t.Helper()
 	s := openTest(t, path, Config{noSync: true})
@@ -42,7 +42,7 @@ func heapBytes() uint64 {
 	return m.HeapAlloc
 }
 
-// TestMemory shows what a pending operation costs in memory.
+// TestMemory measures what a pending operation costs in memory.
 func TestMemory(t *testing.T) { // not parallel: it measures the heap
 	const n = 100_000
 	path := testPath(t)
@@ -66,9 +66,8 @@ func BenchmarkRecords(b *testing.B) {
 	}
 }
 
-// BenchmarkEnqueue measures acknowledged operations: by so many callers that store one
-// operation at a time, and by one caller that stores 10,000 at once. Each commit is
-// synced.
+// BenchmarkEnqueue measures acknowledged operations. Either so many callers store one
+// operation at a time, or one caller stores 10,000 at once. Each commit is synced.
 func BenchmarkEnqueue(b *testing.B) {
 	for _, c := range []struct{ callers, each int }{{1, 1}, {64, 1}, {1024, 1}, {1, 10_000}} {
 		b.Run(fmt.Sprintf("callers=%d/each=%d", c.callers, c.each), func(b *testing.B) {
@@ -100,9 +99,9 @@ func BenchmarkEnqueue(b *testing.B) {
 	}
 }
 
-// BenchmarkClaim claims one operation of one lane and puts it back, by turns
-// beside nothing else and beside a million pending of 9,999 lanes, all due, that
-// are not asked for.
+// BenchmarkClaim claims one operation of one lane and releases it. It alternates between a
+// store with no other operation and a store with a million pending ones in 9,999 other
+// lanes. All of them are due, and the claim does not ask for them.
 func BenchmarkClaim(b *testing.B) {
 	alone, beside := claimer(b, 1), claimer(b, 1_000_000)
 	var few, many []time.Duration
@@ -116,8 +115,7 @@ func BenchmarkClaim(b *testing.B) {
 	b.ReportMetric(float64(few[len(few)/2].Nanoseconds())/1e3, "µs-alone")
 }
 
-// claimer returns what claims one of so many operations, and says how long that
-// took.
+// claimer returns a function that claims one of n operations and returns how long that took.
 func claimer(b *testing.B, n int) func() time.Duration {
 	b.Helper()
 	path := testPath(b)
@@ -139,10 +137,10 @@ func claimer(b *testing.B, n int) func() time.Duration {
 	}
 }
 
-// BenchmarkMonth lets thirty days of operations begin and end, and prunes each
-// evening to the newest hundredth: x-day is the file's size at the end beside its
-// size at the end of the first day, and x-live the size after the next Open beside
-// the bytes of the keys and values that are left.
+// BenchmarkMonth lets thirty days of operations begin and end, and prunes each evening to
+// the newest hundredth. x-day is the file's size at the end, relative to its size after the
+// first day. x-live is its size after the next Open, relative to the bytes of the keys and
+// values that are left.
 func BenchmarkMonth(b *testing.B) {
 	for _, n := range []int{300_000, 10_000_000} {
 		b.Run(fmt.Sprint("operations=", n), func(b *testing.B) {
@@ -183,10 +181,10 @@ func month(b *testing.B, n int) {
 	b.ReportMetric(float64(compacted)/(1<<20), "MiB-live")
 }
 
-// numberedTime is when the operation i of lifeOf ends.
+// numberedTime returns when operation i of lifeOf ends.
 func numberedTime(i int) time.Time { return testTime().Add(time.Duration(i) * time.Second) }
 
-// lifeOf takes n operations from their beginning to their end.
+// lifeOf carries n operations from their beginning to their end.
 func lifeOf(b *testing.B, s *Store, first, n int) {
 	b.Helper()
 	ops := make([]store.Operation, n)
@@ -224,7 +222,7 @@ func lifeOf(b *testing.B, s *Store, first, n int) {
 	}
 }
 
-// payload is how many bytes of keys and values a store holds.
+// payload returns how many bytes of keys and values a store holds.
 func payload(b *testing.B, s *Store) (sum int) {
 	b.Helper()
 	err := s.view(b.Context(), func(bs format.Buckets) error {

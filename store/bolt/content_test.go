@@ -16,7 +16,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// content is all that a store tells through its port.
+// content is everything that a store returns through its port.
 type content struct {
 	id       string
 	ops      map[store.ID]store.Operation
@@ -27,7 +27,7 @@ type content struct {
 	records  []store.Record // of kind clock
 }
 
-// contentOf reads a store, and of the errors that a damaged one gives the first.
+// contentOf reads a store. Of a damaged store it also returns the first error.
 func contentOf(t testing.TB, s *Store) (content, error) {
 	c := content{ops: map[store.ID]store.Operation{}, byToken: map[string]store.ID{}, sessions: map[transport.Ref]store.ID{}}
 	stats, first := s.Stats(t.Context())
@@ -73,7 +73,7 @@ func contentOf(t testing.TB, s *Store) (content, error) {
 	return c, first
 }
 
-// differs names the first thing in which two stores differ; "": none.
+// differs names the first difference between two stores, or "" if there is none.
 func (c content) differs(from content) string {
 	for id, o := range from.ops {
 		if !reflect.DeepEqual(c.ops[id], o) {
@@ -82,7 +82,7 @@ func (c content) differs(from content) string {
 	}
 	for id := range c.ops {
 		if _, ok := from.ops[id]; !ok {
-			return fmt.Sprintf("operation %s is there", id)
+			return fmt.Sprintf("operation %s is there and should not be", id)
 		}
 	}
 	switch {
@@ -91,9 +91,9 @@ func (c content) differs(from content) string {
 	case !reflect.DeepEqual(c.events, from.events):
 		return fmt.Sprintf("the feed: %d events, want %d", len(c.events), len(from.events))
 	case !reflect.DeepEqual(c.byToken, from.byToken):
-		return "what tokens lead to"
+		return "the operations by token"
 	case !reflect.DeepEqual(c.sessions, from.sessions):
-		return "what sessions lead to"
+		return "the operations by session"
 	case !reflect.DeepEqual(c.lanes, from.lanes):
 		return "the lanes"
 	case !reflect.DeepEqual(c.records, from.records):
@@ -102,16 +102,15 @@ func (c content) differs(from content) string {
 	return ""
 }
 
-// sample makes a store of n operations in all states, in many commits, with what
-// was pruned, and returns the bytes of its file and what it holds.
+// sample makes a store of n operations in all states, in many commits, with a pruned feed.
+// It returns the bytes of its file and its content.
 func sample(t testing.TB, n int) ([]byte, content) {
 	t.Helper()
 	images, want := history(t, n)
 	return images[len(images)-1], want
 }
 
-// history is sample with what the file was after commits before, the oldest
-// first.
+// history is sample that also returns the file after earlier commits, the oldest first.
 func history(t testing.TB, n int) (images [][]byte, want content) {
 	t.Helper()
 	path := testPath(t)
@@ -130,7 +129,7 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 		var ops []store.Operation
 		for i := first; i < min(first+7, n); i++ {
 			o := testOp(numbered(i))
-			o.ID = store.ID(fmt.Sprintf("019a0000-%04x-7000-8000-000000000000", i)) // so that a seed repeats a run
+			o.ID = store.ID(fmt.Sprintf("019a0000-%04x-7000-8000-000000000000", i)) // so that a seed repeats a test run
 			o.ClientToken = string(o.ID)
 			o.CreatedAt = testTime().Add(time.Duration(i) * time.Second)
 			if i%3 == 0 {
@@ -148,7 +147,7 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 		var changes []store.Change
 		for i, r := range rs {
 			o := r.Operation
-			if i%2 == 0 { // what was sent is no event
+			if i%2 == 0 { // a send has no event
 				o.Sent, o.SentAt, o.Attempts = store.SentUnknown, o.CreatedAt, 1
 			}
 			var events []store.Event
@@ -165,8 +164,8 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 		if _, err := s.Apply(t.Context(), changes); err != nil {
 			t.Fatal(err)
 		}
-		for i := 0; i < len(rs); i += 6 { // one keeps its later wish, one ends and is followed by it
-			wishAgain(t, s, rs[i].Operation, store.ID(fmt.Sprintf("019a0000-%04x-7000-8000-000000000001", first+i)), i > 0)
+		for i := 0; i < len(rs); i += 6 { // one keeps its later request, one ends and the later request follows it
+			requestAgain(t, s, rs[i].Operation, store.ID(fmt.Sprintf("019a0000-%04x-7000-8000-000000000001", first+i)), i > 0)
 		}
 		if first >= n-35 {
 			look()
@@ -200,15 +199,15 @@ func history(t testing.TB, n int) (images [][]byte, want content) {
 	return images, want
 }
 
-// wishAgain makes a later request for an operation that was sent, and has it become an
-// operation.
-func wishAgain(t testing.TB, s *Store, o store.Operation, id store.ID, becomes bool) {
+// requestAgain makes a later request for an operation that was sent. With becomes, the later
+// request becomes an operation.
+func requestAgain(t testing.TB, s *Store, o store.Operation, id store.ID, becomes bool) {
 	t.Helper()
 	again := testOp(o.Ref.SessionID)
 	again.ID, again.ClientToken, again.Ref, again.CreatedAt, again.RequestedBy = id, string(id), o.Ref, o.CreatedAt.Add(time.Second), "jo"
 	rs, err := s.Enqueue(t.Context(), []store.Operation{again})
 	if err != nil || rs[0].ID != id || !rs[0].Operation.Later.Pending() {
-		t.Fatalf("asked again: %+v, %v, want a later wish", rs, err)
+		t.Fatalf("requested again: %+v, %v, want a later request", rs, err)
 	}
 	if !becomes {
 		return
@@ -224,8 +223,8 @@ func wishAgain(t testing.TB, s *Store, o store.Operation, id store.ID, becomes b
 	}
 }
 
-// pagesOf lists the pages of an image that are of a kind and in use, now and
-// before the last commit.
+// pagesOf returns the pages of a kind that an image uses, in its newest state and in the one
+// before.
 func pagesOf(t testing.TB, data []byte, kind uint16) []uint64 {
 	t.Helper()
 	metas, _, err := format.ReadMetas(bytes.NewReader(data))
@@ -246,7 +245,7 @@ func pagesOf(t testing.TB, data []byte, kind uint16) []uint64 {
 	return out
 }
 
-// freelistOf is the page of an image's list of free pages.
+// freelistOf returns the page with an image's list of free pages.
 func freelistOf(t testing.TB, data []byte) uint64 {
 	t.Helper()
 	metas, _, err := format.ReadMetas(bytes.NewReader(data))

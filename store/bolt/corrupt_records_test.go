@@ -13,9 +13,9 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestRottenRecords: a value that is not as it was written is set aside and
-// named, and the rest goes on.
-func TestRottenRecords(t *testing.T) {
+// TestCorruptRecords checks that a damaged value is quarantined and named, and that the rest
+// works.
+func TestCorruptRecords(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true})
@@ -28,19 +28,19 @@ func TestRottenRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, _ := format.ParseID(ops[2].ID)
-	rot(t, path, format.BucketOperations, key[:])
-	rot(t, path, format.BucketEvents, format.SeqKey(4))
+	flipBit(t, path, format.BucketOperations, key[:])
+	flipBit(t, path, format.BucketEvents, format.SeqKey(4))
 
 	for range 2 { // the damage is there at every opening
 		s = openTest(t, path, Config{noSync: true})
 		stats, err := s.Stats(t.Context())
 		if err != nil || stats.Quarantined != 2 || stats.Operations[fsm.PhaseQueued] != 4 {
-			t.Errorf("stats %+v, %v, want 2 set aside and 4 queued", stats, err)
+			t.Errorf("stats %+v, %v, want 2 in quarantine and 4 queued", stats, err)
 		}
 		_, err = s.Operation(t.Context(), ops[2].ID)
 		var ce *format.CorruptError
 		if !errors.Is(err, store.ErrCorrupt) || !errors.As(err, &ce) || ce.Bucket != format.BucketOperations || ce.Key != string(ops[2].ID) || ce.Path != path {
-			t.Errorf("the rotten operation: %v", err)
+			t.Errorf("the corrupt operation: %v", err)
 		}
 		if _, err := s.ByToken(t.Context(), ops[2].ClientToken); !errors.Is(err, store.ErrCorrupt) {
 			t.Errorf("by its token: %v", err)
@@ -64,7 +64,7 @@ func TestRottenRecords(t *testing.T) {
 			t.Fatalf("%d events, %v", len(events), err)
 		}
 		for i, ev := range events {
-			if rotten := ev.Reason == store.ReasonCorrupt; ev.Seq != uint64(i+1) || rotten != (i == 3) {
+			if corrupt := ev.Reason == store.ReasonCorrupt; ev.Seq != uint64(i+1) || corrupt != (i == 3) {
 				t.Errorf("event %d: %+v", i+1, ev)
 			}
 			rest, err := s.Events(t.Context(), ev.Cursor, 99)
@@ -92,15 +92,15 @@ func TestRottenRecords(t *testing.T) {
 	}
 }
 
-// TestRottenWhileOpen: what rots under an open store is met by a claim, which
-// takes the others.
-func TestRottenWhileOpen(t *testing.T) {
+// TestCorruptWhileOpen damages a record of an open store. A claim finds the damage and
+// claims the other operations.
+func TestCorruptWhileOpen(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
 	bad := put(t, s, "bad")
 	put(t, s, "good")
 	key, _ := format.ParseID(bad.ID)
-	err := s.commit(t.Context(), 1, func(b *batch) error { return b.Ops.Put(key[:], []byte("rotten")) })
+	err := s.commit(t.Context(), 1, func(b *batch) error { return b.Ops.Put(key[:], []byte("corrupt")) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,9 +119,9 @@ func TestRottenWhileOpen(t *testing.T) {
 	}
 }
 
-// TestOtherEvents: a record in the feed that is whole, and is no event of this
-// version, holds its place as a damaged one does; a place that is empty is damage
-// of the feed.
+// TestOtherEvents checks records of the feed that are no events of this version. A whole
+// record keeps its place in the feed, as a damaged one does. A missing record is damage of
+// the feed.
 func TestOtherEvents(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -152,18 +152,18 @@ func TestOtherEvents(t *testing.T) {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
 	for i, ev := range events {
-		if rotten := ev.Reason == store.ReasonCorrupt; ev.Seq != uint64(i+1) || rotten != (i < 3) {
+		if corrupt := ev.Reason == store.ReasonCorrupt; ev.Seq != uint64(i+1) || corrupt != (i < 3) {
 			t.Errorf("event %d: %+v", i+1, ev)
 		}
 	}
 	var ce *format.CorruptError
 	if _, err := s.Events(t.Context(), events[3].Cursor, 4); !errors.As(err, &ce) || ce.Key != "5" || ce.Path != path {
-		t.Errorf("behind a gap: %v, want that event 5 is missing", err)
+		t.Errorf("after a gap: %v, want that event 5 is missing", err)
 	}
 }
 
-// TestCheckSees plants what no checksum shows.
-func TestCheckSees(t *testing.T) {
+// TestCheckFinds plants damage that no checksum detects.
+func TestCheckFinds(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -193,11 +193,11 @@ func TestCheckSees(t *testing.T) {
 			}
 			return b.Ops.Put(key[:], record)
 		}, "second active"},
-		{"a token that leads nowhere", func(b *format.Writer, _ []store.Operation) error {
+		{"a token that points to nothing", func(b *format.Writer, _ []store.Operation) error {
 			id := make([]byte, 16)
 			return b.Tokens.Put([]byte("t"), format.Seal([]byte("t"), id))
 		}, "no operation"},
-		{"a session that leads to an active operation", func(b *format.Writer, ops []store.Operation) error {
+		{"a session row that points to an active operation", func(b *format.Writer, ops []store.Operation) error {
 			key, _ := format.ParseID(ops[0].ID)
 			k := format.SessionKey(ops[0].Ref)
 			return b.Ended.Put(k, format.Seal(k, append([]byte(nil), key[:]...)))
@@ -225,9 +225,9 @@ func TestCheckSees(t *testing.T) {
 	}
 }
 
-// TestRottenAndReplaced: a record that is damaged gives way to a new one. What the
-// file then says of itself holds without it.
-func TestRottenAndReplaced(t *testing.T) {
+// TestCorruptAndReplaced checks that a new record can replace a damaged one. The note of the
+// file then does not count the damaged one.
+func TestCorruptAndReplaced(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true})
@@ -245,7 +245,7 @@ func TestRottenAndReplaced(t *testing.T) {
 		for _, b := range []*bbolt.Bucket{b.Ended, b.Lanes} {
 			k, v := b.Cursor().Last()
 			v = bytes.Clone(v)
-			v[len(v)-1] ^= 4 // where its weight is
+			v[len(v)-1] ^= 4 // the byte is part of its weight
 			if err := b.Put(k, v); err != nil {
 				return err
 			}

@@ -23,36 +23,36 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// childDamaged is set in the environment of a process that opens, verifies and
-// repairs damaged images: in its folder stand those of a sample's history.
+// childDamaged is set in the environment of a process that opens, checks and repairs damaged
+// images. Its folder holds the images of a sample's history.
 const childDamaged = "ROUSE_TEST_DAMAGED"
 
-// task is what such a process is to do: the images from First to Last.
+// task is the work of such a process: the images from First to Last.
 type task struct {
 	Seed        uint64
 	First, Last int
 }
 
-// verdict is what became of one image.
+// verdict is the result for one image.
 type verdict struct {
 	Image  int
-	Begun  bool // it is being read: if nothing follows, it killed the process
+	Begun  bool // the process is reading it; if nothing follows, the image killed the process
 	Kind   string
 	Opened string // refused, right, reported, or what is silently wrong
-	Sound  bool   // Verify found nothing
-	Left   string // "": it was repaired; else why not
-	Intact int    // records of the newest state that the damage left as they were
+	Sound  bool   // Check found nothing
+	Left   string // "": the image was repaired; else why not
+	Intact int    // records of the newest state that the damage spared
 	Kept   int    // how many of those are in the repaired file
 	Lost   int    // operations that the repaired file lacks
 	Failed []string
 }
 
-// imageLimit is how long one image may take, all in all.
+// imageLimit is the longest time for one image.
 const imageLimit = 60 * time.Second
 
-// TestDamaged damages files in many ways. Whoever opens one gets an error, or what
-// was written, or is told what is not; Verify passes none that reads otherwise;
-// Repair makes a sound one and names what it lacks. Nobody dies of it, or hangs.
+// TestDamaged damages files in many ways. Open returns an error, or what was written, or
+// reports what is not. Check reports every image that reads otherwise. Repair makes a sound
+// file and names what is lost. No call crashes the process or hangs.
 func TestDamaged(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -67,7 +67,8 @@ func TestDamaged(t *testing.T) {
 	each := scale.Of(t, 60, 1000, 1000)
 	sums := map[string]*damageSum{}
 	for n := range scale.Times(t, 1, 1, 100) {
-		// A process reads many, and another begins behind one that kills it.
+		// One process reads many images. If an image kills it, the next process begins after
+		// that image.
 		for first, last := n*each, (n+1)*each; first < last; {
 			first = readAll(t, dir, task{Seed: seed, First: first, Last: last}, sums)
 		}
@@ -83,15 +84,15 @@ func TestDamaged(t *testing.T) {
 		t.Errorf("%d of %d intact records were kept, want 99 in a hundred", kept, intact)
 	}
 	if len(sums) != len(damages) {
-		t.Errorf("%d kinds of damage of %d: the test is too kind", len(sums), len(damages))
+		t.Errorf("only %d of %d kinds of damage were drawn", len(sums), len(damages))
 	}
 }
 
-// damagedDir names a folder with the images of a run that failed, for its seed to
-// repeat it: bbolt lays its pages out at random.
+// damagedDir names a folder with the images of a failed run. With the run's seed and these
+// images a run can be repeated, because bbolt arranges its pages at random.
 const damagedDir = "ROUSE_DAMAGED"
 
-// keptIfFailed is a folder that stays where the test fails.
+// keptIfFailed returns a folder that stays if the test fails.
 func keptIfFailed(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "rouse-damaged")
 	if err != nil {
@@ -107,14 +108,14 @@ func keptIfFailed(t *testing.T) string {
 	return dir
 }
 
-// damageSum is what became of the images of one kind.
+// damageSum counts the results for the images of one kind.
 type damageSum struct {
 	images, refused, right, reported, sound, intact, kept, lost int
 	none                                                        int // nothing was left to repair
 }
 
 func (s *damageSum) String() string {
-	return fmt.Sprintf("%d images: %d refused, %d right, %d reported by Open; %d sound for Verify; %d of which nothing was left; %d of %d intact records kept, %d operations lost",
+	return fmt.Sprintf("%d images: %d refused, %d right, %d reported by Open; %d sound for Check; nothing was left of %d; %d of %d intact records kept, %d operations lost",
 		s.images, s.refused, s.right, s.reported, s.sound, s.none, s.kept, s.intact, s.lost)
 }
 
@@ -136,8 +137,8 @@ func (s *damageSum) add(v *verdict) {
 	s.intact, s.kept, s.lost = s.intact+v.Intact, s.kept+v.Kept, s.lost+v.Lost
 }
 
-// readAll has a process read images until the last, or until one kills it or
-// takes too long, which fails the test, and returns the first that is left.
+// readAll makes a process read images until the last, or until one kills it or takes too
+// long, which fails the test. It returns the first image that is left.
 func readAll(t *testing.T, dir string, j task, sums map[string]*damageSum) int {
 	text, err := json.Marshal(j)
 	if err != nil {
@@ -185,7 +186,7 @@ func readAll(t *testing.T, dir string, j task, sums map[string]*damageSum) int {
 	}
 }
 
-// readDamaged is the process.
+// readDamaged is the main function of the process.
 func readDamaged(dir string, out io.Writer) error {
 	text, err := os.ReadFile(filepath.Join(dir, "task"))
 	if err != nil {
@@ -237,15 +238,15 @@ type reader struct {
 	records []placed
 }
 
-// placed is a record of the newest state, and where it stands in the file.
+// placed is a record of the newest state, and its place in the file.
 type placed struct {
 	from, to int
 	op       store.ID
 	seq      uint64
-	ended    bool // it is the row of a session that leads to the operation
+	ended    bool // it is a session's row that points to the operation
 }
 
-// prepare reads the sample as it is without damage.
+// prepare reads the undamaged sample.
 func (r *reader) prepare() error {
 	r.now = slices.Clip(r.images[len(r.images)-1])
 	metas, _, err := format.ReadMetas(bytes.NewReader(r.now))
@@ -263,7 +264,7 @@ func (r *reader) prepare() error {
 			continue
 		}
 		format.EachElement(img.From(uint64(id)), r.page, func(_ uint32, key, value []byte) {
-			p := placed{from: cap(r.now) - cap(key), to: cap(r.now) - cap(value) + len(value)} // parts of one slice
+			p := placed{from: cap(r.now) - cap(key), to: cap(r.now) - cap(value) + len(value)} // both are parts of one slice
 			switch format.KindOf("", key, value) {
 			case format.BucketOperations:
 				p.op = format.RowID(key).Id()
@@ -302,7 +303,7 @@ func (r *reader) put(data []byte) (string, error) {
 	return path, os.WriteFile(path, data, 0o600)
 }
 
-// notes takes what a test's helpers say where there is no test.
+// notes collects the errors of a test's helpers where there is no test.
 type notes struct {
 	testing.TB
 	said []string
@@ -313,7 +314,7 @@ func (n *notes) Context() context.Context  { return context.Background() }
 func (n *notes) Error(args ...any)         { n.said = append(n.said, fmt.Sprint(args...)) }
 func (n *notes) Errorf(f string, a ...any) { n.said = append(n.said, fmt.Sprintf(f, a...)) }
 
-// read does with an image all that can be done.
+// read opens, checks and repairs an image.
 func (r *reader) read(data []byte) verdict {
 	n := &notes{}
 	v := verdict{Opened: r.open(n, data)}
@@ -327,7 +328,7 @@ func (r *reader) read(data []byte) verdict {
 	}
 	v.Sound = err == nil && len(report.Problems) == 0
 	if v.Sound && v.Opened != "right" {
-		n.Errorf("Verify found nothing, and Open: %s", v.Opened)
+		n.Errorf("Check found nothing, but Open: %s", v.Opened)
 	}
 	repaired, err := repair.Repair(n.Context(), path, repair.Config{})
 	switch {
@@ -338,15 +339,15 @@ func (r *reader) read(data []byte) verdict {
 		}
 		n.Errorf("Repair: %v", err)
 	case (len(repaired.Was.Problems) == 0) != v.Sound:
-		n.Errorf("Verify found %v, and Repair %v", report.Problems, repaired.Was.Problems)
+		n.Errorf("Check found %v, but Repair %v", report.Problems, repaired.Was.Problems)
 	case !v.Sound:
-		r.judge(n, path, repaired, data, &v)
+		r.checkRepaired(n, path, repaired, data, &v)
 	}
 	v.Failed = n.said[:min(len(n.said), 5)]
 	return v
 }
 
-// open opens an image as a host does, and says what came of it.
+// open opens an image as a host does, and returns the result.
 func (r *reader) open(n *notes, data []byte) string {
 	path, err := r.put(data)
 	if err != nil {
@@ -370,20 +371,20 @@ func (r *reader) open(n *notes, data []byte) string {
 		return "right"
 	}
 	stats, serr := s.Stats(n.Context())
-	for id, o := range got.ops { // what is not reported is as it was
+	for id, o := range got.ops { // what is not reported must be unchanged
 		if w, ok := r.want.ops[id]; !ok || o.Version != w.Version {
-			n.Errorf("Open took it, and operation %s reads as %+v, want %+v", id, o, w)
+			n.Errorf("Open accepted it, and operation %s reads as %+v, want %+v", id, o, w)
 		}
 	}
 	if err != nil || serr != nil || stats.Quarantined > 0 || slices.ContainsFunc(got.events, func(e store.Event) bool { return e.Reason == store.ReasonCorrupt }) {
 		return "reported"
 	}
-	n.Errorf("Open took it, and says nothing of this: %s", wrong)
+	n.Errorf("Open accepted it and does not report this: %s", wrong)
 	return wrong
 }
 
-// judge looks at a repaired file.
-func (r *reader) judge(n *notes, path string, repaired repair.Repaired, data []byte, v *verdict) {
+// checkRepaired checks a repaired file.
+func (r *reader) checkRepaired(n *notes, path string, repaired repair.Repaired, data []byte, v *verdict) {
 	s, err := Open(path, Config{noSync: true})
 	if err != nil {
 		n.Errorf("the repaired file: %v", err)
@@ -398,9 +399,9 @@ func (r *reader) judge(n *notes, path string, repaired repair.Repaired, data []b
 		n.Errorf("the repaired file: %v, %v", report.Problems, err)
 	}
 	if repaired.Outcome.Forked {
-		v.Lost = judgeRepaired(n, r.want, got, repaired.Outcome, len(r.want.ops))
+		v.Lost = checkRepaired(n, r.want, got, repaired.Outcome, len(r.want.ops))
 	} else if d := got.differs(r.want); d != "" {
-		n.Errorf("it is repaired, nothing is said to be lost, and this differs: %s", d)
+		n.Errorf("the repaired file differs, and no loss was reported: %s", d)
 	}
 	events := map[uint64]store.Event{}
 	for _, e := range got.events {
@@ -410,7 +411,7 @@ func (r *reader) judge(n *notes, path string, repaired repair.Repaired, data []b
 		o, ok := got.ops[p.op]
 		if p.ended {
 			if ok && o.Active() {
-				n.Errorf("operation %s had ended, as the row of its session says, and is %s", p.op, o.Phase)
+				n.Errorf("operation %s had ended according to its session's row, and is %s", p.op, o.Phase)
 			}
 			continue
 		}
@@ -423,11 +424,11 @@ func (r *reader) judge(n *notes, path string, repaired repair.Repaired, data []b
 		}
 	}
 	if !strings.HasPrefix(repaired.Original, path) {
-		n.Errorf("the damaged file is said to be at %q", repaired.Original)
+		n.Errorf("Repair reports that the damaged file is at %q", repaired.Original)
 	}
 }
 
-// intact are the records of the newest state that an image has as they were.
+// intact returns the records of the newest state that an image still holds unchanged.
 func (r *reader) intact(data []byte) (left []placed) {
 	for _, p := range r.records {
 		if p.to <= len(data) && bytes.Equal(data[p.from:p.to], r.now[p.from:p.to]) {

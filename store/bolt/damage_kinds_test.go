@@ -8,8 +8,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// damages are the ways in which a disk, or a program that writes where it should
-// not, damages a file.
+// damages are the ways in which a disk, or a program that writes to the wrong place, damages
+// a file.
 var damages = []struct {
 	name string
 	do   func(rng *rand.Rand, r *reader) []byte
@@ -68,13 +68,13 @@ var damages = []struct {
 	}},
 }
 
-// any is a page that is in use.
+// any returns a page that is in use.
 func (r *reader) any(rng *rand.Rand) uint64 { return r.used[rng.IntN(len(r.used))] }
 
-// at is where a page begins.
+// at returns where a page begins.
 func (r *reader) at(id uint64) int { return int(id) * r.page }
 
-// in is a page of an image.
+// in returns a page of an image.
 func (r *reader) in(data []byte, id uint64) []byte { return data[r.at(id) : r.at(id)+r.page] }
 
 // flip flips up to four bits.
@@ -101,7 +101,7 @@ func (r *reader) swap(rng *rand.Rand, renumber bool) []byte {
 	return data
 }
 
-// stale puts what stood there after some commit before in the place of n pages.
+// stale replaces n pages by their content after some earlier commit.
 func (r *reader) stale(rng *rand.Rand, n int) []byte {
 	data := bytes.Clone(r.now)
 	for range n {
@@ -119,8 +119,8 @@ func (r *reader) stale(rng *rand.Rand, n int) []byte {
 	return data
 }
 
-// lostWrites leaves some of the pages that the last commits wrote as they were
-// before, as a disk does that says that it has written them.
+// lostWrites gives some of the pages that the last commits wrote their earlier content. A
+// disk does that if it reports writes that it has not made.
 func (r *reader) lostWrites(rng *rand.Rand) []byte {
 	data := bytes.Clone(r.now)
 	old := r.images[len(r.images)-2-rng.IntN(3)]

@@ -11,8 +11,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// TestDisagreements: records that are whole and do not fit each other are said to,
-// each with its row.
+// TestDisagreements checks that Check reports whole records that do not agree, each with its
+// row.
 func TestDisagreements(t *testing.T) {
 	t.Parallel()
 	for says, do := range map[string]func(b *format.Writer, key format.RowID, o store.Operation){
@@ -32,7 +32,7 @@ func TestDisagreements(t *testing.T) {
 			b.Put(b.Ops, key[:], format.Seal(key[:], append(append([]byte(nil), head...), body...)))
 		},
 		"which has another token": func(b *format.Writer, key format.RowID, _ store.Operation) {
-			token := []byte("nobody's")
+			token := []byte("unknown")
 			b.Put(b.Tokens, token, format.Seal(token, key[:]))
 		},
 		"it points to no operation": func(b *format.Writer, _ format.RowID, o store.Operation) {
@@ -61,9 +61,9 @@ func TestDisagreements(t *testing.T) {
 	}
 }
 
-// TestNothingMends: where every method fails, the error says how each did, and
-// nothing was altered.
-func TestNothingMends(t *testing.T) {
+// TestRepairFails checks that the error of a failed repair says why its job failed, and that
+// nothing was changed.
+func TestRepairFails(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true})
@@ -71,7 +71,7 @@ func TestNothingMends(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	rot(t, path, format.BucketEvents, format.SeqKey(1))
+	flipBit(t, path, format.BucketEvents, format.SeqKey(1))
 	killed := errors.New("its process was killed")
 	out, err := repair.Repair(t.Context(), path, repair.Config{Do: func(ctx context.Context, j repair.Job) (repair.Done, error) {
 		if j.Copy != "" {

@@ -18,7 +18,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// blocksOf is how much of a file is on the disk, in bytes.
+// blocksOf returns how many bytes of a file are on the disk.
 func blocksOf(info os.FileInfo) (int64, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -30,9 +30,9 @@ func blocksOf(info os.FileInfo) (int64, bool) {
 // childTest is set in a process that runs one test of this binary.
 const childTest = "ROUSE_TEST_ALONE"
 
-// alone reports whether this process is one that attr describes, which runs this
-// test and no other; if not, it starts one, and its verdict is the test's. Where
-// that is not allowed the test is skipped, but not where CI must have seen it.
+// alone reports whether this process was started for this test alone, as attr describes. If
+// not, alone starts such a process and takes over its result. It skips the test on a system
+// that does not allow it, and fails the test in CI.
 func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 	t.Helper()
 	if os.Getenv(childTest) != "" {
@@ -43,7 +43,7 @@ func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=0")
-	if dir := os.Getenv("GOCOVERDIR"); dir != "" { // it counts too
+	if dir := os.Getenv("GOCOVERDIR"); dir != "" { // the child counts coverage too
 		cmd.Args = append(cmd.Args, "-test.gocoverdir="+dir)
 	}
 	cmd.Env = append(os.Environ(), childTest+"=1")
@@ -52,7 +52,7 @@ func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 	var exit *exec.ExitError
 	switch {
 	case err != nil && !errors.As(err, &exit):
-		skipOrFail(t, "no process of its own: "+err.Error())
+		skipOrFail(t, "no process for this test alone: "+err.Error())
 	case err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()):
 		t.Errorf("%v:\n%s", err, out)
 	default:
@@ -61,8 +61,8 @@ func alone(t *testing.T, attr *syscall.SysProcAttr) bool {
 	return false
 }
 
-// ownMounts describes a process whose mounts no other process sees. A user may be root of a
-// namespace of its own.
+// ownMounts describes a process whose mounts no other process sees. A user can be root of a
+// new namespace.
 func ownMounts() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if uid := os.Getuid(); uid != 0 {
@@ -81,7 +81,7 @@ func skipOrFail(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// smallDisk mounts a disk of so many bytes; the mount ends with the process.
+// smallDisk mounts a disk of size bytes. The mount ends with the process.
 func smallDisk(t *testing.T, size int64) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -112,9 +112,9 @@ func eat(t *testing.T, path string) {
 	}
 }
 
-// TestFullDisk: on disks of many sizes, new operations are refused before the space is used
-// up. All that was acknowledged ends even if another program then takes the last byte. When
-// there is space again, new operations are taken without a restart.
+// TestFullDisk checks on disks of many sizes that new operations are refused before the
+// space is used up. Everything that was acknowledged ends even if another program then uses
+// the last byte. When there is space again, new operations are accepted without a restart.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	if !alone(t, ownMounts()) {
@@ -131,8 +131,8 @@ func TestFullDisk(t *testing.T) {
 	t.Logf("%d disks, %d starts acknowledged", disks, starts)
 }
 
-// fullDisk is one disk. how: 0, the store itself fills it; 1, another program
-// takes the rest then; 2, another has most of it from the beginning.
+// fullDisk tests one disk. For how 0 the store itself fills it. For 1 another program then
+// uses the rest. For 2 another program has used most of it from the start.
 func fullDisk(t *testing.T, rng *rand.Rand, size int64, how int) int {
 	dir := smallDisk(t, size)
 	others := filepath.Join(dir, "others")
@@ -151,7 +151,7 @@ func fullDisk(t *testing.T, rng *rand.Rand, size int64, how int) int {
 	return f.run()
 }
 
-// remove removes a file and says how large it was.
+// remove removes a file and returns its size.
 func remove(t *testing.T, path string) int64 {
 	t.Helper()
 	size, err := disk.FileSize(path)
@@ -164,8 +164,8 @@ func remove(t *testing.T, path string) int64 {
 	return size
 }
 
-// TestDiskFullFromTheBeginning: no file is made, none is left behind, and one
-// that was there already opens and shows what it has.
+// TestDiskFullFromTheBeginning checks that a full disk gets no file and no leftover, and
+// that an existing file opens and can be read.
 func TestDiskFullFromTheBeginning(t *testing.T) {
 	t.Parallel()
 	if !alone(t, ownMounts()) {
@@ -197,7 +197,7 @@ func TestDiskFullFromTheBeginning(t *testing.T) {
 	if n := clean(t, s); n != 1 {
 		t.Errorf("%d operations, want 1", n)
 	}
-	// Nor does it keep anybody from one that has no mark of its machine yet.
+	// A full disk must not keep a store from being opened that has no mark of its machine yet.
 	remove(t, others)
 	old := filepath.Join(dir, "old.db")
 	copyTo(t, golden, old)
@@ -208,8 +208,8 @@ func TestDiskFullFromTheBeginning(t *testing.T) {
 	}
 }
 
-// TestFileSizeLimit meets a limit that the kernel enforces on a process. The disk has space,
-// so only the error tells.
+// TestFileSizeLimit runs into a limit that the kernel enforces on a process. The disk has
+// space, so only the error shows the limit.
 func TestFileSizeLimit(t *testing.T) {
 	t.Parallel()
 	if !alone(t, nil) {
@@ -237,9 +237,9 @@ func TestFileSizeLimit(t *testing.T) {
 	}
 }
 
-// TestCopiesOnAFullDisk: a backup, a repaired file, or the copy of a file after a failed sync
-// meets a disk that has space for a part of it only. The copy fails with ErrFull or is
-// complete. Nothing else is left next to the file, and the file is as it was.
+// TestCopiesOnAFullDisk makes a backup, a repair, or a copy after a failed sync on a disk
+// with space for a part of it. The copy is complete or fails with ErrFull. Nothing else is
+// left next to the file, and the file is unchanged.
 func TestCopiesOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	if !alone(t, ownMounts()) {
@@ -253,9 +253,9 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	rotten := testPath(t)
-	copyTo(t, sample, rotten)
-	rot(t, rotten, format.BucketEvents, format.SeqKey(7))
+	corrupt := testPath(t)
+	copyTo(t, sample, corrupt)
+	flipBit(t, corrupt, format.BucketEvents, format.SeqKey(7))
 	size, err := disk.FileSize(sample)
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 			_ = os.Remove(path + ".copy")
 			return errors.Join(err, s.Close())
 		}},
-		"repair": {rotten, func(path string) error {
+		"repair": {corrupt, func(path string) error {
 			_, err := repair.Repair(t.Context(), path, repair.Config{})
 			aside, _ := filepath.Glob(path + ".damaged-*")
 			for _, a := range aside {
@@ -281,7 +281,7 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 			}
 			return err
 		}},
-		"in doubt": {sample, func(path string) error {
+		"after a failed sync": {sample, func(path string) error {
 			if err := os.WriteFile(path+disk.SuspectSuffix, nil, 0o600); err != nil {
 				return err
 			}
@@ -314,7 +314,7 @@ func TestCopiesOnAFullDisk(t *testing.T) {
 				}
 			}
 			if done == 0 || full == 0 {
-				t.Errorf("%d times done, %d times full: this shows nothing", done, full)
+				t.Errorf("%d times done, %d times full, want both", done, full)
 			}
 		})
 	}

@@ -4,5 +4,5 @@ package bolt
 
 import "os"
 
-// blocksOf is for Linux only.
+// blocksOf works on Linux only.
 func blocksOf(os.FileInfo) (int64, bool) { return 0, false }

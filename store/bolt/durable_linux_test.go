@@ -13,11 +13,11 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// TestSyncedBeforeSaid reads what a process asks of the system while it makes a
-// file, writes to it, copies and compacts it, and holds against it what a power
-// cut needs: a file has its name only when all of it is synced, and nothing is
-// said before the file and the name are.
-func TestSyncedBeforeSaid(t *testing.T) {
+// TestSyncedBeforeReported reads the system calls of a process that makes a file, writes to
+// it, copies and compacts it. It checks the order that a power cut needs. A file gets its
+// name only after all of it is synced. The process reports nothing before file and name are
+// synced.
+func TestSyncedBeforeReported(t *testing.T) {
 	t.Parallel()
 	needStrace(t)
 	path := testPath(t)
@@ -42,15 +42,15 @@ func TestSyncedBeforeSaid(t *testing.T) {
 	for line := range strings.Lines(whole(string(text))) {
 		d.call(line)
 	}
-	t.Logf("%d calls that write, %d that sync; %d names given; %d lines said", d.wrote, d.synced, d.gave, d.said)
-	// A new file and a backup, and twice the place of the old one: the copy of one
-	// that is in doubt, and the compaction.
+	t.Logf("%d calls that write, %d that sync; %d names given; %d lines printed", d.wrote, d.synced, d.gave, d.said)
+	// There are a new file and a backup, and two replacements of the file: the copy after a
+	// failed sync, and the compaction.
 	if d.gave < 4 || d.said < 40 {
-		t.Error("the test is too kind")
+		t.Error("the process did too little for this test")
 	}
 }
 
-// whole joins the halves of calls during which another thread made one.
+// whole joins the two halves of calls that another thread interrupted.
 func whole(trace string) string {
 	begun := map[string]string{}
 	var out strings.Builder
@@ -69,12 +69,12 @@ func whole(trace string) string {
 	return out.String()
 }
 
-// syncedDisk holds what is on the disk, and what is not there yet.
+// syncedDisk holds which files and names are on the disk, and which are not yet.
 type syncedDisk struct {
 	*testing.T
 	db    string
-	dirty map[string]bool // files, written since they were synced
-	named map[string]bool // folders, in which a name was given since
+	dirty map[string]bool // files written since their last sync
+	named map[string]bool // folders with names given since their last sync
 
 	wrote, synced, gave, said int
 }
@@ -85,7 +85,7 @@ var (
 	tracedName = regexp.MustCompile(`"([^"]*)"`)
 )
 
-// call takes the next call in.
+// call processes the next system call.
 func (d *syncedDisk) call(line string) {
 	m := tracedCall.FindStringSubmatch(line)
 	if m == nil || strings.HasPrefix(m[3], "-") {
@@ -95,7 +95,7 @@ func (d *syncedDisk) call(line string) {
 	switch name := m[1]; name {
 	case "write":
 		if strings.HasPrefix(m[2], "1<") {
-			d.say(m[2])
+			d.print(m[2])
 			return
 		}
 		d.write(files[0][1])
@@ -113,7 +113,7 @@ func (d *syncedDisk) call(line string) {
 	}
 }
 
-// write notes what makes a file differ from what is on disk.
+// write notes that a file differs from what is on disk.
 func (d *syncedDisk) write(file string) {
 	if strings.HasPrefix(file, d.db) && !strings.HasSuffix(file, disk.LockSuffix) && !strings.HasSuffix(file, disk.SuspectSuffix) {
 		d.wrote++
@@ -130,15 +130,15 @@ func (d *syncedDisk) name(from, to string) {
 	d.named[filepath.Dir(to)] = true
 }
 
-// say is a line that the process prints: of what is on disk only.
-func (d *syncedDisk) say(line string) {
+// print checks a line that the process prints. It may report only what is on disk.
+func (d *syncedDisk) print(line string) {
 	d.said++
 	if len(d.named) > 0 {
-		d.Errorf("%s was said, and the name of a file is not synced: %v", line, d.named)
+		d.Errorf("%s was printed, and the name of a file is not synced: %v", line, d.named)
 	}
 	for _, file := range []string{d.db, d.db + ".copy"} {
 		if d.dirty[file] {
-			d.Errorf("%s was said, and %s is not synced", line, file)
+			d.Errorf("%s was printed, and %s is not synced", line, file)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// callFaults are the system calls to files, and how each goes wrong.
+// callFaults are the system calls to files, and how each fails.
 var callFaults = map[string]string{
 	"openat": "EMFILE", "close": "EIO", "fsync": "EIO", "fdatasync": "EIO", "fchmod": "EPERM", "fstat": "EIO",
 	"newfstatat": "EIO", "statfs": "EIO", "pread64": "EIO", "pwrite64": "EIO", "write": "EIO", "copy_file_range": "EIO",
@@ -26,14 +26,14 @@ var callFaults = map[string]string{
 	"unlinkat": "EIO",
 }
 
-// fewReads is how many calls of a kind to one file go wrong: a repair reads a file wherever a
-// page may be, thousands of times.
+// fewReads is how many calls of a kind to one file fail. A repair reads a file at every
+// place where a page may be, thousands of times.
 const fewReads = 4
 
-// TestEveryCallFails has every system call to files go wrong, one in each process,
-// in all that is done to whole files. The call succeeds, or its error names the reason and
-// the file. Either way nothing is left next to the file or open, and the call succeeds when
-// it is repeated.
+// TestEveryCallFails makes every system call to files fail, one in each process, in
+// everything that is done to whole files. The call succeeds, or its error names the reason
+// and the file. In both cases nothing is left next to the file or open, and a repeated call
+// succeeds.
 func TestEveryCallFails(t *testing.T) {
 	t.Parallel()
 	needStrace(t)
@@ -53,8 +53,7 @@ func TestEveryCallFails(t *testing.T) {
 	}
 }
 
-// callSamples makes a folder with the files that it is done to, with callOps
-// operations in each.
+// callSamples makes a folder with the sample files, each with callOps operations.
 func callSamples(t *testing.T) string {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
@@ -65,8 +64,8 @@ func callSamples(t *testing.T) string {
 	if err := errors.Join(s.Backup(t.Context(), path("backup")), s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	copyTo(t, path("whole"), path("rotten"))
-	rot(t, path("rotten"), format.BucketEvents, format.SeqKey(7))
+	copyTo(t, path("whole"), path("corrupt"))
+	flipBit(t, path("corrupt"), format.BucketEvents, format.SeqKey(7))
 	copyTo(t, path("whole"), path("holed"))
 	if err := hollow(path("holed")); err != nil {
 		t.Fatal(err)
@@ -76,7 +75,7 @@ func callSamples(t *testing.T) string {
 
 const callOps = 20
 
-// callRun is one of wholeFiles, done in processes.
+// callRun runs one of wholeFiles in processes.
 type callRun struct {
 	*testing.T
 	wholeFile
@@ -84,16 +83,16 @@ type callRun struct {
 	samples string
 }
 
-// fileCall is a system call of the main thread: the nth of its name.
+// fileCall is the nth system call of its name on the main thread.
 type fileCall struct {
 	name string
 	nth  int
 	text string
 }
 
-// place makes a folder as it is before.
+// place makes a folder as it must be before the call.
 func (r *callRun) place() (path string) {
-	path = filepath.Join(filepath.Dir(quickPath(r)), "below", "rouse.db") // no folder: making it fails too
+	path = filepath.Join(filepath.Dir(quickPath(r)), "below", "rouse.db") // without this folder: making it fails too
 	if r.of == "" {
 		return path
 	}
@@ -107,7 +106,7 @@ func (r *callRun) place() (path string) {
 	return path
 }
 
-// child does it in a process, and returns what that said and the list of its calls.
+// child runs it in a process, and returns what that printed and the list of its calls.
 func (r *callRun) child(path, calls string, wrong ...string) (said, trace string) {
 	if r.noLinks {
 		calls += ",linkat"
@@ -122,7 +121,7 @@ func (r *callRun) child(path, calls string, wrong ...string) (said, trace string
 
 var callLine = regexp.MustCompile(`^(\d+) +(\w+)\((.*)`)
 
-// calls lists those that are made where nothing goes wrong.
+// calls returns the calls of a run in which nothing fails.
 func (r *callRun) calls() (out []fileCall) {
 	path := r.place()
 	said, trace := r.child(path, strings.Join(slices.Sorted(maps.Keys(callFaults)), ","))
@@ -142,7 +141,7 @@ func (r *callRun) calls() (out []fileCall) {
 		name, args := m[2], m[3]
 		all[name]++
 		file := ours.FindString(args)
-		if i <= before || file == "" || strings.Contains(args, "LOCK_UN") { // to let go of a lock fails nowhere
+		if i <= before || file == "" || strings.Contains(args, "LOCK_UN") { // unlocking never fails
 			continue
 		}
 		if toFile[name+file]++; toFile[name+file] <= fewReads {
@@ -150,12 +149,12 @@ func (r *callRun) calls() (out []fileCall) {
 		}
 	}
 	if len(out) == 0 {
-		r.Fatalf("no call: this shows nothing\n%s", trace)
+		r.Fatalf("no call was made\n%s", trace)
 	}
 	return out
 }
 
-// fails has one call fail.
+// fails makes one call fail.
 func (r *callRun) fails(c fileCall) {
 	path := r.place()
 	dir := filepath.Dir(path)
@@ -166,7 +165,7 @@ func (r *callRun) fails(c fileCall) {
 		r.Errorf("%s %d (%s): %s: %s", c.name, c.nth, c.text, verdict, fmt.Sprintf(format, args...))
 	}
 	if !strings.Contains(trace, injected) {
-		bad("it was not made: this shows nothing")
+		bad("it was not made")
 	}
 	errno := map[string]syscall.Errno{"EMFILE": syscall.EMFILE, "EIO": syscall.EIO, "EPERM": syscall.EPERM}[wrong]
 	for _, want := range []string{"bolt: ", errno.Error(), dir} {
@@ -175,9 +174,9 @@ func (r *callRun) fails(c fileCall) {
 		}
 	}
 	if left, _ := filepath.Glob(path + "*" + disk.TempInfix + "*"); len(left) > 0 && c.name != "unlinkat" {
-		bad("%q is left", left)
+		bad("%q is left behind", left)
 	}
-	if open != "" && c.name != "close" { // strace has it not closed
+	if open != "" && c.name != "close" { // strace prevents the close
 		bad("%s", open)
 	}
 	if err := r.do(path, func() {}); err != nil {
@@ -187,7 +186,7 @@ func (r *callRun) fails(c fileCall) {
 	if r.of == "" {
 		want = 0
 	}
-	if now, err := repair.Check(r.Context(), path, repair.CheckConfig{}); err != nil || now.Operations != want || len(now.Problems) > 0 && r.of != "rotten" {
+	if now, err := repair.Check(r.Context(), path, repair.CheckConfig{}); err != nil || now.Operations != want || len(now.Problems) > 0 && r.of != "corrupt" {
 		bad("then: %+v, %v", now, err)
 	}
 	if err := os.RemoveAll(dir); err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// childCall is set to the name of one of wholeFiles if the child is to do it:
-// strace makes one of its system calls go wrong.
+// childCall is set to the name of one of wholeFiles if the child must run it. strace makes
+// one of its system calls fail.
 const childCall = "ROUSE_TEST_CALL"
 
 // wholeFile is something that is done to a whole file.
@@ -24,11 +24,11 @@ type wholeFile struct {
 	of      string // a sample; "": there is no file yet
 	doubted bool   // a sync has failed
 	noLinks bool   // the file system has none
-	// do does it. What comes before it calls begin is not what this is about.
+	// do does it. The test ignores what do does before it calls begin.
 	do func(path string, begin func()) error
 }
 
-// callConfig is that of a machine which needs no system call to be known.
+// callConfig is for a machine that needs no system call to be known.
 func callConfig() Config { return Config{LockTimeout: -1, Machine: "farm-03", MaxSize: 1 << 30} }
 
 func wholeFiles() map[string]wholeFile {
@@ -68,18 +68,18 @@ func wholeFiles() map[string]wholeFile {
 		begin()
 		err = disk.PublishFile(temp, path)
 		if errors.Is(err, os.ErrExist) {
-			return nil // as it must
+			return nil // this refusal is required
 		}
-		return cmp.Or(err, errors.New("it took another's name"))
+		return cmp.Or(err, errors.New("it replaced another process's file"))
 	}
 	return map[string]wholeFile{
-		"making":                {do: opened(0)},
-		"making, without links": {noLinks: true, do: opened(0)},
-		"opening":               {of: "whole", do: opened(0)},
-		"opening one in doubt":  {of: "whole", doubted: true, do: opened(0)},
-		"opening a backup":      {of: "backup", do: opened(0)},
-		"opening a damaged one": {of: "rotten", do: opened(0)},
-		"compacting":            {of: "holed", do: opened(1)},
+		"making":                      {do: opened(0)},
+		"making, without links":       {noLinks: true, do: opened(0)},
+		"opening":                     {of: "whole", do: opened(0)},
+		"opening after a failed sync": {of: "whole", doubted: true, do: opened(0)},
+		"opening a backup":            {of: "backup", do: opened(0)},
+		"opening a corrupt one":       {of: "corrupt", do: opened(0)},
+		"compacting":                  {of: "holed", do: opened(1)},
 		"counting": {of: "whole", do: of(func(s *Store, _ string) error {
 			_, err := s.Stats(context.Background())
 			return err
@@ -93,7 +93,7 @@ func wholeFiles() map[string]wholeFile {
 			_, err := repair.Check(context.Background(), path, repair.CheckConfig{})
 			return err
 		}},
-		"mending": {of: "rotten", do: func(path string, begin func()) error {
+		"mending": {of: "corrupt", do: func(path string, begin func()) error {
 			if err := os.WriteFile(path+".copy", nil, 0o600); err != nil {
 				return err
 			}
@@ -101,14 +101,14 @@ func wholeFiles() map[string]wholeFile {
 			_, err := repair.Job{Path: path, Copy: path + ".copy"}.Do(context.Background(), nil)
 			return err
 		}},
-		"leaving another's name":   {of: "whole", noLinks: true, do: named},
-		"repairing":                {of: "rotten", doubted: true, do: repaired},
-		"repairing, without links": {of: "rotten", noLinks: true, do: repaired},
+		"keeping another process's file": {of: "whole", noLinks: true, do: named},
+		"repairing":                      {of: "corrupt", doubted: true, do: repaired},
+		"repairing, without links":       {of: "corrupt", noLinks: true, do: repaired},
 	}
 }
 
-// onMain keeps such a child's main goroutine on its first thread: strace counts the
-// calls of a thread. Once main runs it may be on another.
+// onMain keeps the main goroutine of such a child on its first thread, because strace counts
+// the calls of a thread. Once main runs, it may be on another thread.
 var _ = onMain()
 
 func onMain() bool {
@@ -119,8 +119,8 @@ func onMain() bool {
 	return child
 }
 
-// called does one of wholeFiles. It prints what became of it, and a line for each
-// file beside path that is open yet.
+// called runs one of wholeFiles. It prints the result, and a line for each file next to path
+// that is still open.
 func called(path string, out io.Writer) error {
 	err := wholeFiles()[os.Getenv(childCall)].do(path, func() { _, _ = os.Lstat(path + begun) })
 	if err == nil {
@@ -137,6 +137,6 @@ func called(path string, out io.Writer) error {
 	return err
 }
 
-// begun is the end of a name that is looked for when what matters begins: a mark
-// in the list of system calls.
+// begun is the end of a name. A look-up of that name marks in the list of system calls where
+// the interesting part begins.
 const begun = ".begun"

@@ -13,11 +13,11 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// bbolt has no place at which a test can make a sync go wrong. So this test copies its
-// module, patches the copy, and runs the tests behind the build tag boltfault with it. If
-// the copy lacks a place to patch, bbolt has a new version, and the patches must change.
+// bbolt has no hook that makes a sync fail. So this test copies its module, patches the
+// copy, and runs the tests behind the build tag boltfault with it. If the copy lacks a place
+// to patch, bbolt has a new version, and the patches must change.
 
-// patches are the places, by file: what stands there once, and what shall.
+// patches are the replacements in each file: a text that occurs once, and its replacement.
 var patches = map[string][][2]string{
 	"bolt_linux.go": {{
 		"return syscall.Fdatasync(int(db.file.Fd()))",
@@ -47,7 +47,7 @@ func TestEverySyncFails(t *testing.T) {
 		t.Skip("the patch is for Linux")
 	}
 	if scale.Of(t, 0, 1, 1) == 0 {
-		t.Skip("it compiles bbolt and these tests anew: set ROUSE_TEST=ci")
+		t.Skip("it compiles bbolt and these tests again: set ROUSE_TEST=ci")
 	}
 	dir := t.TempDir()
 	mod := filepath.Join(dir, "fault.mod")
@@ -66,7 +66,7 @@ func TestEverySyncFails(t *testing.T) {
 	command(t, "go", "mod", "edit", "-replace", "go.etcd.io/bbolt="+patched, mod)
 	out := command(t, "go", "test", "-modfile", mod, "-tags", "boltfault", "-count=1", "-timeout=2h", "-v", "-run", "^TestPatched", ".")
 	for line := range strings.Lines(out) {
-		if strings.Contains(line, "_test.go") { // what it logs
+		if strings.Contains(line, "_test.go") { // a line of its log
 			t.Log(strings.TrimSpace(line))
 		}
 	}

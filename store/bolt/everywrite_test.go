@@ -21,18 +21,17 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// trouble makes operations of one kind on the file (writes, syncs, growths) go
-// wrong: the nth from when it is armed, and with again every one after it, until
-// it is disarmed.
+// trouble makes operations of one kind on the file (writes, syncs, growths) fail: the nth
+// after it is armed and, with again, every later one until it is disarmed.
 type trouble struct {
 	fault
-	err   error // bbolt keeps only the text of some
+	err   error // bbolt keeps only the text of some errors
 	n     int
 	count int
 	armed bool
 }
 
-// strikes counts an operation, and reports whether it goes wrong.
+// strikes counts an operation, and reports whether it fails.
 func (x *trouble) strikes() bool {
 	if !x.armed {
 		return false
@@ -41,7 +40,7 @@ func (x *trouble) strikes() bool {
 	return x.count == x.n || x.count > x.n && x.again
 }
 
-// writes has the writes to a file go wrong.
+// writes makes the writes to a file fail.
 func (x *trouble) writes(db *bbolt.DB) {
 	hookWrites(db, func(write writeAt) writeAt {
 		return func(b []byte, off int64) (int, error) {
@@ -61,14 +60,13 @@ func (x *trouble) writes(db *bbolt.DB) {
 type tally struct{ runs, kept, full, unknown, failed, mastered atomic.Int64 }
 
 func (y *tally) String() string {
-	return fmt.Sprintf("%d runs: %d full, %d unknown, %d shut, %d of which no caller heard; %d commits kept",
+	return fmt.Sprintf("%d runs: %d full, %d unknown, %d closed, %d without an error for a caller; %d commits kept",
 		y.runs.Load(), y.full.Load(), y.unknown.Load(), y.failed.Load(), y.mastered.Load(), y.kept.Load())
 }
 
-// TestEveryWriteFails lets each write of a workload go wrong, in four ways, for
-// want of space and for a reason that is not understood. Nothing that was
-// acknowledged is lost. Nothing else is stored, except possibly the call that met the fault,
-// and a repeated call tells whether it is.
+// TestEveryWriteFails makes each write of a workload fail, in four ways, for lack of space
+// and for an unknown reason. Nothing that was acknowledged is lost. Nothing else is stored,
+// except possibly the call that met the fault, and a repeated call shows whether it was.
 func TestEveryWriteFails(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -77,8 +75,8 @@ func TestEveryWriteFails(t *testing.T) {
 	everyFault(t, w, stride, true, faults(), func(x *trouble, c *Config) { c.opened = x.writes })
 }
 
-// TestEveryGrowthFails is TestEveryWriteFails for the growths of the file, which
-// the committer makes before bbolt has to.
+// TestEveryGrowthFails is TestEveryWriteFails for the growths of the file, which the
+// committer makes before bbolt has to.
 func TestEveryGrowthFails(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -86,7 +84,7 @@ func TestEveryGrowthFails(t *testing.T) {
 	stride := scale.Of(t, 7, 1, 1)
 	kinds := []fault{faults()[0], faults()[1], faults()[3]}
 	everyFault(t, w, stride, false, kinds, func(x *trouble, c *Config) {
-		c.growBy = 1 // as little as it can
+		c.growBy = 1 // the least that is possible
 		c.growing = func(do func() error) error {
 			if !x.strikes() {
 				return do()
@@ -99,9 +97,8 @@ func TestEveryGrowthFails(t *testing.T) {
 	})
 }
 
-// everyFault runs the workload with each operation of a kind going wrong, a
-// stride apart. commits says that some of them come after a commit's meta page
-// is written.
+// everyFault runs the workload with one operation of a kind failing, a stride apart. commits
+// says that some of them come after a commit's meta page is written.
 func everyFault(t *testing.T, w *workload, stride int, commits bool, kinds []fault, hook func(*trouble, *Config)) {
 	var all tally
 	t.Cleanup(func() {
@@ -110,7 +107,7 @@ func everyFault(t *testing.T, w *workload, stride int, commits bool, kinds []fau
 			return
 		}
 		if all.full.Load() == 0 || all.failed.Load() == 0 || commits && (all.kept.Load() == 0 || all.unknown.Load() == 0) {
-			t.Error("something was never met: the test is too kind")
+			t.Error("some result never occurred")
 		}
 	})
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
@@ -141,7 +138,7 @@ type faultRun struct {
 	what   string
 }
 
-// once reports whether the fault was reached.
+// once reports whether the run reached the fault.
 func (r *faultRun) once() bool {
 	for _, name := range []string{r.path, r.path + disk.SuspectSuffix} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -168,7 +165,7 @@ func (r *faultRun) once() bool {
 		r.runs.Add(1)
 		r.mastered.Add(1)
 		if !errors.Is(r.err, syscall.ENOSPC) {
-			r.Errorf("%s: it was never told", r.what)
+			r.Errorf("%s: no caller got the error", r.what)
 		}
 	}
 	r.at(r, s, len(r.steps), r.what+", at the end")
@@ -176,8 +173,8 @@ func (r *faultRun) once() bool {
 	return reached
 }
 
-// close closes s and checks that its tables in memory were those that a new opening makes of
-// the file.
+// close closes s and checks that its tables in memory equal those that a new opening makes
+// from the file.
 func (r *faultRun) close(s *Store) {
 	r.Helper()
 	r.armed = false
@@ -187,19 +184,19 @@ func (r *faultRun) close(s *Store) {
 	}
 	s = openTest(r, r.path, r.config)
 	if has := tablesOf(s); had != has {
-		r.Fatalf("%s: the tables in memory were\n%s\nand the file says\n%s", r.what, had, has)
+		r.Fatalf("%s: the tables in memory were\n%s\nand from the file they are\n%s", r.what, had, has)
 	}
 	if err := s.Close(); err != nil {
 		r.Errorf("%s: Close: %v", r.what, err)
 	}
 }
 
-// shut is a store that met in step k what it does not understand: every call says
-// so, and the next opening copies the file.
+// shut checks a store that met an unknown error in step k. Every call returns that error,
+// and the next opening copies the file.
 func (r *faultRun) shut(s *Store, k int, err error) {
 	r.failed.Add(1)
 	if errors.Is(r.err, syscall.ENOSPC) && !r.again {
-		r.Errorf("%s: a full disk shut the store: %v", r.what, err)
+		r.Errorf("%s: a full disk closed the store: %v", r.what, err)
 	}
 	_, later := s.Operation(r.Context(), testOp("x").ID)
 	for _, e := range []error{err, later, s.Await(r.Context(), "")} {
@@ -220,28 +217,28 @@ func (r *faultRun) shut(s *Store, k int, err error) {
 		r.Errorf("%s: the file was not copied (%v)", r.what, err)
 	}
 	if _, err := os.Stat(r.path + disk.SuspectSuffix); !errors.Is(err, os.ErrNotExist) {
-		r.Errorf("%s: the marker is left: %v", r.what, err)
+		r.Errorf("%s: the marker is left behind: %v", r.what, err)
 	}
 	kept := r.at(r, s, k, r.what)
 	r.askAgain(s, k, kept)
 }
 
-// goesOn is a store that ran out of space in step k.
+// goesOn checks a store that ran out of space in step k.
 func (r *faultRun) goesOn(s *Store, k int, err error) {
 	kept := r.at(r, s, k, r.what)
 	switch {
 	case !errors.Is(r.err, syscall.ENOSPC) || !strings.Contains(err.Error(), r.err.Error()):
-		r.Errorf("%s: step %d goes on after %v", r.what, k, err)
+		r.Errorf("%s: the store goes on after %[3]v in step %[2]d", r.what, k, err)
 	case errors.Is(err, store.ErrUnknown):
 		if r.unknown.Add(1); !kept {
-			r.Errorf("%s: step %d was not kept, and the store knows it: %v", r.what, k, err)
+			r.Errorf("%s: step %d was not kept, but the error is %v", r.what, k, err)
 		}
 	case !errors.Is(err, store.ErrFull) || kept:
 		r.Errorf("%s: step %d: kept %v, and the error is %v", r.what, k, kept, err)
 	default:
 		r.full.Add(1)
 	}
-	if r.again && !kept { // it is still full
+	if r.again && !kept { // the disk is still full
 		if _, err := r.steps[k].do(r.Context(), s); !errors.Is(err, store.ErrFull) || r.at(r, s, k, r.what) {
 			r.Errorf("%s: step %d again on the full disk: %v", r.what, k, err)
 		}
@@ -250,7 +247,7 @@ func (r *faultRun) goesOn(s *Store, k int, err error) {
 	r.askAgain(s, k, kept)
 }
 
-// askAgain makes step k again, as a caller would that got no answer, and some more.
+// askAgain makes step k again, as a caller without an answer would, and some later steps.
 func (r *faultRun) askAgain(s *Store, k int, kept bool) {
 	if kept {
 		r.kept.Add(1)
@@ -258,7 +255,7 @@ func (r *faultRun) askAgain(s *Store, k int, kept bool) {
 	st := r.steps[k]
 	stored, err := st.do(r.Context(), s)
 	if tells := st.name == "start" || st.name == "move"; err != nil || tells && stored == kept {
-		r.Errorf("%s: step %d (%s) was kept: %v; asked again the store says that it stored it now: %v, %v", r.what, k, st.name, kept, stored, err)
+		r.Errorf("%s: step %d (%s) was kept: %v; repeated, the store reports that it stored the step now: %v, %v", r.what, k, st.name, kept, stored, err)
 	}
 	end := min(k+10, len(r.steps))
 	for i := k + 1; i < end; i++ {
@@ -272,7 +269,7 @@ func (r *faultRun) askAgain(s *Store, k int, kept bool) {
 	r.close(s)
 }
 
-// tablesOf is what a store holds in memory, as text.
+// tablesOf returns the tables in memory of a store as text.
 func tablesOf(s *Store) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// A request is there after a restart.
+// A request survives a restart.
 func ExampleOpen() {
 	folder, err := os.MkdirTemp("", "rouse")
 	if err != nil {

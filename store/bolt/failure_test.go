@@ -12,23 +12,23 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
-// fault is how a write goes wrong.
+// fault is how a write fails.
 type fault struct {
 	name  string
-	again bool // every later write goes wrong too
+	again bool // every later write fails too
 	wrote func(n int) int
 }
 
 func faults() []fault {
 	return []fault{
 		{"nothing written", false, func(int) int { return 0 }},
-		{"nothing written, ever again", true, func(int) int { return 0 }},
+		{"nothing written from there on", true, func(int) int { return 0 }},
 		{"half written", false, func(n int) int { return n / 2 }},
 		{"all written", false, func(n int) int { return n }},
 	}
 }
 
-// failNth makes the nth write from now on go wrong with err.
+// failNth makes the nth write from here on fail with err.
 func failNth(s *Store, n int, f fault, err error) {
 	count := 0
 	hookWrites(s.db, func(write writeAt) writeAt {
@@ -46,8 +46,8 @@ func failNth(s *Store, n int, f fault, err error) {
 	})
 }
 
-// script makes writes of every kind until one fails. It returns what was
-// acknowledged, and the session whose fate is not known.
+// script makes writes of every kind until one fails. It returns what was acknowledged, and
+// the session with an unknown outcome.
 func script(t *testing.T, s *Store) (acked map[string]fsm.Phase, open string, err error) {
 	acked = map[string]fsm.Phase{}
 	for i := range 12 {
@@ -71,8 +71,8 @@ func script(t *testing.T, s *Store) (acked map[string]fsm.Phase, open string, er
 	return acked, "", nil
 }
 
-// afterFault checks a store that was opened after a fault, and reports whether
-// the commit that failed was kept.
+// afterFault checks a store that was opened after a fault, and reports whether the failed
+// commit is in the file.
 func afterFault(t *testing.T, s *Store, acked map[string]fsm.Phase, open, what string) (kept bool) {
 	t.Helper()
 	clean(t, s)
@@ -95,8 +95,8 @@ func afterFault(t *testing.T, s *Store, acked map[string]fsm.Phase, open, what s
 	return kept
 }
 
-// TestNoSpace lets each write of a script meet a full disk, once. The store says
-// whether it was stored, goes on, and nothing is lost.
+// TestNoSpace makes each write of a script meet a full disk, once. The store reports whether
+// the change was stored, goes on, and loses nothing.
 func TestNoSpace(t *testing.T) {
 	t.Parallel()
 	met := map[error]int{}
@@ -110,11 +110,11 @@ func TestNoSpace(t *testing.T) {
 		}
 	}
 	if met[store.ErrFull] == 0 || met[store.ErrUnknown] == 0 {
-		t.Errorf("%v: the test is too kind", met)
+		t.Errorf("%v: some error never occurred", met)
 	}
 }
 
-// spaceRunsOut is one run, and returns which of the two errors it met.
+// spaceRunsOut is one run. It returns which of the two errors the run met.
 func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error {
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true})
@@ -126,11 +126,11 @@ func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error 
 		}
 		return c.Operations
 	}
-	held := claim(1)
+	claimed := claim(1)
 	failNth(s, n, f, &os.PathError{Op: "write", Path: "x", Err: errno})
 	acked, open, err := script(t, s)
 	_, gerr := s.BySession(t.Context(), testOp(open).Ref)
-	_, ended := acked[open] // it was the end that failed, not the start
+	_, ended := acked[open] // the failed write was the end and not the start
 	met := store.ErrFull
 	if errors.Is(err, store.ErrUnknown) {
 		met = store.ErrUnknown
@@ -139,11 +139,11 @@ func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error 
 		t.Fatalf("%s: %v", what, err)
 	}
 	if there := gerr == nil; there != (ended || met == store.ErrUnknown) {
-		t.Errorf("%s: %v, and the look-up gives %v", what, err, gerr)
+		t.Errorf("%s: %v, but the look-up returns %v", what, err, gerr)
 	}
 	put(t, s, "after")
 	for _, o := range claim(99) {
-		if o.ID == held[0].ID {
+		if o.ID == claimed[0].ID {
 			t.Errorf("%s: claimed twice", what)
 		}
 	}
@@ -160,21 +160,22 @@ func spaceRunsOut(t *testing.T, what string, n int, f fault, errno error) error 
 	return met
 }
 
-// TestFullWhileGrowing: bbolt keeps only the text of an error in growing.
+// TestFullWhileGrowing checks the text of an error, because bbolt keeps only the text if
+// growing the file fails.
 func TestFullWhileGrowing(t *testing.T) {
 	t.Parallel()
 	for _, errno := range disk.NoSpace() {
 		err := fmt.Errorf("file resize error: %s", &os.PathError{Op: "truncate", Path: "x", Err: errno}) // as bbolt does
 		if !disk.IsFull(err) {
-			t.Errorf("%v is not understood as no space", err)
+			t.Errorf("%v is not recognised as a full disk", err)
 		}
 	}
 	if disk.IsFull(&os.PathError{Op: "write", Path: "x", Err: syscall.EIO}) {
-		t.Error("an input or output error is taken for a full disk")
+		t.Error("an input or output error is recognised as a full disk")
 	}
 }
 
-// TestSuspectFileIsCopied: after a failure the file is a new one.
+// TestSuspectFileIsCopied checks that the file is a new one after a failure.
 func TestSuspectFileIsCopied(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -200,7 +201,7 @@ func TestSuspectFileIsCopied(t *testing.T) {
 		t.Error("the file is the old one")
 	}
 	if _, err := os.Stat(path + disk.SuspectSuffix); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the marker is left: %v", err)
+		t.Errorf("the marker is left behind: %v", err)
 	}
 	if n := clean(t, s); n != 1 {
 		t.Errorf("%d operations, want 1", n)

@@ -8,10 +8,11 @@ import (
 	"testing/synctest"
 )
 
-// TestOpenBesideNewProcesses: a process that is being started has every file of
-// its parent open for a moment, and keeps the lock of one that was only closed. In
-// a bubble no time passes in which it would let go of it.
-func TestOpenBesideNewProcesses(t *testing.T) {
+// TestOpenWhileProcessesStart opens a store while processes are started. A process that is
+// being started has every file of its parent open for a moment. It then keeps the lock of a
+// file that its parent only closed. In a bubble no time passes in which the process could
+// end that lock.
+func TestOpenWhileProcessesStart(t *testing.T) {
 	t.Parallel()
 	self, err := exec.LookPath("true")
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestFork: a file is copied by hand while it is closed. Both have the same id, and each is
-// changed. A follower that reads on in the other file gets an error: by the link of the
-// feed if both have as many events, and by the head if the old copy has fewer.
+// TestFork copies a closed file by hand, so that both files have the same id, and changes
+// each. A follower that continues in the other file gets an error. If both have as many
+// events, the feed's link shows it. If the old copy has fewer, its head shows it.
 func TestFork(t *testing.T) {
 	t.Parallel()
 	path, copied := testPath(t), filepath.Join(t.TempDir(), "copied.db")
@@ -39,9 +39,9 @@ func TestFork(t *testing.T) {
 			t.Errorf("%s: %v, want forked %v", what, err, forked)
 		}
 	}
-	want("what both have", common, false)
-	want("beyond the copy's head", ahead, true)
+	want("an event of both", common, false)
+	want("an event beyond the copy's head", ahead, true)
 	put(t, c, "there")
-	want("as long, and another", ahead, true)
-	want("what both have, still", common, false)
+	want("a different feed of the same length", ahead, true)
+	want("an event of both, again", common, false)
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/rouse-dev/rouse/store/driver"
 )
 
-// The parsers of this package read what a disk gives. The checksums, which would
-// keep the fuzzer out, are right in all that they get here.
+// The parsers of this package read what a disk returns. All inputs here have right
+// checksums, because wrong ones would stop the fuzzer at the first check.
 
-// FuzzOperation: what is read as an operation is written as one that reads the
-// same.
+// FuzzOperation checks that a record that can be read as an operation is written back as a
+// record that reads the same.
 func FuzzOperation(f *testing.F) {
 	for _, o := range goldenAllOps() {
 		key, _ := format.ParseID(o.ID)
@@ -48,8 +48,8 @@ func FuzzOperation(f *testing.F) {
 	})
 }
 
-// FuzzEvent: an event holds its number and its place whatever is in it, and what
-// can be read of it can be written.
+// FuzzEvent checks that an event keeps its number and its place whatever its record holds.
+// What can be read of it can be written.
 func FuzzEvent(f *testing.F) {
 	for _, o := range goldenAllOps() {
 		e := driver.Created(&o)
@@ -66,11 +66,11 @@ func FuzzEvent(f *testing.F) {
 		sealed := format.SealEvent(seq, l, text)
 		e, err := format.DecodeEvent([16]byte{9}, seq, sealed)
 		if e.Seq != seq || e.Cursor != format.MakeCursor([16]byte{9}, seq, l) {
-			t.Fatalf("it does not hold its place: %+v", e)
+			t.Fatalf("it does not keep its place: %+v", e)
 		}
 		if err != nil || e.Reason == store.ReasonCorrupt {
 			if e.Operation != "" || e.Reason != store.ReasonCorrupt {
-				t.Fatalf("%v, and it tells of something: %+v", err, e)
+				t.Fatalf("%v, but the event has content: %+v", err, e)
 			}
 			return
 		}
@@ -85,12 +85,12 @@ func FuzzEvent(f *testing.F) {
 		}
 		sealed[len(sealed)/2] ^= 1
 		if _, err := format.DecodeEvent([16]byte{9}, seq, sealed); err == nil {
-			t.Fatal("a flipped bit is not seen")
+			t.Fatal("a flipped bit is not detected")
 		}
 	})
 }
 
-// FuzzCursor: a text that is a cursor is the only one of its place.
+// FuzzCursor checks that each place has only one text that is a cursor.
 func FuzzCursor(f *testing.F) {
 	f.Add(string(format.MakeCursor([16]byte{1, 2, 3}, 42, format.Link{4, 5})))
 	f.Add("")
@@ -105,12 +105,12 @@ func FuzzCursor(f *testing.F) {
 		copy(id[:], p.Store[:])
 		copy(l[:], p.Link[:])
 		if again := format.MakeCursor(id, p.Seq, l); string(again) != text {
-			t.Fatalf("%q and %q are one place", text, again)
+			t.Fatalf("%q and %q are the same place", text, again)
 		}
 	})
 }
 
-// FuzzLane: as FuzzOperation.
+// FuzzLane is FuzzOperation for lanes.
 func FuzzLane(f *testing.F) {
 	text, err := cbor.Marshal(format.LaneBody{Paused: true, PausedBy: "mo", PausedAt: 1, RetryAfter: 2, RetryAfterHeard: 3, Pace: 4, ThrottledAt: 5})
 	if err != nil {

@@ -40,7 +40,7 @@ const (
 	goldenMachine = "golden"
 )
 
-// goldenAllOps are the operations of goldenAll, as they are read.
+// goldenAllOps returns the operations of goldenAll, as they are read.
 func goldenAllOps() []store.Operation {
 	ops := goldenOps()
 	ops[0].SentProviderTime = testTime().Add(11 * time.Minute)
@@ -96,7 +96,7 @@ func writeGoldenAll(t *testing.T) {
 	writeFailing(t)
 }
 
-// keepGolden writes a file without its free pages.
+// keepGolden writes a file without the content of its free pages.
 func keepGolden(t *testing.T, path, to string) {
 	t.Helper()
 	from, err := format.OpenBolt(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
@@ -114,8 +114,8 @@ func keepGolden(t *testing.T, path, to string) {
 	}
 }
 
-// goldenAdded are an operation, an event and a lane with every field that was
-// added after goldenAll was written.
+// goldenAdded returns an operation, an event and a lane with every field that was added
+// after goldenAll was written.
 func goldenAdded() (store.Operation, store.Event, store.Lane) {
 	at := func(n int) time.Time { return testTime().Add(time.Duration(n) * time.Minute) }
 	o := goldenOps()[0]
@@ -148,7 +148,7 @@ func writeGoldenMore(t *testing.T) {
 	if err = errors.Join(err, aerr, s.SetBlock(t.Context(), l.Name, l.Block), s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	edit(t, path, func(b *format.Writer) error { // the name of the machine that writes it is nothing to keep
+	edit(t, path, func(b *format.Writer) error { // the name of the writing machine must not be in it
 		m := thisMachine(goldenMachine)
 		m.Host = "workstation"
 		b.PutMeta(format.MetaMachine, format.Encoded(m))
@@ -157,8 +157,7 @@ func writeGoldenMore(t *testing.T) {
 	keepGolden(t, path, goldenMore)
 }
 
-// goldenRecord are an operation with times since boot, and a small
-// record.
+// goldenRecord returns an operation with times since boot, and a small record.
 func goldenRecord() (store.Operation, store.Record) {
 	o := goldenOps()[0]
 	o.Version = 1
@@ -177,7 +176,7 @@ func TestGoldenRecords(t *testing.T) {
 		if err = errors.Join(err, s.PutRecord(t.Context(), record), s.Close()); err != nil {
 			t.Fatal(err)
 		}
-		edit(t, path, func(b *format.Writer) error { // not the name of the machine that writes it
+		edit(t, path, func(b *format.Writer) error { // the name of the writing machine must not be in it
 			m := thisMachine(goldenMachine)
 			m.Host = "workstation"
 			b.PutMeta(format.MetaMachine, format.Encoded(m))
@@ -206,7 +205,7 @@ func TestGoldenMore(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", o, err, want)
 	}
 	if o, err := s.Operation(t.Context(), want.Later.ID); err != nil || o.ID != want.ID {
-		t.Errorf("the later wish's id leads to %+v, %v", o, err)
+		t.Errorf("the later request's id leads to %+v, %v", o, err)
 	}
 	events, err := s.Events(t.Context(), "", 9)
 	if err != nil || len(events) != 2 {
@@ -224,10 +223,10 @@ func TestGoldenMore(t *testing.T) {
 
 // failing are the golden files that are not sound.
 var failing = []struct {
-	name string
-	make func(t *testing.T, path string)
-	open error // nil: a record is set aside, and the rest is read
-	mend error // of Repair
+	name     string
+	make     func(t *testing.T, path string)
+	open     error // nil: a record is quarantined, and the rest is read
+	repaired error // of Repair
 }{
 	{"fail_newer_schema.db", func(t *testing.T, path string) { setSchema(t, path, 99) }, format.ErrNewer, format.ErrNewer},
 	{"fail_cut_short.db", func(t *testing.T, path string) {
@@ -245,11 +244,11 @@ var failing = []struct {
 	}, store.ErrCorrupt, nil},
 	{"fail_rotten_record.db", func(t *testing.T, path string) {
 		key, _ := format.ParseID(goldenOps()[0].ID)
-		rot(t, path, format.BucketOperations, key[:])
+		flipBit(t, path, format.BucketOperations, key[:])
 	}, nil, nil},
 	{"fail_old_record.db", func(t *testing.T, path string) {
 		key, _ := format.ParseID(goldenOps()[0].ID)
-		spoil(t, path, func(b *format.Writer) error { // as a page has it that a disk lost
+		spoil(t, path, func(b *format.Writer) error { // a page with the content of before, as on a disk that lost it
 			o := goldenOps()[0]
 			o.Sent = store.SentNo
 			_, record, err := format.EncodeOperation(key, &o)
@@ -292,7 +291,7 @@ func writeFailing(t *testing.T) {
 func goldenCopy(t *testing.T, name string) string {
 	t.Helper()
 	if os.Getpagesize() != 4096 {
-		t.Skip("the golden files are of a machine with pages of 4096 bytes")
+		t.Skip("the golden files have pages of 4096 bytes")
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
@@ -320,8 +319,7 @@ func TestGoldenAll(t *testing.T) {
 			t.Errorf("%+v, want %+v", o, w)
 		}
 	}
-	// Each field of an operation is set in one of the golden files: a new one must
-	// be too.
+	// Each field of an operation is set in one of the golden files. So must be a new field.
 	more, _, _ := goldenAdded()
 	up, _ := goldenRecord()
 	for i := range reflect.TypeFor[store.Operation]().NumField() {
@@ -354,7 +352,7 @@ func TestGoldenAll(t *testing.T) {
 	}
 	edit(t, path, func(b *format.Writer) error {
 		if v := b.Qu.Get([]byte(format.BucketOperations + "\x00key")); string(v) != "as it was found" {
-			t.Errorf("set aside: %q", v)
+			t.Errorf("quarantined: %q", v)
 		}
 		return nil
 	})
@@ -364,8 +362,8 @@ func TestGoldenAll(t *testing.T) {
 	}
 }
 
-// TestGoldenBackup: a backup takes an id of its own, and what is active in it
-// counts as perhaps sent.
+// TestGoldenBackup checks that a backup takes an id of its own, and that its active
+// operations count as outcome unknown.
 func TestGoldenBackup(t *testing.T) {
 	all := openTest(t, goldenCopy(t, goldenAll), Config{noSync: true, Machine: goldenMachine})
 	s := openTest(t, goldenCopy(t, goldenBackup), Config{noSync: true, Machine: goldenMachine})
@@ -385,8 +383,9 @@ func TestGoldenBackup(t *testing.T) {
 	clean(t, s)
 }
 
-// TestGoldenFailures: each is refused and left alone, or what is damaged is set
-// aside; Verify takes none for sound; and Repair makes those sound that are ours.
+// TestGoldenFailures checks that Open refuses each file and leaves it unchanged, or
+// quarantines the damage. Check reports each file, and Repair makes those sound that are
+// this package's.
 func TestGoldenFailures(t *testing.T) {
 	for _, f := range failing {
 		t.Run(f.name, func(t *testing.T) {
@@ -408,12 +407,12 @@ func TestGoldenFailures(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
-				t.Error("it was altered")
+				t.Error("the file was changed")
 			}
-			if r, err := repair.Repair(t.Context(), path, repair.Config{}); !errors.Is(err, f.mend) || err == nil && len(r.Was.Problems) == 0 {
-				t.Fatalf("Repair: %+v, %v, want %v", r, err, f.mend)
+			if r, err := repair.Repair(t.Context(), path, repair.Config{}); !errors.Is(err, f.repaired) || err == nil && len(r.Was.Problems) == 0 {
+				t.Fatalf("Repair: %+v, %v, want %v", r, err, f.repaired)
 			}
-			if f.mend != nil {
+			if f.repaired != nil {
 				return
 			}
 			clean(t, openTest(t, path, Config{noSync: true, Machine: goldenMachine}))

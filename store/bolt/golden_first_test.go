@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// golden is a file of schema 1. Every later version must read it as this test
-// does. ROUSE_GOLDEN=write makes it again: only while no release has it.
+// golden is a file of schema 1. Every later version must read it as this test does.
+// ROUSE_GOLDEN=write makes it again, which is allowed only while no release has it.
 const golden = "testdata/good_schema1.db"
 
 func goldenOps() []store.Operation {

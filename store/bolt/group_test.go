@@ -11,11 +11,11 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// TestLateRequestsJoin: a request that arrives while a group is written goes into
-// the same transaction, and what becomes of it is its own.
+// TestLateRequestsJoin checks that a request that arrives while a group is written joins the
+// same transaction, and has a result of its own.
 func TestLateRequestsJoin(t *testing.T) {
 	t.Parallel()
-	wrong := errors.New("it goes wrong")
+	wrong := errors.New("it fails")
 	writes := func(in *int) func(*batch) error {
 		return func(b *batch) error {
 			*in = b.id
@@ -29,16 +29,16 @@ func TestLateRequestsJoin(t *testing.T) {
 		joins bool
 	}{
 		"it joins":               {joins: true},
-		"it goes wrong":          {late: request{write: func(*batch) error { return wrong }}, want: wrong},
+		"it fails":               {late: request{write: func(*batch) error { return wrong }}, want: wrong},
 		"there is space for one": {late: adding(true), want: store.ErrFull},
 		"it needs no space":      {late: adding(false), joins: true},
 		"it is too large":        {late: request{size: maxCommit}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { // where no time passes, so that the group grows for as long as it takes
+			synctest.Test(t, func(t *testing.T) { // no time passes in the bubble, so the group can grow as long as it takes
 				s := openTest(t, testPath(t), Config{MaxSize: 4 << 20, noSync: true})
-				var first, late int // the transactions that they are in
+				var first, late int // the transactions of the two requests
 				r := &test.late
 				r.answer = make(chan error, 1)
 				if r.write == nil {
@@ -47,7 +47,7 @@ func TestLateRequestsJoin(t *testing.T) {
 				came := false
 				one := adding(true)
 				one.write = func(b *batch) error {
-					if !came { // it is written again without the other, if that goes wrong
+					if !came { // if the late request fails, the group is written again without it
 						came = true
 						s.queue.add(r)
 					}
@@ -67,14 +67,14 @@ func TestLateRequestsJoin(t *testing.T) {
 	}
 }
 
-// adding is a request for more than half of the test's file.
+// adding returns a request for more than half of the test's file.
 func adding(anything bool) request {
 	return request{size: 1, bytes: 2 << 20, adds: func(*batch) bool { return anything }}
 }
 
-// TestNothingIsCommittedAfterTheStoreFailed: there is no space for all at once, and the
-// first half meets an error that closes the store. The rest is not stored, and its callers
-// get an error.
+// TestNothingIsCommittedAfterTheStoreFailed checks a group for which there is no space at
+// once. Its first half meets an error that closes the store. The rest is not stored, and its
+// callers get an error.
 func TestNothingIsCommittedAfterTheStoreFailed(t *testing.T) {
 	t.Parallel()
 	x := &trouble{fault: faults()[0], n: 1}
@@ -91,7 +91,7 @@ func TestNothingIsCommittedAfterTheStoreFailed(t *testing.T) {
 			return nil
 		}})
 	}
-	s.queue.mu.Lock() // so that the committer takes them into one group
+	s.queue.mu.Lock() // so that the committer takes them as one group
 	s.queue.waiting = append(s.queue.waiting, rs...)
 	s.queue.mu.Unlock()
 	s.queue.wake <- struct{}{}

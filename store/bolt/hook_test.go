@@ -18,21 +18,21 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// writeAt is how bbolt writes to its file.
+// writeAt is the type of the function with which bbolt writes to its file.
 type writeAt = func(b []byte, off int64) (int, error)
 
-// hookWrites puts wrap around a private function of bbolt. It panics if a new version has
-// none of that name: then these tests show nothing and must be changed.
+// hookWrites wraps a private function of bbolt. It panics if a new version has no such
+// function: these tests would then test nothing and must be changed.
 func hookWrites(db *bbolt.DB, wrap func(writeAt) writeAt) {
 	f := reflect.ValueOf(db).Elem().FieldByName("ops").FieldByName("writeAt")
 	p := (*writeAt)(unsafe.Pointer(f.UnsafeAddr())) //nolint:gosec // what the test is about
 	*p = wrap(*p)
 }
 
-// testTime is when the operations of these tests are made.
+// testTime returns when the operations of these tests are made.
 func testTime() time.Time { return time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC) }
 
-// testOp is a plain request for a session.
+// testOp returns a plain request for a session.
 func testOp(session string) store.Operation {
 	id := uuid.Must(uuid.NewV7()).String()
 	return store.Operation{
@@ -51,7 +51,7 @@ func openTest(t testing.TB, path string, c Config) *Store {
 	return s
 }
 
-// own is the ownership of s: the test's own, which lasts as long as the test.
+// own returns the test's ownership of s, which lasts as long as the test.
 func own(t testing.TB, s *Store) store.Claims {
 	t.Helper()
 	s.mu.Lock()
@@ -91,8 +91,7 @@ func listed(ctx context.Context, s *Store) (map[string]store.Operation, error) {
 	return out, nil
 }
 
-// clean fails unless every record of s is sound, and returns how many
-// operations there are.
+// clean fails unless every record of s is sound. It returns the number of operations.
 func clean(t testing.TB, s *Store) int {
 	t.Helper()
 	r, err := s.Check(t.Context())
@@ -104,9 +103,9 @@ func clean(t testing.TB, s *Store) int {
 
 func numbered(i int) string { return fmt.Sprintf("session-%04d", i) }
 
-// isMeta reports whether a write at off is one of bbolt's two first pages: where
-// a commit becomes one.
+// isMeta reports whether a write at off is to one of bbolt's two first pages, which is where
+// a commit takes effect.
 func isMeta(db *bbolt.DB, off int64) bool { return off < 2*int64(db.Info().PageSize) }
 
-// quickPath is testPath in memory where the machine has such a folder.
+// quickPath is testPath in memory, on a machine that has such a folder.
 func quickPath(t testing.TB) string { return filepath.Join(ram.Dir(t), "rouse.db") }

@@ -18,7 +18,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// fuse is a context that ends when it was checked so many times.
+// fuse is a context that ends after it was checked so many times.
 type fuse struct {
 	context.Context
 	left *atomic.Int64
@@ -39,14 +39,14 @@ func (f fuse) Err() error {
 	return f.Context.Err()
 }
 
-// TestInterrupted ends the context of each long call at its first check of it, its second,
-// and so on until there is no further check. The call returns the context's error, and
-// leaves nothing behind and the file as it was.
+// TestInterrupted ends the context of each long call at the first check of it, at the
+// second, and so on. The call returns the context's error, leaves nothing behind, and leaves
+// the file unchanged.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true})
-	const n = format.PageSize + 50 // so that there is a second look
+	const n = format.PageSize + 50 // so that there is a second check
 	for i := range n {
 		put(t, s, numbered(i))
 	}
@@ -57,19 +57,19 @@ func TestInterrupted(t *testing.T) {
 			err := call(burning(t.Context(), n))
 			if err == nil {
 				if n < 2 {
-					t.Errorf("%s looks at its context %d times: this shows nothing", name, n)
+					t.Errorf("%s checks its context only %d times", name, n)
 				}
 				return
 			}
 			if !errors.Is(err, context.Canceled) {
-				t.Fatalf("%s, ended at look %d: %v", name, n, err)
+				t.Fatalf("%s, ended at check %d: %v", name, n, err)
 			}
 			if n > most {
-				t.Fatalf("%s looks more than %d times", name, most)
+				t.Fatalf("%s checks its context more than %d times", name, most)
 			}
 			for _, in := range []string{folder, filepath.Dir(path)} {
 				if left, _ := filepath.Glob(filepath.Join(in, "*"+disk.TempInfix+"*")); len(left) > 0 {
-					t.Fatalf("%s, ended at look %d, leaves %q", name, n, left)
+					t.Fatalf("%s, ended at check %d, leaves %q", name, n, left)
 				}
 			}
 		}
@@ -84,7 +84,7 @@ func TestInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	interrupt("Verify", 1000, func(ctx context.Context) error { _, err := repair.Check(ctx, path, repair.CheckConfig{}); return err })
-	rot(t, path, format.BucketEvents, format.SeqKey(7))
+	flipBit(t, path, format.BucketEvents, format.SeqKey(7))
 	before, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -92,16 +92,16 @@ func TestInterrupted(t *testing.T) {
 	interrupt("Repair", 1000, func(ctx context.Context) error {
 		_, err := repair.Repair(ctx, path, repair.Config{})
 		if now, rerr := os.ReadFile(path); err != nil && (rerr != nil || !bytes.Equal(now, before)) {
-			t.Errorf("an interrupted Repair altered the file: %v", rerr)
+			t.Errorf("an interrupted Repair changed the file: %v", rerr)
 		}
 		return err
 	})
 	clean(t, openTest(t, path, Config{noSync: true}))
 }
 
-// TestInterruptedWaits: a call whose context ends while the committer is busy with
-// another waits no longer, and what it asked for may be stored even so; a claim
-// whose context has ended takes nothing.
+// TestInterruptedWaits checks that a call whose context ends while the committer is busy
+// waits no longer. Its request may be stored all the same. A claim whose context has ended
+// claims nothing.
 func TestInterruptedWaits(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -132,7 +132,7 @@ func TestInterruptedWaits(t *testing.T) {
 		t.Errorf("Enqueue: %v, want that its context ended", err)
 	}
 	room := store.ClaimRequest{Now: testTime(), Lanes: []store.LaneSlots{{Lane: "s", Sends: 9}}}
-	for looks := range 2 { // before it takes something, and when it reads that
+	for looks := range 2 { // before it claims, and when it reads what it claimed
 		if c, err := own(t, s).Claim(burning(t.Context(), looks), room); !errors.Is(err, context.Canceled) || len(c.Operations) > 0 {
 			t.Errorf("Claim: %+v, %v", c, err)
 		}
@@ -142,15 +142,15 @@ func TestInterruptedWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rs, err := s.Enqueue(t.Context(), []store.Operation{o}); err != nil || rs[0].Created {
-		t.Errorf("asked again: %+v, %v; it was to be stored", rs, err)
+		t.Errorf("requested again: %+v, %v, want that the first was stored", rs, err)
 	}
 	if c, err := own(t, s).Claim(t.Context(), room); err != nil || len(c.Operations) != 2 {
 		t.Errorf("claimed %d, %v, want both", len(c.Operations), err)
 	}
 }
 
-// TestInterruptedEnds: a release and a prune whose context ends return its error, at
-// whichever check of it, and have removed nothing.
+// TestInterruptedEnds checks that a release and a prune whose context ends return its error,
+// at whichever check, and have removed nothing.
 func TestInterruptedEnds(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -167,17 +167,17 @@ func TestInterruptedEnds(t *testing.T) {
 	}
 	for looks := range 2 {
 		if err := own(t, s).Release(burning(t.Context(), looks), []store.Operation{o}); !errors.Is(err, context.Canceled) {
-			t.Errorf("Release, ended at look %d: %v", looks, err)
+			t.Errorf("Release, ended at check %d: %v", looks, err)
 		}
 	}
 	o.Phase, o.Version, o.FinishedAt = fsm.PhaseFailed, o.Version+1, testTime()
 	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: o}}); err != nil || errs[0] != nil {
 		t.Fatal(errs, err)
 	}
-	for looks := range 2 { // before it looks what ended, and before it removes that
+	for looks := range 2 { // before it finds what ended, and before it removes that
 		n, err := s.Prune(burning(t.Context(), looks), store.Retention{EndedSince: testTime().Add(1)})
 		if n != 0 || !errors.Is(err, context.Canceled) {
-			t.Errorf("Prune of operations, ended at look %d: %d, %v", looks, n, err)
+			t.Errorf("Prune of operations, ended at check %d: %d, %v", looks, n, err)
 		}
 	}
 	if n, err := s.Prune(burning(t.Context(), 0), store.Retention{Events: 1}); n != 0 || !errors.Is(err, context.Canceled) {
@@ -185,9 +185,9 @@ func TestInterruptedEnds(t *testing.T) {
 	}
 }
 
-// TestDamagedMeanwhile: a record is no head any more, though its sum says so. A
-// change of it is refused, and the store goes on; so does a change with an event
-// that nothing can store.
+// TestDamagedMeanwhile damages the head of a record whose checksum is right. A change of it
+// is refused, and the store goes on. The same holds for a change with an event that cannot
+// be stored.
 func TestDamagedMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -206,6 +206,6 @@ func TestDamagedMeanwhile(t *testing.T) {
 	whole.Version++
 	ev := store.Event{Operation: whole.ID, Ref: whole.Ref, From: whole.Phase, To: "no phase", At: testTime()}
 	if _, err := s.Apply(t.Context(), []store.Change{{Operation: whole, Events: []store.Event{ev}}}); err == nil || !strings.Contains(err.Error(), "no phase") {
-		t.Errorf("%v, want that there is no such phase", err)
+		t.Errorf("%v, want an error that names the phase", err)
 	}
 }

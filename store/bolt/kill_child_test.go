@@ -14,32 +14,31 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// Where a process is killed, in addition to random times. At the first points it kills
-// itself. At the last two it is killed at any instant of what it does there.
+// The points at which a process is killed, in addition to random times. At the first points
+// it kills itself. At the last two it is killed at any instant.
 const (
 	beforePages   = "in a commit, before a page is written"
 	afterPages    = "in a commit, after a page was written"
 	beforeMeta    = "in a commit, before its meta page"
 	afterMeta     = "in a commit, after its meta page, before its sync"
-	beforeVerdict = "after a commit, before its answers"
+	beforeAnswers = "after a commit, before its answers"
 	inPrune       = "in a prune"
 	inBackup      = "in a backup"
 	inCompaction  = "in the compaction of an Open"
 )
 
-var killPoints = []string{beforePages, afterPages, beforeMeta, afterMeta, beforeVerdict, inPrune, inBackup, inCompaction}
+var killPoints = []string{beforePages, afterPages, beforeMeta, afterMeta, beforeAnswers, inPrune, inBackup, inCompaction}
 
-// killPoint is set in a child's environment to a point, "|" and how often it is
-// passed before the child kills itself there.
+// killPoint is set in a child's environment to a point, "|", and how often the child passes
+// it before it kills itself there.
 const killPoint = "ROUSE_TEST_KILL"
 
-// Finished before forgotBefore is what the child's prunes remove.
+// The child's prunes remove what finished before forgotBefore.
 var forgotBefore = testTime()
 
-// killed opens the file, starts operations and ends some, from several
-// goroutines, prunes or writes backups if that is the point, and prints a line
-// for each that was acknowledged, and for each that may be pruned, until it is
-// killed.
+// killed opens the file, starts operations and ends some, from several goroutines, until it
+// is killed. At some points it also prunes or writes backups. It prints a line for each
+// operation that was acknowledged, and for each that may be pruned.
 func killed(path string, out io.Writer) error {
 	s, err := Open(path, Config{})
 	if err != nil {
@@ -73,11 +72,11 @@ func atoi(s string) int {
 	return n
 }
 
-// doomed is said of an operation before it may be pruned.
+// doomed is printed for an operation before it may be pruned.
 const doomed = "doomed"
 
-// write starts operations and ends every third, half of them so long ago that a
-// prune removes them.
+// write starts operations and ends every third. Half of those ended so long ago that a prune
+// removes them.
 func write(ctx context.Context, s *Store, say func(id store.ID, what string)) error {
 	for n := 0; ; n++ {
 		o := testOp("")
@@ -106,7 +105,7 @@ func write(ctx context.Context, s *Store, say func(id store.ID, what string)) er
 
 const backupSuffix = ".backup"
 
-// backUp writes backups, one after the other.
+// backUp writes backups, one after another.
 func backUp(ctx context.Context, s *Store, path string) error {
 	for {
 		_ = os.Remove(path)
@@ -138,7 +137,7 @@ func (t *trap) set(s *Store) {
 		}
 	})
 	s.committed = func(error) {
-		t.pass(true, beforeVerdict)
+		t.pass(true, beforeAnswers)
 		t.pass(t.pruning.Load(), inPrune)
 	}
 }
@@ -150,7 +149,7 @@ func (t *trap) pass(here bool, point string) {
 	if p, err := os.FindProcess(os.Getpid()); err == nil {
 		_ = p.Kill()
 	}
-	select {} // nothing is written from here on
+	select {} // nothing is written after this
 }
 
 // prune removes what ended long ago, again and again.

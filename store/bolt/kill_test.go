@@ -18,9 +18,9 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// TestKill kills a process in the middle of its writing, again and again, at
-// random and at each of killPoints. What was acknowledged to it is stored, and the file is
-// sound. (That says nothing of a power cut.)
+// TestKill kills a process while it writes, again and again, at random and at each of
+// killPoints. What it had acknowledged is stored, and the file is sound. (This does not test
+// a power cut.)
 func TestKill(t *testing.T) {
 	t.Parallel()
 	const fileKills = 40
@@ -39,7 +39,7 @@ func TestKill(t *testing.T) {
 	kills.Report(t, 3)
 }
 
-// killedFile is one file, and what is known of it.
+// killedFile is one file, and what is known about it.
 type killedFile struct {
 	t      *testing.T
 	rnd    *rand.Rand
@@ -54,8 +54,8 @@ func newKilledFile(t *testing.T, rnd *rand.Rand, path string, sparse *sparseFile
 	return &killedFile{t: t, rnd: rnd, path: path, sparse: sparse, acked: map[store.ID]fsm.Phase{}, doomed: map[store.ID]bool{}}
 }
 
-// start starts a process that writes, and kills itself at a point. seen is closed when the
-// process has printed enough lines.
+// start starts a process that writes, and that kills itself at a point. seen is closed when
+// the process has printed enough lines.
 func (f *killedFile) start(path, point string, enough int) (p *child.Process, seen chan struct{}) {
 	f.lines, seen = 0, make(chan struct{})
 	c := child.Self(f.t, childPath, path)
@@ -83,8 +83,7 @@ func (f *killedFile) end(p *child.Process) {
 	}
 }
 
-// kill lets a process write and kills it, and reports whether that was at the
-// point.
+// kill lets a process write and kills it. It reports whether the process was at the point.
 func (f *killedFile) kill(point string) (there bool) {
 	f.t.Helper()
 	switch point {
@@ -107,8 +106,8 @@ func (f *killedFile) kill(point string) (there bool) {
 	return there
 }
 
-// inspect opens the file and compares it with what is known of it. It returns
-// how many operations are stored that were not acknowledged.
+// inspect opens the file and compares it with what is known about it. It returns how many
+// operations are stored that were not acknowledged.
 func (f *killedFile) inspect() (unsaid int) {
 	f.t.Helper()
 	s := openTest(f.t, f.path, Config{})
@@ -136,8 +135,8 @@ func (f *killedFile) inspect() (unsaid int) {
 	return unsaid
 }
 
-// killBackup kills a process at any instant of its writing a backup. If there is a file in
-// the backup's place, it is whole. The next backup removes what is left next to it.
+// killBackup kills a process at any instant of its backup. If there is a file at the
+// backup's path, it is whole. The next backup removes what is left next to it.
 func (f *killedFile) killBackup() (there bool) {
 	f.t.Helper()
 	backup := f.path + backupSuffix
@@ -161,12 +160,12 @@ func (f *killedFile) killBackup() (there bool) {
 		f.t.Fatal(err)
 	}
 	if left := temps(f.t, backup); len(left) > 0 {
-		f.t.Errorf("the next backup leaves %q", left)
+		f.t.Errorf("the next backup leaves %q behind", left)
 	}
 	return len(halves) > 0
 }
 
-// meet waits until a process makes a file that is to be at path.
+// meet waits until a process makes a file that will be at path.
 func (f *killedFile) meet(p *child.Process, path string) {
 	f.t.Helper()
 	for deadline := time.Now().Add(time.Minute); len(temps(f.t, path)) == 0; time.Sleep(100 * time.Microsecond) {
@@ -206,8 +205,8 @@ func temps(t *testing.T, path string) []string {
 	return all
 }
 
-// killCompaction kills a process at any instant of the compaction in its Open.
-// The file is the old one or the new one, with all that it held.
+// killCompaction kills a process at any instant of the compaction in its Open. The file is
+// the old one or the new one, with all its content.
 func (f *killedFile) killCompaction() (there bool) {
 	f.t.Helper()
 	b := f.sparse.ready(f.t)
@@ -229,7 +228,7 @@ func (f *killedFile) killCompaction() (there bool) {
 	g.end(p)
 	g.inspect()
 	if left := temps(f.t, path); len(left) > 0 {
-		f.t.Errorf("Open leaves %v", left)
+		f.t.Errorf("Open leaves %v behind", left)
 	}
 	return g.lines == 0 // it was killed before it had opened the file
 }

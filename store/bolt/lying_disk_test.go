@@ -11,13 +11,13 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// TestLyingDisk: a disk that says that it has synced, and has not. Of each commit
-// some pages are missing and the meta page is there, which no power cut leaves
-// behind. Whatever is not as it was written is noticed: by Open, by a record that
-// is set aside, or by Check.
+// TestLyingDisk simulates a disk that reports syncs that it has not made. Some pages of each
+// commit are missing although the meta page is there, which no power cut leaves behind.
+// Every difference from what was written is detected: by Open, in a quarantined record, or
+// by Check.
 //
-// It is the test of the power cut's own tests too: what they say of images that
-// are whole means something only where one that is not is seen.
+// It also tests the tests of power cuts: their result for whole images counts only if they
+// detect an image that is not whole.
 func TestLyingDisk(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -45,7 +45,7 @@ func TestLyingDisk(t *testing.T) {
 				}
 				how := w.noticed(t, path, k+1)
 				if seen[how]++; how == "" {
-					t.Errorf("step %d (%s), loss %d of %d pages: what is there is not what was written, and nobody noticed", k, w.steps[k].name, n, len(c.pages))
+					t.Errorf("step %d (%s), loss %d of %d pages: the file differs from what was written, and no check detected it", k, w.steps[k].name, n, len(c.pages))
 				}
 				if how == "open" && r.IntN(16) == 0 {
 					w.repaired(t, path, k+1)
@@ -57,13 +57,13 @@ func TestLyingDisk(t *testing.T) {
 	}
 	t.Log(seen)
 	if seen["open"] == 0 || seen["repaired"] == 0 || seen["set aside"]+seen["check"] == 0 {
-		t.Error("the test is too kind")
+		t.Error("some result never occurred")
 	}
 }
 
-// noticed says who sees that the file at path is not as it was after k steps. One
-// that holds all that it did (a page was the same as before, or listed free pages)
-// goes on as if nothing had been.
+// noticed returns what detects that the file at path is not as it was after k steps. A lost
+// page may equal the page before or list free pages. Then the file holds everything and
+// works on.
 func (w *workload) noticed(t *testing.T, path string, k int) string {
 	t.Helper()
 	s, err := Open(path, Config{noSync: true})
@@ -89,17 +89,17 @@ func (w *workload) noticed(t *testing.T, path string, k int) string {
 			t.Fatal(err)
 		}
 	}
-	w.at(t, s, end, "all was there, and later")
+	w.at(t, s, end, "nothing was missing, and later")
 	return "nothing was lost"
 }
 
-// repaired repairs the file at path. It may lack what the disk has lost, but what
-// was sent before step k never looks as if it had not been.
+// repaired repairs the file at path. The repaired file may lack what the disk has lost, but
+// what was sent before step k never looks as if it was not sent.
 func (w *workload) repaired(t *testing.T, path string, k int) {
 	t.Helper()
 	r, err := repair.Repair(t.Context(), path, repair.Config{})
 	if err != nil {
-		t.Errorf("before step %d: it cannot be repaired: %v", k, err)
+		t.Errorf("before step %d: the repair fails: %v", k, err)
 		return
 	}
 	defer func() { _ = os.Remove(r.Original) }()
@@ -109,7 +109,7 @@ func (w *workload) repaired(t *testing.T, path string, k int) {
 	now := stateOf(t, s).ops
 	for id, was := range w.states[k].ops {
 		if is, ok := now[id]; ok && is.Active() && is.Sent == store.SentNo && was.Sent != store.SentNo {
-			t.Errorf("before step %d: %s was sent, and in the repaired file (%+v) it never was; it was %v", k, id, r.Outcome, r.Was.Problems)
+			t.Errorf("before step %d: %s was sent, and the repaired file (%+v) shows it as not sent; the damage was %v", k, id, r.Outcome, r.Was.Problems)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestMachineFacts: what Linux says of a machine, and what is not believed.
+// TestMachineFacts checks which facts of Linux identify a machine, and which do not count.
 func TestMachineFacts(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	const id, uuid = "0123456789abcdef0123456789abcdef", "4c4c4544-0042-3510-8058-b4c04f4d3332"
@@ -23,9 +23,9 @@ func TestMachineFacts(t *testing.T) {
 		{"no id", map[string]string{"etc/machine-id": "00000000000000000000000000000000"}, nil},
 		{"root", map[string]string{"etc/machine-id": id, "sys/class/dmi/id/product_uuid": "4C4C4544-0042-3510-8058-B4C04F4D3332\n"}, map[string]string{markSystem: id, markBoard: uuid}},
 		{"EC2", map[string]string{"etc/machine-id": id, "sys/class/dmi/id/board_asset_tag": "i-0abc\n"}, map[string]string{markSystem: id, markInstance: "i-0abc"}},
-		{"a tag of no meaning", map[string]string{"etc/machine-id": id, "sys/class/dmi/id/board_asset_tag": "Default string\n"}, map[string]string{markSystem: id}},
+		{"a tag that says nothing", map[string]string{"etc/machine-id": id, "sys/class/dmi/id/board_asset_tag": "Default string\n"}, map[string]string{markSystem: id}},
 		{"a container without an id", map[string]string{"sys/class/dmi/id/product_uuid": uuid, ".dockerenv": ""}, nil},
-		{"a container with one", map[string]string{"etc/machine-id": id, "sys/class/dmi/id/product_uuid": uuid, "run/.containerenv": ""}, map[string]string{markSystem: id}},
+		{"a container with an id", map[string]string{"etc/machine-id": id, "sys/class/dmi/id/product_uuid": uuid, "run/.containerenv": ""}, map[string]string{markSystem: id}},
 	} {
 		root := t.TempDir()
 		for name, text := range c.files {
@@ -42,6 +42,6 @@ func TestMachineFacts(t *testing.T) {
 		}
 	}
 	if a, b := machineFacts("/"), machineFacts("/"); !maps.Equal(a, b) {
-		t.Errorf("this machine is %v, and then %v", a, b)
+		t.Errorf("this machine is %v, and at the second call %v", a, b)
 	}
 }

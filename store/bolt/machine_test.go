@@ -15,7 +15,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// TestMachines: what is one machine and what is another, by what is known of each.
+// TestMachines checks which marks are of one machine and which of two.
 func TestMachines(t *testing.T) {
 	t.Parallel()
 	of := func(facts ...string) machine {
@@ -30,13 +30,13 @@ func TestMachines(t *testing.T) {
 		a, b    machine
 		differs bool
 	}{
-		{"the same", of(markSystem, "1"), of(markSystem, "1"), false},
-		{"another system", of(markSystem, "1"), of(markSystem, "2"), true},
+		{"the same machine", of(markSystem, "1"), of(markSystem, "1"), false},
+		{"another installed system", of(markSystem, "1"), of(markSystem, "2"), true},
 		{"a clone on other hardware", of(markSystem, "1", markBoard, "1"), of(markSystem, "1", markBoard, "2"), true},
-		{"as another user, who knows less", of(markSystem, "1", markBoard, "1"), of(markSystem, "1"), false},
-		{"nothing known of one", of(markSystem, "1"), of(), false},
-		{"nothing in common", of(markSystem, "1"), of(markGiven, "2"), false},
-		{"one fact of two kinds", of(markSystem, "1"), of(markBoard, "1"), false},
+		{"for another user, who can read fewer marks", of(markSystem, "1", markBoard, "1"), of(markSystem, "1"), false},
+		{"no mark of one machine", of(markSystem, "1"), of(), false},
+		{"no kind in common", of(markSystem, "1"), of(markGiven, "2"), false},
+		{"one fact in two kinds", of(markSystem, "1"), of(markBoard, "1"), false},
 	} {
 		if got := c.a.differs(c.b); got != c.differs || c.b.differs(c.a) != got {
 			t.Errorf("%s: differs %v, want %v", c.name, got, c.differs)
@@ -57,12 +57,13 @@ func homeOf(t *testing.T, path string) (m machine) {
 	return m
 }
 
-// TestBinding: a file without a mark takes that of the machine that opens it, and later the
-// kinds of marks that it lacks. The file contains no fact of the machine in clear.
+// TestBinding checks that a file without a mark takes the marks of the machine that opens
+// it, and later the kinds of marks that it lacks. The file contains no fact about the
+// machine in clear.
 func TestBinding(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "old.db")
-	data, err := os.ReadFile(golden) // of before there were marks
+	data, err := os.ReadFile(golden) // it was written without marks
 	if err == nil {
 		err = os.WriteFile(path, data, 0o600)
 	}
@@ -72,7 +73,7 @@ func TestBinding(t *testing.T) {
 	const name = "farm-03.secret.example"
 	s := openTest(t, path, Config{noSync: true, Machine: name})
 	if s.foreignNow() != nil {
-		t.Error("a file that belongs to nobody is held")
+		t.Error("a file without a mark is foreign")
 	}
 	for o, err := range s.List(t.Context(), store.Filter{Active: true}) {
 		if err != nil || o.Version != 1 {
@@ -89,7 +90,7 @@ func TestBinding(t *testing.T) {
 	if data, err = os.ReadFile(path); err != nil || bytes.Contains(data, []byte(name)) {
 		t.Errorf("the name is in the file (%v)", err)
 	}
-	// What is known of the same machine later is added.
+	// Marks of the same machine that become known later are added.
 	edit(t, path, func(b *format.Writer) error {
 		home.Marks["other"] = mark("other", "x")
 		delete(home.Marks, markGiven)
@@ -100,11 +101,11 @@ func TestBinding(t *testing.T) {
 	if s.Close(); len(homeOf(t, path).Marks) != 2 {
 		t.Errorf("it belongs to %+v, want two marks", homeOf(t, path))
 	}
-	// One that is damaged says nothing, and stops nobody.
-	rot(t, path, format.BucketMeta, []byte(format.MetaMachine))
+	// A damaged mark counts as none, and prevents nothing.
+	flipBit(t, path, format.BucketMeta, []byte(format.MetaMachine))
 	s = openTest(t, path, Config{noSync: true, Machine: name})
 	if clean(t, s); s.foreignNow() != nil {
-		t.Error("it is held for a damaged mark")
+		t.Error("a damaged mark makes it foreign")
 	}
 }
 
@@ -126,8 +127,8 @@ func copyTo(t *testing.T, from, to string) {
 	}
 }
 
-// TestClone: the original and a copy that was adopted differ from then on, and a follower of
-// one that reads the other notices it.
+// TestClone checks that the original and an adopted copy differ after the adoption. A
+// follower of one that reads the other gets an error.
 func TestClone(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -152,7 +153,7 @@ func TestClone(t *testing.T) {
 	for name, r := range map[string]struct {
 		s  *Store
 		at store.Cursor
-	}{"the original's reader at the clone": {c, ours}, "the clone's at the original": {s, theirs}} {
+	}{"the original's cursor at the clone": {c, ours}, "the clone's at the original": {s, theirs}} {
 		var ce *store.CursorError
 		if _, err := r.s.Events(t.Context(), r.at, 9); !errors.As(err, &ce) || !ce.Forked {
 			t.Errorf("%s: %v, want a fork", name, err)
@@ -160,13 +161,13 @@ func TestClone(t *testing.T) {
 	}
 	for _, r := range []*Store{s, c} {
 		if _, err := r.Events(t.Context(), shared, 9); err != nil {
-			t.Errorf("from what both have: %v", err)
+			t.Errorf("after an event of both: %v", err)
 		}
 		clean(t, r)
 	}
 }
 
-// TestBackupOfAForeignStore: a backup belongs to whom it is opened by.
+// TestBackupOfAForeignStore checks that a backup belongs to the machine that opens it.
 func TestBackupOfAForeignStore(t *testing.T) {
 	t.Parallel()
 	path, copied := testPath(t), testPath(t)
@@ -175,7 +176,7 @@ func TestBackupOfAForeignStore(t *testing.T) {
 	s.Close()
 	s = openTest(t, path, Config{noSync: true, Machine: "farm-07"})
 	if s.foreignNow() == nil {
-		t.Fatal("it is not held")
+		t.Fatal("it is not foreign")
 	}
 	if err := s.Backup(t.Context(), copied); err != nil {
 		t.Fatal(err)
@@ -183,19 +184,19 @@ func TestBackupOfAForeignStore(t *testing.T) {
 	for range 2 {
 		c := openTest(t, copied, Config{noSync: true, Machine: "farm-11"})
 		if c.foreignNow() != nil {
-			t.Error("a backup that was opened here first is held")
+			t.Error("a backup that was opened here first is foreign")
 		}
 		clean(t, c)
 		c.Close()
 	}
 	if c := openTest(t, copied, Config{noSync: true, Machine: "farm-07"}); c.foreignNow() == nil {
-		t.Error("a backup is at home in two places")
+		t.Error("a backup belongs to two machines")
 	}
 }
 
-// TestRepairKeepsWhoItBelongsTo: the repaired copy of a foreign file is foreign, and that of
-// an adopted file is not.
-func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
+// TestRepairKeepsTheMachine checks that the repaired copy of a foreign file is foreign, and
+// that of an adopted file is not.
+func TestRepairKeepsTheMachine(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true, Machine: "farm-03"})
@@ -217,8 +218,8 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 			t.Fatalf("%+v, %v", done, err)
 		}
 		s = openTest(t, made, Config{noSync: true, Machine: "farm-07"})
-		if held := s.foreignNow() != nil; held == adopt {
-			t.Errorf("adopted %v, and the repaired file is foreign: %v", adopt, held)
+		if foreign := s.foreignNow() != nil; foreign == adopt {
+			t.Errorf("adopted %v, and the repaired file is foreign: %v", adopt, foreign)
 		}
 		clean(t, s)
 		s.Close()
@@ -229,27 +230,28 @@ func TestRepairKeepsWhoItBelongsTo(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := format.KindOf("", []byte(key), format.Seal([]byte(key), text)); got != format.BucketMeta {
-			t.Errorf("%s, found on a page of no bucket, is taken for one of %q", key, got)
+			t.Errorf("%s, found on a page of no bucket, is recognised as one of %q", key, got)
 		}
 	}
 }
 
-// TestRepairThatLostSomething: the repaired copy takes an id of its own, and belongs to the
-// machine that the file belonged to. A backup belongs to no machine, before and after.
+// TestRepairThatLostSomething checks that the repaired copy takes an id of its own, and
+// belongs to the machine of the damaged file. A backup belongs to no machine, before and
+// after a repair.
 func TestRepairThatLostSomething(t *testing.T) {
 	t.Parallel()
 	home, away := Config{noSync: true, Machine: "farm-03"}, Config{noSync: true, Machine: "farm-07"}
 	for name, c := range map[string]struct {
-		before func(t *testing.T, path string) string // what is repaired
-		held   map[string]bool                        // by where it is opened then
+		before  func(t *testing.T, path string) string // what is repaired
+		foreign map[string]bool                        // by the machine that opens it afterwards
 	}{
 		"at home": {func(_ *testing.T, path string) string { return path }, map[string]bool{"farm-03": false, "farm-07": true}},
-		"held": {func(t *testing.T, path string) string {
+		"foreign": {func(t *testing.T, path string) string {
 			openTest(t, path, away).Close()
 			return path
 		}, map[string]bool{"farm-03": false, "farm-07": true, "farm-11": true}},
 		"repaired twice": {func(t *testing.T, path string) string {
-			return mendOf(t, path)
+			return repairedCopy(t, path)
 		}, map[string]bool{"farm-03": false, "farm-07": true}},
 		"a backup": {func(t *testing.T, path string) string {
 			copied := testPath(t)
@@ -274,7 +276,7 @@ func TestRepairThatLostSomething(t *testing.T) {
 				t.Fatal(err)
 			}
 			rotLost := func(path string, key format.RowID) {
-				rot(t, path, format.BucketOperations, key[:])
+				flipBit(t, path, format.BucketOperations, key[:])
 				data, err := os.ReadFile(path)
 				if err != nil {
 					t.Fatal(err)
@@ -286,24 +288,24 @@ func TestRepairThatLostSomething(t *testing.T) {
 			}
 			path = c.before(t, path)
 			rotLost(path, lost[0])
-			made := mendOf(t, path)
-			for where, held := range c.held {
+			made := repairedCopy(t, path)
+			for where, foreign := range c.foreign {
 				opened := testPath(t)
 				copyTo(t, made, opened)
 				s := openTest(t, opened, Config{noSync: true, Machine: where})
-				if now := s.foreignNow() != nil; now != held {
-					t.Errorf("on %s it is held %v, want %v", where, now, held)
+				if now := s.foreignNow() != nil; now != foreign {
+					t.Errorf("on %s it is foreign: %v, want %v", where, now, foreign)
 				}
 				all, err := listed(t.Context(), s)
 				if o := all[numbered(2)]; err != nil || o.Sent != store.SentUnknown {
-					t.Errorf("on %s an operation counts as %v (%v), want perhaps sent", where, o.Sent, err)
+					t.Errorf("on %s an operation counts as %v (%v), want outcome unknown", where, o.Sent, err)
 				}
 				if s.id == was {
-					t.Errorf("on %s its id is the old one", where)
+					t.Errorf("on %s it has its old id", where)
 				}
 				s.Close()
-				if s = openTest(t, opened, Config{noSync: true, Machine: where}); (s.foreignNow() != nil) != held {
-					t.Errorf("on %s, the second time, it is not held as before", where)
+				if s = openTest(t, opened, Config{noSync: true, Machine: where}); (s.foreignNow() != nil) != foreign {
+					t.Errorf("on %s, the second opening disagrees with the first on whether it is foreign", where)
 				}
 				clean(t, s)
 			}
@@ -311,8 +313,8 @@ func TestRepairThatLostSomething(t *testing.T) {
 	}
 }
 
-// mendOf repairs a file, which loses something, and returns the copy.
-func mendOf(t *testing.T, path string) (made string) {
+// repairedCopy repairs a file, which loses something, and returns the copy.
+func repairedCopy(t *testing.T, path string) (made string) {
 	t.Helper()
 	made = testPath(t)
 	done, err := repair.Job{Path: path, Copy: made}.Repair(t.Context(), nil)
@@ -322,7 +324,8 @@ func mendOf(t *testing.T, path string) (made string) {
 	return made
 }
 
-// TestRepairOfAnOpenedBackup: an old page says that the file is a backup. It was one.
+// TestRepairOfAnOpenedBackup checks a file that was a backup, and of which an old page still
+// says so.
 func TestRepairOfAnOpenedBackup(t *testing.T) {
 	t.Parallel()
 	path, copied, made := testPath(t), testPath(t), testPath(t)
@@ -335,19 +338,19 @@ func TestRepairOfAnOpenedBackup(t *testing.T) {
 	id := s.id
 	s.Close()
 	if data, err := os.ReadFile(copied); err != nil || !bytes.Contains(data, []byte(format.MetaStamp)) {
-		t.Fatalf("no page says that it was a backup (%v): the test shows nothing", err)
+		t.Fatalf("no page says that it was a backup (%v)", err)
 	}
 	done, err := repair.Job{Path: copied, Copy: made}.Repair(t.Context(), nil)
 	if err != nil || done.Outcome.Forked {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if s = openTest(t, made, Config{noSync: true}); s.id != id {
-		t.Error("nothing is lost, and it takes another id")
+		t.Error("nothing is lost, but it takes another id")
 	}
 }
 
-// TestRepairOfAnAdoptedFile: the event without an operation is no operation that
-// is lost.
+// TestRepairOfAnAdoptedFile checks that an event without an operation does not count as a
+// lost operation.
 func TestRepairOfAnAdoptedFile(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -359,7 +362,7 @@ func TestRepairOfAnAdoptedFile(t *testing.T) {
 	o := put(t, s, "a")
 	s.Close()
 	key, _ := format.ParseID(o.ID)
-	rot(t, path, format.BucketOperations, key[:])
+	flipBit(t, path, format.BucketOperations, key[:])
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -367,12 +370,12 @@ func TestRepairOfAnAdoptedFile(t *testing.T) {
 	writeAll(t, path, scrub(t, data)) // no old page has it either
 	done, err := repair.Job{Path: path, Copy: path + ".new"}.Repair(t.Context(), nil)
 	if err != nil || len(done.Outcome.Lost) != 1 || done.Outcome.Lost[0].Operation != o.ID {
-		t.Errorf("lost are %+v, %v, want operation %s", done.Outcome.Lost, err, o.ID)
+		t.Errorf("%+v is lost, %v, want operation %s", done.Outcome.Lost, err, o.ID)
 	}
 }
 
-// TestNoSpaceForAMark: a full disk does not keep a file from being opened, unless what makes
-// sending safe must be written.
+// TestNoSpaceForAMark checks that a full disk does not keep a file from being opened, unless
+// something must be written so that sending is safe.
 func TestNoSpaceForAMark(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -384,14 +387,14 @@ func TestNoSpaceForAMark(t *testing.T) {
 	}
 	s.Close()
 	if len(homeOf(t, path).Marks) != 0 {
-		t.Error("it was noted all the same: the test shows nothing")
+		t.Error("the mark was written all the same")
 	}
 	openTest(t, path, Config{noSync: true, Machine: "farm-03"}).Close()
 	if _, err := Open(path, Config{noSync: true, Machine: "farm-07", opened: full.writes}); !errors.Is(err, store.ErrFull) {
-		t.Errorf("elsewhere: %v, want ErrFull", err)
+		t.Errorf("on another machine: %v, want ErrFull", err)
 	}
 	full.armed = false
 	if s = openTest(t, path, Config{noSync: true, Machine: "farm-07", opened: full.writes}); s.foreignNow() == nil {
-		t.Error("with room it is not held")
+		t.Error("with space it is not foreign")
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
-// TestNetworkFileSystems: each kind has a name, and a reason if it is refused. A
-// kind that is not known is refused unless a disk of this machine is behind it.
+// TestNetworkFileSystems checks that each kind has a name, and a reason if it is refused. An
+// unknown kind is refused unless a disk of this machine is behind it.
 func TestNetworkFileSystems(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -42,14 +42,14 @@ func TestNetworkFileSystems(t *testing.T) {
 	seen := map[uint32]bool{}
 	for _, f := range disk.FileSystems {
 		if seen[f.Magic] || f.Name == "" {
-			t.Errorf("%#x (%s) is there twice, or has no name", f.Magic, f.Name)
+			t.Errorf("%#x (%s) is listed twice, or has no name", f.Magic, f.Name)
 		}
 		seen[f.Magic] = true
 	}
 }
 
-// TestUnknownFileSystemIsRefused: proc stands for a kind that the table does not
-// have, with no disk behind it.
+// TestUnknownFileSystemIsRefused uses proc as a kind that is not in the table, with no disk
+// behind it.
 func TestUnknownFileSystemIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/proc/rouse.db", "/proc/version"} {
@@ -68,8 +68,8 @@ func TestUnknownFileSystemIsRefused(t *testing.T) {
 	}
 }
 
-// TestMountedFile: a file that is mounted alone may be on another file system than
-// its folder.
+// TestMountedFile checks a file that is mounted alone, and may be on another file system
+// than its folder.
 func TestMountedFile(t *testing.T) {
 	t.Parallel()
 	if !alone(t, ownMounts()) {
@@ -92,9 +92,8 @@ func TestMountedFile(t *testing.T) {
 	}
 }
 
-// TestNetworkFSIsRefused mounts a file system that a program answers for, with an
-// empty folder and nothing else. A database is not made there, unless that is
-// forced; then it is tried.
+// TestNetworkFSIsRefused mounts a file system that a program serves: an empty folder. No
+// database is made there, unless the caller forces it.
 func TestNetworkFSIsRefused(t *testing.T) {
 	t.Parallel()
 	if !alone(t, ownMounts()) {
@@ -127,14 +126,14 @@ func TestNetworkFSIsRefused(t *testing.T) {
 		t.Errorf("%v, want ErrNetworkFS with kind and folder", err)
 	}
 	_, err = Open(path, Config{AllowNetworkFS: true})
-	if errors.Is(err, disk.ErrNetworkFS) || !errors.Is(err, syscall.ENOSYS) { // it makes no files
+	if errors.Is(err, disk.ErrNetworkFS) || !errors.Is(err, syscall.ENOSYS) { // the mount makes no files
 		t.Errorf("forced: %v, want it to be tried", err)
 	}
 }
 
-// serveEmptyFolder answers the kernel's requests to a mount until it is gone.
+// serveEmptyFolder answers the kernel's requests to a mount until the mount ends.
 func serveEmptyFolder(fuse int) {
-	const lookUp, getattr, statfs, initialize = 1, 3, 17, 26 // of the protocol
+	const lookUp, getattr, statfs, initialize = 1, 3, 17, 26 // numbers of the protocol
 	order := binary.NativeEndian
 	in := make([]byte, 1<<17)
 	for {

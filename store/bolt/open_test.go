@@ -23,9 +23,9 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestWhatIsNoDatabase opens what is none, or none any more: a clear error, and
-// nothing is altered.
-func TestWhatIsNoDatabase(t *testing.T) {
+// TestRefusedFiles opens files that are no database, or are damaged. Open returns a clear
+// error and does not change them.
+func TestRefusedFiles(t *testing.T) {
 	t.Parallel()
 	whole := func(t *testing.T, path string) []byte {
 		s := openTest(t, path, Config{noSync: true})
@@ -73,7 +73,7 @@ func TestWhatIsNoDatabase(t *testing.T) {
 			}
 		}, disk.ErrForeign, "another program"},
 		{"cut in half", func(t *testing.T, path string) {
-			write(t, path, whole(t, path)[:32<<10]) // in the middle of what is in use
+			write(t, path, whole(t, path)[:32<<10]) // in the middle of a used part
 		}, store.ErrCorrupt, "its end is cut off"},
 		{"cut after the first page", func(t *testing.T, path string) { write(t, path, whole(t, path)[:4096]) }, store.ErrCorrupt, "its end is cut off"},
 		{"both first pages damaged", func(t *testing.T, path string) {
@@ -113,13 +113,13 @@ func TestWhatIsNoDatabase(t *testing.T) {
 		}, store.ErrCorrupt, `"one" is no schema`},
 		{"a damaged schema", func(t *testing.T, path string) {
 			whole(t, path)
-			rot(t, path, format.BucketMeta, []byte(format.MetaSchema))
+			flipBit(t, path, format.BucketMeta, []byte(format.MetaSchema))
 		}, store.ErrCorrupt, `bucket "meta" at key "schema"`},
 		{"no store id", func(t *testing.T, path string) {
 			whole(t, path)
 			edit(t, path, func(b *format.Writer) error { return b.Meta.Delete([]byte(format.MetaID)) })
 		}, store.ErrCorrupt, "id is missing"},
-		{"a mark of another length of what was pruned", func(t *testing.T, path string) {
+		{"a pruned sequence of the wrong length", func(t *testing.T, path string) {
 			whole(t, path)
 			edit(t, path, func(b *format.Writer) error { b.PutMeta(format.MetaPruned, []byte("12")); return nil })
 		}, store.ErrCorrupt, "wrong length"},
@@ -137,7 +137,7 @@ func TestWhatIsNoDatabase(t *testing.T) {
 		}, store.ErrCorrupt, `bucket "lanes": the bucket is missing`},
 		{"a damaged store id", func(t *testing.T, path string) {
 			whole(t, path)
-			rot(t, path, format.BucketMeta, []byte(format.MetaID))
+			flipBit(t, path, format.BucketMeta, []byte(format.MetaID))
 		}, store.ErrCorrupt, `bucket "meta" at key "id"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestWhatIsNoDatabase(t *testing.T) {
 				}
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
-				t.Error("the file was altered")
+				t.Error("the file was changed")
 			}
 		})
 	}
@@ -170,14 +170,14 @@ func setSchema(t *testing.T, path string, n int) {
 	edit(t, path, func(b *format.Writer) error { b.PutMeta(format.MetaSchema, []byte(strconv.Itoa(n))); return nil })
 }
 
-// edit changes a closed file behind the package's back, as a program with a bug
-// would: it says what it holds.
+// edit changes a closed file without the package's checks, as a program with a bug would.
+// The file's note stays right.
 func edit(t *testing.T, path string, fn func(b *format.Writer) error) {
 	t.Helper()
 	editRaw(t, path, func(b *format.Writer) error { defer b.NoteAll(); return fn(b) })
 }
 
-// spoil changes a closed file as a disk may: what the file says that it holds stays.
+// spoil changes a closed file as a disk may: the file's note stays as it was.
 func spoil(t *testing.T, path string, fn func(b *format.Writer) error) {
 	t.Helper()
 	editRaw(t, path, func(b *format.Writer) error { defer format.NoteCommit(b.Tx); return fn(b) })
@@ -198,8 +198,8 @@ func editRaw(t *testing.T, path string, fn func(b *format.Writer) error) {
 	}
 }
 
-// rot flips a bit of one value.
-func rot(t *testing.T, path, bucket string, key []byte) {
+// flipBit flips a bit of one value.
+func flipBit(t *testing.T, path, bucket string, key []byte) {
 	t.Helper()
 	edit(t, path, func(b *format.Writer) error {
 		bkt := b.Tx.Bucket([]byte(bucket))
@@ -245,8 +245,7 @@ func TestNewFile(t *testing.T) {
 	}
 }
 
-// TestLeftovers: what a crash left of a file that was being made is removed,
-// and nothing else is.
+// TestLeftovers checks that an unfinished file of a crash is removed, and nothing else.
 func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -276,13 +275,13 @@ func TestLockedByThisProcess(t *testing.T) {
 			t.Errorf("a second Open: %v (%+v)", err, le)
 		}
 	}
-	// Who waits gets it when it is let go of.
+	// An Open that waits gets the lock when the holder ends it.
 	go func() { _ = s.Close() }()
 	openTest(t, path, Config{LockTimeout: time.Minute, noSync: true})
 }
 
-// TestLockedByAnotherProgram: bbolt's own tools know nothing of the lock file, but
-// hold the database itself.
+// TestLockedByAnotherProgram uses a program that ignores the lock file and locks the
+// database itself, as bbolt's own tools do.
 func TestLockedByAnotherProgram(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -299,7 +298,7 @@ func TestLockedByAnotherProgram(t *testing.T) {
 		t.Errorf("Open: %v, want ErrLocked", err)
 	}
 	if _, err := repair.Check(t.Context(), path, repair.CheckConfig{}); !errors.Is(err, disk.ErrLocked) {
-		t.Errorf("Verify: %v, want ErrLocked", err)
+		t.Errorf("Check: %v, want ErrLocked", err)
 	}
 	if err := theirs.Close(); err != nil {
 		t.Fatal(err)
@@ -309,7 +308,7 @@ func TestLockedByAnotherProgram(t *testing.T) {
 	}
 }
 
-// TestCompaction: a file of which most is free shrinks when it is opened.
+// TestCompaction checks that a mostly free file shrinks when it is opened.
 func TestCompaction(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -342,7 +341,7 @@ func TestCompaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	if before.FreeBytes < before.Bytes/2 || before.FreeBytes > before.Bytes {
-		t.Errorf("%d of %d bytes are free: the test shows nothing", before.FreeBytes, before.Bytes)
+		t.Errorf("only %d of %d bytes are free", before.FreeBytes, before.Bytes)
 	}
 	head, _ := s.Head(t.Context())
 	if err := s.Close(); err != nil {
@@ -362,8 +361,8 @@ func TestCompaction(t *testing.T) {
 	put(t, s, "after")
 }
 
-// TestLinkedFile: a link to the database leads to the same lock, and is not
-// replaced when the file is.
+// TestLinkedFile checks that a link to the database leads to the same lock, and that
+// replacing the file does not replace the link.
 func TestLinkedFile(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -382,7 +381,7 @@ func TestLinkedFile(t *testing.T) {
 	if err := os.WriteFile(path+disk.SuspectSuffix, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s = openTest(t, link, Config{noSync: true}) // and copies the file
+	s = openTest(t, link, Config{noSync: true}) // this also copies the file
 	if n := clean(t, s); n != 1 {
 		t.Errorf("%d operations, want 1", n)
 	}
@@ -391,9 +390,9 @@ func TestLinkedFile(t *testing.T) {
 	}
 }
 
-// TestLockedByWhoIsNotNamed: if the lock file cannot be read, Open still reports that the
-// database is locked.
-func TestLockedByWhoIsNotNamed(t *testing.T) {
+// TestLockedByAnUnknownProcess checks that Open still reports a locked database if it cannot
+// read the lock file.
+func TestLockedByAnUnknownProcess(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	if e := disk.LockedBy(path); !errors.Is(e, disk.ErrLocked) || e.PID != 0 || !strings.Contains(e.Error(), path) {

@@ -14,7 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// The user and group that a database belongs to, and another user of the group.
+// The user and group that a database belongs to, and another user of that group.
 const (
 	testUser, testGroup, groupUser = 12345, 23456, 12346
 )
@@ -38,8 +38,8 @@ func userDatabase(t *testing.T) string {
 	return path
 }
 
-// allBelong fails unless every file next to path has the owner, group and mode of
-// a userDatabase.
+// allBelong fails unless every file next to path has the owner, group and mode of a
+// userDatabase.
 func allBelong(t *testing.T, when, path string) {
 	t.Helper()
 	all, err := filepath.Glob(path + "*")
@@ -57,8 +57,8 @@ func allBelong(t *testing.T, when, path string) {
 	}
 }
 
-// TestRootKeepsTheOwner: root has every file made that there may be next to a user's
-// database. All have the owner, the group and the mode of the database.
+// TestRootKeepsTheOwner makes root write every file that can be next to a user's database.
+// All have the owner, the group and the mode of the database.
 func TestRootKeepsTheOwner(t *testing.T) {
 	t.Parallel()
 	path := userDatabase(t)
@@ -86,7 +86,7 @@ func TestRootKeepsTheOwner(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = openTest(t, path, Config{noSync: true}) // and copies the file
+	s = openTest(t, path, Config{noSync: true}) // this also copies the file
 	allBelong(t, "copied", path)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestRootKeepsTheOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	clear(data[:os.Getpagesize()])
-	if err := os.WriteFile(path, data, 0o600); err != nil { // and keeps the mode
+	if err := os.WriteFile(path, data, 0o600); err != nil { // this keeps the mode
 		t.Fatal(err)
 	}
 	r, err := repair.Repair(t.Context(), path, repair.Config{})
@@ -104,7 +104,7 @@ func TestRootKeepsTheOwner(t *testing.T) {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	allBelong(t, "repaired", path)
-	// What an older version left to root is given back.
+	// A lock file that an older version left to root gets its owner back.
 	if err := errors.Join(os.Chown(path+disk.LockSuffix, 0, 0), os.Chmod(path+disk.LockSuffix, 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -112,9 +112,9 @@ func TestRootKeepsTheOwner(t *testing.T) {
 	allBelong(t, "opened after an older version", path)
 }
 
-// TestRootMakesItForTheOwner: a new database, and folders for it, belong to the owner
-// of the folder that root makes them in.
-func TestRootMakesItForTheOwner(t *testing.T) {
+// TestRootMakesFilesForTheOwner checks that a new database, and folders for it, belong to
+// the owner of the folder in which root makes them.
+func TestRootMakesFilesForTheOwner(t *testing.T) {
 	t.Parallel()
 	home := filepath.Dir(userDatabase(t))
 	path := filepath.Join(home, "state", "rouse", "new.db")
@@ -145,8 +145,8 @@ func become(t *testing.T, uid, gid int) {
 	})
 }
 
-// TestNotOwner: a user of the group may use the database. What would make a file that
-// belongs to that user is refused before anything is written.
+// TestNotOwner checks that a user of the group can use the database. A call is refused
+// before it writes if it would make a file that belongs to that user.
 func TestNotOwner(t *testing.T) {
 	t.Parallel()
 	if !alone(t, nil) {
@@ -199,7 +199,7 @@ func TestNotOwner(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(damaged), "*"+disk.TempInfix+"*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
-	// The database can be read all the same, and backed up to a folder of the reader's own.
+	// That user can still read the database, and back it up to a folder of that user.
 	if s, err = Open(fresh, Config{ReadOnly: true}); err != nil {
 		t.Fatal(err)
 	}

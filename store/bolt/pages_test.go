@@ -21,9 +21,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestWalkFitsBbolt: whatever bbolt writes, puts and removals at random in
-// buckets of all sizes, the walk accepts; and it meets just the pairs that are
-// there.
+// TestWalkFitsBbolt makes random puts and removals in buckets of all sizes. The walk accepts
+// whatever bbolt writes, and finds exactly the pairs that are there.
 func TestWalkFitsBbolt(t *testing.T) {
 	t.Parallel()
 	rng := scale.Rand(scale.Seed(t))
@@ -66,12 +65,12 @@ func TestWalkFitsBbolt(t *testing.T) {
 		most = max(most, len(met))
 	}
 	if most < 1000 {
-		t.Errorf("at most %d pairs: the test is too kind", most)
+		t.Errorf("at most %d pairs, want more", most)
 	}
 }
 
-// churn changes some of three buckets: it appends, removes runs from the front
-// as Prune does, and changes in the middle.
+// churn changes some of three buckets: it appends, removes runs from the front as Prune
+// does, and changes pairs in the middle.
 func churn(tx *bbolt.Tx, rng *rand.Rand, want map[string]string) error {
 	for _, name := range []string{"a", "b", "c"} {
 		b, err := tx.CreateBucketIfNotExists([]byte(name))
@@ -116,18 +115,18 @@ func churn(tx *bbolt.Tx, rng *rand.Rand, want map[string]string) error {
 
 func same(met, want map[string]string) error {
 	if len(met) != len(want) {
-		return errors.New("the walk meets other pairs than there are")
+		return errors.New("the walk finds pairs that are not there")
 	}
 	for k, v := range want {
 		if met[k] != v {
-			return errors.New("the walk meets another value")
+			return errors.New("the walk finds another value")
 		}
 	}
 	return nil
 }
 
-// TestDamagedPages damages a page in each way that bbolt would trust, and that no
-// reading may follow: Verify says which page, and what is wrong with it.
+// TestDamagedPages damages a page in each way that bbolt would not detect. Check names the
+// page and what is wrong with it.
 func TestDamagedPages(t *testing.T) {
 	t.Parallel()
 	images, _ := history(t, 400)
@@ -140,8 +139,8 @@ func TestDamagedPages(t *testing.T) {
 	}
 	size := uint64(metas[0].PageSize)
 	top, branch, list := metas[0].Root, first(format.PageBranch), metas[0].Freelist
-	below := order.Uint64(sound[branch*size+format.PageHeader+8:]) // what the branch leads to
-	bucket := func(page []byte) []byte {                           // of the first bucket in the top page
+	below := order.Uint64(sound[branch*size+format.PageHeader+8:]) // the page that the branch points to
+	bucket := func(page []byte) []byte {                           // the first bucket in the top page
 		e := page[format.PageHeader:]
 		at := format.PageHeader + order.Uint32(e[4:]) + order.Uint32(e[8:])
 		return page[at:]
@@ -156,16 +155,16 @@ func TestDamagedPages(t *testing.T) {
 		{"of no kind", branch, func(p []byte) { order.PutUint16(p[8:], 0x40) }, fmt.Sprintf("page %d is of the unexpected kind 0x40", branch)},
 		{"more elements than fit", below, func(p []byte) { order.PutUint16(p[10:], 0xffff) }, fmt.Sprintf("page %d says that it holds 65535 elements", below)},
 		{"no element", below, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d does not begin with the key that points to it", below)},
-		{"leads nowhere", branch, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d", branch)},
-		{"leads outside", branch, func(p []byte) { order.PutUint64(p[format.PageHeader+8:], 1<<40) }, fmt.Sprintf("page %d", uint64(1)<<40)},
-		{"leads to itself", branch, func(p []byte) { order.PutUint64(p[format.PageHeader+8:], branch) }, fmt.Sprintf("page %d", branch)},
+		{"a branch without elements", branch, func(p []byte) { order.PutUint16(p[10:], 0) }, fmt.Sprintf("page %d", branch)},
+		{"points outside of the file", branch, func(p []byte) { order.PutUint64(p[format.PageHeader+8:], 1<<40) }, fmt.Sprintf("page %d", uint64(1)<<40)},
+		{"points to itself", branch, func(p []byte) { order.PutUint64(p[format.PageHeader+8:], branch) }, fmt.Sprintf("page %d", branch)},
 		{"a key outside", branch, func(p []byte) { order.PutUint32(p[format.PageHeader+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
 		{"a later key outside", branch, func(p []byte) { order.PutUint32(p[format.PageHeader+format.ElementSize+4:], 1<<30) }, fmt.Sprintf("page %d: an element ends outside of it", branch)},
-		{"runs on behind the end", branch, func(p []byte) { order.PutUint32(p[12:], 1<<30) }, fmt.Sprintf("behind page %d", branch)},
+		{"more overflow pages than the file has", branch, func(p []byte) { order.PutUint32(p[12:], 1<<30) }, fmt.Sprintf("behind page %d", branch)},
 		{"a bucket cut short", top, func(p []byte) { order.PutUint32(p[format.PageHeader+12:], format.BucketHeader-1) }, "a bucket is cut short"},
-		{"a small bucket that is no page", top, func(p []byte) { clear(bucket(p)[:8]); order.PutUint32(p[format.PageHeader+12:], format.BucketHeader) }, "a bucket is not a page"},
+		{"a small bucket without a page", top, func(p []byte) { clear(bucket(p)[:8]); order.PutUint32(p[format.PageHeader+12:], format.BucketHeader) }, "a bucket is not a page"},
 		{"more free pages than it lists", list, func(p []byte) { order.PutUint16(p[10:], 0xfffe) }, fmt.Sprintf("page %d says that it lists 65534 free pages", list)},
-		{"a page that is used listed as free", list, func(p []byte) { order.PutUint16(p[10:], 1); order.PutUint64(p[format.PageHeader:], below) }, "listed as free"},
+		{"a used page that is listed as free", list, func(p []byte) { order.PutUint16(p[10:], 1); order.PutUint64(p[format.PageHeader:], below) }, "listed as free"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -174,7 +173,7 @@ func TestDamagedPages(t *testing.T) {
 			path := writeTemp(t, data)
 			r, err := repair.Check(t.Context(), path, repair.CheckConfig{})
 			if err != nil || len(r.Problems) == 0 || !strings.Contains(r.Problems[0].Error(), c.says) {
-				t.Errorf("Verify: %v, %v, want a problem that says %q", r.Problems, err, c.says)
+				t.Errorf("Check: %v, %v, want a problem that says %q", r.Problems, err, c.says)
 			}
 			if _, err := Open(path, Config{noSync: true}); !errors.Is(err, store.ErrCorrupt) {
 				t.Errorf("Open: %v, want ErrCorrupt", err)
@@ -183,8 +182,8 @@ func TestDamagedPages(t *testing.T) {
 	}
 }
 
-// TestWalkStops: a page that cannot be read to its end is an error, and so is a tree
-// deeper than any can be.
+// TestWalkStops checks that a page that cannot be read to its end is an error, and so is a
+// tree that is too deep.
 func TestWalkStops(t *testing.T) {
 	t.Parallel()
 	images, _ := history(t, 400)
@@ -195,7 +194,7 @@ func TestWalkStops(t *testing.T) {
 	}
 	m, leaf := metas[0], pagesOf(t, sound, format.PageLeaf)[0]
 	if err := format.NewWalk(bytes.NewReader(sound), m).Bucket(m.Root, format.MaxDepth+1); err == nil || !strings.Contains(err.Error(), "too deep") {
-		t.Errorf("%v, want that it is too deep", err)
+		t.Errorf("%v, want an error that the page is too deep", err)
 	}
 	size := uint64(m.PageSize)
 	short := bytes.Clone(sound[:(leaf+1)*size])
@@ -206,12 +205,12 @@ func TestWalkStops(t *testing.T) {
 	}
 }
 
-// TestRottenAndOld: a record that is damaged excuses its own bucket, and hides no
-// page that is an old one: not of another bucket, and not the one that names them all.
-func TestRottenAndOld(t *testing.T) {
+// TestCorruptAndStale checks that a corrupt record excuses its own bucket only. It hides no
+// stale page, neither of another bucket nor the root page.
+func TestCorruptAndStale(t *testing.T) {
 	t.Parallel()
 	lane := []byte("s")
-	rotten := func(of ...*bbolt.Bucket) error { // where its weight is
+	corruptIn := func(of ...*bbolt.Bucket) error { // the byte is part of its weight
 		for _, b := range of {
 			k, v := b.Cursor().Last()
 			v = bytes.Clone(v)
@@ -235,15 +234,15 @@ func TestRottenAndOld(t *testing.T) {
 		do   func(b *format.Writer) error
 		says string // "": it is opened
 	}{
-		{"rotten", spoil, func(b *format.Writer) error { return rotten(b.Ops, b.Lanes) }, ""},
-		{"an old page of another bucket", spoil, func(b *format.Writer) error { return errors.Join(rotten(b.Ops), older(b)) }, `"lanes" has stale pages`},
-		{"an old page of the bucket after it", spoil, func(b *format.Writer) error {
-			return errors.Join(rotten(b.Ops, b.Lanes), deleteLast(b.Events))
+		{"corrupt records", spoil, func(b *format.Writer) error { return corruptIn(b.Ops, b.Lanes) }, ""},
+		{"a stale page of another bucket", spoil, func(b *format.Writer) error { return errors.Join(corruptIn(b.Ops), older(b)) }, `"lanes" has stale pages`},
+		{"a stale page of the next bucket", spoil, func(b *format.Writer) error {
+			return errors.Join(corruptIn(b.Ops, b.Lanes), deleteLast(b.Events))
 		}, `"events" has stale pages`},
-		{"an old last page of its own, and its rotten record before that", spoil, func(b *format.Writer) error {
-			return errors.Join(rotten(b.Events), b.Events.Put(format.SeqKey(99), format.SealEvent(99, format.Link{1}, nil)))
+		{"a corrupt record, and a stale last page of its own bucket", spoil, func(b *format.Writer) error {
+			return errors.Join(corruptIn(b.Events), b.Events.Put(format.SeqKey(99), format.SealEvent(99, format.Link{1}, nil)))
 		}, `"events" has stale pages`},
-		{"an old first page of all", editRaw, func(b *format.Writer) error { return rotten(b.Ops) }, "its root page is stale"},
+		{"a stale root page", editRaw, func(b *format.Writer) error { return corruptIn(b.Ops) }, "its root page is stale"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -273,13 +272,12 @@ func TestRottenAndOld(t *testing.T) {
 	}
 }
 
-// TestTakeBounds: no number that a damaged page may hold is taken for pages of
-// the file.
+// TestTakeBounds checks that Take refuses every page number outside of the file.
 func TestTakeBounds(t *testing.T) {
 	t.Parallel()
 	for _, r := range [][2]uint64{{0, 1}, {1, 1}, {8, 1}, {7, 2}, {math.MaxUint64, 1}, {math.MaxUint64 - 3, 8}, {2, math.MaxUint64}, {7, math.MaxUint64 - 6}} {
 		if err := format.NewWalk(nil, &format.BoltMeta{Pages: 8}).Take(r[0], r[1]); err == nil {
-			t.Errorf("%d pages from page %d of eight were taken", r[1], r[0])
+			t.Errorf("Take accepted %d pages from page %d of eight", r[1], r[0])
 		}
 	}
 	w := format.NewWalk(nil, &format.BoltMeta{Pages: 8})

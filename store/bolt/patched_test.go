@@ -11,9 +11,9 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// TestPatchedSync lets each sync of a workload go wrong, with a bbolt that was
-// patched for it: see everysync_test.go. A sync that fails was made or was not, and its
-// caller cannot know which.
+// TestPatchedSync makes each sync of a workload fail, with a bbolt that was patched for it:
+// see everysync_test.go. A failed sync may have been made or not, and its caller cannot know
+// which.
 func TestPatchedSync(t *testing.T) {
 	t.Parallel()
 	w := newWorkload(t, scale.Seed(t), scale.Of(t, 30, 150, 600))
@@ -33,8 +33,8 @@ func TestPatchedSync(t *testing.T) {
 	})
 }
 
-// TestPatchedWindow stops a commit between the writing of its meta page and the
-// end of the sync that makes it durable.
+// TestPatchedWindow stops a commit between the write of its meta page and the end of the
+// sync that makes it durable.
 func TestPatchedWindow(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -47,7 +47,7 @@ func TestPatchedWindow(t *testing.T) {
 			if stop != nil {
 				syncs++
 			}
-			second := syncs == 2 // the first is of the data pages
+			second := syncs == 2 // the first sync is of the data pages
 			mu.Unlock()
 			if second {
 				stop()

@@ -16,8 +16,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
-// TestModes: only the owner can read the package's files and enter its folders, whatever the
-// umask. A umask belongs to a process, so the test has one of its own.
+// TestModes checks that only the owner can read the package's files and enter its folders,
+// whatever the umask. A umask belongs to a process, so the test has one of its own.
 func TestModes(t *testing.T) {
 	t.Parallel()
 	if !alone(t, nil) {
@@ -55,7 +55,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// everyFile has every file made that there may be.
+// everyFile makes every file that the package can make.
 func everyFile(path string) error {
 	s, err := Open(path, Config{})
 	if err != nil {
@@ -66,22 +66,22 @@ func everyFile(path string) error {
 	if err := s.SetPaused(context.Background(), "s", true, "mo", testTime()); !errors.Is(err, store.ErrFailed) {
 		return fmt.Errorf("a broken disk: %w", err)
 	}
-	if err := s.Close(); err != nil { // it left its mark
+	if err := s.Close(); err != nil { // a failure leaves its marker
 		return err
 	}
 	if _, err := os.Stat(path + disk.SuspectSuffix); err != nil {
 		return err
 	}
-	if err := os.Link(path+disk.SuspectSuffix, path+".kept"); err != nil { // the next opening removes it
+	if err := os.Link(path+disk.SuspectSuffix, path+".kept"); err != nil { // because the next opening removes it
 		return err
 	}
-	if s, err = Open(path, Config{}); err != nil { // and copies the file
+	if s, err = Open(path, Config{}); err != nil { // this also copies the file
 		return err
 	}
 	return errors.Join(s.Backup(context.Background(), backup), s.Close())
 }
 
-// TestNoFile: what is at the path and is no file is refused and left alone.
+// TestNoFile checks that anything at the path that is no file is refused and left unchanged.
 func TestNoFile(t *testing.T) {
 	t.Parallel()
 	for name, make := range map[string]func(path string) error{
@@ -111,7 +111,7 @@ func TestNoFile(t *testing.T) {
 				t.Fatal("it was opened")
 			}
 			if !strings.Contains(err.Error(), filepath.Dir(path)) && !strings.Contains(err.Error(), "/dev/zero") {
-				t.Errorf("%v does not say where", err)
+				t.Errorf("%v does not name the path", err)
 			}
 			if before == nil || name == "a link to itself" { // the system's own errors
 				return
@@ -120,7 +120,7 @@ func TestNoFile(t *testing.T) {
 				t.Errorf("%v, want ErrForeign", err)
 			}
 			if after, aerr := os.Lstat(path); aerr != nil || after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
-				t.Errorf("it was altered: %v", aerr)
+				t.Errorf("it was changed: %v", aerr)
 			}
 		})
 	}
@@ -137,8 +137,8 @@ func TestNoFile(t *testing.T) {
 	})
 }
 
-// TestLongNames: a path that is too long for one of the files next to the database is an
-// error of the system that names it, and leaves nothing.
+// TestLongNames checks a path that is too long for one of the files next to the database.
+// Open returns the system's error with that name, and leaves nothing.
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	for beside, length := range map[string]int{disk.LockSuffix: 252, disk.SuspectSuffix: 248, disk.TempInfix + "1234567890": 245} {
@@ -154,7 +154,7 @@ func TestLongNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := Open(path, Config{}); !errors.Is(err, syscall.ENAMETOOLONG) || !strings.Contains(err.Error(), path) {
-				t.Errorf("one that is there: %v", err)
+				t.Errorf("an existing file: %v", err)
 			}
 			if left, _ := filepath.Glob(path + disk.TempInfix + "*"); len(left) > 0 {
 				t.Errorf("left behind: %q", left)
@@ -163,7 +163,8 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
-// TestNoFolder: a folder that cannot be made is the system's error, with its name.
+// TestNoFolder checks that the error of a folder that cannot be made is the system's, and
+// names the folder.
 func TestNoFolder(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/proc/rouse/rouse.db", "/proc/rouse/state/rouse.db"} {

@@ -15,11 +15,10 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// TestFolderGone: a name that is relative to a folder which is not there any more
-// names nothing.
+// TestFolderGone checks a name relative to a folder that no longer exists: it names no file.
 func TestFolderGone(t *testing.T) {
 	t.Parallel()
-	if !alone(t, nil) { // the folder is the whole process's
+	if !alone(t, nil) { // the working folder is the whole process's
 		return
 	}
 	dir := filepath.Join(t.TempDir(), "gone")
@@ -38,11 +37,11 @@ func TestFolderGone(t *testing.T) {
 	}
 }
 
-// TestUnreadable: a file that this user may not read is refused, as one that he may
-// not write is. Root may read everything, and is another for a while.
+// TestUnreadable checks that a file that this user may not read is refused, as a file is
+// that this user may not write. Root may read everything, so the test becomes another user.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
-	above := filepath.Dir(quickPath(t)) // in a folder of all, and root's own: see TestPlantedPaths
+	above := filepath.Dir(quickPath(t)) // in a folder of all users, and root's own: see TestPlantedPaths
 	path := filepath.Join(above, "own", "rouse.db")
 	if err := openTest(t, path, Config{noSync: true}).Close(); err != nil {
 		t.Fatal(err)
@@ -57,7 +56,7 @@ func TestUnreadable(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		runtime.LockOSThread() // only for its files does a thread have a user of its own
+		runtime.LockOSThread() // the user of file accesses belongs to the thread
 		defer runtime.UnlockOSThread()
 		if err := syscall.Setfsuid(nobody); err != nil {
 			t.Fatal(err)
@@ -68,13 +67,13 @@ func TestUnreadable(t *testing.T) {
 		t.Errorf("Open: %v, want ErrReadOnly", err)
 	}
 	if _, err := repair.Check(t.Context(), path, repair.CheckConfig{}); !errors.Is(err, os.ErrPermission) {
-		t.Errorf("Verify: %v, want ErrPermission", err)
+		t.Errorf("Check: %v, want ErrPermission", err)
 	}
 }
 
-// TestVerifyWithoutALock: if nothing can be written next to the file, Verify still notices
-// that the file is open, by the lock on the file itself.
-func TestVerifyWithoutALock(t *testing.T) {
+// TestCheckWithoutALock checks a file next to which nothing can be written. Check still
+// detects that the file is open, by the lock on the file itself.
+func TestCheckWithoutALock(t *testing.T) {
 	t.Parallel()
 	path := quickPath(t)
 	s := openTest(t, path, Config{noSync: true})
@@ -88,7 +87,7 @@ func TestVerifyWithoutALock(t *testing.T) {
 	verify := func() (format.Report, error) {
 		if os.Getuid() == 0 {
 			const nobody = 65534
-			runtime.LockOSThread() // only for its files does a thread have a user of its own
+			runtime.LockOSThread() // the user of file accesses belongs to the thread
 			defer runtime.UnlockOSThread()
 			if err := syscall.Setfsuid(nobody); err != nil {
 				t.Fatal(err)
@@ -102,7 +101,7 @@ func TestVerifyWithoutALock(t *testing.T) {
 	}
 	var locked *disk.LockedError
 	if r, err := verify(); !errors.As(err, &locked) || locked.Path != path || read > 0 {
-		t.Errorf("while it is open: %+v, %v, want a LockedError; it was read %d times, while its pages change", r, err, read)
+		t.Errorf("while it is open: %+v, %v, want a LockedError; it was read %d times although its pages change", r, err, read)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -113,11 +112,11 @@ func TestVerifyWithoutALock(t *testing.T) {
 	if err := os.Chmod(path+disk.LockSuffix, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	put(t, openTest(t, path, Config{noSync: true, LockTimeout: -1}), "b") // nothing holds it any more
+	put(t, openTest(t, path, Config{noSync: true, LockTimeout: -1}), "b") // no process holds the lock
 }
 
-// TestNoBlocks: on a file system that gives no file its blocks ahead, a file grows by
-// zeros that are written, as far as a limit lets it.
+// TestNoBlocks checks a file system that cannot allocate blocks ahead. The file grows by
+// written zeros, as far as a limit allows.
 func TestNoBlocks(t *testing.T) {
 	t.Parallel()
 	if !alone(t, ownMounts()) {
@@ -153,8 +152,8 @@ func TestNoBlocks(t *testing.T) {
 	}
 }
 
-// TestHolesNotFilled: the disk cannot give the file its blocks, and not for lack of space.
-// The store does not go on.
+// TestHolesNotFilled checks a disk that fails to give the file its blocks, and not for lack
+// of space. The store closes.
 func TestHolesNotFilled(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

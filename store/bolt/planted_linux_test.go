@@ -19,8 +19,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestPlantedFiles: whatever another user has put where a file of this package is to
-// be, what it leads to is not written.
+// TestPlantedFiles checks that the package does not write to the target of whatever another
+// user put in the place of its files.
 func TestPlantedFiles(t *testing.T) {
 	t.Parallel()
 	for name, plant := range map[string]func(victim, at string) error{
@@ -62,8 +62,8 @@ func TestPlantedFiles(t *testing.T) {
 	}
 }
 
-// TestPlantedMark: a link where the mark of a failed sync is to be leads nowhere, and
-// counts as that mark.
+// TestPlantedMark checks a link in the place of the marker of a failed sync. The package
+// does not follow it, and it counts as the marker.
 func TestPlantedMark(t *testing.T) {
 	t.Parallel()
 	for _, exists := range []bool{true, false} {
@@ -85,7 +85,7 @@ func TestPlantedMark(t *testing.T) {
 			t.Fatal(err)
 		}
 		if data, err := os.ReadFile(victim); exists != (err == nil) || exists && string(data) != "x" {
-			t.Errorf("the file behind the link holds %q, %v", data, err)
+			t.Errorf("the target of the link holds %q, %v", data, err)
 		}
 		was, err := os.Stat(path)
 		if err != nil {
@@ -103,8 +103,8 @@ func TestPlantedMark(t *testing.T) {
 	}
 }
 
-// TestReplacedByALink: no file of this package is opened through a link that replaced
-// it.
+// TestReplacedByALink checks that no file of this package is opened through a link that
+// replaced it.
 func TestReplacedByALink(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -116,14 +116,14 @@ func TestReplacedByALink(t *testing.T) {
 	_, _, opened := format.OpenBoltFile(path, &bbolt.Options{})
 	for what, err := range map[string]error{"copied": copied, "synced": disk.SyncFile(path), "opened": opened} {
 		if !errors.Is(err, syscall.ELOOP) {
-			t.Errorf("%s: %v, want that it is a link", what, err)
+			t.Errorf("%s: %v, want an error that it is a link", what, err)
 		}
 	}
 }
 
-// TestForeignGetsNothing: a file of another kind is refused before anything is made
-// next to it, and a URL before a folder is made of it.
-func TestForeignGetsNothing(t *testing.T) {
+// TestForeignFilesStayAlone checks that a file of another kind is refused before anything is
+// made next to it. A URL is refused before a folder is made for it.
+func TestForeignFilesStayAlone(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	touch(t, path)
@@ -144,9 +144,9 @@ func TestForeignGetsNothing(t *testing.T) {
 	}
 }
 
-// TestFolderOfAll: a folder in which every user may replace files is refused, but not
-// one with the sticky bit, if the files are this user's own.
-func TestFolderOfAll(t *testing.T) {
+// TestSharedFolder checks that a folder in which every user may replace files is refused. A
+// folder with the sticky bit is accepted if the files belong to this user.
+func TestSharedFolder(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true})
@@ -195,9 +195,9 @@ func TestFolderOfAll(t *testing.T) {
 	}
 }
 
-// TestPlantedPaths: in a folder where every user may make files, another user may
-// have made the folder of the database, or a link to it, before this user did. Root
-// gives no backup in such a folder away.
+// TestPlantedPaths uses a folder where every user may make files. Another user may have made
+// the folder of the database, or a link to it, before this user did. A backup that root
+// makes in such a folder stays root's.
 func TestPlantedPaths(t *testing.T) {
 	t.Parallel()
 	theirs := userDatabase(t)
@@ -239,15 +239,15 @@ func TestPlantedPaths(t *testing.T) {
 	if info, err := os.Lstat(backup); err != nil || disk.OwnerOf(info) != (disk.Owner{UID: 0, GID: 0, Mode: 0o600}) {
 		t.Errorf("the backup of root: %+v, %v", disk.OwnerOf(info), err)
 	}
-	// A folder of this user's own in such a folder is as good as any.
+	// A folder of this user inside such a folder is accepted.
 	if err := os.Mkdir(filepath.Join(common, "own"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	openTest(t, filepath.Join(common, "own", "rouse.db"), Config{noSync: true})
 }
 
-// TestPlantedMeanwhile: a database that another user makes after Open has looked,
-// and before it has the lock, is not used.
+// TestPlantedMeanwhile checks that a database is refused that another user makes after the
+// first check of Open, and before Open has the lock.
 func TestPlantedMeanwhile(t *testing.T) {
 	t.Parallel()
 	theirs := userDatabase(t)

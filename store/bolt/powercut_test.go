@@ -11,8 +11,8 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// TestPowerCut cuts the power in the middle of every commit of some workloads.
-// What is left opens, holds what was acknowledged and nothing else, and goes on.
+// TestPowerCut cuts the power in the middle of every commit of some workloads. The file then
+// opens, holds what was acknowledged and nothing else, and works.
 func TestPowerCut(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -24,7 +24,7 @@ func TestPowerCut(t *testing.T) {
 			w := newWorkload(t, seed+uint64(i), steps) //nolint:gosec // small
 			var growBy int64
 			if i%2 == 0 {
-				growBy = 8192 // the file grows again and again
+				growBy = 8192 // so that the file grows again and again
 			}
 			p := w.tape(t, growBy)
 			share := runtime.GOMAXPROCS(0)
@@ -48,7 +48,7 @@ type cutter struct {
 	path string
 }
 
-// cut cuts the power in every share-th step from first on.
+// cut cuts the power in every share-th step, beginning with first.
 func (c *cutter) cut(first, share, each int) (images int64) {
 	base := &image{slices.Clone(c.base), int64(len(c.base))}
 	for k := range c.commits {
@@ -63,7 +63,7 @@ func (c *cutter) cut(first, share, each int) (images int64) {
 	return images
 }
 
-// tape runs the workload and returns what was written: a commit for each step.
+// tape runs the workload and returns what was written, with one commit for each step.
 func (w *workload) tape(t *testing.T, growBy int64) *tape {
 	path := quickPath(t)
 	openTest(t, path, Config{}).Close()
@@ -83,7 +83,7 @@ func (w *workload) tape(t *testing.T, growBy int64) *tape {
 	return p
 }
 
-// open opens what a cut in step k left. With again the step is made once more.
+// open opens what a cut in step k left. With again it makes the step once more.
 func (c *cutter) open(m *image, k int, whole bool, what string, again bool) {
 	if err := m.save(c.path); err != nil {
 		c.Fatal(err)
@@ -98,14 +98,14 @@ func (c *cutter) open(m *image, k int, whole bool, what string, again bool) {
 	}
 	if again {
 		if _, err := c.steps[k].do(c.Context(), s); err != nil {
-			c.Fatalf("%s, asked again: %v", what, err)
+			c.Fatalf("%s, repeated: %v", what, err)
 		}
-		c.at(c, s, k+1, what+", asked again")
+		c.at(c, s, k+1, what+", repeated")
 	}
 }
 
-// TestPowerCutWhileABackupIsOpened: the first opening of a backup makes it a store
-// of its own. Cut off in the middle of that, the next one does.
+// TestPowerCutWhileABackupIsOpened cuts the power during the first opening of a backup,
+// which makes it a store of its own. If that was cut off, the next opening does it.
 func TestPowerCutWhileABackupIsOpened(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -127,7 +127,7 @@ func TestPowerCutWhileABackupIsOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want == w.states[len(w.steps)].sum || len(p.commits) == 0 {
-		t.Fatal("opening the backup has changed nothing: the test shows nothing")
+		t.Fatal("opening the backup has changed nothing")
 	}
 	base, images := &image{p.base, int64(len(p.base))}, 0
 	for i := range p.commits {
@@ -140,7 +140,7 @@ func TestPowerCutWhileABackupIsOpened(t *testing.T) {
 			s := openTest(t, path, Config{noSync: true})
 			clean(t, s)
 			if s.id == original.id || sumOf(t, s) != want {
-				t.Errorf("commit %d of the opening, %s: it is not what the backup becomes", i, kind)
+				t.Errorf("commit %d of the opening, %s: the content is not that of an opened backup", i, kind)
 			}
 			if err := s.Close(); err != nil {
 				t.Error(err)

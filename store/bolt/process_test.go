@@ -13,8 +13,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// childPath is set in the environment of a process that TestMain makes of this
-// test binary: it opens that file and writes to it until it is killed.
+// childPath is set in the environment of a process that TestMain runs from this test binary.
+// The process opens that file and writes to it until it is killed.
 const childPath = "ROUSE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -42,8 +42,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestLockedByAnotherProcess: the error of the second process names the one that holds the
-// file. It gets the file when the first has ended, in whatever way.
+// TestLockedByAnotherProcess checks that the error of the second process names the process
+// that holds the file. The second gets the file when the first has ended, in any way.
 func TestLockedByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)

@@ -11,8 +11,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestPruneLeavesNoRows: the rows that lead to a pruned operation are removed with it, or
-// the file would grow forever.
+// TestPruneLeavesNoRows checks that the rows that point to a pruned operation are removed
+// with it. Otherwise the file would grow forever.
 func TestPruneLeavesNoRows(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

@@ -9,8 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// TestNoReaderHoldsATransaction: whoever has a record in hand, however long,
-// keeps no page from being used again.
+// TestNoReaderHoldsATransaction checks that a caller that handles a record, however long,
+// does not keep pages from being reused.
 func TestNoReaderHoldsATransaction(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -53,8 +53,8 @@ func TestNoReaderHoldsATransaction(t *testing.T) {
 	}
 }
 
-// TestFoundWhileItEnds: a look-up by session finds an operation before, while and after it
-// ends.
+// TestFoundWhileItEnds checks that a look-up by session finds an operation before, during
+// and after its end.
 func TestFoundWhileItEnds(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, quickPath(t), Quick())

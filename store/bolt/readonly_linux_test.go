@@ -16,7 +16,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// folderText describes every file of a folder: its name, owner, mode, time and content.
+// folderText returns a text about every file of a folder: its name, owner, mode, time and
+// content.
 func folderText(t *testing.T, folder string) string {
 	t.Helper()
 	var b strings.Builder
@@ -43,7 +44,7 @@ func folderText(t *testing.T, folder string) string {
 	return b.String()
 }
 
-// TestReadingWritesNothing reads databases on which an opening for writing has much
+// TestReadingWritesNothing reads databases on which an opening for writing would have much
 // to do. No byte, no name and no time of their folders changes.
 func TestReadingWritesNothing(t *testing.T) {
 	t.Parallel()
@@ -52,7 +53,7 @@ func TestReadingWritesNothing(t *testing.T) {
 		"no lock file":     func(t *testing.T, path string) { unlink(t, path+disk.LockSuffix) },
 		"a failed sync":    func(t *testing.T, path string) { touch(t, path+disk.SuspectSuffix) },
 		"a leftover":       func(t *testing.T, path string) { touch(t, path+disk.TempInfix+"123") },
-		"a damaged record": func(t *testing.T, path string) { rot(t, path, format.BucketOperations, anOperation(t, path)) },
+		"a damaged record": func(t *testing.T, path string) { flipBit(t, path, format.BucketOperations, anOperation(t, path)) },
 		"no machine":       func(t *testing.T, path string) { forget(t, path, format.MetaMachine) },
 		"mode 0400":        func(t *testing.T, path string) { _ = os.Chmod(path, 0o400) },
 		"a link as the lock": func(t *testing.T, path string) {
@@ -149,7 +150,7 @@ func forget(t *testing.T, path, key string) {
 	edit(t, path, func(b *format.Writer) error { return b.Meta.Delete([]byte(key)) })
 }
 
-// anOperation is the key of one operation of a closed file.
+// anOperation returns the key of one operation of a closed file.
 func anOperation(t *testing.T, path string) (key []byte) {
 	t.Helper()
 	edit(t, path, func(b *format.Writer) error {
@@ -160,9 +161,9 @@ func anOperation(t *testing.T, path string) (key []byte) {
 	return key
 }
 
-// TestReadingShowsWhatOpeningWillDo: what the next opening for writing will doubt or
-// hold is shown so by a reader already.
-func TestReadingShowsWhatOpeningWillDo(t *testing.T) {
+// TestReadingShowsTheNextOpening checks that a reader already shows what the next opening
+// for writing will mark as foreign or as outcome unknown.
+func TestReadingShowsTheNextOpening(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{noSync: true, Machine: "home"})
@@ -173,7 +174,7 @@ func TestReadingShowsWhatOpeningWillDo(t *testing.T) {
 	}
 	for _, c := range []struct {
 		path, machine string
-		held          bool
+		foreign       bool
 		sent          store.Sent
 	}{
 		{path, "home", false, store.SentNo}, {path, "elsewhere", true, store.SentUnknown}, {backup, "elsewhere", false, store.SentUnknown},
@@ -186,8 +187,8 @@ func TestReadingShowsWhatOpeningWillDo(t *testing.T) {
 			}
 			found[i], err = s.BySession(t.Context(), o.Ref)
 			st, serr := s.Stats(t.Context())
-			if err := errors.Join(err, serr, s.Close()); err != nil || (st.Foreign != nil) != c.held || found[i].Sent != c.sent {
-				t.Errorf("%s on %s, read-only %t: held %v, sent %v, %v", c.path, c.machine, readOnly, st.Foreign, found[i].Sent, err)
+			if err := errors.Join(err, serr, s.Close()); err != nil || (st.Foreign != nil) != c.foreign || found[i].Sent != c.sent {
+				t.Errorf("%s on %s, read-only %t: foreign %v, sent %v, %v", c.path, c.machine, readOnly, st.Foreign, found[i].Sent, err)
 			}
 		}
 		if found[0].Version != found[1].Version || !found[0].SentAt.Equal(found[1].SentAt) {
@@ -196,8 +197,9 @@ func TestReadingShowsWhatOpeningWillDo(t *testing.T) {
 	}
 }
 
-// TestReadersShare: readers do not exclude each other. They exclude a writer, which
-// does not blame the last process that wrote; a writer excludes them, and is named.
+// TestReadersShare checks that readers do not exclude each other. They exclude a writer,
+// whose error does not name the last process that wrote. A writer excludes readers, and
+// their errors name it.
 func TestReadersShare(t *testing.T) {
 	t.Parallel()
 	for _, locked := range []bool{true, false} {
@@ -209,7 +211,7 @@ func TestReadersShare(t *testing.T) {
 			t.Errorf("with a writer: %v, want a LockedError that names it", err)
 		}
 		if _, err := repair.Check(t.Context(), path, repair.CheckConfig{LockTimeout: -1}); !errors.As(err, &le) || le.PID != os.Getpid() {
-			t.Errorf("Verify with a writer: %v, want a LockedError that names it", err)
+			t.Errorf("Check with a writer: %v, want a LockedError that names it", err)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -223,7 +225,7 @@ func TestReadersShare(t *testing.T) {
 			t.Errorf("Verify: %v", err)
 		}
 		if _, err := Open(path, Config{noSync: true, LockTimeout: -1}); !errors.As(err, &le) || locked && le.PID != 0 {
-			t.Errorf("a writer: %v, want a LockedError that names nobody", err)
+			t.Errorf("a writer: %v, want a LockedError without a process", err)
 		}
 		if err := errors.Join(one.Close(), two.Close()); err != nil {
 			t.Fatal(err)

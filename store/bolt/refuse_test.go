@@ -10,8 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestRefused: what no record can hold, and what no operation may become, is
-// refused by its name, and nothing of the call is stored.
+// TestRefused checks that an operation that no record can hold, and a change that is not
+// allowed, are refused. The error says why, and nothing of the call is stored.
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -31,7 +31,7 @@ func TestRefused(t *testing.T) {
 		{"has no client token", testOp("new"), func(o *store.Operation) { o.ClientToken = "" }},
 		{"phase \"DOZING\" is not known", testOp("new"), func(o *store.Operation) { o.Phase = "DOZING" }},
 		{"has 65536 bytes", testOp("new"), func(o *store.Operation) { o.Lane = strings.Repeat("l", math.MaxUint16+1) }},
-		{"session s/sss", testOp(strings.Repeat("s", 1<<15)), func(*store.Operation) {}}, // it could never end
+		{"session s/sss", testOp(strings.Repeat("s", 1<<15)), func(*store.Operation) {}}, // otherwise it could never end
 		{"is taken", testOp("new"), func(o *store.Operation) { o.ID, o.ClientToken = there.ID, "another" }},
 	} {
 		c.spoil(&c.of)
@@ -56,8 +56,8 @@ func TestRefused(t *testing.T) {
 			t.Errorf("applied: %v, want %q", err, c.want)
 		}
 	}
-	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: testOp("nobody's")}}); err != nil || !errors.Is(errs[0], store.ErrNotFound) {
-		t.Errorf("a change of what is not there: %v, %v", errs, err)
+	if errs, err := s.Apply(t.Context(), []store.Change{{Operation: testOp("unknown")}}); err != nil || !errors.Is(errs[0], store.ErrNotFound) {
+		t.Errorf("a change of an operation that is not stored: %v, %v", errs, err)
 	}
 	all, err := listed(t.Context(), s)
 	if err != nil || len(all) != 2 || all["there"].Version != there.Version {
@@ -68,7 +68,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestLaneNames: what can be no lane's name is refused, and nothing is stored.
+// TestLaneNames checks that a text that can be no lane's name is refused, and nothing is
+// stored.
 func TestLaneNames(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

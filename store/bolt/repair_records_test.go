@@ -16,21 +16,21 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestRepairRecords mends what no page shows: records that are not as they were
-// written, and rows that lead elsewhere.
+// TestRepairRecords repairs damage that no page shows: corrupt records, and rows that point
+// to the wrong record.
 func TestRepairRecords(t *testing.T) {
 	t.Parallel()
 	data, want := sample(t, 100)
-	var some store.Operation // with a token of its own, and active
+	var some store.Operation // active, with a token of its own
 	for _, e := range want.events {
 		if o := want.ops[e.Operation]; o.ClientToken != string(o.ID) && o.Active() {
 			some = o
 		}
 	}
-	var wish []byte // the row of one that stands
+	var later []byte // the row of a pending later request
 	for _, e := range want.events {
 		if o := want.ops[e.Operation]; o.Later.Pending() {
-			wish = []byte(o.Later.ID)
+			later = []byte(o.Later.ID)
 		}
 	}
 	key, _ := format.ParseID(some.ID)
@@ -41,35 +41,35 @@ func TestRepairRecords(t *testing.T) {
 		name string
 		do   func(b *format.Writer) error
 		lost []repair.Loss // without their details
-		old  bool          // old pages hold what was there before
+		old  bool          // old pages still hold the content of before
 	}{
-		{"a row of a token", func(b *format.Writer) error { return rotRow(b.Tokens, []byte(some.ClientToken)) }, nil, false},
+		{"a row of a token", func(b *format.Writer) error { return flipRow(b.Tokens, []byte(some.ClientToken)) }, nil, false},
 		{"a missing token", func(b *format.Writer) error { return b.Tokens.Delete([]byte(some.ClientToken)) }, nil, false},
-		{"a row of a later wish", func(b *format.Writer) error { return rotRow(b.Tokens, wish) }, nil, false},
-		{"a missing row of a later wish", func(b *format.Writer) error { return b.Tokens.Delete(wish) }, nil, false},
-		{"an operation", func(b *format.Writer) error { return rotRow(b.Ops, key[:]) }, []repair.Loss{{Operation: some.ID, Ref: some.Ref}}, false},
+		{"a row of a later request", func(b *format.Writer) error { return flipRow(b.Tokens, later) }, nil, false},
+		{"a missing row of a later request", func(b *format.Writer) error { return b.Tokens.Delete(later) }, nil, false},
+		{"an operation", func(b *format.Writer) error { return flipRow(b.Ops, key[:]) }, []repair.Loss{{Operation: some.ID, Ref: some.Ref}}, false},
 		{"a missing operation", func(b *format.Writer) error { return b.Ops.Delete(key[:]) }, []repair.Loss{{Operation: some.ID, Ref: some.Ref}, {}}, false},
-		{"an event", func(b *format.Writer) error { return rotRow(b.Events, format.SeqKey(last-7)) }, []repair.Loss{{First: last - 7, Last: last - 7}}, false},
-		{"the last event", func(b *format.Writer) error { return rotRow(b.Events, format.SeqKey(last)) }, []repair.Loss{{First: last, Last: last}}, false},
+		{"an event", func(b *format.Writer) error { return flipRow(b.Events, format.SeqKey(last-7)) }, []repair.Loss{{First: last - 7, Last: last - 7}}, false},
+		{"the last event", func(b *format.Writer) error { return flipRow(b.Events, format.SeqKey(last)) }, []repair.Loss{{First: last, Last: last}}, false},
 		{"missing events", func(b *format.Writer) error {
 			return errors.Join(b.Events.Delete(format.SeqKey(last-7)), b.Events.Delete(format.SeqKey(last-6)))
 		}, []repair.Loss{{First: last - 7, Last: last - 6}}, false},
-		{"an old record of one that ended", func(b *format.Writer) error { // and what told of its end
+		{"an old record of an operation that ended", func(b *format.Writer) error { // and no event of its end
 			o := over
 			o.Phase, o.Version, o.FinishedAt = fsm.PhaseQueued, o.Version-1, time.Time{}
 			_, record, err := format.EncodeOperation(overKey, &o)
-			return errors.Join(err, b.Ops.Put(overKey[:], record), rotRow(b.Events, format.SeqKey(end)))
+			return errors.Join(err, b.Ops.Put(overKey[:], record), flipRow(b.Events, format.SeqKey(end)))
 		}, []repair.Loss{{First: end, Last: end}, {Operation: over.ID, Ref: over.Ref}, {}}, false},
-		{"a small record", func(b *format.Writer) error { return rotRow(b.Records, format.RecordKey("clock", "")) }, []repair.Loss{{}}, false},
-		{"a lane", func(b *format.Writer) error { return rotRow(b.Lanes, []byte("lab")) }, []repair.Loss{{Lane: "lab"}}, false},
-		{"an event that an old page has", func(b *format.Writer) error { return rotRow(b.Events, format.SeqKey(last-7)) }, nil, true},
+		{"a small record", func(b *format.Writer) error { return flipRow(b.Records, format.RecordKey("clock", "")) }, []repair.Loss{{}}, false},
+		{"a lane", func(b *format.Writer) error { return flipRow(b.Lanes, []byte("lab")) }, []repair.Loss{{Lane: "lab"}}, false},
+		{"an event that an old page has", func(b *format.Writer) error { return flipRow(b.Events, format.SeqKey(last-7)) }, nil, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			path := writeTemp(t, data)
 			spoil(t, path, c.do)
 			if !c.old {
-				spoil(t, path, func(*format.Writer) error { return nil }) // no step back leads to before it
+				spoil(t, path, func(*format.Writer) error { return nil }) // so that the second meta page has no earlier state
 				d, err := os.ReadFile(path)
 				if err != nil {
 					t.Fatal(err)
@@ -78,7 +78,7 @@ func TestRepairRecords(t *testing.T) {
 			}
 			r, err := repair.Repair(t.Context(), path, repair.Config{})
 			if err != nil || len(r.Was.Problems) == 0 || r.Outcome.Forked != (c.lost != nil) {
-				t.Fatalf("of %v, %+v, %v", r.Was.Problems, r.Outcome, err)
+				t.Fatalf("problems %v, outcome %+v, %v", r.Was.Problems, r.Outcome, err)
 			}
 			got := append([]repair.Loss(nil), r.Outcome.Lost...)
 			for i := range got {
@@ -99,12 +99,12 @@ func TestRepairRecords(t *testing.T) {
 				}
 				return
 			}
-			judgeRepaired(t, want, now, r.Outcome, 1)
+			checkRepaired(t, want, now, r.Outcome, 1)
 			for _, l := range c.lost {
 				for seq := l.First; seq != 0 && seq <= l.Last; seq++ {
 					e := now.events[seq-now.events[0].Seq]
 					if e.Seq != seq || e.Reason != store.ReasonCorrupt || e.Operation != "" {
-						t.Errorf("the place of event %d is held by %+v", seq, e)
+						t.Errorf("in the place of event %d is %+v", seq, e)
 					}
 				}
 			}
@@ -112,7 +112,7 @@ func TestRepairRecords(t *testing.T) {
 	}
 }
 
-// lastEnded is the operation whose end was told last, and that event's number.
+// lastEnded returns the operation with the latest event of an end, and that event's number.
 func (c content) lastEnded() (o store.Operation, seq uint64) {
 	for _, e := range c.events {
 		if e.To.Ended() && e.From != e.To && !c.ops[e.Operation].FinishedAt.IsZero() {
@@ -122,7 +122,7 @@ func (c content) lastEnded() (o store.Operation, seq uint64) {
 	return o, seq
 }
 
-// scrub is an image without what old pages held.
+// scrub returns an image without the content of old pages.
 func scrub(t testing.TB, data []byte) []byte {
 	t.Helper()
 	data = bytes.Clone(data)
@@ -139,7 +139,7 @@ func scrub(t testing.TB, data []byte) []byte {
 	return data
 }
 
-func rotRow(b *bbolt.Bucket, key []byte) error {
+func flipRow(b *bbolt.Bucket, key []byte) error {
 	v := append([]byte(nil), b.Get(key)...)
 	v[len(v)/2] ^= 4
 	return b.Put(key, v)

@@ -53,13 +53,13 @@ func TestRepair(t *testing.T) {
 		{"a leaf", func(d []byte) {
 			copy(d, scrub(t, d))
 			for _, id := range pagesOf(t, data, format.PageLeaf) {
-				if key, err := format.FirstKey(id, d[id*page:(id+1)*page]); err == nil && len(key) == 16 { // of operations
+				if key, err := format.FirstKey(id, d[id*page:(id+1)*page]); err == nil && len(key) == 16 { // a leaf of operations
 					zero(d, id)
 					return
 				}
 			}
 		}, 40, true},
-		{"the elements of a leaf", func(d []byte) { // what leads to its records
+		{"the elements of a leaf", func(d []byte) { // the elements point to its records
 			copy(d, scrub(t, d))
 			for _, id := range pagesOf(t, data, format.PageLeaf) {
 				p := d[id*page : (id+1)*page]
@@ -70,7 +70,7 @@ func TestRepair(t *testing.T) {
 			}
 		}, 0, false},
 		{"a first page", func(d []byte) { zero(d, 0) }, 0, true},
-		{"the other first page", func(d []byte) { zero(d, 1) }, 0, true},
+		{"the second first page", func(d []byte) { zero(d, 1) }, 0, true},
 		{"both first pages", func(d []byte) { zero(d, 0); zero(d, 1) }, 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestRepair(t *testing.T) {
 				t.Fatalf("dry: %+v, %v", dry, err)
 			}
 			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, damaged) {
-				t.Fatal("it was altered")
+				t.Fatal("the file was changed")
 			}
 			r, err := repair.Repair(t.Context(), path, repair.Config{})
 			if err != nil || (len(r.Was.Problems) == 0) != (c.name == "nothing") || r.Outcome.Forked != c.forked {
@@ -117,8 +117,8 @@ func TestRepair(t *testing.T) {
 				}
 				return
 			}
-			judgeRepaired(t, whole, got, r.Outcome, c.loses)
-			t.Logf("%d lost, %d doubtful, %d perhaps sent; lost %v, doubtful %v", len(r.Outcome.Lost), len(r.Outcome.Doubtful), r.Outcome.OutcomeUnknown, few(r.Outcome.Lost), few(r.Outcome.Doubtful))
+			checkRepaired(t, whole, got, r.Outcome, c.loses)
+			t.Logf("%d lost, %d doubtful, %d with unknown outcome; lost %v, doubtful %v", len(r.Outcome.Lost), len(r.Outcome.Doubtful), r.Outcome.OutcomeUnknown, few(r.Outcome.Lost), few(r.Outcome.Doubtful))
 			if left, _ := filepath.Glob(path + "*temp*"); len(left) > 0 {
 				t.Errorf("left behind: %v", left)
 			}
@@ -126,22 +126,22 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// judgeRepaired fails unless what is lost of want is named, what is not named is
-// as it was, and what is active counts as perhaps sent.
-func judgeRepaired(t testing.TB, want, got content, m repair.Outcome, mayLose int) (lost int) {
+// checkRepaired fails unless the losses from want are named, everything else is unchanged,
+// and active operations count as outcome unknown.
+func checkRepaired(t testing.TB, want, got content, m repair.Outcome, mayLose int) (lost int) {
 	t.Helper()
 	named, doubtful, events := map[store.ID]bool{}, map[store.ID]bool{}, map[uint64]bool{}
 	told := map[store.ID]bool{}
 	for _, e := range got.events {
 		told[e.Operation] = true
 	}
-	ends := map[store.ID]uint64{} // the numbers of the events that tell of them
+	ends := map[store.ID]uint64{} // the numbers of the events of the ends
 	for _, e := range want.events {
 		if e.To.Ended() && e.From != e.To {
 			ends[e.Operation] = e.Seq
 		}
 	}
-	page, vague := false, false // what else it held, or whatever else, is said to be lost
+	page, vague := false, false // a whole page, or something unnamed, is reported as lost
 	for _, l := range m.Lost {
 		vague = vague || l.Vague()
 		page = page || l.Page != 0 || vague
@@ -154,20 +154,20 @@ func judgeRepaired(t testing.TB, want, got content, m repair.Outcome, mayLose in
 		doubtful[l.Operation] = true
 	}
 	if got.id == want.id {
-		t.Error("it has the id of the feed that it no longer is")
+		t.Error("it has the id of the earlier feed")
 	}
 	for id, w := range want.ops {
 		o, ok := got.ops[id]
 		switch {
 		case !ok && !named[id] && (told[id] && !w.Phase.Ended() || !page):
-			t.Errorf("operation %s (%s) is gone, and is not named", id, w.Phase)
+			t.Errorf("operation %s (%s) is lost, and is not named", id, w.Phase)
 		case !ok:
 			lost++
 		case doubtful[id]:
 			if w.Phase.Ended() && o.Active() && !events[ends[id]] || o.Active() && o.Sent == store.SentNo {
 				t.Errorf("operation %s was %s, and is %s, sent %s", id, w.Phase, o.Phase, o.Sent)
 			}
-		case vague && (!o.Active() || o.Sent != store.SentNo): // it may be an old record
+		case vague && (!o.Active() || o.Sent != store.SentNo): // it may be an older record
 		case o.Active() && w.Sent == store.SentNo:
 			w.Sent, w.SentAt, w.LastSentAt = store.SentUnknown, w.CreatedAt, w.CreatedAt
 			w.Version++
@@ -196,9 +196,9 @@ func judgeRepaired(t testing.TB, want, got content, m repair.Outcome, mayLose in
 	}
 	for _, w := range want.events {
 		w.Cursor = ""
-		// A number that nothing is left of may tell of something else now.
+		// A number without any record may have become another event.
 		if e, ok := have[w.Seq]; e != w && !events[w.Seq] && !(page && (!ok || doubtful[e.Operation])) {
-			t.Errorf("event %d is %+v, want %+v, and is not named", w.Seq, e, w)
+			t.Errorf("event %d is %+v, want %+v, and the loss is not named", w.Seq, e, w)
 		}
 	}
 	return lost
@@ -206,8 +206,8 @@ func judgeRepaired(t testing.TB, want, got content, m repair.Outcome, mayLose in
 
 func few(all []repair.Loss) []repair.Loss { return all[:min(3, len(all))] }
 
-// TestRepairLeavesAlone: what is no database of this version is refused, and not
-// a byte of it is changed.
+// TestRepairLeavesAlone checks that a file that is no database of this version is refused,
+// and no byte of it is changed.
 func TestRepairLeavesAlone(t *testing.T) {
 	t.Parallel()
 	data, _ := sample(t, 30)
@@ -242,14 +242,14 @@ func TestRepairLeavesAlone(t *testing.T) {
 				t.Errorf("%+v, %v, want %v", r, err, c.want)
 			}
 			if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
-				t.Error("the file was altered")
+				t.Error("the file was changed")
 			}
 			if left, _ := filepath.Glob(path + ".*"); len(left) > 0 && left[0] != path+disk.LockSuffix {
 				t.Errorf("left behind: %v", left)
 			}
 		})
 	}
-	t.Run("one that is open", func(t *testing.T) {
+	t.Run("an open file", func(t *testing.T) {
 		t.Parallel()
 		path := writeTemp(t, data)
 		openTest(t, path, Config{noSync: true})
@@ -257,7 +257,7 @@ func TestRepairLeavesAlone(t *testing.T) {
 			t.Errorf("Repair: %v, want ErrLocked", err)
 		}
 		if _, err := repair.Check(t.Context(), path, repair.CheckConfig{LockTimeout: -1}); !errors.Is(err, disk.ErrLocked) {
-			t.Errorf("Verify: %v, want ErrLocked", err)
+			t.Errorf("Check: %v, want ErrLocked", err)
 		}
 	})
 	t.Run("none", func(t *testing.T) {
@@ -275,14 +275,14 @@ func TestRepairLeavesAlone(t *testing.T) {
 	})
 }
 
-// TestRepairByAnother: every reading of a damaged page is a job that can be done
-// elsewhere, and one that dies there is only one that failed.
-func TestRepairByAnother(t *testing.T) {
+// TestRepairByAnotherProcess checks that every read of a damaged page is a job that another
+// process can do. If that process dies, only the job has failed.
+func TestRepairByAnotherProcess(t *testing.T) {
 	t.Parallel()
 	data, _ := sample(t, 50)
 	clear(data[:os.Getpagesize()])
 	path := writeTemp(t, data)
-	dies := errors.New("the process died of it")
+	dies := errors.New("the process died")
 	var jobs []repair.Job
 	do := func(ctx context.Context, j repair.Job) (repair.Done, error) {
 		jobs = append(jobs, j)
@@ -297,8 +297,7 @@ func TestRepairByAnother(t *testing.T) {
 	}
 }
 
-// TestRepairInconclusive: after a job that did not finish, Repair changes nothing and
-// tries no method that may lose more.
+// TestRepairInconclusive checks that Repair changes nothing after a job that did not finish.
 func TestRepairInconclusive(t *testing.T) {
 	t.Parallel()
 	data, _ := sample(t, 50)
@@ -321,7 +320,7 @@ func TestRepairInconclusive(t *testing.T) {
 			t.Errorf("%q: %v, after %q", at, err, tried)
 		}
 		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, data) {
-			t.Errorf("%q: the file was altered: %v", at, err)
+			t.Errorf("%q: the file was changed: %v", at, err)
 		}
 		if left, _ := filepath.Glob(path + ".*[0-9]"); len(left) > 0 {
 			t.Errorf("%q: left behind: %q", at, left)

@@ -10,11 +10,11 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestFileRemoved: nothing is acknowledged into a file that cannot be opened again.
+// TestFileRemoved checks that no request is acknowledged after the file was removed.
 func TestFileRemoved(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("an open file cannot be removed there")
+		t.Skip("an open file cannot be removed on this system")
 	}
 	for name, take := range map[string]func(path string) error{
 		"removed": os.Remove,

@@ -19,21 +19,22 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// fullness is one run of a store with too little space. It is filled, what is active must
-// end all the same, and then there is space again.
+// fullness is one run of a store with too little space. It is filled, and active operations
+// must end all the same. Then there is space again.
 type fullness struct {
 	*testing.T
 	path   string
 	config Config
 	rng    *rand.Rand
-	// fullest lets some other program take what is left of the disk.
+	// fullest makes another program use the rest of the disk.
 	fullest func()
-	// relieve makes room, and says how much; where that is little, pruning must.
+	// relieve frees space, and returns how much. If that is little, pruning must free the
+	// rest.
 	relieve func() int64
-	deaf    bool // Stats cannot know that it is full
+	deaf    bool // Stats cannot know that the disk is full
 }
 
-// drawn is an operation of some size.
+// drawn returns an operation of some size.
 func (f *fullness) drawn(n int) store.Operation {
 	o := testOp(numbered(n))
 	o.ClientToken = fmt.Sprintf("token-%d", n)
@@ -41,7 +42,7 @@ func (f *fullness) drawn(n int) store.Operation {
 	return o
 }
 
-// run is the whole of it, and returns how many starts were acknowledged.
+// run does everything, and returns how many starts were acknowledged.
 func (f *fullness) run() int {
 	s := openTest(f.T, f.path, f.config)
 	acked := f.fill(s, 0)
@@ -53,10 +54,10 @@ func (f *fullness) run() int {
 	if f.relieve == nil || f.relieve() < 512<<10 {
 		f.prune(s)
 	}
-	// Without a restart it takes starts again, and what it took is there after one.
+	// Without a restart the store accepts starts again, and has them after a restart.
 	more := f.fill(s, len(acked))
 	if len(more) == 0 {
-		f.Fatal("with room again no start is taken")
+		f.Fatal("with space again no start is accepted")
 	}
 	if err := s.Close(); err != nil {
 		f.Error(err)
@@ -72,7 +73,7 @@ func (f *fullness) run() int {
 	return len(acked) + len(more)
 }
 
-// fill starts operations until none is taken any more.
+// fill starts operations until the store refuses them.
 func (f *fullness) fill(s *Store, from int) []store.Operation {
 	f.Helper()
 	var acked []store.Operation
@@ -102,7 +103,7 @@ func (f *fullness) fill(s *Store, from int) []store.Operation {
 		f.bounded(s)
 	}
 	if len(acked) == 0 {
-		f.Fatal("not one start was taken")
+		f.Fatal("no start was accepted")
 	}
 	if st, err := s.Stats(f.Context()); err != nil || !f.deaf && !errors.Is(st.Full, store.ErrFull) {
 		f.Errorf("Stats say full %v, %v, where starts are refused", st.Full, err)
@@ -118,7 +119,7 @@ func (f *fullness) bounded(s *Store) {
 	}
 }
 
-// repeats repeats requests that are stored, which must be answered, full or not.
+// repeats repeats stored requests, which must be answered even on a full disk.
 func (f *fullness) repeats(s *Store, acked []store.Operation) {
 	f.Helper()
 	o := acked[f.rng.IntN(len(acked))]
@@ -130,7 +131,7 @@ func (f *fullness) repeats(s *Store, acked []store.Operation) {
 	}
 }
 
-// endAll takes each operation through all that happens to it, some at a time.
+// endAll carries each operation through all its changes, some operations at a time.
 func (f *fullness) endAll(s *Store, ops []store.Operation) {
 	f.Helper()
 	f.rng.Shuffle(len(ops), func(i, j int) { ops[i], ops[j] = ops[j], ops[i] })
@@ -144,7 +145,7 @@ func (f *fullness) endAll(s *Store, ops []store.Operation) {
 			}
 			errs, err := s.Apply(f.Context(), changes)
 			if err = errors.Join(append(errs, err)...); err != nil {
-				f.Fatalf("an operation that runs cannot go on: %v", err)
+				f.Fatalf("an active operation cannot be changed: %v", err)
 			}
 			for i := range part {
 				part[i] = changes[i].Operation
@@ -162,9 +163,9 @@ func (f *fullness) endAll(s *Store, ops []store.Operation) {
 	}
 }
 
-// lifeSteps are what is stored of an operation that goes well after a refusal.
+// lifeSteps are the changes of an operation that succeeds after a refusal.
 var lifeSteps = []func(store.Operation) store.Change{
-	func(o store.Operation) store.Change { // marked
+	func(o store.Operation) store.Change { // its intent
 		o.Sent, o.SentAt, o.LastSentAt, o.Attempts = store.SentUnknown, testTime(), testTime(), o.Attempts+1
 		return store.Change{Operation: o}
 	},
@@ -173,7 +174,7 @@ var lifeSteps = []func(store.Operation) store.Change{
 		o.LastError, o.LastErrorAt = strings.Repeat("no capacity ", 15), testTime()
 		return store.Change{Operation: o, Release: true}
 	},
-	func(o store.Operation) store.Change { // marked again
+	func(o store.Operation) store.Change { // its second intent
 		o.Sent, o.LastSentAt, o.Attempts = store.SentUnknown, testTime(), o.Attempts+1
 		return store.Change{Operation: o}
 	},
@@ -196,7 +197,7 @@ func (f *fullness) prune(s *Store) {
 	}
 }
 
-// TestMaxSize: the file stays within its bound, whatever is asked of it.
+// TestMaxSize checks that the file stays within its limit, whatever is requested.
 func TestMaxSize(t *testing.T) {
 	t.Parallel()
 	rng := scale.Rand(scale.Seed(t))
@@ -205,7 +206,7 @@ func TestMaxSize(t *testing.T) {
 		f.config = Config{MaxSize: minMaxSize<<(i%4) + rng.Int64N(minMaxSize), noSync: true}
 		n := f.run()
 		if least := int((f.config.MaxSize - minMaxSize/2) / 4096); n < least {
-			t.Errorf("%d starts in %d bytes: at least %d are to be expected", n, f.config.MaxSize, least)
+			t.Errorf("%d starts in %d bytes, want at least %d", n, f.config.MaxSize, least)
 		}
 	}
 	for _, c := range []Config{{MaxSize: -1}, {MaxSize: minMaxSize - 1}} {
@@ -215,8 +216,8 @@ func TestMaxSize(t *testing.T) {
 	}
 }
 
-// TestLargerThanMaxSize: a file that is too large already serves what it holds,
-// and grows no more.
+// TestLargerThanMaxSize checks that a file that is too large already can be used, and does
+// not grow.
 func TestLargerThanMaxSize(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -241,7 +242,7 @@ func TestLargerThanMaxSize(t *testing.T) {
 	}
 	before, err := disk.FileSize(path)
 	if err != nil || before < 2*minMaxSize {
-		t.Fatalf("the file has %d bytes, %v: the test shows nothing", before, err)
+		t.Fatalf("the file has only %d bytes, %v", before, err)
 	}
 	s = openTest(t, path, f.config)
 	f.config.MaxSize = before
@@ -250,9 +251,10 @@ func TestLargerThanMaxSize(t *testing.T) {
 	clean(t, s)
 }
 
-// TestLittleRoomAtOnce: the active operations are far apart in the file, so that a commit
-// of all of them copies more pages than there is space for. It is made in parts.
-func TestLittleRoomAtOnce(t *testing.T) {
+// TestLittleSpaceAtOnce uses active operations that are far apart in the file, so that one
+// commit of all of them copies more pages than there is space for. The store makes the
+// commit in parts.
+func TestLittleSpaceAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, apply := range map[string]func(s *Store, changes []store.Change) error{
 		"by one call": func(s *Store, changes []store.Change) error {
@@ -263,7 +265,7 @@ func TestLittleRoomAtOnce(t *testing.T) {
 			out := make(chan error, len(changes)+1)
 			inside, leave := make(chan struct{}), make(chan struct{})
 			var once sync.Once
-			s.committed = func(error) { // all the others come while this one is under way
+			s.committed = func(error) { // the other calls arrive while this one is under way
 				once.Do(func() {
 					close(inside)
 					<-leave
@@ -308,11 +310,11 @@ func TestLittleRoomAtOnce(t *testing.T) {
 			if errs, err := s.Apply(t.Context(), ended); errors.Join(append(errs, err)...) != nil {
 				t.Fatal(errs, err)
 			}
-			f.fill(s, 1e6) // takes all but what is kept
+			f.fill(s, 1e6) // uses everything except the reserve
 			st := s.db.Stats()
 			room := (st.FreePageN + st.PendingPageN) * s.db.Info().PageSize
 			if copies := len(kept) * s.db.Info().PageSize; copies < room {
-				t.Fatalf("%d bytes are free, and %d are copied at most: this shows nothing", room, copies)
+				t.Fatalf("%d bytes are free, and at most %d are copied", room, copies)
 			}
 			if err := apply(s, kept); err != nil {
 				t.Error(err)
@@ -322,8 +324,8 @@ func TestLittleRoomAtOnce(t *testing.T) {
 	}
 }
 
-// TestReserveEach: what an operation takes from its start to its end is what is
-// kept for it.
+// TestReserveEach checks that the reserve of an operation is enough for it, from its start
+// to its end.
 func TestReserveEach(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -362,8 +364,8 @@ func TestReserveEach(t *testing.T) {
 	}
 }
 
-// TestSpareRoomIsOnTheDisk: what the file keeps is no hole.
-func TestSpareRoomIsOnTheDisk(t *testing.T) {
+// TestReserveIsOnTheDisk checks that the reserve in the file is no hole.
+func TestReserveIsOnTheDisk(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
 	s := openTest(t, path, Config{})
@@ -379,7 +381,7 @@ func TestSpareRoomIsOnTheDisk(t *testing.T) {
 	if blocks < info.Size() || info.Size() < reserveBase {
 		t.Errorf("the file is %d bytes long, and %d are on the disk", info.Size(), blocks)
 	}
-	// A copy with holes gets its blocks before it takes a start.
+	// A copy with holes gets its blocks before it accepts a start.
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -403,9 +405,9 @@ func TestSpareRoomIsOnTheDisk(t *testing.T) {
 	}
 }
 
-// TestRoomForAPart: one call takes several commits, and there is space for some of them
+// TestSpaceForAPart makes one call that takes several commits, with space for some of them
 // only. A part may be stored, so the error is ErrUnknown and not ErrFull.
-func TestRoomForAPart(t *testing.T) {
+func TestSpaceForAPart(t *testing.T) {
 	t.Parallel()
 	ops := make([]store.Operation, 20_000)
 	met := map[error]int{}
@@ -427,13 +429,13 @@ func TestRoomForAPart(t *testing.T) {
 		case err == nil && stored == len(ops):
 			met[nil]++
 		default:
-			t.Fatalf("in %s: %v, and %d are stored", mib(size), err, stored)
+			t.Fatalf("with %s: %v, and %d are stored", mib(size), err, stored)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if met[store.ErrUnknown] == 0 || met[store.ErrFull] == 0 {
-		t.Errorf("%v: this shows nothing", met)
+		t.Errorf("%v: some result never occurred", met)
 	}
 }

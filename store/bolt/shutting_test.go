@@ -14,8 +14,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// looked is a context that calls on when a caller checks whether it has ended, or begins to
-// wait for that.
+// looked is a context that runs a function when a caller checks whether it has ended, or
+// begins to wait for its end.
 type looked struct {
 	context.Context
 	err, done func()
@@ -35,8 +35,8 @@ func (l looked) Done() <-chan struct{} {
 	return l.Context.Done()
 }
 
-// TestClosedMeanwhile closes the store just after a call has seen that it is open,
-// and while a reader waits for a commit under way.
+// TestClosedMeanwhile closes the store just after a call has seen that it is open, and while
+// a reader waits for a commit under way.
 func TestClosedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, call := range map[string]func(ctx context.Context, s *Store) error{
@@ -63,7 +63,7 @@ func TestClosedMeanwhile(t *testing.T) {
 	}
 }
 
-// hearing is a log that calls on.
+// hearing is a log handler that runs a function.
 type hearing struct {
 	slog.Handler
 	on func(message string)
@@ -76,21 +76,21 @@ func (h hearing) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// TestNoSpaceAndThen: the disk is full, and then the file cannot be opened again, or not be
-// written. The store closes, and a reader gets an error even before the cause is set.
+// TestNoSpaceAndThen fills the disk, and then the file cannot be opened or written again.
+// The store closes, and a reader gets an error even before the cause is set.
 func TestNoSpaceAndThen(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		fault  fault
-		before func(s *Store) error // while the write fails
-		opened bool                 // the file fails when it is open again
+		before func(s *Store) error // called while the write fails
+		opened bool                 // the file fails after it is open again
 		want   error
 	}{
 		{"another file is there", faults()[0], func(s *Store) error {
 			return errors.Join(os.Rename(s.path, s.path+".away"), os.WriteFile(s.path, make([]byte, 1<<16), 0o600))
 		}, false, store.ErrCorrupt},
-		{"writes go wrong", faults()[3], func(*Store) error { return nil }, true, syscall.EIO},
+		{"writes fail", faults()[3], func(*Store) error { return nil }, true, syscall.EIO},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -130,14 +130,14 @@ func TestNoSpaceAndThen(t *testing.T) {
 				t.Errorf("%v, want ErrFailed, no space, and %v (%v)", err, c.want, before)
 			}
 			if !c.opened && !errors.Is(read, store.ErrFailed) {
-				t.Errorf("a reading before it is said why: %v, want ErrFailed", read)
+				t.Errorf("a reading before the cause is set: %v, want ErrFailed", read)
 			}
 		})
 	}
 }
 
-// TestBucketMissing: a bucket is gone from an open file. Nothing is read without
-// it, and nothing written.
+// TestBucketMissing removes a bucket of an open file. The store then reads nothing and
+// writes nothing.
 func TestBucketMissing(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -156,7 +156,7 @@ func TestBucketMissing(t *testing.T) {
 	}
 }
 
-// TestNotOpen: bbolt begins no transaction of a file that it has closed.
+// TestNotOpen checks that no call begins a transaction of a file that bbolt has closed.
 func TestNotOpen(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

@@ -13,8 +13,8 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// TestSpecialFiles: every call that reads a file refuses what is no file, and does not wait
-// for a writer of it. A link that leads nowhere is no place for a database.
+// TestSpecialFiles checks that every call that reads a file refuses what is no file, and
+// does not wait for a writer of a FIFO. A link without a target is no place for a database.
 func TestSpecialFiles(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -46,7 +46,7 @@ func TestSpecialFiles(t *testing.T) {
 				}
 			})
 			if after, err := os.Lstat(path); err != nil || after.Mode() != before.Mode() {
-				t.Errorf("it was altered: %v, %v", after, err)
+				t.Errorf("it was changed: %v, %v", after, err)
 			}
 		})
 	}

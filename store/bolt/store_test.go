@@ -12,7 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/store/storetest"
 )
 
-// copier is a store as the suite copies it.
+// copier is a store that the suite can copy.
 type copier struct{ *bolt.Store }
 
 // Copy implements storetest.Copier.
@@ -25,8 +25,8 @@ func TestStore(t *testing.T) {
 	var reopened, compacted atomic.Int64
 	t.Cleanup(func() {
 		t.Logf("%d files were opened again, %d of them compacted", reopened.Load(), compacted.Load())
-		if reopened.Load() > 2000 && compacted.Load() == 0 { // less is part of the suite
-			t.Error("no file was compacted: the suite is too kind")
+		if reopened.Load() > 2000 && compacted.Load() == 0 { // fewer are a part of the suite
+			t.Error("the suite compacted no file")
 		}
 	})
 	storetest.Run(t, func(t *testing.T, dir string) store.Store {

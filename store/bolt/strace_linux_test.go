@@ -17,9 +17,9 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 )
 
-// syscallFaults are the system calls that a store makes to its files, how each
-// may go wrong, and about how many of them a thread makes. An interrupted call is
-// made again by Go's library, so it is interrupted once only.
+// syscallFaults are the system calls that a store makes to its files, how each may fail, and
+// about how many of them a thread makes. Go's library repeats an interrupted call, so it is
+// interrupted once only.
 var syscallFaults = []struct {
 	calls string
 	wrong string
@@ -52,9 +52,8 @@ var syscallFaults = []struct {
 	{"copy_file_range,sendfile", "error=ENOSPC", 2, false},
 }
 
-// TestSystemCallsFail runs a workload in processes whose system calls go wrong,
-// one kind in each. Whatever became of it, the file opens, and holds what was
-// acknowledged.
+// TestSystemCallsFail runs a workload in processes in which one kind of system call fails.
+// After any failure the file opens, and holds what was acknowledged.
 func TestSystemCallsFail(t *testing.T) {
 	t.Parallel()
 	needStrace(t)
@@ -65,9 +64,9 @@ func TestSystemCallsFail(t *testing.T) {
 	runs := scale.Of(t, 2, 2*len(syscallFaults), 100*len(syscallFaults))
 	var met, ended atomic.Int64
 	t.Cleanup(func() {
-		t.Logf("%d runs, in %d of them a call went wrong, and %d ended by it", runs, met.Load(), ended.Load())
+		t.Logf("%d runs, in %d of them a call failed, and %d ended because of it", runs, met.Load(), ended.Load())
 		if runs > 2 && met.Load() < int64(runs)/2 || ended.Load() == 0 && runs > 2 {
-			t.Error("the test is too kind")
+			t.Error("too few calls failed")
 		}
 	})
 	first := r.IntN(len(syscallFaults))
@@ -75,7 +74,7 @@ func TestSystemCallsFail(t *testing.T) {
 		f := syscallFaults[(first+i)%len(syscallFaults)]
 		inject := fmt.Sprintf("%s:%s:when=%d", f.calls, f.wrong, 1+r.IntN(f.many))
 		if !f.once && r.IntN(2) == 0 {
-			inject += "+" // every later one too
+			inject += "+" // every later call too
 		}
 		t.Run(fmt.Sprint(i, " ", inject), func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +96,7 @@ func needStrace(t *testing.T) {
 	case err != nil && os.Getenv("CI") == "true":
 		t.Fatalf("strace: %v\n%s", err, out)
 	case err != nil:
-		t.Skipf("no strace here that may trace: %v: %s", err, out)
+		t.Skipf("no strace that may trace on this system: %v: %s", err, out)
 	}
 }
 
@@ -110,7 +109,7 @@ type straced struct {
 	acked int    // steps
 }
 
-// child runs the workload in a process and reports whether a call went wrong.
+// child runs the workload in a process and reports whether a call failed.
 func (r *straced) child(script, calls, inject string) bool {
 	said, trace := underStrace(r.T, r.path, childTraced+"="+script, "-e", "trace="+calls, "-e", "inject="+inject)
 	r.said = said
@@ -118,11 +117,11 @@ func (r *straced) child(script, calls, inject string) bool {
 	return strings.Contains(trace, injected)
 }
 
-// injected is in the list of system calls where one went wrong.
+// injected is in the list of system calls if one failed.
 const injected = "(INJECTED)"
 
-// underStrace runs a child on path, and returns what it said and the list of its
-// system calls.
+// underStrace runs a child on path, and returns what it printed and the list of its system
+// calls.
 func underStrace(t *testing.T, path, env string, args ...string) (said, trace string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -135,13 +134,13 @@ func underStrace(t *testing.T, path, env string, args ...string) (said, trace st
 	cmd := exec.CommandContext(ctx, "strace", append(append([]string{"-f", "-o", list}, args...), self)...)
 	cmd.Env = append(os.Environ(), childPath+"="+path, env, "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the traced one too
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // the traced process too
 	cmd.WaitDelay = 10 * time.Second
 	var wrong bytes.Buffer
 	cmd.Stderr = &wrong
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%q: %v\n%s\nit said:\n%s", args, err, wrong.String(), out)
+		t.Fatalf("%q: %v\n%s\nit printed:\n%s", args, err, wrong.String(), out)
 	}
 	text, err := os.ReadFile(list)
 	if err != nil {
@@ -150,22 +149,22 @@ func underStrace(t *testing.T, path, env string, args ...string) (said, trace st
 	return string(out), string(text)
 }
 
-// after opens the file as nobody traces it, and reports whether the workload had
-// ended before its time.
+// after opens the file in this process, without strace. It reports whether the workload had
+// ended early.
 func (r *straced) after() (ended bool) {
 	s, err := Open(r.path, Config{})
 	if err != nil {
-		r.Fatalf("%v; it had said:\n%s", err, r.said)
+		r.Fatalf("%v; it had printed:\n%s", err, r.said)
 	}
 	defer func() { _ = s.Close() }()
 	kept := r.at(r, s, r.acked, "afterwards")
 	last := r.said[strings.LastIndex(strings.TrimSuffix(r.said, "\n"), "\n")+1:]
 	if kept && !strings.HasPrefix(last, "failed") && !strings.HasPrefix(last, "unknown") {
-		r.Errorf("a commit is there of which was said: %q", last)
+		r.Errorf("a commit is stored that was reported as %q", last)
 	}
 	for k := r.acked; k < len(r.steps); k++ {
 		if _, err := r.steps[k].do(r.Context(), s); err != nil {
-			r.Fatalf("step %d, asked again: %v", k, err)
+			r.Fatalf("step %d, repeated: %v", k, err)
 		}
 	}
 	r.at(r, s, len(r.steps), "at the end")

@@ -7,9 +7,9 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestTakenWhileFull: a new operation whose id is taken is an error also if there is no
-// space, and only for its own caller.
-func TestTakenWhileFull(t *testing.T) {
+// TestIDTakenWhileFull checks that a new operation with a used id is an error even if there
+// is no space, and only for its own caller.
+func TestIDTakenWhileFull(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true, MaxSize: minMaxSize})
 	first := put(t, s, "first")
@@ -23,15 +23,15 @@ func TestTakenWhileFull(t *testing.T) {
 	o := testOp("other")
 	o.ID, o.ClientToken = first.ID, "another"
 	if _, err := s.Enqueue(t.Context(), []store.Operation{o}); err == nil || errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrFull) {
-		t.Errorf("%v, want that its id is taken", err)
+		t.Errorf("%v, want an error that its id is taken", err)
 	}
 	if _, err := s.Operation(t.Context(), first.ID); err != nil {
 		t.Errorf("the store: %v", err)
 	}
 }
 
-// TestTokenIsAnId: one operation's token is another one's id.
-func TestTokenIsAnId(t *testing.T) {
+// TestTokenIsAnID checks an operation whose token is another operation's id.
+func TestTokenIsAnID(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
 	o := testOp("b")
@@ -42,6 +42,6 @@ func TestTokenIsAnId(t *testing.T) {
 	}
 	rs, err := s.Enqueue(t.Context(), []store.Operation{o})
 	if err != nil || rs[0].Created || rs[0].Operation.ID != holder.ID && rs[0].Err == nil {
-		t.Errorf("%+v, %v, want that its token is taken", rs, err)
+		t.Errorf("%+v, %v, want an error that its token is taken", rs, err)
 	}
 }

@@ -11,12 +11,12 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// What a power cut may leave is made of what was written. bbolt writes the pages
-// of a commit, syncs, writes a meta page, and syncs. Until the first sync is done
-// any of the pages may be on disk, and of each any of its sectors; only then
-// comes the meta page, and with it the commit.
+// What a power cut may leave is made from what was written. bbolt writes the pages of a
+// commit, syncs, writes a meta page, and syncs. Until the first sync is done, any of the
+// pages may be on disk, and of each any of its sectors. Only then comes the meta page, and
+// with it the commit.
 
-// sector is what a disk writes whole or not at all.
+// sector is what a disk writes as a whole or not at all.
 const sector = 512
 
 // written is one write.
@@ -39,15 +39,14 @@ type tape struct {
 	commits  []taped
 }
 
-// record returns a hook for Config.opened that tapes the commits to the file at
-// path from now on.
+// record returns a hook for Config.opened that records the commits to the file at path.
 func record(t testing.TB, path string) (*tape, func(*bbolt.DB)) {
 	t.Helper()
 	p := &tape{}
 	var now taped
 	return p, func(db *bbolt.DB) {
 		if len(p.base) > 0 {
-			t.Fatal("the file was opened twice: what its tape holds is not one history")
+			t.Fatal("the file was opened twice, so the tape is not one history")
 		}
 		p.pageSize = db.Info().PageSize
 		var err error
@@ -80,7 +79,7 @@ type image struct {
 	length int64
 }
 
-// used is how long the file must be, as the newer of its two meta pages says.
+// used returns how long the file must be, as the newer of its two meta pages says.
 func (m *image) used(pageSize int) int64 {
 	newest := format.BoltMeta{}
 	for at := range 2 {
@@ -109,7 +108,7 @@ func (m *image) tear(r *rand.Rand, w written) {
 	}
 }
 
-// save makes a file of it.
+// save writes the image to a file.
 func (m *image) save(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -125,10 +124,10 @@ func (m *image) save(path string) error {
 	return err
 }
 
-// cuts calls each with n images or more of a cut in the middle of commit c to
-// the file base, whose pages are used up to high: all sets of its pages if they
-// are few, else random ones, with torn pages, with a tail that was lost, and
-// whole. whole says that the commit must be there.
+// cuts calls each with at least n images of a power cut during commit c to the file base.
+// The pages of base are used up to high. The images have all sets of the commit's pages if
+// they are few, else random sets, some with torn pages or without a tail. whole says that
+// the commit must be in the image.
 func (c *taped) cuts(r *rand.Rand, base *image, high int64, n int, each func(m *image, whole bool, kind string)) {
 	begin := func() *image {
 		return &image{append([]byte(nil), base.data...), c.length}
@@ -190,7 +189,7 @@ func (c *taped) cuts(r *rand.Rand, base *image, high int64, n int, each func(m *
 	}
 }
 
-// apply makes the commit whole in an image.
+// apply adds the whole commit to an image.
 func (c *taped) apply(m *image) {
 	for _, w := range c.pages {
 		m.put(w)

@@ -15,15 +15,14 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// childTraced is set to a seed and a number of steps if the child is to run a
-// workload: strace makes its system calls go wrong.
+// childTraced is set to a seed and a number of steps if the child must run a workload.
+// strace makes its system calls fail.
 const childTraced = "ROUSE_TEST_TRACED"
 
-// traced runs a workload in two halves, with a backup after each; the second opens
-// a file that it copies first, as after a failed sync, and compacts. A step makes
-// one change: on a full disk a store makes several in parts, and may say that it
-// does not know when only some are done. It prints a line for what becomes of each
-// step, and ends where the store does.
+// traced runs a workload in two halves, with a backup after each. The second half opens a
+// file that it first copies, as after a failed sync, and compacts. A step makes one change.
+// On a full disk a store makes several changes in parts, and may not know whether all are
+// done. traced prints a line for the result of each step, and ends when the store closes.
 func traced(path string, out io.Writer) error {
 	var seed uint64
 	var n int
@@ -83,7 +82,7 @@ func hollow(path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// persist makes a step, and again while the disk is full. It reports whether it
+// persist makes a step, and repeats it while the disk is full. It reports whether the step
 // is done.
 func persist(s *Store, st step, out io.Writer) bool {
 	for range 4 {

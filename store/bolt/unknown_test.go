@@ -9,8 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// TestUnknownKeepsTheClaim: the commit of a change that ends a claim is kept, and the call
-// returns ErrUnknown. Until the caller has found out, no other worker gets the operation.
+// TestUnknownKeepsTheClaim checks a change that ends a claim, is stored, and returns
+// ErrUnknown. Until the caller has found out, no other worker gets the operation.
 func TestUnknownKeepsTheClaim(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -31,10 +31,10 @@ func TestUnknownKeepsTheClaim(t *testing.T) {
 		t.Fatalf("Apply: %v, want ErrUnknown", err)
 	}
 	if now, err := s.Operation(t.Context(), o.ID); err != nil || now.Phase != fsm.PhaseStarting {
-		t.Fatalf("the change was not kept (%s, %v): the test shows nothing", now.Phase, err)
+		t.Fatalf("the change was not stored (%s, %v)", now.Phase, err)
 	}
 	if got := claim(); len(got) > 0 {
-		t.Errorf("%s was claimed by another while its holder does not know what it is", got[0].ID)
+		t.Errorf("%s was claimed by another worker before its holder found out", got[0].ID)
 	}
 	errs, err := s.Apply(t.Context(), change)
 	if err != nil || !errors.Is(errs[0], store.ErrFenced) {
@@ -42,14 +42,14 @@ func TestUnknownKeepsTheClaim(t *testing.T) {
 	}
 	change[0].Operation.Version++
 	if errs, err := s.Apply(t.Context(), change); err != nil || errs[0] != nil {
-		t.Fatalf("a change of what was kept: %v, %v", errs, err)
+		t.Fatalf("a change of what was stored: %v, %v", errs, err)
 	}
 	if got := claim(); len(got) != 1 {
 		t.Errorf("%d claimed after the claim ended, want 1", len(got))
 	}
 }
 
-// failMeta lets the next write of a meta page go wrong, once.
+// failMeta makes the next write of a meta page fail, once.
 func failMeta(s *Store, f fault, err error) {
 	done := false
 	hookWrites(s.db, func(write writeAt) writeAt {

@@ -14,13 +14,12 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestTruncatedWhileOpen: another program truncates the file of an open store.
-// Pages fault, some of them while bbolt holds its own locks; every call ends
-// with an error, and Close ends.
+// TestTruncatedWhileOpen truncates the file of an open store. Pages fault, some of them
+// while bbolt holds its own locks. Every call ends with an error, and Close ends.
 func TestTruncatedWhileOpen(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("a mapped file cannot be cut off there")
+		t.Skip("a mapped file cannot be cut off on this system")
 	}
 	path := t.TempDir() + "/rouse.db"
 	s, err := Open(path, Config{})
@@ -54,7 +53,7 @@ func TestTruncatedWhileOpen(t *testing.T) {
 	})
 }
 
-// ends fails if f hangs: it waits for a real disk.
+// ends fails if f hangs. It waits in real time, because f uses a real disk.
 func ends(t *testing.T, name string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -66,12 +65,12 @@ func ends(t *testing.T, name string, f func()) {
 	}
 }
 
-// TestFaultWhileOpening: a fault in the beginning of a transaction leaves bbolt's
-// locks held. The next Open does not wait for them.
+// TestFaultWhileOpening makes a fault that leaves bbolt's locks held, in the beginning of a
+// transaction. The next Open does not wait for them.
 func TestFaultWhileOpening(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("a mapped file cannot be cut off there")
+		t.Skip("a mapped file cannot be cut off on this system")
 	}
 	path := testPath(t)
 	if err := openTest(t, path, Config{noSync: true}).Close(); err != nil {
@@ -93,12 +92,12 @@ func TestFaultWhileOpening(t *testing.T) {
 	})
 }
 
-// TestFaultInBbolt: bbolt faults on a file that ends too soon. That is an error, and
-// the file is closed: the next Open does not wait for its lock.
+// TestFaultInBbolt makes bbolt fault on a file that ends too soon. Open returns an error and
+// closes the file, so that the next Open does not wait for its lock.
 func TestFaultInBbolt(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS == "windows" {
-		t.Skip("a map behind the end of a file makes it longer there")
+		t.Skip("mapping beyond the end of a file makes it longer on this system")
 	}
 	path := testPath(t)
 	if err := openTest(t, path, Config{noSync: true}).Close(); err != nil {

@@ -13,8 +13,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// TestNothingIsShownBeforeItIsSynced stops a commit at the point at which bbolt shows it and
-// it may not be durable, and reads in every way. TestPatchedWindow stops in the sync itself.
+// TestNothingIsShownBeforeItIsSynced stops a commit when bbolt shows it and it may not be
+// durable, and reads in every way. TestPatchedWindow stops in the sync itself.
 func TestNothingIsShownBeforeItIsSynced(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -46,7 +46,7 @@ func nothingIsShown(t *testing.T, s *Store, during func(stop func())) {
 	}()
 	<-inside
 
-	// The test is about something: a plain View does show it.
+	// A plain View must show the commit. Otherwise this test would test nothing.
 	shown := false
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		b, err := format.In(tx)
@@ -58,17 +58,17 @@ func nothingIsShown(t *testing.T, s *Store, during func(stop func())) {
 		return err
 	})
 	if err != nil || !shown {
-		t.Fatalf("bbolt does not show the commit (%v): the window is not where this test looks", err)
+		t.Fatalf("bbolt does not show the commit (%v), so this test must stop it at another point", err)
 	}
 
 	for name, read := range readers(s, first, second, head) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 		if seen, err := read(ctx); seen || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: saw it %v, %v, want it to wait for the verdict", name, seen, err)
+			t.Errorf("%s: saw it %v, %v, want it to wait for the end of the commit", name, seen, err)
 		}
 		cancel()
 	}
-	// What reads no file must not show it either.
+	// Calls that read no file must not show it either.
 	if now, err := s.Head(t.Context()); err != nil || now != head {
 		t.Errorf("Head moved: %v", err)
 	}
@@ -77,7 +77,7 @@ func nothingIsShown(t *testing.T, s *Store, during func(stop func())) {
 	}
 	select {
 	case err := <-written:
-		t.Fatalf("Enqueue returned %v before the verdict", err)
+		t.Fatalf("Enqueue returned %v before the end of the commit", err)
 	default:
 	}
 
@@ -87,7 +87,7 @@ func nothingIsShown(t *testing.T, s *Store, during func(stop func())) {
 	}
 	for name, read := range readers(s, first, second, head) {
 		if seen, err := read(t.Context()); !seen || err != nil {
-			t.Errorf("%s: saw it %v, %v, after the verdict", name, seen, err)
+			t.Errorf("%s: saw it %v, %v, after the end of the commit", name, seen, err)
 		}
 	}
 }
@@ -118,7 +118,7 @@ func readers(s *Store, first, second store.Operation, head store.Cursor) map[str
 	}
 }
 
-// TestTwoPutsAStart counts what a plain start leaves in the file.
+// TestTwoPutsAStart counts the keys that a plain start adds to the file.
 func TestTwoPutsAStart(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -149,8 +149,8 @@ func TestTwoPutsAStart(t *testing.T) {
 	}
 }
 
-// TestOneCommitForAllThatWait shows that whoever comes while a commit is under
-// way shares the next one.
+// TestOneCommitForAllThatWait checks that callers that arrive during a commit share the next
+// one.
 func TestOneCommitForAllThatWait(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -188,6 +188,6 @@ func TestOneCommitForAllThatWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	if commits != 2 {
-		t.Errorf("%d commits for %d callers who came during the first, want 1", commits-1, n)
+		t.Errorf("%d commits for %d callers that arrived during the first, want 1", commits-1, n)
 	}
 }

@@ -19,31 +19,31 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// A workload is a script of calls that is the same whenever it is run: its ids
-// and times are its own. So what a file holds after each step is known to the
-// byte, and a file that met a fault can be compared with it.
+// A workload is a script of calls that is the same in every run: its ids and times are its
+// own. So the content of the file after each step is known exactly, and a file that met a
+// fault can be compared with it.
 
-// step is one call, of one commit. It can be made again after an error, as a caller would
-// that does not know what became of it.
+// step is one call, of one commit. It can be made again after an error, as by a caller that
+// does not know the outcome.
 type step struct {
 	name string
-	// do says whether the store answers that this call stored something.
+	// do reports whether the store answers that this call stored something.
 	do func(ctx context.Context, s *Store) (stored bool, err error)
 }
 
-// workload is a script, and what is in the file before and after each step.
+// workload is a script with the content of the file before and after each step.
 type workload struct {
 	steps  []step
 	states []state // one more than steps
 }
 
-// state is what a store holds, but for its own id.
+// state is the content of a store without its id.
 type state struct {
 	sum [sha256.Size]byte // over every pair in the file
 	ops map[store.ID]store.Operation
 }
 
-// author writes a workload, and keeps what its steps should lead to.
+// author writes a workload, and notes the expected result of each step.
 type author struct {
 	*rand.Rand
 	most   int // changes in a step
@@ -52,15 +52,15 @@ type author struct {
 	ids    int
 	ops    map[store.ID]store.Operation
 	active []store.ID
-	events int      // ever
-	pruned int      // of those
+	events int      // of all steps
+	pruned int      // the pruned ones of those
 	ledger []ledger // one for each step
 }
 
 // ledger is what the author expects after a step.
 type ledger struct {
 	ops    map[store.ID]store.Operation
-	events int // ever
+	events int // of all steps
 }
 
 // newScript writes a script of n steps, each of up to most changes.
@@ -128,8 +128,7 @@ func (a *author) add(name string, do func(ctx context.Context, s *Store) (bool, 
 	a.ledger = append(a.ledger, ledger{maps.Clone(a.ops), a.events})
 }
 
-// enqueue adds a step that enqueues ops. made says that the first call creates
-// them.
+// enqueue adds a step that enqueues ops. made says that the first call creates them.
 func (a *author) enqueue(name string, ops []store.Operation, made bool) {
 	a.add(name, func(ctx context.Context, s *Store) (bool, error) {
 		rs, err := s.Enqueue(ctx, ops)
@@ -155,7 +154,7 @@ func (a *author) start(n int) {
 		o := store.Operation{
 			ID: id, ClientToken: string(id), Ref: transport.Ref{StudioID: fmt.Sprint("s", a.IntN(3)), SessionID: numbered(a.ids)},
 			Phase: fsm.PhaseQueued, CreatedAt: a.now, NotBefore: a.now, DueAt: a.now, ExpiresAt: a.now.Add(24 * time.Hour),
-			RequestedBy: "mo", Reason: "dailies of the second unit, which wait for nobody"[:a.IntN(49)],
+			RequestedBy: "mo", Reason: "dailies of the second unit, which must be ready by ten"[:a.IntN(49)],
 		}
 		o.Lane = o.Ref.StudioID
 		if a.IntN(3) == 0 {
@@ -169,7 +168,7 @@ func (a *author) start(n int) {
 	a.enqueue("start", ops, true)
 }
 
-// join asks again for what is active, and for longer.
+// join requests an active operation again, with a later expiry.
 func (a *author) join() {
 	o := a.ops[a.active[a.IntN(len(a.active))]]
 	was := o
@@ -177,11 +176,11 @@ func (a *author) join() {
 	again := o
 	a.ids++
 	again.ID = store.ID(fmt.Sprintf("019a0000-0000-7000-8000-%012x", a.ids))
-	if a.ids%2 == 0 { // by a new request, which an operation that was sent keeps as a later wish
+	if a.ids%2 == 0 { // by a new request, which a sent operation keeps as a later request
 		again.ClientToken, again.CreatedAt = string(again.ID), a.now
 		got, _ := driver.Decide(again, nil, &was)
 		a.ops[o.ID] = got.Operation
-		a.enqueue("join anew", []store.Operation{again}, false)
+		a.enqueue("join by a new request", []store.Operation{again}, false)
 		return
 	}
 	o.Version++
@@ -236,7 +235,7 @@ func (a *author) move(n int) {
 			}
 		}
 		if fenced > 0 && fenced < len(errs) {
-			err = errors.Join(err, fmt.Errorf("%d of %d changes are fenced off: half of a commit", fenced, len(errs)))
+			err = errors.Join(err, fmt.Errorf("%d of %d changes are fenced, so half of a commit is stored", fenced, len(errs)))
 		}
 		return fenced == 0, err
 	})
@@ -252,7 +251,7 @@ func (a *author) lane() {
 	})
 }
 
-// prune removes the older half of what has ended.
+// prune removes the older half of the ended operations.
 func (a *author) prune() {
 	var ended []time.Time
 	for _, o := range a.ops {
@@ -275,7 +274,7 @@ func (a *author) prune() {
 	})
 }
 
-// pruneFeed leaves the newest events.
+// pruneFeed removes all but the newest events.
 func (a *author) pruneFeed() {
 	const keep = 40
 	if a.events-a.pruned <= keep {
@@ -301,8 +300,8 @@ func stateOf(t testing.TB, s *Store) state {
 	return out
 }
 
-// sumOf returns a sum of every key and value in the file, except those that are the file's
-// own.
+// sumOf returns a checksum over every key and value in the file, except those that are the
+// file's own.
 func sumOf(t testing.TB, s *Store) [sha256.Size]byte {
 	t.Helper()
 	h := sha256.New()
@@ -329,9 +328,9 @@ func sumOf(t testing.TB, s *Store) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// at reports which of two states s is in: k, what was acknowledged, or k+1, with
-// the commit whose outcome was not known. Any other fails the test, and so does
-// any record that is damaged or does not agree with the others.
+// at reports which of two states s is in: k, what was acknowledged, or k+1, with the commit
+// whose outcome was not known. Any other state fails the test. So does any record that is
+// damaged or does not agree with the others.
 func (w *workload) at(t testing.TB, s *Store, k int, what string) (kept bool) {
 	t.Helper()
 	r, err := s.Check(t.Context())
@@ -356,6 +355,6 @@ func (w *workload) at(t testing.TB, s *Store, k int, what string) (kept bool) {
 			t.Errorf("%s: %s was never stored, or was pruned", what, id)
 		}
 	}
-	t.Fatalf("%s: the file holds neither what it did before step %d nor what it does after it", what, k)
+	t.Fatalf("%s: the file has neither its content before step %d nor its content after it", what, k)
 	return false
 }

@@ -13,8 +13,8 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// TestNothingIsCommittedAfterAFailedWrite: the error of a transaction names the place of the
-// first write that failed, and no other write is kept.
+// TestNothingIsCommittedAfterAFailedWrite checks that the error of a transaction names the
+// place of the first failed write, and that no other write is stored.
 func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -36,7 +36,7 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 		write := func(w *format.Writer) {
 			w.PutWeighed(w.Lanes, lane, format.Seal(lane, format.Encoded(format.LaneBody{Paused: true})), nil)
 			c.write(w)
-			w.Put(w.Meta, long, nil) // and another, which is not told
+			w.Put(w.Meta, long, nil) // a second error, which is not reported
 			w.PutMeta(format.MetaPruned, make([]byte, 16))
 		}
 		for of, err := range map[string]error{
@@ -59,7 +59,7 @@ func TestNothingIsCommittedAfterAFailedWrite(t *testing.T) {
 	clean(t, s)
 }
 
-// TestWritesWhereNoneMayBe: in a transaction that only reads, every write fails.
+// TestWritesWhereNoneMayBe checks that every write fails in a transaction that only reads.
 func TestWritesWhereNoneMayBe(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -75,12 +75,12 @@ func TestWritesWhereNoneMayBe(t *testing.T) {
 		}
 	}
 	if err := format.Inside(s.path, s.db, true, format.LayOut); !errors.Is(err, berrors.ErrBucketExists) {
-		t.Errorf("a file that is laid out already: %v", err)
+		t.Errorf("a file that has its buckets already: %v", err)
 	}
 }
 
-// TestTokenThatNoRowCanHold: a request whose token is too long for a key is refused, alone.
-// The requests in the same transaction are stored.
+// TestTokenThatNoRowCanHold checks that a request whose token is too long for a key is
+// refused alone. The other requests in the same transaction are stored.
 func TestTokenThatNoRowCanHold(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})
@@ -99,7 +99,7 @@ func TestTokenThatNoRowCanHold(t *testing.T) {
 		done <- err
 	}
 	go enqueue(testOp("before"))
-	<-inside // so that the two that follow are of one transaction
+	<-inside // so that the next two requests share one transaction
 	o := testOp("refused")
 	o.ClientToken = strings.Repeat("t", bbolt.MaxKeySize+1)
 	refused := make(chan error, 1)
@@ -124,12 +124,12 @@ func TestTokenThatNoRowCanHold(t *testing.T) {
 	}
 	all, err := listed(t.Context(), s)
 	if _, ok := all["beside"]; err != nil || !ok || len(all) != 2 {
-		t.Errorf("%d operations, %v, want the first, and the one beside", len(all), err)
+		t.Errorf("%d operations, %v, want the first and the one with a short token", len(all), err)
 	}
 	clean(t, s)
 }
 
-// TestMust: what cannot be goes on nowhere.
+// TestMust checks that must panics on a value that cannot be encoded.
 func TestMust(t *testing.T) {
 	t.Parallel()
 	defer func() {
