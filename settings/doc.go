@@ -99,6 +99,24 @@
 //	[store]
 //	max_mib = 1024               # how large the database may become; default: as large as its disk allows
 //
+//	# Whom a server on TCP lets in.
+//	[serve]
+//	listen   = "10.0.0.5:8282"   # an address and a port
+//	tls_cert = "/etc/rouse/tls.crt" # PEM files, which are read again when they change
+//	tls_key  = "/etc/rouse/tls.key"
+//	hosts    = ["farm.example"]  # names by which clients may call the server, in addition to loopback's
+//
+//	# People's ID tokens of OpenID Connect.
+//	[serve.oidc]
+//	issuer   = "https://login.example" # as its ID tokens have it
+//	audience = "rouse"           # the client id that rouse has at the issuer
+//	name_claim   = "email"       # the identity's name; people must not be able to choose it
+//	groups_claim = "groups"
+//
+//	[serve.oidc.groups.artists]
+//	role  = "operator"           # viewer, operator or admin
+//	scope = ["comp/*"]           # sessions, as patterns STUDIO/SESSION; default: every session
+//
 // # Guarantees
 //
 //  1. Nothing is guessed: a key that is not known, a value of another kind and a

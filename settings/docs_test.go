@@ -62,14 +62,17 @@ func TestSettingsPage(t *testing.T) {
 	page := readSections(t)
 	kinds := settings.Transports()
 	for name, c := range map[string]struct{ table, file string }{
-		"[engine]":        {"engine", "[engine]\nzzz = 1\n"},
-		"[store]":         {"store", "[store]\nzzz = 1\n"},
-		"[lane.NAME]":     {"lane.a", "[studio.a]\ntransport = 'nimble'\n[lane.a]\nzzz = 1\n"},
-		"machines of wol": {"studio.a.machines.m", "[studio.a]\ntransport = 'wol'\nprobe = 'ssh'\n[studio.a.machines.m]\nprobe = 'ssh'\nprobe_command = ['x']\nzzz = 1\n"},
+		"[engine]":                 {"engine", "[engine]\nzzz = 1\n"},
+		"[store]":                  {"store", "[store]\nzzz = 1\n"},
+		"[lane.NAME]":              {"lane.a", "[studio.a]\ntransport = 'nimble'\n[lane.a]\nzzz = 1\n"},
+		"[serve]":                  {"serve", "[serve]\nzzz = 1\n"},
+		"[serve.oidc]":             {"serve.oidc", "[serve.oidc]\nzzz = 1\n"},
+		"[serve.oidc.groups.NAME]": {"serve.oidc.groups.a", "[serve.oidc.groups.a]\nzzz = 1\n"},
+		"machines of wol":          {"studio.a.machines.m", "[studio.a]\ntransport = 'wol'\nprobe = 'ssh'\n[studio.a.machines.m]\nprobe = 'ssh'\nprobe_command = ['x']\nzzz = 1\n"},
 	} {
 		compareKeys(t, name, page[name].keys, knownKeys(t, c.table, c.file))
 	}
-	tables := []string{"engine", "store", "lane", "studio"}
+	tables := []string{"engine", "store", "serve", "lane", "studio"}
 	compareKeys(t, "Top of the file", append(tables, page["Top of the file"].keys...), knownKeys(t, "", "zzz = 1\n[studio.a]\ntransport = 'nimble'\n"))
 	for _, kind := range kinds {
 		own, ok := page[kind]
@@ -96,6 +99,8 @@ func TestSettingsPage(t *testing.T) {
 		}
 		top := strings.Replace(page["Top of the file"].toml(), `"farm"`, `"a"`, 1) // the studio of this text
 		text = top + "[engine]\n" + page["[engine]"].toml() + "[store]\n" + page["[store]"].toml() +
+			"[serve]\n" + page["[serve]"].toml("oidc") + "[serve.oidc]\n" + page["[serve.oidc]"].toml("groups") +
+			"[serve.oidc.groups.a]\n" + page["[serve.oidc.groups.NAME]"].toml() +
 			"[lane.farm]\n" + page["[lane.NAME]"].toml() + text
 		if _, err := settings.Parse("examples.toml", []byte(text)); err != nil {
 			t.Errorf("the examples of %s: %v\n%s", kind, err, text)

@@ -37,6 +37,8 @@ type Settings struct {
 	// StoreSize is how large the database may become, in bytes, for
 	// bolt.Config.MaxSize; zero: as large as its disk allows.
 	StoreSize int64
+	// Serve is how a server listens on TCP.
+	Serve Serve
 
 	lines map[string]int
 	flags map[string]string // of Single: see table
@@ -129,6 +131,7 @@ func read(t *table, s *Settings) {
 	db := t.one("store")
 	s.StoreSize = int64(db.count("max_mib")) << 20
 	db.end()
+	s.Serve = readServe(t.one("serve"))
 	for pattern, sub := range t.tables("studio", `a table for each studio, as [studio.lab]`) {
 		if wrong := checkPattern(pattern); wrong != "" {
 			t.fault(display(sub.path...), "%s", wrong)

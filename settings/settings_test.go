@@ -67,7 +67,7 @@ func TestDocumented(t *testing.T) {
 		t.Errorf("the command of %v, want %q", first, want)
 	}
 	// Whatever key a message says is known is shown.
-	for _, table := range []string{"[engine]", "[store]", "[studio.a]\ntransport='nimble'", "[studio.a]\ntransport='ec2'", "[studio.a]\ntransport='exec'",
+	for _, table := range []string{"[engine]", "[store]", "[serve]", "[serve.oidc]", "[serve.oidc.groups.a]", "[studio.a]\ntransport='nimble'", "[studio.a]\ntransport='ec2'", "[studio.a]\ntransport='exec'",
 		"[studio.a]\ntransport='libvirt'", "[studio.a]\ntransport='wol'", "[studio.a]\ntransport='wol'\n[studio.a.machines.b]", "[lane.a]"} {
 		_, err := settings.Parse("x", []byte(table+"\nzzzzzz = 1\n"))
 		_, known, ok := strings.Cut(err.Error(), "known are ")
@@ -76,10 +76,32 @@ func TestDocumented(t *testing.T) {
 		}
 		known, _, _ = strings.Cut(known, "\n")
 		for key := range strings.SplitSeq(known, ", ") {
-			if !strings.Contains(text, "\n"+key+" ") && !strings.Contains(text, " "+key+" = ") && !strings.Contains(text, "."+key+"]\n") {
+			if !strings.Contains(text, "\n"+key+" ") && !strings.Contains(text, " "+key+" = ") && !strings.Contains(text, "."+key+"]\n") && !strings.Contains(text, "."+key+".") {
 				t.Errorf("the documentation does not show %s of %s", key, table)
 			}
 		}
+	}
+}
+
+func TestServe(t *testing.T) {
+	t.Parallel()
+	s, err := settings.Parse("rouse.toml", []byte(documented(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := settings.Serve{
+		Listen: "10.0.0.5:8282", TLSCert: "/etc/rouse/tls.crt", TLSKey: "/etc/rouse/tls.key", Hosts: []string{"farm.example"},
+		OIDC: &settings.OIDC{
+			Issuer: "https://login.example", Audience: "rouse", NameClaim: "email", GroupsClaim: "groups",
+			Groups: []settings.Group{{Name: "artists", Role: "operator", Scope: []string{"comp/*"}}},
+		},
+	}
+	if !reflect.DeepEqual(s.Serve, want) {
+		t.Errorf("%+v, want %+v", s.Serve, want)
+	}
+	s, err = settings.Parse("rouse.toml", []byte("[studio.lab]\ntransport = 'libvirt'\n[serve]\nlisten = ':0'\n"))
+	if err != nil || !reflect.DeepEqual(s.Serve, settings.Serve{Listen: ":0"}) {
+		t.Errorf("%+v, %v", s, err)
 	}
 }
 
@@ -143,56 +165,66 @@ timeout = "1m30s"
 func TestWrong(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                                       `x.toml: there is no studio: begin with [studio.NAME], where NAME is a studio's id, and transport = one of ec2, exec, libvirt, nimble or wol`,
-		"a = ":                                   `x.toml:1: `,
-		"a = 1\nb = 2\na = 3":                    `x.toml:3: a: `,
-		"[studios.lab]":                          `x.toml:1: studios: unknown key: did you mean "studio"?; known are engine, store, studio, lane`,
-		"studio = 1":                             `x.toml:1: studio: want a table for each studio, as [studio.lab], not a number`,
-		"[[studio]]\na = 1":                      `x.toml:1: studio: want a table for each studio, as [studio.lab], not an array`,
-		"[studio]\nlab = 'ec2'":                  `x.toml:2: studio.lab: want a table for each studio, as [studio.lab], not a text`,
-		"[studio.lab]":                           `x.toml:1: studio.lab: transport is required: one of ec2, exec, libvirt, nimble or wol`,
-		"[studio.lab]\ntransport = 'wool'":       `x.toml:2: studio.lab.transport: "wool" is none of ec2, exec, libvirt, nimble, wol: did you mean "wol"?`,
-		"[studio.lab]\ntransport = 7":            `x.toml:2: studio.lab.transport: want a text in quotes, not a number`,
-		"[studio.'a b']\ntransport='ec2'":        `x.toml:1: studio."a b": id "a b": character ' ' at byte 1 is not allowed`,
-		"[studio.'a*b']\ntransport='ec2'":        `x.toml:1: studio."a*b": "*" is allowed at the end only`,
-		"[studio.'']\ntransport='ec2'":           `x.toml:1: studio."": id is empty`,
-		"[engine]\nbudget = '30m'":               `x.toml:2: engine.budget: this key has a new name: write boot_timeout`,
-		"[engine]\nboot_timeout = 30":            `x.toml:2: engine.boot_timeout: want a duration in quotes, as "30s", "1h30m" or "2d", not a number`,
-		"[store]\nmax_mib = 0":                   `x.toml:2: store.max_mib: 0: want 1 to 1048576`,
-		"[store]\nmax_mb = 9":                    `x.toml:2: store.max_mb: unknown key: did you mean "max_mib"?; known are max_mib`,
-		"store = 9":                              `x.toml:1: store: want a table, as [store], not a number`,
-		"[engine]\nboot_timeout = '30'":          `x.toml:2: engine.boot_timeout: "30": want a duration in quotes, as "30s", "1h30m" or "2d"`,
-		"[engine]\nboot_timeout = '-1m'":         `x.toml:2: engine.boot_timeout: "-1m": give a duration longer than zero`,
-		"engine = 'fast'":                        `x.toml:1: engine: want a table, as [engine], not a text`,
-		"[lane.lab]\nrate = 1":                   `x.toml:1: lane.lab: no studio has this lane: a lane is a studio's id, or the value of its key lane`,
-		ec2 + "[lane.lap]\nrate = 1":             `x.toml:3: lane.lap: no studio has this lane: a lane is a studio's id, or the value of its key lane: did you mean "lab"?`,
-		ec2 + "[lane.lab]":                       `x.toml:3: lane.lab: it has no keys: give concurrency, rate or both`,
-		ec2 + "[lane.lab]\nrate = 0":             `x.toml:4: lane.lab.rate: 0: want more than 0, and at most 1000000`,
-		ec2 + "[lane.lab]\nrate = nan":           `x.toml:4: lane.lab.rate: NaN: want more than 0, and at most 1000000`,
-		ec2 + "[lane.lab]\nrate = '1'":           `x.toml:4: lane.lab.rate: want a number, not a text`,
-		ec2 + "[lane.lab]\nconcurrency=1.5":      `x.toml:4: lane.lab.concurrency: want a whole number, not a number`,
-		ec2 + "[lane.lab]\nconcurrency=0":        `x.toml:4: lane.lab.concurrency: 0: want 1 to 1048576`,
-		ec2 + "reigon = 'x'":                     `x.toml:3: studio.lab.reigon: unknown key: did you mean "region"?; known are transport, lane, probe, probe_timeout, probe_command, endpoint, region, profile, tag, tags, status_checks, public, stale_for`,
-		ec2 + "region = ''":                      `x.toml:3: studio.lab.region: it is empty: give a value, or remove the key to use the default`,
-		ec2 + "region = 'US West'":               `x.toml:3: studio.lab.region: "US West": want a region's name, as "us-west-2"`,
-		ec2 + "region = 1979-05-27":              `x.toml:3: studio.lab.region: want a text in quotes, not a date`,
-		ec2 + "endpoint = 'localhost:1'":         `x.toml:3: studio.lab.endpoint: "localhost:1" is not an http or https URL: did you mean http://localhost:1?`,
-		ec2 + "lane = 'a b'":                     `x.toml:3: studio.lab.lane: id "a b": character ' ' at byte 1 is not allowed`,
-		ec2 + "probe = 'vnc'":                    `x.toml:3: studio.lab.probe: "vnc": want "none", "dcv", "rdp", "ssh", or a kind and a port`,
-		ec2 + "probe_timeout = '1s'":             `x.toml:3: studio.lab.probe_timeout: it needs probe, which is not set`,
-		ec2 + "public = 'yes'":                   `x.toml:3: studio.lab.public: want true or false, not a text`,
-		ec2 + "tags = ['a']":                     `x.toml:3: studio.lab.tags: want a table of texts, as { a = "b" }, not an array`,
-		ec2 + "tags = { a = 1 }":                 `x.toml:3: studio.lab.tags.a: want a text in quotes, not a number`,
-		ec2 + "instance_types = 'g5.xlarge'":     `x.toml:3: studio.lab.instance_types: want an array of texts, as ["a", "b"], not a text`,
-		ec2 + "instance_types = ['g5']":          `x.toml:3: studio.lab.instance_types: it has "g5", which is no instance type: write it as g5.2xlarge`,
-		ec2 + "instance_types = ['a.b', 'a.b']":  `x.toml:3: studio.lab.instance_types: it has a.b twice`,
-		ec2 + "instance_types_after = 2":         `x.toml:3: studio.lab.instance_types_after: it needs instance_types, which is not set`,
-		ec2 + "put_type_back = true":             `x.toml:3: studio.lab.put_type_back: it needs instance_types, which is not set`,
-		ec2 + "tags = { '' = 'b' }":              `x.toml:3: studio.lab.tags."": a tag has a key`,
-		wol + "probe = 'ssh'":                    `x.toml:1: studio.lab: machines is required: each session's MAC address, or ethers, a file that has them`,
-		wol + "ethers = '/etc/ethers'":           `x.toml:1: studio.lab: probe is required: a magic packet has no answer, so only a port that answers tells that a machine runs`,
-		wol + shelf + "machines.b = {}":          `x.toml:5: studio.lab.machines.b: mac is required: the address of its network card`,
-		wol + shelf + "machines.b.mac = '52:54'": `x.toml:5: studio.lab.machines.b.mac: MAC "52:54": want six bytes, such as 52:54:00:12:34:56`,
+		"":                                   `x.toml: there is no studio: begin with [studio.NAME], where NAME is a studio's id, and transport = one of ec2, exec, libvirt, nimble or wol`,
+		"a = ":                               `x.toml:1: `,
+		"a = 1\nb = 2\na = 3":                `x.toml:3: a: `,
+		"[studios.lab]":                      `x.toml:1: studios: unknown key: did you mean "studio"?; known are engine, store, serve, studio, lane`,
+		"studio = 1":                         `x.toml:1: studio: want a table for each studio, as [studio.lab], not a number`,
+		"[[studio]]\na = 1":                  `x.toml:1: studio: want a table for each studio, as [studio.lab], not an array`,
+		"[studio]\nlab = 'ec2'":              `x.toml:2: studio.lab: want a table for each studio, as [studio.lab], not a text`,
+		"[studio.lab]":                       `x.toml:1: studio.lab: transport is required: one of ec2, exec, libvirt, nimble or wol`,
+		"[studio.lab]\ntransport = 'wool'":   `x.toml:2: studio.lab.transport: "wool" is none of ec2, exec, libvirt, nimble, wol: did you mean "wol"?`,
+		"[studio.lab]\ntransport = 7":        `x.toml:2: studio.lab.transport: want a text in quotes, not a number`,
+		"[studio.'a b']\ntransport='ec2'":    `x.toml:1: studio."a b": id "a b": character ' ' at byte 1 is not allowed`,
+		"[studio.'a*b']\ntransport='ec2'":    `x.toml:1: studio."a*b": "*" is allowed at the end only`,
+		"[studio.'']\ntransport='ec2'":       `x.toml:1: studio."": id is empty`,
+		"[engine]\nbudget = '30m'":           `x.toml:2: engine.budget: this key has a new name: write boot_timeout`,
+		"[engine]\nboot_timeout = 30":        `x.toml:2: engine.boot_timeout: want a duration in quotes, as "30s", "1h30m" or "2d", not a number`,
+		"[serve]\nlisten = '8282'":           `x.toml:2: serve.listen: "8282": want an address and a port, as "127.0.0.1:8282"`,
+		"[serve]\nlisten = 'localhost:http'": `x.toml:2: serve.listen: "localhost:http": want an address and a port`,
+		"[serve]\ntls_cert = 'a.pem'":        `x.toml:2: serve.tls_cert: it needs tls_key, which is not set`,
+		"[serve]\ntls_key = 'a.pem'":         `x.toml:2: serve.tls_key: it needs tls_cert, which is not set`,
+		"[serve]\ntoken = 'x'":               `x.toml:2: serve.token: this looks like a secret`,
+		"[serve.oidc]\naudience = 'x'":       `x.toml:1: serve.oidc: issuer is required: the URL of the issuer`,
+		"[serve.oidc]\nissuer = 'https://u:planted-secret@x'": `x.toml:2: serve.oidc.issuer: this looks like a secret`,
+		"[serve.oidc.groups.a]\nrole = 'owner'":               `x.toml:2: serve.oidc.groups.a.role: "owner" is none of viewer, operator, admin`,
+		"[serve.oidc.groups.a]\nscope = ['a/b']":              `x.toml:1: serve.oidc.groups.a: role is required: viewer, operator or admin`,
+		"[serve.oidc]\nissuer = 'https://x'":                  `x.toml:1: serve.oidc: groups is required: a table for each group`,
+		"[store]\nmax_mib = 0":                                `x.toml:2: store.max_mib: 0: want 1 to 1048576`,
+		"[store]\nmax_mb = 9":                                 `x.toml:2: store.max_mb: unknown key: did you mean "max_mib"?; known are max_mib`,
+		"store = 9":                                           `x.toml:1: store: want a table, as [store], not a number`,
+		"[engine]\nboot_timeout = '30'":                       `x.toml:2: engine.boot_timeout: "30": want a duration in quotes, as "30s", "1h30m" or "2d"`,
+		"[engine]\nboot_timeout = '-1m'":                      `x.toml:2: engine.boot_timeout: "-1m": give a duration longer than zero`,
+		"engine = 'fast'":                                     `x.toml:1: engine: want a table, as [engine], not a text`,
+		"[lane.lab]\nrate = 1":                                `x.toml:1: lane.lab: no studio has this lane: a lane is a studio's id, or the value of its key lane`,
+		ec2 + "[lane.lap]\nrate = 1":                          `x.toml:3: lane.lap: no studio has this lane: a lane is a studio's id, or the value of its key lane: did you mean "lab"?`,
+		ec2 + "[lane.lab]":                                    `x.toml:3: lane.lab: it has no keys: give concurrency, rate or both`,
+		ec2 + "[lane.lab]\nrate = 0":                          `x.toml:4: lane.lab.rate: 0: want more than 0, and at most 1000000`,
+		ec2 + "[lane.lab]\nrate = nan":                        `x.toml:4: lane.lab.rate: NaN: want more than 0, and at most 1000000`,
+		ec2 + "[lane.lab]\nrate = '1'":                        `x.toml:4: lane.lab.rate: want a number, not a text`,
+		ec2 + "[lane.lab]\nconcurrency=1.5":                   `x.toml:4: lane.lab.concurrency: want a whole number, not a number`,
+		ec2 + "[lane.lab]\nconcurrency=0":                     `x.toml:4: lane.lab.concurrency: 0: want 1 to 1048576`,
+		ec2 + "reigon = 'x'":                                  `x.toml:3: studio.lab.reigon: unknown key: did you mean "region"?; known are transport, lane, probe, probe_timeout, probe_command, endpoint, region, profile, tag, tags, status_checks, public, stale_for`,
+		ec2 + "region = ''":                                   `x.toml:3: studio.lab.region: it is empty: give a value, or remove the key to use the default`,
+		ec2 + "region = 'US West'":                            `x.toml:3: studio.lab.region: "US West": want a region's name, as "us-west-2"`,
+		ec2 + "region = 1979-05-27":                           `x.toml:3: studio.lab.region: want a text in quotes, not a date`,
+		ec2 + "endpoint = 'localhost:1'":                      `x.toml:3: studio.lab.endpoint: "localhost:1" is not an http or https URL: did you mean http://localhost:1?`,
+		ec2 + "lane = 'a b'":                                  `x.toml:3: studio.lab.lane: id "a b": character ' ' at byte 1 is not allowed`,
+		ec2 + "probe = 'vnc'":                                 `x.toml:3: studio.lab.probe: "vnc": want "none", "dcv", "rdp", "ssh", or a kind and a port`,
+		ec2 + "probe_timeout = '1s'":                          `x.toml:3: studio.lab.probe_timeout: it needs probe, which is not set`,
+		ec2 + "public = 'yes'":                                `x.toml:3: studio.lab.public: want true or false, not a text`,
+		ec2 + "tags = ['a']":                                  `x.toml:3: studio.lab.tags: want a table of texts, as { a = "b" }, not an array`,
+		ec2 + "tags = { a = 1 }":                              `x.toml:3: studio.lab.tags.a: want a text in quotes, not a number`,
+		ec2 + "instance_types = 'g5.xlarge'":                  `x.toml:3: studio.lab.instance_types: want an array of texts, as ["a", "b"], not a text`,
+		ec2 + "instance_types = ['g5']":                       `x.toml:3: studio.lab.instance_types: it has "g5", which is no instance type: write it as g5.2xlarge`,
+		ec2 + "instance_types = ['a.b', 'a.b']":               `x.toml:3: studio.lab.instance_types: it has a.b twice`,
+		ec2 + "instance_types_after = 2":                      `x.toml:3: studio.lab.instance_types_after: it needs instance_types, which is not set`,
+		ec2 + "put_type_back = true":                          `x.toml:3: studio.lab.put_type_back: it needs instance_types, which is not set`,
+		ec2 + "tags = { '' = 'b' }":                           `x.toml:3: studio.lab.tags."": a tag has a key`,
+		wol + "probe = 'ssh'":                                 `x.toml:1: studio.lab: machines is required: each session's MAC address, or ethers, a file that has them`,
+		wol + "ethers = '/etc/ethers'":                        `x.toml:1: studio.lab: probe is required: a magic packet has no answer, so only a port that answers tells that a machine runs`,
+		wol + shelf + "machines.b = {}":                       `x.toml:5: studio.lab.machines.b: mac is required: the address of its network card`,
+		wol + shelf + "machines.b.mac = '52:54'":              `x.toml:5: studio.lab.machines.b.mac: MAC "52:54": want six bytes, such as 52:54:00:12:34:56`,
 		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', address=':9' }": `x.toml:5: studio.lab.machines.b.address: address ":9": want a host, or a host and a port from 1 to 65535`,
 		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', hots='x' }":     `x.toml:5: studio.lab.machines.b.hots: unknown key: did you mean "host"?; known are mac, host, address, probe, probe_timeout, probe_command, password_env`,
 		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', probe='x' }":    `x.toml:5: studio.lab.machines.b.probe: "x": want "none"`,
