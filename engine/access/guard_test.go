@@ -262,7 +262,7 @@ func TestFailuresAreLimited(t *testing.T) {
 			f.log.Reset()
 			for i := range 5 {
 				w := from(at(i), bad)
-				wantProblem(t, w, http.StatusTooManyRequests, "limited")
+				wantProblem(t, w, http.StatusTooManyRequests, "too_many")
 				if w.Header().Get("Retry-After") != "10" {
 					t.Errorf("Retry-After %q", w.Header().Get("Retry-After"))
 				}
@@ -278,7 +278,7 @@ func TestFailuresAreLimited(t *testing.T) {
 		wantProblem(t, from("[2001:db8:0:1::1]:1", bad), http.StatusUnauthorized, "unauthenticated")
 		time.Sleep(time.Second)
 		wantProblem(t, from("192.0.2.1:1", bad), http.StatusUnauthorized, "unauthenticated")
-		wantProblem(t, from("192.0.2.1:1", bad), http.StatusTooManyRequests, "limited")
+		wantProblem(t, from("192.0.2.1:1", bad), http.StatusTooManyRequests, "too_many")
 		time.Sleep(time.Minute)
 
 		// Addresses beyond those that have a place share one limit, and no more.

@@ -291,7 +291,7 @@ func TestOIDCGuard(t *testing.T) {
 	for range 9 {
 		f.ask(withToken("x.y.z"))
 	}
-	wantProblem(t, f.ask(withToken(access.Secret(i.token(nil)))), http.StatusTooManyRequests, "limited")
+	wantProblem(t, f.ask(withToken(access.Secret(i.token(nil)))), http.StatusTooManyRequests, "too_many")
 }
 
 func TestNewOIDCRefuses(t *testing.T) {

@@ -18,7 +18,7 @@ var (
 	problemOrigin          = problemType{"origin", http.StatusForbidden, "a web page of another origin"}
 	problemUnauthenticated = problemType{"unauthenticated", http.StatusUnauthorized, "no valid credentials"}
 	problemRole            = problemType{"role", http.StatusForbidden, "the role does not allow this"}
-	problemLimited         = problemType{"limited", http.StatusTooManyRequests, "too many failed authentications"}
+	problemLimited         = problemType{"too_many", http.StatusTooManyRequests, "too many failed authentications"}
 	problemUnchecked       = problemType{"unchecked", http.StatusServiceUnavailable, "credentials cannot be checked now"}
 )
 
