@@ -12,10 +12,10 @@ func applyTests() []test {
 	return []test{
 		{"a change and its event", applyWithEvent},
 		{"a change without an event", applyWithoutEvent},
-		{"only to the version it was made from", applyFenced},
-		{"each change for itself", applyBatch},
+		{"only to the version that the caller read", applyFenced},
+		{"each change has a result of its own", applyBatch},
 		{"two changes of one version in a call", applySameVersion},
-		{"one after the other in one call", applyInTurn},
+		{"two versions in order in one call", applyInTurn},
 		{"an operation that is not stored", applyNotFound},
 		{"a fact of an ended operation", applyFact},
 		{"the end frees the session and keeps the token", applyEnd},

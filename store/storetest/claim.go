@@ -12,16 +12,16 @@ import (
 func claimTests() []test {
 	return []test{
 		{"in the order of due times", claimOrder},
-		{"of equal due times in the order of arrival", claimArrival},
-		{"across lanes in one order", claimAcross},
+		{"in the order of arrival for equal due times", claimArrival},
+		{"in the order of the request across lanes", claimAcross},
 		{"no more than there are slots for", claimSlots},
-		{"sends and reads apart", claimKinds},
-		{"lanes that are not named are left", claimOnlyNamed},
+		{"sends and reads are separate", claimKinds},
+		{"lanes that are not named stay unclaimed", claimOnlyNamed},
 		{"not twice", claimOnce},
-		{"a release puts back, by its due time", claimRelease},
+		{"a release makes an operation due at its due time", claimRelease},
 		{"a release of what is not claimed does nothing", releaseOfNothing},
 		{"what ended is not claimed", claimNotEnded},
-		{"overdue whatever the lane", claimOverdue},
+		{"overdue operations of every lane", claimOverdue},
 		{"a deadline is exact", deadlineExact},
 		{"what remains", claimRemains},
 		{"another caller's change keeps the claim", othersChange},
@@ -60,26 +60,26 @@ func claimAcross(e *env) {
 
 func claimSlots(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"), e.op("s", "3"))
-	e.wantOps("no room", e.claim("s", 0, 9))
-	e.wantOps("room for two", e.claim("s", 2, 9), ops[0], ops[1])
+	e.wantOps("no slots", e.claim("s", 0, 9))
+	e.wantOps("two slots", e.claim("s", 2, 9), ops[0], ops[1])
 	e.wantOps("the rest", e.claim("s", 2, 0), ops[2])
 }
 
-// tried makes an operation one that may have been sent.
+// tried makes an operation outcome unknown.
 func tried(o *store.Operation) { o.Sent = store.SentUnknown }
 
 func claimKinds(e *env) {
 	ops := e.enqueue(e.op("s", "send"), e.op("s", "look", tried), e.op("s", "poll", func(o *store.Operation) {
 		o.Phase, o.Sent, o.BootDeadline = fsm.PhaseStarting, store.SentAccepted, e.at(time.Hour)
 	}))
-	e.wantOps("only looks", e.claim("s", 0, 9), ops[1], ops[2])
+	e.wantOps("only reads", e.claim("s", 0, 9), ops[1], ops[2])
 	e.wantOps("only sends", e.claim("s", 9, 0), ops[0])
 }
 
 func claimOnlyNamed(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("t", "2"))
 	e.wantOps("lane t", e.claim("t", 9, 9), ops[1])
-	e.wantOps("a lane that is not", e.claim("nowhere", 9, 9))
+	e.wantOps("a lane without operations", e.claim("nowhere", 9, 9))
 }
 
 func claimOnce(e *env) {
@@ -90,7 +90,7 @@ func claimOnce(e *env) {
 	o := ops[0]
 	o.Sent, o.DueAt = store.SentUnknown, e.now
 	o = e.apply(o, nil, false)
-	e.wantOps("marked, still claimed", e.claim("s", 9, 9))
+	e.wantOps("changed, still claimed", e.claim("s", 9, 9))
 	o.DueAt = e.at(time.Minute)
 	o = e.apply(o, nil, true)
 	e.wantOps("released, not due", e.claim("s", 9, 9))
@@ -109,7 +109,7 @@ func claimRelease(e *env) {
 	if err := e.Release(e.ctx, []store.Operation{o}); err != nil {
 		e.Fatal(err)
 	}
-	e.wantOps("put back for later", e.claim("s", 9, 9))
+	e.wantOps("released for later", e.claim("s", 9, 9))
 	if now := e.read(o.ID); !now.DueAt.Equal(e.now) {
 		e.Errorf("a release was written: due %s", now.DueAt)
 	}
@@ -136,13 +136,13 @@ func claimNotEnded(e *env) {
 	if err := e.Release(e.ctx, ops[:1]); err != nil {
 		e.Fatal(err)
 	}
-	e.wantOps("an ended one is not put back", e.claim("s", 9, 9))
+	e.wantOps("an ended operation is not released", e.claim("s", 9, 9))
 }
 
 func claimOverdue(e *env) {
 	ops := e.enqueue(
 		e.op("s", "2", expires(e.at(2*time.Minute)), dueAt(e.at(time.Hour))), e.op("t", "1", expires(e.at(time.Minute)), dueAt(e.at(time.Hour))),
-		e.op("u", "3"), e.op("s", "looked at", expires(e.at(time.Minute)), tried))
+		e.op("u", "3"), e.op("s", "was read", expires(e.at(time.Minute)), tried))
 	e.now = e.at(3 * time.Minute)
 	c := e.claimed(store.ClaimRequest{Now: e.now, Overdue: 1})
 	e.wantOps("the earliest", c.Overdue, ops[1])
@@ -186,7 +186,7 @@ func sameDue(a, b store.LaneDue) bool {
 func othersChange(e *env) {
 	o := e.enqueue(e.op("s", "1"))[0]
 	held := e.claim("s", 9, 9)
-	// Another caller asks to cancel it.
+	// Another caller requests to cancel the operation.
 	o.CancelAt, o.CancelBy = e.now, "jo"
 	o = e.apply(o, nil, false)
 	e.wantOps("still claimed", e.claim("s", 9, 9))
@@ -202,14 +202,14 @@ func othersChange(e *env) {
 func releaseAfterOthersChange(e *env) {
 	o := e.enqueue(e.op("s", "1"))[0]
 	held := e.claim("s", 9, 9)[0]
-	o.DueAt = e.at(time.Second) // sooner than the claimer will say
+	o.DueAt = e.at(time.Second) // sooner than the claimer's release says
 	e.apply(o, nil, false)
 	held.DueAt = e.at(time.Hour)
 	if err := e.Release(e.ctx, []store.Operation{held}); err != nil {
 		e.Fatal(err)
 	}
 	e.now = e.at(time.Second)
-	e.wantOps("due as the other said", e.claim("s", 9, 9), o)
+	e.wantOps("due as the other caller's change says", e.claim("s", 9, 9), o)
 }
 
 func bringForward(e *env) {
@@ -223,7 +223,7 @@ func bringForward(e *env) {
 		e.Fatal(err)
 	}
 	e.wantOps("not before the time it was brought forward to", e.claim("s", 0, 9))
-	join := e.op("s", "read put off") // which writes the record again
+	join := e.op("s", "read put off") // the join stores the record again
 	join.ClientToken, join.ExpiresAt = ops[3].ClientToken, ops[3].ExpiresAt.Add(time.Hour)
 	ops[3] = e.offer(join)[0].Operation
 	e.now = e.at(time.Minute)

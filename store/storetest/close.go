@@ -14,12 +14,12 @@ func closeTests() []test {
 	return []test{
 		{"every later call", closedCalls},
 		{"calls that wait", closedWaiters},
-		{"while calls come in", closeUnderLoad},
+		{"while calls arrive", closeUnderLoad},
 		{"an ended context", canceled},
 	}
 }
 
-// calls makes every call of a store once.
+// calls makes every call of a store once and returns the errors by name.
 func (e *env) calls(ctx context.Context) map[string]error {
 	o := e.op("s", "1")
 	out := map[string]error{}
@@ -96,7 +96,7 @@ func closedWaiters(e *env) {
 	}
 }
 
-// closeUnderLoad closes while calls are under way: each is either durable or
+// closeUnderLoad closes the store while calls are under way. Each call is durable or
 // refused, and none hangs.
 func closeUnderLoad(e *env) {
 	var mu sync.Mutex
@@ -144,7 +144,7 @@ func canceled(e *env) {
 	if n := len(e.feed()); n != 0 {
 		e.Errorf("%d events: a call whose context had ended before stored something", n)
 	}
-	// A context that ends while the call waits.
+	// This context ends while the call waits.
 	ctx, cancel = context.WithTimeout(e.ctx, 10*time.Millisecond)
 	defer cancel()
 	if err := e.Await(ctx, ""); !errors.Is(err, context.DeadlineExceeded) {

@@ -11,7 +11,7 @@ import (
 
 func concurrentTests() []test {
 	return []test{
-		{"many ask for one session", oneOfMany},
+		{"many request one session", oneOfMany},
 		{"many change one version", oneChange},
 		{"many claim", claimedByOne},
 		{"a reader follows writers", follower},
@@ -46,7 +46,7 @@ func oneOfMany(e *env) {
 	wg.Wait()
 	for i := range sessions {
 		if n := created[fmt.Sprint(i)]; n != 1 {
-			e.Errorf("session %d: %d callers got a receipt that says created", i, n)
+			e.Errorf("session %d: %d callers got a receipt with Created", i, n)
 		}
 	}
 	if n := len(e.feed()); n != sessions {
@@ -118,7 +118,7 @@ func claimedByOne(e *env) {
 	}
 }
 
-// follower reads the feed while it is written. It must see every event once, and with each
+// follower reads the feed while it is written. It must read every event once, and with each
 // event the record of its operation.
 func follower(e *env) {
 	const writers, each = 4, 25

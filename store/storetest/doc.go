@@ -20,18 +20,18 @@
 //
 // # What the suite checks
 //
-// It checks every sentence of the port that can be seen from outside: the rules of
-// tokens, joins and later requests; ownership, and the order and exclusiveness of claims;
-// fencing; a feed without gaps; that each write survives a reopening; pruning; and what
-// errors.Is and errors.As report for each documented error.
+// It checks every promise of the port that a caller can see: the rules of tokens, joins
+// and later requests, ownership, the order and exclusiveness of claims, and fencing. The
+// feed must have no gap, each write must survive a reopening, and pruning must remove
+// what it should. errors.Is and errors.As must recognise each documented error.
 //
 // Two parts are histories. In one, many goroutines call the store at once. The other is
-// drawn at random and compared with a simple model in memory; a store that is a [Copier]
+// drawn at random and compared with a simple model in memory. A store that is a [Copier]
 // is copied now and then. The environment variable ROUSE_TEST (short, ci or long; short
 // by default) sets the length of the random one.
 //
 // The rows for optional interfaces ([store.Adopter], [store.Backuper]) run for stores
-// that have them. A driver whose state belongs to one machine runs [RunForeign] too.
+// that have them. A driver whose state belongs to one machine must run [RunForeign] too.
 //
-// The suite cannot cut the power: what a crash may do is for the driver's own tests.
+// The suite cannot cut the power. A driver's own tests must check what a crash may do.
 package storetest

@@ -13,12 +13,12 @@ import (
 
 func dueTests() []test {
 	return []test{
-		{"at once, every lane", dueAtOnce},
-		{"an operation wakes", dueWakes},
+		{"every lane at the first call", dueAtOnce},
+		{"an operation wakes a waiting call", dueWakes},
 		{"only what changed", dueOnlyChanged},
 		{"an end is a change", dueAfterEnd},
 		{"a lane that was emptied twice", dueEmptiedTwice},
-		{"a release wakes", dueAfterRelease},
+		{"a release wakes a waiting call", dueAfterRelease},
 		{"what changes nothing wakes no caller", dueQuiet},
 		{"the deadline", dueDeadline},
 	}
@@ -46,7 +46,7 @@ func (e *env) wantDue(d store.Dues, want ...store.LaneDue) {
 	}
 }
 
-// waits fails unless Due goes on waiting.
+// waits fails unless Due still waits.
 func (e *env) waits(seen uint64) {
 	e.Helper()
 	if d, err := e.Due(e.brief(), seen); !errors.Is(err, context.DeadlineExceeded) {
@@ -67,8 +67,8 @@ func dueAtOnce(e *env) {
 	e.waits(d.Seen)
 }
 
-// dueWakes: a call of Due that waits returns when an operation is due. Whether the call
-// waits before the request arrives is up to the scheduler, so there are several rounds.
+// dueWakes checks that a waiting call of Due returns when an operation is due. The scheduler
+// decides whether the call waits before the request arrives, so there are several rounds.
 func dueWakes(e *env) {
 	seen := e.due(0).Seen
 	for i := range 16 {
@@ -112,13 +112,13 @@ func dueAfterEnd(e *env) {
 	}
 }
 
-// dueEmptiedTwice: a lane becomes empty, is used and becomes empty again before Due is
-// called. It is forgotten once, and later lanes are not mixed up.
+// dueEmptiedTwice empties a lane, uses it and empties it again before Due is called. The
+// driver must forget the lane once, and must not mix up later lanes.
 func dueEmptiedTwice(e *env) {
 	seen := e.due(0).Seen
 	e.end(e.enqueue(e.op("s", "1"))[0], fsm.PhaseCanceled)
 	e.end(e.enqueue(e.op("s", "2"))[0], fsm.PhaseCanceled)
-	seen = e.due(seen).Seen // that it is empty
+	seen = e.due(seen).Seen // Due has reported that it is empty
 	e.enqueue(e.op("t", "3"))
 	e.due(seen)
 	a, b := e.enqueue(e.op("u", "4"))[0], e.enqueue(e.op("v", "5"))[0]
@@ -140,7 +140,7 @@ func dueAfterRelease(e *env) {
 func dueQuiet(e *env) {
 	e.enqueue(e.op("s", "1"))
 	seen := e.due(0).Seen
-	// Neither is the earliest of its lane, and neither deadline is.
+	// Neither is the earliest of its lane or has the earliest deadline.
 	e.enqueue(e.op("s", "2", dueAt(e.at(time.Second))), e.op("s", "3", dueAt(e.at(time.Minute))))
 	if err := e.SetPaused(e.ctx, "s", true, "mo", e.now); err != nil {
 		e.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 func enqueueTests() []test {
 	tests := []test{
-		{"everything is kept", everythingKept},
+		{"every field is stored", everythingKept},
 		{"a created operation has an event", createdHasEvent},
 		{"requests of one call see each other", requestsSeeEachOther},
 		{"a refused request leaves the others", refusedRequestAlone},
@@ -22,7 +22,7 @@ func enqueueTests() []test {
 		{"a new request withdraws a cancellation", joinWithdrawsCancel},
 		{"a join changes no claim", joinKeepsClaim},
 		{"the caller may change what it gave", enqueueKeepsNone},
-		{"no request", enqueueNone},
+		{"an empty call", enqueueNone},
 		{"many requests", enqueueMany},
 	}
 	for _, r := range rules() {
@@ -34,7 +34,7 @@ func enqueueTests() []test {
 // rule is one row of the table in the comment of driver.Decide.
 type rule struct {
 	name   string
-	before func(e *env) store.Operation // makes the operation that the request meets, if there is one
+	before func(e *env) store.Operation // makes the operation that exists before the request, if there is one
 	want   func(e *env, holder store.Operation) store.Operation
 	check  func(e *env, r store.Receipt, holder store.Operation)
 }
@@ -73,7 +73,7 @@ func rules() []rule {
 	return []rule{
 		{"another session's token, active", active("t"), ask("b", token("t")), conflict(store.ErrTokenReused)},
 		{"another session's token, ended", ended("t"), ask("b", token("t")), conflict(store.ErrTokenReused)},
-		{"another session's own token", active("t"), func(e *env, h store.Operation) store.Operation {
+		{"an id as another session's token", active("t"), func(e *env, h store.Operation) store.Operation {
 			own := e.enqueue(e.op("s", "c"))[0]
 			return e.op("s", "b", token(string(own.ID)))
 		}, func(e *env, r store.Receipt, _ store.Operation) {
@@ -95,8 +95,8 @@ func rules() []rule {
 		{"another token, active", active("t"), ask("a", token("u")), conflict(store.ErrActive)},
 		{"a token, none active", ended("t"), ask("a", token("u")), creates},
 		{"no token, none active", ended("t"), ask("a"), creates},
-		{"nothing at all", nil, ask("a", token("t")), creates},
-		{"nothing at all, expired", nil, ask("a", late), expired},
+		{"no operation", nil, ask("a", token("t")), creates},
+		{"no operation, and expired", nil, ask("a", late), expired},
 		{"not-before after the expiry", nil, ask("a", func(o *store.Operation) { o.NotBefore = o.ExpiresAt }), expired},
 		{"the same token, active, and expired", active("t"), ask("a", token("t"), late), meets},
 		{"the same token, ended, and expired", ended("t"), ask("a", token("t"), late), old},
@@ -128,7 +128,7 @@ func old(e *env, r store.Receipt, holder store.Operation) {
 
 func meets(e *env, r store.Receipt, holder store.Operation) {
 	if r.ID != holder.ID || r.Old {
-		e.Errorf("to wait for %s, old %v, want %s, which is not old", r.ID, r.Old, holder.ID)
+		e.Errorf("%s, old %v, want %s and not old", r.ID, r.Old, holder.ID)
 	}
 	if r.Err != nil || r.Created || !same(r.Operation, holder) {
 		e.Errorf("%+v (created %v, %v), want %+v", r.Operation, r.Created, r.Err, holder)
@@ -154,7 +154,7 @@ func expired(e *env, r store.Receipt, _ store.Operation) {
 	}
 }
 
-// full is an operation with every field set.
+// full returns an operation with every field set.
 func full(e *env) store.Operation {
 	at := func(n int) time.Time { return e.now.Add(time.Duration(n)*time.Minute + time.Nanosecond) }
 	o := e.op("studio", "session", token("token"))

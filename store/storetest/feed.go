@@ -17,7 +17,7 @@ func feedTests() []test {
 		{"the head", feedHead},
 		{"await", await},
 		{"await an event that is there", awaitPast},
-		{"goes on after a reopening", feedReopened},
+		{"continues after a reopening", feedReopened},
 		{"no cursor", noCursor},
 		{"another feed's cursor", forkedCursor},
 		{"a pruned cursor", prunedCursor},

@@ -9,7 +9,7 @@ import (
 )
 
 // RunForeign runs the rules of a store whose state belongs to one machine. open opens the
-// state of a dir on that machine. elsewhere opens it as another machine would that got a
+// state of a dir on that machine. elsewhere opens it as another machine would that has a
 // copy of it.
 func RunForeign(t *testing.T, open, elsewhere Opener) {
 	t.Helper()
@@ -48,25 +48,25 @@ func notForeign(e *env) {
 	}
 }
 
-// twoHomes is a store that can be opened in two places.
+// twoHomes is a store that can be opened as two machines.
 type twoHomes struct {
 	*env
 	home, elsewhere Opener
 }
 
-// move closes the store and opens it in a place.
+// move closes the store and opens it with the opener to.
 func (h *twoHomes) move(to Opener) {
 	h.Helper()
 	h.open = to
 	h.reopen()
 }
 
-// isForeign fails unless the store is foreign, and returns since when.
+// isForeign fails unless the store is foreign, and returns since when it is.
 func (h *twoHomes) isForeign() time.Time {
 	h.Helper()
 	s, err := h.Stats(h.ctx)
 	if err != nil || s.Foreign == nil || s.Foreign.Since.IsZero() {
-		h.Fatalf("foreign: %+v, %v, want it to be, since some time", s.Foreign, err)
+		h.Fatalf("foreign: %+v, %v, want it to be, with a time", s.Foreign, err)
 	}
 	return s.Foreign.Since
 }
@@ -78,8 +78,8 @@ func (h *twoHomes) isHome() {
 	}
 }
 
-// foreignElsewhere: a foreign store takes requests and answers. It stays foreign however
-// often it is opened.
+// foreignElsewhere checks that a foreign store accepts requests and answers. It stays
+// foreign however often it is opened.
 func foreignElsewhere(h *twoHomes) {
 	old := h.enqueue(h.op("s", "1"))[0]
 	at := h.feed()[0].Cursor
@@ -87,7 +87,7 @@ func foreignElsewhere(h *twoHomes) {
 	since := h.isForeign()
 	asked := h.enqueue(h.op("s", "2"))[0]
 	if joined := h.offer(h.op("s", "1"))[0]; joined.Created || joined.Operation.ID != old.ID {
-		h.Errorf("a request for what is active: %+v, want it to join", joined)
+		h.Errorf("a request for an active operation: %+v, want it to join", joined)
 	}
 	h.move(h.elsewhere)
 	if again := h.isForeign(); !again.Equal(since) {
@@ -100,8 +100,8 @@ func foreignElsewhere(h *twoHomes) {
 	}
 }
 
-// foreignOutcome: the other machine may have sent what was active, and cannot have sent
-// what was enqueued since.
+// foreignOutcome checks that active operations of the other machine count as outcome
+// unknown. It cannot have sent operations that were requested later.
 func foreignOutcome(h *twoHomes) {
 	plain, marked, accepted, ended := h.op("s", "1"), h.op("s", "2"), h.op("s", "3"), h.op("s", "4")
 	ops := h.enqueue(plain, marked, accepted, ended)
@@ -124,16 +124,16 @@ func foreignOutcome(h *twoHomes) {
 		}
 	}
 	if got := h.read(later.ID); got.Sent != store.SentNo || got.Version != later.Version {
-		h.Errorf("asked for here: sent %s, version %d", got.Sent, got.Version)
+		h.Errorf("requested here: sent %s, version %d", got.Sent, got.Version)
 	}
 	// Their next step is a read.
 	c := h.claimed(store.ClaimRequest{Now: h.at(time.Minute), Lanes: []store.LaneSlots{{Lane: "s", Reads: 9}}})
 	if len(c.Operations) != 3 {
-		h.Errorf("%v are to be read, want three", sessions(c.Operations))
+		h.Errorf("%v are due for a read, want three", sessions(c.Operations))
 	}
 }
 
-// foreignAdopted: the adoption is one fact in the feed, and durable.
+// foreignAdopted checks that the adoption is one fact in the feed, and durable.
 func foreignAdopted(h *twoHomes) {
 	h.fill(2)
 	h.move(h.elsewhere)
@@ -169,7 +169,7 @@ func foreignAdopted(h *twoHomes) {
 	h.isForeign()
 }
 
-// foreignBack: at home again, the store is as if it had never been away.
+// foreignBack checks that the store is no longer foreign when its own machine opens it.
 func foreignBack(h *twoHomes) {
 	h.fill(1)
 	h.move(h.elsewhere)
@@ -180,6 +180,6 @@ func foreignBack(h *twoHomes) {
 	h.move(h.elsewhere)
 	h.isForeign()
 	if got := h.read(asked.ID); got.Sent != store.SentUnknown {
-		h.Errorf("sent %s: it was asked for at home since", got.Sent)
+		h.Errorf("sent %s, but it was requested at home", got.Sent)
 	}
 }

@@ -18,8 +18,8 @@ import (
 )
 
 // historyTests draws histories by the hundred, each of about 30 steps, or of four times as
-// many beyond the short scale. rapid keeps a history that fails in testdata/rapid and runs
-// it first from then on. If rapid calls one "no longer valid", it passes now.
+// many beyond the short scale. rapid keeps a failing history in testdata/rapid and runs it
+// first in later runs. If rapid calls one "no longer valid", it passes.
 func historyTests() []test {
 	return []test{{"drawn at random, against a model", func(e *env) {
 		for range scale.Times(e.T, 1, 10, 2000) {
@@ -28,8 +28,7 @@ func historyTests() []test {
 	}}}
 }
 
-// history is one drawn history: the store, the model, and what the host that makes the
-// calls would know.
+// history is one drawn history: the store, the model, and what the calling host would know.
 type history struct {
 	*rapid.T
 	e       *env
@@ -62,7 +61,7 @@ type Copier interface {
 	Copy(ctx context.Context, dir string) error
 }
 
-// draw picks a number below n.
+// draw returns a number below n.
 func (h *history) draw(t *rapid.T, what string, n int) int {
 	return rapid.IntRange(0, n-1).Draw(t, what)
 }
@@ -88,7 +87,7 @@ func (h *history) enqueue(t *rapid.T) {
 			if n := len(h.m.ops); n > 0 {
 				holder := &h.m.ops[h.draw(t, "whose", n)].op
 				o.ClientToken = holder.ClientToken
-				if holder.Later != nil && h.draw(t, "its later wish's", 2) == 0 {
+				if holder.Later != nil && h.draw(t, "its later request's", 2) == 0 {
 					o.ClientToken = string(holder.Later.ID)
 				}
 			}
@@ -108,10 +107,10 @@ func (h *history) enqueue(t *rapid.T) {
 	}
 }
 
-// ends are the ways in which an operation ends.
+// ends are the phases in which an operation ends.
 var ends = [...]fsm.Phase{fsm.PhaseSucceeded, fsm.PhaseFailed, fsm.PhaseCanceled, fsm.PhaseExpired}
 
-// change draws what may become of an operation.
+// change draws a change of an operation.
 func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 	from := o.Phase
 	switch h.draw(t, "change", 7) {
@@ -133,7 +132,7 @@ func (h *history) change(t *rapid.T, o store.Operation) store.Change {
 		o.CancelAt, o.CancelBy, o.DueAt = h.e.now, "mo", h.e.now
 	}
 	c := store.Change{Release: h.draw(t, "release", 2) == 0}
-	if w := o.Later; w.Pending() && h.draw(t, "later wish", 2) == 0 { // it is over, or becomes an operation
+	if w := o.Later; w.Pending() && h.draw(t, "later request", 2) == 0 { // it is over, or becomes an operation
 		o.Later = w.Done()
 		if o.Phase != from && o.Phase.Ended() {
 			c.Next = w.Operation(&o, o.Lane, h.e.now)
@@ -175,8 +174,8 @@ func (h *history) apply(t *rapid.T) {
 	}
 }
 
-// forget drops the claims that a change has ended. The claimer no longer releases them:
-// another worker may have them by then.
+// forget drops the claims that a change has ended. The claimer must not release them,
+// because another worker may have them by then.
 func (h *history) forget(id store.ID) {
 	h.held = slices.DeleteFunc(h.held, func(o store.Operation) bool { return o.ID == id })
 }
@@ -185,7 +184,7 @@ func (h *history) claim(t *rapid.T) {
 	q := store.ClaimRequest{Now: h.e.now, Overdue: h.draw(t, "overdue", 3)}
 	for i := range 2 {
 		if h.draw(t, "lane", 3) > 0 {
-			q.Lanes = append(q.Lanes, store.LaneSlots{Lane: fmt.Sprint("s", i), Sends: h.draw(t, "sends", 3), Reads: h.draw(t, "looks", 3)})
+			q.Lanes = append(q.Lanes, store.LaneSlots{Lane: fmt.Sprint("s", i), Sends: h.draw(t, "sends", 3), Reads: h.draw(t, "reads", 3)})
 		}
 	}
 	got, err := h.e.Claim(h.e.ctx, q)
@@ -268,7 +267,7 @@ func (h *history) retryAfter(t *rapid.T) {
 	h.m.lanes[name] = l
 }
 
-// resume reads on from an event that was read before, however long ago.
+// resume reads on from an event that was read at any earlier time.
 func (h *history) resume(t *rapid.T) {
 	head := h.m.pruned + len(h.m.events)
 	if head == 0 {
@@ -300,11 +299,11 @@ func (h *history) resume(t *rapid.T) {
 	}
 }
 
-// copy has the store write a copy of itself, and goes on with one of the two.
+// copy makes the store write a copy of itself, and continues with one of the two.
 func (h *history) copy(t *rapid.T) {
 	dir := h.e.TempDir()
 	h.ok(t, "Copy", h.e.Store.(Copier).Copy(h.e.ctx, dir))
-	h.compare(t) // the original is as it was
+	h.compare(t) // the original must be unchanged
 	if h.draw(t, "go on with", 2) == 0 {
 		return
 	}
@@ -321,7 +320,7 @@ func (h *history) copy(t *rapid.T) {
 	h.held, h.cursors = nil, map[uint64]store.Cursor{}
 }
 
-// compare compares all that the store shows. It runs after every step.
+// compare compares everything that the store returns. It runs after every step.
 func (h *history) compare(t *rapid.T) {
 	var all, want []store.Operation
 	for o, err := range h.e.List(h.e.ctx, store.Filter{}) {
@@ -375,8 +374,8 @@ func (h *history) compare(t *rapid.T) {
 	}
 }
 
-// compareLater looks up the id of a later request. It leads to the operation that the
-// request has become, or else to the one that it joined.
+// compareLater looks up the id of a later request. It finds the operation that the request
+// has become, or else the operation that it joined.
 func (h *history) compareLater(t *rapid.T, id store.ID) {
 	want := h.m.byToken(string(id))
 	o, err := h.e.ByToken(h.e.ctx, string(id))

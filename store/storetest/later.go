@@ -10,16 +10,16 @@ import (
 func laterTests() []test {
 	return []test{
 		{"a request after the send is kept", laterKept},
-		{"several make one", laterMerge},
-		{"the same request again makes none", laterRepeated},
+		{"several requests make one", laterMerge},
+		{"a repeated request makes none", laterRepeated},
 		{"an expired request makes none", laterExpired},
-		{"none before the send", laterNotSent},
-		{"it becomes an operation with the end", laterBecomes},
+		{"a request before the send makes none", laterNotSent},
+		{"it becomes an operation at the end", laterBecomes},
 		{"a refused change makes no operation", laterFenced},
 		{"pruned with its operation", laterPruned},
-		{"a new request hastens what waits", hastens},
-		{"a flood of requests hastens little", hastensLittle},
-		{"a request leaves a step that was put off as it is", joinKeepsDue},
+		{"a new request makes a waiting operation due sooner", hastens},
+		{"a flood of requests causes few sends", hastensLittle},
+		{"a request keeps the due time of a postponed step", joinKeepsDue},
 	}
 }
 
@@ -31,7 +31,7 @@ func (e *env) sent(session string, change ...func(*store.Operation)) store.Opera
 	return e.apply(o, &store.Event{Operation: o.ID, Ref: o.Ref, From: fsm.PhaseQueued, To: fsm.PhaseStarting, At: e.now}, false)
 }
 
-// again asks for the session of o again, and fails unless that becomes its later request.
+// again requests the session of o again, and fails unless that becomes its later request.
 func (e *env) again(o store.Operation, change ...func(*store.Operation)) store.Receipt {
 	e.Helper()
 	got := e.offer(e.op(o.Ref.StudioID, o.Ref.SessionID, change...))[0]
@@ -41,8 +41,8 @@ func (e *env) again(o store.Operation, change ...func(*store.Operation)) store.R
 	return got
 }
 
-// leads fails unless an id leads to an operation, as an id and as a token.
-func (e *env) leads(id store.ID, to store.Operation) {
+// finds fails unless an id finds an operation, as an id and as a token.
+func (e *env) finds(id store.ID, to store.Operation) {
 	e.Helper()
 	o, err := e.Operation(e.ctx, id)
 	e.want("by id", o, err, to)
@@ -73,8 +73,8 @@ func laterKept(e *env) {
 			e.Errorf("later request %+v, want %+v", w, want)
 		}
 		for range 2 {
-			e.leads(got.ID, got.Operation)
-			e.leads(o.ID, got.Operation)
+			e.finds(got.ID, got.Operation)
+			e.finds(o.ID, got.Operation)
 			e.reopen()
 		}
 		if n := len(e.feed()); n != events {
@@ -90,18 +90,18 @@ func laterMerge(e *env) {
 	second := e.again(o, by("jo"), notBefore(e.at(30*time.Minute)), expires(e.at(time.Hour)))
 	w := second.Operation.Later
 	if second.ID != first.ID || w.RequestedBy != "mo" || !w.At.Equal(e.now) || !w.NotBefore.Equal(e.at(30*time.Minute)) || !w.ExpiresAt.Equal(e.at(119*time.Minute)) {
-		e.Errorf("later request %+v, want the first one's names, the earlier not-before, the later expiry", w)
+		e.Errorf("later request %+v, want the labels of the first, the earlier not-before, the later expiry", w)
 	}
 	o = second.Operation
 	if third := e.again(o, notBefore(e.at(30*time.Minute)), expires(e.at(time.Hour))); third.Operation.Version != o.Version {
 		e.Errorf("a request that adds nothing makes version %d of %d", third.Operation.Version, o.Version)
 	}
-	// The request is withdrawn and made again: its id stays.
+	// The request is withdrawn and made again. Its id stays.
 	o.Later = o.Later.Done()
 	o = e.apply(o, nil, false)
-	e.leads(first.ID, o)
+	e.finds(first.ID, o)
 	if third := e.again(o, by("al")); third.ID != first.ID || third.Operation.Later.RequestedBy != "al" {
-		e.Errorf("asked for again: %+v", third.Operation.Later)
+		e.Errorf("requested again: %+v", third.Operation.Later)
 	}
 }
 
@@ -169,9 +169,9 @@ func laterBecomes(e *env) {
 		e.Errorf("it became %+v", next)
 	}
 	for range 2 {
-		e.leads(later.ID, next)
+		e.finds(later.ID, next)
 		byID, err := e.Operation(e.ctx, ended.ID)
-		e.want("the one that ended", byID, err, ended)
+		e.want("the ended operation", byID, err, ended)
 		bySession, err := e.BySession(e.ctx, o.Ref)
 		e.want("by session", bySession, err, next)
 		feed := e.feed()[events:]
@@ -185,9 +185,9 @@ func laterBecomes(e *env) {
 	if joined.Created || joined.ID != next.ID {
 		e.Errorf("the next request: %+v, want it to join %s", joined, next.ID)
 	}
-	e.wantOps("due at once, as one that was never sent", e.claim("s", 9, 0), next)
+	e.wantOps("due at once, and never sent", e.claim("s", 9, 0), next)
 	e.end(joined.Operation, fsm.PhaseCanceled)
-	e.leads(later.ID, e.read(next.ID))
+	e.finds(later.ID, e.read(next.ID))
 }
 
 func laterFenced(e *env) {
@@ -200,12 +200,12 @@ func laterFenced(e *env) {
 	if err != nil || errs[0] != store.ErrFenced {
 		e.Errorf("%v, %v, want ErrFenced", errs, err)
 	}
-	e.leads(more.Later.ID, more)
-	end = more // a change that does not end must not have a Next: that is the caller's mistake
+	e.finds(more.Later.ID, more)
+	end = more // a change that does not end must have no Next: the caller must not do this
 	if _, err := e.Apply(e.ctx, []store.Change{{Operation: end, Next: more.Later.Operation(&end, end.Lane, e.now)}}); err == nil {
-		e.Error("an active operation has another one follow it")
+		e.Error("an operation follows an active one")
 	}
-	e.leads(more.Later.ID, more)
+	e.finds(more.Later.ID, more)
 }
 
 func laterPruned(e *env) {
@@ -217,7 +217,7 @@ func laterPruned(e *env) {
 		e.Errorf("%d pruned, want 2", n)
 	}
 	for range 2 {
-		e.leads(later.ID, next)
+		e.finds(later.ID, next)
 		for _, id := range []store.ID{ended.ID, kept.ID, kept.Later.ID} {
 			o, err := e.Operation(e.ctx, id)
 			e.wantNone("pruned", o, err)
@@ -228,7 +228,7 @@ func laterPruned(e *env) {
 	}
 }
 
-// waiting is an operation that waits for long after its tries.
+// waiting returns an operation that waits long after its tries.
 func (e *env) waiting(session string, tries int) store.Operation {
 	e.Helper()
 	o := e.enqueue(e.op("s", session))[0]
@@ -267,8 +267,8 @@ func hastensLittle(e *env) {
 	}
 }
 
-// joinKeepsDue: when a poll that was put off is due is not in the record. A request brings
-// it forward if there was an error and no request within the last minute.
+// joinKeepsDue checks a poll that was postponed in memory only. A request makes it due
+// sooner if there was an error and no request within the last minute.
 func joinKeepsDue(e *env) {
 	o := e.sent("well")
 	e.wantOps("due", e.claim("s", 0, 9), o)
@@ -278,7 +278,7 @@ func joinKeepsDue(e *env) {
 	}
 	e.now = e.at(time.Second)
 	e.again(o)
-	e.wantOps("put off without an error", e.claim("s", 0, 9))
+	e.wantOps("postponed without an error", e.claim("s", 0, 9))
 
 	o = e.sent("a")
 	o.LastError, o.LastErrorAt = "denied", e.now
@@ -297,7 +297,7 @@ func joinKeepsDue(e *env) {
 	for range 3 {
 		e.now = e.at(time.Second)
 		o = e.again(o).Operation
-		e.wantOps("put off, and asked for again within a minute", e.claim("s", 0, 9))
+		e.wantOps("postponed, and requested again within a minute", e.claim("s", 0, 9))
 	}
 	e.now = e.at(time.Minute)
 	o = e.again(o).Operation

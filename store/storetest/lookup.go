@@ -48,7 +48,7 @@ func bySession(e *env) {
 	ref := transport.Ref{StudioID: "s", SessionID: "a"}
 	look := func() (store.Operation, error) { return e.BySession(e.ctx, ref) }
 	o, err := look()
-	e.wantNone("nothing yet", o, err)
+	e.wantNone("before any operation", o, err)
 	e.enqueue(e.op("s", "aa"), e.op("sa", ""), e.op("t", "a"))
 	o, err = look()
 	e.wantNone("other sessions", o, err)
@@ -72,7 +72,7 @@ func byToken(e *env) {
 		o, err := e.ByToken(e.ctx, tok)
 		e.want("token "+tok, o, err, ops[i])
 	}
-	// The id of an operation whose caller brought a token is no token.
+	// If the caller brought a token, the operation's id is no token.
 	for _, tok := range []string{"", "u", string(ops[0].ID), string(e.op("s", "c").ID)} {
 		o, err := e.ByToken(e.ctx, tok)
 		e.wantNone(fmt.Sprintf("token %q", tok), o, err)
@@ -133,7 +133,7 @@ func listTests() []test {
 		{"by age, in pages", listPages},
 		{"after an operation", listAfter},
 		{"stops when the caller does", listStops},
-		{"what changes meanwhile", listMeanwhile},
+		{"changes during a listing", listMeanwhile},
 	}
 }
 
@@ -219,7 +219,8 @@ func listPages(e *env) {
 	e.wantOps("more than a page", e.list(store.Filter{Limit: 1001}), ops[:1001]...)
 }
 
-// listAfter pages with the last id of each page, while operations end, come and go.
+// listAfter pages with the last id of each page, while operations end, are created and are
+// pruned.
 func listAfter(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"), e.op("s", "3"), e.op("s", "4"), e.op("s", "5"))
 	e.wantOps("after the second", e.list(store.Filter{After: ops[1].ID}), ops[2:]...)

@@ -11,17 +11,17 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// model is a store that is as simple as it can be. The history compares a driver with it.
-// It shares with a driver only the rules of package driver.
+// model is a store that is as simple as possible. The history compares a driver with it. It
+// shares with a driver only the rules of package driver.
 type model struct {
 	ops    []*record // by id
 	events []store.Event
 	pruned int
-	last   map[transport.Ref]store.ID // the latest ended one
+	last   map[transport.Ref]store.ID // the latest ended operation
 	lanes  map[string]store.Lane
 }
 
-// record is an operation, and what only the owner's memory knows of it.
+// record is an operation with what only the owner's memory knows of it.
 type record struct {
 	op       store.Operation
 	due      time.Time // as Release or BringForward set it
@@ -155,7 +155,7 @@ func (m *model) pull(by time.Time) {
 	}
 }
 
-// free returns what is not claimed, by the time that key returns, and then by age.
+// free returns the unclaimed operations, by the time that key returns, and then by age.
 func (m *model) free(key func(r *record) time.Time) []*record {
 	var out []*record
 	for _, r := range m.ops {
@@ -236,7 +236,7 @@ func (m *model) prune(k store.Retention) int {
 	return n
 }
 
-// reopen is what a restart does.
+// reopen does what a restart does.
 func (m *model) reopen() {
 	for _, r := range m.ops {
 		r.held = false
@@ -244,8 +244,8 @@ func (m *model) reopen() {
 	}
 }
 
-// copied is what the opening of a copy does: the original may have sent since what is
-// active in the copy.
+// copied does what the opening of a copy does: the original may have sent the copy's active
+// operations since.
 func (m *model) copied() {
 	for _, r := range m.ops {
 		if o := &r.op; o.Active() && o.Sent == store.SentNo {

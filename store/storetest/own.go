@@ -12,23 +12,23 @@ import (
 func ownTests() []test {
 	return []test{
 		{"a second owner", ownTwice},
-		{"one of many wins", ownRace},
-		{"what the last owner claimed is free", ownAgain},
+		{"one of many callers owns the store", ownRace},
+		{"claims of the last owner have ended", ownAgain},
 		{"an ended context", ownEnded},
 		{"a call that waits ends with the context", ownWaiters},
-		{"a release by the last owner frees nothing", ownLateRelease},
+		{"a release by the last owner does nothing", ownLateRelease},
 		{"records need no owner", ownNothing},
 	}
 }
 
-// ownTwice: a second owner is refused, and the first goes on.
+// ownTwice checks that a second owner is refused, and that the first can go on.
 func ownTwice(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"))
 	e.wantOps("the owner", e.claim("s", 1, 0), ops[0])
 	if c, err := e.Own(e.ctx); !errors.Is(err, store.ErrOwned) || c != nil {
 		e.Errorf("a second owner: %v, %v, want ErrOwned", c, err)
 	}
-	e.wantOps("it goes on, and its claim is kept", e.claim("s", 9, 9), ops[1])
+	e.wantOps("it goes on, and keeps its claim", e.claim("s", 9, 9), ops[1])
 }
 
 func ownRace(e *env) {
@@ -51,7 +51,7 @@ func ownRace(e *env) {
 	}
 }
 
-// ownAgain: an owner finds free what the last one claimed, and each operation as
+// ownAgain checks that an owner can claim what the last one had claimed, each operation as
 // its record says.
 func ownAgain(e *env) {
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2", tried), e.op("s", "3"), e.op("s", "4"))
@@ -64,10 +64,10 @@ func ownAgain(e *env) {
 	e.wantDue(e.due(0), store.LaneDue{Lane: "s", Send: e.now, Read: e.now})
 	e.wantOps("claimed again", e.claim("s", 9, 9), ops[0], ops[3], ops[1])
 	e.now = e.at(1)
-	e.wantOps("what was changed", e.claim("s", 9, 9), changed)
+	e.wantOps("the changed operation", e.claim("s", 9, 9), changed)
 }
 
-// claimCalls makes every call of c once.
+// claimCalls makes every call of c once and returns the errors by name.
 func (e *env) claimCalls(c store.Claims, o store.Operation) map[string]error {
 	out := map[string]error{}
 	var got store.Claimed
@@ -121,8 +121,8 @@ func ownLateRelease(e *env) {
 	e.wantOps("still claimed", e.claim("s", 9, 9))
 }
 
-// ownNothing: what concerns records works with no owner, and the next owner sees
-// it.
+// ownNothing checks that calls for records need no owner, and that the next owner sees their
+// results.
 func ownNothing(e *env) {
 	e.disown()
 	ops := e.enqueue(e.op("s", "1"), e.op("s", "2"))

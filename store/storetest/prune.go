@@ -10,12 +10,12 @@ import (
 
 func pruneTests() []test {
 	return []test{
-		{"ended operations and what leads to them", pruneEnded},
+		{"ended operations and the rows that point to them", pruneEnded},
 		{"a session's newer operation stays", pruneOlderOnly},
-		{"nothing but what it is asked to", pruneNothing},
-		{"the feed by count", pruneFeed},
-		{"more than one commit takes", pruneMany},
-		{"what cannot have finished then stays", pruneImpossible},
+		{"nothing else", pruneNothing},
+		{"the feed to a number of events", pruneFeed},
+		{"more than one commit can hold", pruneMany},
+		{"operations with an impossible end stay", pruneImpossible},
 	}
 }
 
@@ -60,7 +60,7 @@ func pruneEnded(e *env) {
 		e.Errorf("a pruned operation's token is taken: %+v", got)
 	}
 	if n := len(e.feed()); n != 8 {
-		e.Errorf("%d events, want 8: the feed was not to be pruned", n)
+		e.Errorf("%d events, want 8: the feed must not be pruned", n)
 	}
 }
 
@@ -81,7 +81,7 @@ func pruneNothing(e *env) {
 		e.Errorf("%d pruned by an empty Retention", n)
 	}
 	if n := e.prune(store.Retention{EndedSince: e.now, Events: 2}); n != 0 {
-		e.Errorf("%d pruned, and all was to be kept", n)
+		e.Errorf("%d pruned, want 0", n)
 	}
 }
 

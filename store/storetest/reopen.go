@@ -15,8 +15,8 @@ func reopenTests() []test {
 	}
 }
 
-// reopenAfterEach writes in every way, opens the store again after each, and compares all
-// that it shows.
+// reopenAfterEach writes in every way, opens the store again after each write, and compares
+// everything that it returns.
 func reopenAfterEach(e *env) {
 	var o store.Operation
 	for _, step := range []struct {

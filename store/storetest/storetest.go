@@ -14,7 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Opener opens the store that belongs to dir, and fails t if it cannot. See the package's
+// Opener opens the store that belongs to dir. It fails t if it cannot: see the package's
 // comment.
 type Opener func(t *testing.T, dir string) store.Store
 
@@ -56,7 +56,7 @@ func Run(t *testing.T, open Opener) {
 	}
 }
 
-// test is one rule.
+// test is one rule of the suite.
 type test struct {
 	name string
 	run  func(e *env)
@@ -74,7 +74,7 @@ type env struct {
 	now          time.Time // the test's clock: the store has none
 }
 
-// start is when the suite's clock begins. No rule depends on it.
+// start returns when the suite's clock begins. No rule depends on it.
 func start() time.Time { return time.Date(2031, 5, 6, 7, 8, 9, 123456789, time.UTC) }
 
 func newEnv(t *testing.T, open Opener) *env {
@@ -92,7 +92,7 @@ func newEnv(t *testing.T, open Opener) *env {
 	return e
 }
 
-// sound checks, after each test, what is true of every store at all times.
+// sound checks, after each test, what must hold in every store at all times.
 func (e *env) sound() {
 	e.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -102,7 +102,7 @@ func (e *env) sound() {
 	for after := store.Cursor(""); ; {
 		events, err := e.Events(ctx, after, 100)
 		if errors.Is(err, store.ErrClosed) {
-			return // the test closed it
+			return // the test closed the store
 		}
 		if err != nil {
 			e.Errorf("afterwards: Events after %q: %v", after, err)
@@ -202,7 +202,7 @@ func (e *env) enqueue(ops ...store.Operation) []store.Operation {
 	return out
 }
 
-// offer enqueues operations, whatever becomes of each.
+// offer enqueues operations and returns the receipts, whatever they say.
 func (e *env) offer(ops ...store.Operation) []store.Receipt {
 	e.Helper()
 	rs, err := e.Enqueue(e.ctx, ops)
@@ -212,8 +212,7 @@ func (e *env) offer(ops ...store.Operation) []store.Receipt {
 	return rs
 }
 
-// apply stores a change, which must succeed, and returns the operation with the
-// version that it has now.
+// apply stores a change, which must succeed. It returns the operation with its new version.
 func (e *env) apply(o store.Operation, event *store.Event, release bool) store.Operation {
 	e.Helper()
 	c := store.Change{Operation: o, Release: release}
@@ -228,7 +227,7 @@ func (e *env) apply(o store.Operation, event *store.Event, release bool) store.O
 	return o
 }
 
-// end applies an end, with its event.
+// end stores an end, with its event.
 func (e *env) end(o store.Operation, p fsm.Phase) store.Operation {
 	e.Helper()
 	from := o.Phase
@@ -237,9 +236,9 @@ func (e *env) end(o store.Operation, p fsm.Phase) store.Operation {
 }
 
 // claim claims from one lane.
-func (e *env) claim(lane string, sends, looks int) []store.Operation {
+func (e *env) claim(lane string, sends, reads int) []store.Operation {
 	e.Helper()
-	return e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.LaneSlots{{Lane: lane, Sends: sends, Reads: looks}}}).Operations
+	return e.claimed(store.ClaimRequest{Now: e.now, Lanes: []store.LaneSlots{{Lane: lane, Sends: sends, Reads: reads}}}).Operations
 }
 
 func (e *env) claimed(r store.ClaimRequest) store.Claimed {
@@ -254,7 +253,7 @@ func (e *env) claimed(r store.ClaimRequest) store.Claimed {
 	return c
 }
 
-// read looks an operation up that must be there.
+// read looks up an operation, which must be stored.
 func (e *env) read(id store.ID) store.Operation {
 	e.Helper()
 	o, err := e.Operation(e.ctx, id)
@@ -298,7 +297,7 @@ func sessions(ops []store.Operation) []string {
 	return out
 }
 
-// same reports whether two records say the same.
+// same reports whether two records are equal.
 func same(a, b store.Operation) bool {
 	if len(a.Labels) == 0 {
 		a.Labels = nil
@@ -309,7 +308,7 @@ func same(a, b store.Operation) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// brief returns a context that ends soon, for calls that must go on waiting.
+// brief returns a context that ends soon, for calls that must still wait.
 func (e *env) brief() context.Context {
 	ctx, cancel := context.WithTimeout(e.ctx, 20*time.Millisecond)
 	e.Cleanup(cancel)
