@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// Classify turns an error of net or net/http into an [*Error]. A driver calls it
-// for an error that is no answer of its provider. It returns an *Error in err's
-// chain unchanged, and nil for nil.
+// Classify turns an error of net or net/http into an [*Error]. A driver calls it for an
+// error that is not an answer of its provider. Classify returns an *Error in err's chain
+// unchanged, and nil for nil.
 //
-// NotSent is set only where no connection was made: the name was not found, the
-// dial failed, or the TLS handshake failed. After a later failure, such as a
-// time-out or a cut connection, the kind is KindUnknown.
+// NotSent is set only where no connection was made: the name was not found, the dial
+// failed, or the TLS handshake failed. After a later failure, such as a time-out or a cut
+// connection, the kind is KindUnknown.
 func Classify(err error) error {
 	if err == nil {
 		return nil
@@ -46,13 +46,13 @@ func neverConnected(err error) bool {
 		errors.Is(err, http.ErrSchemeMismatch):
 		return true
 	case errors.As(err, &rec):
-		// Conn is set for the first record alone. A later record that is not
-		// TLS may come after the request was written.
+		// Conn is set only for the first record. A later record that is not TLS may
+		// arrive after the request was written.
 		return rec.Conn != nil
 	case errors.As(err, &op):
-		// "proxyconnect" is a proxy that was not reached. A proxy's refusal of
-		// CONNECT has no type and stays KindUnknown. An alert while reading may
-		// come after the request was written.
+		// "proxyconnect" is a proxy that was not reached. A proxy's refusal of CONNECT
+		// has no type and stays KindUnknown. An alert while reading may arrive after the
+		// request was written.
 		return op.Op == "dial" || op.Op == "proxyconnect"
 	case errors.As(err, &alert):
 		return false

@@ -19,8 +19,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// TestClassifyReal makes the errors as net and net/http really return them.
-// NotSent where something was sent could become a second start.
+// TestClassifyReal makes the errors as net and net/http really return them. NotSent on a
+// request that was sent could become a second start.
 func TestClassifyReal(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -28,18 +28,18 @@ func TestClassifyReal(t *testing.T) {
 		kind    transport.Kind
 		notSent bool
 	}{
-		"dial refused":                {dialRefused, transport.KindUnreachable, true},
-		"proxy refused":               {proxyRefused, transport.KindUnreachable, true},
-		"name not found":              {nameNotFound, transport.KindUnreachable, true},
-		"certificate of nobody known": {unknownAuthority, transport.KindUnreachable, true},
-		"certificate of another name": {anotherName, transport.KindUnreachable, true},
-		"HTTP where TLS was expected": {plainServer, transport.KindUnreachable, true},
-		"no TLS at all":               {noTLS, transport.KindUnreachable, true},
-		"no answer in time":           {noAnswer, transport.KindUnknown, false},
-		"cut after the request":       {cutAfterRequest, transport.KindUnknown, false},
-		"cut within the answer":       {cutWithinAnswer, transport.KindUnknown, false},
-		"certificate demanded":        {certificateDemanded, transport.KindUnknown, false},
-		"cancelled":                   {cancelled, transport.KindUnknown, false},
+		"dial refused":                        {dialRefused, transport.KindUnreachable, true},
+		"proxy refused":                       {proxyRefused, transport.KindUnreachable, true},
+		"name not found":                      {nameNotFound, transport.KindUnreachable, true},
+		"certificate of an unknown authority": {unknownAuthority, transport.KindUnreachable, true},
+		"certificate of another name":         {anotherName, transport.KindUnreachable, true},
+		"HTTP where TLS was expected":         {plainServer, transport.KindUnreachable, true},
+		"no TLS at all":                       {noTLS, transport.KindUnreachable, true},
+		"no answer in time":                   {noAnswer, transport.KindUnknown, false},
+		"cut after the request":               {cutAfterRequest, transport.KindUnknown, false},
+		"cut within the answer":               {cutWithinAnswer, transport.KindUnknown, false},
+		"certificate demanded":                {certificateDemanded, transport.KindUnknown, false},
+		"cancelled":                           {cancelled, transport.KindUnknown, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,7 +52,7 @@ func TestClassifyReal(t *testing.T) {
 	}
 }
 
-// TestClassifyMade has the errors that cannot be had on loopback.
+// TestClassifyMade has the errors that loopback cannot produce.
 func TestClassifyMade(t *testing.T) {
 	t.Parallel()
 	op := func(op string, err error) error {
@@ -202,7 +202,7 @@ func tlsServer(t *testing.T) *httptest.Server {
 	return quiet(t, nil, func(http.ResponseWriter, *http.Request) { t.Error("the server got a request") })
 }
 
-// quiet is a TLS server that keeps the handshakes it refuses to itself.
+// quiet is a TLS server that does not log the handshakes that it refuses.
 func quiet(t *testing.T, c *tls.Config, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -231,7 +231,7 @@ func plainServer(t *testing.T) error {
 	})
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
-	// Only http.Client words this one differently.
+	// Only http.Client words this error differently.
 	res, err := (&http.Client{Transport: tr}).Post("https://"+addr, "", nil)
 	if err == nil {
 		_ = res.Body.Close()
@@ -244,7 +244,7 @@ func noTLS(t *testing.T) error {
 	return post(t.Context(), t, "https://"+addr, &http.Transport{})
 }
 
-// gotRequest reads a request, so that what follows is after it.
+// gotRequest reads a request, so that the following bytes are sent after it.
 func gotRequest(c net.Conn) {
 	req, err := http.ReadRequest(bufio.NewReader(c))
 	if err == nil {
@@ -272,8 +272,8 @@ func cutWithinAnswer(t *testing.T) error {
 	return post(t.Context(), t, "http://"+addr, &http.Transport{})
 }
 
-// certificateDemanded: with TLS 1.3 the server refuses the client only after
-// the client may have written its request.
+// certificateDemanded is a server that requires a client certificate. With TLS 1.3 it
+// refuses the client only after the client may have written its request.
 func certificateDemanded(t *testing.T) error {
 	s := quiet(t, &tls.Config{MinVersion: tls.VersionTLS13, ClientAuth: tls.RequireAnyClientCert}, http.NotFound)
 	return post(t.Context(), t, s.URL, s.Client().Transport.(*http.Transport).Clone())

@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/transporttest"
 )
 
-// TestMuxIsATransport: behind a Mux a transport keeps every promise that it
+// TestMuxIsATransport checks that a transport behind a Mux keeps every promise that it
 // keeps alone.
 func TestMuxIsATransport(t *testing.T) {
 	t.Parallel()

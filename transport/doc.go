@@ -3,14 +3,13 @@
 //
 // # Usage
 //
-// A driver is a type with the two methods of [Transport]. Start asks for a session
-// to be started, and Get reads one. The package's example is a whole driver, which
+// A driver is a type with the two methods of [Transport]. Start asks the provider to
+// start a session, and Get reads one. The package's example is a whole driver, which
 // passes the suite of package transporttest. Begin with a copy of it.
 //
-// A driver declares what else it can do by further interfaces, which callers find
-// by type assertion:
+// A driver may implement further interfaces, which callers find by type assertion:
 //
-//   - [Describer] says what a repeated start does.
+//   - [Describer] returns what a repeated start does.
 //   - [StartChecker] refuses ids before a start is queued.
 //   - [BatchGetter] reads many sessions in one call.
 //   - [BatchStarter] starts many sessions in one call.
@@ -23,23 +22,23 @@
 //  1. Start begins with in.Validate(), which checks the ref and the token, and Get
 //     begins with ref.Validate(). No caller does it for the driver. Return their
 //     error unchanged.
-//  2. Start asks for exactly one start. It sends once and follows no redirect: a
-//     repeat is the engine's decision, never the driver's.
-//  3. Every error is an [*Error]. A provider's refusal has the Kind that says what
-//     it is. For everything else, an ended context too, return
-//     transport.Classify(err), which knows whether the outcome is unknown.
+//  2. Start asks for exactly one start. It sends once and follows no redirect. Only
+//     the engine repeats a start, never the driver.
+//  3. Every error is an [*Error]. A provider's refusal has the Kind for its cause. For
+//     every other error, including an ended context, return transport.Classify(err),
+//     which decides whether the outcome is unknown.
 //  4. NotSent is set only where it is certain that not one byte reached the
 //     provider. A definite refusal has a kind for which [Kind.Refusal] is true.
-//  5. OnlySession is set on an error that concerns one session alone, such as a
+//  5. OnlySession is set on an error that concerns only one session, such as a
 //     machine whose management controller does not answer. Without it the error
 //     blocks every session of the lane.
 //  6. No error's text contains a credential.
 //  7. A call ends when its context does. With a context that has already ended it
-//     returns an error and has no effect: check ctx.Err() first where the call
-//     below does not check its context.
+//     returns an error and has no effect. If the call below does not check its
+//     context, check ctx.Err() first.
 //  8. An answer is about the session that was asked for and has a State. Its times
-//     are in UTC: return a time from elsewhere as at.UTC(). Its maps and slices
-//     are the caller's to change.
+//     are in UTC. Return a time from elsewhere as at.UTC(). The caller may change its
+//     maps and slices.
 //  9. The provider's reason for a state is in Session.StatusCode and
 //     Session.StatusMessage. The result of a port probe that the driver makes is
 //     in Session.Probe, whether the machine answered or not.
@@ -62,8 +61,8 @@
 //   - Session.StartedAt, filled in by Get for a STOPPED session too, if the
 //     provider knows it.
 //
-// StaleFor is 30 seconds: for that long after a start the engine does not believe
-// a Get that shows STOPPED. Each session is read and started by a call of its own.
+// StaleFor is 30 seconds. For so long after a start the engine does not trust a Get that
+// shows STOPPED. Each session is read and started by a call of its own.
 //
 // # Concurrency
 //
@@ -73,7 +72,7 @@
 // # Errors
 //
 // Kinds are errors themselves: errors.Is(err, transport.KindThrottled) works on any
-// error that wraps an *Error, and errors.As returns the *Error with its details. The
-// engine treats an error that is no *Error, which no driver should return, as
-// [KindUnknown]: it confirms by a Get before it sends again.
+// error that wraps an *Error, and errors.As returns the *Error with its details. No
+// driver should return an error that is no *Error. The engine treats such an error as
+// [KindUnknown] and confirms by a Get before it sends again.
 package transport

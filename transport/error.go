@@ -9,7 +9,7 @@ import (
 )
 
 // Kind says what kind of failure an [*Error] is. It is an error itself, so that
-// errors.Is(err, transport.KindThrottled) works. Kinds are persisted: append only.
+// errors.Is(err, transport.KindThrottled) works. Kinds are persisted, so append only.
 type Kind uint8
 
 // The kinds, with the code that the Nimble protocol has for each.
@@ -40,7 +40,7 @@ func (k Kind) Error() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// kindWords name the kinds in JSON and other texts for programs: append only.
+// kindWords name the kinds in JSON and other texts for programs. Append only.
 var kindWords = [...]string{
 	"unknown", "access_denied", "conflict", "internal", "not_found",
 	"quota_exceeded", "throttled", "invalid", "capacity", "credentials", "unreachable",
@@ -55,8 +55,8 @@ func (k Kind) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "kind_%d", uint8(k)), nil
 }
 
-// UnmarshalText reads a word of MarshalText. Any other word is an error that names
-// it, and leaves k as it was.
+// UnmarshalText reads a word of MarshalText. Any other word is an error that names it,
+// and leaves k unchanged.
 func (k *Kind) UnmarshalText(text []byte) error {
 	if i := slices.Index(kindWords[:], string(text)); i >= 0 {
 		*k = Kind(i)
@@ -90,26 +90,25 @@ func (k Kind) Refusal() bool {
 // itself, which is then reachable.
 func (k Kind) Protocol() bool { return k != KindUnknown && k != KindUnreachable }
 
-// Error is a provider's refusal, or the reason why the provider did not answer. Its
-// text holds no credentials.
+// Error is a provider's refusal, or the reason why the provider did not answer. Its text
+// holds no credentials.
 //
-// KindUnreachable, KindUnknown, KindThrottled and KindCredentials normally concern
-// the whole lane: the engine blocks or slows every session of it. A driver sets
-// OnlySession where it knows that the cause lies with the session it was asked
-// about. For example, one machine's management controller is down, and the others
-// still answer. The engine then backs off for that session and leaves the lane
-// alone. OnlySession has no meaning with other kinds, nor in the error of a whole
-// batch.
+// KindUnreachable, KindUnknown, KindThrottled and KindCredentials normally concern the
+// whole lane, and the engine blocks or slows all its sessions. A driver sets OnlySession
+// if it knows that the cause lies with the session of the call. For example, one
+// machine's management controller is down, and the others still answer. The engine then
+// backs off for that session and leaves the lane alone. OnlySession has no meaning with
+// other kinds, nor in the error of a whole batch.
 type Error struct {
 	Kind           Kind
 	NotSent        bool              // the provider certainly got nothing of the request
-	OnlySession    bool              // the failure concerns this session alone; false: its whole lane
+	OnlySession    bool              // the failure concerns only this session; false means its whole lane
 	Code           string            // the provider's code, such as "ConflictException"
 	Message        string            // the provider's text for a person
 	RequestID      string            // the provider's id of the request
-	HTTPStatusCode int               // 0: there was no HTTP answer
-	RetryAfter     time.Duration     // when the provider asks to be called again; 0: it did not say
-	Date           time.Time         // the provider's clock when it answered; zero: not known
+	HTTPStatusCode int               // 0 without an HTTP answer
+	RetryAfter     time.Duration     // how long the provider asks to wait before the next call; 0 if it did not say
+	Date           time.Time         // the provider's clock when it answered; the zero time if it is not known
 	Context        map[string]string // the provider's details, such as resourceId
 	Err            error             // the cause, or nil
 }

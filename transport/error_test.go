@@ -11,7 +11,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// kinds is every kind, with what the protocol says of it.
+// kinds is every kind, with the properties that the protocol gives it.
 func kinds() []struct {
 	kind              transport.Kind
 	refusal, protocol bool
@@ -22,7 +22,7 @@ func kinds() []struct {
 	}{
 		{transport.KindUnknown, false, false},
 		{transport.KindAccessDenied, true, true},
-		{transport.KindConflict, false, true}, // it may be our own start that is in progress
+		{transport.KindConflict, false, true}, // the operation in progress may be our own start
 		{transport.KindInternal, false, true},
 		{transport.KindNotFound, true, true},
 		{transport.KindQuotaExceeded, true, true},
@@ -51,7 +51,7 @@ func TestKinds(t *testing.T) {
 	}
 	next := transport.Kind(len(kinds()))
 	if next.Error() != fmt.Sprintf("kind %d", next) || next.Refusal() {
-		t.Errorf("a kind from a later version is %q, refusal %v; want its number, and nothing claimed", next, next.Refusal())
+		t.Errorf("a kind of a later version is %q, refusal %v; want its number, and no refusal", next, next.Refusal())
 	}
 }
 

@@ -10,15 +10,15 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// power is what the vendor's library for a rack of machines can do.
+// power is the vendor's library for a rack of machines.
 type power interface {
-	On(ctx context.Context, machine string) error                      // does nothing if it is on
-	Since(ctx context.Context, machine string) (on time.Time, _ error) // zero: it is off
+	On(ctx context.Context, machine string) error                      // does nothing if the machine is on
+	Since(ctx context.Context, machine string) (on time.Time, _ error) // the zero time means that it is off
 }
 
 var errNoMachine = errors.New("no such machine")
 
-// rack is a whole driver: the sessions of a studio are the machines of a rack.
+// rack is a whole driver. The sessions of a studio are the machines of a rack.
 type rack struct{ power power }
 
 // Traits says that starting a machine that runs does nothing.
@@ -27,13 +27,13 @@ func (rack) Traits(transport.Ref) transport.Traits {
 }
 
 func (r rack) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
-	if err := in.Validate(); err != nil { // the ref and the token
+	if err := in.Validate(); err != nil { // checks the ref and the token
 		return transport.Session{}, err
 	}
 	if err := ctx.Err(); err != nil { // the library may not check ctx before it acts
 		return transport.Session{}, failed(err)
 	}
-	if err := r.power.On(ctx, in.SessionID); err != nil { // once: no retry
+	if err := r.power.On(ctx, in.SessionID); err != nil { // once, without a retry
 		return transport.Session{}, failed(err)
 	}
 	return transport.Session{Ref: in.Ref, State: fsm.StateStartInProgress}, nil
@@ -53,8 +53,8 @@ func (r rack) Get(ctx context.Context, ref transport.Ref) (transport.Session, er
 	return transport.Session{Ref: ref, State: fsm.StateReady, StartedAt: on.UTC()}, nil
 }
 
-// failed returns the provider's refusals with their kind. It leaves all else, such
-// as time-outs and cut connections, to Classify.
+// failed returns the provider's refusals with their kind. It leaves all other errors,
+// such as time-outs and cut connections, to Classify.
 func failed(err error) error {
 	if errors.Is(err, errNoMachine) {
 		return &transport.Error{Kind: transport.KindNotFound, Err: err}

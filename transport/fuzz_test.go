@@ -10,8 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// FuzzToken: a token that is taken is one word of a header, and the error of one
-// that is not is short and clean.
+// FuzzToken checks that a valid token is one word of a header. The error of a token that
+// is not valid is short and clean.
 func FuzzToken(f *testing.F) {
 	for _, token := range []string{"", "t", strings.Repeat("t", 64), strings.Repeat("t", 65), "a b", "é", "\x00", "\xff", strings.Repeat("é", 64)} {
 		f.Add(token)
@@ -20,7 +20,7 @@ func FuzzToken(f *testing.F) {
 		err := transport.CheckToken(token)
 		if err == nil {
 			if len(token) < 1 || len(token) > 64 || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-				t.Errorf("%q is taken", token)
+				t.Errorf("%q is accepted", token)
 			}
 			return
 		}
@@ -30,7 +30,7 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzMux: of patterns the studio's own wins, else the longest prefix.
+// FuzzMux checks that a studio's own pattern wins, or else the longest prefix.
 func FuzzMux(f *testing.F) {
 	f.Add("lab", "lab", "la*", "*", "l*")
 	f.Add("lab", "l*", "*", "la*", "x")
@@ -59,7 +59,7 @@ func FuzzMux(f *testing.F) {
 	})
 }
 
-// named answers with its name.
+// named is a transport that answers with its name.
 type named string
 
 func (n named) Start(context.Context, transport.StartInput) (transport.Session, error) {

@@ -9,17 +9,17 @@ import (
 	"sync"
 )
 
-// Mux serves many studios by many transports, as http.ServeMux serves paths. A
-// pattern is a studio's id, or a prefix of ids and "*". The longest pattern that
-// matches wins. Mux forwards traits and splits batches by transport. The zero value
-// routes nothing. A Mux is safe for concurrent use.
+// Mux serves many studios by many transports, as http.ServeMux serves paths. A pattern is
+// a studio's id, or a prefix of ids and "*". The longest pattern that matches wins. Mux
+// forwards traits and splits batches by transport. The zero value routes nothing. A Mux
+// is safe for concurrent use.
 type Mux struct {
 	mu     sync.RWMutex // guards routes; never held across a call
 	routes map[string]Transport
 }
 
 // Handle routes the studios that pattern matches to t. It panics if t is nil, or if
-// pattern is empty, is taken, or has a "*" before its end. These are mistakes of the
+// pattern is empty, is in use, or has a "*" before its end. These are mistakes of the
 // program, as with http.ServeMux.
 func (m *Mux) Handle(pattern string, t Transport) {
 	m.mu.Lock()
@@ -30,7 +30,7 @@ func (m *Mux) Handle(pattern string, t Transport) {
 	case pattern == "" || strings.Contains(strings.TrimSuffix(pattern, "*"), "*"):
 		panic(fmt.Sprintf("transport: Mux.Handle: pattern %q is not an id or a prefix and *", pattern))
 	case m.routes[pattern] != nil:
-		panic(fmt.Sprintf("transport: Mux.Handle: pattern %q is taken", pattern))
+		panic(fmt.Sprintf("transport: Mux.Handle: pattern %q is in use", pattern))
 	}
 	if m.routes == nil {
 		m.routes = map[string]Transport{}
@@ -38,7 +38,7 @@ func (m *Mux) Handle(pattern string, t Transport) {
 	m.routes[pattern] = t
 }
 
-// route returns the transport of a studio: by its own pattern, else by the longest
+// route returns the transport of a studio, by its own pattern or else by the longest
 // prefix.
 func (m *Mux) route(studio string) (Transport, error) {
 	t, _, err := m.match(studio)
@@ -51,7 +51,7 @@ func (m *Mux) match(studio string) (t Transport, pattern string, err error) {
 	return m.matched(studio)
 }
 
-// matched is match. mu must be held.
+// matched is match. The caller holds mu.
 func (m *Mux) matched(studio string) (t Transport, pattern string, err error) {
 	if t, ok := m.routes[studio]; ok {
 		return t, studio, nil
@@ -120,9 +120,8 @@ func (m *Mux) Traits(ref Ref) Traits {
 	return TraitsOf(t, ref)
 }
 
-// HasLane reports whether a session of a studio that m serves may be in the lane.
-// It assumes that a transport that is no LaneChecker has one lane, or one for each
-// studio.
+// HasLane reports whether a session of a studio that m serves may be in the lane. It
+// assumes that a transport that is no LaneChecker has one lane, or one for each studio.
 func (m *Mux) HasLane(name string) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -159,7 +158,7 @@ func (m *Mux) BatchStart(ctx context.Context, ins []StartInput) ([]Result, error
 	}), nil
 }
 
-// member says what a batch consists of, and how a transport takes it.
+// member describes the elements of a batch, and how a transport takes them.
 type member[T any] struct {
 	ref  func(T) Ref
 	most func(Traits) int
@@ -171,7 +170,7 @@ type member[T any] struct {
 // allow. Two transports may share a lane and take batches of different sizes.
 func split[T any](m *Mux, all []T, how member[T]) []Result {
 	out := make([]Result, len(all))
-	parts := map[string][]int{} // by pattern: a Transport need not be comparable
+	parts := map[string][]int{} // by pattern, because a Transport need not be comparable
 	routes := map[string]Transport{}
 	for i, one := range all {
 		t, pattern, err := m.match(how.ref(one).StudioID)

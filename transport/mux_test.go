@@ -13,8 +13,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// only is a transport that can do no more than it must. Its answers carry its
-// name. It cannot be compared, as a third party's need not be.
+// only is a transport with only the required methods. Its answers carry its name. It
+// cannot be compared, as a third party's transport may be.
 type only struct {
 	name string
 	_    []transport.Ref
@@ -28,11 +28,11 @@ func (o only) Get(_ context.Context, ref transport.Ref) (transport.Session, erro
 	return transport.Session{Ref: ref, StatusMessage: o.name}, nil
 }
 
-// batcher can do everything optional, and notes the batches it got.
+// batcher has all optional methods, and records the batches it got.
 type batcher struct {
 	only
 	traits transport.Traits
-	answer func([]transport.Ref) ([]transport.Result, error) // nil: a result for each
+	answer func([]transport.Ref) ([]transport.Result, error) // nil returns a result for each
 
 	mu      sync.Mutex
 	batches [][]transport.Ref
@@ -99,7 +99,7 @@ func TestMuxWithoutRoute(t *testing.T) {
 		t.Errorf("List: %v, want not found", err)
 	}
 	if got := m.Traits(ref("elsewhere", "ws")); got != (transport.Traits{}) {
-		t.Errorf("Traits: %+v, want none", got)
+		t.Errorf("Traits: %+v, want the zero value", got)
 	}
 	got, err := m.BatchGet(t.Context(), []transport.Ref{ref("lab", "a"), ref("elsewhere", "b")})
 	if err != nil || len(got) != 2 || got[0].Err != nil || !errors.Is(got[1].Err, transport.KindNotFound) {
@@ -121,9 +121,9 @@ func TestMuxHandlePanics(t *testing.T) {
 			var m transport.Mux
 			defer func() {
 				if text, ok := recover().(string); !ok || !strings.HasPrefix(text, "transport: Mux.Handle") {
-					t.Errorf("panic %q, want one that says what is wrong", text)
+					t.Errorf("panic %q, want one that names the fault", text)
 				}
-				m.Handle("other", only{}) // the lock is free again
+				m.Handle("other", only{}) // the mutex is unlocked again
 			}()
 			handle(&m)
 		})
@@ -141,7 +141,7 @@ func TestMuxForwardsTraits(t *testing.T) {
 	}
 	want := transport.Traits{Lane: "bare", StaleFor: transport.DefaultStaleFor}
 	if got := transport.TraitsOf(&m, ref("bare", "ws")); got != want {
-		t.Errorf("of a transport that says nothing: got %+v, want %+v", got, want)
+		t.Errorf("of a transport without traits: got %+v, want %+v", got, want)
 	}
 }
 
@@ -178,8 +178,8 @@ func TestMuxList(t *testing.T) {
 	}
 }
 
-// TestMuxBatch mixes transports with and without batches, of different size,
-// within one lane, and asks for each session's own answer in its place.
+// TestMuxBatch mixes transports with and without batches, of different size, in one lane.
+// Each session must get its own answer, in its place.
 func TestMuxBatch(t *testing.T) {
 	t.Parallel()
 	big := &batcher{only: only{name: "big"}, traits: transport.Traits{Lane: "x", MaxBatch: 100}}
@@ -197,7 +197,7 @@ func TestMuxBatch(t *testing.T) {
 			refs = append(refs, ref(studio, fmt.Sprintf("ws-%d", i)))
 		}
 	}
-	refs = append(refs, refs[0]) // twice
+	refs = append(refs, refs[0]) // the same ref twice
 	got, err := m.BatchGet(t.Context(), refs)
 	if err != nil || len(got) != len(refs) {
 		t.Fatalf("%d results, %v; want %d", len(got), err, len(refs))
@@ -220,7 +220,7 @@ func TestMuxBatch(t *testing.T) {
 	}
 }
 
-// TestMuxBatchFails: the failure of one transport is not the others'.
+// TestMuxBatchFails checks that the failure of one transport does not affect the others.
 func TestMuxBatchFails(t *testing.T) {
 	t.Parallel()
 	down := &transport.Error{Kind: transport.KindUnreachable, NotSent: true}
@@ -249,7 +249,8 @@ func TestMuxBatchFails(t *testing.T) {
 	}
 }
 
-// TestMuxHasLane: a lane that no studio of its routes can be in is not one.
+// TestMuxHasLane checks that Mux does not accept a lane that no studio of its routes can
+// use.
 func TestMuxHasLane(t *testing.T) {
 	t.Parallel()
 	var m, inner transport.Mux
@@ -267,7 +268,7 @@ func TestMuxHasLane(t *testing.T) {
 	}
 }
 
-// laned has one lane for all.
+// laned has one lane for all studios.
 type laned struct {
 	only
 	lane string
@@ -275,7 +276,7 @@ type laned struct {
 
 func (l laned) Traits(transport.Ref) transport.Traits { return transport.Traits{Lane: l.lane} }
 
-// TestMuxConcurrently is for the race detector: routes may be added meanwhile.
+// TestMuxConcurrently is for the race detector. Routes may be added during calls.
 func TestMuxConcurrently(t *testing.T) {
 	t.Parallel()
 	var m transport.Mux

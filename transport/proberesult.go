@@ -6,9 +6,9 @@ import "time"
 // value means that no probe was made. It never holds a credential.
 type ProbeResult struct {
 	Target  string    `json:"target"`            // what was probed: "port 8443 (tls) of 10.0.0.3"; never empty after a probe
-	OK      bool      `json:"ok"`                // the machine answered as it must to be READY
+	OK      bool      `json:"ok"`                // whether the machine answered as it must to be READY
 	Message string    `json:"message,omitempty"` // why it did not, such as "connection refused"; "" if OK
-	At      time.Time `json:"at,omitzero"`       // when the result was known, by this computer's clock, in UTC; zero: no probe was made
+	At      time.Time `json:"at,omitzero"`       // when the result was known, by this computer's clock, in UTC; the zero time without a probe
 }
 
 // Text returns the result for a person, such as "port 22 (ssh) of ws-1 does not

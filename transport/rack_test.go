@@ -17,7 +17,7 @@ import (
 // shelf is a fake of the machines that the example drives. Its faults are those of a
 // network.
 type shelf struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	on      map[string]time.Time
 	starts  map[string]int
 	lose    bool // the next answer
@@ -33,8 +33,8 @@ func newShelf(machines ...string) *shelf {
 	return s
 }
 
-// call runs do as a request over the network would, and loses its answer if lose is
-// set. mu is not held while it hangs.
+// call runs do as a request over the network would, and loses its answer if lose is set.
+// It does not hold mu while it hangs.
 func (s *shelf) call(ctx context.Context, machine string, do func()) error {
 	s.mu.Lock()
 	if s.hangs {
@@ -81,7 +81,8 @@ func (s *shelf) set(change func()) {
 	change()
 }
 
-// TestExampleIsATransport: the driver that authors copy keeps the whole contract.
+// TestExampleIsATransport checks that the driver that authors copy keeps the whole
+// contract.
 func TestExampleIsATransport(t *testing.T) {
 	t.Parallel()
 	transporttest.Run(t, func(*testing.T) transporttest.Subject {

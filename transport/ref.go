@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of names. An id within them can be a path segment, a file name and an
-// argument, and no escaping makes it another one.
+// The limits of names. An id within them can be a path segment, a file name and an
+// argument, and no escaping changes it.
 const (
 	MaxID    = 128 // bytes of a studio's or a session's id
-	MaxToken = 64  // characters of a client token: the Nimble protocol's limit
+	MaxToken = 64  // characters of a client token, which is the Nimble protocol's limit
 )
 
-// WordCharacters are the characters that ids and client tokens may hold, in addition
-// to letters and digits, where they become words of a command: see [CheckWord].
+// WordCharacters are the characters, besides letters and digits, that ids and client
+// tokens may hold where they become words of a command. See [CheckWord].
 const WordCharacters = "._-:@+="
 
 // Ref names a session: the studio it belongs to, and its id there.
@@ -23,8 +23,8 @@ type Ref struct{ StudioID, SessionID string }
 // String returns "studio/session". If r is valid, neither part contains a slash.
 func (r Ref) String() string { return r.StudioID + "/" + r.SessionID }
 
-// Trim returns r without the white space around its parts. Ids that are copied from
-// spreadsheets and web pages have it; no valid id does.
+// Trim returns r without the white space around its parts. Ids copied from spreadsheets
+// and web pages may have it. No valid id does.
 func (r Ref) Trim() Ref {
 	return Ref{strings.TrimSpace(r.StudioID), strings.TrimSpace(r.SessionID)}
 }
@@ -39,7 +39,7 @@ func (r Ref) Validate() error {
 	return CheckID("session id", r.SessionID)
 }
 
-// CheckID is [Ref.Validate] for one part, which the message calls what.
+// CheckID is [Ref.Validate] for one part. The message calls the part what.
 func CheckID(what, id string) error {
 	switch {
 	case id == "":
@@ -57,13 +57,13 @@ func CheckID(what, id string) error {
 	return nil
 }
 
-// CheckWord returns an *Error of kind KindInvalid if id, a valid id or client token,
-// must not become a word of a command. That is so if it begins with "-", or holds a
-// character other than letters, digits, [WordCharacters] and those of more. The
-// message calls id what.
+// CheckWord returns an *Error of kind KindInvalid if id must not become a word of a
+// command. The id is a valid id or client token. It must not begin with "-", and must
+// hold only letters, digits, [WordCharacters] and the characters of more. The message
+// calls id what.
 //
 // If more is empty, an id that passes is one word to any POSIX shell, however often
-// shells read it, and no program takes it for an option.
+// shells read it. No program then reads it as an option.
 func CheckWord(what, id, more string) error {
 	if strings.HasPrefix(id, "-") {
 		return Invalid("%s %.80q begins with \"-\": the command would take it for an option", what, id)

@@ -54,7 +54,7 @@ func TestCheckToken(t *testing.T) {
 	}
 }
 
-// TestInputChecks: an input embeds a Ref, and its Check must not be the Ref's.
+// TestInputChecks checks that an input, which embeds a Ref, has a Validate of its own.
 func TestInputChecks(t *testing.T) {
 	t.Parallel()
 	good, bad := transport.Ref{StudioID: "lab", SessionID: "ws-1"}, transport.Ref{StudioID: "lab", SessionID: "a/b"}
@@ -75,8 +75,8 @@ func TestInputChecks(t *testing.T) {
 	}
 }
 
-// TestErrorsOfValuesAreSafeToPrint: hostile values must not reach a terminal or
-// a log as they are, nor fill it.
+// TestErrorsOfValuesAreSafeToPrint checks that hostile values reach a terminal or a log
+// only in a short and clean form.
 func TestErrorsOfValuesAreSafeToPrint(t *testing.T) {
 	t.Parallel()
 	for _, hostile := range []string{"\x1b[2J\x1b[31m", "a\nlevel=ERROR", "\u202e", "a\x00", strings.Repeat("é", 1<<20)} {
@@ -97,7 +97,7 @@ func FuzzRefCheck(f *testing.F) {
 		if ref.Validate() != nil {
 			return
 		}
-		// What is valid can be split again, and is one path segment each.
+		// A valid ref can be split again, and each part is one path segment.
 		a, b, ok := strings.Cut(ref.String(), "/")
 		if !ok || a != studio || b != session || strings.ContainsAny(studio+session, "/\\ \x00") {
 			t.Errorf("%q is valid but ambiguous", ref)

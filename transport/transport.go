@@ -10,17 +10,16 @@ import (
 // Transport starts and reads sessions of a provider. Implementations must be safe
 // for concurrent use.
 type Transport interface {
-	// Start asks for in.Ref to leave STOPPED. It is idempotent by
-	// in.ClientToken where the provider's [Traits] say so: a second call with
-	// the same token starts nothing and returns the session as it is. Every
-	// error is an [*Error], whose Kind says whether the outcome is known. Where
-	// it is unknown, the engine confirms by Get before it sends again. (An error
-	// of another type counts as [KindUnknown].) With a ctx that has ended it
-	// starts nothing.
+	// Start asks for in.Ref to leave STOPPED. It is idempotent by in.ClientToken if the
+	// provider's [Traits] say so. A second call with the same token then starts nothing
+	// and returns the session. Every error is an [*Error], whose Kind says whether the
+	// outcome is known. If it is unknown, the engine confirms by Get before it sends
+	// again. (An error of another type counts as [KindUnknown].) With a ctx that has
+	// ended it starts nothing.
 	Start(ctx context.Context, in StartInput) (Session, error)
 
-	// Get returns the session as the provider shows it. For [Traits].StaleFor
-	// after a change that may be the state before it. Get changes nothing.
+	// Get returns the session as the provider shows it. For [Traits].StaleFor after a
+	// change that may be the state before it. Get changes nothing.
 	Get(ctx context.Context, ref Ref) (Session, error)
 }
 
@@ -70,27 +69,26 @@ type Lister interface {
 	List(ctx context.Context, in ListInput) (ListOutput, error)
 }
 
-// StartInput asks for one session to be started.
+// StartInput names one session to start.
 type StartInput struct {
 	Ref
 	ClientToken string // see [CheckToken]; every send of one operation has the same
 }
 
-// StopInput asks for one session to be stopped.
+// StopInput names one session to stop.
 type StopInput struct {
 	Ref
 	ClientToken         string
 	VolumeRetentionMode string // of the Nimble protocol: "RETAIN", "DELETE", or "" for the provider's default
 }
 
-// ListInput asks for one page of a studio's sessions. An empty field does not
-// filter.
+// ListInput asks for one page of a studio's sessions. An empty field does not filter.
 type ListInput struct {
 	StudioID   string
 	SessionIDs []string
 	CreatedBy  string
 	OwnedBy    string
-	NextToken  string // from the page before; "": the first page
+	NextToken  string // the token of the page before; "" means the first page
 }
 
 // ListOutput is one page. An empty NextToken means that it is the last.
@@ -105,9 +103,9 @@ type Result struct {
 	Err     error
 }
 
-// Session is a session as its provider shows it. A zero field is unknown. An answer
-// has at least the Ref that was asked for and a State; all times are in UTC; its
-// maps and slices are the caller's.
+// Session is a session as its provider shows it. A zero field is unknown. An answer has
+// at least the Ref that was asked for and a State. All times are in UTC. The maps and
+// slices belong to the caller.
 type Session struct {
 	Ref
 	State         fsm.State // as read; it may be a state that fsm does not know
@@ -127,11 +125,11 @@ type Session struct {
 
 	Endpoints []Endpoint  // what a launcher connects to
 	Date      time.Time   // the provider's clock when it answered
-	Probe     ProbeResult // the driver's port probe for this answer; zero: none was made
+	Probe     ProbeResult // the driver's port probe for this answer; the zero value if it made none
 
-	// Details holds what only one kind of provider says of its sessions, in a type
-	// of that transport's package, such as nimble.Details. Copies of an answer
-	// share it, so it must not be changed. nil means nothing.
+	// Details holds what only one kind of provider knows of its sessions, in a type of
+	// that transport's package, such as nimble.Details. Copies of an answer share it, so
+	// it must not be changed. Nil means nothing.
 	Details any
 }
 

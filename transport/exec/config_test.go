@@ -31,7 +31,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// TestTraits: without a setting the traits are the most careful.
+// TestTraits checks that the traits are the most careful without a setting.
 func TestTraits(t *testing.T) {
 	t.Parallel()
 	argv := []string{"true"}

@@ -158,8 +158,8 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// TestScriptsStop stops by each script what it has started, and then makes the provider
-// unreachable.
+// TestScriptsStop uses each script to stop the machine that it has started. Then it makes
+// the provider unreachable.
 func TestScriptsStop(t *testing.T) {
 	t.Parallel()
 	for _, script := range []string{"rouse-ipmi", "rouse-proxmox", "rouse-slurm", "machine"} {
@@ -185,7 +185,7 @@ func TestScriptsStop(t *testing.T) {
 	}
 }
 
-// TestSlurmDown: a node that did not come up is not READY.
+// TestSlurmDown checks that a node that did not come up is not READY.
 func TestSlurmDown(t *testing.T) {
 	t.Parallel()
 	m := newMachines(t)

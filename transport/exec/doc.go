@@ -25,16 +25,17 @@
 //
 // # Ids
 //
-// Whoever may ask for a start chooses the ids and the client token. A program may take a
-// word that begins with "-" as an option: ssh runs the command of -oProxyCommand on this
-// machine. A program may pass its arguments to another shell: ssh joins them into one
-// text, which the remote machine's shell reads again. So ids and tokens must be letters,
-// digits and . _ - : @ + = only, and must not begin with "-". Anything else is refused as
-// KindInvalid before a command runs, and the engine refuses it before it is queued.
+// A user who may request a start chooses the ids and the client token. A program may read
+// a word that begins with "-" as an option. For example, ssh runs the command of
+// -oProxyCommand on this machine. A program may also pass its arguments to another shell.
+// For example, ssh joins them into one text, which the remote machine's shell reads
+// again. So ids and tokens must hold only letters, digits and . _ - : @ + =, and must not
+// begin with "-". The driver refuses any other id as KindInvalid before a command runs,
+// and the engine refuses it before it is queued.
 //
 // [Config].IDCharacters, the setting id_characters, allows more characters. Allow only
 // what is plain text to every program and shell that gets an id. A "-" at the beginning
-// is always refused. Write "--" before an id if the tool supports it: that protects the
+// is always refused. Write "--" before an id if the tool supports it. That protects the
 // script when a person calls it.
 //
 // # Scripts
@@ -91,7 +92,7 @@
 //	*"Node $2 not found"*) exit 68 ;;
 //	*) echo "$node" >&2; exit 76 ;; # slurmctld does not answer
 //	esac
-//	why=$(echo "$node" | sed -En 's/ (Comment|Extra|InstanceId|InstanceType|ReservationName)=.*//; s/.* Reason=/: /p' | tr -d '"\\')
+//	why=$(printf '%s\n' "$node" | sed -En 's/ (Comment|Extra|InstanceId|InstanceType|ReservationName)=.*//; s/.* Reason=/: /p' | tr -d '"\\')
 //	show() { echo "{\"state\": \"$1\", \"statusMessage\": \"$2\"}"; }
 //	case $1,$state in
 //	start,*+POWER_DOWN+* | start,*+POWERING_DOWN+*) # slurmctld would accept power_up and ignore it
@@ -109,9 +110,10 @@
 //	esac
 //
 // None of the three starts a machine twice, and each reads the machine's own power
-// switch. Use them with transport.RepeatByState and Authoritative. Then a start that met a locked VM ("can't lock file") is sent again about half a
-// minute later, once Status shows the VM stopped. In the settings they are
-// repeat = "by_state" and authoritative = true. Without them the start fails.
+// switch. Use them with transport.RepeatByState and Authoritative, which are
+// repeat = "by_state" and authoritative = true in the settings. If a VM is locked ("can't
+// lock file"), the engine then sends the start again about half a minute later, once
+// Status shows the VM stopped. Without them such a start fails.
 //
 // # What a command says
 //
@@ -143,31 +145,31 @@
 // its management controller has no power. The engine backs off for this session, and the
 // others of its lane go on. 76 means that the provider is unreachable, such as slurmctld
 // or a hypervisor. The engine blocks the lane, and makes trial calls until the provider
-// is back. A command that ends in another way, or not in time, concerns its session only.
+// is back. A command that ends in another way, or not in time, concerns only its session.
 //
-// The first two forms are read with exit status 0, and for a Status also with 3. All
-// their fields are optional: state, statusCode, statusMessage, startedAt, updatedAt,
-// endpoint. A state is one of fsm.States, spelled as there. An error is read with every
-// exit status. It is the name of a transport.Kind without "Kind", and retryAfter is in
-// seconds. The scope of an error is "session" or "provider". Without a scope, Unreachable
-// concerns the session, and Throttled and Credentials concern the provider. If a line
-// begins with a brace and cannot be read, the outcome is unknown.
+// The driver reads the first two forms with exit status 0, and for a Status also with 3.
+// All their fields are optional: state, statusCode, statusMessage, startedAt, updatedAt,
+// endpoint. A state is one of fsm.States, with the same spelling. The driver reads an
+// error with every exit status. An error is the name of a transport.Kind without "Kind",
+// and retryAfter is in seconds. The scope of an error is "session" or "provider". Without
+// a scope, Unreachable concerns the session, and Throttled and Credentials concern the
+// provider. If a line begins with a brace and cannot be read, the outcome is unknown.
 //
 // # Guarantees
 //
 //  1. Start runs one command, once. No id and no token changes which program it runs or
 //     how many arguments the program gets, and none becomes an option of it. Without
-//     IDCharacters that also holds for later processes: any POSIX shell, here or on
-//     another machine, that reads an id again, quoted or not, reads one word. The
-//     command must prevent a tool from giving a word another meaning: ssh takes
-//     user@host, rsync takes host:path, env takes NAME=value, and zsh expands a word
-//     that begins with "=".
+//     IDCharacters that also holds for later processes. A POSIX shell, here or on another
+//     machine, that reads an id again, quoted or not, reads one word. The command must
+//     prevent a tool from giving a word another meaning. For example, ssh accepts
+//     user@host, rsync host:path and env NAME=value. zsh expands a word that begins with
+//     "=".
 //  2. An outcome is known only if the command ended by itself, with an exit status or a
 //     line of the tables above. If the command was killed, by its context or otherwise,
 //     the outcome is unknown.
-//  3. A command ends when its context does. It and its children, which form a process
-//     group, are killed. Processes that they moved into another group, with setsid, live
-//     on. So do processes that a command left running when it ended.
+//  3. A command ends when its context does. The driver then kills its process group,
+//     which holds the command and its children. Processes that moved into another group,
+//     with setsid, live on. So do processes that a command left running when it ended.
 //  4. The last 64 KiB of standard output and the last 2 KiB of standard error are kept.
 //     An error shows one line of printable characters, at most 300 bytes long.
 //  5. No error and no session shows a secret value of the command's environment. It is
@@ -185,8 +187,8 @@
 // # Errors
 //
 // All errors of calls are [*transport.Error]. If the program does not exist, the error is
-// transport.KindUnreachable and not sent, for the whole lane: its starts wait until the
-// program exists.
+// transport.KindUnreachable with NotSent, for the whole lane. The lane's starts wait until
+// the program exists.
 //
 // # Caveats
 //
@@ -195,13 +197,13 @@
 // RepeatByState and Authoritative the engine sends again once Status reports that the
 // machine is off. A script that knows that nothing was done should exit with 75.
 //
-// The engine gives a call 15 seconds by default. Tell a tool that waits for the machine
-// not to wait, or raise engine.Config.Timeout.
+// The engine gives a call 15 seconds by default. Call a tool so that it does not wait for
+// the machine, or raise engine.Config.Timeout.
 //
-// Keep a secret in the environment, or in a file that the tool reads: every user of the
-// machine can read arguments. A secret that a program prints in another form than the
-// variable's value, such as base64, is not recognized, except as a text of its JSON. A
-// secret from a file is not recognized either.
+// Keep a secret in the environment, or in a file that the tool reads, because every user
+// of the machine can read arguments. The driver recognizes a secret only in the form of
+// the variable's value, or as a text of the command's JSON. It does not recognize a
+// secret from a file.
 //
 // Without process groups, on Windows, only the program itself is killed with its context.
 // Name programs there, not .bat files: a shell runs those, and reads their arguments

@@ -11,7 +11,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/exec"
 )
 
-// A file takes the place of the machine, which runs while the file exists.
+// A file is the machine here. The machine runs while the file exists.
 func Example() {
 	dir, err := os.MkdirTemp("", "machines")
 	if err != nil {
@@ -43,7 +43,7 @@ func Example() {
 	// READY <nil>
 }
 
-// A script that knows what went wrong says so, so that the engine knows what to do.
+// A script reports the cause of a failure, so that the engine knows what to do.
 func ExampleTransport_Start() {
 	t, err := exec.New(exec.Config{
 		Start:  []string{`echo '{"error": "Throttled", "message": "two machines a minute", "retryAfter": 30}'`},

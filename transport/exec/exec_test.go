@@ -23,7 +23,7 @@ import (
 
 var ref = transport.Ref{StudioID: "lab", SessionID: "ws-1"}
 
-// shell makes a Transport all of whose commands are one text.
+// shell makes a Transport whose commands are one text each.
 func shell(t *testing.T, text string, env ...string) *exec.Transport {
 	t.Helper()
 	e, err := exec.New(exec.Config{
@@ -83,7 +83,7 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
-// wantScope checks whether an error concerns one session alone.
+// wantScope checks whether an error concerns only one session.
 func wantScope(t *testing.T, err error, onlySession bool) {
 	t.Helper()
 	var e *transport.Error
@@ -105,7 +105,7 @@ func TestLine(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	for name, test := range map[string]struct {
 		command string
-		want    transport.Session // of a Status
+		want    transport.Session // what Status reports
 	}{
 		"nothing":      {`true`, transport.Session{State: fsm.StateReady}},
 		"talk":         {`echo Chassis Power is on`, transport.Session{State: fsm.StateReady}},
@@ -187,11 +187,11 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// anyCharacter allows every id that is valid elsewhere, but for a leading "-".
+// anyCharacter allows every id that is valid elsewhere, except one with a leading "-".
 const anyCharacter = `!"#$%&'()*,/;<>?[\]^` + "`{|}~"
 
-// TestIDsStayArguments: no character of an id reaches the first shell, even where
-// Config.IDCharacters allows it.
+// TestIDsStayArguments checks that no character of an id reaches the first shell, even
+// where Config.IDCharacters allows it.
 func TestIDsStayArguments(t *testing.T) {
 	t.Parallel()
 	const print = `printf '{"statusMessage": "%s"}\n' "$ROUSE_STUDIO|$ROUSE_SESSION|$1"`
@@ -252,7 +252,8 @@ func TestOptionsAreRefused(t *testing.T) {
 	}
 }
 
-// TestProcessGroup: the children of a command whose time is over are killed with it.
+// TestProcessGroup checks that the children of a command are killed with it when its time
+// is over.
 func TestProcessGroup(t *testing.T) {
 	t.Parallel()
 	pidFile := filepath.Join(t.TempDir(), "pid")
@@ -271,7 +272,7 @@ func TestProcessGroup(t *testing.T) {
 		t.Errorf("%v hides that the caller gave up", err)
 	}
 	deadline := time.Now().Add(20 * time.Second)
-	for syscall.Kill(pid, 0) == nil && !isGone(pid) { // init reaps it in its own time
+	for syscall.Kill(pid, 0) == nil && !isGone(pid) { // init may reap it later
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d lives on", pid)
 		}
@@ -302,8 +303,8 @@ func isGone(pid int) bool {
 	return err == nil && strings.Contains(string(stat), ") Z ")
 }
 
-// TestLeftRunning: a command may leave a process running that keeps its output open, and
-// its answer is read all the same.
+// TestLeftRunning checks a command that leaves a process running that keeps its output
+// open. Its answer is read all the same.
 func TestLeftRunning(t *testing.T) {
 	t.Parallel()
 	pidFile := filepath.Join(t.TempDir(), "pid")
@@ -318,8 +319,8 @@ func TestLeftRunning(t *testing.T) {
 	}
 }
 
-// TestFloods: a command that prints without end is not blocked by a full pipe, and the end
-// of its output is kept.
+// TestFloods checks that a full pipe does not block a command that prints without end.
+// The end of its output is kept.
 func TestFloods(t *testing.T) {
 	t.Parallel()
 	got, err := shell(t, `head -c 5000000 /dev/zero; head -c 5000000 /dev/zero >&2; echo; echo '{"statusMessage": "the end"}'`).Get(t.Context(), ref)
@@ -343,7 +344,7 @@ func TestSecrets(t *testing.T) {
 			`echo "{\"error\": \"AccessDenied\", \"message\": \"login as $%s failed\"}"`,
 			`echo "{\"state\": \"$%s\"}"`,
 		} {
-			for _, other := range []string{"OTHER_TOKEN=", "OTHER_TOKEN=hunter2"} { // none, and a part of the secret
+			for _, other := range []string{"OTHER_TOKEN=", "OTHER_TOKEN=hunter2"} { // no secret, and a part of one
 				_, err := start(t, shell(t, fmt.Sprintf(command, name), name+"="+secret, other))
 				if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Count(err.Error(), "[secret]") != 1 {
 					t.Errorf("%s, %s: %v", name, other, err)
@@ -353,7 +354,8 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretsInLine: a secret is hidden if JSON escapes some of its characters.
+// TestSecretsInLine checks that a secret is hidden if JSON escapes some of its
+// characters.
 func TestSecretsInLine(t *testing.T) {
 	t.Parallel()
 	for secret, escaped := range map[string]string{
@@ -365,10 +367,10 @@ func TestSecretsInLine(t *testing.T) {
 		"hunter2/hunter2":       `hunter2\/hunter2`,
 		"hunter2<hunter2":       `hunter2\u003chunter2`,
 		"hunter2-hunter2":       `hunter2-hunter2`,
-		"abcdef\"hunter2":       `abcdef\"hunter2`, // holds another
+		"abcdef\"hunter2":       `abcdef\"hunter2`, // contains the value of another variable
 		"2026-11-28\"hunter2":   `2026-11-28\"hunter2`,
-		`by\nhunter2`:           `by\nhunter2`, // as it is, which is other JSON
-		`by"hunter2`:            `by"hunter2`,  // as it is, which is no JSON
+		`by\nhunter2`:           `by\nhunter2`, // as it is, which is another JSON value
+		`by"hunter2`:            `by"hunter2`,  // as it is, which is not JSON
 		"by\xffhunter2":         "by\xffhunter2",
 		"by-hunter2\nhunter2\n": "by-hunter2\nhunter2\n",
 	} {
@@ -389,11 +391,11 @@ func TestSecretsInLine(t *testing.T) {
 	}
 }
 
-// TestSecretsBetweenTheLines: a secret is hidden though the program prints characters
-// within it that are dropped from a message, or one line of it alone.
+// TestSecretsBetweenTheLines checks secrets whose text differs in the message. The
+// program prints characters within it that are dropped, or only one of its lines.
 func TestSecretsBetweenTheLines(t *testing.T) {
 	t.Parallel()
-	var wide string // as a program of Windows prints it
+	var wide string // as a Windows program prints it
 	for _, r := range "hunter2-hunter2" {
 		wide += string(r) + `\000`
 	}
@@ -414,7 +416,8 @@ func TestSecretsBetweenTheLines(t *testing.T) {
 	}
 }
 
-// TestSecretsAreLong: the kept end of a command's output may begin inside a value.
+// TestSecretsAreLong checks that the kept end of a command's output may begin inside a
+// secret.
 func TestSecretsAreLong(t *testing.T) {
 	t.Parallel()
 	var key, long string
@@ -489,19 +492,19 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	_ = l.Close()
-	e, err := exec.New(exec.Config{ // port 1: a test that runs meanwhile may be given the one that was closed
+	e, err := exec.New(exec.Config{ // port 1, because another test may get the port that was closed
 		Start: []string{"true"}, Status: []string{"true"}, Host: "127.0.0.1", Probe: probe.Probe{Kind: probe.KindTCP, Port: 1},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, err := e.Get(t.Context(), ref); err != nil || got.State != fsm.StateStartInProgress || got.StatusCode != probe.CodeUnanswered {
-		t.Errorf("nobody answers: %+v, %v", got, err)
+		t.Errorf("no server answers: %+v, %v", got, err)
 	}
 }
 
-// TestSecretsAreMarked: a variable whose name does not look like a secret is hidden
-// if the Config says so, whoever set it; PWD is shown.
+// TestSecretsAreMarked checks that the Config can hide a variable whose name does not
+// look like a secret, wherever it was set. PWD is shown.
 func TestSecretsAreMarked(t *testing.T) {
 	t.Setenv("BMC_LOGIN", "hunter2-hunter2")
 	for _, name := range []string{"BMC_LOGIN", "RACK_LOGIN"} {
@@ -525,9 +528,9 @@ func TestSecretsAreMarked(t *testing.T) {
 	}
 }
 
-// TestScope: a line says of an error whether it is about the session or its
-// provider; without that, a failure is about the session, and a refusal that every
-// session would get is about the provider.
+// TestScope checks whether an error concerns the session or its provider. The scope in a
+// line decides. Otherwise a failure concerns the session, and a refusal that every
+// session would get concerns the provider.
 func TestScope(t *testing.T) {
 	t.Parallel()
 	for line, only := range map[string]bool{
@@ -553,7 +556,7 @@ func TestScope(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = start(t, e) // no session's command can be run
+	_, err = start(t, e) // no session's command can run
 	wantScope(t, err, false)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

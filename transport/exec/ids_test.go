@@ -14,9 +14,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/exec"
 )
 
-// fakeSSH stands for ssh and the machine that it reaches: it records its
-// arguments, runs the command of a ProxyCommand option on this machine, and has
-// its command line read by a shell again, as sshd does.
+// fakeSSH replaces ssh and the machine that ssh reaches. It records its arguments, and
+// runs the command of a ProxyCommand option on this machine. A shell reads its command
+// line again, as sshd's would.
 const fakeSSH = `#!/bin/sh
 printf '%s\n' "$*" >>"$LOG"
 while :; do
@@ -50,7 +50,7 @@ func (f far) open(t *testing.T, c exec.Config) *exec.Transport {
 	t.Helper()
 	c.Dir, c.Env = f.dir, []string{"LOG=" + f.log, "PATH=" + f.dir + ":" + os.Getenv("PATH")}
 	for _, argv := range []*[]string{&c.Start, &c.Status, &c.Stop} {
-		if len(*argv) > 0 && (*argv)[0] == "ssh" { // found by this process's own PATH
+		if len(*argv) > 0 && (*argv)[0] == "ssh" { // the shell looks up programs in this process's own PATH
 			*argv = append([]string{filepath.Join(f.dir, "ssh")}, (*argv)[1:]...)
 		}
 	}
@@ -61,7 +61,7 @@ func (f far) open(t *testing.T, c exec.Config) *exec.Transport {
 	return e
 }
 
-// reached returns the arguments of the calls of ssh, a line each.
+// reached returns the arguments of the calls of ssh, one call a line.
 func (f far) reached(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(f.log)
@@ -81,7 +81,8 @@ func (f far) wantNoEffect(t *testing.T, what string) {
 	}
 }
 
-// TestIDsRunNothing: no id and no token makes ssh, or the remote shell, run a command.
+// TestIDsRunNothing checks that no id and no token makes ssh, or the remote shell, run a
+// command.
 func TestIDsRunNothing(t *testing.T) {
 	t.Parallel()
 	const good, option, command = "ws-1", "-oProxyCommand=touch${IFS}pwned", "ws-1;touch${IFS}pwned"
@@ -115,7 +116,8 @@ func TestIDsRunNothing(t *testing.T) {
 	}
 }
 
-// TestIDsOfWords: ids of the documented characters reach the remote shell unchanged.
+// TestIDsOfWords checks that ids of the documented characters reach the remote shell
+// unchanged.
 func TestIDsOfWords(t *testing.T) {
 	t.Parallel()
 	f := newFar(t)
@@ -136,7 +138,7 @@ func TestIDsOfWords(t *testing.T) {
 	}
 }
 
-// TestIDCharacters: a setting allows more characters, and never a leading "-".
+// TestIDCharacters checks that a setting allows more characters, and never a leading "-".
 func TestIDCharacters(t *testing.T) {
 	t.Parallel()
 	f := newFar(t)

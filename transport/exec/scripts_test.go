@@ -19,10 +19,10 @@ import (
 type said struct {
 	verb, text string
 	exit       string
-	state      fsm.State      // of no error
-	message    string         // a part of the session's or the error's
-	kind       transport.Kind // of an error
-	provider   bool           // the error is not about this session alone
+	state      fsm.State      // the state, unless an error is expected
+	message    string         // a part of the session's or the error's message
+	kind       transport.Kind // the kind of the error
+	provider   bool           // the error concerns the provider, not only this session
 }
 
 const slurmNode = "NodeName=100 Arch=x86_64 OS=Linux 6.1 #1 SMP State=%s ThreadsPerCore=1 Partitions=gpu  ExtSensorsTemp=n/s"
@@ -36,8 +36,8 @@ func slurm(verb, state string, s said) said {
 	return s
 }
 
-// TestScriptsReadWords: the real outputs of the tools of the documented scripts, and texts
-// that have the same words in another place.
+// TestScriptsReadWords runs the documented scripts with real outputs of their tools, and
+// with texts that have the same words in another place.
 func TestScriptsReadWords(t *testing.T) {
 	t.Parallel()
 	for script, rows := range map[string][]said{

@@ -13,7 +13,7 @@ import (
 // keeps no state and needs no Close.
 type Transport struct {
 	config              Config
-	start, status, stop command.Script // stop.Argv is empty where there is no stop command
+	start, status, stop command.Script // stop.Argv is empty without a stop command
 }
 
 // New makes a Transport of c. An error names the field that is wrong. New does not check

@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/libvirt"
 )
 
-// BenchmarkGet reads a domain by a connection of its own.
+// BenchmarkGet reads a domain over a connection of its own.
 func BenchmarkGet(b *testing.B) {
 	d := hypervisor.New(b)
 	l, ref := open(b, libvirt.Config{URI: "test:///default", Socket: d.Socket()}), transport.Ref{StudioID: "lab", SessionID: "test"}

@@ -13,7 +13,7 @@ import (
 )
 
 // call opens a connection, calls use with it, and closes it. The client library has no
-// contexts, so closing the connection is what ends a call in time. With a shared connection
+// contexts, so only closing the connection ends a call in time. With a shared connection
 // that would end other calls too. On a socket a connection costs two milliseconds.
 func (t *Transport) call(ctx context.Context, ref transport.Ref, use func(*libvirt.Libvirt) error) error {
 	conn, err := t.config.Dial(ctx)
@@ -62,8 +62,8 @@ func unreachable(ctx context.Context, ref transport.Ref, err error) *transport.E
 	return &transport.Error{Kind: kind, NotSent: true, Err: fmt.Errorf("connecting to the libvirt of %s: %w", ref, err)}
 }
 
-// refusedConnection returns the error of a call that reached the daemon and made no request
-// but those that open a connection.
+// refusedConnection returns the error of a call that reached the daemon, and only made
+// the requests that open a connection.
 func refusedConnection(ctx context.Context, ref transport.Ref, err error) error {
 	out := unreachable(ctx, ref, err)
 	var verdict libvirt.Error
@@ -90,8 +90,8 @@ func message(e libvirt.Error) string { return printable.Clean(e.Message, 512) }
 
 func code(e libvirt.Error) string { return fmt.Sprintf("VIR_ERR_%d", e.Code) }
 
-// kindOf returns the kind of an error of any call. For a start, the domain's state decides
-// as well.
+// kindOf returns the kind of an error of any call. For a start, the domain's state
+// decides too.
 func kindOf(e libvirt.Error) transport.Kind {
 	switch libvirt.ErrorNumber(e.Code) {
 	case libvirt.ErrNoDomain:

@@ -18,23 +18,22 @@ import (
 // computer, without a port probe.
 type Config struct {
 	// URI is libvirt's name of the connection on the daemon's computer: a driver and a
-	// path, without a host. Defaults to "qemu:///system".
+	// path, without a host. The empty string means "qemu:///system".
 	URI string
-	// Socket is the path of the daemon's socket on this computer. Defaults to where the
-	// daemon of URI listens: in /var/run/libvirt or, for a path of /session, in the
-	// folder libvirt of XDG_RUNTIME_DIR, or of the user's cache folder if
-	// XDG_RUNTIME_DIR is not set.
+	// Socket is the path of the daemon's socket on this computer. The empty string means
+	// the socket on which the daemon of URI listens. That is in /var/run/libvirt or, for
+	// a path of /session, in the folder libvirt of XDG_RUNTIME_DIR. If XDG_RUNTIME_DIR is
+	// not set, that folder is in the user's cache folder.
 	Socket string
 	// Dial connects to a daemon on another computer, by SSH or TLS, instead of a socket.
 	// Its connection is closed after each call. It is called concurrently, and must
-	// return when its context ends. Defaults to nil: the socket.
+	// return when its context ends. Nil means the socket.
 	Dial func(context.Context) (net.Conn, error)
-	// Probe must answer from this computer before a running domain is READY. Defaults to
-	// no port probe: a domain that runs is READY, even if its system has only begun to
-	// boot.
+	// Probe must answer from this computer before a running domain is READY. With the
+	// zero value, a domain that runs is READY, even if its system has only begun to boot.
 	Probe probe.Probe
-	// Host is what Probe asks. {studio} and {session} are replaced by the ids. Defaults
-	// to "{session}".
+	// Host is the host that Probe asks. {studio} and {session} are replaced by the ids.
+	// The empty string means "{session}".
 	Host string
 }
 
@@ -51,7 +50,7 @@ func (c Config) complete() (Config, error) {
 	case err != nil:
 		return c, errors.New("libvirt: the URI cannot be read: want a driver and a path, such as qemu:///system")
 	case strings.Contains(u.Scheme, "+") || u.Host != "" || u.User != nil:
-		// Do not quote it, here and above: it may hold a password.
+		// Do not quote it, here and above, because it may hold a password.
 		return c, errors.New("libvirt: the URI names a host or a way to it: write it without a host, and set Dial")
 	case u.Scheme == "" || u.Path == "":
 		return c, fmt.Errorf("libvirt: URI %.100q: want a driver and a path, such as qemu:///system", c.URI)

@@ -10,9 +10,9 @@
 //	})
 //	session, err := t.Get(ctx, transport.Ref{StudioID: "lab", SessionID: "ws-042"})
 //
-// A session is a domain, by its name or its UUID. A studio is a host: make a Transport for
-// each, and let a transport.Mux choose. The user needs access to the daemon's socket, which
-// on most systems the group libvirt has.
+// A session is a domain, by its name or its UUID. A studio is a host. Make a Transport for
+// each, and let a transport.Mux choose. The user needs access to the daemon's socket. On
+// most systems, the group libvirt has that access.
 //
 // [Config].Dial reaches a daemon on another computer, by an SSH connection whose remote end
 // is the daemon's socket, or by a TLS connection to its port.
@@ -29,14 +29,14 @@
 // # Guarantees
 //
 //  1. A domain that runs already is not started. Its state decides, before the request
-//     and after a failed one: the drivers of libvirt have different errors for this
-//     case, and one of them is "internal error".
+//     and after a failed one. The drivers of libvirt have different errors for this case,
+//     and one of them is "internal error".
 //  2. Start makes one request to create the domain. A failure counts as one only if the
 //     domain was seen shut off after it.
 //  3. Each call has a connection of its own. The next call finds a daemon that was
 //     restarted, and a call that ends with its context does not disturb others.
-//  4. A peer that does not speak the protocol is KindUnreachable, and at most 32 MiB of
-//     one packet are read.
+//  4. A server that does not speak the protocol is KindUnreachable. The driver reads at
+//     most 32 MiB of one packet.
 //
 // # Concurrency
 //
@@ -47,17 +47,17 @@
 //
 // All errors of calls are [*transport.Error]. Their code is libvirt's number, such as
 // VIR_ERR_42. A domain that is not defined is KindNotFound. A daemon that does not answer
-// is KindUnreachable and not sent. A lock that another operation holds is KindConflict. A
+// is KindUnreachable with NotSent. A domain that another job has locked is KindConflict. A
 // daemon that asks for a password is KindCredentials. A domain that could not be started,
 // for example because its disk image is missing, is no error but a session in START_FAILED.
-// That ends the operation with libvirt's message.
+// The operation then ends with libvirt's message.
 //
 // # Caveats
 //
 // Without a port probe, a guest is READY before its kernel is loaded. Set a probe.
 //
-// libvirt keeps no time of a domain's last start. If a start's answer was lost and the
-// domain is shut off, nothing tells whether it has run in between. Its power state is
+// libvirt does not record when a domain was last started. If a start's answer was lost and
+// the domain is shut off, nothing shows whether it has run in between. Its power state is
 // authoritative, so the engine sends the start again.
 //
 // The client library logs in by the system's own means (the socket's permissions, polkit),

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Limits of a packet: its own header, and what the daemons themselves allow.
+// The limits of a packet: its own header, and what the daemons themselves allow.
 const (
 	minPacket = 28
 	maxPacket = 32 << 20
@@ -20,14 +20,14 @@ var (
 )
 
 // checkedConn checks the packets between the client library and a daemon. The library
-// allocates any length that a packet names. It blocks forever on an answer that it does not
-// wait for: a second one to the same request, or one to a request that was not sent
-// completely. A peer that is no libvirt daemon must not be able to do either to this
+// allocates any length that a packet names. It blocks forever on an answer that it does
+// not expect. Examples are a second answer to a request, and one to a request that was
+// not sent completely. Another server on the socket must not be able to do either to this
 // process.
 type checkedConn struct {
 	net.Conn
 
-	reading frames // by the one goroutine that reads
+	reading frames // used only by the goroutine that reads
 
 	mu      sync.Mutex // held while a request is written, so that its answer is checked after it
 	written frames
@@ -68,7 +68,7 @@ func (f *checkedConn) why() error {
 
 // frames counts the packets of one direction.
 type frames struct {
-	head [4]byte // the next packet's length, as far as it was seen
+	head [4]byte // the next packet's length, as many bytes as were read
 	have int
 	left int // bytes left of the current packet
 

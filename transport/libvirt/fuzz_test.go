@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// FuzzFrames: the result does not depend on how the bytes are split, and only packets of
-// allowed lengths pass.
+// FuzzFrames checks that the result does not depend on how the bytes are split. Only
+// packets of allowed lengths pass.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 28}, 1)
 	f.Add(append([]byte{0, 0, 0, 28}, make([]byte, 24+3)...), 5)

@@ -44,15 +44,15 @@ func TestTraits(t *testing.T) {
 	}
 }
 
-// TestForeign: another server on the socket can neither make this process allocate what it
-// names, nor block it, nor end it.
+// TestForeign checks that another server on the socket can neither make this process
+// allocate the length that it names, nor block it, nor end it.
 func TestForeign(t *testing.T) {
 	t.Parallel()
 	const answer = "\x00\x00\x00\x1c\x20\x00\x80\x86\x00\x00\x00\x01\x00\x00\x00\x42\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00"
 	for name, it := range map[string]struct {
 		says  string
-		deaf  bool // it reads no more than the first byte
-		named bool // the error says what is wrong
+		deaf  bool // reads only the first byte
+		named bool // the error names the fault
 	}{
 		"HTTP":                  {says: "HTTP/1.1 400 Bad Request\r\n\r\n", named: true},
 		"SSH":                   {says: "SSH-2.0-OpenSSH_9.2\r\n", named: true},
@@ -110,8 +110,8 @@ func Example() {
 	// unreachable: connecting to the libvirt of lab/ws-042: dial unix no/such/socket: connect: no such file or directory
 }
 
-// TestSessionSocket: without XDG_RUNTIME_DIR, as in a timer's job, the session's socket is in
-// the user's cache folder, and never in the current folder.
+// TestSessionSocket checks the session's socket without XDG_RUNTIME_DIR, as in a timer's
+// job. It is in the user's cache folder, and never in the current folder.
 func TestSessionSocket(t *testing.T) {
 	for _, row := range []struct{ runtime, cache, want string }{
 		{"/nowhere/run", "/nowhere/cache", "/nowhere/run/libvirt/virtqemud-sock"},

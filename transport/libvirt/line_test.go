@@ -47,7 +47,7 @@ func (w *line) dial(ctx context.Context) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "unix", Err: syscall.ECONNREFUSED}
 	case w.hang:
 		here, there := net.Pipe()
-		go func() { // it listens, and says nothing
+		go func() { // it listens, and sends nothing
 			_, _ = io.Copy(io.Discard, there)
 			_ = there.Close()
 		}()

@@ -11,8 +11,8 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// TestMessagesArePrintable: libvirt's texts reach a session and an error with a limited length,
-// and without control characters for terminals.
+// TestMessagesArePrintable checks that libvirt's texts reach a session and an error with
+// a limited length, and without control characters for terminals.
 func TestMessagesArePrintable(t *testing.T) {
 	t.Parallel()
 	ref := transport.Ref{StudioID: "lab", SessionID: "ws-1"}

@@ -47,9 +47,9 @@ func (g *guests) stopped() transport.Ref {
 	if err != nil {
 		g.TB.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port // free, and soon taken again
+	port := l.Addr().(*net.TCPAddr).Port // the port is free, and the guest soon takes it
 	_ = l.Close()
-	name := fmt.Sprint("ws-", defined.Add(1)) // a port comes back, and the log of a name tells of all its starts
+	name := fmt.Sprint("ws-", defined.Add(1)) // a port may be used again, and the log of a name counts all its starts
 	hypervisor.Guest(g.TB, g.l, name, g.disk, port)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -59,7 +59,7 @@ func (g *guests) stopped() transport.Ref {
 
 func (g *guests) starts(ref transport.Ref) int { return g.Starts(ref.SessionID) }
 
-// byPort returns a Transport for one guest: a probe has one port.
+// byPort returns a Transport for one guest, because a probe has one port.
 func (g *guests) byPort(t testing.TB, ref transport.Ref) *libvirt.Transport {
 	t.Helper()
 	g.mu.Lock()
@@ -70,8 +70,8 @@ func (g *guests) byPort(t testing.TB, ref transport.Ref) *libvirt.Transport {
 	})
 }
 
-// fresh says that reads are stale for one second at most. The driver itself has the default of
-// 30 s, for which the suite would wait.
+// fresh says that reads are stale for no more than one second. The driver itself uses the
+// default of 30 s, and the suite would wait for that.
 type fresh struct{ *libvirt.Transport }
 
 func (f fresh) Traits(ref transport.Ref) transport.Traits {
@@ -98,8 +98,8 @@ func TestQEMU(t *testing.T) {
 	})
 }
 
-// TestGuestBoots: a real guest goes from shut off to READY, and is READY only when its own code
-// answers.
+// TestGuestBoots starts a real guest from shut off to READY. It is READY only when its
+// own code answers.
 func TestGuestBoots(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)
@@ -132,7 +132,7 @@ func TestGuestBoots(t *testing.T) {
 	}
 }
 
-// TestGuestCannotStart: the operation ends with libvirt's own message.
+// TestGuestCannotStart checks that the operation ends with libvirt's own message.
 func TestGuestCannotStart(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)

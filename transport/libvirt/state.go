@@ -15,8 +15,8 @@ type domain struct {
 	state libvirt.DomainState
 }
 
-// find looks up a domain: by its UUID if the session's id is written as one, else by its
-// name.
+// find looks up a domain by its UUID if the session's id is written as one, or else by
+// its name.
 func find(l *libvirt.Libvirt, session string) (domain, error) {
 	var (
 		d   domain

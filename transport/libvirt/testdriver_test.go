@@ -22,7 +22,7 @@ func testDomain(name string) string {
 	return fmt.Sprintf(`<domain type='test'><name>%s</name><memory>8192</memory><os><type>hvm</type></os></domain>`, name)
 }
 
-// fleet has domains of libvirt's test driver. The daemon's events count their starts.
+// fleet has domains of libvirt's test driver. It counts starts by the daemon's events.
 type fleet struct {
 	testing.TB
 	l      *client.Libvirt
@@ -42,7 +42,7 @@ func newFleet(t testing.TB, d *hypervisor.Daemon) *fleet {
 	}
 	t.Cleanup(func() {
 		cancel()
-		for range events { // closed when it is over
+		for range events { // events ends after cancel
 		}
 	})
 	return &fleet{TB: t, l: l, events: events, fence: hypervisor.Define(t, l, testDomain("fence")), starts: map[string]int{}}
@@ -56,8 +56,8 @@ func (f *fleet) stopped() transport.Ref {
 	return transport.Ref{StudioID: "lab", SessionID: name}
 }
 
-// count returns how often a domain was started. Events arrive in order, so after the event of
-// the fence all earlier ones have arrived.
+// count returns how often a domain was started. Events arrive in order. Once the event of
+// the domain "fence" arrives, all earlier events have arrived.
 func (f *fleet) count(ref transport.Ref) int {
 	f.Helper()
 	if err := f.l.DomainCreate(f.fence); err != nil {
@@ -81,7 +81,7 @@ func (f *fleet) count(ref transport.Ref) int {
 func TestTestDriver(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)
-	f := newFleet(t, d) // one for all: the driver forgets domains in its own time
+	f := newFleet(t, d) // one daemon for all tests, because the driver forgets domains only after a while
 	transporttest.Run(t, func(t *testing.T) transporttest.Subject {
 		way, port := &line{socket: d.Socket()}, transporttest.NewPort(t)
 		return transporttest.Subject{
@@ -163,7 +163,7 @@ func wantState(t *testing.T, l *libvirt.Transport, ref transport.Ref, want fsm.S
 	return got
 }
 
-// TestReconnect: calls work again after the daemon was restarted.
+// TestReconnect checks that calls work again after the daemon was restarted.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)
@@ -182,7 +182,7 @@ func TestReconnect(t *testing.T) {
 	wantState(t, l, ref, fsm.StateReady)
 }
 
-// TestNoSuchDriver: if the daemon cannot open the URI, nothing was sent.
+// TestNoSuchDriver checks that nothing was sent if the daemon cannot open the URI.
 func TestNoSuchDriver(t *testing.T) {
 	t.Parallel()
 	d := hypervisor.New(t)

@@ -55,7 +55,7 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 		return transport.Session{}, err
 	}
 	if s.State == fsm.StateReady && t.config.Probe.Kind != 0 {
-		s.State = fsm.StateStartInProgress // Get asks
+		s.State = fsm.StateStartInProgress // Get decides whether it is READY
 	}
 	return s, nil
 }
@@ -82,13 +82,13 @@ func start(l *libvirt.Libvirt, d domain, ref transport.Ref) (transport.Session, 
 	return refusedStart(ref, verdict)
 }
 
-// unknownOutcome returns the error of a start after which the domain could not be read. The
-// daemon had answered for the domain before, so the error concerns this session alone.
+// unknownOutcome returns the error of a start after which the domain could not be read.
+// The daemon had answered for the domain before, so the error concerns only this session.
 func unknownOutcome(ref transport.Ref, failed, err error) error {
 	return &transport.Error{OnlySession: true, Err: fmt.Errorf("reading %s after its start: %w", ref, errors.Join(failed, err))}
 }
 
-// refusedStart returns the answer for a start that failed, of a domain that did not run
+// refusedStart returns the answer for a start that failed, if the domain did not run
 // after it.
 func refusedStart(ref transport.Ref, e libvirt.Error) (transport.Session, error) {
 	switch {
@@ -120,8 +120,8 @@ func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Sessi
 	return t.config.Probe.CheckSession(ctx, s, t.host(ref))
 }
 
-// Stop asks the guest to shut down, as its power button would. The guest may take long, or
-// ignore it. A domain that does not run is KindConflict.
+// Stop asks the guest to shut down, as its power button would. The guest may take long,
+// or ignore it. A domain that does not run is KindConflict.
 func (t *Transport) Stop(ctx context.Context, in transport.StopInput) (transport.Session, error) {
 	if err := in.Validate(); err != nil {
 		return transport.Session{}, err

@@ -50,9 +50,9 @@ func commonKind(code string) (transport.Kind, bool) {
 	return transport.KindUnknown, false
 }
 
-// kindOf returns the kind of an answer in the service's shape. The code decides,
-// except that a 5xx never becomes a refusal other than throttling: after a server's
-// failure the outcome is unknown, whatever its code is.
+// kindOf returns the kind of an answer in the service's shape. The code decides, except
+// that a 5xx never becomes a refusal other than throttling. After a server's failure the
+// outcome is unknown, whatever its code is.
 func kindOf(status int, code, detail string) transport.Kind {
 	if _, ok := retry.DefaultThrottleErrorCodes[code]; ok {
 		return transport.KindThrottled
@@ -108,8 +108,8 @@ func known(code string) bool {
 	return ok
 }
 
-// readError decodes an error answer. ok reports whether it has the service's shape:
-// the error's header, or a JSON body that names a code of the service. A member of
+// readError decodes an error answer. It also reports whether the answer has the service's
+// shape: the error's header, or a JSON body that names a code of the service. A member of
 // another type counts as absent.
 func readError(h http.Header, body []byte) (code string, e errorBody, ok bool) {
 	var members map[string]json.RawMessage

@@ -88,7 +88,7 @@ func FuzzError(f *testing.F) {
 			t.Errorf("%d %q %q: %v (%v)", status, header, body, e, e.Kind)
 		}
 		if status >= 500 && e.Kind.Refusal() && e.Kind != transport.KindThrottled {
-			t.Errorf("%d %q is taken for a refusal", status, header)
+			t.Errorf("%d %q is read as a refusal", status, header)
 		}
 		for _, text := range []string{e.Message, e.Code} {
 			if strings.ContainsFunc(text, unicode.IsControl) || !utf8.ValidString(text) || len(text) > 512 {

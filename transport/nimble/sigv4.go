@@ -153,8 +153,8 @@ func (s signature) covers(h http.Header) error {
 }
 
 // verify computes the signature of r and compares it. An unknown access key takes the
-// same work as a wrong signature and gets the same answer, so that a caller cannot
-// find out which keys exist.
+// same work as a wrong signature and gets the same answer. So a caller cannot find out
+// which keys exist.
 func (s signature) verify(r *http.Request, body []byte, c aws.Credentials) error {
 	sum := sha256.Sum256(body)
 	bodyHash := hex.EncodeToString(sum[:])

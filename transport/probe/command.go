@@ -21,25 +21,25 @@ type Command struct {
 	// whose port answered. No shell is involved. The program gets this process's
 	// environment and an empty standard input. Required.
 	Args []string
-	// Secrets names variables whose values are hidden in what the program prints,
-	// in addition to those whose names hold PASS, PWD (but PWD and OLDPWD), SECRET,
-	// TOKEN, KEY or CREDENTIAL. Defaults to none.
+	// Secrets names variables whose values are hidden in what the program prints.
+	// Variables whose names hold PASS, PWD (but PWD and OLDPWD), SECRET, TOKEN, KEY or
+	// CREDENTIAL are hidden anyway.
 	Secrets []string
 
 	once sync.Once
 	free chan struct{} // holds an element for each program that runs
 }
 
-// maxCommands is how many programs of one Command run at once. A check that gets no turn
-// within its time fails, and the next one tries again.
+// maxCommands is how many programs of one Command run at once. A check that waits for its
+// whole time fails, and the next one tries again.
 const maxCommands = 64
 
 // CodeCommandFailed is the StatusCode of a session whose port answers, but whose
 // Probe.Command does not exit with status 0.
 const CodeCommandFailed = "PROBE_COMMAND_FAILED"
 
-// CommandError says that a Command did not find a machine ready. It shows no secret that the
-// Command hides.
+// CommandError says that a Command did not find a machine ready. It shows no secret that
+// the Command hides.
 type CommandError struct {
 	Probe Probe
 	Host  string

@@ -38,8 +38,8 @@ func dcv(text string) []string {
 	return []string{"sh", "-c", `printf '%s' "$1" | grep -q '"id"'`, "sh", text}
 }
 
-// TestCommand: a machine whose port answers is READY if its command exits with 0. Without a
-// command the port decides alone.
+// TestCommand checks that a machine whose port answers is READY if its command exits with
+// 0. Without a command only the port decides.
 func TestCommand(t *testing.T) {
 	t.Parallel()
 	port := listening(t)
@@ -55,7 +55,7 @@ func TestCommand(t *testing.T) {
 		"a DCV session":    {asking(port, dcv(`[{"id":"console","owner":"ana"}]`)...), fsm.StateReady, ""},
 		"no DCV session":   {asking(port, dcv(`[]`)...), fsm.StateStartInProgress, "exit status 1"},
 		"says why":         {asking(port, "sh", "-c", "echo first >&2; echo no session >&2; exit 7"), fsm.StateStartInProgress, "exit status 7: first no session"},
-		"says it to users": {asking(port, "sh", "-c", "echo; echo no session; exit 7"), fsm.StateStartInProgress, "exit status 7: no session"},
+		"empty first line": {asking(port, "sh", "-c", "echo; echo no session; exit 7"), fsm.StateStartInProgress, "exit status 7: no session"},
 		"no such program":  {asking(port, "/no/such/program"), fsm.StateStartInProgress, "no such file"},
 		"killed":           {asking(port, "sh", "-c", "kill -9 $$"), fsm.StateStartInProgress, "signal: killed"},
 	} {
@@ -77,8 +77,8 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// TestCommandIsNotAsked: a command runs only for a host whose port answers and whose name is a
-// word of a command.
+// TestCommandIsNotAsked checks that a command runs only for a host whose port answers and
+// whose name is a word of a command.
 func TestCommandIsNotAsked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -106,8 +106,8 @@ func TestCommandIsNotAsked(t *testing.T) {
 	}
 }
 
-// TestCommandEnds: a command ends when its time is over or its caller gives up, and its
-// children end with it.
+// TestCommandEnds checks that a command ends when its time is over or its caller's
+// context ends. Its children end with it.
 func TestCommandEnds(t *testing.T) {
 	t.Parallel()
 	p := asking(listening(t), "sh", "-c", "sleep 1000 & wait")
@@ -118,7 +118,7 @@ func TestCommandEnds(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	if probe.Silent(err) || probe.Offline(err) {
-		t.Errorf("%v: a machine whose port answered counts as silent", err)
+		t.Errorf("%v: Silent is true for a machine whose port answered", err)
 	}
 	p.Timeout = time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -154,7 +154,7 @@ func TestCommandValid(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 		if err := p.Check(t.Context(), "127.0.0.1"); err == nil {
-			t.Errorf("%s: Check says nothing", want)
+			t.Errorf("%s: Check returns nil", want)
 		}
 	}
 	if got := asking(8443, "ssh", "--", "{host}").String(); got != "tcp:8443 and ssh" {

@@ -1,10 +1,10 @@
-// Package probe makes port probes: it tests whether a port of a machine answers. That is
-// what makes a session READY, whichever transport started it.
+// Package probe makes port probes: it tests whether a port of a machine answers. The answer
+// makes a session READY, whichever transport started it.
 //
 // A hypervisor or a cloud knows that a machine is switched on. A person who wants to use
 // it needs more: its remote desktop must answer from the person's computer. The two differ
-// while the machine boots, and permanently if a firewall or a closed tunnel lies in
-// between. A port probe tells them apart.
+// while the machine boots, and permanently if a firewall or a closed tunnel is in between.
+// A port probe distinguishes them.
 //
 // # Usage
 //
@@ -16,13 +16,13 @@
 //
 //	return p.CheckSession(ctx, session, host)
 //
-// Each of the three kinds proves more than the one before. TCP: the port accepts the
-// connection. TLS: it completes a handshake. SSH: it sends the banner of an SSH server.
-// Prefer the kind of your port's protocol, because a tunnel or a load balancer may accept a
-// TCP connection for a machine that is off.
+// Each of the three kinds proves more than the one before. With TCP the port accepts the
+// connection. With TLS it completes a handshake. With SSH it sends the banner of an SSH
+// server. Prefer the kind of your port's protocol, because a tunnel or a load balancer may
+// accept a TCP connection for a machine that is off.
 //
-// A port that answers may still have nothing to show: a DCV server accepts TLS connections
-// before it has a session. A [Command] runs in addition, after the port has answered:
+// A machine whose port answers may still not be ready. For example, a DCV server accepts
+// TLS connections before it has a session. A [Command] runs after the port has answered:
 //
 //	p.Command = &probe.Command{Args: []string{"ssh", "-oBatchMode=yes", "--", "{host}",
 //		`dcv list-sessions -j | grep -q '"id"'`}}
@@ -56,8 +56,9 @@
 // The error of a check is an [*Error] or a [*CommandError], which wrap their cause:
 // errors.Is(err, syscall.ECONNREFUSED) works, and errors.Is(err, context.Canceled) does if
 // the caller's context ended. [Offline] reports whether this computer's network is the
-// reason. [OnlyHost] reports whether an error concerns one host only. [Silent] reports
-// whether the machine did not answer at all and may be off; a machine that refuses runs.
+// reason. [OnlyHost] reports whether an error concerns only one host. [Silent] reports
+// whether the machine did not answer at all and may be off. A machine that refuses a
+// connection runs.
 //
 // # Caveats
 //

@@ -28,8 +28,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// cause returns the innermost text of an error of net: addresses and the names of system
-// calls say nothing new next to port and host.
+// cause returns the innermost text of an error of net. Addresses and the names of system
+// calls add nothing to port and host.
 func cause(err error) string {
 	var (
 		errno syscall.Errno
@@ -48,18 +48,18 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// timeoutError says that a Probe's own Timeout is over. It wraps context.DeadlineExceeded, as
-// the end of a caller's context does.
+// timeoutError says that a Probe's own Timeout has passed. It wraps
+// context.DeadlineExceeded, as the end of a caller's context does.
 type timeoutError time.Duration
 
 func (t timeoutError) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(t)) }
 
 func (t timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-// Offline reports whether a check failed because this computer has no network: no route, an
-// interface that is down, or name servers that do not answer. Such an error says nothing
-// about the machine. Offline is false for an unknown name, and for a machine on this network
-// that does not answer.
+// Offline reports whether a check failed because this computer has no network. There is
+// no route, or an interface is down, or the name servers do not answer. Such an error
+// says nothing about the machine. Offline is false for an unknown name, and for a machine
+// on this network that does not answer.
 func Offline(err error) bool {
 	var dns *net.DNSError
 	var unready *CommandError
@@ -72,10 +72,10 @@ func Offline(err error) bool {
 	return isAny(err, syscall.ENETUNREACH, syscall.ENETDOWN, wsaNetUnreach, wsaNetDown)
 }
 
-// OnlyHost reports whether an error of the network concerns only the host that was called:
-// its name is not known, no route leads to it although this computer has a network, or it
-// does not accept a packet. A driver sets transport.Error.OnlySession by it. Without a
-// network it returns false.
+// OnlyHost reports whether an error of the network concerns only the host that was
+// called. Its name is not known, or it does not accept a packet, or no route leads to it
+// although this computer has a network. A driver sets transport.Error.OnlySession by it.
+// Without a network it returns false.
 func OnlyHost(err error) bool {
 	var dns *net.DNSError
 	switch {
@@ -106,9 +106,9 @@ func networked() bool {
 	})
 }
 
-// Silent reports whether a check failed because no answer arrived at all: the machine is off
-// or cannot be reached. Any answer, even a refusal, shows that the machine runs and only its
-// port does not answer as it should.
+// Silent reports whether a check failed because no answer arrived at all, so that the
+// machine is off or cannot be reached. Any answer, even a refusal, shows that the machine
+// runs and only its port does not answer as it should.
 func Silent(err error) bool {
 	var dns *net.DNSError
 	var unready *CommandError
@@ -120,8 +120,8 @@ func Silent(err error) bool {
 		Offline(err)
 }
 
-// Windows reports these errors for sockets instead of syscall's portable ones. No other system
-// has errors of these numbers.
+// Windows reports these errors for sockets instead of syscall's portable ones. No other
+// system has errors with these numbers.
 const (
 	wsaNetDown     = syscall.Errno(10050)
 	wsaNetUnreach  = syscall.Errno(10051)

@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// A driver has seen its machine running. The probe decides the state.
+// A driver has found that its machine runs. The probe decides the state.
 func ExampleProbe_CheckSession() {
 	desktop, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -19,7 +19,7 @@ type Kind uint8
 
 // The kinds of probe.
 const (
-	KindNone Kind = iota // no probe: every host counts as answering
+	KindNone Kind = iota // no probe, so every host counts as answering
 	KindTCP              // accepts a connection
 	KindTLS              // completes a handshake, whatever its certificate is
 	KindSSH              // sends an SSH server's banner
@@ -38,27 +38,27 @@ func (k Kind) String() string {
 // DefaultTimeout is the default of [Probe].Timeout.
 const DefaultTimeout = 3 * time.Second
 
-// CodeUnanswered is the StatusCode of a session whose machine runs, but whose port does not
-// answer from this computer.
+// CodeUnanswered is the StatusCode of a session whose machine runs, but whose port does
+// not answer from this computer.
 const CodeUnanswered = "PORT_DOES_NOT_ANSWER"
 
-// Probe tests one port and, if it has a Command, runs that too. The zero value is no probe:
-// its Check returns nil for every host.
+// Probe tests one port and, if it has a Command, runs that too. The zero value is no
+// probe, and its Check returns nil for every host.
 type Probe struct {
 	Kind Kind
 	// Port is from 1 to 65535.
 	Port int
-	// Timeout limits one check, including name look-up, connection and Command.
-	// Defaults to DefaultTimeout.
+	// Timeout limits one check, including name look-up, connection and Command. Zero
+	// means DefaultTimeout.
 	Timeout time.Duration
-	// Command must find the machine ready too, after the port has answered: a DCV
-	// server accepts TLS connections before it has a session to show. Defaults to nil:
-	// the port decides alone.
+	// Command must find the machine ready too, after the port has answered. An example is
+	// a DCV server, which accepts TLS connections before it has a session to show. With
+	// nil, only the port decides.
 	Command *Command
 }
 
-// Parse parses "none" or "" (no probe), a kind and its port ("tls:8443"), or the name of a
-// service that has a port of its own: "dcv", "rdp" or "ssh".
+// Parse parses the name of a probe. That is "none" or "" (no probe), a kind and its port
+// ("tls:8443"), or a service that has a port of its own: "dcv", "rdp" or "ssh".
 func Parse(text string) (Probe, error) {
 	switch text {
 	case "", "none":
@@ -113,8 +113,9 @@ func (p Probe) Validate() error {
 	return nil
 }
 
-// Endpoint returns p's port on host, with the name that launchers know: "dcv" for 8443, "rdp"
-// for 3389, "ssh" for 22 and for an SSH probe of any port, else the kind's name.
+// Endpoint returns p's port on host, with the name that launchers know. That is "dcv" for
+// 8443, "rdp" for 3389, and "ssh" for 22 and for an SSH probe of any port. For other
+// ports it is the kind's name.
 func (p Probe) Endpoint(host string) transport.Endpoint {
 	name := p.Kind.String()
 	switch p.Port {
@@ -131,10 +132,11 @@ func (p Probe) Endpoint(host string) transport.Endpoint {
 	return transport.Endpoint{Name: name, Host: host, Port: p.Port}
 }
 
-// Check returns nil if p's port of host answers and p's Command, if there is one, finds the
-// machine ready. It returns an [*Error] if the port does not answer, and a [*CommandError] if
-// the Command does not find the machine ready. host is a name or an address without a port.
-// Check ends when ctx does, and takes no longer than Timeout. It may be called concurrently.
+// Check returns nil if p's port of host answers and p's Command, if there is one, finds
+// the machine ready. It returns an [*Error] if the port does not answer, and a
+// [*CommandError] if the Command does not find the machine ready. The host is a name or
+// an address without a port. Check ends when ctx does, and takes no longer than Timeout.
+// It may be called concurrently.
 func (p Probe) Check(ctx context.Context, host string) error {
 	if p == (Probe{}) {
 		return nil
@@ -153,11 +155,11 @@ func (p Probe) Check(ctx context.Context, host string) error {
 	switch {
 	case err == nil:
 		return p.ask(ctx, limited, timeout, host)
-	case errors.As(err, &dns): // it says more than that the time is over
+	case errors.As(err, &dns): // it says more than that the time has passed
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		<-limited.Done() // net's own timer may be a moment ahead
 	}
-	switch { // the reason why a connection was closed says more than that it was
+	switch { // the reason why a connection was closed says more than that it was closed
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case limited.Err() != nil && dns == nil:
@@ -183,8 +185,8 @@ func (p Probe) ask(ctx, limited context.Context, timeout time.Duration, host str
 	return &CommandError{Probe: p, Host: host, Err: err}
 }
 
-// Status returns what Check's err means for a session whose machine runs: the StatusCode,
-// [CodeUnanswered] or [CodeCommandFailed], and the StatusMessage.
+// Status returns the StatusCode and the StatusMessage of a session whose machine runs,
+// for Check's err. The StatusCode is [CodeUnanswered] or [CodeCommandFailed].
 func Status(err error) (code, message string) {
 	var failed *CommandError
 	if code = CodeUnanswered; errors.As(err, &failed) {
@@ -218,12 +220,13 @@ func (p Probe) target(host string) string {
 	return fmt.Sprintf("port %d (%v) of %s", p.Port, p.Kind, host)
 }
 
-// CheckSession returns s, whose machine the provider shows as running, with the state that
-// Check finds. It is READY if Check returns nil. Otherwise it is START_IN_PROGRESS, with a
-// status that says what does not answer, followed by the message that s had. CheckSession
-// sets s.Probe, and adds p's endpoint if s has none of its name. An empty host means that
-// the machine has no address yet, and counts as one that does not answer. If ctx ends first,
-// the error is a *transport.Error of KindUnknown.
+// CheckSession returns s, whose machine the provider shows as running, with the state
+// that Check finds. It is READY if Check returns nil. Otherwise it is START_IN_PROGRESS,
+// with a status that says what does not answer, followed by the message that s had.
+//
+// CheckSession sets s.Probe, and adds p's endpoint if s has none of its name. An empty
+// host means that the machine has no address yet, and counts as one that does not answer.
+// If ctx ends first, the error is a *transport.Error of KindUnknown.
 func (p Probe) CheckSession(ctx context.Context, s transport.Session, host string) (transport.Session, error) {
 	s.State = fsm.StateReady
 	if p == (Probe{}) {

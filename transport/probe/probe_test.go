@@ -27,8 +27,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server accepts connections on loopback, writes its text, and keeps each open until its peer
-// closes it.
+// server accepts connections on loopback, writes its text, and keeps each open until its
+// peer closes it.
 func server(t *testing.T, say string, hangUp bool) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -87,13 +87,13 @@ func TestCheck(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind probe.Kind
 		port func(*testing.T) int
-		want string // part of the error; "" says that the port answers
+		want string // a part of the error; "" means that the port answers
 	}{
 		"tcp, silent":              {probe.KindTCP, silent, ""},
-		"tcp, nobody there":        {probe.KindTCP, closedPort, "does not answer from this computer: connection refused"},
+		"tcp, no server":           {probe.KindTCP, closedPort, "does not answer from this computer: connection refused"},
 		"tls 1.3":                  {probe.KindTLS, speaks(tls.VersionTLS13), ""},
 		"tls 1.2":                  {probe.KindTLS, speaks(tls.VersionTLS12), ""},
-		"tls, nobody there":        {probe.KindTLS, closedPort, "(tls) of 127.0.0.1 does not answer from this computer: connection refused"},
+		"tls, no server":           {probe.KindTLS, closedPort, "(tls) of 127.0.0.1 does not answer from this computer: connection refused"},
 		"tls, silent":              {probe.KindTLS, silent, "no answer within 200ms"},
 		"tls, another protocol":    {probe.KindTLS, says("HTTP/1.0 400 Bad Request\r\n\r\n", false), "does not speak TLS"},
 		"tls, hangs up":            {probe.KindTLS, says("", true), "it closes the connection"},
@@ -124,10 +124,10 @@ func TestCheck(t *testing.T) {
 				t.Fatalf("%v (%T), want %q", err, err, test.want)
 			}
 			if e.Probe != p || e.Host != "127.0.0.1" || !strings.Contains(err.Error(), strconv.Itoa(p.Port)) {
-				t.Errorf("%+v does not say what was asked", e)
+				t.Errorf("%+v does not name what was probed", e)
 			}
 			if probe.Offline(err) {
-				t.Errorf("%v is blamed on this computer's network", err)
+				t.Errorf("Offline(%v) is true", err)
 			}
 		})
 	}
@@ -140,11 +140,12 @@ func TestCheckWraps(t *testing.T) {
 	}
 	p := probe.Probe{Kind: probe.KindSSH, Port: server(t, "", false), Timeout: 50 * time.Millisecond}
 	if err := p.Check(t.Context(), "127.0.0.1"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("%v is no end of time", err)
+		t.Errorf("%v does not match DeadlineExceeded", err)
 	}
 }
 
-// TestCheckEnds: the caller's context ends a check of each kind that would wait for an hour.
+// TestCheckEnds checks that the caller's context ends a check of each kind that would
+// wait for an hour.
 func TestCheckEnds(t *testing.T) {
 	t.Parallel()
 	for kind := probe.KindTLS; kind <= probe.KindSSH; kind++ {
@@ -191,7 +192,7 @@ func TestCheckSession(t *testing.T) {
 	said.StatusMessage = "moved to another host"
 	got, err := closed.CheckSession(t.Context(), said, "127.0.0.1")
 	if err != nil || !strings.HasSuffix(got.StatusMessage, "; the provider says: moved to another host") {
-		t.Errorf("what the provider said is lost: %+v, %v", got, err)
+		t.Errorf("the provider's message is lost: %+v, %v", got, err)
 	}
 	if p := got.Probe; p.OK || p.Target != fmt.Sprintf("port %d (tls) of 127.0.0.1", closed.Port) || p.Message != "connection refused" || p.At.IsZero() {
 		t.Errorf("Probe %+v", p)
@@ -220,7 +221,7 @@ func TestOfflineAndSilent(t *testing.T) {
 		"name not known":            {dial(&net.DNSError{Err: "no such host", IsNotFound: true}), false, true},
 		"neighbour silent":          {dial(syscall.EHOSTUNREACH), false, true},
 		"silent, as Windows says":   {dial(syscall.Errno(10060)), false, true},
-		"nobody in time":            {dial(context.DeadlineExceeded), false, true},
+		"no answer in time":         {dial(context.DeadlineExceeded), false, true},
 		"refused":                   {dial(syscall.ECONNREFUSED), false, false},
 		"refused, as Windows says":  {dial(syscall.Errno(10061)), false, false},
 		"cut":                       {dial(syscall.ECONNRESET), false, false},
@@ -233,8 +234,8 @@ func TestOfflineAndSilent(t *testing.T) {
 	}
 }
 
-// TestNames: a name that does not exist, by the system's resolver. The domain is reserved for
-// this.
+// TestNames looks up a name that does not exist, by the system's resolver. The domain is
+// reserved for this.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	err := probe.Probe{Kind: probe.KindTCP, Port: 22}.Check(t.Context(), "ws-1.invalid")
@@ -278,7 +279,7 @@ func TestValid(t *testing.T) {
 			t.Errorf("%+v: %v", p, err)
 		}
 		if err := p.Check(t.Context(), "127.0.0.1"); err == nil {
-			t.Errorf("%+v was made", p)
+			t.Errorf("%+v was accepted", p)
 		}
 	}
 	if err := (probe.Probe{}).Check(t.Context(), "nowhere.invalid"); err != nil {
@@ -296,7 +297,7 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// TestSaysNothing: a TCP probe and an SSH probe send no byte.
+// TestSaysNothing checks that a TCP probe and an SSH probe send no byte.
 func TestSaysNothing(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []probe.Kind{probe.KindTCP, probe.KindSSH} {
@@ -327,7 +328,8 @@ func TestSaysNothing(t *testing.T) {
 	}
 }
 
-// TestOnlyHost: OnlyHost separates errors of one host from errors of this computer.
+// TestOnlyHost checks that OnlyHost distinguishes errors of one host from errors of this
+// computer.
 func TestOnlyHost(t *testing.T) {
 	t.Parallel()
 	dial := func(errno syscall.Errno) error {

@@ -10,7 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// TestForgets: a studio drops tokens and deleted sessions whose time is over.
+// TestForgets checks that a studio deletes tokens and deleted sessions whose time is
+// over.
 func TestForgets(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -42,7 +43,7 @@ func TestForgets(t *testing.T) {
 			if _, err := s.Delete(t.Context(), model.DeleteInput{Ref: made.Ref, ClientToken: fmt.Sprint(i)}); err != nil {
 				t.Fatal(err)
 			}
-			// 3 hours a round: 8 rounds of 4 tokens lie within a day.
+			// With 3 hours a round, 8 rounds of 4 tokens are within a day.
 			if len(s.tokens.refs) > 9*4 || len(s.tokens.order) > 9*4 || len(s.deletions) > 2 || len(s.studios) > 2 {
 				t.Fatalf("round %d: %d tokens, %d deletions, %d studios", i, len(s.tokens.refs), len(s.deletions), len(s.studios))
 			}

@@ -9,10 +9,11 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Action is what a call asks for.
+// Action says what a call does.
 type Action uint8
 
-// The actions, one for each method of the provider. Save writes them: append only.
+// The actions, one for each method of the provider. Save writes these numbers, so append
+// only.
 const (
 	Start Action = iota
 	Get
@@ -21,7 +22,7 @@ const (
 	Stop
 	Create
 	Delete
-	actions // how many there are
+	actions // the number of actions
 )
 
 // String returns the method's name.
@@ -39,18 +40,17 @@ type Call struct {
 	// Ref is the session. SessionID is empty for BatchGet, List and Create.
 	Ref         transport.Ref
 	ClientToken string // empty for reads
-	// Nth counts the calls of this action to this session, from 1. If the call names
-	// no session, or one that does not exist, it counts those of all studios.
+	// Nth counts the calls of this action to this session, from 1. If the call names no
+	// session, or one that does not exist, Nth counts such calls in all studios.
 	Nth int
 }
 
 // Fault is what goes wrong with a call. The zero value means nothing.
 type Fault struct {
-	// Err is the answer, and the call has no effect. It should be an
-	// [*transport.Error].
+	// Err is the answer, and the call has no effect. It should be an [*transport.Error].
 	Err error
-	// Lost loses the answer. Without Err, the call has its effect all the same. The
-	// caller gets an error of KindUnknown.
+	// Lost loses the answer. Without Err, the call still has its effect. The caller gets
+	// an error of KindUnknown.
 	Lost bool
 	// Delay is added to the call's latency, before its effect. A call whose
 	// context ends in the meantime has no effect.
@@ -140,8 +140,8 @@ func (s *Studio) cutOff() bool {
 	return s.offline
 }
 
-// unlucky draws whether Fault loses the answer to c. It draws from the call itself
-// and not from a sequence, so the order of concurrent calls changes nothing.
+// unlucky draws whether Fault loses the answer to c. It draws from the call itself and
+// not from a sequence, so the order of concurrent calls changes nothing.
 func (s *Studio) unlucky(c Call) bool {
 	if s.config.Fault <= 0 {
 		return false
@@ -150,12 +150,11 @@ func (s *Studio) unlucky(c Call) bool {
 	return float64(draw>>11)/(1<<53) < s.config.Fault
 }
 
-// draw returns a number that looks random and depends only on its arguments and the
-// seed.
+// draw returns a number that looks random and depends only on its arguments and the seed.
 func (s *Studio) draw(what, of string, n int) uint64 {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d\n%s\n%s\n%d", s.config.Seed, what, of, n)
-	x := h.Sum64() // FNV's high bits vary little; this mixing is SplitMix64's
+	x := h.Sum64() // FNV's high bits vary little, so SplitMix64's mixing follows
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31

@@ -12,7 +12,7 @@
 //		ClientToken: "2026-11-30-ws-1",
 //	}) // START_IN_PROGRESS; a Get two minutes later shows READY
 //
-// A studio exists as soon as it is named. Test your own code in a synctest bubble,
+// A studio exists as soon as a call names it. Test your own code in a synctest bubble,
 // where two minutes take no time. [Config].Intercept says what goes wrong, and
 // [Studio.Effects] returns how often a session was really started. openlab_test.go
 // in this folder is such a test.
@@ -20,22 +20,22 @@
 // # Guarantees
 //
 //  1. A client token has one effect for [Config].TokenMemory, counted from its
-//     first use. The same token again returns the session as it is. For another
-//     session it is refused as KindInvalid. Tokens of different actions are
-//     separate. A call that was refused does not use up its token.
-//  2. Only a STOPPED session starts. In any other state a start is KindConflict.
-//     Without a session it is KindNotFound.
-//  3. Answers are true: a call that was refused had no effect. A call whose answer
-//     was lost is KindUnknown, with or without an effect.
+//     first use. The same token again returns the session unchanged. For another
+//     session the error is KindInvalid. Tokens of different actions are separate. A
+//     call that was refused does not use up its token.
+//  2. A start of a STOPPED session succeeds. In any other state the error is
+//     KindConflict, and without a session it is KindNotFound.
+//  3. A call that was refused had no effect. A call whose answer was lost returns
+//     KindUnknown, with or without an effect.
 //  4. Reads show the state of StaleFor ago. Answers to requests show the present.
 //  5. With the same Seed, Fault hits the same calls of a session, in whatever order
 //     the sessions are called.
 //
 // # Time
 //
-// There is no goroutine and no timer. Each call computes from the wall clock what
-// has become of a session. So a studio needs no Close, costs nothing while it is
-// idle, and follows the fake clock of a bubble.
+// There is no goroutine and no timer. Each call computes a session's state from the
+// wall clock. So a studio needs no Close, costs nothing while it is idle, and follows
+// the fake clock of a bubble.
 //
 // # Concurrency
 //
@@ -49,8 +49,8 @@
 //
 // # Caveats
 //
-// Everything is in memory, unless the program keeps what [Studio.Save] returns and
-// continues from it by [Load]. A session stays until it is deleted. A deleted session
+// A studio is in memory. A program may keep what [Studio.Save] returns and continue from
+// it with [Load]. A session stays until it is deleted. A deleted session
 // is shown as DELETED for an hour and then forgotten. There is one principal,
 // "studio", and no access control.
 package studio

@@ -17,7 +17,7 @@ func Example() {
 
 	session, err := s.Start(ctx, first)
 	fmt.Println(session.State, err)
-	session, err = s.Start(ctx, first) // the same token: no second start
+	session, err = s.Start(ctx, first) // the same token starts nothing again
 	fmt.Println(session.State, err, s.Effects(first.Ref))
 
 	_, err = s.Start(ctx, transport.StartInput{
@@ -30,7 +30,7 @@ func Example() {
 	// true quota exceeded: ServiceQuotaExceededException: 1 sessions run: the quota is 1
 }
 
-// After a start whose answer was lost the outcome is unknown. A Get, or the same token
+// The outcome is unknown after a start whose answer was lost. A Get, or the same token
 // again, shows it.
 func ExampleConfig_intercept() {
 	ctx := context.Background()

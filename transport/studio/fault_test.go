@@ -18,8 +18,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestLimits: quota and capacity count the sessions that run. A session that has stopped
-// does not count, even if it was not read since.
+// TestLimits checks that quota and capacity count the sessions that run. A session that
+// has stopped does not count, even if it was not read since.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -66,8 +66,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestRoomIsExact compares the count of running sessions with the list, over a
-// random history of everything that changes it.
+// TestRoomIsExact compares the count of running sessions with the list. A random history
+// makes every kind of change.
 func TestRoomIsExact(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestRoomIsExact(t *testing.T) {
 	})
 }
 
-// TestThrottle: a call after RetryAfter is allowed.
+// TestThrottle checks that a call after RetryAfter is allowed.
 func TestThrottle(t *testing.T) {
 	t.Parallel()
 	for _, perSecond := range []float64{0.5, 1, 2.5, 10} {
@@ -155,7 +155,7 @@ func TestOffline(t *testing.T) {
 		}
 		s.SetOffline(false)
 
-		// One call was cut before its effect, one after.
+		// One call was cut before its effect, and one after it.
 		for i, cutAt := range []time.Duration{time.Second, 9 * time.Second} {
 			time.AfterFunc(cutAt, func() { s.SetOffline(true) })
 			_, err = start(t, s, ws(i), fmt.Sprint(i))
@@ -186,14 +186,14 @@ func TestContexts(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != patience || e.NotSent != (patience == 0) {
 				t.Errorf("patience %v: %v after %v, not sent %v", patience, err, time.Since(began), e.NotSent)
 			}
-			if want := i / 2; s.Effects(ws(i)) != want { // only the last one had its effect
+			if want := i / 2; s.Effects(ws(i)) != want { // only the last start had its effect
 				t.Errorf("patience %v: %d starts, want %d", patience, s.Effects(ws(i)), want)
 			}
 		}
 	})
 }
 
-// TestIntercept: each fault, selected by action, session and count.
+// TestIntercept checks each fault, selected by action, session and count.
 func TestIntercept(t *testing.T) {
 	t.Parallel()
 	denied := &transport.Error{Kind: transport.KindAccessDenied}
@@ -224,7 +224,7 @@ func TestIntercept(t *testing.T) {
 				if _, err := start(t, s, ws(2), "a"); err != nil {
 					t.Fatalf("another session suffers: %v", err)
 				}
-				wantState(t, s, ws(1), fsm.StateStopped) // another action does not suffer
+				wantState(t, s, ws(1), fsm.StateStopped) // other actions have no fault
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				began := time.Now()
@@ -240,8 +240,8 @@ func TestIntercept(t *testing.T) {
 	}
 }
 
-// TestNth: calls are counted per session and action, and without a session per action.
-// Intercept may call the studio.
+// TestNth checks that calls are counted per session and action. A call without a session
+// is counted per action. Intercept may call the studio.
 func TestNth(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -266,8 +266,8 @@ func TestNth(t *testing.T) {
 	}
 }
 
-// TestFault: Fault loses the right share of answers, with and without effect, and the same
-// answers in any order of sessions.
+// TestFault checks that Fault loses the right share of answers, with and without effect.
+// It loses the same answers in any order of sessions.
 func TestFault(t *testing.T) {
 	t.Parallel()
 	const n = 2000

@@ -113,8 +113,8 @@ func TestLife(t *testing.T) {
 	})
 }
 
-// TestWhatAStateAllows makes each request in each state. The table says what is allowed; the
-// test checks the kind of each refusal.
+// TestWhatAStateAllows makes each request in each state. The table says what is allowed.
+// The test checks the kind of each refusal.
 func TestWhatAStateAllows(t *testing.T) {
 	t.Parallel()
 	ask := map[fsm.Event]func(context.Context, *studio.Studio) (transport.Session, error){
@@ -153,7 +153,7 @@ func TestWhatAStateAllows(t *testing.T) {
 	}
 }
 
-// TestFailures: an accepted request can fail later, with a reason.
+// TestFailures checks that an accepted request can fail later, with a reason.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -198,11 +198,11 @@ func TestFailures(t *testing.T) {
 		}
 		failed(ws(0), fsm.StateDeleteFailed)
 		time.Sleep(24 * time.Hour)
-		wantState(t, s, ws(0), fsm.StateDeleteFailed) // it was not deleted, and is not forgotten
+		wantState(t, s, ws(0), fsm.StateDeleteFailed) // the deletion failed, so the session stays
 	})
 }
 
-// TestStaleFor: reads show the past for exactly StaleFor, after every change.
+// TestStaleFor checks that reads show the past for exactly StaleFor, after every change.
 func TestStaleFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -248,11 +248,11 @@ func TestPutAndAdd(t *testing.T) {
 		s.Put(put)
 		put.Tags["a"], put.Endpoints[0].Host = "changed", "changed"
 		time.Sleep(24 * time.Hour)
-		got := wantState(t, s, ws(0), "FROM_THE_FUTURE") // at once, and for good
+		got := wantState(t, s, ws(0), "FROM_THE_FUTURE") // shown at once, and unchanged later
 		if got.Tags["a"] != "b" || got.Endpoints[0].Host != "ws-0.test" || !got.UpdatedAt.IsZero() {
 			t.Errorf("put one thing and got %+v", got)
 		}
-		s.Add("lab", "ws-0") // exists
+		s.Add("lab", "ws-0") // a session that exists
 		wantState(t, s, ws(0), "FROM_THE_FUTURE")
 		for name, bad := range map[string]func(){
 			"Add": func() { s.Add("lab", "good", "a/b") },
@@ -267,7 +267,7 @@ func TestPutAndAdd(t *testing.T) {
 				bad()
 			}()
 		}
-		wantState(t, s, transport.Ref{StudioID: "lab", SessionID: "good"}, fsm.StateStopped) // the lock is free again
+		wantState(t, s, transport.Ref{StudioID: "lab", SessionID: "good"}, fsm.StateStopped) // the mutex is unlocked again
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// openLab is the code under test: it wakes a workstation and waits.
+// openLab is the code under test. It wakes a workstation and waits.
 func openLab(ctx context.Context, t transport.Transport, ref transport.Ref, token string) error {
 	for {
 		_, err := t.Start(ctx, transport.StartInput{Ref: ref, ClientToken: token})
@@ -23,7 +23,7 @@ func openLab(ctx context.Context, t transport.Transport, ref transport.Ref, toke
 		if !errors.As(err, &e) || e.Kind.Refusal() {
 			return err
 		}
-		time.Sleep(time.Second) // perhaps started: the same token is safe to repeat
+		time.Sleep(time.Second) // outcome unknown; the same token makes a repeat safe
 	}
 	for {
 		session, err := t.Get(ctx, ref)
@@ -34,8 +34,8 @@ func openLab(ctx context.Context, t transport.Transport, ref transport.Ref, toke
 	}
 }
 
-// TestOpenLab shows a test of your own code: in a bubble, where a boot of two minutes takes
-// no time, with a studio that loses the first answer.
+// TestOpenLab is an example of a test of your own code. In a bubble a boot of two minutes
+// takes no time. The studio loses the first answer.
 func TestOpenLab(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := studio.New(studio.Config{

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	pageSize = 50  // sessions of one List
-	maxNamed = 100 // sessions that one BatchGet or List may name
+	pageSize = 50  // the sessions of one page of List
+	maxNamed = 100 // the sessions that one BatchGet or List may name
 )
 
 // Get returns the session as it was StaleFor ago, or an error of KindNotFound if it
@@ -56,7 +56,7 @@ func (s *Studio) BatchGet(ctx context.Context, refs []transport.Ref) ([]transpor
 	return out, nil
 }
 
-// read reads one session. mu must be held.
+// read reads one session. The caller holds mu.
 func (s *Studio) read(ref transport.Ref, now time.Time) (transport.Session, error) {
 	if x := s.find(ref, now); x != nil {
 		if v, ok := s.shown(x, now); ok {
@@ -66,9 +66,9 @@ func (s *Studio) read(ref transport.Ref, now time.Time) (transport.Session, erro
 	return transport.Session{}, notFound(ref)
 }
 
-// List returns sessions of a studio in the order of their ids, 50 a page. At most 100
-// can be named, and those that do not exist are left out. Pages neither repeat nor
-// skip a session that exists all the time.
+// List returns sessions of a studio in the order of their ids, 50 a page. At most 100 can
+// be named, and those that do not exist are left out. Pages neither repeat nor skip a
+// session that exists all the time.
 func (s *Studio) List(ctx context.Context, in transport.ListInput) (out transport.ListOutput, err error) {
 	after, err := checkList(in)
 	if err != nil {
@@ -113,8 +113,8 @@ func limited(named int) error {
 	return invalid("%d sessions are named: at most %d are allowed", named, maxNamed)
 }
 
-// page returns the first sessions after the id after that pass the filters. mu must be
-// held.
+// page returns the first sessions after the id after that pass the filters. The caller
+// holds mu.
 func (s *Studio) page(in transport.ListInput, after string, now time.Time) transport.ListOutput {
 	var out transport.ListOutput
 	for _, id := range s.candidates(in, after) {
@@ -135,8 +135,8 @@ func (s *Studio) page(in transport.ListInput, after string, now time.Time) trans
 	return out
 }
 
-// candidates returns the ids after the id after, in order: those that in names, else
-// all. mu must be held.
+// candidates returns the ids after the id after, in order. They are those in names, or
+// all without names. The caller holds mu.
 func (s *Studio) candidates(in transport.ListInput, after string) []string {
 	ids := in.SessionIDs
 	if len(ids) > 0 {

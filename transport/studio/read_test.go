@@ -37,7 +37,7 @@ func TestListPages(t *testing.T) {
 		}
 		in.NextToken = out.NextToken
 		s.Add("lab", fmt.Sprintf("comes-%d", pages), fmt.Sprintf("zzz-comes-%d", pages))
-		for i := range 130 { // also the one that the token names
+		for i := range 130 { // even the session that the token names
 			ref := transport.Ref{StudioID: "lab", SessionID: fmt.Sprintf("goes-%03d", i)}
 			_, _ = s.Delete(t.Context(), model.DeleteInput{Ref: ref, ClientToken: ref.SessionID})
 		}
@@ -116,7 +116,7 @@ func TestBatchGet(t *testing.T) {
 	}
 }
 
-// FuzzNextToken: a token that no page had is refused.
+// FuzzNextToken checks that a token that no page had is refused.
 func FuzzNextToken(f *testing.F) {
 	s := with(studio.Config{}, 60)
 	first, err := s.List(f.Context(), transport.ListInput{StudioID: "lab"})

@@ -74,13 +74,13 @@ func (s *Studio) request(ctx context.Context, c Call, st step) (out transport.Se
 	return out, nil
 }
 
-// change applies a request whose token is new. mu must be held.
+// change applies a request whose token is new. The caller holds mu.
 func (s *Studio) change(x *session, c Call, st step, now time.Time, f Fault) error {
 	if x.deleted() {
 		return notFound(c.Ref)
 	}
 	if c.Action == Start {
-		// Check the state first: a start of a session that runs is a conflict,
+		// Check the state first, because a start of a session that runs is a conflict,
 		// whatever the quota is.
 		if x.latest().State == fsm.StateStopped {
 			if err := s.checkCapacity(now); err != nil {
@@ -118,7 +118,7 @@ func (s *Studio) Create(ctx context.Context, in model.CreateInput) (out transpor
 	return out, nil
 }
 
-// create returns the session that c's token made, or makes it. mu must be held.
+// create returns the session that c's token made, or makes it. The caller holds mu.
 func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*session, error) {
 	if ref, ok := s.tokens.madeBy(c); ok {
 		if ref.StudioID != in.StudioID {
@@ -148,7 +148,7 @@ func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*
 		v.OwnedBy = in.OwnedBy
 	}
 	x := s.put(ref, v)
-	x.versions[0].at = now // stale reads do not see it yet
+	x.versions[0].at = now // stale reads do not show it yet
 	x.next = change{event: fsm.EventCreated, due: now.Add(s.config.Boot), code: "STREAMING_SESSION_READY"}
 	if f.StatusCode != "" {
 		x.next.event, x.next.code, x.next.failed = fsm.EventCreateFails, f.StatusCode, true
@@ -157,7 +157,7 @@ func (s *Studio) create(c Call, in model.CreateInput, now time.Time, f Fault) (*
 	return x, nil
 }
 
-// checkCapacity reports whether one more session may run. mu must be held.
+// checkCapacity returns an error if one more session may not run. The caller holds mu.
 func (s *Studio) checkCapacity(now time.Time) error {
 	full := func(limit int) bool { return limit > 0 && s.running >= limit }
 	if full(s.config.Quota) || full(s.config.Capacity) {

@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// saved is the JSON that Save writes. Members may be added.
+// saved is the JSON that Save writes. Add members, and never rename one.
 type saved struct {
 	Sessions []savedSession
 	Tokens   []savedToken `json:",omitempty"`
@@ -25,11 +25,11 @@ type saved struct {
 type savedSession struct {
 	transport.Session
 	model.Details
-	EC2InstanceType  string `json:",omitempty"` // read only: InstanceType, by its former name
-	StreamingImageID string `json:",omitempty"` // read only: ImageID, by its former name
+	EC2InstanceType  string `json:",omitempty"` // an older name of InstanceType, only read
+	StreamingImageID string `json:",omitempty"` // an older name of ImageID, only read
 
-	Starts int          `json:",omitempty"` // what Effects returns
-	Calls  [actions]int // Fault draws by them
+	Starts int          `json:",omitempty"` // the count that Effects returns
+	Calls  [actions]int // the counts from which Fault draws
 	Next   *savedChange `json:",omitempty"`
 }
 
@@ -47,10 +47,10 @@ type savedToken struct {
 	At time.Time
 }
 
-// Save returns the studio as JSON, from which [Load] makes the same studio: its
-// sessions, their next changes, how often each was started, and the tokens that it
-// remembers. It does not save the past that stale reads would show, nor whether the
-// studio is offline. Sessions are ordered by studio and id.
+// Save returns the studio as JSON, from which [Load] makes the same studio. It has the
+// sessions, their next changes, how often each was started, and the tokens that the
+// studio remembers. It does not have the past that stale reads would show, nor whether
+// the studio is offline. Sessions are ordered by studio and id.
 func (s *Studio) Save() ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

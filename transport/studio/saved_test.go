@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestSaved: a loaded studio continues where it was saved. A session that boots becomes
-// READY in time, tokens are remembered, and counts are kept.
+// TestSaved checks that a loaded studio continues where it was saved. A session that
+// boots becomes READY in time, tokens are remembered, and counts are kept.
 func TestSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := studio.Config{Boot: time.Minute, Stop: time.Minute, Quota: 3}
@@ -88,8 +88,8 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-// TestLoadsFormerNames: a studio that an older version saved has all fields of its sessions,
-// also those whose names have changed.
+// TestLoadsFormerNames checks that a studio that an older version saved has all fields of
+// its sessions, under their present names.
 func TestLoadsFormerNames(t *testing.T) {
 	t.Parallel()
 	s, err := studio.Load(studio.Config{}, []byte(`{"Sessions":[{"StudioID":"lab","SessionID":"ws-1","State":"READY","ARN":"arn",

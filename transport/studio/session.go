@@ -12,7 +12,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble/model"
 )
 
-// principal is who did everything, in the fields of a session.
+// principal is the user whom every session names for every change.
 const principal = "studio"
 
 // session is one session: its past, its present and its next change.
@@ -53,7 +53,7 @@ func (x *session) asOf(at time.Time) (transport.Session, bool) {
 }
 
 // find returns a session after it has advanced it, or nil. If Any is set it makes the
-// session. mu must be held, as for all that follows.
+// session. The caller holds mu, here and in the functions below.
 func (s *Studio) find(ref transport.Ref, now time.Time) *session {
 	x := s.lookUp(ref)
 	if x == nil {
@@ -66,7 +66,7 @@ func (s *Studio) find(ref transport.Ref, now time.Time) *session {
 	return x
 }
 
-// advance applies the change that came due, at the time when it did, and drops the
+// advance applies the change that is due, with the time when it was due. It drops the
 // versions that no read will show again.
 func (s *Studio) advance(x *session, now time.Time) {
 	if n := x.next; n.event != "" && !now.Before(n.due) {
@@ -136,7 +136,7 @@ func (s *Studio) fire(x *session, e fsm.Event, at time.Time, code string, failed
 	return nil
 }
 
-// shown returns x as a read shows it, which may be the past.
+// shown returns x as a read shows it. That may be its past.
 func (s *Studio) shown(x *session, now time.Time) (transport.Session, bool) {
 	v, ok := x.asOf(now.Add(-s.config.StaleFor))
 	return dated(v, now), ok

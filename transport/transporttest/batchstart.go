@@ -17,8 +17,7 @@ func (s *suite) batchStarter(ref transport.Ref) transport.BatchStarter {
 	return b
 }
 
-// batchStart starts refs by one call, each with its own token, and returns the
-// results.
+// batchStart starts refs by one call, each with its own token, and returns the results.
 func (s *suite) batchStart(b transport.BatchStarter, refs []transport.Ref) []transport.Result {
 	s.Helper()
 	ins := make([]transport.StartInput, len(refs))
@@ -35,8 +34,8 @@ func (s *suite) batchStart(b transport.BatchStarter, refs []transport.Ref) []tra
 	return results
 }
 
-// batchStarts: each session that can be started is started once, whatever the other
-// inputs are.
+// batchStarts checks that each session that can be started is started once, whatever the
+// other inputs are.
 func (s *suite) batchStarts() {
 	refs := []transport.Ref{s.Stopped(), s.Stopped(), s.Stopped(), s.Stopped()}
 	b := s.batchStarter(refs[0])
@@ -70,8 +69,8 @@ func (s *suite) batchStarts() {
 	}
 }
 
-// batchStartEdges: no input, one input, one input with a bad token, and, with
-// RepeatByState, one input whose session runs already.
+// batchStartEdges starts no input, one input, and one input with a bad token. With
+// RepeatByState it also starts one whose session runs already.
 func (s *suite) batchStartEdges() {
 	first, second := s.Stopped(), s.Stopped()
 	b := s.batchStarter(first)

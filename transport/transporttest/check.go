@@ -63,9 +63,9 @@ func (s *suite) wantKind(what string, err error, want transport.Kind) {
 	}
 }
 
-// wantUnsent checks that calls with bad input were refused before they were sent.
-// errs is by what is bad about the input. It fails once for all of them, and names
-// the check by which the driver would refuse them.
+// wantUnsent checks that calls with bad input were refused before they were sent. The key
+// of an error in errs names the fault of the input. It fails once for all of them, and
+// names the check by which the driver would refuse them.
 func (s *suite) wantUnsent(what, check string, errs map[string]error) {
 	s.Helper()
 	var passed []string

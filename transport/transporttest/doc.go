@@ -20,12 +20,12 @@
 //
 // Begin with Transport and Stopped, which are required, and run the tests with -v.
 // A test that needs more is skipped, and its message names the field to set or the
-// interface to implement. Set as many fields as your provider allows. A driver that
-// claims RepeatByToken or RepeatByState has not shown it while Starts is nil. A
+// interface to implement. Set as many fields as your provider allows. Without Starts the
+// suite cannot prove a claim of RepeatByToken or RepeatByState. A
 // driver without a [transport.Describer] claims nothing about repeats.
 //
-// The suite asks for capabilities, never for names. It finds interfaces by type
-// assertion, and all else by the fields of [Subject] that are set.
+// The suite finds interfaces by type assertion, and all other capabilities by the fields
+// of [Subject] that are set.
 //
 // # What is tested
 //
@@ -33,11 +33,11 @@
 //     that session. Repeats have no second effect where the traits say so: in
 //     sequence, concurrently, and after a lost answer. BatchStart does for each
 //     input what Start does, whatever the other inputs are.
-//   - Refusals: a ref or token that is not valid is refused as KindInvalid and not
-//     sent, as by in.Validate() and ref.Validate(). A [transport.StartChecker]
-//     refuses what Start refuses, and no more. A session that does not exist is
-//     KindNotFound. Errors are *transport.Error of a known kind and hold no
-//     credential.
+//   - Refusals: the driver refuses a bad ref or token before it sends anything. The
+//     error is KindInvalid with NotSent, as in.Validate() and ref.Validate() return
+//     it. A [transport.StartChecker] refuses exactly what Start refuses. A session
+//     that does not exist is KindNotFound. Errors are *transport.Error of a known
+//     kind and hold no credential.
 //   - Reads: Get changes nothing. BatchGet returns one result for each ref in
 //     order, for duplicates and missing sessions too. List shows each session once.
 //     Answers share nothing with later answers.

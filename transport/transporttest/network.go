@@ -26,8 +26,8 @@ func (s *suite) contextCancelled() {
 	s.wantStarts(ref, 0)
 }
 
-// hung is how long a call may wait for an answer. It is long enough for a busy
-// machine to send the request: the test tells sent calls from unsent ones.
+// hung is how long a call may wait for an answer. It is long enough for a busy machine to
+// send the request, because the test distinguishes sent calls from unsent ones.
 const hung = 250 * time.Millisecond
 
 func (s *suite) contextEnds() {
@@ -139,13 +139,13 @@ func (s *suite) offline() {
 	s.wantStarts(ref, 1)
 }
 
-// sessionUnreachable: an error about one session must not block its lane.
+// sessionUnreachable checks that an error about one session does not block its lane.
 func (s *suite) sessionUnreachable() {
 	s.need(s.Unreachable != nil, "Subject.Unreachable is not set")
 	dead, alive := s.Stopped(), s.Stopped()
 	s.Unreachable(dead)
 	for name, call := range s.calls(dead) {
-		if name == "List" { // it names no session
+		if name == "List" { // List names no session
 			continue
 		}
 		ctx, cancel := context.WithTimeout(s.Context(), s.Patience/2)

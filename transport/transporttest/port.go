@@ -10,14 +10,14 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Port is a port of 127.0.0.1 that answers as an SSH server does, for the port probe
-// of a driver under test. Its Mute is a [Subject].Mute. It is safe for concurrent use.
+// Port is a port of 127.0.0.1 that answers as an SSH server does, for the port probe of a
+// driver under test. Its Mute can be a [Subject].Mute. It is safe for concurrent use.
 type Port struct {
 	Number int
 	mute   atomic.Bool
 }
 
-// NewPort opens a Port. It is closed when the test ends.
+// NewPort opens a Port, and closes it when the test ends.
 func NewPort(t testing.TB) *Port {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")

@@ -57,8 +57,8 @@ func (s *suite) stop(p model.Provider, ref transport.Ref) {
 	s.await(ref, fsm.StateStopped)
 }
 
-// providerTokens: a token does not repeat a start that took effect, even if the
-// session was stopped since. The same holds for a creation, a stop and a deletion.
+// providerTokens checks that a token does not repeat a start that took effect, even if
+// the session was stopped since. The same holds for a creation, a stop and a deletion.
 func (s *suite) providerTokens() {
 	p := s.provider()
 	ref, token := s.Stopped(), s.token()
@@ -100,8 +100,8 @@ func (s *suite) providerTokens() {
 	s.await(first.Ref, fsm.StateDeleted)
 }
 
-// providerConflict: a request that a session's state does not allow is refused and
-// changes nothing.
+// providerConflict checks that a request that a session's state does not allow is refused
+// and changes nothing.
 func (s *suite) providerConflict() {
 	p, ref := s.provider(), s.Stopped()
 	_, err := p.Stop(s.Context(), transport.StopInput{Ref: ref, ClientToken: s.token()})

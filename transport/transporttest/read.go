@@ -59,8 +59,8 @@ func (s *suite) answersAreCopies() {
 	}
 }
 
-// probeResult: the result of a driver's port probe is data of the answer, also if it
-// is what keeps the session from being READY.
+// probeResult checks that the result of a driver's port probe is data of the answer. It
+// must be there even if it keeps the session from being READY.
 func (s *suite) probeResult() {
 	s.need(s.Mute != nil, "Subject.Mute is not set: set it for a driver that probes a port")
 	ref := s.Stopped()
@@ -169,7 +169,7 @@ func backward(refs []transport.Ref) []transport.Ref {
 	return out
 }
 
-// batchEdges: no ref, and one ref, whose result is the same as Get's.
+// batchEdges reads no ref, and one ref, whose result is the same as Get's.
 func (s *suite) batchEdges() {
 	ref := s.Stopped()
 	b := s.batcher(ref)
@@ -188,7 +188,7 @@ func (s *suite) batchEdges() {
 	s.wantStarts(ref, 1)
 }
 
-// pages reads a whole list, within the bounds that the engine sets for one.
+// pages reads a whole list, within the limits that the engine sets for one.
 func (s *suite) pages(l transport.Lister, in transport.ListInput) map[transport.Ref]int {
 	s.Helper()
 	seen := map[transport.Ref]int{}

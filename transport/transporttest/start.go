@@ -34,8 +34,8 @@ func (s *suite) startRepeatedByToken() {
 	s.wantStarts(ref, 1)
 }
 
-// startOfRunning uses a new token. The provider may refuse it, and must not start
-// the session twice.
+// startOfRunning uses a new token. The provider may refuse it, and must not start the
+// session twice.
 func (s *suite) startOfRunning() {
 	ref := s.Stopped()
 	s.needRepeat(ref)
@@ -55,8 +55,8 @@ func (s *suite) startOfRunning() {
 	s.wantStarts(ref, 1)
 }
 
-// authoritativeState: once StaleFor has passed since a start, a driver that claims
-// Authoritative never shows STOPPED for a session that boots. The engine would start
+// authoritativeState checks a driver that claims Authoritative. Once StaleFor has passed
+// since a start, it never shows STOPPED for a session that boots. The engine would start
 // the session again.
 func (s *suite) authoritativeState() {
 	ref := s.Stopped()
@@ -116,8 +116,8 @@ func (s *suite) startConcurrently() {
 	s.wantStarts(ref, 1)
 }
 
-// startTokenOfAnother allows a refusal, and tokens that count per session. It does
-// not allow an answer about the other session.
+// startTokenOfAnother allows a refusal, and tokens that count per session. It does not
+// allow an answer about a different session.
 func (s *suite) startTokenOfAnother() {
 	first, second, token := s.Stopped(), s.Stopped(), s.token()
 	s.needByToken(first)
@@ -134,7 +134,7 @@ func (s *suite) startTokenOfAnother() {
 	s.wantStarts(second, 1)
 }
 
-// badIDs returns texts that cannot be a part of a ref, by what is wrong.
+// badIDs returns texts that cannot be a part of a ref. The key names the fault.
 func badIDs() map[string]string {
 	return map[string]string{
 		"empty": "", "slash": "a/b", "backslash": `a\b`, "space": "a b", "dot": ".", "dots": "..", "traversal": "../x",
@@ -174,8 +174,8 @@ func (s *suite) invalidTokens() {
 	s.start(ref, strings.Repeat("x", transport.MaxToken)) // the longest token allowed
 }
 
-// startChecker: CheckStart refuses what Start refuses before it sends, and nothing
-// else. The engine queues a start that CheckStart allows, and never one that it
+// startChecker checks that CheckStart refuses what Start refuses before it sends, and
+// nothing else. The engine queues a start that CheckStart allows, and never one that it
 // refuses.
 func (s *suite) startChecker() {
 	c, ok := s.Transport.(transport.StartChecker)

@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Subject is a transport under test, and what the suite may do with the provider
-// behind it. The suite calls the functions from the test's goroutine.
+// Subject is a transport under test, and what the suite may do with the provider behind
+// it. The suite calls the functions from the test's goroutine.
 type Subject struct {
 	// Transport is the driver. Required.
 	Transport transport.Transport
@@ -23,8 +23,8 @@ type Subject struct {
 	// Missing is a valid ref that no session has, in the studio of the other
 	// sessions. The zero value skips its tests.
 	Missing transport.Ref
-	// Starts returns how often the provider really started a session. nil means
-	// that starts are not counted.
+	// Starts returns how often the provider really started a session. Nil means that
+	// starts are not counted.
 	Starts func(transport.Ref) int
 	// LoseAnswer makes the provider lose the answer to the next call: the effect
 	// happens, and the answer never arrives.
@@ -44,8 +44,8 @@ type Subject struct {
 	Unreachable func(transport.Ref)
 	// Secret is a part of the credentials in use. No error's text may hold it.
 	Secret string
-	// Patience is how long a session may take to change, and how long a call may
-	// take to end after its context. Defaults to 10 s.
+	// Patience is how long a session may take to change, and how long a call may take to
+	// end after its context. Zero means 10 s.
 	Patience time.Duration
 }
 
@@ -115,8 +115,8 @@ func (s *suite) token() string {
 	return fmt.Sprintf("transporttest-%s-%d-%d", s.Name()[strings.LastIndex(s.Name(), "/")+1:], time.Now().UnixNano(), s.tokens)
 }
 
-// need skips the test unless the capability is there. lack says what is missing, and
-// what to do to have it tested.
+// need skips the test unless the Subject has the capability. The text lack says what is
+// missing, and what to do to have it tested.
 func (s *suite) need(have bool, lack string) {
 	s.Helper()
 	if !have {
@@ -124,7 +124,7 @@ func (s *suite) need(have bool, lack string) {
 	}
 }
 
-// What a transport lacks, for the tests that share a need.
+// The capabilities that a transport lacks, for the tests that share a need.
 const (
 	noLister   = "the transport has no List: implement transport.Lister to have it tested"
 	noProvider = "the transport is no nimble.Provider: it lacks List, Stop, Create or Delete"
@@ -167,7 +167,7 @@ func (s *suite) await(ref transport.Ref, want fsm.State) transport.Session {
 			return got
 		case want == fsm.StateDeleted && errors.Is(err, transport.KindNotFound):
 			return got
-		case err != nil && !errors.Is(err, transport.KindNotFound): // just created, it may not show yet
+		case err != nil && !errors.Is(err, transport.KindNotFound): // a session that was just created may not be visible yet
 			s.Fatalf("Get(%s): %v", ref, s.checked(err))
 		case time.Now().After(deadline):
 			s.Fatalf("%s is %s after %v, want %s", ref, got.State, s.Patience, want)

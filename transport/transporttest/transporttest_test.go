@@ -18,9 +18,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/transporttest"
 )
 
-// The suite is itself tested: each broken transport below must fail the test
-// that is about its fault. A failure can only be seen from outside, so the test
-// runs its own program again, which then runs the suite on one of them.
+// This file tests the suite itself. Each broken transport below must fail the test for
+// its fault. A failure is visible only from outside. So the test runs its own program
+// again, which runs the suite on one of them.
 
 const brokenEnv = "TRANSPORTTEST_BROKEN"
 
@@ -54,7 +54,7 @@ func (w wrap) BatchStart(ctx context.Context, ins []transport.StartInput) ([]tra
 	return w.many(ctx, ins)
 }
 
-// oneByOne is a BatchStart of a provider that has none.
+// oneByOne is a BatchStart for a provider that has none.
 func oneByOne(s *studio.Studio) func(context.Context, []transport.StartInput) ([]transport.Result, error) {
 	return func(ctx context.Context, ins []transport.StartInput) ([]transport.Result, error) {
 		out := make([]transport.Result, len(ins))
@@ -71,7 +71,7 @@ func (w wrap) List(ctx context.Context, in transport.ListInput) (transport.ListO
 
 func (w wrap) Traits(ref transport.Ref) transport.Traits { return w.tr(ref) }
 
-// broken is a fault, and the test that must see it.
+// broken is a fault, and the test that must detect it.
 type broken struct {
 	seenBy string
 	fault  func(s *studio.Studio, w *wrap)
@@ -332,8 +332,8 @@ func faults() map[string]broken {
 	}
 }
 
-// fixes returns what the suite must say about a fault in addition to naming it: the
-// fix that the author of a driver would otherwise have to guess.
+// fixes returns what the suite must print about a fault in addition to its name. That is
+// the fix, which the author of a driver would otherwise have to guess.
 func fixes() map[string]string {
 	return map[string]string{
 		"local time":               "at.UTC()",
@@ -352,8 +352,8 @@ func fixes() map[string]string {
 // unreachable is the error of a session whose machine does not answer.
 var unreachable = &transport.Error{Kind: transport.KindUnreachable, NotSent: true, OnlySession: true}
 
-// TestBroken runs the suite on the transport that the environment names: by
-// itself, on the one without a fault.
+// TestBroken runs the suite on the transport that the environment names. Without the
+// variable, it runs the suite on the transport without a fault.
 func TestBroken(t *testing.T) {
 	name := os.Getenv(brokenEnv)
 	if name == "" {
@@ -375,7 +375,7 @@ func TestBroken(t *testing.T) {
 			}
 			return studio.Fault{Lost: lose.CompareAndSwap(true, false)}
 		}})
-		muted := map[transport.Ref]bool{} // the suite changes it while no call is under way
+		muted := map[transport.Ref]bool{} // the suite changes it while no call is in progress
 		get := func(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 			got, err := s.Get(ctx, ref)
 			if got.State == fsm.StateReady {
@@ -453,8 +453,8 @@ func TestSuiteSeesFaults(t *testing.T) {
 	}
 }
 
-// bare is a transport that can do no more than it must, as a third party's
-// first version.
+// bare is a transport with only the required methods, as a third party's first version
+// may be.
 type bare struct{ transport.Transport }
 
 func TestBareTransport(t *testing.T) {
@@ -472,7 +472,7 @@ func TestBareTransport(t *testing.T) {
 	})
 }
 
-// TestSkipsSayWhatIsMissing: a test that is skipped says what would have it run.
+// TestSkipsSayWhatIsMissing checks that a skipped test says what it needs to run.
 func TestSkipsSayWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()

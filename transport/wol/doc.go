@@ -1,5 +1,5 @@
 // Package wol wakes machines by Wake-on-LAN. A magic packet on the local network starts a
-// workstation or a render node that is switched off. A port probe tells when the machine
+// workstation or a render node that is switched off. A port probe shows when the machine
 // is READY.
 //
 // # Usage
@@ -18,14 +18,14 @@
 //
 // The machine's firmware must allow it ("Wake on LAN", "Power on by PCI-E"), and so must
 // its system before it shuts down (on Linux, ethtool -s eth0 wol g). This computer must be
-// on the machine's network, or a router must pass directed broadcasts on, which most do
-// not. The machine's own address instead of a broadcast works while switches and neighbours
-// remember it, which is minutes.
+// on the machine's network, or a router must forward directed broadcasts, which most do
+// not. The machine's own address works only while switches and neighbors remember it,
+// which is for minutes.
 //
 // # What Get returns
 //
-// A magic packet has no answer. All that is known of a machine is what its port probe
-// finds, and when this process woke it:
+// A magic packet has no answer. The driver knows only what a machine's port probe finds,
+// and when this process woke the machine:
 //
 //	the port answers                             READY
 //	the machine answers, but its port does not   START_IN_PROGRESS, PORT_DOES_NOT_ANSWER
@@ -59,13 +59,13 @@
 //
 // # Caveats
 //
-// When a machine was woken is kept in memory. A process that restarts while machines boot
-// shows the silent ones as STOPPED, and repeats no packet. Traits has Boot as StaleFor, so
-// the engine waits that long before it believes STOPPED.
+// The driver keeps in memory when a machine was woken. A process that restarts while
+// machines boot shows the silent ones as STOPPED, and repeats no packet. Traits has Boot
+// as StaleFor, so the engine waits that long before it trusts STOPPED.
 //
 // A machine behind a firewall that drops packets is as silent as a machine that is off.
 // Let the port probe through.
 //
-// The lane of a machine is its studio. The lane's rate is how many machines are switched
-// on at a time: set it to what a fuse bears.
+// The lane of a machine is its studio. The lane's rate limits how many machines are
+// switched on in a second. Set it so that the fuse holds.
 package wol

@@ -9,8 +9,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// FuzzMachine: a valid machine has a packet of the protocol's form and an address that
-// can be dialed.
+// FuzzMachine checks that a valid machine has a packet of the protocol's form and an
+// address that can be dialed.
 func FuzzMachine(f *testing.F) {
 	f.Add("52:54:00:12:34:56", "10.0.0.255:9", "")
 	f.Add("5254.0012.3456", "", "00-11-22-33-44-55")

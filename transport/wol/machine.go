@@ -15,16 +15,17 @@ type Machine struct {
 	// MAC is the address of its network card, "52:54:00:12:34:56". Required.
 	MAC string
 	// Address is where magic packets are sent: a broadcast address of the machine's
-	// network, or its own address. A port may follow, as in "10.0.0.255:9"; it
-	// defaults to 9. Address defaults to "255.255.255.255", which reaches only the
-	// network of this computer's default route.
+	// network, or its own address. A port may follow, as in "10.0.0.255:9". Without one
+	// it is 9. The empty string means "255.255.255.255", which reaches only the network
+	// of this computer's default route.
 	Address string
 	// Password is the SecureOn password of the card, written like a MAC. The protocol
-	// sends it unencrypted. Defaults to none.
+	// sends it unencrypted. The empty string means no password.
 	Password string
-	// Host is the name or address that Probe asks. Defaults to the session's id.
+	// Host is the name or address that Probe asks. The empty string means the session's
+	// id.
 	Host string
-	// Probe tells whether the machine runs. Required, because a magic packet has no
+	// Probe tests whether the machine runs. It is required, because a magic packet has no
 	// answer.
 	Probe probe.Probe
 }
@@ -32,14 +33,14 @@ type Machine struct {
 // Machines has the machines of sessions by session id, for any studio.
 type Machines map[string]Machine
 
-// Find returns the machine of a session: it is a [Config].Find.
+// Find returns the machine of a session. Use it as a [Config].Find.
 func (s Machines) Find(ref transport.Ref) (Machine, bool) {
 	m, ok := s[ref.SessionID]
 	return m, ok
 }
 
-// Validate returns an error that names the first field that cannot be, and its
-// value unless it is the password.
+// Validate returns an error that names the first field that is not valid. The error shows
+// the field's value, unless it is the password.
 func (m Machine) Validate() error {
 	_, err := m.target(transport.Ref{SessionID: "session"})
 	return err
@@ -69,7 +70,7 @@ func (m Machine) target(ref transport.Ref) (target, error) {
 		return target{}, err
 	}
 	if m.Probe.Kind == probe.KindNone {
-		return target{}, fmt.Errorf("a probe is required: nothing else tells whether the machine runs")
+		return target{}, fmt.Errorf("a probe is required; nothing else shows whether the machine runs")
 	}
 	if err := m.Probe.Validate(); err != nil {
 		return target{}, err
@@ -97,14 +98,14 @@ func (m Machine) destination() (string, error) {
 		return m.Address, nil
 	}
 	address := net.JoinHostPort(m.Address, discard)
-	if _, _, err := net.SplitHostPort(address); err != nil || noAddress(m.Address) { // brackets around it, or one alone
+	if _, _, err := net.SplitHostPort(address); err != nil || noAddress(m.Address) { // brackets around it, or one without its partner
 		return "", wrong
 	}
 	return address, nil
 }
 
-// noAddress reports whether a host looks like an IPv4 address and is none, such as
-// "10.0.0.999". Digits alone may be a name.
+// noAddress reports whether a host looks like an IPv4 address and is not one, such as
+// "10.0.0.999". Only digits may be a name.
 func noAddress(host string) bool {
 	return strings.Contains(host, ".") && strings.Trim(host, "0123456789.") == "" && net.ParseIP(host) == nil
 }

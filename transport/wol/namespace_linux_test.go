@@ -23,11 +23,11 @@ import (
 	"github.com/rouse-dev/rouse/transport/wol"
 )
 
-// The tests below run between two network namespaces joined by a cable, a real
-// Ethernet: this computer in one, and in the other a card without an address,
-// as that of a machine that is off. The test binary runs itself in each.
+// The tests below run between two network namespaces joined by a cable, a real Ethernet.
+// One namespace is this computer. In the other is a card without an address, as in a
+// machine that is off. The test binary runs itself in each.
 const (
-	role   = "ROUSE_WOL_ROLE"   // of a process: "machines" or "waker"
+	role   = "ROUSE_WOL_ROLE"   // the part that a process plays: "machines" or "waker"
 	folder = "ROUSE_WOL_FOLDER" // where the machines count their starts
 	subnet = "10.77.0."
 )
@@ -111,8 +111,8 @@ func TestInNamespace(t *testing.T) {
 	}
 }
 
-// machineAt returns the n-th machine: its card's address, and the address it has once it
-// runs.
+// machineAt returns the n-th machine: its card's address, and the IP address that it has
+// once it runs.
 func machineAt(n int) wol.Machine {
 	return wol.Machine{
 		MAC: fmt.Sprintf("02:00:00:00:00:%02x", n), Address: subnet + "255", Host: subnet + strconv.Itoa(n),
@@ -120,7 +120,7 @@ func machineAt(n int) wol.Machine {
 	}
 }
 
-// elsewhere has machines of a network to which no route leads.
+// elsewhere has machines in a network without a route to it.
 var elsewhere sync.Map
 
 func find(ref transport.Ref) (wol.Machine, bool) {
@@ -155,7 +155,7 @@ func waker(t *testing.T) transporttest.Subject {
 			if out, err := exec.Command("ip", "link", "set", "rousehere", state).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			// The kernel notices a second later that the cable carries again.
+			// The kernel reports a second later that the cable is connected again.
 			for deadline := time.Now().Add(20 * time.Second); !off && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 				if i, err := net.InterfaceByName("rousehere"); err == nil && i.Flags&net.FlagRunning != 0 {
 					return
@@ -165,8 +165,8 @@ func waker(t *testing.T) transporttest.Subject {
 	}
 }
 
-// wakeByAddressOfNobody: a machine that is off has no address, so a packet to its address
-// alone does not arrive, and it stays off. The status says what was tried.
+// wakeByAddressOfNobody checks that a machine that is off has no address. A packet to its
+// address does not arrive, and it stays off. The status says what was tried.
 func wakeByAddressOfNobody(t *testing.T) {
 	w := open(t, wol.Config{Boot: 300 * time.Millisecond, Find: func(transport.Ref) (wol.Machine, bool) {
 		m := machineAt(200)
@@ -181,8 +181,8 @@ func wakeByAddressOfNobody(t *testing.T) {
 	}
 }
 
-// offline: without a network this computer can neither wake nor probe, and the error says
-// that about this computer, not about the machine.
+// offline checks that this computer can neither wake nor probe without a network. The
+// error is about this computer, not about the machine.
 func offline(t *testing.T) {
 	if out, err := exec.Command("ip", "link", "set", "rousehere", "down").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -194,8 +194,8 @@ func offline(t *testing.T) {
 	wantError(t, "Get", err, transport.KindUnreachable, "network is unreachable")
 }
 
-// machines are all cards at the cable's other end. A card that gets its magic packet counts
-// a start and takes its address: from then on the machine runs.
+// machines are all cards at the cable's other end. A card that gets its magic packet
+// counts a start and takes its address. From then on the machine runs.
 func machines(t *testing.T) {
 	ssh, err := net.Listen("tcp4", ":22")
 	if err != nil {
@@ -211,7 +211,7 @@ func machines(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	const all = 0x0300 // ETH_P_ALL, in the order of the network
+	const all = 0x0300 // ETH_P_ALL, in network byte order
 	fd, err := syscall.Socket(syscall.AF_PACKET, syscall.SOCK_RAW, all)
 	if err != nil {
 		t.Fatal(err)

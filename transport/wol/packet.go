@@ -14,14 +14,14 @@ func packet(mac net.HardwareAddr, password []byte) []byte {
 	return append(p, password...)
 }
 
-// send sends one datagram. An error means that it did not leave this computer;
-// no error does not mean that it arrived.
+// send sends one datagram. An error means that it did not leave this computer. Without an
+// error it may or may not arrive.
 func send(ctx context.Context, p []byte, address string) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", address) // allows broadcasts by itself
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }() // a datagram that was written has been sent
+	defer func() { _ = conn.Close() }() // a written datagram has been sent
 	_, err = conn.Write(p)
 	return err
 }

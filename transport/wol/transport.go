@@ -22,35 +22,35 @@ const (
 	NoAnswer = "NO_ANSWER" // START_FAILED: the time to boot is over
 )
 
-// Config says which machines there are. Find is required.
+// Config says which machines exist. Find is required.
 type Config struct {
-	// Find returns the machine of a session, or false if there is none. It must do
-	// no I/O, and is called concurrently. [Machines.Find] is one.
+	// Find returns the machine of a session, or false if there is none. It must do no
+	// I/O, and is called concurrently. [Machines.Find] is such a function.
 	Find func(transport.Ref) (Machine, bool)
-	// Boot is how long a machine may be silent after it was woken, before its
-	// start counts as failed. Defaults to DefaultBoot.
+	// Boot is how long a machine may be silent after it was woken, before its start
+	// counts as failed. Zero means DefaultBoot.
 	Boot time.Duration
 	// Stop is a command that stops a machine: a program and its arguments, as in
-	// exec.Config, in which {studio} and {session} are replaced by the ids. A command
-	// is needed because no packet switches a machine off. The ids must be words of a
-	// command: see transport.CheckWord. Defaults to none: Transport.Stop returns an
+	// exec.Config. In it, {studio} and {session} are replaced by the ids. A command is
+	// needed because no packet switches a machine off. The ids must be words of a
+	// command; see transport.CheckWord. If Stop is empty, Transport.Stop returns an
 	// error.
 	Stop []string
-	// IDCharacters are further characters that ids for the Stop command may hold: see
-	// exec.Config. Defaults to "": none.
+	// IDCharacters are further characters that ids for the Stop command may hold; see
+	// exec.Config. The empty string adds none.
 	IDCharacters string
 	// Secrets names environment variables whose values are hidden in what the Stop
-	// command prints, in addition to those whose names look like a secret: see
-	// exec.Config. Defaults to none.
+	// command prints. Those whose names look like a secret are hidden anyway; see
+	// exec.Config.
 	Secrets []string
 }
 
 // Transport wakes machines by magic packets. Make it by [New]. It needs no Close.
 type Transport struct {
 	config Config
-	stop   command.Script // Argv is empty where there is no command
+	stop   command.Script // Argv is empty without a command
 
-	// mu guards woken and what it holds. It is never held across I/O.
+	// mu guards woken and its elements. It is never held across I/O.
 	mu    sync.Mutex
 	woken map[transport.Ref]*wake
 }
@@ -110,10 +110,10 @@ func (t *Transport) Start(ctx context.Context, in transport.StartInput) (transpo
 }
 
 // Get probes the machine's port. If it answers, the session is READY. If the machine
-// answers but its port does not, it is START_IN_PROGRESS. A silent machine is
-// START_IN_PROGRESS for Boot after a Start, then START_FAILED until it answers or is
-// started again, and STOPPED without a Start. If this computer has no network, the error
-// is KindUnreachable.
+// answers but its port does not, the session is START_IN_PROGRESS. A silent machine is
+// START_IN_PROGRESS for Boot after a Start. Then it is START_FAILED until it answers or
+// is started again. Without a Start it is STOPPED. If this computer has no network, the
+// error is KindUnreachable.
 func (t *Transport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	m, err := t.find(ref)
 	if err != nil {
@@ -164,8 +164,8 @@ func (t *Transport) silent(ref transport.Ref, now time.Time) (state fsm.State, c
 	return fsm.StateStartFailed, NoAnswer, fmt.Sprintf("%s, and silent for %v; ", w, t.config.Boot), false
 }
 
-// noteRunning records that a machine was seen running. If it is switched off before it was
-// READY, it is not woken again.
+// noteRunning records that a machine runs. If it is switched off before it was READY, Get
+// does not wake it again.
 func (t *Transport) noteRunning(ref transport.Ref) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -216,5 +216,5 @@ func notSent(kind transport.Kind, ref transport.Ref, err error) error {
 	return &transport.Error{Kind: kind, NotSent: true, OnlySession: probe.OnlyHost(err), Err: fmt.Errorf("waking %s: %w", ref, err)}
 }
 
-// now returns the wall clock, which goes on while this computer sleeps.
+// now returns the wall clock, which continues while this computer sleeps.
 func now() time.Time { return time.Now().Round(0) }

@@ -14,7 +14,7 @@ type wake struct {
 }
 
 // Another packet is sent after firstRepeat, and then each time after twice as long, up to
-// lastRepeat. A card that missed the first on a busy network gets one of the next, and a
+// lastRepeat. A card that missed the first packet on a busy network gets a later one. A
 // machine that stays off costs a packet a minute.
 const (
 	firstRepeat = 2 * time.Second
@@ -39,7 +39,7 @@ func (w *wake) repeat(now time.Time) bool {
 	return true
 }
 
-// String returns what was done, for a status message.
+// String returns what was sent, for a status message.
 func (w *wake) String() string {
 	return fmt.Sprintf("woken at %s by %d magic packets", w.at.UTC().Format(time.TimeOnly+" UTC"), w.packets)
 }

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// TestRepeat: packets follow the documented schedule, however often Get is called.
+// TestRepeat checks that packets follow the documented schedule, however often Get is
+// called.
 func TestRepeat(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)

@@ -35,14 +35,14 @@ var ref = transport.Ref{StudioID: "lab", SessionID: "ws-1"}
 type machine struct {
 	card  net.PacketConn
 	ssh   net.Listener
-	magic []byte // what wakes it
+	magic []byte // the packet that wakes it
 
 	mu      sync.Mutex
 	on      bool
 	starts  int
 	packets int
-	deaf    int  // to so many packets yet to come
-	mute    bool // runs, and its SSH server closes each connection
+	deaf    int  // the card is deaf to this many further packets
+	mute    bool // the machine runs, and its SSH server closes each connection
 }
 
 // newMachine returns a machine whose card has an address of loopback.
@@ -61,7 +61,7 @@ func newMachine(t *testing.T, at, password string) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secure, _ := net.ParseMAC(password) // none if it is empty
+	secure, _ := net.ParseMAC(password) // the password; empty for none
 	m := &machine{card: card, ssh: ssh}
 	m.magic = append(append(bytes.Repeat([]byte{0xff}, 6), bytes.Repeat(address, 16)...), secure...)
 	go m.listen()
@@ -148,7 +148,7 @@ func TestTransport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			transporttest.Run(t, func(t *testing.T) transporttest.Subject {
-				var mu sync.Mutex // the driver looks while the suite adds
+				var mu sync.Mutex // the driver reads while the suite adds
 				shelf, machines := wol.Machines{}, map[transport.Ref]*machine{}
 				return transporttest.Subject{
 					Transport: open(t, wol.Config{Find: func(r transport.Ref) (wol.Machine, bool) {
@@ -179,7 +179,7 @@ func start(t *testing.T, w *wol.Transport) (transport.Session, error) {
 	return w.Start(t.Context(), transport.StartInput{Ref: ref, ClientToken: "monday"})
 }
 
-// look reads until the state is not from.
+// look reads until the state differs from the argument from.
 func look(t *testing.T, w *wol.Transport, from fsm.State) transport.Session {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
@@ -196,7 +196,7 @@ func look(t *testing.T, w *wol.Transport, from fsm.State) transport.Session {
 	return transport.Session{}
 }
 
-// TestLostPacket: the first packet is lost, and a Get sends another.
+// TestLostPacket checks that a Get sends another packet if the first is lost.
 func TestLostPacket(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
@@ -236,13 +236,13 @@ func TestNeverAnswers(t *testing.T) {
 	if got.State != fsm.StateStartFailed || got.StatusCode != wol.NoAnswer || !strings.Contains(got.StatusMessage, "silent for 150ms; port ") {
 		t.Errorf("after its time: %+v", got)
 	}
-	if _, err := start(t, w); err != nil { // another try
+	if _, err := start(t, w); err != nil { // another attempt
 		t.Fatal(err)
 	}
 	if got = look(t, w, ""); got.State != fsm.StateStartInProgress {
 		t.Errorf("woken again: %+v", got)
 	}
-	m.set(func() { m.on = true }) // by hand, and late
+	m.set(func() { m.on = true }) // a person switches it on, and late
 	if got = look(t, w, fsm.StateStartInProgress); got.State == fsm.StateStartFailed {
 		got = look(t, w, fsm.StateStartFailed)
 	}
@@ -255,7 +255,7 @@ func TestNeverAnswers(t *testing.T) {
 	}
 }
 
-// TestWrongPassword: the card gets packets, and none of them has its password.
+// TestWrongPassword sends packets with the wrong password, which the card ignores.
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", password)
@@ -268,8 +268,8 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
-// TestRunningButSilentPort: a machine that refuses a connection is not off, and gets no more
-// packets.
+// TestRunningButSilentPort checks that a machine that refuses a connection is not off,
+// and gets no more packets.
 func TestRunningButSilentPort(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
@@ -294,7 +294,7 @@ func TestStop(t *testing.T) {
 	_, err := open(t, wol.Config{Find: shelf.Find}).Stop(t.Context(), in)
 	wantError(t, "no command", err, transport.KindInvalid, "Wake-on-LAN only wakes, and no stop command is set")
 
-	// The Go tool is there wherever a test runs, and its arguments are looked at.
+	// Every machine that runs tests has the Go tool, and the test can read its arguments.
 	w := open(t, wol.Config{Find: shelf.Find, Stop: []string{"go", "tool", "-n", "{session}"}})
 	_, err = w.Stop(t.Context(), in)
 	wantError(t, "a command that fails", err, transport.KindUnknown, "ws-1")
@@ -402,8 +402,8 @@ func Example() {
 	// START_IN_PROGRESS running, but port 1 (ssh) of 127.0.0.1 does not answer from this computer: connection refused <nil>
 }
 
-// TestStopIDs: an id that a shell or a program would read in another way does not reach the
-// stop command, and can wake its machine all the same.
+// TestStopIDs checks that an id that a shell or a program could misread does not reach
+// the stop command. The id can still wake its machine.
 func TestStopIDs(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
@@ -423,14 +423,15 @@ func TestStopIDs(t *testing.T) {
 	}
 }
 
-// TestStopHidesSecrets: the error of a failing stop command shows no secret.
+// TestStopHidesSecrets checks that the error of a failing stop command shows no secret.
 func TestStopHidesSecrets(t *testing.T) {
 	m := newMachine(t, "127.0.0.1", "")
 	t.Setenv("NODE_LOGIN", "hunter2-login")
 	t.Setenv("NODE_PASS", "hunter2-pass")
 	w := open(t, wol.Config{
 		Find: wol.Machines{ref.SessionID: m.config("")}.Find, Secrets: []string{"NODE_LOGIN"},
-		// The Go tool is there wherever a test runs, and names what it does not know.
+		// Every machine that runs tests has the Go tool, which names a command that it
+		// does not know.
 		Stop: []string{"go", "hunter2-login,hunter2-pass"},
 	})
 	_, err := w.Stop(t.Context(), transport.StopInput{Ref: ref, ClientToken: "evening"})
@@ -440,15 +441,15 @@ func TestStopHidesSecrets(t *testing.T) {
 	}
 }
 
-// TestProbeCommand: a machine whose port answers runs, whatever its command says and
-// however long that takes: it is not STOPPED.
+// TestProbeCommand checks that a machine whose port answers runs, whatever its command
+// prints and however long that takes. It is not STOPPED.
 func TestProbeCommand(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "127.0.0.1", "")
 	m.set(func() { m.on = true })
 	at := m.config("")
 	at.Probe.Timeout = 20 * time.Second
-	// The Go tool is there wherever a test runs.
+	// Every machine that runs tests has the Go tool.
 	for _, row := range []struct {
 		args  []string
 		state fsm.State
