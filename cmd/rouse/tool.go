@@ -112,7 +112,7 @@ Exit status:
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"do", "Start sessions", []*cobra.Command{t.startCommand(), t.runCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
+		{"do", "Start sessions", []*cobra.Command{t.startCommand(), t.runCommand(), t.serveCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
 		{"look", "See what happens", []*cobra.Command{t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
 		{"keep", "Maintain", []*cobra.Command{t.configCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.adoptCommand(), t.pruneCommand(), t.versionCommand()}},
 	} {
