@@ -102,6 +102,7 @@ type sessionJSON struct {
 	StatusCode    string                 `json:"statusCode,omitempty"`
 	StatusMessage string                 `json:"statusMessage,omitempty"`
 	OwnedBy       string                 `json:"ownedBy,omitempty"`
+	Tags          map[string]string      `json:"tags,omitempty"`
 	StartedAt     time.Time              `json:"startedAt,omitzero"`
 	StoppedAt     time.Time              `json:"stoppedAt,omitzero"`
 	Endpoints     []endpointJSON         `json:"endpoints,omitempty"`
@@ -123,11 +124,11 @@ type endpointJSON struct {
 
 // MarshalJSON writes what the session is for a host: its state, its times, its
 // endpoints without their URLs, and its active operation. What only some providers
-// have is left out, except the owner.
+// have is left out, except the owner and the tags.
 func (s SessionStatus) MarshalJSON() ([]byte, error) {
 	w := sessionJSON{
 		StudioID: s.Session.StudioID, SessionID: s.Session.SessionID, State: s.Session.State,
-		StatusCode: s.Session.StatusCode, StatusMessage: s.Session.StatusMessage, OwnedBy: s.Session.OwnedBy,
+		StatusCode: s.Session.StatusCode, StatusMessage: s.Session.StatusMessage, OwnedBy: s.Session.OwnedBy, Tags: s.Session.Tags,
 		StartedAt: utc(s.Session.StartedAt), StoppedAt: utc(s.Session.StoppedAt), Probe: probeJSON(s.Session.Probe),
 		SeenAt: utc(s.SeenAt), Live: s.Live, Active: s.Active,
 	}
@@ -155,7 +156,7 @@ func (s *SessionStatus) UnmarshalJSON(text []byte) error {
 	*s = SessionStatus{
 		Session: transport.Session{
 			Ref: Ref{StudioID: w.StudioID, SessionID: w.SessionID}, State: w.State,
-			StatusCode: w.StatusCode, StatusMessage: w.StatusMessage, OwnedBy: w.OwnedBy,
+			StatusCode: w.StatusCode, StatusMessage: w.StatusMessage, OwnedBy: w.OwnedBy, Tags: w.Tags,
 			StartedAt: utc(w.StartedAt), StoppedAt: utc(w.StoppedAt), Probe: probeOf(w.Probe),
 		},
 		SeenAt: utc(w.SeenAt), Live: w.Live, Active: w.Active,

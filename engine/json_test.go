@@ -44,7 +44,7 @@ func wireExamples() (explanations []Explanation, sessions []SessionStatus) {
 		ended(ready),
 	}
 	live := transport.Session{
-		Ref: queued.Ref, State: fsm.StateReady, StatusCode: "NONE", StatusMessage: "up", OwnedBy: "kim", StartedAt: minute(4), StoppedAt: minute(3),
+		Ref: queued.Ref, State: fsm.StateReady, StatusCode: "NONE", StatusMessage: "up", OwnedBy: "kim", Tags: map[string]string{"role": "comp"}, StartedAt: minute(4), StoppedAt: minute(3),
 		Endpoints: []transport.Endpoint{{Name: "dcv", Host: "10.0.0.3", Port: 8443}}, Probe: probe,
 	}
 	unanswered := &transport.Error{Kind: transport.KindUnreachable, Message: "no route to host"}
