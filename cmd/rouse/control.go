@@ -1,24 +1,28 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/engine/api"
 	"github.com/rouse-dev/rouse/fsm"
+	"github.com/rouse-dev/rouse/store"
 )
 
 func (t *tool) cancelCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "cancel OPERATION | STUDIO SESSION",
-		Short: "Cancel a request that was not sent yet",
-		Long: `Cancel a request that was not sent yet.
+	var a asked
+	var all bool
+	c := &cobra.Command{
+		Use:   "cancel OPERATION | STUDIO SESSION...",
+		Short: "Cancel requests that were not sent yet",
+		Long: `Cancel requests that were not sent yet.
 
 All requests that joined the operation are canceled. A session is never stopped:
   - Not sent: the operation ends CANCELED.
@@ -27,26 +31,118 @@ All requests that joined the operation are canceled. A session is never stopped:
   - Accepted by the provider: the operation continues, and the exit status is 1.
 
 Requests that joined after the send are canceled too. The id of such a later
-request cancels that request alone.`,
-		Args: words(1, 2),
+request cancels that request alone.
+
+Sessions are named as for "rouse start". --all cancels what is active in
+--studio, or everywhere, and --label what is active and has the label. Of
+several sessions, exit status 1 means that some were not canceled.`,
+		Example: `  rouse cancel lab 'ws-[001-150]'
+  rouse cancel --all --studio lab
+  rouse cancel --label show=aurora`,
+		Args: cobra.ArbitraryArgs, // asked.read judges them
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkTarget(args); err != nil {
-				return err
+			read := a.readNamed
+			if all || len(a.labels) > 0 {
+				read = a.read
 			}
-			return t.with(t.offline, func(h *host) error { return t.cancel(c.Context(), h, args) })
+			switch err := read(t, c, args); {
+			case err != nil:
+				return err
+			case all && a.named():
+				return usagef("--all is for all: leave it out, or leave out the names")
+			}
+			return t.with(t.offline, func(h *host) error {
+				o, one, err := a.findOne(c.Context(), h)
+				if err != nil {
+					return err
+				}
+				if one {
+					return t.cancel(c.Context(), h, o, cmp.Or(a.op, o.ID))
+				}
+				return t.cancelMany(c.Context(), h, &a)
+			})
 		},
 	}
+	a.flags(c)
+	c.Flags().BoolVar(&all, "all", false, "all that is active")
+	c.Flags().StringArrayVar(&a.labels, "label", nil, "what is active and has the label `NAME=VALUE`; may be repeated")
+	return c
 }
 
-func (t *tool) cancel(ctx context.Context, h *host, args []string) error {
-	o, err := h.target(ctx, args)
+// cancelMany cancels the operations of several sessions, and says what became of each.
+func (t *tool) cancelMany(ctx context.Context, h *host, a *asked) error {
+	ops, unknown, err := a.find(ctx, h)
 	if err != nil {
 		return err
 	}
-	was, id := o.Phase, o.ID
-	if len(args) == 1 { // which may be the id of a later wish
-		id = engine.ID(strings.ToLower(args[0]))
+	if !a.named() {
+		ops = slices.DeleteFunc(ops, func(o engine.Operation) bool { return !o.Active() })
 	}
+	outcomes, errs := make([]engine.Cancellation, len(ops)), make([]error, len(ops))
+	inParallel(len(ops), func(i int) { outcomes[i], errs[i] = h.engine.Cancel(ctx, ops[i].ID, userName()) })
+	if ctx.Err() != nil {
+		return interrupted(ctx.Err(), "some may have been canceled: ask again")
+	}
+	if err := fatal(errs); err != nil {
+		return err
+	}
+	y := newTally("canceled", "canceled before", "sent, outcome unknown", "not canceled")
+	for i, o := range ops {
+		why := ""
+		switch {
+		case errs[i] != nil:
+			why = plain(errs[i])
+		case outcomes[i] == engine.CancellationNeverSent:
+			y.add("canceled", o.Ref)
+		case outcomes[i] == engine.CancellationOutcomeUnknown:
+			y.add("sent, outcome unknown", o.Ref)
+		case outcomes[i] == engine.CancellationAlreadyEnded && o.Phase == fsm.PhaseCanceled:
+			y.add("canceled before", o.Ref)
+		case outcomes[i] == engine.CancellationAlreadyEnded:
+			why = "the operation has ended"
+			if o.Phase.Ended() {
+				why = endedText(o, time.Now())
+			}
+		default:
+			why = "the provider has accepted the start"
+		}
+		if t.json {
+			if err := t.recordOperation(ctx, h, o.ID); err != nil {
+				return err
+			}
+		}
+		if why != "" {
+			y.add("not canceled", o.Ref)
+			t.screen.complain("%s %s: not canceled: %s", o.Ref.StudioID, o.Ref.SessionID, why)
+		}
+	}
+	switch {
+	case t.json:
+	case y.total > 0:
+		t.sayTally(y)
+	case len(unknown) == 0:
+		t.screen.say("nothing to cancel: nothing that fits is active")
+	}
+	err = t.neverAsked(unknown)
+	if n := y.count("not canceled"); n > 0 {
+		err = errors.Join(fmt.Errorf("%d of %s were not canceled", n, plural(y.total, "session", "sessions")), err)
+	}
+	return err
+}
+
+// fatal returns the first error that concerns the engine and not one operation, or nil.
+func fatal(errs []error) error {
+	for _, err := range errs {
+		if errors.Is(err, api.ErrNoAnswer) || errors.Is(err, api.ErrTooMany) || errors.Is(err, store.ErrFailed) || errors.Is(err, store.ErrFull) {
+			return err
+		}
+	}
+	return nil
+}
+
+// cancel cancels the operation o, or if id is that of a later request, that request alone.
+func (t *tool) cancel(ctx context.Context, h *host, o engine.Operation, id engine.ID) error {
+	was := o.Phase
 	outcome, err := h.engine.Cancel(ctx, id, userName())
 	if err != nil {
 		return err

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/rouse-dev/rouse/engine"
@@ -19,38 +18,42 @@ import (
 )
 
 func (t *tool) showCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "show OPERATION | STUDIO SESSION",
+	var a asked
+	c := &cobra.Command{
+		Use:   "show OPERATION | STUDIO SESSION...",
 		Short: "Show why an operation waits, and its events",
 		Long: `Show an operation: why it waits, what comes next, and its events.
 
-A session's operation is its active one, or else its latest.`,
-		Args:       words(1, 2),
-		SuggestFor: []string{"explain", "why", "status", "get"},
+A session's operation is its active one, or else its latest. Sessions are named
+as for "rouse start". Exit status 1 means that one was never asked for.`,
+		Args:       cobra.ArbitraryArgs, // asked.read judges them
+		SuggestFor: []string{"explain", "get"},
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := checkTarget(args); err != nil {
+			if err := a.readNamed(t, c, args); err != nil {
 				return err
 			}
 			return t.reading(t.offline, func(h *host) error {
-				o, err := h.target(c.Context(), args)
+				o, one, err := a.findOne(c.Context(), h)
 				if err != nil {
 					return err
 				}
-				return t.show(c.Context(), h, o.ID)
+				if one {
+					return t.show(c.Context(), h, o.ID)
+				}
+				ops, unknown, err := a.find(c.Context(), h)
+				if err != nil {
+					return err
+				}
+				ids := make([]engine.ID, len(ops))
+				for i, o := range ops {
+					ids[i] = o.ID
+				}
+				return errors.Join(t.show(c.Context(), h, ids...), t.neverAsked(unknown))
 			})
 		},
 	}
-}
-
-// checkTarget looks at the words that name an operation.
-func checkTarget(args []string) error {
-	if len(args) == 2 {
-		return engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim().Validate()
-	}
-	if _, err := uuid.Parse(args[0]); err != nil || len(args[0]) != 36 {
-		return usagef("%q is not an operation id; name a session by two words, STUDIO SESSION", args[0])
-	}
-	return nil
+	a.flags(c)
+	return c
 }
 
 // checkOne checks that ref names one session and holds no character of a host list or
@@ -65,32 +68,15 @@ func checkOne(ref engine.Ref) error {
 	return checkLiteral("session id", ref.SessionID)
 }
 
+// listCharacters are the characters of host lists and wildcards.
+const listCharacters = "[]{}*?,"
+
 // checkLiteral is [checkOne] for one part; what names it in the message.
 func checkLiteral(what, id string) error {
-	if i := strings.IndexAny(id, "[]{}*?,"); i >= 0 {
+	if i := strings.IndexAny(id, listCharacters); i >= 0 {
 		return usagef("%s %q: character %q at byte %d is not allowed here: write whole names; a host list, as in ws-[001-150], names many sessions", what, id, id[i], i)
 	}
 	return nil
-}
-
-// target finds the operation that the words name.
-func (h *host) target(ctx context.Context, args []string) (engine.Operation, error) {
-	if len(args) == 1 {
-		o, err := h.engine.Get(ctx, engine.ID(strings.ToLower(args[0])))
-		return o, err
-	}
-	ref := engine.Ref{StudioID: args[0], SessionID: args[1]}.Trim()
-	o, err := h.engine.Find(ctx, ref)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		if err := checkOne(ref); err != nil {
-			return o, err
-		}
-		return o, &neverAskedError{ref}
-	case err != nil:
-		return o, fmt.Errorf("session %s: %w", ref, err)
-	}
-	return o, nil
 }
 
 // neverAskedError: no operation is known for a session.
@@ -111,32 +97,43 @@ func (t *tool) recordOperation(ctx context.Context, h *host, id engine.ID) error
 	return nil
 }
 
-func (t *tool) show(ctx context.Context, h *host, id engine.ID) error {
-	x, err := h.explain(ctx, id)
-	if err != nil {
-		return err
+// show prints operations, with a line between them.
+func (t *tool) show(ctx context.Context, h *host, ids ...engine.ID) error {
+	all := make([]shownRecord, len(ids))
+	place := map[engine.ID]int{}
+	for i, id := range ids {
+		x, err := h.explain(ctx, id)
+		if err != nil {
+			return err
+		}
+		all[i].operation = x
+		place[id] = i
 	}
-	var events []engine.Event
 	for ev, err := range h.engine.Events(ctx, "") {
 		if err != nil {
 			return err
 		}
-		if ev.Operation == id {
-			events = append(events, ev)
+		if i, ok := place[ev.Operation]; ok {
+			all[i].events = append(all[i].events, ev)
 		}
 	}
-	if t.json {
-		t.screen.record(shownRecord{x, events})
-		return nil
-	}
-	for _, f := range fields(x, time.Now()) {
-		if f.text != "" {
-			t.screen.paragraph(fmt.Sprintf("%-12s ", f.name), f.text)
+	for i, r := range all {
+		if t.json {
+			t.screen.record(r)
+			continue
 		}
-	}
-	if len(events) > 0 {
-		t.screen.say("")
-		t.screen.table(eventRows(events, false))
+		if i > 0 {
+			t.screen.say("")
+		}
+		for _, f := range fields(r.operation, time.Now()) {
+			if f.text != "" {
+				t.screen.paragraph(fmt.Sprintf("%-12s ", f.name), f.text)
+			}
+		}
+		if len(r.events) > 0 {
+			t.screen.say("")
+			t.screen.table(eventRows(r.events, false))
+		}
 	}
 	return nil
 }
