@@ -91,6 +91,18 @@
 //	[lane."ipmi-*"]
 //	concurrency = 1
 //
+//	# Told of ended operations and blocked lanes: a command or a URL.
+//	[hook.tickets]
+//	url         = "https://tickets.example/rouse" # url_env, url_file: where a URL is that is a secret
+//	secret_file = "/etc/rouse/tickets-secret"     # signs the requests; or secret_env, a variable
+//	on          = ["failed", "expired", "blocked"] # the default; also succeeded, canceled
+//	after       = "1m"           # how long a lane must have been blocked
+//	timeout     = "10s"          # of one try
+//
+//	[hook.page]
+//	command = ["page-someone"]
+//	on      = ["blocked"]
+//
 //	[engine]
 //	expiry  = "24h"              # a start that could not be sent by then is given up
 //	boot_timeout = "30m"         # from the accepted start to READY
@@ -126,8 +138,8 @@
 //     studio whose transport is not known that comes first: it says which keys
 //     there are.
 //  3. A file holds no secret. Credentials are named by a profile, passwords by an
-//     environment variable. A key or a value that looks like a secret is refused,
-//     and not quoted.
+//     environment variable, a hook's secret or URL by a variable or a file. A key or a
+//     value that looks like a secret is refused, and not quoted.
 //  4. [Load] opens nothing but the file, and [Settings.Open] asks nothing of a
 //     provider: whether it can be reached is the engine's to find out.
 //     [Transport.LookUp] asks one.

@@ -65,6 +65,7 @@ func TestSettingsPage(t *testing.T) {
 		"[engine]":                 {"engine", "[engine]\nzzz = 1\n"},
 		"[store]":                  {"store", "[store]\nzzz = 1\n"},
 		"[lane.NAME]":              {"lane.a", "[studio.a]\ntransport = 'nimble'\n[lane.a]\nzzz = 1\n"},
+		"[hook.NAME]":              {"hook.a", "[studio.a]\ntransport = 'nimble'\n[hook.a]\ncommand = ['x']\nzzz = 1\n"},
 		"[serve]":                  {"serve", "[serve]\nzzz = 1\n"},
 		"[serve.oidc]":             {"serve.oidc", "[serve.oidc]\nzzz = 1\n"},
 		"[serve.oidc.groups.NAME]": {"serve.oidc.groups.a", "[serve.oidc.groups.a]\nzzz = 1\n"},
@@ -72,8 +73,17 @@ func TestSettingsPage(t *testing.T) {
 	} {
 		compareKeys(t, name, page[name].keys, knownKeys(t, c.table, c.file))
 	}
-	tables := []string{"engine", "store", "serve", "lane", "studio"}
+	tables := []string{"engine", "store", "serve", "hook", "lane", "studio"}
 	compareKeys(t, "Top of the file", append(tables, page["Top of the file"].keys...), knownKeys(t, "", "zzz = 1\n[studio.a]\ntransport = 'nimble'\n"))
+	hooks, targets := "", []string{"command", "url", "url_env", "url_file"}
+	for i, target := range targets { // which exclude each other
+		without := slices.Concat(targets[:i], targets[i+1:], []string{"secret_env"})
+		if target == "command" || target == "url_env" {
+			without = append(without, "secret_file")
+		}
+		hooks += "[hook." + target + "]\n" + page["[hook.NAME]"].toml(without...)
+	}
+	hooks += "[hook.signed]\n" + page["[hook.NAME]"].toml("command", "url_env", "url_file", "secret_file")
 	for _, kind := range kinds {
 		own, ok := page[kind]
 		if !ok {
@@ -101,7 +111,7 @@ func TestSettingsPage(t *testing.T) {
 		text = top + "[engine]\n" + page["[engine]"].toml() + "[store]\n" + page["[store]"].toml() +
 			"[serve]\n" + page["[serve]"].toml("oidc") + "[serve.oidc]\n" + page["[serve.oidc]"].toml("groups") +
 			"[serve.oidc.groups.a]\n" + page["[serve.oidc.groups.NAME]"].toml() +
-			"[lane.farm]\n" + page["[lane.NAME]"].toml() + text
+			"[lane.farm]\n" + page["[lane.NAME]"].toml() + hooks + text
 		if _, err := settings.Parse("examples.toml", []byte(text)); err != nil {
 			t.Errorf("the examples of %s: %v\n%s", kind, err, text)
 		}

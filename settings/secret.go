@@ -10,7 +10,7 @@ import (
 
 // noSecrets is said of what looks like a secret, which is not quoted.
 const noSecrets = "this looks like a secret, and a settings file is no place for one: keep it in the environment of the process " +
-	"or in the AWS settings, and give its name here (password_env, profile)"
+	"or in the AWS settings, and give its name here (password_env, secret_env, profile)"
 
 var (
 	aboutOne   = regexp.MustCompile(`(?i)[_-](file|path|dir|env)$`)

@@ -29,6 +29,8 @@ type Settings struct {
 	Studios []Studio
 	// Lanes bound the calls of lanes, in the order of the file.
 	Lanes []Lane
+	// Hooks are told of ended operations and blocked lanes, in the order of the file.
+	Hooks []Hook
 	// Expiry, BootTimeout and Timeout are for engine.Config. Zero means its default.
 	Expiry, BootTimeout, Timeout time.Duration
 	// DefaultStudio is the studio of sessions that a tool's user names without one; "":
@@ -142,6 +144,7 @@ func read(t *table, s *Settings) {
 		t.fault("", "there is no studio: begin with [studio.NAME], where NAME is a studio's id, and transport = one of %s", orList(Transports()))
 	}
 	readLanes(t, s)
+	readHooks(t, s)
 	readDefaultStudio(t, s)
 	t.known = slices.Compact(t.known)
 	t.end()

@@ -326,7 +326,7 @@ func TestNoSecrets(t *testing.T) {
 	t.Parallel()
 	const hunter = "hunter2"
 	for text, hint := range map[string]string{
-		ec2 + "secret_access_key = 'hunter2'":                                                 "give its name here (password_env, profile)",
+		ec2 + "secret_access_key = 'hunter2'":                                                 "give its name here (password_env, secret_env, profile)",
 		ec2 + "aws_session_token = 'hunter2'":                                                 "profile",
 		ec2 + "password = 'hunter2'":                                                          "password_env",
 		"api-key = 'hunter2'":                                                                 "environment",
