@@ -76,13 +76,18 @@ docs/settings.md lists all keys of the settings file.`,
 func (t *tool) checkConfig(ctx context.Context, online bool) error {
 	s, err := t.provider.load()
 	var client *settings.Transport
+	var herr error
 	if err == nil {
 		client, err = t.provider.client(ctx)
 		defer t.provider.close()
+		_, herr = t.provider.openHooks()
 	}
-	var wrong settings.Errors
+	var wrong, wrongHooks settings.Errors
+	errors.As(err, &wrong)
+	errors.As(herr, &wrongHooks)
+	wrong = append(wrong, wrongHooks...)
 	switch {
-	case errors.As(err, &wrong):
+	case len(wrong) > 0:
 		return wrong // the file or the settings are wrong, not the flags
 	case err != nil:
 		return err
@@ -91,6 +96,10 @@ func (t *tool) checkConfig(ctx context.Context, online bool) error {
 		if len(s.Lanes) > 0 {
 			t.screen.say("")
 			t.screen.table(boundRows(s))
+		}
+		if len(s.Hooks) > 0 {
+			t.screen.say("")
+			t.screen.table(hookRows(s), 1)
 		}
 	}
 	failed := 0
@@ -109,6 +118,9 @@ func (t *tool) checkConfig(ctx context.Context, online bool) error {
 	if t.json {
 		for _, l := range s.Lanes {
 			t.screen.record(boundRecord{l.Name, l.Concurrency, l.Rate})
+		}
+		for _, h := range s.Hooks {
+			t.screen.record(hookRecord{h.Name, h.Where})
 		}
 	}
 	return failedOnline(ctx, failed)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/engine/api"
+	"github.com/rouse-dev/rouse/engine/hook"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -26,6 +27,7 @@ type host struct {
 
 	own   *engine.Engine // nil: another process runs the engine
 	store *bolt.Store    // nil: as above
+	hooks func() ([]hook.Hook, error)
 	local api.LocalConfig
 	note  func(format string, args ...any)
 }
@@ -135,7 +137,7 @@ func (t *tool) open(p transport.Transport) (*host, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return &host{path: path, engine: e, own: e, store: s, local: t.local(path), note: t.noteOnce}, nil
+	return &host{path: path, engine: e, own: e, store: s, hooks: t.provider.openHooks, local: t.local(path), note: t.noteOnce}, nil
 }
 
 // begin lets do work with an engine, after the notes that every command makes.
@@ -188,6 +190,7 @@ func (h *host) run(ctx context.Context, while func(ctx context.Context) error) e
 	} else {
 		defer local.Close() //nolint:errcheck // the socket of a process that has ended is replaced
 	}
+	defer h.startHooks(ctx)()
 	ctx, stop := context.WithCancel(ctx)
 	ran := make(chan error, 1)
 	go func() {

@@ -73,6 +73,9 @@ Exit status:
 			t.needsFile, t.waitsTurn, t.resumes = !r.untilIdle, !r.untilIdle, true
 			return t.with(func() (transport.Transport, error) {
 				client, err := t.provider.client(c.Context())
+				if err == nil {
+					_, err = t.provider.openHooks()
+				}
 				if err == nil && r.untilIdle {
 					err = t.provider.search(c.Context(), "")
 				}
