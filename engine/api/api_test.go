@@ -19,14 +19,15 @@ import (
 
 var admin = access.Identity{Name: "kim", Role: access.RoleAdmin}
 
-// bench is an engine on a new file, and what serves it. Each request has the identity
-// that who returns.
+// bench is an engine on a new file, and what serves it. Each answer that its client or
+// send gets is compared with the OpenAPI document.
 type bench struct {
 	engine   *engine.Engine
 	provider *studio.Studio
 	server   *httptest.Server
 	client   *api.Client
 	folder   string
+	answers  *validating
 }
 
 func newBench(t *testing.T, who access.Identity) *bench {
@@ -41,6 +42,8 @@ func newBench(t *testing.T, who access.Identity) *bench {
 	b.server = httptest.NewServer(as(who, api.Handler(e, api.Config{Version: "1.2.3", Folder: b.folder})))
 	t.Cleanup(b.server.Close)
 	t.Cleanup(b.server.CloseClientConnections)
+	b.answers = &validating{t: t, next: b.server.Client().Transport, seen: map[string]bool{}}
+	b.server.Client().Transport = b.answers
 	b.client = api.NewClient(b.server.URL, b.server.Client(), "")
 	return b
 }

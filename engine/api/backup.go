@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -51,7 +52,7 @@ func (s *server) sendBackup(ctx context.Context, w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder)
+	defer os.RemoveAll(folder) // after f.Close
 	file := filepath.Join(folder, "rouse.db")
 	if err := s.engine.Backup(ctx, file); err != nil {
 		return err
@@ -61,6 +62,11 @@ func (s *server) sendBackup(ctx context.Context, w http.ResponseWriter) error {
 		return err
 	}
 	defer f.Close()
+	if runtime.GOOS != "windows" { // elsewhere a file without a name can be read, and a crash leaves nothing
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
 	sum := sha256.New()
 	size, err := io.Copy(sum, f)
 	if err != nil {

@@ -184,7 +184,7 @@ func post(body any, segments ...string) call {
 
 // Start is [engine.Engine.Start].
 func (c *Client) Start(ctx context.Context, r engine.Request) (engine.Receipt, error) {
-	k := post(startBodyOf(r), "operations")
+	k := post(startRequestOf(r), "operations")
 	if r.ClientToken != "" {
 		k.header = map[string]string{"Idempotency-Key": r.ClientToken}
 	}
@@ -206,9 +206,9 @@ func (c *Client) started(ctx context.Context, k call, ref engine.Ref) (engine.Re
 func (c *Client) StartAll(ctx context.Context, rs []engine.Request) ([]engine.Receipt, error) {
 	var all []engine.Receipt
 	for len(rs) > 0 {
-		var batch batchBody
+		var batch batchRequest
 		for size := 0; len(batch.Requests) < min(maxBatch, len(rs)); {
-			b := startBodyOf(rs[len(batch.Requests)])
+			b := startRequestOf(rs[len(batch.Requests)])
 			text, err := jsontext.Marshal(b)
 			if err != nil {
 				return nil, fmt.Errorf("api: start %s: %w", rs[len(batch.Requests)].Ref, err)

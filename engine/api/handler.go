@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -46,11 +47,10 @@ type Config struct {
 
 // server serves one engine.
 type server struct {
-	engine  Engine
-	config  Config
-	mux     *http.ServeMux
-	api     huma.API
-	openapi []byte
+	engine Engine
+	config Config
+	mux    *http.ServeMux
+	api    huma.API
 }
 
 // Handler returns the handler of e. Each request must carry its identity in its context
@@ -134,7 +134,7 @@ func (s *server) humaConfig() huma.Config {
 	c.CreateHooks = nil // no $schema link in each answer
 	c.RejectUnknownQueryParameters = true
 	c.Transformers = []huma.Transformer{asProblem}
-	aliasSchemas(c.Components.Schemas)
+	c.Components.Schemas = newRegistry()
 	return c
 }
 
@@ -188,7 +188,7 @@ func add[I, O any](s *server, o huma.Operation, n need, serve func(context.Conte
 	if o.Responses == nil {
 		o.Responses = map[string]*huma.Response{}
 	}
-	o.Responses["default"] = s.problemResponse()
+	o.Responses["default"] = s.response("An error", problemContent, reflect.TypeFor[problem]())
 	o.BodyReadTimeout, o.MaxBodyBytes = -1, -1 // the body is read
 	o.Middlewares = huma.Middlewares{func(c huma.Context, next func(huma.Context)) {
 		who, _ := access.FromContext(c.Context())

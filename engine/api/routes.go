@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -28,13 +29,13 @@ var (
 )
 
 func (s *server) routes() {
-	add(s, huma.Operation{Method: http.MethodPost, Path: "/v1/operations", OperationID: "start", Summary: "Ask for a session to be started", DefaultStatus: http.StatusAccepted}, operate, s.start)
+	add(s, huma.Operation{Method: http.MethodPost, Path: "/v1/operations", OperationID: "start", Summary: "Ask for a session to be started", DefaultStatus: http.StatusAccepted, Responses: s.startResponses()}, operate, s.start)
 	add(s, huma.Operation{Method: http.MethodPost, Path: batchPath, OperationID: "startMany", Summary: "Ask for many sessions to be started"}, operate, s.startMany)
 	add(s, huma.Operation{Method: http.MethodGet, Path: "/v1/operations", OperationID: "list", Summary: "List operations"}, read, s.list)
 	add(s, huma.Operation{Method: http.MethodGet, Path: "/v1/operations/{id}", OperationID: "get", Summary: "Get an operation, at once or when it has ended"}, read, s.get)
 	add(s, huma.Operation{Method: http.MethodGet, Path: "/v1/operations/{id}/explanation", OperationID: "explain", Summary: "Say why an operation waits"}, read, s.explain)
 	add(s, huma.Operation{Method: http.MethodPost, Path: "/v1/operations/{id}/cancel", OperationID: "cancel", Summary: "Cancel an operation"}, operate, s.cancel)
-	add(s, huma.Operation{Method: http.MethodPost, Path: "/v1/operations/{id}/retry", OperationID: "retry", Summary: "Request again what an ended operation requested", DefaultStatus: http.StatusAccepted}, operate, s.retry)
+	add(s, huma.Operation{Method: http.MethodPost, Path: "/v1/operations/{id}/retry", OperationID: "retry", Summary: "Request again what an ended operation requested", DefaultStatus: http.StatusAccepted, Responses: s.startResponses()}, operate, s.retry)
 	add(s, huma.Operation{Method: http.MethodPost, Path: "/v1/operations/{id}/retry-now", OperationID: "retryNow", Summary: "Make an operation's next step due now"}, operate, s.retryNow)
 
 	add(s, huma.Operation{Method: http.MethodGet, Path: "/v1/sessions/{studioId}", OperationID: "sessions", Summary: "List a studio's sessions"}, read, s.sessions)
@@ -54,6 +55,13 @@ func (s *server) routes() {
 	add(s, huma.Operation{Method: http.MethodPost, Path: "/v1/store/adopt", OperationID: "adopt", Summary: "Take over a foreign store"}, manage, s.adopt)
 }
 
+func (s *server) startResponses() map[string]*huma.Response {
+	return map[string]*huma.Response{
+		"202": {Description: "A new operation"},
+		"200": s.response("The active operation that the request joined, or the ended one of its client token", "application/json", reflect.TypeFor[receipt]()),
+	}
+}
+
 type (
 	none    struct{}
 	idInput struct {
@@ -68,9 +76,9 @@ type (
 	}
 	startInput struct {
 		IdempotencyKey string `header:"Idempotency-Key" doc:"The client token."`
-		Body           startBody
+		Body           startRequest
 	}
-	batchInput struct{ Body batchBody }
+	batchInput struct{ Body batchRequest }
 	getInput   struct {
 		ID   string `path:"id"`
 		Wait int    `query:"wait" minimum:"0" maximum:"60" doc:"How many seconds to wait for the end of the operation. Zero: not at all."`

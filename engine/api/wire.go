@@ -8,9 +8,9 @@ import (
 	"github.com/rouse-dev/rouse/internal/jsontext"
 )
 
-// startBody is an engine.Request in JSON. It has no requestedBy, which is the identity's
+// startRequest is an engine.Request in JSON. It has no requestedBy, which is the identity's
 // name.
-type startBody struct {
+type startRequest struct {
 	StudioID    string            `json:"studioId" doc:"The first half of the session's name."`
 	SessionID   string            `json:"sessionId" doc:"The second half of the session's name."`
 	ClientToken string            `json:"clientToken,omitempty" doc:"Makes the request idempotent: 1 to 64 printable ASCII characters without space. For one request the header Idempotency-Key says the same."`
@@ -21,26 +21,26 @@ type startBody struct {
 	Source      string            `json:"source,omitempty" doc:"The program that asks: at most 128 bytes."`
 }
 
-func startBodyOf(r engine.Request) startBody {
-	return startBody{
+func startRequestOf(r engine.Request) startRequest {
+	return startRequest{
 		StudioID: r.StudioID, SessionID: r.SessionID, ClientToken: r.ClientToken, NotBefore: r.NotBefore, ExpiresAt: r.ExpiresAt,
 		Labels: r.Labels, Reason: r.Reason, Source: r.Source,
 	}
 }
 
-func (b startBody) request(by string) engine.Request {
+func (b startRequest) request(by string) engine.Request {
 	return engine.Request{
 		Ref: engine.Ref{StudioID: b.StudioID, SessionID: b.SessionID}, ClientToken: b.ClientToken, NotBefore: b.NotBefore, ExpiresAt: b.ExpiresAt,
 		Labels: b.Labels, RequestedBy: by, Reason: b.Reason, Source: b.Source,
 	}
 }
 
-// batchBody is the body of a request for many starts.
-type batchBody struct {
-	Requests []startBody `json:"requests" nullable:"false" maxItems:"4096"`
+// batchRequest is the body of a request for many starts.
+type batchRequest struct {
+	Requests []startRequest `json:"requests" nullable:"false" maxItems:"4096"`
 }
 
-// receipts are the answers to a batchBody, in its order.
+// receipts are the answers to a batchRequest, in its order.
 type receipts struct {
 	Receipts []receipt `json:"receipts" nullable:"false"`
 }
