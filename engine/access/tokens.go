@@ -64,8 +64,8 @@ const (
 	maxLifetime = 10 * 365 * 24 * time.Hour
 )
 
-// validate returns a *transport.Error of kind KindInvalid that names the field.
-func (r TokenRequest) validate() error {
+// Validate returns a *transport.Error of kind KindInvalid that names what is wrong.
+func (r TokenRequest) Validate() error {
 	if err := transport.CheckID("token name", r.Name); err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (r TokenRequest) validate() error {
 // token that can still be used. After store.ErrUnknown the token may exist, and its
 // secret is lost: revoke it.
 func (t *Tokens) Create(ctx context.Context, r TokenRequest, by string) (Issued, error) {
-	if err := r.validate(); err != nil {
+	if err := r.Validate(); err != nil {
 		return Issued{}, err
 	}
 	t.changing.Lock()
@@ -113,7 +113,7 @@ func (t *Tokens) Create(ctx context.Context, r TokenRequest, by string) (Issued,
 	}
 	secret, hash := newSecret(id)
 	created := record{Hash: hash[:], Token: Token{
-		ID: id, Name: r.Name, Role: r.Role, Scope: slices.Clone(r.Scope),
+		ID: id, Name: r.Name, Role: r.Role, Scope: append(Scope{}, r.Scope...),
 		CreatedAt: now, CreatedBy: by, ExpiresAt: now.Add(r.Lifetime),
 	}}
 	if err := t.put(ctx, created); err != nil {

@@ -43,6 +43,9 @@ type Config struct {
 	// database, which has the space. Defaults to the system's folder for temporary
 	// files.
 	Folder string
+	// Tokens manages the access tokens of the engine's store. Without it, the routes for
+	// tokens answer "unsupported".
+	Tokens Tokens
 }
 
 // server serves one engine.
@@ -63,6 +66,7 @@ func Handler(e Engine, c Config) http.Handler {
 	s := &server{engine: e, config: c, mux: http.NewServeMux()}
 	s.api = humago.New(s.mux, s.humaConfig())
 	s.routes()
+	s.tokenRoutes()
 	s.document()
 	return s
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/engine/access"
 )
 
 // Errors of the API itself. The client returns those of the engine as well.
@@ -65,6 +66,9 @@ var problemTypes = []problemType{
 	{"too_large", http.StatusRequestEntityTooLarge, "the request is too large", ErrTooLarge},
 	{"too_many", http.StatusTooManyRequests, "too many requests", ErrTooMany},
 	{"unknown_route", http.StatusNotFound, "no such route", ErrUnknownRoute},
+
+	{"no_access_token", http.StatusNotFound, "no such access token", access.ErrNoToken},
+	{"access_token_revoked", http.StatusConflict, "the access token was revoked", access.ErrRevoked},
 
 	{"invalid", http.StatusBadRequest, "the request cannot be right", engine.ErrorKindInvalid},
 	{"session_not_found", http.StatusNotFound, "the provider knows no such session", engine.ErrorKindNotFound},
