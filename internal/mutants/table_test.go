@@ -290,6 +290,16 @@ var mutants = []mutant{
 		"store/bolt", "TestLyingDisk",
 	},
 	{
+		"two owners at once", "a second owner gets the lanes while the first has them",
+		"store/bolt/claim.go", "	if s.owner != nil && s.owner.ctx.Err() == nil {\n", "	if false && s.owner.ctx.Err() == nil {\n",
+		"store/bolt", "TestStore",
+	},
+	{
+		"an owner goes on after its end", "a call of an ended ownership changes claims of the next owner",
+		"store/bolt/claim.go", "	if err := c.ctx.Err(); err != nil {\n		c.s.mu.Unlock()\n", "	if err := c.ctx.Err(); false {\n		c.s.mu.Unlock()\n",
+		"store/bolt", "TestStore",
+	},
+	{
 		"a claim ends too early", "a change with unknown outcome releases its claim",
 		"store/bolt/failure.go", "			b.changes[i].release = false\n", "			b.changes[i].release = b.changes[i].release || false\n",
 		"store/bolt", "TestUnknownKeepsTheClaim",
