@@ -113,12 +113,19 @@
 //
 //	# Whom a server on TCP lets in.
 //	[serve]
+//	socket_group = "rouse"       # whose members may ask through the socket
 //	listen   = "10.0.0.5:8282"   # an address and a port
 //	tls_cert = "/etc/rouse/tls.crt" # PEM files, which are read again when they change
 //	tls_key  = "/etc/rouse/tls.key"
 //	hosts    = ["farm.example"]  # names by which clients may call the server, in addition to loopback's
 //
 //	# People's ID tokens of OpenID Connect.
+//	[serve.keys.render-bot]      # clients of the Nimble protocol sign with this access key
+//	access_key_id = "AKIDEXAMPLE"
+//	secret_env    = "RENDER_BOT_SECRET"
+//	role          = "operator"
+//	scope         = ["comp/*"]
+//
 //	[serve.oidc]
 //	issuer   = "https://login.example" # as its ID tokens have it
 //	audience = "rouse"           # the client id that rouse has at the issuer

@@ -67,6 +67,7 @@ func TestSettingsPage(t *testing.T) {
 		"[lane.NAME]":              {"lane.a", "[studio.a]\ntransport = 'nimble'\n[lane.a]\nzzz = 1\n"},
 		"[hook.NAME]":              {"hook.a", "[studio.a]\ntransport = 'nimble'\n[hook.a]\ncommand = ['x']\nzzz = 1\n"},
 		"[serve]":                  {"serve", "[serve]\nzzz = 1\n"},
+		"[serve.keys.NAME]":        {"serve.keys.a", "[serve.keys.a]\nzzz = 1\n"},
 		"[serve.oidc]":             {"serve.oidc", "[serve.oidc]\nzzz = 1\n"},
 		"[serve.oidc.groups.NAME]": {"serve.oidc.groups.a", "[serve.oidc.groups.a]\nzzz = 1\n"},
 		"machines of wol":          {"studio.a.machines.m", "[studio.a]\ntransport = 'wol'\nprobe = 'ssh'\n[studio.a.machines.m]\nprobe = 'ssh'\nprobe_command = ['x']\nzzz = 1\n"},
@@ -109,7 +110,7 @@ func TestSettingsPage(t *testing.T) {
 		}
 		top := strings.Replace(page["Top of the file"].toml(), `"farm"`, `"a"`, 1) // the studio of this text
 		text = top + "[engine]\n" + page["[engine]"].toml() + "[store]\n" + page["[store]"].toml() +
-			"[serve]\n" + page["[serve]"].toml("oidc") + "[serve.oidc]\n" + page["[serve.oidc]"].toml("groups") +
+			"[serve]\n" + page["[serve]"].toml("oidc", "keys") + "[serve.keys.a]\n" + page["[serve.keys.NAME]"].toml() + "[serve.oidc]\n" + page["[serve.oidc]"].toml("groups") +
 			"[serve.oidc.groups.a]\n" + page["[serve.oidc.groups.NAME]"].toml() +
 			"[lane.farm]\n" + page["[lane.NAME]"].toml() + hooks + text
 		if _, err := settings.Parse("examples.toml", []byte(text)); err != nil {

@@ -17,6 +17,20 @@ type Serve struct {
 	Hosts []string
 	// OIDC is the issuer of people's ID tokens; nil: there is none.
 	OIDC *OIDC
+	// SocketGroup is the group whose members may use the socket; "": there is none.
+	SocketGroup string
+	// Keys are the access keys that AWS clients sign the Nimble protocol with.
+	Keys []AccessKey
+}
+
+// AccessKey is a key pair of AWS clients, and what it allows.
+type AccessKey struct {
+	Name  string   // the identity's name
+	ID    string   // the access key id
+	Role  string   // viewer, operator or admin
+	Scope []string // patterns STUDIO/SESSION; none: every session
+	// SecretEnv is the environment variable that has the secret access key.
+	SecretEnv string
 }
 
 // OIDC names an issuer of OpenID Connect, and what the groups in its ID tokens may do.
@@ -47,6 +61,17 @@ func readServe(t *table) Serve {
 	o := t.one("oidc")
 	if t.has("oidc") {
 		s.OIDC = readOIDC(o)
+	}
+	s.SocketGroup = t.text("socket_group")
+	for name, sub := range t.tables("keys", "a table for each access key, as [serve.keys.render-bot]") {
+		s.Keys = append(s.Keys, AccessKey{
+			Name: name, ID: sub.text("access_key_id"), SecretEnv: sub.text("secret_env"),
+			Role: sub.choice("role", "viewer", "operator", "admin"), Scope: sub.texts("scope"),
+		})
+		sub.required("access_key_id", "the id that clients have as AWS_ACCESS_KEY_ID")
+		sub.required("secret_env", "the environment variable with the secret access key")
+		sub.required("role", "viewer, operator or admin")
+		sub.end()
 	}
 	t.end()
 	return s

@@ -157,7 +157,11 @@ func (t *tool) begin(h *host, do func(h *host) error) error {
 
 // local is how this process serves its engine to others.
 func (t *tool) local(path string) api.LocalConfig {
-	return api.LocalConfig{Logger: t.logger(), Config: t.api(path)}
+	c := api.LocalConfig{Logger: t.logger(), Config: t.api(path)}
+	if t.provider.settings != nil {
+		c.Group = t.provider.settings.Serve.SocketGroup
+	}
+	return c
 }
 
 func (t *tool) api(path string) api.Config {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/rouse-dev/rouse/engine/access"
 	"github.com/rouse-dev/rouse/engine/api"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
@@ -26,9 +26,12 @@ func (t *tool) serveCommand() *cobra.Command {
 
 Serve does what "rouse run" does, and listens on a TCP port as well:
   /v1/...          the API; /openapi.json describes it
+  /2020-08-01/...  the Nimble protocol, for "aws nimble" and boto3, if the
+                   settings have access keys
   /livez, /readyz  for a supervisor; they need no credentials
 
-Every other request needs an access token. A request from this machine is no
+Every other request needs credentials: an access token, an ID token or, for
+the Nimble protocol, an access key. A request from this machine is no
 exception.
 
 If another process runs the engine, serve waits until that process ends.
@@ -41,6 +44,11 @@ Exit status:
   rouse serve --listen 127.0.0.1:0 --json`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := t.provider.load()
+			if err != nil {
+				return err
+			}
+			listen = cmp.Or(listen, s.Serve.Listen, "127.0.0.1:8282")
 			l, err := net.Listen("tcp", listen)
 			if err != nil {
 				return fmt.Errorf("--listen %s: %w", listen, err)
@@ -54,23 +62,38 @@ Exit status:
 				})
 		},
 	}
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8282", "`ADDRESS` to listen on; port 0 takes a free one")
+	c.Flags().StringVar(&listen, "listen", "", "`ADDRESS` to listen on; port 0 takes a free one (default listen of the settings, or else 127.0.0.1:8282)")
 	return c
 }
 
 // listen serves an engine on l until the function that it returns is called.
 func (t *tool) listen(h *host, l net.Listener) (stop func() error, err error) {
-	guard, err := access.NewGuard(access.GuardConfig{Tokens: access.NewTokens(h.store), Logger: t.logger()})
+	guard, err := t.guard(h)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := accessKeys(t.provider.settings.Serve)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := t.secured(l)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", guard.Protect(api.Handler(h.engine, t.api(h.path))))
+	if len(keys) > 0 {
+		mux.Handle("/2020-08-01/", guard.Site(nimbleHandler(h.engine, keys, t.logger())))
+	}
 	health := &health{host: h}
 	mux.HandleFunc("GET /livez", health.live)
 	mux.HandleFunc("GET /readyz", health.ready)
-	s := api.NewServer(l, mux, t.logger())
-	if url := "http://" + l.Addr().String(); t.json {
+	s := api.NewServer(secure, mux, t.logger())
+	url := "http://" + l.Addr().String()
+	if secure != l {
+		url = "https://" + l.Addr().String()
+	}
+	if t.json {
 		t.screen.record(map[string]string{"listening": url})
 	} else {
 		t.screen.say("listening on %s", url)
