@@ -14,6 +14,7 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/engine/access"
 	"github.com/rouse-dev/rouse/engine/api"
+	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
@@ -33,13 +34,18 @@ type bench struct {
 func newBench(t *testing.T, who access.Identity) *bench {
 	t.Helper()
 	b := &bench{provider: studio.New(studio.Config{Any: true}), folder: t.TempDir()}
-	e, err := engine.Open(filepath.Join(b.folder, "rouse.db"), b.provider, engine.Config{})
+	s, err := bolt.Open(filepath.Join(b.folder, "rouse.db"), bolt.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	e, err := engine.New(s, b.provider, engine.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
 	b.engine = e
-	b.server = httptest.NewServer(as(who, api.Handler(e, api.Config{Version: "1.2.3", Folder: b.folder})))
+	b.server = httptest.NewServer(as(who, api.Handler(e, api.Config{Version: "1.2.3", Folder: b.folder, Tokens: access.NewTokens(s)})))
 	t.Cleanup(b.server.Close)
 	t.Cleanup(b.server.CloseClientConnections)
 	b.answers = &validating{t: t, next: b.server.Client().Transport, seen: map[string]bool{}}

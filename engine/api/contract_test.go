@@ -197,10 +197,55 @@ func TestContract(t *testing.T) {
 	must(0, b.client.Adopt(ctx, ""))
 	must(0, b.client.Backup(ctx, filepath.Join(t.TempDir(), "copy.db")))
 	b.send(t, "GET", "/v1/operations/"+string(r.ID), "")
+	tokens := b.client.Tokens()
+	token := must(tokens.Create(ctx, tokenRequest("render-bot"), ""))
+	must(tokens.Rotate(ctx, token.ID, ""))
+	must(tokens.Revoke(ctx, token.ID, ""))
+	must(tokens.List(ctx))
 	for _, route := range theContract().routes {
 		if !b.answers.seen[route.id] {
 			t.Errorf("%s %s (%s) was not asked", route.method, route.path, route.id)
 		}
+	}
+}
+
+// TestContractRequests requires that no request may have a member that its schema does
+// not name. A misspelt scope must not give access to every session.
+func TestContractRequests(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	as(admin, api.Handler(nil, api.Config{})).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))
+	var doc struct {
+		Paths map[string]map[string]struct {
+			RequestBody struct {
+				Content map[string]struct {
+					Schema struct {
+						Ref string `json:"$ref"`
+					}
+				}
+			}
+		}
+		Components struct {
+			Schemas map[string]struct{ AdditionalProperties any }
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for path, item := range doc.Paths {
+		for method, op := range item {
+			for _, content := range op.RequestBody.Content {
+				found++
+				name := strings.TrimPrefix(content.Schema.Ref, "#/components/schemas/")
+				if schema, ok := doc.Components.Schemas[name]; !ok || schema.AdditionalProperties != false {
+					t.Errorf("%s %s: the schema %q of the request allows other members: end its name in Request", method, path, name)
+				}
+			}
+		}
+	}
+	if found < 3 {
+		t.Errorf("%d requests have a body", found)
 	}
 }
 

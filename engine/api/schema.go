@@ -146,6 +146,7 @@ type sessionDoc struct {
 	StatusCode    string              `json:"statusCode,omitempty"`
 	StatusMessage string              `json:"statusMessage,omitempty"`
 	OwnedBy       string              `json:"ownedBy,omitempty"`
+	Tags          map[string]string   `json:"tags,omitempty" doc:"What the provider calls the session, by key."`
 	StartedAt     time.Time           `json:"startedAt,omitzero"`
 	StoppedAt     time.Time           `json:"stoppedAt,omitzero"`
 	Endpoints     []endpointDoc       `json:"endpoints,omitempty" nullable:"false"`
@@ -226,7 +227,7 @@ func (s *server) document() {
 	delete(schemas, "ErrorModel") // huma's own, which asProblem replaces
 	delete(schemas, "ErrorDetail")
 	for name, schema := range schemas {
-		if !strings.HasSuffix(name, "Request") {
+		if !strings.HasSuffix(name, "Request") { // huma refuses what a request's schema does not name
 			schema.AdditionalProperties = true // a newer server may send more
 		}
 	}

@@ -33,21 +33,21 @@ func (s *server) tokenRoutes() {
 	add(s, huma.Operation{Method: http.MethodPost, Path: "/v1/tokens/{id}/rotate", OperationID: "rotateToken", Summary: "Give an access token a new secret"}, manage, s.rotateToken)
 }
 
-// tokenBody is an access.TokenRequest in JSON.
-type tokenBody struct {
+// tokenRequest is an access.TokenRequest in JSON.
+type tokenRequest struct {
 	Name            string   `json:"name" doc:"The name of the identity: 1 to 128 printable ASCII characters without space or slash."`
 	Role            string   `json:"role" enum:"viewer,operator,admin"`
 	Scope           []string `json:"scope,omitempty" doc:"Patterns STUDIO/SESSION with * and ?. Without them, every session. An admin has none."`
 	LifetimeSeconds int64    `json:"lifetimeSeconds" minimum:"1" maximum:"315360000" doc:"How long the token can be used."`
 }
 
-func (b tokenBody) request() (access.TokenRequest, error) {
+func (b tokenRequest) request() (access.TokenRequest, error) {
 	r := access.TokenRequest{Name: b.Name, Scope: b.Scope, Lifetime: time.Duration(b.LifetimeSeconds) * time.Second}
 	return r, r.Role.UnmarshalText([]byte(b.Role))
 }
 
 type (
-	tokenInput struct{ Body tokenBody }
+	tokenInput struct{ Body tokenRequest }
 	tokenList  struct{ Body tokenPage }
 	tokenPage  struct {
 		Tokens []access.Token `json:"tokens" nullable:"false"`
@@ -116,7 +116,7 @@ func (c *TokenClient) Create(ctx context.Context, r access.TokenRequest, _ strin
 	if err := r.Validate(); err != nil {
 		return issued, err
 	}
-	body := tokenBody{Name: r.Name, Role: r.Role.String(), Scope: r.Scope, LifetimeSeconds: int64(r.Lifetime / time.Second)}
+	body := tokenRequest{Name: r.Name, Role: r.Role.String(), Scope: r.Scope, LifetimeSeconds: int64(r.Lifetime / time.Second)}
 	err = c.client.ask(ctx, post(body, "tokens"), &issued)
 	return issued, err
 }

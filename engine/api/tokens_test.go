@@ -142,8 +142,8 @@ func TestTokensNeedAnAdmin(t *testing.T) {
 	if all, err := b.tokens.List(ctx); err != nil || len(all) != 0 {
 		t.Errorf("tokens: %v, %v", all, err)
 	}
-	without := newBench(t, admin)
-	if _, err := without.client.Tokens().List(ctx); !errors.Is(err, errors.ErrUnsupported) {
+	without := newBench(t, admin).clientAs(t, admin)
+	if _, err := without.Tokens().List(ctx); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("a server without tokens: %v", err)
 	}
 }
