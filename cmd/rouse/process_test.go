@@ -182,6 +182,15 @@ func TestRefusedCredentials(t *testing.T) {
 	if strings.Contains(p.errOut.String()+p.out.String(), "wrong-secret") {
 		t.Error("the output holds the secret")
 	}
+	holder := launch(t, wrong, "run")
+	holder.until("lane lab is blocked")
+	p = launch(t, env, "start", "lab", "ws-1", "--wait") // the credentials of this process do not count
+	p.exit(1)
+	if text := p.errOut.String(); !strings.Contains(text, "the credentials of the process that runs the engine") {
+		t.Errorf("start --wait through the socket says %s", text)
+	}
+	holder.interrupt()
+	holder.exit(0)
 
 	p = launch(t, env, "run", "--until-idle")
 	p.exit(0)

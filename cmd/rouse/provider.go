@@ -170,6 +170,7 @@ func (p *provider) client(ctx context.Context) (*settings.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.close() // an earlier try to reach the engine opened one
 	if p.opened, err = s.Open(ctx); err != nil {
 		return nil, &usageError{err: err}
 	}

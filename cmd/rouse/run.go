@@ -225,6 +225,9 @@ func (t *tool) hint(ctx context.Context, l engine.LaneStats) {
 // refusal says what only a person can do about credentials that a studio's
 // provider refuses, or that there are none.
 func (t *tool) refusal(ctx context.Context, one settings.Studio) string {
+	if t.provider.opened == nil {
+		return "the provider refuses the credentials of the process that runs the engine: its output says what to check"
+	}
 	if err := t.provider.search(ctx, one.Pattern); err != nil {
 		return plain(err)
 	}
