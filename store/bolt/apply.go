@@ -62,7 +62,7 @@ func (s *Store) Apply(ctx context.Context, changes []store.Change) ([]error, err
 func toChange(c *store.Change) (changed, error) {
 	key, ok := format.ParseID(c.Operation.ID)
 	if !ok {
-		return changed{}, fmt.Errorf("bolt: operation id %.80q is not the text of a UUID", c.Operation.ID)
+		return changed{}, fmt.Errorf("bolt: operation id %.80q is not the canonical text of a UUID", c.Operation.ID)
 	}
 	out := changed{key: key, op: &c.Operation, release: c.Release}
 	var err error
@@ -71,7 +71,7 @@ func toChange(c *store.Change) (changed, error) {
 	}
 	for i := range c.Events {
 		if c.Events[i].Operation != out.op.ID {
-			return changed{}, fmt.Errorf("bolt: an event of operation %q cannot be stored with operation %s", c.Events[i].Operation, out.op.ID)
+			return changed{}, fmt.Errorf("bolt: an event of operation %q cannot be stored with operation %s: store it with its own operation", c.Events[i].Operation, out.op.ID)
 		}
 		text, encErr := format.EncodeEvent(key, &c.Events[i])
 		out.events, err = append(out.events, text), errors.Join(err, encErr)
@@ -91,7 +91,7 @@ func toNext(c *store.Change) (*wanted, error) {
 	case o.Active() || next.Ref != o.Ref || !next.Active():
 		return nil, fmt.Errorf("bolt: operation %s (%s) of %s cannot follow operation %s (%s) of %s: the first must have ended, and both must be of one session", next.ID, next.Phase, next.Ref, o.ID, o.Phase, o.Ref)
 	case o.Later == nil || o.Later.ID != next.ID:
-		return nil, fmt.Errorf("bolt: operation %s is not the later request of operation %s", next.ID, o.ID)
+		return nil, fmt.Errorf("bolt: operation %s is not the later request of operation %s: only that request may follow it", next.ID, o.ID)
 	}
 	format.Normalize(&next)
 	w, err := want(&next)
@@ -128,7 +128,7 @@ func (b *batch) change(c *changed) (refused, err error) {
 		return nil, fmt.Errorf("bolt: operation %s: it ended as %s and cannot become %s", c.op.ID, was.Phase, c.op.Phase)
 	}
 	if c.next != nil && (was.Phase.Ended() || get(b.opsAt, c.next.key[:]) != nil) {
-		return nil, fmt.Errorf("bolt: operation %s cannot follow operation %s, which is %s: its id is taken", c.next.op.ID, c.op.ID, was.Phase)
+		return nil, fmt.Errorf("bolt: operation %s cannot follow operation %s, which is %s: its id is taken, or that operation had ended before: read it again", c.next.op.ID, c.op.ID, was.Phase)
 	}
 	b.putOperation(c.key, &c.head, c.record, sealed, was.Phase, c.release)
 	if !was.Phase.Ended() && !c.op.Active() {

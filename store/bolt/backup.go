@@ -30,7 +30,7 @@ import (
 // in another way while the store was open is no backup.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("bolt: backup: %w", &os.PathError{Op: "create", Path: path, Err: fs.ErrExist})
+		return fmt.Errorf("bolt: backup: %w: choose another path", &os.PathError{Op: "create", Path: path, Err: fs.ErrExist})
 	}
 	defer enter(path)()
 	o, err := disk.OwnerAt(path)

@@ -26,7 +26,7 @@ func (s *Store) Own(ctx context.Context) (store.Claims, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.owner != nil && s.owner.ctx.Err() == nil {
-		return nil, fmt.Errorf("%w: %s", store.ErrOwned, s.path)
+		return nil, fmt.Errorf("%w: %s: end the context of the other owner first", store.ErrOwned, s.path)
 	}
 	s.owner = &claims{s: s, ctx: ctx}
 	s.index.ReleaseAll()

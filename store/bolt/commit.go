@@ -143,7 +143,7 @@ func (s *Store) stillThere() error {
 		return err
 	}
 	if !stillAt(s.path, s.file) {
-		s.shut(fmt.Errorf("%w: %s was removed or replaced while it was open", store.ErrFailed, s.path))
+		s.shut(fmt.Errorf("%w: %s was removed or replaced while it was open: open it again", store.ErrFailed, s.path))
 	}
 	return s.shutBy()
 }

@@ -66,7 +66,7 @@ func (s *Store) Enqueue(ctx context.Context, ops []store.Operation) ([]store.Rec
 // partial returns the error of a call that may have stored a part of it.
 func partial(err error, some bool) error {
 	if some && errors.Is(err, store.ErrFull) {
-		return fmt.Errorf("%w: no space for all of it", store.ErrUnknown)
+		return fmt.Errorf("%w: there was space for a part at most: free space and repeat the call", store.ErrUnknown)
 	}
 	return err
 }
@@ -84,10 +84,10 @@ func bytesOf(wants []wanted) (n int64) {
 func want(o *store.Operation) (wanted, error) {
 	key, ok := format.ParseID(o.ID)
 	if !ok {
-		return wanted{}, fmt.Errorf("bolt: operation id %.80q is not the text of a UUID", o.ID)
+		return wanted{}, fmt.Errorf("bolt: operation id %.80q is not the canonical text of a UUID", o.ID)
 	}
 	if o.ClientToken == "" {
-		return wanted{}, fmt.Errorf("bolt: operation %s has no client token", o.ID)
+		return wanted{}, fmt.Errorf("bolt: operation %s has no client token: set the caller's token or the operation's id", o.ID)
 	}
 	o.Version = 1
 	w := wanted{key: key, op: o}
@@ -118,7 +118,7 @@ func (b *batch) decide(w *wanted) (out store.Receipt, verdict driver.Verdict, er
 	}
 	out, verdict = driver.Decide(want, byToken, b.activeOf(want.Ref, w.head.Session))
 	if verdict == driver.VerdictCreate && taken {
-		err = fmt.Errorf("bolt: operation id %s is taken", want.ID)
+		err = fmt.Errorf("bolt: operation id %s is taken: use a new id", want.ID)
 	}
 	return out, verdict, err
 }

@@ -49,9 +49,9 @@ func (s *Store) Records(ctx context.Context, kind string) ([]store.Record, error
 func (s *Store) PutRecord(ctx context.Context, r store.Record) error {
 	switch {
 	case r.Kind == "" || len(r.Kind) > maxRecordKind || strings.Contains(r.Kind, "\x00"):
-		return fmt.Errorf("bolt: record kind %.80q: 1 to %d bytes without a zero byte are allowed", r.Kind, maxRecordKind)
+		return fmt.Errorf("bolt: record kind %.80q is not allowed: 1 to %d bytes without a zero byte are allowed", r.Kind, maxRecordKind)
 	case len(r.Name) > maxRecordName || strings.Contains(r.Name, "\x00"):
-		return fmt.Errorf("bolt: record name %.80q: up to %d bytes without a zero byte are allowed", r.Name, maxRecordName)
+		return fmt.Errorf("bolt: record name %.80q is not allowed: up to %d bytes without a zero byte are allowed", r.Name, maxRecordName)
 	case len(r.Value) > maxRecordValue:
 		return fmt.Errorf("bolt: record %s %q has %d bytes: up to %d are allowed", r.Kind, r.Name, len(r.Value), maxRecordValue)
 	}

@@ -27,7 +27,7 @@ func TestRefused(t *testing.T) {
 		of    store.Operation
 		spoil func(o *store.Operation)
 	}{
-		{"is not the text of a UUID", testOp("new"), func(o *store.Operation) { o.ID = "one" }},
+		{"is not the canonical text of a UUID", testOp("new"), func(o *store.Operation) { o.ID = "one" }},
 		{"has no client token", testOp("new"), func(o *store.Operation) { o.ClientToken = "" }},
 		{"phase \"DOZING\" is not known", testOp("new"), func(o *store.Operation) { o.Phase = "DOZING" }},
 		{"has 65536 bytes", testOp("new"), func(o *store.Operation) { o.Lane = strings.Repeat("l", math.MaxUint16+1) }},
@@ -44,7 +44,7 @@ func TestRefused(t *testing.T) {
 		of    store.Operation
 		spoil func(c *store.Change)
 	}{
-		{"is not the text of a UUID", there, func(c *store.Change) { c.Operation.ID = "one" }},
+		{"is not the canonical text of a UUID", there, func(c *store.Change) { c.Operation.ID = "one" }},
 		{"phase \"\" is not known", there, func(c *store.Change) { c.Operation.Phase = "" }},
 		{"cannot be stored", there, func(c *store.Change) { c.Events = []store.Event{{Operation: "one"}} }},
 		{"its lane cannot change", there, func(c *store.Change) { c.Operation.Lane = "another" }},

@@ -94,7 +94,7 @@ func (s *selection) gap(first, last uint64) {
 	if first > last {
 		return
 	}
-	s.addLost(Loss{First: first, Last: last, Detail: "lost"})
+	s.addLost(Loss{First: first, Last: last, Detail: "no page has the record"})
 	for range last - first + 1 {
 		s.out.events = append(s.out.events, nil)
 	}

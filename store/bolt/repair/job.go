@@ -72,7 +72,7 @@ func (h *found) usable(path string) error {
 		}
 	}
 	if len(h.Ops)+len(h.Events)+len(h.meta[format.MetaSchema]) == 0 {
-		return fmt.Errorf("%w: %s has no record of this package", disk.ErrForeign, path)
+		return fmt.Errorf("%w: %s has no record of this package: choose another path, or move the file away", disk.ErrForeign, path)
 	}
 	return nil
 }

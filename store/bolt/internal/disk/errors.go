@@ -44,9 +44,9 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	if e.PID == 0 {
-		return fmt.Sprintf("%v: %s", ErrLocked, e.Path)
+		return fmt.Sprintf("%v: %s: wait until that process closes it", ErrLocked, e.Path)
 	}
-	return fmt.Sprintf("%v: %s: pid %d (%s) on host %s since %s",
+	return fmt.Sprintf("%v: %s: pid %d (%s) on host %s since %s: wait until it closes the database",
 		ErrLocked, e.Path, e.PID, e.Program, e.Host, e.Since.UTC().Format(time.RFC3339))
 }
 

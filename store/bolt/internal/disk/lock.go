@@ -104,7 +104,7 @@ func signLock(path, name string, l *flock.Flock) error {
 	case err != nil:
 		return fmt.Errorf("bolt: locking %s: %w", path, err)
 	case !os.SameFile(info, locked):
-		return fmt.Errorf("%w: %s was replaced while it was being locked", ErrUnsafe, name)
+		return fmt.Errorf("%w: %s was replaced while it was being locked: find out who replaced it", ErrUnsafe, name)
 	}
 	if err := checkNeighbour(name, info); err != nil {
 		return err

@@ -57,7 +57,7 @@ func (o Owner) Give(f *os.File) error {
 		err = f.Chmod(o.Mode)
 	}
 	if err != nil && hasOwners {
-		return fmt.Errorf("%w: %s cannot get the owner and mode of the database: %w", ErrNotOwner, f.Name(), err)
+		return fmt.Errorf("%w: %s cannot get the owner and mode of the database: run this as that owner or as root: %w", ErrNotOwner, f.Name(), err)
 	}
 	return nil
 }

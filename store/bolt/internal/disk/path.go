@@ -37,19 +37,19 @@ func Exists(path string) (exists bool, err error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		if to, err := os.Readlink(path); err == nil {
-			return false, fmt.Errorf("%w: %s is a link to %s, which does not exist", ErrForeign, path, to)
+			return false, fmt.Errorf("%w: %s is a link to %s, which does not exist: remove the link, or restore its target", ErrForeign, path, to)
 		}
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("bolt: %w", err)
 	case info.IsDir():
-		return false, fmt.Errorf("%w: %s is a directory", ErrForeign, path)
+		return false, fmt.Errorf("%w: %s is a directory: give the path of a file", ErrForeign, path)
 	case !info.Mode().IsRegular():
-		return false, fmt.Errorf("%w: %s is not a regular file (%s)", ErrForeign, path, info.Mode().Type())
+		return false, fmt.Errorf("%w: %s is not a regular file (%s): give the path of a file", ErrForeign, path, info.Mode().Type())
 	case info.Size() == 0:
 		return false, fmt.Errorf("%w: %s is empty: remove it if you miss nothing", ErrForeign, path)
 	case info.Mode().Perm()&0o200 == 0:
-		return false, fmt.Errorf("%w: %s has mode %s", ErrReadOnly, path, info.Mode().Perm())
+		return false, fmt.Errorf("%w: %s has mode %s: run chmod u+w %[2]q, or open it for reading only", ErrReadOnly, path, info.Mode().Perm())
 	}
 	return true, nil
 }

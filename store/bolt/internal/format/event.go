@@ -52,7 +52,7 @@ func EncodeEvent(key RowID, e *store.Event) ([]byte, error) {
 	from, okFrom := PhaseCode(e.From)
 	to, okTo := PhaseCode(e.To)
 	if !okFrom || !okTo {
-		return nil, fmt.Errorf("bolt: event of operation %q from %q to %q cannot be stored", e.Operation, e.From, e.To)
+		return nil, fmt.Errorf("bolt: event of operation %q from %q to %q cannot be stored: one of these phases is not known", e.Operation, e.From, e.To)
 	}
 	b := eventBody{
 		Operation: key[:], Studio: e.Ref.StudioID, Session: e.Ref.SessionID, From: from, To: to,
