@@ -80,6 +80,15 @@ func worded(text string) string {
 	return message
 }
 
+// briefly returns an error of the provider without its codes and the request's id, which
+// differ between sessions that have the same error.
+func briefly(text string) string {
+	if before, details, after := cutDetails(text); details != "" {
+		return before + after
+	}
+	return text
+}
+
 // cutKind removes the kind from a provider's error.
 func cutKind(text string) (kind transport.Kind, rest string, ok bool) {
 	for k := transport.KindUnknown; k <= transport.KindUnreachable; k++ {

@@ -93,13 +93,16 @@ func commandRows(c *cobra.Command, group string) string {
 
 // seeAlso has the last lines of a command's help, by the command's name.
 var seeAlso = map[string]string{
-	"start":        "  rouse run, rouse show, rouse cancel, rouse retry",
+	"start":        "  rouse run, rouse wait, rouse status, rouse cancel, rouse retry",
 	"run":          "  rouse start, rouse ls, rouse stats",
 	"cancel":       "  rouse show, rouse retry",
 	"retry":        "  rouse ls, rouse show",
 	"pause":        "  rouse resume, rouse stats",
 	"resume":       "  rouse pause, rouse stats",
-	"ls":           "  rouse show, rouse sessions",
+	"wait":         "  rouse start --wait, rouse status",
+	"status":       "  rouse why, rouse wait, rouse ls",
+	"why":          "  rouse status, rouse show",
+	"ls":           "  rouse status, rouse show, rouse sessions",
 	"show":         "  rouse ls, rouse events, rouse retry",
 	"sessions":     "  rouse ls, rouse config check --online",
 	"events":       "  rouse show, rouse ls",

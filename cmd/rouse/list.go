@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,14 +26,18 @@ const wide = 110
 func (t *tool) lsCommand() *cobra.Command {
 	var f engine.Filter
 	var phases, wanted []string
+	var since string
+	var latest bool
 	c := &cobra.Command{
 		Use:   "ls",
 		Short: "List operations",
 		Long: `List operations, the newest first.
 
-An operation is listed if it fits all flags. On a narrow terminal the ids of
-operations are left out, and long names are shortened.`,
+An operation is listed if it fits all flags. With --latest, only the latest
+operation of each session is listed, if it fits the other flags. On a narrow
+terminal the ids of operations are left out, and long names are shortened.`,
 		Example: `  rouse ls --active
+  rouse ls --latest --since 18:00 --phase FAILED
   rouse ls --phase FAILED --label show=aurora --json`,
 		Args: words(0),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -50,8 +56,19 @@ operations are left out, and long names are shortened.`,
 			if f.Limit < 0 {
 				return usagef("--limit %d is negative", f.Limit)
 			}
+			if c.Flags().Changed("since") {
+				if f.Since, err = past(since, time.Now()); err != nil {
+					return usagef("--since: %w", err)
+				}
+			}
 			f.Newest = true
-			return t.reading(t.offline, func(h *host) error { return t.ls(c.Context(), h, f) })
+			return t.reading(t.offline, func(h *host) error {
+				ops := h.engine.List(c.Context(), f)
+				if latest {
+					ops = h.latestOf(c.Context(), f)
+				}
+				return t.ls(c.Context(), h, ops)
+			})
 		},
 	}
 	g := c.Flags()
@@ -59,6 +76,8 @@ operations are left out, and long names are shortened.`,
 	g.StringArrayVar(&wanted, "label", nil, "only operations with the label `NAME=VALUE`; may be repeated")
 	g.StringVar(&f.StudioID, "studio", "", "only operations of `STUDIO`")
 	g.BoolVar(&f.Active, "active", false, "only operations that have not ended")
+	g.BoolVar(&latest, "latest", false, "only the latest operation of each session")
+	g.StringVar(&since, "since", "", "only operations created at `TIME` or later: "+pastForms)
 	g.IntVar(&f.Limit, "limit", 0, "at most `N` operations; 0 means all")
 	_ = c.RegisterFlagCompletionFunc("phase", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return strings.Split(phaseNames(), ", "), cobra.ShellCompDirectiveNoFileComp
@@ -94,7 +113,30 @@ func phasesOf(texts []string) ([]fsm.Phase, error) {
 	return out, nil
 }
 
-func (t *tool) ls(ctx context.Context, h *host, f engine.Filter) error {
+// latestOf yields the latest operation of each session, if f lets it through. f.Newest must
+// be set.
+func (h *host) latestOf(ctx context.Context, f engine.Filter) iter.Seq2[engine.Operation, error] {
+	return func(yield func(engine.Operation, error) bool) {
+		seen, n := map[engine.Ref]bool{}, 0
+		// What f asks of an operation must not hide a later one that is otherwise.
+		for op, err := range h.engine.List(ctx, engine.Filter{StudioID: f.StudioID, Since: f.Since, Newest: true}) {
+			if err == nil {
+				if seen[op.Ref] {
+					continue
+				}
+				seen[op.Ref] = true
+				if f.Active && !op.Active() || len(f.Phases) > 0 && !slices.Contains(f.Phases, op.Phase) || !hasAll(op.Labels, f.Labels) {
+					continue
+				}
+			}
+			if n++; !yield(op, err) || err != nil || n == f.Limit {
+				return
+			}
+		}
+	}
+}
+
+func (t *tool) ls(ctx context.Context, h *host, ops iter.Seq2[engine.Operation, error]) error {
 	width := t.screen.width(t.screen.out)
 	ids := width == 0 || width >= wide
 	names := []int{0, 1}
@@ -103,7 +145,7 @@ func (t *tool) ls(ctx context.Context, h *host, f engine.Filter) error {
 	}
 	var rows [][]string
 	listed := false
-	for op, err := range h.engine.List(ctx, f) {
+	for op, err := range ops {
 		if err != nil {
 			return err
 		}
@@ -139,7 +181,7 @@ func headingRow(ids bool) []string {
 
 func rowOf(x engine.Explanation, ids bool, now time.Time) []string {
 	o := x.Operation
-	row := []string{o.Ref.StudioID, o.Ref.SessionID, string(o.Phase), span(now.Sub(o.CreatedAt)), shortly(x)}
+	row := []string{o.Ref.StudioID, o.Ref.SessionID, string(o.Phase), span(now.Sub(o.CreatedAt)), shortlyAt(x, now)}
 	if ids {
 		row = append([]string{string(o.ID)}, row...)
 	}

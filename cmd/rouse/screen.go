@@ -21,26 +21,40 @@ import (
 type screen struct {
 	out, err io.Writer
 	width    func(io.Writer) int // columns of a terminal; 0 if there is none
+	height   func(io.Writer) int // lines of a terminal; 0 if there is none
+	dumb     bool                // the terminal knows no control sequences (TERM=dumb)
 
 	// mu guards the fields below, and keeps lines whole.
 	mu     sync.Mutex
 	shown  string // the status line that err shows now
 	failed error  // the error of the first write to out that failed
 
-	results int // lines or tables that were written to out
+	drawn   bool // draw was called
+	results int  // lines or tables that were written to out
 }
 
 // terminalWidth returns the width of the terminal behind w, or 0 if there is none.
 func terminalWidth(w io.Writer) int {
+	width, _ := terminalSize(w)
+	return width
+}
+
+// terminalHeight returns the height of the terminal behind w, or 0 if there is none.
+func terminalHeight(w io.Writer) int {
+	_, height := terminalSize(w)
+	return height
+}
+
+func terminalSize(w io.Writer) (width, height int) {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor is small
-		return 0
+		return 0, 0
 	}
-	width, _, err := term.GetSize(int(f.Fd())) //nolint:gosec // as above
-	if err != nil || width <= 0 {
-		return 80
+	width, height, err := term.GetSize(int(f.Fd())) //nolint:gosec // as above
+	if err != nil || width <= 0 || height <= 0 {
+		return 80, 24
 	}
-	return width
+	return width, height
 }
 
 // say prints a line of a command's result.
@@ -87,15 +101,42 @@ func (s *screen) complain(format string, args ...any) {
 func (s *screen) note(format string, args ...any) { s.toErr("rouse: " + fmt.Sprintf(format, args...)) }
 
 // live reports whether a status line can be shown.
-func (s *screen) live() bool { return s.width(s.err) > 0 }
+func (s *screen) live() bool { return !s.dumb && s.width(s.err) > 0 }
+
+// draws reports whether draw can be used.
+func (s *screen) draws() bool { return !s.dumb && s.width(s.out) > 0 }
+
+// draw shows lines of a head and a text on the whole terminal, in place of what draw
+// showed before. Lines for which the terminal has no room are counted in the last one.
+func (s *screen) draw(lines [][2]string) {
+	width, room := s.width(s.out), max(3, s.height(s.out)-1)
+	var shown []string
+	for _, l := range lines {
+		for _, line := range fold(clean(l[0]), clean(l[1]), width) {
+			shown = append(shown, cut(line, width))
+		}
+	}
+	if more := len(shown) - room + 1; more > 1 {
+		shown = append(shown[:room-1], cut(fmt.Sprintf("… and %d more lines", more), width))
+	}
+	text := "\x1b[H" // to the top
+	if !s.drawn {
+		text = "\x1b[2J" + text // clear what others left
+	}
+	s.drawn = true
+	for _, line := range shown {
+		text += line + "\x1b[K\n" // clear the rest of the line
+	}
+	s.write(text + "\x1b[J") // and of the terminal
+}
 
 // status shows a line that the next status, or any other line, replaces. Without a
 // terminal it does nothing. The text "" removes the line.
 func (s *screen) status(format string, args ...any) {
-	width := s.width(s.err)
-	if width == 0 {
+	if !s.live() {
 		return
 	}
+	width := s.width(s.err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	text := cut(clean(fmt.Sprintf(format, args...)), width-1)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ type tool struct {
 
 func newTool(stdout, stderr io.Writer) *tool {
 	return &tool{
-		screen: &screen{out: stdout, err: stderr, width: terminalWidth},
+		screen: &screen{out: stdout, err: stderr, width: terminalWidth, height: terminalHeight, dumb: os.Getenv("TERM") == "dumb"},
 		db:     database{local: "/var/tmp", openFile: bolt.Open},
 		noted:  map[string]bool{},
 		child:  thisProgram,
@@ -112,8 +113,8 @@ Exit status:
 		id, title string
 		commands  []*cobra.Command
 	}{
-		{"do", "Start sessions", []*cobra.Command{t.startCommand(), t.runCommand(), t.serveCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
-		{"look", "See what happens", []*cobra.Command{t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
+		{"do", "Start sessions", []*cobra.Command{t.startCommand(), t.waitCommand(), t.runCommand(), t.serveCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
+		{"look", "See what happens", []*cobra.Command{t.statusCommand(), t.whyCommand(), t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
 		{"keep", "Maintain", []*cobra.Command{t.configCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.adoptCommand(), t.pruneCommand(), t.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

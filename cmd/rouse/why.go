@@ -96,17 +96,20 @@ func waitText(x engine.Explanation, r engine.WaitReason) string {
 }
 
 // shortly says in a few words how an operation is: why it waits, or its end.
-func shortly(x engine.Explanation) string {
+func shortly(x engine.Explanation) string { return shortlyAt(x, time.Now()) }
+
+// shortlyAt is shortly at a time, which it shows times in the zone of.
+func shortlyAt(x engine.Explanation, now time.Time) string {
 	o := x.Operation
 	switch {
 	case o.Phase.Ended():
 		return failureText(o)
-	case x.Waiting != engine.WaitUntrustedClock && x.Waiting != engine.WaitForeignStore && pastExpiry(o, time.Now()):
+	case x.Waiting != engine.WaitUntrustedClock && x.Waiting != engine.WaitForeignStore && pastExpiry(o, now):
 		return `past its expiry: the next "rouse run" ends it EXPIRED`
 	}
 	text := waitText(x, x.Waiting)
 	if x.Waiting == engine.WaitScheduled {
-		text = "not before " + clock(o.NotBefore, time.Now())
+		text = "not before " + clock(o.NotBefore, now)
 	}
 	then := text
 	if x.Also != "" { // it comes first, since a narrow terminal cuts the end
