@@ -176,6 +176,18 @@ type need struct {
 	all    bool // the scope must be empty: the route concerns the engine as a whole
 }
 
+// String says who may use the route.
+func (n need) String() string {
+	least := access.RoleViewer
+	for !(access.Identity{Role: least}).May(n.action) && least < access.RoleAdmin {
+		least++
+	}
+	if n.all && least < access.RoleAdmin { // an admin has no scope
+		return least.String() + " without a scope"
+	}
+	return least.String()
+}
+
 // check returns ErrRole or ErrScope if the identity does not have what n asks.
 func (n need) check(who access.Identity) error {
 	switch {
@@ -194,6 +206,7 @@ func add[I, O any](s *server, o huma.Operation, n need, serve func(context.Conte
 	}
 	o.Responses["default"] = s.response("An error", problemContent, reflect.TypeFor[problem]())
 	o.BodyReadTimeout, o.MaxBodyBytes = -1, -1 // the body is read
+	o.Extensions = map[string]any{"x-rouse-role": n.String()}
 	o.Middlewares = huma.Middlewares{func(c huma.Context, next func(huma.Context)) {
 		who, _ := access.FromContext(c.Context())
 		if err := n.check(who); err != nil {
