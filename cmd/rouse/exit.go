@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine/access"
 	"github.com/rouse-dev/rouse/engine/api"
 	"github.com/rouse-dev/rouse/settings"
 	"github.com/rouse-dev/rouse/store"
@@ -115,7 +116,7 @@ func plain(err error) string {
 	if errors.As(err, &provider) {
 		text = strings.Replace(text, provider.Error(), worded(provider.Error()), 1)
 	}
-	for _, prefix := range []string{"engine: ", "store: ", "bolt: "} {
+	for _, prefix := range []string{"engine: ", "store: ", "bolt: ", "access: "} {
 		text = strings.ReplaceAll(strings.TrimPrefix(text, prefix), ": "+prefix, ": ")
 	}
 	return text
@@ -132,6 +133,8 @@ func advise(err error, command string) string {
 		return "a token belongs to one session: choose another, or leave out --token"
 	case errors.Is(err, store.ErrFull):
 		return "free space on the disk, or raise max_mib in the settings, and ask again; acknowledged requests are kept"
+	case errors.Is(err, store.ErrUnknown) && (command == "create" || command == "rotate"):
+		return "it may have been stored, and its secret is lost: find it with \"rouse token ls\", and rotate or revoke it"
 	case errors.Is(err, store.ErrUnknown):
 		return "it may have been stored: ask again, with the same --token if there was one"
 	case errors.As(err, &damaged) && command == "repair":
@@ -156,6 +159,8 @@ func advise(err error, command string) string {
 		return "use the newer version of rouse that wrote it"
 	case errors.As(err, &gap):
 		return "read from the beginning: leave out --after"
+	case errors.Is(err, access.ErrNoToken):
+		return "\"rouse token ls\" shows the ids"
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Sprintf("\"rouse ls\" shows what there is; ended operations are forgotten after %d days", int(keep/(24*time.Hour)))
 	}

@@ -14,7 +14,7 @@ import (
 // guard returns what stands before the handlers of a TCP listener, as the settings say.
 func (t *tool) guard(h *host) (*access.Guard, error) {
 	s := t.provider.settings.Serve
-	c := access.GuardConfig{Tokens: access.NewTokens(h.store), Hosts: s.Hosts, Logger: t.logger()}
+	c := access.GuardConfig{Tokens: h.tokens, Hosts: s.Hosts, Logger: t.logger()}
 	if o := s.OIDC; o != nil {
 		groups := map[string]access.Grant{}
 		for _, g := range o.Groups {

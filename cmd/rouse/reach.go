@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/engine/access"
 	"github.com/rouse-dev/rouse/engine/api"
 	"github.com/rouse-dev/rouse/engine/hook"
 	"github.com/rouse-dev/rouse/store"
@@ -25,11 +26,12 @@ type host struct {
 	foreign *store.Foreign // the machine that owns the database; nil means this one
 	began   time.Time      // the present run; zero: there is none here
 
-	own   *engine.Engine // nil: another process runs the engine
-	store *bolt.Store    // nil: as above
-	hooks func() ([]hook.Hook, error)
-	local api.LocalConfig
-	note  func(format string, args ...any)
+	own    *engine.Engine // nil: another process runs the engine
+	store  *bolt.Store    // nil: as above
+	tokens *access.Tokens // nil: as above
+	hooks  func() ([]hook.Hook, error)
+	local  api.LocalConfig
+	note   func(format string, args ...any)
 }
 
 // source names this program in requests.
@@ -137,7 +139,9 @@ func (t *tool) open(p transport.Transport) (*host, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	return &host{path: path, engine: e, own: e, store: s, hooks: t.provider.openHooks, local: t.local(path), note: t.noteOnce}, nil
+	h := &host{path: path, engine: e, own: e, store: s, tokens: access.NewTokens(s), hooks: t.provider.openHooks, local: t.local(path), note: t.noteOnce}
+	h.local.Tokens = h.tokens
+	return h, nil
 }
 
 // begin lets do work with an engine, after the notes that every command makes.

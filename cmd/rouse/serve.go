@@ -81,7 +81,7 @@ func (t *tool) listen(h *host, l net.Listener) (stop func() error, err error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", guard.Protect(api.Handler(h.engine, t.api(h.path))))
+	mux.Handle("/", guard.Protect(api.Handler(h.engine, h.local.Config)))
 	if len(keys) > 0 {
 		mux.Handle("/2020-08-01/", guard.Site(nimbleHandler(h.engine, keys, t.logger())))
 	}

@@ -101,7 +101,7 @@ func (t *Tokens) Create(ctx context.Context, r TokenRequest, by string) (Issued,
 	now := now()
 	for _, old := range table {
 		if old.Name == r.Name && old.Check(now) == nil {
-			return Issued{}, transport.Invalid("token %s exists: it is %s; rotate or revoke it, or choose another name", r.Name, old.ID)
+			return Issued{}, transport.Invalid("a token named %s exists, with the id %s: rotate or revoke it, or choose another name", r.Name, old.ID)
 		}
 	}
 	if err := t.forget(ctx, table, now.Add(-keepUnusable)); err != nil {

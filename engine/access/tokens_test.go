@@ -203,16 +203,16 @@ func TestCreateRefuses(t *testing.T) {
 		}
 		old := create(t, tokens, request("taken"))
 		for want, r := range map[string]access.TokenRequest{
-			"token name is empty":                        request(""),
-			`character ' ' at byte 6 is not`:             request("render bot"),
-			"has 129 bytes":                              request(strings.Repeat("n", 129)),
-			"token taken exists: it is " + old.ID:        request("taken"),
-			"token new has no role":                      change(func(r *access.TokenRequest) { r.Role = 0 }),
-			`"comp" has no slash`:                        change(func(r *access.TokenRequest) { r.Scope = access.Scope{"comp"} }),
-			"an admin has no scope":                      change(func(r *access.TokenRequest) { r.Role = access.RoleAdmin }),
-			"a lifetime of 0s is not allowed":            change(func(r *access.TokenRequest) { r.Lifetime = 0 }),
-			"a lifetime of -1h0m0s is not allowed":       change(func(r *access.TokenRequest) { r.Lifetime = -time.Hour }),
-			"a lifetime of 87600h0m1s is not allowed: g": change(func(r *access.TokenRequest) { r.Lifetime = 3650*day + time.Second }),
+			"token name is empty":                               request(""),
+			`character ' ' at byte 6 is not`:                    request("render bot"),
+			"has 129 bytes":                                     request(strings.Repeat("n", 129)),
+			"a token named taken exists, with the id " + old.ID: request("taken"),
+			"token new has no role":                             change(func(r *access.TokenRequest) { r.Role = 0 }),
+			`"comp" has no slash`:                               change(func(r *access.TokenRequest) { r.Scope = access.Scope{"comp"} }),
+			"an admin has no scope":                             change(func(r *access.TokenRequest) { r.Role = access.RoleAdmin }),
+			"a lifetime of 0s is not allowed":                   change(func(r *access.TokenRequest) { r.Lifetime = 0 }),
+			"a lifetime of -1h0m0s is not allowed":              change(func(r *access.TokenRequest) { r.Lifetime = -time.Hour }),
+			"a lifetime of 87600h0m1s is not allowed: g":        change(func(r *access.TokenRequest) { r.Lifetime = 3650*day + time.Second }),
 		} {
 			_, err := tokens.Create(t.Context(), r, "ada")
 			if !errors.Is(err, transport.KindInvalid) || !strings.Contains(err.Error(), want) {
