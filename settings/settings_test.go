@@ -92,7 +92,7 @@ func TestServe(t *testing.T) {
 	want := settings.Serve{
 		Listen: "10.0.0.5:8282", TLSCert: "/etc/rouse/tls.crt", TLSKey: "/etc/rouse/tls.key", Hosts: []string{"farm.example"},
 		SocketGroup: "rouse",
-		Keys: []settings.AccessKey{{Name: "render-bot", ID: "AKIDEXAMPLE", SecretEnv: "RENDER_BOT_SECRET", Role: "operator", Scope: []string{"comp/*"}}},
+		Keys:        []settings.AccessKey{{Name: "render-bot", ID: "AKIDEXAMPLE", SecretEnv: "RENDER_BOT_SECRET", Role: "operator", Scope: []string{"comp/*"}}},
 		OIDC: &settings.OIDC{
 			Issuer: "https://login.example", Audience: "rouse", NameClaim: "email", GroupsClaim: "groups",
 			Groups: []settings.Group{{Name: "artists", Role: "operator", Scope: []string{"comp/*"}}},
