@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -17,86 +17,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rouse-dev/rouse/engine"
+	"github.com/rouse-dev/rouse/internal/child"
 	"github.com/rouse-dev/rouse/internal/scale"
-	"github.com/rouse-dev/rouse/transport"
-	execs "github.com/rouse-dev/rouse/transport/exec"
 )
 
-// hostRoot makes a process of this test the host: its value is the farm's folder.
-const hostRoot = "ROUSE_TRIAL_HOST"
-
-func TestMain(m *testing.M) {
-	if root := os.Getenv(hostRoot); root != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		defer stop()
-		if err := host(ctx, root); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// host is what a farm would embed: it starts what ResumeProgram has put into the
-// queue folder, and removes a request once the start is on disk.
-func host(ctx context.Context, root string) error {
-	machine := filepath.Join(root, "machine")
-	provider, err := execs.New(execs.Config{
-		Start:  []string{machine, "start", "{session}"},
-		Status: []string{machine, "status", "{session}"},
-		Repeat: transport.RepeatByState,
-	})
-	if err != nil {
-		return err
-	}
-	e, err := engine.Open(filepath.Join(root, "rouse.db"), provider, engine.Config{})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = e.Close() }()
-	ended := make(chan error, 1)
-	go func() { ended <- e.Run(ctx) }()
-	queue := filepath.Join(root, "queue")
-	for {
-		select {
-		case err := <-ended:
-			return err
-		case <-time.After(50 * time.Millisecond):
-		}
-		entries, err := os.ReadDir(queue)
-		if err != nil {
-			return err
-		}
-		for _, entry := range entries {
-			path := filepath.Join(queue, entry.Name())
-			if strings.HasSuffix(path, ".part") {
-				continue
-			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			var requests []engine.Request
-			for _, node := range strings.Fields(string(text)) {
-				requests = append(requests, engine.Request{Ref: engine.Ref{StudioID: "farm", SessionID: node}})
-			}
-			if _, err := e.StartAll(ctx, requests); err != nil {
-				return err
-			}
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-		}
-	}
-}
-
 // TestSlurm runs a farm of 50 machines under Debian's slurmctld. Jobs wake
-// machines through ResumeProgram and a host that embeds the engine; Slurm switches
-// them off again without rouse. Meanwhile the host is killed, one machine's
-// controller is dead, and machines are switched off while they boot and wanted again
-// at once. Every job must run, no start may be lost, and no machine may stay on.
+// machines through ResumeProgram, which is one "rouse start" with the host list that Slurm
+// gives it. A "rouse run" carries the starts out. Slurm switches the machines off again
+// without rouse. Meanwhile "rouse run" is killed, one machine's controller is dead, and
+// machines are switched off while they boot and wanted again at once. Every job must run, no
+// start may be lost, and no machine may stay on.
 func TestSlurm(t *testing.T) {
 	if scale.Of(t, 0, 0, 1) == 0 {
 		t.Skip("a trial of minutes: .ci/long runs it")
@@ -149,8 +79,9 @@ func TestSlurm(t *testing.T) {
 
 // farm is a slurmctld, its munged, and the machines, which are real slurmds.
 type farm struct {
-	root string
-	env  []string
+	root     string
+	env      []string
+	uid, gid uint32 // of Slurm
 
 	machines map[string]*exec.Cmd // that are up
 }
@@ -184,7 +115,7 @@ func newFarm(t *testing.T) *farm {
 	}
 	uid, _ := strconv.Atoi(slurm.Uid)
 	gid, _ := strconv.Atoi(slurm.Gid)
-	for _, folder := range []string{"", "farm", "queue", "log", "run", "state", "spool", "munge"} {
+	for _, folder := range []string{"", "farm", "rouse", "log", "run", "state", "spool", "munge"} {
 		path := filepath.Join(root, folder)
 		if err := os.MkdirAll(path, 0o755); err != nil {
 			t.Fatal(err)
@@ -203,16 +134,20 @@ func newFarm(t *testing.T) *farm {
 		t.Fatal(err)
 	}
 	short, _, _ := strings.Cut(name, ".")
-	for _, file := range []string{"slurm.conf", "resume", "suspend", "machine"} {
+	for _, file := range []string{"slurm.conf", "rouse.toml", "resume", "suspend", "machine"} {
 		text, err := os.ReadFile(filepath.Join("testdata", file))
 		if err != nil {
 			t.Fatal(err)
 		}
 		text = bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("ROOT"), []byte(root)), []byte("HOST"), []byte(short))
-		if err := os.WriteFile(filepath.Join(root, file), text, 0o755); err != nil {
+		if err := child.WriteProgram(filepath.Join(root, file), text); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(root, "tool"), "github.com/rouse-dev/rouse/cmd/rouse").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	f.uid, f.gid = uint32(uid), uint32(gid) //nolint:gosec // ids of the system
 	return f
 }
 
@@ -317,12 +252,12 @@ func (f *farm) daemon(t *testing.T, name string, args ...string) {
 	})
 }
 
+// startHost begins "rouse run" as Slurm's user.
 func (f *farm) startHost(t *testing.T) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), hostRoot+"="+f.root)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd := exec.Command(filepath.Join(f.root, "tool"), "--config", filepath.Join(f.root, "rouse.toml"), "--db", filepath.Join(f.root, "rouse", "rouse.db"), "run")
+	cmd.Stdout, cmd.Stderr = io.Discard, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{Uid: f.uid, Gid: f.gid}}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -441,6 +376,9 @@ func (f *farm) report(t *testing.T) {
 			continue
 		}
 		waits = append(waits, power[on].at.Sub(r.at))
+	}
+	if refused, err := os.ReadFile(filepath.Join(f.root, "farm", "refused")); err == nil {
+		t.Errorf("calls of rouse start that were not acknowledged:\n%s", refused)
 	}
 	slices.Sort(waits)
 	t.Logf("%d calls of ResumeProgram for a node, %d sends, from resume to switched on: median %v, longest %v",
