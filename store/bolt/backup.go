@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,9 +53,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 		}
 		return w.err // bbolt keeps only its text
 	})
-	if cerr := temp.Close(); err == nil {
-		err = cerr
-	}
+	err = cmp.Or(err, temp.Close())
 	if err != nil {
 		return fmt.Errorf("bolt: backup %s: %w", path, disk.AsFull(err))
 	}
@@ -101,15 +100,7 @@ func (w *interruptible) Write(p []byte) (n int, err error) {
 
 // stampCopy marks a copy as a backup and checks it.
 func stampCopy(ctx context.Context, path string, c Config) error {
-	f, err := disk.OpenFile(path, os.O_RDONLY)
-	if err != nil {
-		return err
-	}
-	err = format.CheckFile(path, f, nil)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := format.CheckFile(path, os.O_RDONLY, nil); err != nil {
 		return err
 	}
 	copied := &Store{path: path, config: c}
@@ -119,16 +110,14 @@ func stampCopy(ctx context.Context, path string, c Config) error {
 		}
 		return err
 	}
-	err = format.Inside(path, copied.db, true, format.Writing((*format.Writer).Stamp))
+	err := format.Inside(path, copied.db, true, format.Writing((*format.Writer).Stamp))
 	var r format.Report
 	if err == nil {
 		r, err = format.CheckDB(ctx, path, func(fn func(b format.Buckets) error) error {
 			return format.Inside(path, copied.db, false, format.WithBuckets(fn))
 		}, nil)
 	}
-	if cerr := format.CloseDB(copied.db, err); err == nil {
-		err = cerr
-	}
+	err = cmp.Or(err, format.CloseDB(copied.db, err))
 	if err == nil && len(r.Problems) > 0 {
 		err = errors.Join(fmt.Errorf("the copy has %d damaged records", len(r.Problems)), r.Problems[0])
 	}

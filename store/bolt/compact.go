@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -55,10 +56,7 @@ func (s *Store) compact() error {
 	if err == nil {
 		err = format.Inside(temp, to, true, nothing) // it writes the note: the copy counts its own transactions
 	}
-	if cerr := to.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := cmp.Or(err, to.Close()); err != nil {
 		return fmt.Errorf("bolt: compacting %s: %w", s.path, err)
 	}
 	if err := disk.SyncFile(temp); err != nil {

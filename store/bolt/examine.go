@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/rouse-dev/rouse/store/bolt/internal/disk"
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
@@ -32,28 +31,14 @@ func (s *Store) examine() error {
 	if s.config.ReadOnly {
 		flag = os.O_RDONLY
 	}
-	f, err := disk.OpenFile(s.path, flag)
+	err := format.CheckFile(s.path, flag, nil)
 	if errors.Is(err, os.ErrPermission) && !s.config.ReadOnly {
-		return fmt.Errorf("%w: %w", disk.ErrReadOnly, err)
-	}
-	if err != nil {
-		return fmt.Errorf("bolt: %w", err)
-	}
-	err = format.CheckFile(s.path, f, nil)
-	if cerr := f.Close(); err == nil && cerr != nil {
-		err = fmt.Errorf("bolt: %w", cerr)
+		return fmt.Errorf("%w: %w", disk.ErrReadOnly, errors.Unwrap(err))
 	}
 	if err != nil {
 		return err
 	}
-	db, file, err := format.OpenBoltFile(s.path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
-	if err != nil {
-		return err
-	}
-	err = format.Inside(s.path, db, false, format.CheckSchema)
-	disk.UnlockMapped(file) // bbolt does not unlock a file that it only reads
-	if cerr := format.CloseDB(db, err); err == nil && cerr != nil {
-		err = fmt.Errorf("bolt: %w", cerr)
-	}
-	return format.Named(s.path, err)
+	return format.Reading(s.path, func(db *bbolt.DB) error {
+		return format.Inside(s.path, db, false, format.CheckSchema)
+	})
 }

@@ -29,10 +29,7 @@ func (s *Store) create() error {
 	err = db.Update(func(tx *bbolt.Tx) error {
 		return cmp.Or(format.LayOut(tx), format.Writing((*format.Writer).NoteAll)(tx))
 	})
-	if cerr := db.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := cmp.Or(err, db.Close()); err != nil {
 		return fmt.Errorf("bolt: making %s: %w", s.path, disk.AsFull(err))
 	}
 	if err := disk.SyncFile(temp); err != nil {

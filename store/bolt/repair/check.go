@@ -3,7 +3,6 @@ package repair
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 
@@ -83,30 +82,15 @@ func (do JobFunc) do(ctx context.Context, j Job) (Done, error) {
 
 // verifyFile reads the file for Check. The caller holds the lock.
 func verifyFile(ctx context.Context, path string, tell Progress) (Report, error) {
-	f, err := disk.OpenFile(path, os.O_RDONLY)
-	if err != nil {
-		return format.Report{}, fmt.Errorf("bolt: %w", err)
-	}
-	err = format.CheckFile(path, f, tell)
-	if cerr := f.Close(); err == nil && cerr != nil {
-		err = fmt.Errorf("bolt: %w", cerr)
-	}
-	if err != nil {
+	if err := format.CheckFile(path, os.O_RDONLY, tell); err != nil {
 		return asReport(err)
 	}
-	db, file, err := format.OpenBoltFile(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
-	if err != nil {
-		return asReport(err)
-	}
-	r, err := verifyDB(ctx, path, db, tell)
-	disk.UnlockMapped(file) // bbolt does not unlock a file that it only reads
-	if cerr := format.CloseDB(db, err); err == nil && cerr != nil {
-		err = fmt.Errorf("bolt: %w", cerr)
-	}
-	if err == nil {
-		return r, nil
-	}
-	below, err := asReport(format.Named(path, err))
+	var r Report
+	err := format.Reading(path, func(db *bbolt.DB) (err error) {
+		r, err = verifyDB(ctx, path, db, tell)
+		return err
+	})
+	below, err := asReport(err)
 	r.Problems = append(r.Problems, below.Problems...)
 	return r, err
 }

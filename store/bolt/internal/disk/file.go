@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -101,11 +102,11 @@ func SyncFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
-	err = f.Sync()
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	return syncAndClose(f)
+}
+
+func syncAndClose(f *os.File) error {
+	if err := cmp.Or(f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
 	return nil
@@ -120,14 +121,7 @@ func SyncFolder(folder string) error {
 	if err != nil {
 		return fmt.Errorf("bolt: %w", err)
 	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("bolt: %w", err)
-	}
-	return nil
+	return syncAndClose(d)
 }
 
 // PublishFile gives a synced file its name. If there is a file of that name, PublishFile
@@ -177,10 +171,7 @@ func CopyFile(path string) (name string, err error) {
 	if err == nil {
 		err = to.Sync()
 	}
-	if cerr := to.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err = cmp.Or(err, to.Close()); err != nil {
 		_ = os.Remove(to.Name())
 		return "", fmt.Errorf("bolt: copying %s: %w", path, AsFull(err))
 	}

@@ -3,6 +3,7 @@
 package disk
 
 import (
+	"cmp"
 	"os"
 	"syscall"
 
@@ -65,9 +66,5 @@ func inheritOwner(folder, parent string) error {
 		return err
 	}
 	o := OwnerOf(of)
-	err = f.Chown(o.UID, o.GID)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return cmp.Or(f.Chown(o.UID, o.GID), f.Close())
 }

@@ -34,9 +34,15 @@ type BoltMeta struct {
 // NoFreelist is the page number of the free list in a file that keeps none.
 const NoFreelist = ^uint64(0)
 
-// CheckFile returns ErrForeign if f is no bbolt file, and a *CorruptError if it is one that
-// cannot be used. It calls tell, unless nil, for each page with the number of pages.
-func CheckFile(path string, f *os.File, tell Progress) error {
+// CheckFile opens the file at path with flag and reads its pages. It returns ErrForeign if
+// the file is no bbolt file, and a *CorruptError if it is one that cannot be used. It calls
+// tell, unless nil, for each page with the number of pages.
+func CheckFile(path string, flag int, tell Progress) error {
+	f, err := disk.OpenFile(path, flag)
+	if err != nil {
+		return fmt.Errorf("bolt: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it only reads
 	damaged := func(format string, args ...any) error {
 		return &CorruptError{Path: path, Detail: fmt.Sprintf(format, args...)}
 	}

@@ -109,3 +109,17 @@ func OpenBoltFile(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, e
 	}
 	return nil, nil, fmt.Errorf("bolt: opening %s: %w", path, disk.AsFull(err))
 }
+
+// Reading opens the bbolt file at path for reading, runs fn, and closes the file.
+func Reading(path string, fn func(db *bbolt.DB) error) error {
+	db, file, err := OpenBoltFile(path, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	err = fn(db)
+	disk.UnlockMapped(file) // bbolt does not unlock a file that it only reads
+	if cerr := CloseDB(db, err); err == nil && cerr != nil {
+		err = fmt.Errorf("bolt: %w", cerr)
+	}
+	return Named(path, err)
+}
