@@ -42,8 +42,9 @@ type Settings struct {
 	// Serve is how a server listens on TCP.
 	Serve Serve
 
-	lines map[string]int
-	flags map[string]string // of Single: see table
+	lines  map[string]int
+	values map[string]any    // as the file has them; nil for Single
+	flags  map[string]string // of Single: see table
 }
 
 // Studio is one studio, or all that a pattern fits, and what serves it.
@@ -116,8 +117,8 @@ func Parse(name string, text []byte) (*Settings, error) {
 		return nil, r.err()
 	}
 	s := &Settings{File: name, lines: r.lines}
-	if values := parse(text, r); r.err() == nil {
-		read(&table{report: r, values: values}, s)
+	if s.values = parse(text, r); r.err() == nil {
+		read(&table{report: r, values: s.values}, s)
 	}
 	if err := r.err(); err != nil {
 		return nil, err
