@@ -13,6 +13,8 @@ import (
 	"github.com/rouse-dev/rouse/engine/access"
 	"github.com/rouse-dev/rouse/engine/api"
 	"github.com/rouse-dev/rouse/engine/hook"
+	"github.com/rouse-dev/rouse/internal/notify"
+	"github.com/rouse-dev/rouse/settings"
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/store/bolt"
 	"github.com/rouse-dev/rouse/transport"
@@ -32,6 +34,13 @@ type host struct {
 	hooks  func() ([]hook.Hook, error)
 	local  api.LocalConfig
 	note   func(format string, args ...any)
+
+	present *present // nil: the command does not carry out what is queued
+	service service
+
+	// During run, in this process:
+	hangups <-chan struct{}      // SIGHUP asks for a reload; nil: it never does
+	restart func(between func()) // ends Run, calls between, and calls Run again; nil: as above
 }
 
 // source names this program in requests.
@@ -135,12 +144,19 @@ func (t *tool) open(p transport.Transport) (*host, error) {
 	}
 	c := t.provider.engine()
 	c.Source, c.Keep, c.Expiry = source, keep, cmp.Or(t.expiry, c.Expiry)
+	var now *present
+	if client, ok := p.(*settings.Transport); ok {
+		now = &present{}
+		now.now.Store(&opened{t.provider.settings, client})
+		p, c.Lane = now, now.lane
+	}
 	e, err := engine.New(s, p, c)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	h := &host{path: path, engine: e, own: e, store: s, tokens: access.NewTokens(s), hooks: t.provider.openHooks, local: t.local(path), note: t.noteOnce}
 	h.local.Tokens = h.tokens
+	h.present, h.service.manager = now, notify.Find()
 	return h, nil
 }
 
@@ -198,15 +214,47 @@ func (h *host) run(ctx context.Context, while func(ctx context.Context) error) e
 	} else {
 		defer local.Close() //nolint:errcheck // the socket of a process that has ended is replaced
 	}
-	defer h.startHooks(ctx)()
+	stopHooks := h.startHooks(ctx)
+	defer func() { stopHooks() }()
 	ctx, stop := context.WithCancel(ctx)
 	ran := make(chan error, 1)
+	begin := func() (end func()) {
+		ctx, end := context.WithCancel(ctx)
+		go func() {
+			err := h.own.Run(ctx)
+			if err != nil {
+				stop()
+			}
+			ran <- err
+		}()
+		return end
+	}
+	end := begin()
+	h.restart = func(between func()) {
+		end()
+		err := <-ran
+		stopHooks()
+		between()
+		stopHooks = h.startHooks(ctx)
+		if h.began = time.Now(); err != nil {
+			ran <- err
+			return
+		}
+		end = begin()
+	}
+	var stopHangups func()
+	h.hangups, stopHangups = hangups()
+	defer stopHangups()
+	watched := make(chan struct{})
 	go func() {
-		defer stop()
-		ran <- h.own.Run(ctx)
+		defer close(watched)
+		h.service.watch(ctx, h.own.Stats)
 	}()
 	err := while(ctx)
+	_ = h.service.manager.Stopping()
 	stop()
+	end()
+	<-watched
 	if rerr := <-ran; rerr != nil {
 		return rerr // while's error is its echo
 	}

@@ -164,6 +164,7 @@ func (t *tool) supervise(ctx context.Context, h *host, r runFlags) (idleness, er
 			return idleness{}, err
 		}
 		t.reportLanes(ctx, s, told)
+		h.service.turn(s, time.Now())
 		began := time.Now()
 		if r.untilIdle && s.Running {
 			rest, idle, err := h.idle(ctx, s)
@@ -177,6 +178,8 @@ func (t *tool) supervise(ctx context.Context, h *host, r runFlags) (idleness, er
 			return idleness{}, ctx.Err()
 		case <-up:
 			return h.stillWaiting(ctx)
+		case <-h.hangups:
+			t.reload(ctx, h)
 		case <-time.After(nap):
 		}
 	}
