@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rouse-dev/rouse/transport"
 )
@@ -19,6 +20,8 @@ type Found struct {
 	More     bool
 	// Unnamed is how many of those lack the tag that sessions are named by.
 	Unnamed int
+	// Date is the provider's clock when it answered; zero: it did not say.
+	Date time.Time
 	// Skipped says why the provider was not asked, or not for its sessions. It is ""
 	// if the provider was asked.
 	Skipped string
@@ -61,6 +64,7 @@ func (t *Transport) list(ctx context.Context, studio, tag string, tags map[strin
 	}
 	found := Found{Sessions: len(page.Sessions), More: page.NextToken != ""}
 	for _, s := range page.Sessions {
+		found.Date = s.Date
 		if tag != "" && s.Tags[tag] == "" {
 			found.Unnamed++
 		}

@@ -127,8 +127,10 @@ func (d *database) find() (string, error) {
 	return path, err
 }
 
+var errNoDatabase = errors.New("there is no database")
+
 func noDatabase(path string) error {
-	return fmt.Errorf("there is no database at %s: \"rouse start\" and \"rouse run\" make one", path)
+	return fmt.Errorf("%w at %s: \"rouse start\" and \"rouse run\" make one", errNoDatabase, path)
 }
 
 func (d *database) openAt(path string, c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {

@@ -115,7 +115,7 @@ Exit status:
 	}{
 		{"do", "Start sessions", []*cobra.Command{t.startCommand(), t.waitCommand(), t.runCommand(), t.serveCommand(), t.cancelCommand(), t.retryCommand(), t.pauseCommand(), t.resumeCommand()}},
 		{"look", "See what happens", []*cobra.Command{t.statusCommand(), t.whyCommand(), t.lsCommand(), t.showCommand(), t.sessionsCommand(), t.eventsCommand(), t.statsCommand()}},
-		{"keep", "Maintain", []*cobra.Command{t.initCommand(), t.configCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.adoptCommand(), t.pruneCommand(), t.tokenCommand(), t.versionCommand()}},
+		{"keep", "Maintain", []*cobra.Command{t.initCommand(), t.configCommand(), t.doctorCommand(), t.checkCommand(), t.repairCommand(), t.backupCommand(), t.adoptCommand(), t.pruneCommand(), t.tokenCommand(), t.versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
 		for _, c := range g.commands {
