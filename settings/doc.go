@@ -160,9 +160,9 @@
 //
 // # Caveats
 //
-// A file is read once: a host that wants to follow it makes a new engine. The
-// lane of an operation is fixed when it is queued, so a change of lanes counts for
-// later ones.
+// [Load] reads a file once. A host that wants to follow the file loads it again and
+// compares by [Settings.Changes]. The lane of an operation is fixed when it is queued, so
+// a change of lanes counts for later ones.
 //
 // Commands of exec run as the user of the host: who may write the file may run
 // programs as that user.

@@ -72,9 +72,9 @@ func (t *Transport) list(ctx context.Context, studio, tag string, tags map[strin
 	switch {
 	case found.More:
 	case found.Sessions == 0 && len(tags) > 0:
-		return found, fmt.Errorf("no instance of this account and region has the tags %s: check tags, region and profile: check tags, region and profile", pairText(tags))
+		return found, fmt.Errorf("no instance of this account and region has the tags %s: check tags, region and profile", pairText(tags))
 	case found.Sessions > 0 && found.Unnamed == found.Sessions:
-		return found, fmt.Errorf("no instance has the tag %s, which names the sessions: check the key tag: check the key tag", tag)
+		return found, fmt.Errorf("no instance has the tag %s, which names the sessions: check the key tag", tag)
 	}
 	return found, nil
 }
