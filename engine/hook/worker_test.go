@@ -9,8 +9,6 @@ import (
 	"github.com/rouse-dev/rouse/store"
 	"github.com/rouse-dev/rouse/transport"
 	"github.com/rouse-dev/rouse/transport/studio"
-
-	"go.uber.org/goleak"
 )
 
 // TestEnds: each hook gets the ends that it wants, with the operation and a text.
@@ -286,5 +284,3 @@ func TestQuietHookWritesLittle(t *testing.T) {
 		}
 	})
 }
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
