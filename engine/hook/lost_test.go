@@ -153,3 +153,28 @@ func TestForeignStore(t *testing.T) {
 		b.goHooks(map[string]*fake{"chat": f}, h)() // ends at once
 	})
 }
+
+// TestPrunedOperation: the end of an operation that was pruned is told by its event.
+func TestPrunedOperation(t *testing.T) {
+	scenario(t, studio.Config{}, func(b *bench) {
+		refuse := true
+		f := &fake{answer: func(message) error {
+			if refuse {
+				return errRefused
+			}
+			return nil
+		}}
+		end := b.goHooks(map[string]*fake{"chat": f}, Hook{Name: "chat", On: []Topic{TopicCanceled}})
+		b.cancel("ws-1")
+		b.after(time.Hour)
+		if _, err := b.db.Prune(b.Context(), store.Retention{EndedSince: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		refuse = false
+		b.after(time.Hour)
+		if got := f.want(b.T, "canceled ws-1"); len(got) == 1 && (got[0].Operation != nil || got[0].Text != "lab/ws-1 CANCELED (canceled)") {
+			t.Errorf("%+v", got[0])
+		}
+		end()
+	})
+}
