@@ -53,7 +53,8 @@ const (
 	maxProblem    = 1 << 20
 	maxFrame      = 1 << 20
 	maxBatch      = 4096
-	batchBytes    = 6 << 20 // of the maxBatchBody
+	batchBytes    = 6 << 20 // of maxBatchBody
+	batchValues   = 80_000  // of maxValues
 	waitSeconds   = 30
 	streamSilence = 3 * heartbeat
 	nudgeTime     = 5 * time.Second
@@ -207,13 +208,14 @@ func (c *Client) StartAll(ctx context.Context, rs []engine.Request) ([]engine.Re
 	var all []engine.Receipt
 	for len(rs) > 0 {
 		var batch batchRequest
-		for size := 0; len(batch.Requests) < min(maxBatch, len(rs)); {
+		for size, n := 0, 0; len(batch.Requests) < min(maxBatch, len(rs)); {
 			b := startRequestOf(rs[len(batch.Requests)])
 			text, err := jsontext.Marshal(b)
 			if err != nil {
 				return nil, fmt.Errorf("api: start %s: %w", rs[len(batch.Requests)].Ref, err)
 			}
-			if size += len(text) + 1; size > batchBytes && len(batch.Requests) > 0 {
+			size, n = size+len(text)+1, n+values(text)+1
+			if (size > batchBytes || n > batchValues) && len(batch.Requests) > 0 {
 				break
 			}
 			batch.Requests = append(batch.Requests, b)

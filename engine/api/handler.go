@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -26,10 +27,12 @@ const (
 	apiVersion    = "1"
 )
 
-// Limits of a request's body, in bytes, and of the time that it may take.
+// Limits of a request's body: bytes, seconds, values and faults.
 const (
 	maxBody      = 1 << 20
 	maxBatchBody = 8 << 20
+	maxValues    = 100_000 // in a body: 4,096 requests with 24 members and labels each
+	maxFaults    = 20      // of a body, that an answer names
 	bodyTime     = 30 * time.Second
 )
 
@@ -52,6 +55,7 @@ type Config struct {
 type server struct {
 	engine Engine
 	config Config
+	build  func() // makes the routes by the first request, since most engines are asked nothing
 	mux    *http.ServeMux
 	api    huma.API
 }
@@ -64,10 +68,12 @@ type server struct {
 // context of its request, so give the server a BaseContext, and end that before Shutdown.
 func Handler(e Engine, c Config) http.Handler {
 	s := &server{engine: e, config: c, mux: http.NewServeMux()}
-	s.api = humago.New(s.mux, s.humaConfig())
-	s.routes()
-	s.tokenRoutes()
-	s.document()
+	s.build = sync.OnceFunc(func() {
+		s.api = humago.New(s.mux, s.humaConfig())
+		s.routes()
+		s.tokenRoutes()
+		s.document()
+	})
 	return s
 }
 
@@ -78,6 +84,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problemOf(ErrUnauthenticated))
 		return
 	}
+	s.build()
 	w.Header().Set(headerAPI, apiVersion)
 	w.Header().Set(headerVersion, s.config.Version)
 	w.Header().Set("Cache-Control", "no-store")
@@ -115,9 +122,29 @@ func readBody(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return fmt.Errorf("%w: read the body: %w", ErrRequest, err)
 	}
+	if values(text) > maxValues {
+		return fmt.Errorf("%w: the body has more than %d values", ErrTooLarge, maxValues)
+	}
 	_ = control.SetReadDeadline(time.Time{})
 	r.Body = io.NopCloser(bytes.NewReader(text))
 	return nil
+}
+
+// values returns about how many values a JSON text has. Each costs far more memory than
+// its text once it is parsed and checked.
+func values(text []byte) int {
+	n, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case !quoted && (c == ',' || c == '[' || c == '{'):
+			n++
+		}
+	}
+	return n
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {
@@ -159,7 +186,7 @@ func asProblem(_ huma.Context, _ string, v any) (any, error) {
 	p := newProblem(t, failed.GetStatus(), "api: "+failed.Error())
 	if m, ok := v.(*huma.ErrorModel); ok {
 		var wrong []string
-		for _, d := range m.Errors {
+		for _, d := range m.Errors[:min(len(m.Errors), maxFaults)] {
 			p.Errors = append(p.Errors, problemField{d.Location, d.Message})
 			wrong = append(wrong, d.Location+": "+d.Message)
 		}

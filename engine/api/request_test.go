@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -85,6 +88,9 @@ func TestRequests(t *testing.T) {
 		"long reason":     {"POST", start, `{"studioId":"comp","sessionId":"ws-1","reason":"` + strings.Repeat("x", 1025) + `"}`, nil, 400, "invalid", "reason has 1025 bytes"},
 		"unknown in many": {"POST", start + "/batch", `{"requests":[{"studioId":"comp","sessionId":"ws-1"},{"studioId":"comp","sessionId":"ws-1","color":"red"}]}`, nil, 422, "request", "body.requests[1].color"},
 		"too many":        {"POST", start + "/batch", `{"requests":[` + strings.Repeat(`{"studioId":"comp","sessionId":"ws-1"},`, 4096) + `{"studioId":"comp","sessionId":"ws-1"}]}`, nil, 422, "request", "4096"},
+		"many values":     {"POST", start + "/batch", `{"requests":[` + strings.Repeat(`{},`, 1<<20) + `{}]}`, nil, 413, "too_large", "more than 100000 values"},
+		"deep":            {"POST", start + "/batch", `{"requests":` + strings.Repeat(`[`, 50_000), nil, 400, "request", "max depth"},
+		"many faults":     {"POST", start + "/batch", `{"requests":[` + strings.Repeat(`1,`, 50_000) + `1]}`, nil, 422, "request", "body.requests[0]"},
 		"no requests":     {"POST", start + "/batch", `{}`, nil, 422, "request", "requests"},
 		"unknown query":   {"GET", start + "?colour=red", "", nil, 422, "request", "query.colour"},
 		"limit":           {"GET", start + "?limit=501", "", nil, 422, "request", "query.limit"},
@@ -103,6 +109,9 @@ func TestRequests(t *testing.T) {
 		answer, text, p := b.send(t, c.method, c.path, c.body, c.header...)
 		if answer.StatusCode != c.status || p.Type != "urn:rouse:problem:"+c.kind || !strings.Contains(p.Detail, c.detail) || p.Title == "" {
 			t.Errorf("%s: %d %s", name, answer.StatusCode, text)
+		}
+		if len(text) > 8<<10 {
+			t.Errorf("%s: the answer has %d bytes", name, len(text))
 		}
 		if answer.Header.Get("Rouse-API") != "1" || answer.Header.Get("Rouse-Version") != "1.2.3" {
 			t.Errorf("%s: the header is %v", name, answer.Header)
@@ -165,17 +174,22 @@ func TestBatch(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		label       string
+		labels      int
 		least, most int // of the first batch; another one has the rest
 	}{
-		"number": {"x", 4096, 4096},
-		"bytes":  {strings.Repeat("<", 2000), 2500, 3500},
+		"number": {"x", 1, 4096, 4096},
+		"bytes":  {strings.Repeat("<", 2000), 1, 2500, 3500},
+		"values": {"x", 30, 2000, 3000},
 	} {
 		f := &counting{}
 		server := httptest.NewServer(as(admin, api.Handler(f, api.Config{})))
 		rs := make([]engine.Request, 4100)
 		for i := range rs {
 			rs[i] = request(fmt.Sprintf("ws-%04d", i))
-			rs[i].Labels = map[string]string{"x": c.label}
+			rs[i].Labels = map[string]string{}
+			for n := range c.labels {
+				rs[i].Labels[fmt.Sprint("\"x", n)] = c.label
+			}
 		}
 		got, err := api.NewClient(server.URL, server.Client(), "").StartAll(t.Context(), rs)
 		server.Close()
@@ -363,6 +377,28 @@ func TestClientErrors(t *testing.T) {
 	}
 	if _, err := client.Start(short, request("ws-1")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a start out of time: %v", err)
+	}
+}
+
+// TestBackupDamaged removes the file of a backup that arrives cut or changed.
+func TestBackupDamaged(t *testing.T) {
+	t.Parallel()
+	for name, length := range map[string]string{"changed": "4", "cut": "5"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Rouse-API", "1")
+			w.Header().Set("Content-Length", length)
+			w.Header().Set("Repr-Digest", "sha-256=:AAAA:")
+			_, _ = io.WriteString(w, "file")
+		}))
+		path := filepath.Join(t.TempDir(), "copy.db")
+		err := api.NewClient(server.URL, server.Client(), "").Backup(t.Context(), path)
+		server.Close()
+		if !errors.Is(err, api.ErrNoAnswer) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the file is left: %v", name, err)
+		}
 	}
 }
 
