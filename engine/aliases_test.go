@@ -40,7 +40,7 @@ func TestAliasesAreComplete(t *testing.T) {
 				}
 				found++
 				alias := name
-				if pkg == "transport" { // Kind is for operations
+				if pkg == "transport" { // the prefix Kind is for operations
 					alias = strings.Replace(name, "Kind", "ErrorKind", 1)
 				}
 				if !regexp.MustCompile(`\b` + alias + `\s+= ` + pkg + `\.` + name + `\b`).Match(text) {

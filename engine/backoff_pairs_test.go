@@ -33,7 +33,7 @@ func (s said) String() string {
 	return text
 }
 
-// allSaid is every answer that the engine tells apart.
+// allSaid returns every answer that the engine distinguishes.
 func allSaid() (all []said) {
 	for _, s := range []fsm.State{
 		fsm.StateStopped, fsm.StateStartInProgress, fsm.StateReady, fsm.StateStopInProgress, fsm.StateCreateInProgress,
@@ -53,9 +53,9 @@ func allSaid() (all []said) {
 	return all
 }
 
-// paired is a provider with a studio, and a lane, for each pair of answers: one
-// to every start and one to every Get. The session "well" of each studio boots all
-// the time, so every lane hears good answers too.
+// paired is a provider with a studio, and so a lane, for each pair of answers: one to every
+// start and one to every Get. The session "well" of each studio boots all the time, so
+// every lane has good answers too.
 type paired struct {
 	traits transport.Traits
 	script map[string]func(nth int) (start, get said) // by studio
@@ -96,10 +96,9 @@ func (s said) answer(ref transport.Ref) (transport.Session, error) {
 	return transport.Session{Ref: ref, State: s.state}, nil
 }
 
-// TestBackoffOfPairs: whatever a provider answers to a start, and whatever to the
-// Get after it, the sends of one operation grow apart. A minute is the longest of
-// the short waits, so ten minutes have room for about sixteen sends. The short
-// scale takes every fourth pair.
+// TestBackoffOfPairs: the waits between the sends of an operation grow, whatever the provider
+// answers to a start and to the Get after it. The longest quick wait is a minute, so ten
+// minutes have at most about sixteen sends. Short mode takes every fourth pair.
 func TestBackoffOfPairs(t *testing.T) {
 	const most = 20
 	all, every := allSaid(), scale.Of(t, 4, 1, 1)

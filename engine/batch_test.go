@@ -31,15 +31,15 @@ func (s *starter) BatchStart(ctx context.Context, ins []transport.StartInput) ([
 	for i, in := range ins {
 		out[i].Session, out[i].Err = s.Start(ctx, in)
 	}
-	if s.lost.Add(-1) >= 0 { // the answer to all of it
+	if s.lost.Add(-1) >= 0 { // the answer to the whole batch is lost
 		return nil, errors.New("the connection was cut")
 	}
 	return out, nil
 }
 
-// TestBatchStarts: sends that are due together go by one call and one commit;
-// a member that is refused, or canceled, does not touch the others; and an
-// answer that is lost is lost for all of them, and none is started twice.
+// TestBatchStarts: sends that are due together share a call and a commit. A member that is
+// refused or canceled does not affect the others. A lost answer is lost for all members,
+// and no session is started twice.
 func TestBatchStarts(t *testing.T) {
 	scenario(t, studio.Config{Boot: time.Minute}, Config{Lane: fast}, func(b *bench) {
 		s := &starter{wire: &b.wire}

@@ -11,8 +11,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestBadRequests: a request that is out of bounds is refused, the error names
-// what is wrong, the receipt names its session, and nothing is stored.
+// TestBadRequests: a request that is out of bounds is refused. The error names what is wrong,
+// the receipt names the session, and nothing is stored.
 func TestBadRequests(t *testing.T) {
 	scenario(t, studio.Config{Any: true}, Config{}, func(b *bench) {
 		half := strings.Repeat("x", maxLabels/2)
@@ -48,7 +48,7 @@ func TestBadRequests(t *testing.T) {
 	})
 }
 
-// TestBadNames: nor is a name out of bounds stored by another call.
+// TestBadNames: no other call stores a name that is out of bounds.
 func TestBadNames(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
@@ -73,8 +73,7 @@ func TestBadNames(t *testing.T) {
 	})
 }
 
-// TestBadConfig: what cannot be meant is an error, which names the field, and
-// leaves no store open.
+// TestBadConfig: an error names a wrong field of Config, and leaves no store open.
 func TestBadConfig(t *testing.T) {
 	t.Parallel()
 	path := t.TempDir() + "/rouse.db"
@@ -101,7 +100,7 @@ func TestBadConfig(t *testing.T) {
 	if _, err := Open(path, studio.New(studio.Config{}), Config{}); !errors.Is(err, bolt.ErrLocked) {
 		t.Errorf("the second opens: %v, want ErrLocked", err)
 	}
-	if err := errors.Join(e.Close(), e.Close()); err != nil { // the second is told what the first did
+	if err := errors.Join(e.Close(), e.Close()); err != nil { // the second returns the same error
 		t.Error(err)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// powerSwitch is one machine behind a management controller. A start of a machine
-// that runs does nothing, its state is its own, and it tells no time.
+// powerSwitch is one machine behind a management controller. A start of a running machine
+// does nothing, the state is the machine's own, and answers have no dates.
 type powerSwitch struct {
 	authoritative bool
 	start         func(nth int, turnOn func()) error // turnOn is the effect
@@ -44,8 +44,8 @@ func (p *powerSwitch) Get(_ context.Context, ref Ref) (transport.Session, error)
 	return s, nil
 }
 
-// TestTransientFailureByState: a start of unknown outcome is sent again where the
-// provider's STOPPED proves that the machine is off, and only there.
+// TestTransientFailureByState: a start of unknown outcome is sent again only if the
+// provider's STOPPED proves that the machine is off.
 func TestTransientFailureByState(t *testing.T) {
 	busy := &transport.Error{Kind: transport.KindUnknown, Message: "exit status 1: BMC busy"}
 	for _, c := range []struct {
@@ -98,9 +98,8 @@ func TestTransientFailureByState(t *testing.T) {
 	}
 }
 
-// TestKilledInMidSendByState: the host dies while a start is under way, before or
-// after its effect. The next Run finds out which, and sends again if it was
-// before.
+// TestKilledInMidSendByState: the host dies during a send, before or after its effect. The
+// next Run reads the machine, and sends again only if there was no effect.
 func TestKilledInMidSendByState(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -109,7 +108,7 @@ func TestKilledInMidSendByState(t *testing.T) {
 	}{{"before its effect", false, 2}, {"after its effect", true, 1}} {
 		t.Run(c.name, func(t *testing.T) {
 			scenario(t, studio.Config{}, Config{}, func(b *bench) {
-				var file []byte // as a kill in mid-send leaves it
+				var file []byte // as a kill during a send leaves it
 				p := &powerSwitch{authoritative: true}
 				p.start = func(nth int, turnOn func()) (err error) {
 					if nth == 1 {
@@ -133,7 +132,7 @@ func TestKilledInMidSendByState(t *testing.T) {
 				}
 				b.open(p)
 				if op := b.op(id); op.Sent != store.SentUnknown {
-					t.Fatalf("the file was not left in mid-send: sent %v", op.Sent)
+					t.Fatalf("the file does not show a send under way: sent %v", op.Sent)
 				}
 				b.goRun()
 				b.after(70 * time.Second)

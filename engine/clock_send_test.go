@@ -12,10 +12,10 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// What once led astray: each test failed before it was mended.
+// Wrong clocks around sends, and around a Retry-After.
 
-// TestStaleOffsetConfirmsNothing: a failed probe does not confirm a clock that
-// has jumped since the provider's was last heard.
+// TestStaleOffsetConfirmsNothing: a trial call without an answer does not confirm a clock
+// that has jumped since the provider's clock was last measured.
 func TestStaleOffsetConfirmsNothing(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.goRun()
@@ -29,47 +29,9 @@ func TestStaleOffsetConfirmsNothing(t *testing.T) {
 	})
 }
 
-// TestClockSetBackBeforeLook: and when an answer was lost.
-func TestClockSetBackBeforeLook(t *testing.T) {
-	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
-		if c.Action == studio.Start && c.Nth == 1 && c.Ref.SessionID == "ws-1" {
-			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}}
-		}
-		return studio.Fault{}
-	}}, Config{}, func(b *bench) {
-		b.skew.Store(int64(30 * 24 * time.Hour))
-		b.goRun()
-		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known
-		id := b.start("ws-1")
-		b.after(2 * time.Second)
-		b.skew.Store(0)
-		b.after(2 * time.Hour)
-		b.want(id, fsm.PhaseSucceeded, "", 1)
-	})
-}
-
-// TestClockSetRightBetweenSendAndLook: the session was started and stopped by
-// hand while the clock was fast; by the right clock its startedAt looks earlier
-// than the send.
-func TestClockSetRightBetweenSendAndLook(t *testing.T) {
-	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
-		b.skew.Store(int64(20 * time.Minute))
-		b.goRun()
-		id := b.start("ws-1")
-		b.after(2 * time.Second)
-		if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(id).Ref, ClientToken: "by-hand"}); err != nil {
-			t.Fatal(err)
-		}
-		b.skew.Store(0)
-		b.after(6 * time.Hour)
-		if op := b.op(id); op.Phase != fsm.PhaseFailed || b.studio.Effects(op.Ref) != 1 {
-			t.Errorf("%s %q, started %d times; want FAILED, once", op.Phase, op.EndReason, b.studio.Effects(op.Ref))
-		}
-	})
-}
-
-// TestClockSetRightBetweenRuns: likewise, but it was set right while nothing ran,
-// so that nobody saw it jump. A send that lies in the future tells.
+// TestClockSetRightBetweenRuns: the clock was an hour ahead at a send, and the session was
+// stopped by hand. The clock was set right while nothing ran, so no Run saw it jump. The
+// send lies in the future, which proves the jump.
 func TestClockSetRightBetweenRuns(t *testing.T) {
 	scenario(t, studio.Config{TokenMemory: time.Minute, Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		b.skew.Store(int64(time.Hour))
@@ -89,9 +51,9 @@ func TestClockSetRightBetweenRuns(t *testing.T) {
 	})
 }
 
-// TestClockBehindInTheNextRun: the clock was right at the send, and the next Run
-// begins with one that is behind: by the provider's date the send seemed to be
-// later than the startedAt that it brought about.
+// TestClockBehindInTheNextRun: the clock was right at the send, and is behind in the next
+// Run. Measured by the provider's date, the send seems later than the startedAt that it
+// caused.
 func TestClockBehindInTheNextRun(t *testing.T) {
 	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		b.goRun()
@@ -111,22 +73,9 @@ func TestClockBehindInTheNextRun(t *testing.T) {
 	})
 }
 
-// TestSleepBeforeTheLook: the first send of a Run came to nothing, and the laptop
-// slept before the look. No clock was set: the token is still remembered.
-func TestSleepBeforeTheLook(t *testing.T) {
-	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}})}, Config{}, func(b *bench) {
-		b.goRun()
-		id := b.start("ws-1")
-		b.after(2 * time.Second)
-		b.skew.Store(int64(3 * time.Hour))
-		b.after(10 * time.Minute)
-		b.want(id, fsm.PhaseSucceeded, "", 1)
-	})
-}
-
-// TestRetryAfterBesideAWrongClock: the clock is wrong for a while, in which the lane
-// has nothing to do. When it is right again, the provider's time is still kept.
-func TestRetryAfterBesideAWrongClock(t *testing.T) {
+// TestRetryAfterDuringAWrongClock: the clock is wrong for a while, and the lane has nothing
+// to do in that time. When the clock is right again, the Retry-After still counts.
+func TestRetryAfterDuringAWrongClock(t *testing.T) {
 	for _, wrong := range []time.Duration{-time.Hour, 24 * time.Hour} {
 		t.Run(wrong.String(), func(t *testing.T) {
 			var calls atomic.Int32
@@ -153,7 +102,7 @@ func TestRetryAfterBesideAWrongClock(t *testing.T) {
 				b.start("ws-1")
 				b.after(time.Minute)
 				if n := calls.Load(); n != 1 {
-					t.Errorf("%d calls before the provider's time, want the one that it was told to", n)
+					t.Errorf("%d calls before the Retry-After, want the one that it answered", n)
 				}
 			})
 		})
@@ -183,7 +132,7 @@ func TestRetryAfterAfterWrongClock(t *testing.T) {
 	})
 }
 
-// tokenless is a provider that knows no token again.
+// tokenless is a provider that remembers no token.
 type tokenless struct{ *wire }
 
 func (w tokenless) Traits(ref Ref) transport.Traits {
@@ -192,10 +141,9 @@ func (w tokenless) Traits(ref Ref) transport.Traits {
 	return tr
 }
 
-// TestClockAheadAtTheFirstSend: the clock was ahead when a Run sent for the first
-// time, and was set right before the next Run, which sees the session that this
-// brought about, and that somebody has stopped since. By the time of the send, it
-// was started long before.
+// TestClockAheadAtTheFirstSend: the clock was ahead when a Run sent for the first time. The
+// send started the session, and a person stopped it. The next Run has the right clock,
+// by which the session was started long before the send.
 func TestClockAheadAtTheFirstSend(t *testing.T) {
 	scenario(t, studio.Config{TokenMemory: time.Second, Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		provider := tokenless{&b.wire}
@@ -220,7 +168,7 @@ func TestClockAheadAtTheFirstSend(t *testing.T) {
 	})
 }
 
-// claims counts the claims.
+// claims is a store that counts claims.
 type claims struct {
 	store.Store
 	n atomic.Int64
@@ -241,9 +189,9 @@ func (c countedClaims) Claim(ctx context.Context, r store.ClaimRequest) (store.C
 	return c.Claims.Claim(ctx, r)
 }
 
-// TestNobodySendsBeforeTheDate: while the look for the provider's date is under
-// way, no other worker sends without it, and the dispatcher waits.
-func TestNobodySendsBeforeTheDate(t *testing.T) {
+// TestNoSendBeforeTheDate: while a worker reads a session for the provider's date, no other
+// worker sends without the date, and the dispatcher waits.
+func TestNoSendBeforeTheDate(t *testing.T) {
 	slow := func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start {
 			return studio.Fault{}
@@ -257,14 +205,14 @@ func TestNobodySendsBeforeTheDate(t *testing.T) {
 		b.open(tokenless{&b.wire})
 		b.goRun()
 		b.all([]ID{b.start("ws")})
-		b.skew.Store(int64(time.Minute)) // what was known of the provider's clock is so no more
+		b.skew.Store(int64(time.Minute)) // the measured offset of the provider's clock counts no longer
 		b.wire.starts.Store(0)
-		b.wire.looks.Store(0)
+		b.wire.reads.Store(0)
 		s.n.Store(0)
 		ids := b.startMany("studio", 200)
 		b.after(time.Second / 3)
-		if n := b.wire.starts.Load(); n > 0 || b.wire.looks.Load() != 1 || s.n.Load() > 20 {
-			b.Errorf("%d sends, %d looks, and %d claims before the first answer", n, b.wire.looks.Load(), s.n.Load())
+		if n := b.wire.starts.Load(); n > 0 || b.wire.reads.Load() != 1 || s.n.Load() > 20 {
+			b.Errorf("%d sends, %d reads, and %d claims before the first answer", n, b.wire.reads.Load(), s.n.Load())
 		}
 		b.after(2 * time.Second)
 		for _, id := range ids {
@@ -276,9 +224,8 @@ func TestNobodySendsBeforeTheDate(t *testing.T) {
 	})
 }
 
-// TestFirstSendIsLost: the first send of a Run came to nothing, and the host died.
-// The next Run knows that a session that had been started before was not started
-// by it.
+// TestFirstSendIsLost: the first send of a Run had no effect, and the host died. The next
+// Run knows that an earlier startedAt was not caused by the send.
 func TestFirstSendIsLost(t *testing.T) {
 	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}})}, Config{}, func(b *bench) {
 		provider := tokenless{&b.wire}

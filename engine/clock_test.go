@@ -11,6 +11,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
+// TestExpiry: an operation that was not sent before its expiry ends EXPIRED and is never
+// sent.
 func TestExpiry(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.studio.SetOffline(true)
@@ -35,15 +37,15 @@ func TestExpiry(t *testing.T) {
 		b.studio.SetOffline(false)
 		b.after(time.Hour)
 		b.want(id, fsm.PhaseExpired, store.ReasonExpired, 0)
-		if int(b.wire.starts.Load()) > 1 { // the one that found the network gone
+		if int(b.wire.starts.Load()) > 1 { // the first found the provider unreachable
 			t.Error("an expired start was sent")
 		}
 	})
 }
 
-// TestClockInDoubt: after Run begins, what looks expired is held until a
+// TestUntrustedClock: after Run begins, an operation that looks expired waits until a
 // provider's date confirms the clock, or ten minutes have passed.
-func TestClockInDoubt(t *testing.T) {
+func TestUntrustedClock(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.studio.SetOffline(true)
 		id := b.start("ws-1")
@@ -59,7 +61,9 @@ func TestClockInDoubt(t *testing.T) {
 	})
 }
 
-func TestClockBelievedAfterTenMinutes(t *testing.T) {
+// TestClockTrustedAfterTenMinutes: without a provider's date, the clock is trusted ten
+// minutes after Run begins.
+func TestClockTrustedAfterTenMinutes(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.studio.SetOffline(true)
 		id := b.start("ws-1")
@@ -72,15 +76,15 @@ func TestClockBelievedAfterTenMinutes(t *testing.T) {
 	})
 }
 
-// TestSleep: the laptop sleeps through a boot and an hour offline: timers stood
-// still, the wall clock did not.
+// TestSleep: a laptop sleeps for hours. Timers stand still, and the wall clock does not.
+// Half a minute after it wakes, due operations are sent.
 func TestSleep(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.goRun()
 		b.studio.SetOffline(true)
 		id := b.start("ws-1")
 		scheduled := b.start("ws-2", func(r *Request) { r.StudioID = "other"; r.NotBefore = time.Now().Add(8 * time.Hour) })
-		b.after(10 * time.Minute) // probes are a minute apart by now
+		b.after(10 * time.Minute) // now trial calls are a minute apart
 		b.studio.SetOffline(false)
 		b.skew.Store(int64(8 * time.Hour))
 		b.after(decide.LongestSleep + 3*time.Second)
@@ -89,8 +93,8 @@ func TestSleep(t *testing.T) {
 	})
 }
 
-// TestSleepInBoot: the laptop sleeps while the session boots, and it boots for a
-// while yet when the laptop wakes. The budget counts the time awake.
+// TestSleepInBoot: a laptop sleeps while a session boots, and the session still boots when
+// the laptop wakes. The boot timeout counts the time awake.
 func TestSleepInBoot(t *testing.T) {
 	scenario(t, studio.Config{Boot: 20 * time.Minute}, Config{}, func(b *bench) {
 		b.goRun()
@@ -107,8 +111,8 @@ func TestSleepInBoot(t *testing.T) {
 	})
 }
 
-// TestClockSetBack: due times that lie far ahead by a wrong clock are pulled
-// in, a not-before is not.
+// TestClockSetBack: due times that a clock dated while it was ahead are brought forward. A
+// not-before stays.
 func TestClockSetBack(t *testing.T) {
 	scenario(t, studio.Config{Quota: 1}, Config{}, func(b *bench) {
 		b.skew.Store(int64(365 * 24 * time.Hour))
@@ -129,13 +133,15 @@ func TestClockSetBack(t *testing.T) {
 	})
 }
 
+// TestTimeout: a boot that takes too long ends FAILED by timeout. When its session becomes
+// READY later, the feed has one fact.
 func TestTimeout(t *testing.T) {
 	scenario(t, studio.Config{Boot: 40 * time.Minute}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
 		b.goRun()
 		b.after(31 * time.Minute)
 		b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
-		b.after(5 * time.Hour) // it became READY after 40 minutes: a fact, and the end stays
+		b.after(5 * time.Hour) // the session is READY after 40 minutes, and the end stays
 		b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
 		var late []Event
 		for ev := range b.Events(b.Context(), "") {
@@ -149,8 +155,8 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
-// TestDeadlineAfterLongSleep: the host was off for days. What was perhaps sent
-// is looked at once more before it is given up.
+// TestDeadlineAfterLongSleep: the host was off for days. Each session whose start was
+// accepted is read once more before its operation ends.
 func TestDeadlineAfterLongSleep(t *testing.T) {
 	scenario(t, studio.Config{Boot: 1000 * time.Hour}, Config{}, func(b *bench) {
 		b.goRun()

@@ -51,9 +51,9 @@ type traitSwitch struct {
 
 func (s traitSwitch) Traits(transport.Ref) transport.Traits { return s.traits }
 
-// TestConflictBeforeASetBackClock: the clock is set back after a Conflict, by more
-// than passes until the next send. The record of that send does not look as if the
-// Conflict had answered it.
+// TestConflictBeforeASetBackClock: the clock is set back after a Conflict, by more than the
+// time until the next send. The record does not show the Conflict as the answer to that
+// send.
 func TestConflictBeforeASetBackClock(t *testing.T) {
 	var record Operation // in the second send
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {

@@ -34,17 +34,17 @@ func TestCancel(t *testing.T) {
 		cancel(b, accepted, CancellationAccepted)
 
 		lose.Store(true)
-		perhaps := b.start("perhaps") // it took effect
+		unknown := b.start("unknown") // it took effect
 		refused := b.start("refused") // it did not
 		b.studio.Put(transport.Session{Ref: b.op(refused).Ref, State: fsm.StateStopped})
 		b.after(2 * time.Second)
-		cancel(b, perhaps, CancellationOutcomeUnknown)
-		cancel(b, perhaps, CancellationOutcomeUnknown)
+		cancel(b, unknown, CancellationOutcomeUnknown)
+		cancel(b, unknown, CancellationOutcomeUnknown)
 		lose.Store(false)
-		b.all([]ID{never, accepted, perhaps, refused})
+		b.all([]ID{never, accepted, unknown, refused})
 		b.want(never, fsm.PhaseCanceled, store.ReasonCanceled, 0)
 		b.want(accepted, fsm.PhaseSucceeded, "", 1)
-		b.want(perhaps, fsm.PhaseSucceeded, "", 1)
+		b.want(unknown, fsm.PhaseSucceeded, "", 1)
 		var by string
 		for ev := range b.Events(b.Context(), "") {
 			if ev.Operation == never && ev.To == fsm.PhaseCanceled {
@@ -57,8 +57,9 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestCancelPerhapsSentEndsCanceled: the send never arrived.
-func TestCancelPerhapsSentEndsCanceled(t *testing.T) {
+// TestCancelOfUnknownOutcome: the outcome of a send is unknown, and the send never arrived.
+// The operation ends CANCELED.
+func TestCancelOfUnknownOutcome(t *testing.T) {
 	lost := studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}}
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start {
@@ -75,7 +76,7 @@ func TestCancelPerhapsSentEndsCanceled(t *testing.T) {
 		b.all([]ID{id})
 		b.want(id, fsm.PhaseCanceled, store.ReasonCanceled, 0)
 		if n := int(b.wire.starts.Load()); n != 1 {
-			t.Errorf("it was sent %d times, once after it was canceled", n)
+			t.Errorf("it was sent %d times, also after its cancel", n)
 		}
 	})
 }
@@ -112,7 +113,7 @@ func TestTokensAndJoins(t *testing.T) {
 		b.goRun()
 		b.all([]ID{first.Operation.ID})
 		b.after(2 * time.Hour)
-		// The host repeats its request verbatim, long after its expiry.
+		// The host repeats its request long after its expiry.
 		if r, err := ask(Request{Ref: ref, ClientToken: "monday", ExpiresAt: first.Operation.ExpiresAt.Add(-time.Hour)}); err != nil || r.Created || !r.Old || r.ID != first.ID || r.Operation.Phase != fsm.PhaseSucceeded {
 			t.Errorf("the token after its end: %+v, %v; want the ended operation", r, err)
 		} else if op, err := b.Wait(b.Context(), r.ID); err != nil || !op.FinishedAt.Equal(r.Operation.FinishedAt) || b.now().Sub(op.FinishedAt) < time.Hour {

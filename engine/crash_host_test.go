@@ -47,21 +47,21 @@ func TestMain(m *testing.M) {
 const (
 	beforeStart   = "before the commit of a start"
 	afterStart    = "after the commit of a start, before its acknowledgement"
-	beforeMark    = "before the commit of an intent"
+	beforeIntent  = "before the commit of an intent"
 	beforeSend    = "after the commit of an intent, before the call"
 	arrived       = "in the call, before its effect" // the provider's
 	hadEffect     = "in the call, after its effect"  // the provider's
 	afterSend     = "after the call, before its record"
 	afterAccepted = "after the record of an acceptance"
-	beforeLook    = "before a read"
-	afterLook     = "after a read, before the commit of its decision"
+	beforeRead    = "before a read"
+	afterRead     = "after a read, before the commit of its decision"
 	beforeEnd     = "before the commit of an end"
 	afterEnd      = "after the commit of an end"
 )
 
 var crashPoints = []string{
-	beforeStart, afterStart, beforeMark, beforeSend, arrived, hadEffect,
-	afterSend, afterAccepted, beforeLook, afterLook, beforeEnd, afterEnd,
+	beforeStart, afterStart, beforeIntent, beforeSend, arrived, hadEffect,
+	afterSend, afterAccepted, beforeRead, afterRead, beforeEnd, afterEnd,
 }
 
 // crashOrder tells a host what to do. It asks for the sessions First to First+Count-1,
@@ -131,7 +131,7 @@ func crashHost(order string) error {
 			for n := o.First + c; n < o.First+o.Count; n += crashCallers {
 				time.Sleep(rand.N(20 * time.Millisecond)) // callers arrive at any time
 				ask := n
-				if rnd.IntN(4) == 0 { // a caller repeats an old request, verbatim
+				if rnd.IntN(4) == 0 { // a caller repeats an old request
 					ask = rnd.IntN(n + 1)
 				}
 				if err := crashStart(ctx, e, ask); err != nil {
@@ -204,7 +204,7 @@ func (s trapStore) Enqueue(ctx context.Context, ops []store.Operation) ([]store.
 }
 
 func (s trapStore) Apply(ctx context.Context, changes []store.Change) ([]error, error) {
-	s.each(changes, beforeMark, "", beforeEnd)
+	s.each(changes, beforeIntent, "", beforeEnd)
 	errs, err := s.Store.Apply(ctx, changes)
 	if err == nil {
 		s.each(changes, "", afterAccepted, afterEnd)
@@ -213,7 +213,7 @@ func (s trapStore) Apply(ctx context.Context, changes []store.Change) ([]error, 
 }
 
 // each passes a point for each change, by the kind of change.
-func (s trapStore) each(changes []store.Change, mark, accepted, end string) {
+func (s trapStore) each(changes []store.Change, intent, accepted, end string) {
 	for _, c := range changes {
 		switch o := c.Operation; {
 		case o.Phase.Ended():
@@ -221,7 +221,7 @@ func (s trapStore) each(changes []store.Change, mark, accepted, end string) {
 		case o.Phase == fsm.PhaseStarting:
 			s.trap.pass(accepted)
 		case o.Sent == store.SentUnknown && !c.Release: // an intent
-			s.trap.pass(mark)
+			s.trap.pass(intent)
 		}
 	}
 }
@@ -240,15 +240,15 @@ func (t trapTransport) Start(ctx context.Context, in transport.StartInput) (tran
 }
 
 func (t trapTransport) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
-	t.trap.pass(beforeLook)
+	t.trap.pass(beforeRead)
 	s, err := t.Client.Get(ctx, ref)
-	t.trap.pass(afterLook)
+	t.trap.pass(afterRead)
 	return s, err
 }
 
 func (t trapTransport) BatchGet(ctx context.Context, refs []transport.Ref) ([]transport.Result, error) {
-	t.trap.pass(beforeLook)
+	t.trap.pass(beforeRead)
 	rs, err := t.Client.BatchGet(ctx, refs)
-	t.trap.pass(afterLook)
+	t.trap.pass(afterRead)
 	return rs, err
 }

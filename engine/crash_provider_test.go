@@ -21,15 +21,15 @@ type crashProvider struct {
 	last        atomic.Bool // reads succeed from now on
 	added       int
 
-	mu       sync.Mutex // guards what follows
-	point    string
-	left     int64
-	unlooked map[transport.Ref]bool // sent, not refused, and not read since
-	blind    []transport.Ref        // sent again without a read
+	mu          sync.Mutex // guards what follows
+	point       string
+	left        int64
+	unread      map[transport.Ref]bool // sent, not refused, and not read since
+	unconfirmed []transport.Ref        // sent again without a read
 }
 
 func newCrashProvider() *crashProvider {
-	p := &crashProvider{unlooked: map[transport.Ref]bool{}}
+	p := &crashProvider{unread: map[transport.Ref]bool{}}
 	p.Studio = studio.New(studio.Config{Boot: 100 * time.Millisecond, Intercept: func(c studio.Call) studio.Fault {
 		n := p.calls.Add(1)
 		switch {
@@ -80,10 +80,10 @@ func (p *crashProvider) pass(point string) {
 func (p *crashProvider) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	ctx = context.WithoutCancel(ctx)
 	p.mu.Lock()
-	if p.unlooked[in.Ref] {
-		p.blind = append(p.blind, in.Ref)
+	if p.unread[in.Ref] {
+		p.unconfirmed = append(p.unconfirmed, in.Ref)
 	}
-	p.unlooked[in.Ref] = true
+	p.unread[in.Ref] = true
 	p.mu.Unlock()
 	p.pass(arrived)
 	effects := p.Effects(in.Ref)
@@ -92,22 +92,22 @@ func (p *crashProvider) Start(ctx context.Context, in transport.StartInput) (tra
 		p.pass(hadEffect)
 	}
 	if errors.Is(err, transport.KindThrottled) { // refused: it may be sent again as it is
-		p.looked(in.Ref)
+		p.wasRead(in.Ref)
 	}
 	return s, err
 }
 
-// looked records that the host has got the state of a session.
-func (p *crashProvider) looked(ref transport.Ref) {
+// wasRead records that the host has got the state of a session.
+func (p *crashProvider) wasRead(ref transport.Ref) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.unlooked, ref)
+	delete(p.unread, ref)
 }
 
 func (p *crashProvider) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	s, err := p.Studio.Get(ctx, ref)
 	if err == nil {
-		p.looked(ref)
+		p.wasRead(ref)
 	}
 	return s, err
 }
@@ -117,15 +117,15 @@ func (p *crashProvider) List(ctx context.Context, in transport.ListInput) (trans
 	out, err := p.Studio.List(ctx, in)
 	if err == nil {
 		for _, s := range out.Sessions {
-			p.looked(s.Ref)
+			p.wasRead(s.Ref)
 		}
 	}
 	return out, err
 }
 
-// sentBlind returns the sessions that were sent a second start without a read between.
-func (p *crashProvider) sentBlind() []transport.Ref {
+// sentUnconfirmed returns the sessions that were sent a second start without a read between.
+func (p *crashProvider) sentUnconfirmed() []transport.Ref {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.blind
+	return p.unconfirmed
 }

@@ -148,7 +148,7 @@ func (w *crashWorld) kill(n int) {
 	w.provider.host.Store(p)
 	there := false
 	if o.Point == "" {
-		if w.rnd.IntN(5) > 0 { // else at any time since it was started
+		if w.rnd.IntN(5) > 0 { // otherwise at any time since its start
 			<-open
 		}
 		time.Sleep(time.Duration(w.rnd.Int64N(int64(45 * time.Millisecond)))) // a real process: real time
@@ -219,11 +219,11 @@ func (w *crashWorld) inspect() (unsaid int) {
 	w.inspectFeed(ctx, s, stored)
 	for n := range w.next {
 		op, have := stored[crashToken(n)]
-		id, told := w.acked[n]
-		if told && op.ID != id {
+		id, acked := w.acked[n]
+		if acked && op.ID != id {
 			w.t.Errorf("%s was acknowledged as %s, and is %q", crashToken(n), id, op.ID)
 		}
-		if have && !told {
+		if have && !acked {
 			unsaid++
 			w.acked[n] = op.ID // from now on it is known
 		}
@@ -231,8 +231,8 @@ func (w *crashWorld) inspect() (unsaid int) {
 			w.t.Errorf("%s was started %d times", crashRef(n), effects)
 		}
 	}
-	if blind := w.provider.sentBlind(); len(blind) > 0 {
-		w.t.Fatalf("sent again without a confirming read: %v", blind)
+	if unconfirmed := w.provider.sentUnconfirmed(); len(unconfirmed) > 0 {
+		w.t.Fatalf("sent again without a confirming read: %v", unconfirmed)
 	}
 	return unsaid
 }

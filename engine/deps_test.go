@@ -8,7 +8,7 @@ import (
 )
 
 // TestCoreStaysSmall lists the modules that a host compiles when it imports the
-// engine. Another one is a decision, not an accident.
+// engine. A new module is a decision, not an accident.
 func TestCoreStaysSmall(t *testing.T) {
 	t.Parallel()
 	allowed := []string{

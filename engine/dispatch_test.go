@@ -10,9 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestPlanKeepsTheBound: one claim gives no more calls than workers are free, over
-// all lanes and what is overdue; and with none free it asks for nothing, however
-// much is due.
+// TestPlanKeepsTheBound: a claim asks for no more calls than there are free workers, over all
+// lanes and overdue operations. Without a free worker it asks for nothing.
 func TestPlanKeepsTheBound(t *testing.T) {
 	scenario(t, studio.Config{}, Config{Lane: fast}, func(b *bench) {
 		r := newRun(b.Context(), b.Engine, func() {})
@@ -40,8 +39,7 @@ func TestPlanKeepsTheBound(t *testing.T) {
 	})
 }
 
-// TestIdleLanesAreForgotten: what a Run keeps is of the lanes that are active, but
-// for what is stored of them.
+// TestIdleLanesAreForgotten: a Run forgets idle lanes, unless something is stored of them.
 func TestIdleLanesAreForgotten(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.goRun()
@@ -56,14 +54,14 @@ func TestIdleLanesAreForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.after(time.Hour)
-		b.all([]ID{b.start("ws-2")}) // the dispatcher sweeps when it is awake
+		b.all([]ID{b.start("ws-2")}) // housekeeping needs an awake dispatcher
 		b.after(2 * sweepEvery)
 		b.all([]ID{b.start("ws-3")})
 		r := b.Engine.run
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if len(r.lanes) > 2 || len(r.stored) > 2 || r.stored["studio-19"] == nil {
-			t.Errorf("%d lanes and what is stored of %d, with the one that is paused: %v", len(r.lanes), len(r.stored), r.stored["studio-19"])
+			t.Errorf("%d lanes and %d stored lanes, and the paused lane is %v", len(r.lanes), len(r.stored), r.stored["studio-19"])
 		}
 	})
 }

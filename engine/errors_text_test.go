@@ -12,9 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// errorTexts is what the errors of this package, and those of packages store and
-// transport, say for sample values. ROUSE_GOLDEN=write writes it: read the difference
-// before you commit it.
+// errorTexts has the texts of the errors of packages engine, store and transport for sample
+// values. ROUSE_GOLDEN=write writes it: read the difference before you commit it.
 const errorTexts = "testdata/errors.txt"
 
 // TestErrorTexts renders the errors that a host meets.

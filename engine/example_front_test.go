@@ -16,8 +16,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// front is a provider whose starts are an engine's: what it has accepted is
-// carried out, whatever happens. All else goes to the provider behind it.
+// front is a provider whose starts an engine carries out, so an accepted start survives a
+// crash. All other calls go to the provider behind it.
 type front struct {
 	nimble.Provider
 	engine *engine.Engine
@@ -38,9 +38,9 @@ func (f front) Start(ctx context.Context, in transport.StartInput) (engine.Sessi
 	return session, nil
 }
 
-// An engine stands behind the protocol's Handler, so that any client of the
-// service, `aws nimble start-streaming-session --endpoint-url …` say, starts
-// sessions durably: also while the provider cannot be reached.
+// An engine behind the protocol's Handler makes starts durable, also while the provider
+// cannot be reached. Any client of the service can use it, such as
+// `aws nimble start-streaming-session --endpoint-url …`.
 func Example_front() {
 	dir, err := os.MkdirTemp("", "rouse")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// exampleFile is a place for a store, and what removes it.
+// exampleFile returns a path for a store, and a function that removes it.
 func exampleFile() (path string, remove func()) {
 	dir, err := os.MkdirTemp("", "rouse")
 	if err != nil {
@@ -20,7 +20,7 @@ func exampleFile() (path string, remove func()) {
 	return filepath.Join(dir, "rouse.db"), func() { os.RemoveAll(dir) }
 }
 
-// opened is an engine on a new file, and what closes it.
+// opened returns an engine on a new file, and a function that closes it.
 func opened() (*engine.Engine, func()) {
 	path, remove := exampleFile()
 	e, err := engine.Open(path, studio.New(studio.Config{Any: true}), engine.Config{})
@@ -30,9 +30,8 @@ func opened() (*engine.Engine, func()) {
 	return e, func() { e.Close(); remove() }
 }
 
-// A host asks for a session and ends, by a crash as well as here. The next one
-// opens the same file and goes on; it repeats its request with the same token,
-// which starts nothing new.
+// A host requests a session and ends, here without a crash. The next host opens the same
+// file and goes on. It repeats the request with the same token, which starts nothing again.
 func ExampleOpen_restart() {
 	path, remove := exampleFile()
 	defer remove()
@@ -61,9 +60,8 @@ func ExampleOpen_restart() {
 	// started 1 time
 }
 
-// A scheduler that must know of every end stores the cursor with what it did,
-// and goes on from there after a restart: no event is missed, and none comes
-// twice.
+// A scheduler that must know of every end stores the cursor with its own work, and goes on
+// from there after a restart. It misses no event, and no event comes twice.
 func ExampleEngine_Follow() {
 	e, done := opened()
 	defer done()
@@ -78,7 +76,7 @@ func ExampleEngine_Follow() {
 		if err != nil {
 			panic(err)
 		}
-		cursor = ev.Cursor // stored together with what the host does about it
+		cursor = ev.Cursor // stored together with the host's work on the event
 		fmt.Println(ev.Seq, ev.Ref, ev.To)
 		if ev.To == engine.PhaseStarting {
 			break // the host ends here, and the next one goes on
@@ -94,8 +92,7 @@ func ExampleEngine_Follow() {
 	// 3 comp/ws-1 SUCCEEDED <nil>
 }
 
-// Why is it late? Explain says so at any time: the reason as data, and a
-// sentence for a person.
+// Explain says why an operation waits: the reason as data, and a sentence for a person.
 func ExampleEngine_Explain() {
 	e, done := opened()
 	defer done()
@@ -110,7 +107,7 @@ func ExampleEngine_Explain() {
 	// not_running until there is a Run of the engine <nil>
 }
 
-// Cancel says whether it was in time.
+// Cancel reports whether the operation was sent already.
 func ExampleEngine_Cancel() {
 	e, done := opened()
 	defer done()
@@ -130,8 +127,8 @@ func ExampleEngine_Cancel() {
 	// ended already: nothing changed <nil>
 }
 
-// A pause holds a lane's sends, also after a restart, until somebody resumes it.
-// What was sent is followed all the same.
+// A pause stops a lane's sends, also after a restart, until a resume. Sessions that were
+// sent a start are still polled.
 func ExampleEngine_Pause() {
 	e, done := opened()
 	defer done()

@@ -11,7 +11,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// The main job: ask for a session, and wait until it is READY.
+// The main use: request a session, and wait until it is READY.
 func Example() {
 	dir, err := os.MkdirTemp("", "rouse")
 	if err != nil {
@@ -29,7 +29,7 @@ func Example() {
 
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
-	go e.Run(ctx) // Close ends it, and waits for it
+	go e.Run(ctx) // Close ends the Run, and waits for it
 
 	r, err := e.Start(ctx, engine.Request{Ref: engine.Ref{StudioID: "studio", SessionID: "ws-1"}})
 	if err != nil {

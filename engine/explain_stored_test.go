@@ -15,9 +15,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// Why is it late? What a Run found out is shown while it goes on, and stored.
+// What a Run finds out about a wait is shown while the Run goes on, and stored for later.
 
-// scripted answers as its functions say.
+// scripted is a provider that answers with the results of its functions.
 type scripted struct {
 	start func() (transport.Session, error)
 	get   func() transport.Session
@@ -39,7 +39,7 @@ func boots() (transport.Session, error) {
 	return transport.Session{State: fsm.StateStartInProgress, StatusCode: "pending"}, nil
 }
 
-// deaf is a session that runs, and whose port does not answer because of cause.
+// deaf returns a session that runs, but whose port does not answer because of cause.
 func deaf(cause string) transport.Session {
 	const target = "port 22 (ssh) of 10.0.0.5"
 	return transport.Session{
@@ -48,9 +48,9 @@ func deaf(cause string) transport.Session {
 	}
 }
 
-// TestSilentPortIsExplained: the instance runs, and its port does not answer.
-// Explain and Watch say so while a Run goes on, and Explain after it; it is
-// written once when it changes, not for each poll.
+// TestSilentPortIsExplained: the instance runs, and its port does not answer. Explain and
+// Watch say so during a Run, and Explain after it. Each change is written once, not for
+// each poll.
 func TestSilentPortIsExplained(t *testing.T) {
 	var cause atomic.Value
 	cause.Store("connection refused")
@@ -98,7 +98,7 @@ func TestSilentPortIsExplained(t *testing.T) {
 		stop()
 		<-watched
 		if want := []string{"", "connection refused", "no route to host"}; fmt.Sprint(seen) != fmt.Sprint(want) {
-			t.Errorf("Watch showed the probe as %q, want %q", seen, want)
+			t.Errorf("Watch showed the port probe as %q, want %q", seen, want)
 		}
 		b.close()
 		b.open(p)
@@ -109,8 +109,8 @@ func TestSilentPortIsExplained(t *testing.T) {
 	})
 }
 
-// TestShortRunStoresTheProbe: the boot's own message gives way to a silent port,
-// and the Run ends soon after. Explain says so after that Run, too.
+// TestShortRunStoresTheProbe: a silent port replaces the boot's own message, and the Run
+// ends soon after. Explain reports the port after that Run too.
 func TestShortRunStoresTheProbe(t *testing.T) {
 	var up atomic.Bool
 	p := &scripted{boots, func() transport.Session {
@@ -134,7 +134,7 @@ func TestShortRunStoresTheProbe(t *testing.T) {
 	})
 }
 
-// TestStatusThatChangesAlways: a status text that counts up is not a write for
+// TestStatusThatChangesAlways: a status text that changes at each poll is not written at
 // each poll.
 func TestStatusThatChangesAlways(t *testing.T) {
 	var n atomic.Int64
@@ -156,7 +156,7 @@ func TestStatusThatChangesAlways(t *testing.T) {
 	})
 }
 
-// blocks counts the writes of lanes' blocks, and changes.
+// blocks is a store that counts changes and the writes of blocks.
 type blocks struct {
 	store.Store
 	n, changes atomic.Int64
@@ -172,8 +172,8 @@ func (s *blocks) Apply(ctx context.Context, cs []store.Change) ([]error, error) 
 	return s.Store.Apply(ctx, cs)
 }
 
-// TestRefusalSurvivesTheRun: what stopped a start when it was last tried is said
-// after the Run, and by the end that it leads to.
+// TestRefusalSurvivesTheRun: the reason why a start waits is shown after the Run, and stored
+// with the end that it leads to.
 func TestRefusalSurvivesTheRun(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -211,7 +211,7 @@ func TestRefusalSurvivesTheRun(t *testing.T) {
 					t.Errorf("it waits since %v, and an hour later since %v", began, live.Since)
 				}
 				if live.Next.Before(b.now()) {
-					t.Errorf("the next step is said to be at %v, and it is %v", live.Next, b.now())
+					t.Errorf("the next step is shown at %v, but it is %v", live.Next, b.now())
 				}
 				if n := s.n.Load(); n != c.writes {
 					t.Errorf("the lane's block was written %d times, want %d", n, c.writes)
@@ -225,7 +225,7 @@ func TestRefusalSurvivesTheRun(t *testing.T) {
 				if !strings.Contains(x.Text, c.err.Code+c.err.Message) {
 					t.Errorf("Text is %q", x.Text)
 				}
-				// Another Run goes on with it, and the start expires.
+				// The next Run keeps the reason, and the start expires.
 				b.goRun()
 				b.after(time.Minute)
 				if again := b.wantWaiting(id, c.then); !again.Since.Equal(began) {
@@ -285,7 +285,7 @@ func TestFlappingLaneIsNotWrittenEachTime(t *testing.T) {
 	})
 }
 
-// TestExpiredUnsentSaysWhy: an operation that was never tried says why it was not.
+// TestExpiredUnsentSaysWhy: an operation that was never sent ends with the reason for that.
 func TestExpiredUnsentSaysWhy(t *testing.T) {
 	soon := func(b *bench) func(*Request) {
 		return func(r *Request) { r.ExpiresAt = b.now().Add(time.Hour) }
@@ -318,8 +318,8 @@ func TestExpiredUnsentSaysWhy(t *testing.T) {
 	})
 }
 
-// TestShortageIsInTheFeed: a follower hears of a shortage once for each change of
-// reason, and a provider whose refusals alternate does not fill the feed.
+// TestShortageIsInTheFeed: the feed reports a shortage once for each change of reason. A
+// provider whose refusals alternate does not fill the feed.
 func TestShortageIsInTheFeed(t *testing.T) {
 	kinds := func(n int64) transport.Kind { return transport.KindCapacity }
 	both := func(n int64) transport.Kind {
@@ -436,8 +436,8 @@ func TestCommitsOfOneStart(t *testing.T) {
 	})
 }
 
-// TestStoredNextOfAWrongClock: nor is a time of a clock that was ahead shown as the
-// next attempt after the Run.
+// TestStoredNextOfAWrongClock: after a Run whose clock was ahead, Explain does not show a due
+// time of that clock as the next attempt.
 func TestStoredNextOfAWrongClock(t *testing.T) {
 	cfg := studio.Config{Intercept: func(studio.Call) studio.Fault {
 		return studio.Fault{Err: &transport.Error{Kind: transport.KindCapacity}}
@@ -450,7 +450,7 @@ func TestStoredNextOfAWrongClock(t *testing.T) {
 		b.restart()
 		b.skew.Store(0)
 		if x := b.wantWaiting(id, WaitNotRunning); x.Also != WaitCapacity || x.Next.Sub(b.now()) > decide.Longest || x.AlsoSince.After(b.now()) {
-			t.Errorf("the next attempt is said to be in %v: %s", x.Next.Sub(b.now()), x.Text)
+			t.Errorf("the next attempt is shown in %v: %s", x.Next.Sub(b.now()), x.Text)
 		}
 	})
 }

@@ -17,9 +17,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// What once led astray: each test failed before it was mended.
-
-// slowHead lets a waiter leave while the herald begins.
+// slowHead is a store whose Head is slow, so that a waiter can leave while the follower
+// begins.
 type slowHead struct{ store.Store }
 
 func (s slowHead) Head(ctx context.Context) (store.Cursor, error) {
@@ -31,8 +30,8 @@ func (s slowHead) Head(ctx context.Context) (store.Cursor, error) {
 	}
 }
 
-// TestWaitIsNotToldOfAnothersContext: one waiter leaves as another comes.
-func TestWaitIsNotToldOfAnothersContext(t *testing.T) {
+// TestWaitHasItsOwnContext: the end of one waiter's context does not end another's Wait.
+func TestWaitHasItsOwnContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, err := bolt.Open(t.TempDir()+"/rouse.db", bolt.Config{})
@@ -66,8 +65,8 @@ func TestWaitIsNotToldOfAnothersContext(t *testing.T) {
 	})
 }
 
-// TestExplainNextOfSlowLook: looks that are far apart are said to be.
-func TestExplainNextOfSlowLook(t *testing.T) {
+// TestExplainNextOfSlowRead: Explain shows the next read, also if reads are far apart.
+func TestExplainNextOfSlowRead(t *testing.T) {
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start {
 			return studio.Fault{Lost: true}
@@ -79,20 +78,20 @@ func TestExplainNextOfSlowLook(t *testing.T) {
 		b.after(10 * time.Minute)
 		x := b.wantWaiting(id, WaitConflict)
 		said := x.Next
-		looks := b.wire.looks.Load()
+		reads := b.wire.reads.Load()
 		b.after(said.Sub(b.now()) - time.Second)
-		if b.wire.looks.Load() != looks {
-			t.Error("it was looked at before the time that was said")
+		if b.wire.reads.Load() != reads {
+			t.Error("the session was read before the time that Explain showed")
 		}
 		b.after(3 * time.Second)
-		if b.wire.looks.Load() == looks {
-			t.Error("it was not looked at when that was said")
+		if b.wire.reads.Load() == reads {
+			t.Error("the session was not read at the time that Explain showed")
 		}
 	})
 }
 
-// TestExplainNextAfterWrongClock: nor is a time of a clock that was ahead told as
-// the next step, which was pulled in long ago.
+// TestExplainNextAfterWrongClock: Explain does not show a due time of a clock that was ahead
+// as the next step. The engine has brought that step forward.
 func TestExplainNextAfterWrongClock(t *testing.T) {
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		return studio.Fault{Err: &transport.Error{Kind: transport.KindConflict}}
@@ -109,8 +108,8 @@ func TestExplainNextAfterWrongClock(t *testing.T) {
 	})
 }
 
-// TestSessionsOfOneThatCannotList: what operations know must do, behind a Mux
-// too.
+// TestSessionsOfOneThatCannotList: the sessions of a provider that cannot list come from the
+// operations, behind a Mux too.
 func TestSessionsOfOneThatCannotList(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		var m transport.Mux
@@ -121,7 +120,7 @@ func TestSessionsOfOneThatCannotList(t *testing.T) {
 		n := 0
 		for k, err := range b.Sessions(b.Context(), "studio") {
 			if n++; err != nil || k.Live || k.Session.SessionID != "ws-1" {
-				t.Errorf("%+v, %v; want what is known", k, err)
+				t.Errorf("%+v, %v; want the stored session", k, err)
 			}
 		}
 		if n != 1 {
@@ -130,8 +129,8 @@ func TestSessionsOfOneThatCannotList(t *testing.T) {
 	})
 }
 
-// TestStateWithoutBounds: a provider's state may be any text, and is stored and
-// told as it is: of one that is not known only the beginning, on one line.
+// TestStateWithoutBounds: a provider's state may be any text. An unknown state is stored and
+// shown as one line of bounded length.
 func TestStateWithoutBounds(t *testing.T) {
 	state := fsm.State("MELTING\x1b[2J\r\n" + strings.Repeat("é", 1<<19))
 	melting := &transport.Session{Ref: Ref{StudioID: "studio", SessionID: "ws-1"}, State: state}
@@ -141,20 +140,20 @@ func TestStateWithoutBounds(t *testing.T) {
 		b.after(time.Second)
 		b.studio.Put(*melting)
 		b.all([]ID{id})
-		told := []fsm.State{b.op(id).Session}
+		shown := []fsm.State{b.op(id).Session}
 		for ev, err := range b.Events(b.Context(), "") {
 			if err != nil {
 				b.Fatal(err)
 			}
-			told = append(told, ev.Session)
+			shown = append(shown, ev.Session)
 		}
-		for _, s := range told {
+		for _, s := range shown {
 			if len(s) > decide.MaxState+len("…") || strings.ContainsFunc(string(s), unicode.IsControl) {
 				t.Errorf("a state of %d bytes: %.80q", len(s), s)
 			}
 		}
 		if got := b.op(id).Session; !strings.HasPrefix(string(got), "MELTING [2J  éé") {
-			t.Errorf("the state is told as %q", got)
+			t.Errorf("the state is shown as %q", got)
 		}
 		if text := b.op(id).LastError; len(text) > 2*decide.MaxError || strings.ContainsFunc(text, unicode.IsControl) {
 			t.Errorf("an error of %d bytes: %.80q", len(text), text)
@@ -162,9 +161,9 @@ func TestStateWithoutBounds(t *testing.T) {
 	})
 }
 
-// TestExplainNextAsTheClockIsSetRight: nor is the next probe of a closed lane, and
-// who asks for it may be the first to see that the clock was set right: a laptop
-// slept until just now.
+// TestExplainNextAsTheClockIsSetRight: a laptop wakes, and Explain or Stats may be the first
+// call that compares the clock. Neither shows a trial call of a blocked lane by the time
+// of the clock that was wrong.
 func TestExplainNextAsTheClockIsSetRight(t *testing.T) {
 	for name, next := range map[string]func(b *bench, id ID) time.Time{
 		"Explain": func(b *bench, id ID) time.Time { return b.wantWaiting(id, WaitOffline).Next },

@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// explainTexts is every sentence of Explain. ROUSE_GOLDEN=write writes it: read
-// the difference before you commit it.
+// explainTexts has every sentence of Explain. ROUSE_GOLDEN=write writes it: read the
+// difference before you commit it.
 const explainTexts = "testdata/explain.txt"
 
 // TestExplainTexts renders every reason in every variant.
@@ -58,10 +58,10 @@ func explainCases(t *testing.T) (out []string) {
 	booting := queued
 	booting.Phase, booting.Sent, booting.Attempts, booting.AcceptedAt, booting.BootDeadline = fsm.PhaseStarting, store.SentAccepted, 1, day("08:20:00"), day("08:50:00")
 	booting.Session, booting.StatusAt = fsm.StateStartInProgress, day("08:21:00")
-	probed := booting
-	probed.StatusCode = "PROBE_UNANSWERED"
-	probed.StatusMessage = "running, but port 22 (ssh) of 10.0.0.5 does not answer from this computer: connection refused"
-	probed.Probe = transport.ProbeResult{Target: "port 22 (ssh) of 10.0.0.5", Message: "connection refused", At: day("08:21:00")}
+	portSilent := booting
+	portSilent.StatusCode = "PROBE_UNANSWERED"
+	portSilent.StatusMessage = "running, but port 22 (ssh) of 10.0.0.5 does not answer from this computer: connection refused"
+	portSilent.Probe = transport.ProbeResult{Target: "port 22 (ssh) of 10.0.0.5", Message: "connection refused", At: day("08:21:00")}
 	byHand := booting
 	byHand.StatusCode = "NONE"
 	byHand.Probe = transport.ProbeResult{Target: "dcv list-sessions", Message: "no session", At: day("08:21:00")}
@@ -90,8 +90,8 @@ func explainCases(t *testing.T) (out []string) {
 
 	running := situation{running: true}
 	stopped := situation{}
-	held := situation{foreign: &store.Foreign{Home: "ws-7", Since: day("07:00:00")}}
-	nobody := situation{foreign: &store.Foreign{Since: day("07:00:00")}}
+	foreign := situation{foreign: &store.Foreign{Home: "ws-7", Since: day("07:00:00")}}
+	homeless := situation{foreign: &store.Foreign{Since: day("07:00:00")}}
 	with := func(s situation, set func(*situation)) situation { set(&s); return s }
 	offline := func(s *situation) {
 		s.lane.Block = store.Block{Reason: string(WaitOffline), Since: day("08:05:00"), Error: "unreachable: lookup ec2.eu-nowhere-1.amazonaws.com: no such host", At: day("08:29:30")}
@@ -109,9 +109,9 @@ func explainCases(t *testing.T) (out []string) {
 		op   Operation
 		s    situation
 	}{
-		{"held", queued, held},
-		{"held, home not known", queued, nobody},
-		{"held, the lane was offline", queued, with(held, offline)},
+		{"foreign", queued, foreign},
+		{"foreign, home not known", queued, homeless},
+		{"foreign, the lane was offline", queued, with(foreign, offline)},
 		{"scheduled", later, running},
 		{"scheduled, nothing runs", later, stopped},
 		{"not running", queued, stopped},
@@ -124,7 +124,7 @@ func explainCases(t *testing.T) (out []string) {
 		{"not running, no capacity, record of an earlier version", old, stopped},
 		{"not running, outcome unknown", unsure, stopped},
 		{"not running, outcome unknown after an error", withError(unsure, now), stopped},
-		{"not running, boots", probed, stopped},
+		{"not running, boots", portSilent, stopped},
 		{"clock", due(withExpiry(queued, day("08:10:00"))), with(running, func(s *situation) { s.untrusted, s.clock = 9*time.Minute, clockUntrusted })},
 		{"clock, before the request", tomorrow, with(running, func(s *situation) { s.untrusted, s.clock = 9*time.Minute, clockBehind })},
 		{"clock, never set", tomorrow, with(running, func(s *situation) { s.clock = clockNeverSet })},
@@ -148,12 +148,12 @@ func explainCases(t *testing.T) (out []string) {
 		{"backoff", refused(transport.KindInternal, "internal error (HTTP 500)"), running},
 		{"backoff, denied", refused(transport.KindAccessDenied, "access denied"), running},
 		{"backoff, outcome unknown", withError(unsure, now), running},
-		{"looking", unsure, running},
-		{"looking, due", due(unsure), running},
-		{"looking, due, after an error", due(withError(unsure, now)), running},
+		{"confirming", unsure, running},
+		{"confirming, due", due(unsure), running},
+		{"confirming, due, after an error", due(withError(unsure, now)), running},
 		{"booting", booting, running},
-		{"booting, the port does not answer", probed, running},
-		{"booting, a probe that the status does not tell", byHand, running},
+		{"booting, the port does not answer", portSilent, running},
+		{"booting, a port probe that the status does not mention", byHand, running},
 		{"booting, not read yet", withoutSession(booting), running},
 		{"booting, a poll failed", broken, running},
 		{"booting, read live", booting, with(running, func(s *situation) {
@@ -164,13 +164,13 @@ func explainCases(t *testing.T) (out []string) {
 		{"SUCCEEDED", ended(fsm.PhaseSucceeded, "", ""), stopped},
 		{"FAILED", ended(fsm.PhaseFailed, store.ReasonTimeout, "not READY within 30m0s of the accepted start: the session is START_IN_PROGRESS"), stopped},
 		{"EXPIRED", ended(fsm.PhaseExpired, store.ReasonExpired, "credentials: ExpiredTokenException"), stopped},
-		{"EXPIRED, and nothing was heard", ended(fsm.PhaseExpired, store.ReasonExpired, ""), stopped},
+		{"EXPIRED, and there was no answer", ended(fsm.PhaseExpired, store.ReasonExpired, ""), stopped},
 		{"CANCELED", canceled, stopped},
 	} {
 		c.s.now, c.s.next = now, c.op.DueAt
 		x := explained(c.op, c.s)
 		if x.Operation.Active() && (x.Waiting == "" || x.Unblock == "" || x.Since.IsZero()) {
-			t.Errorf("%s: an explanation without a reason, a way out or a beginning: %+v", c.name, x)
+			t.Errorf("%s: an explanation without a reason, Unblock or Since: %+v", c.name, x)
 		}
 		reason := string(x.Waiting)
 		if x.Also != "" {

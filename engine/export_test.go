@@ -6,13 +6,12 @@ import (
 	"github.com/rouse-dev/rouse/internal/uptime"
 )
 
-// SetWall gives an engine another wall clock, which a test makes jump. It is
-// called before Run.
+// SetWall replaces an engine's wall clock by one that a test makes jump. Call it before
+// Run.
 func (e *Engine) SetWall(wall func() time.Time) { e.wall = wall }
 
-// SetUptime gives an engine other clocks that cannot be set. It is called before
-// Start and Run.
+// SetUptime replaces an engine's clocks that cannot be set. Call it before Start and Run.
 func (e *Engine) SetUptime(up func() uptime.Reading) { e.up = up }
 
-// SetEarliest says which times an engine takes for impossible: those before t.
+// SetEarliest sets the time before which an engine takes a time for impossible.
 func (e *Engine) SetEarliest(t time.Time) { e.earliest = t }

@@ -15,20 +15,20 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// calls are the engine's, each as the error that it ends with.
+// calls has each call of an engine, as a function that returns its error.
 var calls = map[string]func(e *Engine, id ID) error{
 	"Start": func(e *Engine, _ ID) error {
 		_, err := e.Start(context.Background(), Request{Ref: Ref{StudioID: "studio", SessionID: "ws-2"}})
 		return err
 	},
 	"StartAll": func(e *Engine, _ ID) error {
-		rs := make([]Request, enqueueChunk+1) // more than one commit takes
+		rs := make([]Request, enqueueChunk+1) // more than fit into one commit
 		for i := range rs {
 			rs[i].Ref = Ref{StudioID: "studio", SessionID: "ws-3"}
 		}
 		for _, some := range [][]Request{rs[:1], rs} {
 			if got, err := e.StartAll(context.Background(), some); err == nil || got != nil {
-				return fmt.Errorf("StartAll of %d: %d receipts beside %v", len(some), len(got), err)
+				return fmt.Errorf("StartAll of %d: %d receipts with the error %v", len(some), len(got), err)
 			}
 		}
 		_, err := e.StartAll(context.Background(), rs)
@@ -62,7 +62,7 @@ var calls = map[string]func(e *Engine, id ID) error{
 	"Sessions": func(e *Engine, _ ID) error { return last(e.Sessions(context.Background(), "studio")) },
 }
 
-// last is the error that a sequence ends with.
+// last returns the last error of a sequence.
 func last[T any](seq iter.Seq2[T, error]) (last error) {
 	for _, err := range seq {
 		last = err
@@ -70,7 +70,7 @@ func last[T any](seq iter.Seq2[T, error]) (last error) {
 	return last
 }
 
-// TestClosed: after Close every call says so, and none waits.
+// TestClosed: after Close every call returns ErrClosed at once.
 func TestClosed(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
@@ -84,15 +84,15 @@ func TestClosed(t *testing.T) {
 	})
 }
 
-// TestStoreClosedFirst: a store that is closed under its engine is the host's
-// mistake, and every call says whose it is: store.ErrClosed.
+// TestStoreClosedFirst: a host that closes the store before its engine gets store.ErrClosed
+// from every call.
 func TestStoreClosedFirst(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
 		if err := b.store.Close(); err != nil {
 			t.Fatal(err)
 		}
-		b.studio.SetOffline(true) // it would list the sessions itself
+		b.studio.SetOffline(true) // a provider that lists needs no store for that
 		for name, call := range calls {
 			if err := call(b.Engine, id); !errors.Is(err, store.ErrClosed) || errors.Is(err, ErrClosed) {
 				t.Errorf("%s: %v, want the store's ErrClosed", name, err)
@@ -102,7 +102,7 @@ func TestStoreClosedFirst(t *testing.T) {
 	})
 }
 
-// closing is a store that is asked for an operation just as the engine is closed.
+// closing is a store whose engine is closed during a call of Operation.
 type closing struct {
 	store.Store
 	e *Engine
@@ -115,9 +115,9 @@ func (s *closing) Operation(ctx context.Context, id ID) (Operation, error) {
 	return s.Store.Operation(ctx, id)
 }
 
-// TestClosedMeanwhile: a call that Close overtakes says that the engine is
-// closed, not its store, of which the host may know nothing.
-func TestClosedMeanwhile(t *testing.T) {
+// TestCloseDuringACall: a call that is under way at Close returns the engine's ErrClosed, not
+// the store's, since the host may not know the store.
+func TestCloseDuringACall(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
 		s := &closing{}
@@ -132,8 +132,8 @@ func TestClosedMeanwhile(t *testing.T) {
 	})
 }
 
-// TestStoreFails: a call of the store that fails is the error of the engine's
-// call that needed it, and ends Run.
+// TestStoreFails: if a call of the store fails, the engine's call returns its error, and Run
+// ends.
 func TestStoreFails(t *testing.T) {
 	for _, c := range []struct{ store, engine string }{
 		{"Apply", "Cancel"}, {"Apply of one", "Cancel"}, {"Apply", "RetryNow"}, {"Apply of one", "RetryNow"},
@@ -158,8 +158,8 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
-// TestSessionsRefused: a provider that refuses to list is not taken for one that
-// is away: what it said is told, and not what was known once.
+// TestSessionsRefused: a provider that refuses to list is not unreachable. Sessions yields
+// its error, and no stored sessions.
 func TestSessionsRefused(t *testing.T) {
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.List {
@@ -180,8 +180,8 @@ func TestSessionsRefused(t *testing.T) {
 	})
 }
 
-// TestNobodyFollowsAfterClose: a Wait that Close overtakes begins no goroutine.
-func TestNobodyFollowsAfterClose(t *testing.T) {
+// TestNoFollowerAfterClose: a Wait that is under way at Close starts no goroutine.
+func TestNoFollowerAfterClose(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
 		h := newFollower(b.store)
@@ -192,7 +192,7 @@ func TestNobodyFollowsAfterClose(t *testing.T) {
 	})
 }
 
-// TestEventsCutOff: who stops reading the feed before its head is told so.
+// TestEventsCutOff: Events yields an error if its context ends before the head.
 func TestEventsCutOff(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.start("ws-1")

@@ -12,9 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// What once led astray: each test failed before it was mended.
-
-// stale shows a deleted session once after a start, then takes its time.
+// stale is a provider whose first read after a start shows a deleted session. Its later
+// reads are slow.
 type stale struct {
 	gets    atomic.Int64
 	started atomic.Bool
@@ -36,8 +35,8 @@ func (s *stale) Get(_ context.Context, ref Ref) (transport.Session, error) {
 	return transport.Session{Ref: ref, State: fsm.StateReady}, nil
 }
 
-// TestEndAndFactAreFencedTogether: somebody changes the operation while an
-// answer that brings both an end and a fact is on its way.
+// TestEndAndFactAreFencedTogether: the operation changes while an answer that brings both an
+// end and a fact is on its way.
 func TestEndAndFactAreFencedTogether(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		s := &stale{}
@@ -63,10 +62,10 @@ func TestEndAndFactAreFencedTogether(t *testing.T) {
 	})
 }
 
-// faulty is a store whose Apply fails as told.
+// faulty is a store whose Apply fails on request.
 type faulty struct {
 	store.Store
-	keep atomic.Bool // the next one that starts an operation is kept, and unknown
+	keep atomic.Bool // the next one that starts an operation is stored, and returns ErrUnknown
 	full atomic.Bool
 }
 
@@ -85,7 +84,7 @@ func (f *faulty) Apply(ctx context.Context, cs []store.Change) ([]error, error) 
 	return f.Store.Apply(ctx, cs)
 }
 
-// onFaulty puts the bench on a store that can fail.
+// onFaulty gives the bench a store that can fail.
 func onFaulty(b *bench) *faulty {
 	f := &faulty{}
 	b.wrap = func(under store.Store) store.Store { f.Store = under; return f }
@@ -93,9 +92,10 @@ func onFaulty(b *bench) *faulty {
 	return f
 }
 
-// TestKeptCommitOfUnknownOutcome: what was stored is not stored again.
-func TestKeptCommitOfUnknownOutcome(t *testing.T) {
-	for name, lose := range map[string]bool{"start": false, "look": true} {
+// TestStoredCommitOfUnknownOutcome: a commit that was stored, although its outcome was
+// unknown, is not repeated.
+func TestStoredCommitOfUnknownOutcome(t *testing.T) {
+	for name, lose := range map[string]bool{"start": false, "read": true} {
 		t.Run(name, func(t *testing.T) {
 			cfg := studio.Config{Boot: time.Minute, Intercept: func(c studio.Call) studio.Fault {
 				return studio.Fault{Lost: lose && c.Action == studio.Start}
@@ -121,8 +121,8 @@ func TestKeptCommitOfUnknownOutcome(t *testing.T) {
 	}
 }
 
-// TestFullWhileDraining: the store has no space when Run ends; the same engine
-// runs again when it has.
+// TestFullWhileDraining: the store has no space when Run ends. The same engine runs again
+// when the store has space.
 func TestFullWhileDraining(t *testing.T) {
 	scenario(t, studio.Config{Latency: 2 * time.Second}, Config{}, func(b *bench) {
 		f := onFaulty(b)

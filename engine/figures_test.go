@@ -15,10 +15,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// The figures of docs/performance.md that are of simulated time: go test -v shows
-// them.
+// The figures of docs/performance.md in simulated time. go test -v shows them.
 
-// single is a provider that looks at one session a call.
+// single is a provider without batches: a call reads one session.
 type single struct{ w *wire }
 
 func (s single) Traits(ref Ref) transport.Traits { return s.w.Traits(ref) }
@@ -31,9 +30,8 @@ func (s single) Get(ctx context.Context, ref Ref) (transport.Session, error) {
 	return s.w.Get(ctx, ref)
 }
 
-// TestReadyIsNoticed: READY is seen soon, for what a boot takes: the median lag
-// is at most a quarter of the boot so far, and none is longer than the longest
-// interval.
+// TestReadyIsNoticed: READY is noticed soon. The median lag is at most a quarter of the boot,
+// and no lag is longer than the longest interval.
 func TestReadyIsNoticed(t *testing.T) {
 	for _, boot := range []time.Duration{5 * time.Second, 47 * time.Second, 3 * time.Minute, 11 * time.Minute} {
 		for _, batches := range []bool{true, false} {
@@ -68,7 +66,7 @@ func TestReadyIsNoticed(t *testing.T) {
 	}
 }
 
-// applies counts what is asked of a store to be written.
+// applies is a store that counts calls of Apply and their changes.
 type applies struct {
 	store.Store
 	calls, changes atomic.Int64
@@ -80,8 +78,8 @@ func (a *applies) Apply(ctx context.Context, cs []store.Change) ([]error, error)
 	return a.Store.Apply(ctx, cs)
 }
 
-// TestBatchesAreFewWrites: while a thousand sessions boot, their polls write
-// nothing, and their READY is stored by as many commits as calls showed it.
+// TestBatchesAreFewWrites: while a thousand sessions boot, their polls write nothing. Each
+// call that shows READY sessions makes one commit.
 func TestBatchesAreFewWrites(t *testing.T) {
 	for _, batches := range []bool{true, false} {
 		t.Run(fmt.Sprint("batches=", batches), func(t *testing.T) {
@@ -95,10 +93,10 @@ func TestBatchesAreFewWrites(t *testing.T) {
 				ids := b.startMany("studio", 1000)
 				b.goRun()
 				b.after(time.Minute) // all are accepted, and boot
-				calls, changes, looks := a.calls.Load(), a.changes.Load(), b.wire.looks.Load()
+				calls, changes, reads := a.calls.Load(), a.changes.Load(), b.wire.reads.Load()
 				b.all(ids)
-				calls, changes, looks = a.calls.Load()-calls, a.changes.Load()-changes, b.wire.looks.Load()-looks
-				t.Logf("in the second minute %d looks, and %d commits of %d changes", looks, calls, changes)
+				calls, changes, reads = a.calls.Load()-calls, a.changes.Load()-changes, b.wire.reads.Load()-reads
+				t.Logf("in the second minute %d reads, and %d commits of %d changes", reads, calls, changes)
 				if changes != 1000 {
 					t.Errorf("%d changes of 1,000 sessions that became READY", changes)
 				}
@@ -110,8 +108,8 @@ func TestBatchesAreFewWrites(t *testing.T) {
 	}
 }
 
-// TestThrottledShare: of the calls to a lane that is allowed 20 a second, at most
-// one in twenty is refused.
+// TestThrottledShare: a provider that allows 20 calls a second refuses at most one call in
+// twenty.
 func TestThrottledShare(t *testing.T) {
 	scenario(t, studio.Config{Throttle: 20, Latency: 20 * time.Millisecond},
 		Config{Lane: func(string) LaneConfig { return LaneConfig{Rate: 100, Concurrency: 64} }}, func(b *bench) {
@@ -142,7 +140,7 @@ type refusals struct {
 	refused atomic.Int64
 }
 
-func (r *refusals) calls() int64 { return r.starts.Load() + r.looks.Load() }
+func (r *refusals) calls() int64 { return r.starts.Load() + r.reads.Load() }
 
 func (r *refusals) count(err error) {
 	if errors.Is(err, transport.KindThrottled) {

@@ -13,9 +13,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestFullStore: starts are refused before there is no room, what was accepted
-// is carried out to its end, and when old operations are forgotten starts are
-// accepted again.
+// TestFullStore: starts are refused before the store has no space left. Accepted operations
+// are carried out to their ends. When old operations are pruned, starts are accepted
+// again.
 func TestFullStore(t *testing.T) {
 	scenario(t, studio.Config{Boot: time.Minute}, Config{Lane: fast, Keep: 2 * time.Hour}, func(b *bench) {
 		b.db = bolt.Config{MaxSize: 1 << 20}
@@ -42,18 +42,18 @@ func TestFullStore(t *testing.T) {
 			t.Errorf("Stats: full %v, running %v, %v", s.Full, s.Running, err)
 		}
 		b.after(30 * time.Second)
-		b.wantWaiting(ids[0], WaitBooting) // not for room: it has its own
+		b.wantWaiting(ids[0], WaitBooting) // not for space: polls have their own reserve
 		b.all(ids)
 		for _, id := range ids {
 			b.want(id, fsm.PhaseSucceeded, "", 1)
 		}
-		b.after(5 * time.Hour) // they are forgotten
+		b.after(5 * time.Hour) // the ended operations may be pruned
 		b.start("again")       // wakes the Run, which prunes
 		b.after(time.Minute)
 		more := b.startMany("studio", len(ids)/2)
 		b.all(more)
 		if s, err := b.Stats(b.Context()); err != nil || s.Full != nil {
-			t.Errorf("with room again Stats say full %v, %v", s.Full, err)
+			t.Errorf("with space again, Stats has full %v, %v", s.Full, err)
 		}
 	})
 }

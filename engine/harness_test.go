@@ -21,8 +21,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// bench is an engine on a real file and a studio, inside a synctest bubble, and
-// the verbs that the scenarios are written in.
+// bench is an engine on a real file and a studio, inside a synctest bubble. Scenarios are
+// written with its methods.
 type bench struct {
 	*testing.T
 	*Engine
@@ -30,19 +30,18 @@ type bench struct {
 	studio *studio.Studio
 	cfg    Config
 	db     bolt.Config
-	wrap   func(store.Store) store.Store // puts something before the store; nil: nothing
+	wrap   func(store.Store) store.Store // returns the store that the engine gets; nil: the file's store
 	skew   atomic.Int64                  // of the wall clock, in nanoseconds; it jumps when this changes
-	boot   atomic.Uint32                 // the boot of the machine; 0: its clocks are not known
+	boot   atomic.Uint32                 // the boot of the machine; 0: it has no clocks that cannot be set
 	slept  atomic.Int64                  // how long the machine has slept, in nanoseconds
 	end    func()                        // ends the Run that goes on
 	wire   wire
 }
 
-// wire counts the calls that the engine makes, those included that reach
-// nobody.
+// wire counts the engine's calls, including those that do not reach the provider.
 type wire struct {
 	*studio.Studio
-	starts, looks atomic.Int64
+	starts, reads atomic.Int64
 }
 
 func (w *wire) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
@@ -51,16 +50,16 @@ func (w *wire) Start(ctx context.Context, in transport.StartInput) (transport.Se
 }
 
 func (w *wire) Get(ctx context.Context, ref Ref) (transport.Session, error) {
-	w.looks.Add(1)
+	w.reads.Add(1)
 	return w.Studio.Get(ctx, ref)
 }
 
 func (w *wire) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, error) {
-	w.looks.Add(1)
+	w.reads.Add(1)
 	return w.Studio.BatchGet(ctx, refs)
 }
 
-// fast lets a lane do what it can: for scenarios that are not about the rate.
+// fast has no bounds that matter, for scenarios that are not about the rate.
 func fast(string) LaneConfig { return LaneConfig{Concurrency: 64, Rate: 1e6} }
 
 // scenario runs f in a bubble and checks the feed afterwards.
@@ -106,7 +105,7 @@ func (b *bench) uptime() uptime.Reading {
 	return uptime.Reading{Boot: b.boot.Load(), Awake: awake, Elapsed: awake + time.Duration(b.slept.Load())}
 }
 
-// runFor is a short Run of an engine that is opened for it, as a timer makes them.
+// runFor opens an engine for a short Run, as a timer does.
 func (b *bench) runFor(t transport.Transport, d time.Duration) {
 	b.Helper()
 	b.close()
@@ -146,7 +145,7 @@ func (b *bench) goRun() {
 	}
 }
 
-// start makes a STOPPED session and asks for it.
+// start creates a STOPPED session and requests a start of it.
 func (b *bench) start(session string, set ...func(*Request)) ID {
 	b.Helper()
 	r := Request{Ref: Ref{StudioID: "studio", SessionID: session}}
@@ -161,7 +160,7 @@ func (b *bench) start(session string, set ...func(*Request)) ID {
 	return got.Operation.ID
 }
 
-// startMany asks for n sessions of a studio, some thousand a commit.
+// startMany requests starts of n sessions of a studio, thousands in a commit.
 func (b *bench) startMany(studioID string, n int) []ID {
 	b.Helper()
 	rs := make([]Request, n)
@@ -192,7 +191,7 @@ func (b *bench) op(id ID) Operation {
 	return op
 }
 
-// after lets fake time pass, and everything that happens in it.
+// after sleeps for d of fake time, and waits until the engine is idle again.
 func (b *bench) after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -210,7 +209,7 @@ func (b *bench) want(id ID, phase fsm.Phase, reason store.Reason, effects int) {
 	}
 }
 
-// wantWaiting checks what Explain says.
+// wantWaiting checks the reason that Explain returns.
 func (b *bench) wantWaiting(id ID, why WaitReason) Explanation {
 	b.Helper()
 	x, err := b.Explain(b.Context(), id)
@@ -221,7 +220,7 @@ func (b *bench) wantWaiting(id ID, why WaitReason) Explanation {
 		b.Errorf("%s waits for %q (%s), want %q", x.Operation.Ref, x.Waiting, x.Text, why)
 	}
 	if why != "" && (x.Unblock == "" || x.Since.IsZero()) {
-		b.Errorf("%s: an explanation without a way out or a beginning: %+v", x.Operation.Ref, x)
+		b.Errorf("%s: an explanation without Unblock or Since: %+v", x.Operation.Ref, x)
 	}
 	return x
 }
@@ -239,7 +238,7 @@ func (b *bench) all(ids []ID) {
 	}
 }
 
-// sum is the file's content: it is the same if nothing was written.
+// sum returns the checksum of the file. It is the same if nothing was written.
 func (b *bench) sum() [sha256.Size]byte {
 	b.Helper()
 	data, err := os.ReadFile(b.path)
@@ -249,9 +248,8 @@ func (b *bench) sum() [sha256.Size]byte {
 	return sha256.Sum256(data)
 }
 
-// checkFeed checks promise 3 on whatever the scenario did: the feed is dense,
-// each step is of the table, each operation ends at most once, and what has
-// ended says so.
+// checkFeed checks promise 3 after each scenario. The feed is dense, each step is in the
+// table of phases, each operation ends at most once, and feed and records agree.
 func (b *bench) checkFeed() {
 	b.Helper()
 	phase := map[ID]fsm.Phase{}

@@ -14,10 +14,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// What a host asks the engine for.
+// Calls that hosts make.
 
-// TestSession: a host shows one session, with where it is reached and what was
-// asked for.
+// TestSession: Session returns one session with its endpoints and its active operation.
 func TestSession(t *testing.T) {
 	scenario(t, studio.Config{Boot: time.Hour}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
@@ -44,15 +43,15 @@ func TestSession(t *testing.T) {
 		b.studio.SetOffline(false)
 		var te *transport.Error
 		if _, err := b.Session(b.Context(), Ref{StudioID: "studio", SessionID: "no-such"}); !errors.As(err, &te) || te.Kind != transport.KindNotFound || !strings.Contains(err.Error(), "no-such") {
-			t.Errorf("of a session that is not there: %v", err)
+			t.Errorf("a session that does not exist: %v", err)
 		}
 		if _, err := b.Session(b.Context(), Ref{StudioID: "studio"}); !errors.Is(err, transport.KindInvalid) {
-			t.Errorf("of no session: %v", err)
+			t.Errorf("an empty ref: %v", err)
 		}
 	})
 }
 
-// TestSessionUnblocksItsLane: what the host was answered counts for the lane.
+// TestSessionUnblocksItsLane: an answer to a call of the host counts for the lane.
 func TestSessionUnblocksItsLane(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.studio.SetOffline(true)
@@ -73,7 +72,7 @@ func TestSessionUnblocksItsLane(t *testing.T) {
 
 type tenant struct{}
 
-// tracing wants to know of whom a call is.
+// tracing is a provider that notes a value of each call's context.
 type tracing struct {
 	*wire
 	seen chan any
@@ -89,7 +88,8 @@ func (s tracing) Get(ctx context.Context, ref Ref) (transport.Session, error) {
 	return s.wire.Get(ctx, ref)
 }
 
-// TestRunsContextReachesTheTransport: its values do; its end does not cut calls off.
+// TestRunsContextReachesTheTransport: calls have the values of Run's context, but its end
+// does not cut them off.
 func TestRunsContextReachesTheTransport(t *testing.T) {
 	scenario(t, studio.Config{Boot: 10 * time.Second}, Config{}, func(b *bench) {
 		s := tracing{&b.wire, make(chan any, 100)}
@@ -118,8 +118,7 @@ func TestRunsContextReachesTheTransport(t *testing.T) {
 	})
 }
 
-// TestUnknownLane: a pause of a lane that nothing is in is a mistake, and is said
-// to be one.
+// TestUnknownLane: Pause returns an error for a lane that no session can be in.
 func TestUnknownLane(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		var m transport.Mux
@@ -144,7 +143,7 @@ func TestUnknownLane(t *testing.T) {
 		if lanes, err := b.store.Lanes(b.Context()); err != nil || len(lanes) != 2 {
 			t.Errorf("%d lanes are stored, %v: a refused pause must not be", len(lanes), err)
 		}
-		// What was paused when the settings knew it can be resumed afterwards.
+		// A lane that was paused while the settings had it can be resumed afterwards.
 		if err := b.store.SetPaused(b.Context(), "gone", true, "mo", b.now()); err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +153,7 @@ func TestUnknownLane(t *testing.T) {
 	})
 }
 
-// lanesLike has one lane of its own.
+// lanesLike is a provider with one lane of its own.
 type lanesLike struct {
 	*wire
 	lane string
@@ -166,7 +165,7 @@ func (l lanesLike) Traits(ref Ref) transport.Traits {
 	return tr
 }
 
-// TestNotFoundNamesWhat: an error says which operation or session is not there.
+// TestNotFoundNamesWhat: ErrNotFound names the operation or session.
 func TestNotFoundNamesWhat(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		const id = ID("019a0000-0000-7000-8000-00000000abcd")
@@ -189,8 +188,8 @@ func TestNotFoundNamesWhat(t *testing.T) {
 	})
 }
 
-// TestHeadSaysWhenAFollowerHasCaughtUp: a follower compares cursors with it, or
-// begins there.
+// TestHeadSaysWhenAFollowerHasCaughtUp: a follower compares its cursor with Head, or begins
+// at Head.
 func TestHeadSaysWhenAFollowerHasCaughtUp(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		first, err := b.Head(b.Context())
@@ -223,7 +222,7 @@ func TestHeadSaysWhenAFollowerHasCaughtUp(t *testing.T) {
 	})
 }
 
-// TestEngineBackup: a host needs no store of its own for it.
+// TestEngineBackup: Backup copies the store of an engine that opened it.
 func TestEngineBackup(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
@@ -244,7 +243,7 @@ func TestEngineBackup(t *testing.T) {
 		b.wrap = func(s store.Store) store.Store { return struct{ store.Store }{s} }
 		b.restart()
 		if err := b.Backup(b.Context(), copied+"2"); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "copy.db2") {
-			t.Errorf("of a store that cannot: %v", err)
+			t.Errorf("Backup of a store that cannot: %v", err)
 		}
 	})
 }

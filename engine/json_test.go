@@ -139,7 +139,7 @@ func TestWireForm(t *testing.T) {
 	}
 	var c Cancellation
 	if err := json.Unmarshal([]byte(`"undone"`), &c); err == nil || !strings.Contains(err.Error(), "undone") {
-		t.Errorf("a result that is none is read as %v with %v", c, err)
+		t.Errorf("a word that is no result is read as %v with %v", c, err)
 	}
 }
 

@@ -15,18 +15,18 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestThrottledLane: the provider allows 20 calls a second; nothing fails, and
-// its rate is used.
+// TestThrottledLane: the provider allows 20 calls a second. Nothing fails, and the lane uses
+// that rate.
 func TestThrottledLane(t *testing.T) {
 	scenario(t, studio.Config{Throttle: 20, Latency: 20 * time.Millisecond},
 		Config{Lane: func(string) LaneConfig { return LaneConfig{Rate: 100, Concurrency: 64} }}, func(b *bench) {
 			ids := b.startMany("studio", 2000)
 			b.goRun()
 			b.after(10 * time.Second)
-			begin := int(b.wire.starts.Load()) + int(b.wire.looks.Load())
+			begin := int(b.wire.starts.Load()) + int(b.wire.reads.Load())
 			done := b.succeeded()
 			b.after(30 * time.Second)
-			calls := int(b.wire.starts.Load()) + int(b.wire.looks.Load()) - begin
+			calls := int(b.wire.starts.Load()) + int(b.wire.reads.Load()) - begin
 			t.Logf("%d calls in 30 s, 20 a second allowed; %d more READY", calls, b.succeeded()-done)
 			if calls < 510 || calls > 660 {
 				t.Errorf("%d calls in 30 s, want 85 %% to 110 %% of the 600 that are allowed", calls)
@@ -46,7 +46,7 @@ func (b *bench) succeeded() int {
 	return s.Operations[fsm.PhaseSucceeded]
 }
 
-// TestRetryAfter: a floor for the whole lane, stored, and believed for an hour
+// TestRetryAfter: a Retry-After counts for the whole lane, is stored, and counts for an hour
 // at most.
 func TestRetryAfter(t *testing.T) {
 	for _, c := range []struct {
@@ -69,7 +69,7 @@ func TestRetryAfter(t *testing.T) {
 				b.goRun()
 				b.after(c.want - 5*time.Second)
 				if n := int(b.wire.starts.Load()); n != 1 {
-					t.Errorf("%d sends before the provider's time", n)
+					t.Errorf("%d sends before the Retry-After", n)
 				}
 				b.wantWaiting(id, WaitThrottled)
 				b.after(10 * time.Second)
@@ -79,7 +79,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestPauseOutlivesRestart: sends stop, looks go on.
+// TestPauseOutlivesRestart: a pause stops sends, also after a restart. Reads go on.
 func TestPauseOutlivesRestart(t *testing.T) {
 	scenario(t, studio.Config{Boot: time.Minute}, Config{}, func(b *bench) {
 		b.goRun()
@@ -104,8 +104,7 @@ func TestPauseOutlivesRestart(t *testing.T) {
 	})
 }
 
-// TestBatchPolls: a thousand sessions that boot together are looked at by ten
-// calls a round.
+// TestBatchPolls: ten calls a round read a thousand sessions that boot together.
 func TestBatchPolls(t *testing.T) {
 	scenario(t, studio.Config{Boot: 2 * time.Minute}, Config{Lane: fast}, func(b *bench) {
 		ids := b.startMany("studio", 1000)
@@ -115,7 +114,7 @@ func TestBatchPolls(t *testing.T) {
 		for at := time.Duration(0); at < 2*time.Minute+decide.Polls.Most; at += decide.Polls.After(at) {
 			rounds++
 		}
-		calls := int(b.wire.looks.Load())
+		calls := int(b.wire.reads.Load())
 		t.Logf("%d calls of the transport in about %d rounds of polls", calls, rounds)
 		if calls > 12*rounds {
 			t.Errorf("%d calls for about %d rounds: more than 12 a round", calls, rounds)
@@ -123,9 +122,9 @@ func TestBatchPolls(t *testing.T) {
 	})
 }
 
-// TestBusyLaneBesideIdle: a backlog, or calls that hang, in one lane do not hold
-// up another.
-func TestBusyLaneBesideIdle(t *testing.T) {
+// TestBusyLaneLeavesIdleLane: a backlog, or calls that hang, in one lane do not delay an idle
+// lane.
+func TestBusyLaneLeavesIdleLane(t *testing.T) {
 	hang := func(c studio.Call) studio.Fault {
 		if c.Ref.StudioID == "hangs" {
 			return studio.Fault{Delay: time.Hour}
@@ -146,8 +145,8 @@ func TestBusyLaneBesideIdle(t *testing.T) {
 	})
 }
 
-// TestEndlessRate: a rate without a bound, or one that is no number, is carried
-// out, and the engine can be closed.
+// TestEndlessRate: with an infinite rate, or a rate that is no number, starts are sent, and
+// the engine can be closed.
 func TestEndlessRate(t *testing.T) {
 	for _, most := range []float64{math.Inf(1), math.NaN(), math.MaxFloat64, math.Inf(-1)} {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
@@ -159,8 +158,7 @@ func TestEndlessRate(t *testing.T) {
 	}
 }
 
-// lanesLate is a store that lets a Pause come before it says what is stored of
-// lanes.
+// lanesLate is a store that delays its answer about lanes, so that a Pause comes first.
 type lanesLate struct {
 	store.Store
 	asked, answer chan struct{}
@@ -172,8 +170,8 @@ func (s *lanesLate) Lanes(ctx context.Context) ([]store.Lane, error) {
 	return s.Store.Lanes(ctx)
 }
 
-// TestResumeAsRunBegins: a Resume that a beginning Run hears before it has read
-// the lane leaves the lane's Retry-After.
+// TestResumeAsRunBegins: a Resume that comes before Run has read the lane leaves the lane's
+// Retry-After as it is.
 func TestResumeAsRunBegins(t *testing.T) {
 	var calls atomic.Int32
 	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
@@ -194,7 +192,7 @@ func TestResumeAsRunBegins(t *testing.T) {
 		close(s.answer)
 		b.after(39 * time.Minute)
 		if n := calls.Load(); n != 1 {
-			t.Errorf("%d calls before the provider's time, want the one that it was told to", n)
+			t.Errorf("%d calls before the Retry-After, want the one that it answered", n)
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// again asks for the session of an operation again and fails unless that joins.
+// again requests the session of an operation again, and fails unless the request joins.
 func (b *bench) again(id ID, set ...func(*Request)) Receipt {
 	b.Helper()
 	r := Request{Ref: b.op(id).Ref}
@@ -24,7 +24,7 @@ func (b *bench) again(id ID, set ...func(*Request)) Receipt {
 	}
 	got, err := b.Start(b.Context(), r)
 	if err != nil || got.Created || got.Old {
-		b.Fatalf("asked again: %+v, %v; want a join", got, err)
+		b.Fatalf("the second request: %+v, %v; want a join", got, err)
 	}
 	return got
 }
@@ -34,7 +34,7 @@ func (b *bench) powerOff(id ID) {
 	b.studio.Put(transport.Session{Ref: b.op(id).Ref, State: fsm.StateStopped})
 }
 
-// ends waits for the end of an id, and checks it and the operation that had it.
+// ends waits for the end of an id, and checks the end and the operation.
 func (b *bench) ends(id ID, of ID, phase fsm.Phase, why store.Reason) {
 	b.Helper()
 	ctx, stop := context.WithTimeout(b.Context(), 24*time.Hour)
@@ -66,7 +66,7 @@ func TestNodePoweredDownAndUpWithinAMinute(t *testing.T) {
 		b.ends(second.ID, second.ID, fsm.PhaseSucceeded, "")
 		b.want(second.ID, fsm.PhaseSucceeded, "", 2)
 		if took := b.op(second.ID).FinishedAt.Sub(second.Operation.Later.At); took > 2*time.Minute {
-			t.Errorf("the node was READY %v after it was asked for again", took)
+			t.Errorf("the node was READY %v after the second request", took)
 		}
 		var feed []string
 		for ev := range b.Events(b.Context(), "") {
@@ -79,8 +79,8 @@ func TestNodePoweredDownAndUpWithinAMinute(t *testing.T) {
 	})
 }
 
-// TestStoppedAndAskedForAgainWhileNothingRuns: the first start was accepted, and
-// its run ended. The next run finds the session stopped.
+// TestStoppedAndAskedForAgainWhileNothingRuns: the first start was accepted, and the Run
+// ended. The next Run finds the session stopped, and starts it for the second request.
 func TestStoppedAndAskedForAgainWhileNothingRuns(t *testing.T) {
 	scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
 		b.goRun()
@@ -100,7 +100,7 @@ func TestStoppedAndAskedForAgainWhileNothingRuns(t *testing.T) {
 		b.goRun()
 		b.ends(second.ID, second.ID, fsm.PhaseSucceeded, "")
 		if op := b.op(second.ID); op.RequestedBy != "jo" || op.Reason != "dailies" || op.ClientToken != string(second.ID) {
-			t.Errorf("the later wish became %+v", op)
+			t.Errorf("the later request became %+v", op)
 		}
 		b.want(first, fsm.PhaseFailed, store.ReasonReturnedToStopped, 2)
 		b.restart()
@@ -108,9 +108,9 @@ func TestStoppedAndAskedForAgainWhileNothingRuns(t *testing.T) {
 	})
 }
 
-// TestLaterWishIsServed: the session is READY after the second request, which
-// starts nothing. Whoever waits for the second request waits for the first.
-func TestLaterWishIsServed(t *testing.T) {
+// TestLaterRequestIsServed: the session is READY after the second request, which starts
+// nothing. Wait for the second request waits for the first operation.
+func TestLaterRequestIsServed(t *testing.T) {
 	scenario(t, studio.Config{Boot: 2 * time.Minute}, Config{}, func(b *bench) {
 		b.goRun()
 		first := b.start("ws-1")
@@ -119,7 +119,7 @@ func TestLaterWishIsServed(t *testing.T) {
 		b.ends(second.ID, first, fsm.PhaseSucceeded, "")
 		b.want(first, fsm.PhaseSucceeded, "", 1)
 		if b.op(first).Later.Pending() || b.wire.starts.Load() != 1 {
-			t.Errorf("later wish %+v, %d sends; want it over, and one send", b.op(first).Later, b.wire.starts.Load())
+			t.Errorf("later request %+v, %d sends; want it done, and one send", b.op(first).Later, b.wire.starts.Load())
 		}
 		b.restart()
 		b.ends(second.ID, first, fsm.PhaseSucceeded, "")
@@ -129,9 +129,8 @@ func TestLaterWishIsServed(t *testing.T) {
 	})
 }
 
-// TestLaterWishForLater: a request for a later time is not served by a READY of
-// now.
-func TestLaterWishForLater(t *testing.T) {
+// TestLaterRequestForLater: a READY before its not-before does not serve a later request.
+func TestLaterRequestForLater(t *testing.T) {
 	scenario(t, studio.Config{Boot: time.Minute}, Config{}, func(b *bench) {
 		b.goRun()
 		first := b.start("ws-1")
@@ -150,9 +149,10 @@ func TestLaterWishForLater(t *testing.T) {
 	})
 }
 
-// TestCancelWithdrawsLaterWishes: with the operation, or by its own id.
-func TestCancelWithdrawsLaterWishes(t *testing.T) {
-	for name, its := range map[string]bool{"the operation's id": false, "the wish's id": true} {
+// TestCancelWithdrawsLaterRequests: Cancel withdraws a later request by its own id, or
+// together with the operation.
+func TestCancelWithdrawsLaterRequests(t *testing.T) {
+	for name, its := range map[string]bool{"the operation's id": false, "the later request's id": true} {
 		t.Run(name, func(t *testing.T) {
 			scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
 				b.goRun()
@@ -179,8 +179,8 @@ func TestCancelWithdrawsLaterWishes(t *testing.T) {
 	}
 }
 
-// TestLaterWishThatExpires starts nothing.
-func TestLaterWishThatExpires(t *testing.T) {
+// TestLaterRequestExpires: a later request that has expired starts nothing.
+func TestLaterRequestExpires(t *testing.T) {
 	scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
 		b.goRun()
 		first := b.start("ws-1")
@@ -195,9 +195,9 @@ func TestLaterWishThatExpires(t *testing.T) {
 	})
 }
 
-// TestSendServesTheLaterWish: the second request arrives during a send that is
+// TestSendServesTheLaterRequest: the second request arrives during a send that is
 // refused. The next send is later, and serves both.
-func TestSendServesTheLaterWish(t *testing.T) {
+func TestSendServesTheLaterRequest(t *testing.T) {
 	cfg := studio.Config{Boot: 10 * time.Second, Latency: 4 * time.Second, Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start && c.Nth == 1 {
 			return studio.Fault{Err: &transport.Error{Kind: transport.KindCapacity}}
@@ -213,20 +213,20 @@ func TestSendServesTheLaterWish(t *testing.T) {
 		second := b.again(first)
 		b.after(5 * time.Second)
 		if op := b.op(first); op.Sent != store.SentNo || !op.Later.Pending() {
-			t.Fatalf("after the refusal: sent %s, later wish %+v", op.Sent, op.Later)
+			t.Fatalf("after the refusal: sent %s, later request %+v", op.Sent, op.Later)
 		}
 		for b.wire.starts.Load() < 2 {
 			b.after(100 * time.Millisecond)
 		}
 		if op := b.op(first); op.Later.Pending() {
-			t.Errorf("during the second send: later wish %+v, want it over", op.Later)
+			t.Errorf("during the second send: later request %+v, want it done", op.Later)
 		}
 		b.ends(second.ID, first, fsm.PhaseSucceeded, "")
 		b.want(first, fsm.PhaseSucceeded, "", 1)
 	})
 }
 
-// mortal is a store whose host dies at a write, before or after it.
+// mortal is a store whose host dies at a write, before the write or after it.
 type mortal struct {
 	store.Store
 	mu    sync.Mutex // orders the writes: the one that kills is the last
@@ -262,12 +262,12 @@ func (m *mortal) Apply(ctx context.Context, cs []store.Change) (out []error, err
 	return out, err
 }
 
-// TestLaterWishThroughCrashes: the host dies at each write, before and after it,
+// TestLaterRequestThroughCrashes: the host dies at each write, before and after it,
 // and the second request is made again until it is acknowledged.
-func TestLaterWishThroughCrashes(t *testing.T) {
+func TestLaterRequestThroughCrashes(t *testing.T) {
 	for n := 1; n <= 9; n++ { // so many there are
 		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("write %d, kept %v", n, after), func(t *testing.T) {
+			t.Run(fmt.Sprintf("write %d, stored %v", n, after), func(t *testing.T) {
 				scenario(t, studio.Config{Boot: 40 * time.Second}, Config{}, func(b *bench) {
 					m := &mortal{left: n, after: after}
 					b.wrap = func(under store.Store) store.Store { m.Store = under; return m }
@@ -303,7 +303,7 @@ func TestLaterWishThroughCrashes(t *testing.T) {
 							}
 							revive()
 						}
-						b.Fatal("it cannot be asked for")
+						b.Fatal("the session cannot be requested")
 						return Receipt{}
 					}
 					first := ask("first")

@@ -12,11 +12,11 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// promptly is a provider whose sessions are READY at the second look.
+// promptly is a provider whose sessions are READY at the second read.
 type promptly struct {
 	mu     sync.Mutex // guards both
 	starts map[Ref]int
-	looks  map[Ref]int
+	reads  map[Ref]int
 }
 
 func (p *promptly) Traits(Ref) transport.Traits {
@@ -33,7 +33,7 @@ func (p *promptly) Start(_ context.Context, in transport.StartInput) (transport.
 func (p *promptly) Get(_ context.Context, ref Ref) (transport.Session, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.look(ref), nil
+	return p.read(ref), nil
 }
 
 func (p *promptly) BatchGet(_ context.Context, refs []Ref) ([]transport.Result, error) {
@@ -41,20 +41,20 @@ func (p *promptly) BatchGet(_ context.Context, refs []Ref) ([]transport.Result, 
 	defer p.mu.Unlock()
 	out := make([]transport.Result, len(refs))
 	for i, ref := range refs {
-		out[i].Session = p.look(ref)
+		out[i].Session = p.read(ref)
 	}
 	return out, nil
 }
 
-func (p *promptly) look(ref Ref) transport.Session {
-	p.looks[ref]++
-	if p.looks[ref] < 2 {
+func (p *promptly) read(ref Ref) transport.Session {
+	p.reads[ref]++
+	if p.reads[ref] < 2 {
 		return transport.Session{Ref: ref, State: fsm.StateStartInProgress}
 	}
 	return transport.Session{Ref: ref, State: fsm.StateReady}
 }
 
-// check says whether each of n sessions was started once and looked at twice.
+// check fails the benchmark unless each of n sessions was started once and read twice.
 func (p *promptly) check(b *testing.B, n int) {
 	b.Helper()
 	p.mu.Lock()
@@ -63,22 +63,22 @@ func (p *promptly) check(b *testing.B, n int) {
 		b.Errorf("%d sessions were started, want %d", len(p.starts), n)
 	}
 	for ref, starts := range p.starts {
-		if starts != 1 || p.looks[ref] != 2 {
-			b.Fatalf("%s was started %d times and looked at %d times", ref, starts, p.looks[ref])
+		if starts != 1 || p.reads[ref] != 2 {
+			b.Fatalf("%s was started %d times and read %d times", ref, starts, p.reads[ref])
 		}
 	}
 }
 
-// hurry is how many times as fast the wall clock of BenchmarkLifecycle runs: the
-// seconds between two polls are no work, and are not to be measured.
+// hurry is how many times as fast the wall clock of BenchmarkLifecycle runs. The seconds
+// between two polls are no work, so the benchmark shortens them.
 const hurry = 100
 
-// BenchmarkLifecycle takes 10,000 operations from Start by 64 callers to READY:
-// acknowledged, marked, sent, accepted, looked at twice, each change durable.
-// The baseline makes the same four commits of each, by 64 callers.
+// BenchmarkLifecycle takes 10,000 operations from Start by 64 callers to READY. Each is
+// acknowledged, intended, sent, accepted and read twice, and each change is durable. The
+// baseline makes the same four commits for each, by 64 callers.
 func BenchmarkLifecycle(b *testing.B) {
 	const n, callers = 10_000, 64
-	p := &promptly{starts: map[Ref]int{}, looks: map[Ref]int{}}
+	p := &promptly{starts: map[Ref]int{}, reads: map[Ref]int{}}
 	s := newSubjectOf(b, p, Config{Lane: func(string) LaneConfig { return LaneConfig{Concurrency: callers, Rate: 1e9} }})
 	begun := time.Now()
 	s.wall = func() time.Time { return begun.Add(hurry * time.Since(begun)) }
@@ -90,7 +90,7 @@ func BenchmarkLifecycle(b *testing.B) {
 		}
 	})
 	running.Go(func() {
-		for ctx.Err() == nil { // timers do not know of the hurry
+		for ctx.Err() == nil { // timers do not run faster
 			time.Sleep(time.Millisecond)
 			s.Nudge()
 		}
@@ -129,13 +129,13 @@ func (s *subject) drained(b *testing.B, n int) time.Duration {
 			return time.Since(begun)
 		}
 		if time.Since(begun) > time.Minute {
-			b.Fatalf("it stands still: %v", st.Operations)
+			b.Fatalf("no operation has ended for a while: %v", st.Operations)
 		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// lifecycle is a start, a mark, an acceptance and an end.
+// lifecycle commits a start, an intent, an acceptance and an end.
 func (r *raw) lifecycle() error {
 	key, err := r.start()
 	if err == nil {
@@ -171,11 +171,11 @@ func BenchmarkEvents(b *testing.B) {
 	s.check(b, n, n)
 }
 
-// BenchmarkFollow measures how long after the commit of a start, which is before
-// Start returns, who follows the feed has its event.
+// BenchmarkFollow measures how long after the commit of a start a follower has its event.
+// The commit is before Start returns.
 func BenchmarkFollow(b *testing.B) {
 	s := newSubject(b, Config{})
-	heard := make(chan store.ID)
+	received := make(chan store.ID)
 	ctx, stop := context.WithCancel(b.Context())
 	var following sync.WaitGroup
 	following.Go(func() {
@@ -184,7 +184,7 @@ func BenchmarkFollow(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			heard <- ev.Operation
+			received <- ev.Operation
 		}
 	})
 	var lags []time.Duration
@@ -194,8 +194,8 @@ func BenchmarkFollow(b *testing.B) {
 			b.Fatal(err)
 		}
 		returned := time.Now()
-		if id := <-heard; id != r.Operation.ID {
-			b.Fatalf("heard of %s, not of %s", id, r.Operation.ID)
+		if id := <-received; id != r.Operation.ID {
+			b.Fatalf("the event is of %s, not of %s", id, r.Operation.ID)
 		}
 		lags = append(lags, time.Since(returned))
 	}
@@ -206,8 +206,8 @@ func BenchmarkFollow(b *testing.B) {
 	b.ReportMetric(float64(median(lags).Nanoseconds())/1e3, "µs-lag")
 }
 
-// BenchmarkStartAll asks for 10,000 sessions at once. The baseline puts as many
-// by the same commits.
+// BenchmarkStartAll requests 10,000 sessions in one call. The baseline stores as many by the
+// same commits.
 func BenchmarkStartAll(b *testing.B) {
 	const n = 10_000
 	b.Run(fmt.Sprint("n=", n), func(b *testing.B) {

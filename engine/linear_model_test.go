@@ -8,7 +8,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// The model of a server that does one request at a time. A history falls into groups
+// The model of a server that does one request at a time. A history consists of groups
 // that share nothing: two sessions, and the tokens that clients start them with. An
 // operation proceeds by itself, and only forward. So a phase that was seen bounds the
 // phases that can be seen later.
@@ -38,11 +38,11 @@ type linearOut struct {
 }
 
 const (
-	shown   = "shown"
-	absent  = "absent" // there was never a request
-	active  = "active" // the operation of another token is active
-	reused  = "reused" // the token belongs to another session
-	unheard = "unheard"
+	shown    = "shown"
+	absent   = "absent" // there was never a request
+	active   = "active" // the operation of another token is active
+	reused   = "reused" // the token belongs to another session
+	noAnswer = "unheard"
 )
 
 func (o linearOut) String() string {
@@ -56,12 +56,12 @@ func (o linearOut) String() string {
 type linearState struct {
 	ops     [linearTokens + linearFree]linearOp
 	current [linearSessions]int // 1 + the token of the session's latest operation
-	wish    [linearSessions]linearWish
+	later   [linearSessions]linearLater
 }
 
-// linearWish is the later request of a session's current operation. It becomes the
+// linearLater is the later request of a session's current operation. It may become the
 // operation with its number.
-type linearWish struct {
+type linearLater struct {
 	known bool
 	token int
 	id    string // "": no caller knows it yet
@@ -86,11 +86,11 @@ func (s linearState) see(o linearOut) (linearState, bool) {
 	return s, true
 }
 
-// meet returns the state in which an operation that was shown for a session is its
-// current one, perhaps because its later request has become it. out gets the operation's
-// number. It returns false if that cannot be.
+// meet returns the state in which an operation that was shown for a session is its current
+// one. A later request may have become that operation. out gets the operation's number.
+// meet returns false if the operation cannot be current.
 func (s linearState) meet(session int, out *linearOut) (linearState, bool) {
-	current, w := s.current[session], &s.wish[session]
+	current, w := s.current[session], &s.later[session]
 	if out.token >= 0 {
 		return s, current == 1+out.token
 	}
@@ -98,7 +98,7 @@ func (s linearState) meet(session int, out *linearOut) (linearState, bool) {
 		s.ops[current-1].phase = 2
 		s.ops[w.token] = linearOp{known: true, session: session, id: out.id}
 		s.current[session] = 1 + w.token
-		*w = linearWish{}
+		*w = linearLater{}
 	}
 	if current = s.current[session]; current == 0 {
 		return s, false
@@ -111,21 +111,21 @@ func (s linearState) meet(session int, out *linearOut) (linearState, bool) {
 	return s, out.token >= linearTokens && *id == out.id
 }
 
-// wished returns the state after a start without a token that joined; false if it
+// joined returns the state after a start without a token that joined; false if it
 // cannot join like this.
-func (s linearState) wished(in linearIn, out linearOut) (linearState, bool) {
+func (s linearState) joined(in linearIn, out linearOut) (linearState, bool) {
 	s, ok := s.meet(in.session, &out)
 	if ok {
 		s, ok = s.see(out)
 	}
-	w := &s.wish[in.session]
+	w := &s.later[in.session]
 	switch {
 	case !ok || out.phase == 2:
 		return s, false
 	case out.wait == out.id:
 		return s, true
 	case !w.known:
-		*w = linearWish{known: true, token: in.token, id: out.wait}
+		*w = linearLater{known: true, token: in.token, id: out.wait}
 	case w.id == "":
 		w.id = out.wait
 	}
@@ -147,7 +147,7 @@ func (s linearState) create(in linearIn, id string, phase int) (linearState, boo
 		s.ops[before-1].phase = 2
 	}
 	s.ops[in.token] = linearOp{known: true, session: in.session, id: id, phase: phase}
-	s.current[in.session], s.wish[in.session] = 1+in.token, linearWish{}
+	s.current[in.session], s.later[in.session] = 1+in.token, linearLater{}
 	return s, true
 }
 
@@ -175,17 +175,17 @@ func (s linearState) step(in linearIn, out linearOut) []linearState {
 		if out.created {
 			return one(s.create(in, out.id, out.phase))
 		}
-		return one(s.wished(in, out))
+		return one(s.joined(in, out))
 	}
 	op := s.ops[in.token]
 	switch {
-	case out.kind == unheard: // it may have been done, or not
+	case out.kind == noAnswer: // it may have been done, or not
 		all := []linearState{s}
 		if made, ok := s.create(in, "", 0); ok {
 			all = append(all, made)
 		}
-		if in.free() && s.current[in.session] > 0 && !s.wish[in.session].known {
-			s.wish[in.session] = linearWish{known: true, token: in.token}
+		if in.free() && s.current[in.session] > 0 && !s.later[in.session].known {
+			s.later[in.session] = linearLater{known: true, token: in.token}
 			all = append(all, s)
 		}
 		return all
@@ -233,17 +233,17 @@ func TestLinearModel(t *testing.T) {
 		out linearOut
 	}
 	start := func(session, token int) linearIn { return linearIn{session: session, token: token} }
-	look := func(session int) linearIn { return linearIn{session: session, token: -1} }
+	read := func(session int) linearIn { return linearIn{session: session, token: -1} }
 	made := func(token int, id string) linearOut {
 		return linearOut{kind: shown, token: token, id: id, created: true}
 	}
 	seen := func(token int, id string, phase int) linearOut {
 		return linearOut{kind: shown, token: token, id: id, phase: phase}
 	}
-	wish := func(token int, id, wait string) linearOut {
+	later := func(token int, id, wait string) linearOut {
 		return linearOut{kind: shown, token: token, id: id, phase: 1, wait: wait}
 	}
-	none, lost := linearOut{kind: absent}, linearOut{kind: unheard}
+	none, lost := linearOut{kind: absent}, linearOut{kind: noAnswer}
 	busy := func(token int) linearOut { return linearOut{kind: active, token: token} }
 	for _, test := range []struct {
 		name  string
@@ -251,52 +251,52 @@ func TestLinearModel(t *testing.T) {
 		lines []line
 	}{
 		{"a life", porcupine.Ok, []line{
-			{look(0), none}, {start(0, 0), made(0, "a")}, {start(0, 0), seen(0, "a", 0)}, {start(0, 1), busy(0)}, {start(1, 0), linearOut{kind: reused}},
-			{look(0), seen(0, "a", 1)}, {start(0, 1), made(1, "b")}, {start(0, 0), seen(0, "a", 2)}, {look(0), seen(1, "b", 0)},
+			{read(0), none}, {start(0, 0), made(0, "a")}, {start(0, 0), seen(0, "a", 0)}, {start(0, 1), busy(0)}, {start(1, 0), linearOut{kind: reused}},
+			{read(0), seen(0, "a", 1)}, {start(0, 1), made(1, "b")}, {start(0, 0), seen(0, "a", 2)}, {read(0), seen(1, "b", 0)},
 		}},
-		{"an acknowledged start is forgotten", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {look(0), none}}},
+		{"an acknowledged start is forgotten", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {read(0), none}}},
 		{"and asked for anew", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(0, 0), made(0, "b")}}},
 		{"a token has two operations", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(0, 0), seen(0, "b", 0)}}},
 		{"two tokens have one operation", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(0, 1), made(1, "a")}}},
 		{"a session has two active operations", porcupine.Illegal, []line{
 			{start(0, 0), made(0, "a")}, {start(0, 1), made(1, "b")}, {start(0, 0), seen(0, "a", 1)},
 		}},
-		{"an ended one goes on", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {look(0), seen(0, "a", 2)}, {look(0), seen(0, "a", 1)}}},
-		{"an ended one stands in the way", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {look(0), seen(0, "a", 2)}, {start(0, 1), busy(0)}}},
+		{"an ended one goes on", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {read(0), seen(0, "a", 2)}, {read(0), seen(0, "a", 1)}}},
+		{"an ended one stands in the way", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {read(0), seen(0, "a", 2)}, {start(0, 1), busy(0)}}},
 		{"nothing stands in the way", porcupine.Illegal, []line{{start(0, 1), busy(0)}}},
 		{"a token starts a second session", porcupine.Illegal, []line{{start(0, 0), made(0, "a")}, {start(1, 0), made(0, "b")}}},
-		{"a look shows the operation before", porcupine.Illegal, []line{
-			{start(0, 0), made(0, "a")}, {start(0, 1), made(1, "b")}, {look(0), seen(0, "a", 2)},
+		{"a read shows the operation before", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 1), made(1, "b")}, {read(0), seen(0, "a", 2)},
 		}},
-		{"a later wish becomes an operation", porcupine.Ok, []line{
-			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {start(0, 5), wish(0, "a", "b")}, {look(0), seen(0, "a", 1)}, {look(0), seen(-1, "b", 0)},
+		{"a later request becomes an operation", porcupine.Ok, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), later(0, "a", "b")}, {start(0, 5), later(0, "a", "b")}, {read(0), seen(0, "a", 1)}, {read(0), seen(-1, "b", 0)},
 			{start(0, 1), linearOut{kind: active, token: -1, id: "b"}}, {start(0, 0), seen(0, "a", 2)},
 		}},
-		{"a later wish is served", porcupine.Ok, []line{
-			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {look(0), seen(0, "a", 2)}, {start(0, 1), made(1, "c")},
+		{"a later request is served", porcupine.Ok, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), later(0, "a", "b")}, {read(0), seen(0, "a", 2)}, {start(0, 1), made(1, "c")},
 		}},
-		{"a later wish becomes another operation", porcupine.Illegal, []line{
-			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {look(0), seen(-1, "c", 0)},
+		{"a later request becomes another operation", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), later(0, "a", "b")}, {read(0), seen(-1, "c", 0)},
 		}},
 		{"two later requests", porcupine.Illegal, []line{
-			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {start(0, 5), wish(0, "a", "c")},
+			{start(0, 0), made(0, "a")}, {start(0, 4), later(0, "a", "b")}, {start(0, 5), later(0, "a", "c")},
 		}},
-		{"an operation goes on after its later wish became one", porcupine.Illegal, []line{
-			{start(0, 0), made(0, "a")}, {start(0, 4), wish(0, "a", "b")}, {look(0), seen(-1, "b", 0)}, {start(0, 0), seen(0, "a", 1)},
+		{"an operation goes on after its later request became one", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {start(0, 4), later(0, "a", "b")}, {read(0), seen(-1, "b", 0)}, {start(0, 0), seen(0, "a", 1)},
 		}},
-		{"a later wish of what has ended", porcupine.Illegal, []line{
-			{start(0, 0), made(0, "a")}, {look(0), seen(0, "a", 2)}, {start(0, 4), wish(0, "a", "b")},
+		{"a later request of an ended operation", porcupine.Illegal, []line{
+			{start(0, 0), made(0, "a")}, {read(0), seen(0, "a", 2)}, {start(0, 4), later(0, "a", "b")},
 		}},
-		{"unheard and done", porcupine.Ok, []line{{start(0, 0), lost}, {look(0), seen(0, "a", 0)}, {start(0, 0), seen(0, "a", 1)}}},
-		{"unheard and not done", porcupine.Ok, []line{{start(0, 0), lost}, {look(0), none}, {start(0, 1), made(1, "a")}}},
-		{"unheard and done late", porcupine.Ok, []line{{start(0, 0), lost}, {look(0), none}, {look(0), seen(0, "a", 0)}}},
-		{"unheard and done twice", porcupine.Illegal, []line{{start(0, 0), lost}, {look(0), seen(0, "a", 0)}, {look(0), seen(0, "b", 0)}}},
-		{"unheard, done, and forgotten", porcupine.Illegal, []line{{start(0, 0), lost}, {look(0), seen(0, "a", 0)}, {look(0), none}}},
+		{"unheard and done", porcupine.Ok, []line{{start(0, 0), lost}, {read(0), seen(0, "a", 0)}, {start(0, 0), seen(0, "a", 1)}}},
+		{"unheard and not done", porcupine.Ok, []line{{start(0, 0), lost}, {read(0), none}, {start(0, 1), made(1, "a")}}},
+		{"unheard and done late", porcupine.Ok, []line{{start(0, 0), lost}, {read(0), none}, {read(0), seen(0, "a", 0)}}},
+		{"unheard and done twice", porcupine.Illegal, []line{{start(0, 0), lost}, {read(0), seen(0, "a", 0)}, {read(0), seen(0, "b", 0)}}},
+		{"unheard, done, and forgotten", porcupine.Illegal, []line{{start(0, 0), lost}, {read(0), seen(0, "a", 0)}, {read(0), none}}},
 	} {
 		var history []porcupine.Operation
 		for i, l := range test.lines {
 			o := porcupine.Operation{ClientId: i, Input: l.in, Call: int64(2 * i), Output: l.out, Return: int64(2*i + 1)}
-			if l.out.kind == unheard {
+			if l.out.kind == noAnswer {
 				o.Return = forever
 			}
 			history = append(history, o)

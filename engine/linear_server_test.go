@@ -33,7 +33,7 @@ type linearOrder struct {
 	Bug            string
 }
 
-// The bugs that a server may be told to have. A history must show each of them.
+// The bugs that a server may have. A history must show each of them.
 const (
 	forgetful = "each server has a file of its own"
 	stale     = "reads show the past"
@@ -62,33 +62,33 @@ func linearServer(order string) error {
 		return err
 	}
 	fmt.Println("listening")
-	d := &linearDesk{engine: e, bug: o.Bug, past: map[engine.Ref]pastLook{}}
+	d := &linearFront{engine: e, bug: o.Bug, past: map[engine.Ref]pastRead{}}
 	return http.Serve(l, nimble.Handler(d, nimble.HandlerConfig{Credentials: nimble.Keys(crashKeys)})) //nolint:gosec // until it is killed
 }
 
-// linearDesk is an engine as a provider: its sessions show what the engine knows of
-// their operations.
-type linearDesk struct {
+// linearFront is an engine as a provider: its sessions show what the engine knows of their
+// operations.
+type linearFront struct {
 	nimble.Provider // never called
 	engine          *engine.Engine
 	bug             string
 
 	mu   sync.Mutex // guards past
-	past map[engine.Ref]pastLook
+	past map[engine.Ref]pastRead
 }
 
-// pastLook is what a read showed, for a bug.
-type pastLook struct {
+// pastRead is what a read showed, for a bug.
+type pastRead struct {
 	session transport.Session
 	err     error
 }
 
-func (d *linearDesk) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
+func (d *linearFront) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
 	token := in.ClientToken
 	if d.bug == deaf {
 		token = ""
 	}
-	if strings.HasPrefix(token, linearAnew) {
+	if strings.HasPrefix(token, linearNoToken) {
 		token = ""
 	}
 	r, err := d.engine.Start(ctx, engine.Request{Ref: in.Ref, ClientToken: token})
@@ -111,9 +111,9 @@ func (d *linearDesk) Start(ctx context.Context, in transport.StartInput) (transp
 	return s, nil
 }
 
-func (d *linearDesk) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+func (d *linearFront) Get(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	if d.bug != stale {
-		return d.look(ctx, ref)
+		return d.read(ctx, ref)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -121,12 +121,12 @@ func (d *linearDesk) Get(ctx context.Context, ref transport.Ref) (transport.Sess
 		delete(d.past, ref)
 		return p.session, p.err
 	}
-	s, err := d.look(ctx, ref)
-	d.past[ref] = pastLook{s, err}
+	s, err := d.read(ctx, ref)
+	d.past[ref] = pastRead{s, err}
 	return s, err
 }
 
-func (d *linearDesk) look(ctx context.Context, ref transport.Ref) (transport.Session, error) {
+func (d *linearFront) read(ctx context.Context, ref transport.Ref) (transport.Session, error) {
 	op, err := d.engine.Find(ctx, ref)
 	if errors.Is(err, store.ErrNotFound) {
 		return transport.Session{}, &transport.Error{Kind: transport.KindNotFound, Code: "ResourceNotFoundException", Message: err.Error()}
@@ -143,8 +143,8 @@ func sessionOf(op engine.Operation) transport.Session {
 	}}
 }
 
-// linearAnew begins a token of a client that the server must treat as no token.
-const linearAnew = "anew-"
+// linearNoToken is the beginning of tokens that the server must treat as no token.
+const linearNoToken = "anew-"
 
 // linearProvider is the server's provider. A quick session is READY when its
 // start is answered, and STOPPED again when it is started with another token;

@@ -35,8 +35,8 @@ const (
 	forever       = math.MaxInt64
 )
 
-// TestLinearizable: what clients of the protocol see of an engine, through kills of the
-// server, is what a server would show that did one request at a time.
+// TestLinearizable: clients of the protocol see what a server shows that does one request at
+// a time, also while the engine's process is killed again and again.
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
 	seed, requests := scale.Seed(t), scale.Of(t, 400, 1000, 1000)
@@ -50,7 +50,7 @@ func TestLinearizable(t *testing.T) {
 			t.Run(strconv.Itoa(n), func(t *testing.T) {
 				history := newLinearWorld(t, "", seed+uint64(n)).live(requests)
 				if got := porcupine.CheckOperationsTimeout(linearModel, history, time.Minute); got != porcupine.Ok {
-					t.Errorf("the history is %s: %s", got, told(history))
+					t.Errorf("the history is %s: %s", got, wrongGroup(history))
 				}
 				sum.add(history)
 			})
@@ -58,15 +58,15 @@ func TestLinearizable(t *testing.T) {
 	}
 	histories.Wait()
 	t.Logf("%d requests in all: %v", sum.all, sum.kinds)
-	for _, kind := range []string{"shown queued", "shown starting", "shown ended", "later wish", absent, active, reused, unheard} {
+	for _, kind := range []string{"shown queued", "shown starting", "shown ended", "later request", absent, active, reused, noAnswer} {
 		if sum.kinds[kind] == 0 && sum.all > 5000 {
 			t.Errorf("no answer was %q: the test is too easy", kind)
 		}
 	}
 }
 
-// TestLinearizableSelf: a server with a bug has a history that shows it. Mostly it is the
-// first: how requests meet depends on the machine.
+// TestLinearizableSelf: a server with a bug has a history that shows it. In most runs the
+// first history does, but the order of requests depends on the machine.
 func TestLinearizableSelf(t *testing.T) {
 	t.Parallel()
 	seed := scale.Seed(t)
@@ -84,8 +84,8 @@ func TestLinearizableSelf(t *testing.T) {
 	}
 }
 
-// told describes what is wrong with a history: its first wrong group.
-func told(history []porcupine.Operation) string {
+// wrongGroup describes the first wrong group of a history.
+func wrongGroup(history []porcupine.Operation) string {
 	for _, group := range linearModel.Partition(history) {
 		if got := porcupine.CheckOperationsTimeout(linearModel, group, time.Minute); got == porcupine.Ok {
 			continue
@@ -117,7 +117,7 @@ func (s *linearSum) add(history []porcupine.Operation) {
 		out := o.Output.(linearOut)
 		s.kinds[out.kind]++
 		if out.wait != out.id && out.wait != "" {
-			s.kinds["later wish"]++
+			s.kinds["later request"]++
 		}
 		if out.kind == shown {
 			s.kinds[[]string{"shown queued", "shown starting", "shown ended"}[out.phase]]++
@@ -197,7 +197,7 @@ func (w *linearWorld) live(requests int) []porcupine.Operation {
 					token:   rnd.IntN(2*linearTokens) - linearTokens, // half of them are reads
 				}
 				if in.token == -1 { // some of those are starts without a token
-					in.token = w.anew(in.group)
+					in.token = w.noToken(in.group)
 				}
 				w.ask(in)
 			}
@@ -229,9 +229,8 @@ func (w *linearWorld) live(requests int) []porcupine.Operation {
 	return w.history
 }
 
-// anew returns the number of a group's next start without a token; -1: there were
-// enough.
-func (w *linearWorld) anew(group int) int {
+// noToken returns the number of a group's next start without a token, or -1 after the last.
+func (w *linearWorld) noToken(group int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.free[group] == linearFree {
@@ -263,16 +262,16 @@ func (w *linearWorld) ask(in linearIn) {
 	} else {
 		token := fmt.Sprintf("t-%d-%d", in.group, in.token)
 		if in.free() {
-			token = linearAnew + token
+			token = linearNoToken + token
 		}
 		s, err = w.client.Start(ctx, transport.StartInput{Ref: ref, ClientToken: token})
 	}
 	returned := w.now()
 	out := w.read(in, s, err)
 	switch {
-	case out.kind == unheard && (in.token < 0 || notSent(err)): // it had no effect
+	case out.kind == noAnswer && (in.token < 0 || notSent(err)): // it had no effect
 		return
-	case out.kind == unheard:
+	case out.kind == noAnswer:
 		returned = forever
 	}
 	w.mu.Lock()
@@ -309,7 +308,7 @@ func (w *linearWorld) read(in linearIn, s transport.Session, err error) linearOu
 	default:
 		w.t.Errorf("%v: %v", in, err)
 	}
-	return linearOut{kind: unheard}
+	return linearOut{kind: noAnswer}
 }
 
 // token returns the number of a token, or -1 for an operation's id. With a bug it may be

@@ -45,7 +45,7 @@ func TestLoad(t *testing.T) {
 		t.Parallel()
 		l.inFlight, l.least, l.window = 1000, 0, l.time
 	}
-	d := newLoadDesk(t, l)
+	d := newLoadWorld(t, l)
 	d.fill()
 	readers := d.read()
 	samples := d.hold()
@@ -53,8 +53,8 @@ func TestLoad(t *testing.T) {
 	d.check(samples)
 }
 
-// loadDesk is the engine under load and its provider.
-type loadDesk struct {
+// loadWorld is the engine under load and its provider.
+type loadWorld struct {
 	t        *testing.T
 	load     load
 	engine   *engine.Engine
@@ -70,8 +70,8 @@ type loadDesk struct {
 // acknowledged.
 type loadWait struct{ due, took time.Duration }
 
-func newLoadDesk(t *testing.T, l load) *loadDesk {
-	d := &loadDesk{t: t, load: l, provider: newLoadProvider(time.Duration(l.inFlight) * time.Second / time.Duration(l.asked))}
+func newLoadWorld(t *testing.T, l load) *loadWorld {
+	d := &loadWorld{t: t, load: l, provider: newLoadProvider(time.Duration(l.inFlight) * time.Second / time.Duration(l.asked))}
 	e, err := engine.Open(filepath.Join(t.TempDir(), "rouse.db"), d.provider, engine.Config{
 		Keep: 5 * time.Second, KeepEvents: l.events,
 		Lane: func(string) engine.LaneConfig { return engine.LaneConfig{Rate: 500, Concurrency: 32} },
@@ -92,14 +92,14 @@ func newLoadDesk(t *testing.T, l load) *loadDesk {
 
 // request returns a request for the next session. There are twice as many sessions as
 // operations in flight, so a session is started again long after it was READY.
-func (d *loadDesk) request() engine.Request {
+func (d *loadWorld) request() engine.Request {
 	n := d.asked % (2 * d.load.inFlight)
 	d.asked++
 	return engine.Request{Ref: engine.Ref{StudioID: "studio-" + strconv.Itoa(n%20), SessionID: "ws-" + strconv.Itoa(n)}}
 }
 
 // fill starts the operations in flight. They begin to end when the load begins.
-func (d *loadDesk) fill() {
+func (d *loadWorld) fill() {
 	d.t.Helper()
 	rs := make([]engine.Request, d.load.inFlight)
 	for i := range rs {
@@ -119,7 +119,7 @@ func (d *loadDesk) fill() {
 	d.provider.begin()
 }
 
-func (d *loadDesk) stats() engine.Stats {
+func (d *loadWorld) stats() engine.Stats {
 	s, err := d.engine.Stats(d.t.Context())
 	if err != nil {
 		d.t.Fatal(err)
@@ -135,8 +135,8 @@ type loadSample struct {
 	goroutines, descriptors int
 }
 
-// hold asks at the rate, whatever the answers are, and measures.
-func (d *loadDesk) hold() (samples []loadSample) {
+// hold requests at the rate, whatever the answers are, and measures.
+func (d *loadWorld) hold() (samples []loadSample) {
 	d.t.Helper()
 	began := time.Now()
 	var calls sync.WaitGroup
@@ -173,7 +173,7 @@ func (d *loadDesk) hold() (samples []loadSample) {
 	return samples
 }
 
-func (d *loadDesk) sample(at time.Duration) loadSample {
+func (d *loadWorld) sample(at time.Duration) loadSample {
 	s := d.stats()
 	out := loadSample{
 		at: at, active: s.Operations[fsm.PhaseQueued] + s.Operations[fsm.PhaseStarting],
@@ -198,7 +198,7 @@ func (d *loadDesk) sample(at time.Duration) loadSample {
 }
 
 // check fails the test if the load was not sustained, or a measure grew under it.
-func (d *loadDesk) check(samples []loadSample) {
+func (d *loadWorld) check(samples []loadSample) {
 	d.t.Helper()
 	d.rate()
 	if d.load.least == 0 {
@@ -240,7 +240,7 @@ func (d *loadDesk) check(samples []loadSample) {
 }
 
 // rate fails the test if fewer starts than required were acknowledged in a window.
-func (d *loadDesk) rate() {
+func (d *loadWorld) rate() {
 	d.t.Helper()
 	windows := make([]int, d.load.time/d.load.window)
 	var took []time.Duration
@@ -270,7 +270,7 @@ func mean(samples []loadSample, of func(loadSample) int64) (sum int64) {
 // loadReaders follow the feed from the beginning of the load: most as fast as they can,
 // some with pauses, some so slowly that they fall behind.
 type loadReaders struct {
-	desk  *loadDesk
+	world *loadWorld
 	all   []*loadReader
 	stop  context.CancelFunc
 	work  sync.WaitGroup
@@ -280,12 +280,12 @@ type loadReaders struct {
 type loadReader struct {
 	name  string
 	seq   atomic.Uint64 // the last event that it saw
-	told  int           // how often an error said that events are gone
+	gaps  int           // how often an error said that events are gone
 	pause func(seen int) time.Duration
 }
 
-func (d *loadDesk) read() *loadReaders {
-	rs := &loadReaders{desk: d, hurry: make(chan struct{})}
+func (d *loadWorld) read() *loadReaders {
+	rs := &loadReaders{world: d, hurry: make(chan struct{})}
 	var ctx context.Context
 	ctx, rs.stop = context.WithCancel(context.Background())
 	d.t.Cleanup(func() { rs.stop(); rs.work.Wait() })
@@ -316,19 +316,19 @@ func (d *loadDesk) read() *loadReaders {
 func (rs *loadReaders) follow(ctx context.Context, r *loadReader, after engine.Cursor) {
 	gap := false
 	for ctx.Err() == nil {
-		for ev, err := range rs.desk.engine.Follow(ctx, after) {
+		for ev, err := range rs.world.engine.Follow(ctx, after) {
 			var pruned *store.CursorError
 			if errors.As(err, &pruned) && pruned.Pruned {
-				r.told++
+				r.gaps++
 				after, gap = "", true
 				break
 			}
 			if err != nil {
-				rs.desk.t.Errorf("a %s reader: %v", r.name, err)
+				rs.world.t.Errorf("a %s reader: %v", r.name, err)
 				return
 			}
 			if seq := r.seq.Load() + 1; ev.Seq != seq && !gap || ev.Seq < seq {
-				rs.desk.t.Errorf("a %s reader got event %d after %d", r.name, ev.Seq, seq-1)
+				rs.world.t.Errorf("a %s reader got event %d after %d", r.name, ev.Seq, seq-1)
 			}
 			after, gap = ev.Cursor, false
 			r.seq.Store(ev.Seq)
@@ -345,12 +345,12 @@ func (rs *loadReaders) follow(ctx context.Context, r *loadReader, after engine.C
 // finish lets slow readers hurry, and checks that all reach the head.
 func (rs *loadReaders) finish(t *testing.T) {
 	t.Helper()
-	lag, head := map[string]uint64{}, rs.desk.stats().Head
+	lag, head := map[string]uint64{}, rs.world.stats().Head
 	for _, r := range rs.all {
 		lag[r.name] = max(lag[r.name], head-min(head, r.seq.Load()))
 	}
 	t.Logf("the feed is at %d; behind are at most %v", head, lag)
-	if most := uint64(10 * rs.desk.load.asked); lag["fast"] > most {
+	if most := uint64(10 * rs.world.load.asked); lag["fast"] > most {
 		t.Errorf("readers that are fast are behind: %d events", lag["fast"])
 	}
 	close(rs.hurry)
@@ -371,8 +371,8 @@ func (rs *loadReaders) finish(t *testing.T) {
 	rs.stop()
 	rs.work.Wait()
 	for _, r := range rs.all {
-		if r.told > 0 && r.name != "crawling" {
-			t.Errorf("a %s reader was told %d times that events were gone", r.name, r.told)
+		if r.gaps > 0 && r.name != "crawling" {
+			t.Errorf("a %s reader got %d errors that events were gone", r.name, r.gaps)
 		}
 	}
 }

@@ -14,40 +14,40 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestOfflineHour is promise 4: 10,000 starts wait through an hour without a
-// network. Nothing is written, nothing is charged, one probe at a time goes out,
-// nothing is kept for each; then the queue drains at a controlled rate.
+// TestOfflineHour is promise 4: 10,000 starts wait through an hour without a network. The
+// engine writes nothing, counts no attempt, makes one trial call at a time, and keeps no
+// goroutine for an operation. Then the queue drains at a controlled rate.
 func TestOfflineHour(t *testing.T) {
 	const n = 10_000
 	scenario(t, studio.Config{}, Config{Lane: func(string) LaneConfig { return LaneConfig{Rate: 100, Concurrency: 64} }}, func(b *bench) {
 		b.studio.SetOffline(true)
 		ids := b.startMany("studio", n)
 		b.goRun()
-		b.after(time.Minute) // the calls in flight when it went
+		b.after(time.Minute) // the calls that were in flight end
 		before, goroutines := b.sum(), runtime.NumGoroutine()
-		probes := int(b.wire.looks.Load())
+		trials := int(b.wire.reads.Load())
 		b.after(time.Hour)
 		if b.sum() != before {
 			t.Error("an hour offline wrote to the file")
 		}
-		probes = int(b.wire.looks.Load()) - probes
-		if probes < 50 || probes > 75 {
-			t.Errorf("%d probes in an hour, want about one a minute", probes)
+		trials = int(b.wire.reads.Load()) - trials
+		if trials < 50 || trials > 75 {
+			t.Errorf("%d trial calls in an hour, want about one a minute", trials)
 		}
 		if goroutines > n/20 { // of the whole process, which runs other tests too
 			t.Errorf("%d goroutines for %d pending operations", goroutines, n)
 		}
 		x := b.wantWaiting(ids[n-1], WaitOffline)
 		if wait := x.Next.Sub(b.now()); wait < 0 || wait > 2*time.Minute {
-			t.Errorf("the next probe is said to be in %v", wait)
+			t.Errorf("the next trial call is shown in %v", wait)
 		}
 		s, err := b.Stats(t.Context())
 		if err != nil || len(s.Lanes) != 1 || s.Lanes[0].Error != x.Error || !strings.Contains(x.Text, "the studio is offline") {
-			t.Errorf("nobody says why the provider cannot be reached: %q, %+v, %v", x.Text, s.Lanes, err)
+			t.Errorf("neither Explain nor Stats says why the provider cannot be reached: %q, %+v, %v", x.Text, s.Lanes, err)
 		}
 		for _, id := range ids {
 			if op := b.op(id); op.Attempts != 0 || op.Sent != store.SentNo {
-				t.Fatalf("%s: %d attempts charged, sent %v", op.Ref, op.Attempts, op.Sent)
+				t.Fatalf("%s: %d attempts counted, sent %v", op.Ref, op.Attempts, op.Sent)
 			}
 		}
 		b.studio.SetOffline(false)
@@ -71,23 +71,22 @@ func TestOfflineHour(t *testing.T) {
 	})
 }
 
-// peakOver lets time pass, and says how many calls there were in the busiest
-// second of it.
+// peakOver lets time pass, and returns the number of calls in the busiest second.
 func (b *bench) peakOver(d time.Duration) (peak int) {
 	const step = 100 * time.Millisecond
 	var before []int // calls so far, a step apart
 	for range d / step {
-		before = append(before, int(b.wire.starts.Load()+b.wire.looks.Load()))
+		before = append(before, int(b.wire.starts.Load()+b.wire.reads.Load()))
 		b.after(step)
 		second := before[max(0, len(before)-int(time.Second/step))]
-		peak = max(peak, int(b.wire.starts.Load()+b.wire.looks.Load())-second)
+		peak = max(peak, int(b.wire.starts.Load()+b.wire.reads.Load())-second)
 	}
 	return peak
 }
 
-// TestPortal: the laptop is behind a captive portal, which answers everything
-// in its own way. No operation ends by it.
-func TestPortal(t *testing.T) {
+// TestCaptivePortal: a laptop is behind a captive portal, which answers every request. No
+// operation ends by such an answer.
+func TestCaptivePortal(t *testing.T) {
 	var portal atomic.Bool
 	portal.Store(true)
 	scenario(t, studio.Config{Intercept: func(studio.Call) studio.Fault {
@@ -110,7 +109,7 @@ func TestPortal(t *testing.T) {
 	})
 }
 
-func TestCredentialsHoldTheLane(t *testing.T) {
+func TestCredentialsBlockTheLane(t *testing.T) {
 	var bad atomic.Bool
 	cfg := studio.Config{Boot: time.Hour, Intercept: func(studio.Call) studio.Fault {
 		if bad.Load() {
@@ -125,16 +124,16 @@ func TestCredentialsHoldTheLane(t *testing.T) {
 		bad.Store(true)
 		b.after(time.Minute)
 		ids := b.startMany("studio", 50)
-		b.after(10 * time.Hour) // far beyond the budget, which stands still
+		b.after(10 * time.Hour) // far beyond the boot timeout, which stands still
 		for _, id := range append(ids, boots) {
 			b.wantWaiting(id, WaitCredentials)
 			if b.op(id).Phase.Ended() {
 				t.Fatal("expired credentials ended an operation")
 			}
 		}
-		calls := int(b.wire.looks.Load() + b.wire.starts.Load())
+		calls := int(b.wire.reads.Load() + b.wire.starts.Load())
 		b.after(time.Hour)
-		if n := int(b.wire.looks.Load()+b.wire.starts.Load()) - calls; n > 75 {
+		if n := int(b.wire.reads.Load()+b.wire.starts.Load()) - calls; n > 75 {
 			t.Errorf("%d calls in an hour with credentials that are refused", n)
 		}
 		bad.Store(false)
@@ -145,9 +144,8 @@ func TestCredentialsHoldTheLane(t *testing.T) {
 	})
 }
 
-// TestSleepPastTheDeadline: a laptop sleeps until long past an operation's
-// deadline. Its network is back a minute after it woke up, and then a look tells
-// what became of the operation.
+// TestSleepPastTheDeadline: a laptop sleeps until long past an operation's deadline. Its
+// network is back a minute after it wakes, and then a read shows the session.
 func TestSleepPastTheDeadline(t *testing.T) {
 	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		b.boot.Store(1)
@@ -166,7 +164,7 @@ func TestSleepPastTheDeadline(t *testing.T) {
 	})
 }
 
-// TestUnobservable: a send may have happened, and nobody could look for a day
+// TestUnobservable: a send may have happened, and the session could not be read for a day
 // past the expiry.
 func TestUnobservable(t *testing.T) {
 	lose := func(c studio.Call) studio.Fault { return studio.Fault{Lost: c.Action == studio.Start} }
@@ -185,9 +183,9 @@ func TestUnobservable(t *testing.T) {
 	})
 }
 
-// TestManyCallsCloseALane: calls under way come back without an answer at the same
-// moment. It is for the race detector.
-func TestManyCallsCloseALane(t *testing.T) {
+// TestManyCallsBlockALane: calls in flight fail without an answer at the same moment. It is
+// for the race detector.
+func TestManyCallsBlockALane(t *testing.T) {
 	scenario(t, studio.Config{Latency: time.Second}, Config{Lane: fast}, func(b *bench) {
 		b.goRun()
 		b.all([]ID{b.start("ws")})

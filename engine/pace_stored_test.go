@@ -25,8 +25,7 @@ func (p plain) Start(ctx context.Context, in transport.StartInput) (transport.Se
 
 func (p plain) Get(ctx context.Context, ref Ref) (transport.Session, error) { return p.w.Get(ctx, ref) }
 
-// accept asks for n more sessions, and says how long it took until the last start
-// was accepted.
+// accept requests n more sessions, and returns the time until the last start was accepted.
 func (b *bench) accept(round, n int) time.Duration {
 	b.Helper()
 	ids := make([]ID, n)
@@ -42,7 +41,7 @@ func (b *bench) accept(round, n int) time.Duration {
 	return time.Since(began)
 }
 
-// paceOf is what is stored of the studio's lane.
+// paceOf returns the stored record of the studio's lane.
 func (b *bench) paceOf() store.Lane {
 	b.Helper()
 	l, err := b.store.Lane(b.Context(), "studio")
@@ -52,8 +51,8 @@ func (b *bench) paceOf() store.Lane {
 	return l
 }
 
-// TestPaceIsRemembered: a lane whose provider has not throttled it begins at its
-// full rate from the second Run on; one that was throttled begins low for a day.
+// TestPaceIsRemembered: a lane that was not throttled begins at its full rate from the second
+// Run on. A lane that was throttled begins low for a day.
 func TestPaceIsRemembered(t *testing.T) {
 	var throttle atomic.Bool
 	scenario(t, studio.Config{Boot: time.Minute, Intercept: func(studio.Call) studio.Fault {
@@ -88,7 +87,7 @@ func TestPaceIsRemembered(t *testing.T) {
 		}
 		slow := again(4, 20)
 		b.after(24 * time.Hour)
-		before := again(5, 20) // it begins low, and comes to its full rate again
+		before := again(5, 20) // the lane begins low, and reaches its full rate again
 		after := again(6, 20)
 		t.Logf("20 starts: %v at the known rate, %v after it was throttled, a day later %v, and then %v", few, slow, before, after)
 		if few > 4*time.Second || slow < few+time.Second || before < few+time.Second || after > 4*time.Second {
@@ -104,7 +103,7 @@ func TestPaceIsWrittenSeldom(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	l := &lane{stored: &store.Lane{Name: "l"}, pace: newPace(10, 0, now)}
 	writes := 0
-	hear := func(kind transport.Kind) {
+	answer := func(kind transport.Kind) {
 		a := decide.Answer{}
 		if a.Read(transport.Session{State: fsm.StateReady}, nil); kind != transport.KindUnknown {
 			a.Read(transport.Session{}, &transport.Error{Kind: kind})
@@ -116,20 +115,20 @@ func TestPaceIsWrittenSeldom(t *testing.T) {
 		now = now.Add(time.Second)
 	}
 	for range 100 {
-		hear(transport.KindUnreachable)
+		answer(transport.KindUnreachable)
 	}
 	if writes != 0 {
 		t.Errorf("%d writes while the provider was unreachable", writes)
 	}
 	for range 1000 {
-		hear(transport.KindUnknown) // a good answer
+		answer(transport.KindUnknown) // a good answer
 	}
 	if writes != 1 || l.stored.Pace != 10 {
 		t.Errorf("%d writes for 1000 good answers, pace %d", writes, l.stored.Pace)
 	}
 	for n := range 7200 {
-		if hear(transport.KindUnknown); n%10 == 0 {
-			hear(transport.KindThrottled)
+		if answer(transport.KindUnknown); n%10 == 0 {
+			answer(transport.KindThrottled)
 		}
 	}
 	if writes < 3 || writes > 5 {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestPace: a lane begins low, doubles each second, slows down once a round trip
-// when throttled, and creeps up again.
+// TestPace: a lane begins low and doubles each second. When throttled, it slows down once a
+// round trip, and then its rate grows slowly.
 func TestPace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,11 +17,10 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// million is how many operations wait in these benchmarks. It takes some 15 s
-// to make them.
+// million is how many operations wait in these benchmarks. Storing them takes about 15 s.
 const million = 1_000_000
 
-// pile asks for n sessions spread over studios, each its own lane.
+// pile requests n sessions of many studios. Each studio is a lane.
 func (s *subject) pile(b *testing.B, n, lanes int, notBefore time.Time) {
 	b.Helper()
 	rs := make([]Request, 0, 20_000)
@@ -39,7 +38,7 @@ func (s *subject) pile(b *testing.B, n, lanes int, notBefore time.Time) {
 	}
 }
 
-// goes begins a Run, and returns what ends it.
+// goes begins a Run, and returns a function that ends it.
 func (s *subject) goes(b *testing.B) (end func()) {
 	b.Helper()
 	ctx, stop := context.WithCancel(b.Context())
@@ -61,7 +60,7 @@ func heapInUse() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// evict writes a file to the disk and drops it from the page cache.
+// evict syncs a file and drops it from the page cache.
 func evict(b *testing.B, path string) {
 	b.Helper()
 	f, err := os.Open(path)
@@ -77,7 +76,7 @@ func evict(b *testing.B, path string) {
 	}
 }
 
-// used is the processor time of this process so far.
+// used returns the processor time of this process so far.
 func used(b *testing.B) time.Duration {
 	b.Helper()
 	var u unix.Rusage
@@ -87,7 +86,7 @@ func used(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// written is how many bytes this process has handed to the disk so far.
+// written returns how many bytes this process has written to the disk so far.
 func written(b *testing.B) float64 {
 	b.Helper()
 	text, err := os.ReadFile("/proc/self/io")
@@ -107,8 +106,8 @@ func written(b *testing.B) float64 {
 	return 0
 }
 
-// BenchmarkCost counts the bytes that a start writes and the processor time that
-// it takes, and those of the baseline.
+// BenchmarkCost counts the bytes that a start writes and its processor time, and the same of
+// the baseline.
 func BenchmarkCost(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
@@ -138,7 +137,7 @@ func BenchmarkCost(b *testing.B) {
 	}
 }
 
-// hung is a provider that never answers, and tells of each start that arrives.
+// hung is a provider that never answers, and reports each start that arrives.
 type hung struct {
 	*studio.Studio
 	sent chan Ref
@@ -153,8 +152,8 @@ func (h *hung) Start(ctx context.Context, in transport.StartInput) (transport.Se
 	return transport.Session{}, ctx.Err()
 }
 
-// BenchmarkOpen measures from Open of a million pending operations, all due, to
-// the first send, and what they take in memory and on disk.
+// BenchmarkOpen measures the time from Open of a million pending operations, all due, to the
+// first send, and their size in memory and on disk.
 func BenchmarkOpen(b *testing.B) {
 	for _, lanes := range []int{1, 10_000} {
 		made := newSubject(b, Config{})
@@ -188,7 +187,7 @@ func BenchmarkOpen(b *testing.B) {
 					<-h.sent
 					took = append(took, time.Since(begun))
 					b.StopTimer()
-					end() // what hangs is in flight, not pending
+					end() // calls that hang are in flight, not pending
 					heap = heapInUse() - before
 					if err := e.Close(); err != nil {
 						b.Fatal(err)
@@ -214,8 +213,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkStartPending is BenchmarkStart by 64 callers, on a file with a million
-// pending operations, and after each round one on a file that was empty.
+// BenchmarkStartPending is BenchmarkStart by 64 callers on a file with a million pending
+// operations. After each round it makes a round on a file that was empty.
 func BenchmarkStartPending(b *testing.B) {
 	const callers, round = 64, 10_000
 	b.Run(fmt.Sprint("pending=", million), func(b *testing.B) {
@@ -246,7 +245,7 @@ func BenchmarkIdle(b *testing.B) {
 	s := newSubject(b, Config{})
 	s.pile(b, million, 10_000, time.Now().Add(time.Hour))
 	end := s.goes(b)
-	time.Sleep(5 * time.Second) // until it has looked at them all
+	time.Sleep(5 * time.Second) // until it has read all due times
 	heap := heapInUse() - before
 	was, err := os.Stat(s.path)
 	if err != nil {
@@ -267,8 +266,8 @@ func BenchmarkIdle(b *testing.B) {
 	b.ReportMetric(heap/(1<<20), "heap-MiB")
 }
 
-// BenchmarkIdleLane measures from Start on a lane with nothing to do to the
-// send, beside a lane with a backlog of which every call hangs.
+// BenchmarkIdleLane measures the time from Start to the send on an idle lane, while every
+// call of another lane with a backlog hangs.
 func BenchmarkIdleLane(b *testing.B) {
 	for _, backlog := range []int{0, million} {
 		b.Run(fmt.Sprint("backlog=", backlog), func(b *testing.B) {
@@ -302,7 +301,7 @@ func BenchmarkIdleLane(b *testing.B) {
 	}
 }
 
-// oneHangs is a provider of which one studio never answers.
+// oneHangs is a provider with one studio that never answers.
 type oneHangs struct {
 	*hung
 	sent chan Ref

@@ -12,9 +12,9 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// raw is what the benchmarks measure against: bbolt written by hand, with the
-// puts, the order of keys and the group commit of a store, and without its codec,
-// checks, tables and readers. It opens the file as the store does.
+// raw is the baseline of the benchmarks: bbolt with the puts, the order of keys and the group
+// commit of a store, but without its codec, checks, tables and readers. It opens the file
+// as the store does.
 type raw struct {
 	db    *bbolt.DB
 	sizes sizes
@@ -27,14 +27,14 @@ type raw struct {
 	done    chan struct{}
 }
 
-// rawWrite is what one caller wants committed.
+// rawWrite is one caller's request for a commit.
 type rawWrite struct {
 	op           uint64
 	event, ended bool // with an event, and with the row of an ended session
 	done         chan error
 }
 
-// sizes are the average lengths of what an engine's file holds.
+// sizes has the average lengths of the records in an engine's file.
 type sizes struct{ op, event int }
 
 const rawBuckets = "oet" // operations, events, ended
@@ -96,7 +96,7 @@ func (r *raw) put(ws ...*rawWrite) error {
 	return nil
 }
 
-// run is the committer: who waits while a commit syncs forms the next one.
+// run is the committer: requests that arrive during a commit are in the next one.
 func (r *raw) run() {
 	defer close(r.done)
 	for range r.wake {
@@ -149,7 +149,7 @@ func (r *raw) write(tx *bbolt.Tx, ws []*rawWrite) error {
 
 func rawKey(n uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 8, 16), n) }
 
-// check says whether the file holds what was put into it.
+// check fails the benchmark unless the file holds all records that were put into it.
 func (r *raw) check(b *testing.B, ops, events int) {
 	b.Helper()
 	err := r.db.View(func(tx *bbolt.Tx) error {
@@ -164,7 +164,7 @@ func (r *raw) check(b *testing.B, ops, events int) {
 	}
 }
 
-// sizesOf reads the average lengths from an engine's file that nobody has open.
+// sizesOf reads the average lengths from an engine's file, which must be closed.
 func sizesOf(b *testing.B, path string) sizes {
 	b.Helper()
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})

@@ -11,11 +11,10 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestReturnWithoutSpike: 10,000 operations, and the provider is gone for an
-// hour (a tenth of them, and ten minutes, in the short run), in each of the ways
-// in which providers go. When it is back, no second
-// sees more than twice the allowed calls, whatever second is taken; and the
-// allowed rate is used.
+// TestReturnWithoutSpike: with 10,000 operations, the provider is gone for an hour, in each of
+// the ways in which providers fail. (In short mode it is gone for ten minutes, with a tenth
+// of the operations.) When it is back, no second has more than twice the allowed calls, and
+// the allowed rate is used.
 func TestReturnWithoutSpike(t *testing.T) {
 	const rate = 100 // a lane's calls a second
 	n, hour := scale.Of(t, 1000, 10_000, 10_000), time.Duration(scale.Of(t, 10, 60, 60))*time.Minute
@@ -37,12 +36,12 @@ func TestReturnWithoutSpike(t *testing.T) {
 			scenario(t, cfg, Config{Lane: lane}, func(b *bench) {
 				ids := b.startMany("studio", n/2)
 				b.goRun()
-				b.after(10 * time.Second) // some boot, some are under way
+				b.after(10 * time.Second) // some boot, some calls are in flight
 				c.away(true)
 				ids = append(ids, b.startMany("studio-2", n/2)...)
 				for end := time.Now().Add(hour); time.Now().Before(end); {
 					b.after(time.Minute)
-					b.Nudge() // the host thinks, each minute, that the network is back
+					b.Nudge() // each minute the host reports a new network
 				}
 				c.away(false)
 				b.Nudge()
@@ -65,14 +64,14 @@ func TestReturnWithoutSpike(t *testing.T) {
 	}
 }
 
-// callTimes notes when a provider is called.
+// callTimes notes the times of calls.
 type callTimes struct {
 	mu   sync.Mutex
 	gone bool
 	at   []time.Time
 }
 
-// note takes a call and reports whether the provider is gone.
+// note notes a call, and reports whether the provider is gone.
 func (c *callTimes) note() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,7 +85,7 @@ func (c *callTimes) away(gone bool) {
 	c.gone = gone
 }
 
-// most is the most calls that any second from since on has seen.
+// most returns the largest number of calls in any second from since on.
 func (c *callTimes) most(since time.Time) (most int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -45,8 +45,7 @@ func TestRunAndClose(t *testing.T) {
 	})
 }
 
-// TestDrain: Run, told to end, waits for the call in flight and stores its
-// answer.
+// TestDrain: at its end Run waits for the call in flight, and stores its answer.
 func TestDrain(t *testing.T) {
 	scenario(t, studio.Config{Latency: 4 * time.Second, Boot: time.Minute}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
@@ -61,8 +60,8 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// TestDrainIsBounded: a call that hangs is cut off, and the record says that it
-// may have happened.
+// TestDrainIsBounded: a send that hangs is cut off, and the record says that its outcome is
+// unknown.
 func TestDrainIsBounded(t *testing.T) {
 	scenario(t, studio.Config{Latency: 14 * time.Second}, Config{Drain: time.Second}, func(b *bench) {
 		id := b.start("ws-1")

@@ -28,13 +28,13 @@ func TestStartToReady(t *testing.T) {
 		b.want(id, fsm.PhaseSucceeded, "", 1)
 		op := b.op(id)
 		if lag := op.FinishedAt.Sub(op.AcceptedAt) - 90*time.Second; lag < 0 || lag > decide.Polls.Most*11/10 {
-			t.Errorf("READY was noticed %v after it was so", lag)
+			t.Errorf("READY was noticed %v late", lag)
 		}
 		b.wantWaiting(id, "")
 	})
 }
 
-// firstStart does f to a session's first start, and leaves all other calls alone.
+// firstStart returns a fault for the first start of each session, and none for other calls.
 func firstStart(f studio.Fault) func(studio.Call) studio.Fault {
 	return func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start && c.Nth == 1 {
@@ -44,16 +44,15 @@ func firstStart(f studio.Fault) func(studio.Call) studio.Fault {
 	}
 }
 
-// TestLostAnswers: one in three answers is lost, and still each session is
-// started once.
+// TestLostAnswers: one in three answers is lost, and each session is started once.
 func TestLostAnswers(t *testing.T) {
 	var calls atomic.Int64
 	third := func(c studio.Call) studio.Fault {
 		switch n := calls.Add(1); {
 		case n%6 == 0:
-			return studio.Fault{Lost: true} // the effect, if any, has happened
+			return studio.Fault{Lost: true} // the answer is lost after the effect
 		case n%6 == 3:
-			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}} // it has not
+			return studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}} // the request is lost before it
 		}
 		return studio.Fault{}
 	}
@@ -70,36 +69,36 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
-// TestMarkedBeforeTheFirstByte: while a send is under way, the record says that
-// it may have happened, in whatever file a crash leaves.
-func TestMarkedBeforeTheFirstByte(t *testing.T) {
-	var marks atomic.Int64
-	var look func(c studio.Call)
+// TestIntentBeforeTheFirstByte: during a send, the record on disk says that the send may have
+// happened. So a crash cannot lose that.
+func TestIntentBeforeTheFirstByte(t *testing.T) {
+	var sends atomic.Int64
+	var read func(c studio.Call)
 	scenario(t, studio.Config{Intercept: func(c studio.Call) studio.Fault {
 		if c.Action == studio.Start {
-			look(c)
+			read(c)
 		}
 		return studio.Fault{}
 	}}, Config{}, func(b *bench) {
-		look = func(c studio.Call) {
+		read = func(c studio.Call) {
 			op, err := b.Find(b.Context(), c.Ref)
 			if err != nil || op.Sent != store.SentUnknown || op.Attempts != 1 || op.LastSentAt.IsZero() {
 				b.Errorf("during its send the operation is sent %q, attempts %d, %v", op.Sent, op.Attempts, err)
 			}
-			marks.Add(1)
+			sends.Add(1)
 		}
 		id := b.start("ws-1")
 		b.goRun()
 		b.all([]ID{id})
-		if marks.Load() != 1 {
-			b.Errorf("%d sends, want 1", marks.Load())
+		if sends.Load() != 1 {
+			b.Errorf("%d sends, want 1", sends.Load())
 		}
 	})
 }
 
-// TestStoppedBeforeTheLook: the start took effect, its answer was lost, and the
-// artist stopped the session by hand before the engine could look.
-func TestStoppedBeforeTheLook(t *testing.T) {
+// TestStoppedBeforeTheConfirm: the start took effect, its answer was lost, and the artist
+// stopped the session by hand before the engine could read it.
+func TestStoppedBeforeTheConfirm(t *testing.T) {
 	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Lost: true})}, Config{}, func(b *bench) {
 		id := b.start("ws-1")
 		b.goRun()
@@ -128,7 +127,7 @@ func TestQuotaAndCapacityWait(t *testing.T) {
 				b.after(3 * time.Hour)
 				b.wantWaiting(second, c.why)
 				if n := int(b.wire.starts.Load()); n > 25 {
-					t.Errorf("%d sends in three hours: that is no long wait", n)
+					t.Errorf("%d sends in three hours: the wait is too short", n)
 				}
 				if _, err := b.studio.Stop(b.Context(), transport.StopInput{Ref: b.op(first).Ref, ClientToken: "x"}); err != nil {
 					t.Fatal(err)
@@ -143,7 +142,7 @@ func TestQuotaAndCapacityWait(t *testing.T) {
 	}
 }
 
-// TestStoredBackoff: a restart goes on with the interval that was reached.
+// TestStoredBackoff: a restart keeps the interval of a backoff.
 func TestStoredBackoff(t *testing.T) {
 	scenario(t, studio.Config{Quota: 1}, Config{}, func(b *bench) {
 		b.goRun()
@@ -167,7 +166,7 @@ func TestStoredBackoff(t *testing.T) {
 	})
 }
 
-// TestFailures: what is refused for good ends, with a hint.
+// TestFailures: a start that is refused for good ends FAILED, with a hint.
 func TestFailures(t *testing.T) {
 	for _, c := range []struct {
 		kind transport.Kind
@@ -205,9 +204,8 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// TestJoinHastens: a session waits for long, for capacity or for a look that is
-// allowed. A new request for it has it tried soon; a flood of them does not make
-// a flood of sends.
+// TestJoinHastens: an operation waits long for capacity. A new request for its session makes
+// the next try come soon. A flood of requests does not make a flood of sends.
 func TestJoinHastens(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -233,7 +231,7 @@ func TestJoinHastens(t *testing.T) {
 					t.Errorf("%d sends after a second request, want 1", n)
 				}
 				if op := b.op(waits); op.Interval != decide.Long.First {
-					t.Errorf("the backoff is %v after it, want %v: it begins again", op.Interval, decide.Long.First)
+					t.Errorf("the backoff is %v after the request, want %v, its beginning", op.Interval, decide.Long.First)
 				}
 				flood := b.now()
 				for b.now().Sub(flood) < 10*time.Minute {
@@ -253,9 +251,9 @@ func TestJoinHastens(t *testing.T) {
 	}
 }
 
-// TestJoinHastensLooks: looks are refused, and waited for longer and longer. A
-// request, made when they may be allowed, has the session looked at soon.
-func TestJoinHastensLooks(t *testing.T) {
+// TestJoinHastensReads: reads are refused, and the waits between them grow. A new request
+// makes the next read come soon, since reads may be allowed again.
+func TestJoinHastensReads(t *testing.T) {
 	var denied atomic.Bool
 	denied.Store(true)
 	cfg := studio.Config{Boot: time.Minute, Intercept: func(c studio.Call) studio.Fault {
@@ -269,13 +267,13 @@ func TestJoinHastensLooks(t *testing.T) {
 		id := b.start("ws-1")
 		b.after(20 * time.Minute)
 		b.want(id, fsm.PhaseStarting, "", 1)
-		looks := b.wire.looks.Load()
+		reads := b.wire.reads.Load()
 		for range 120 {
 			b.again(id)
 			b.after(500 * time.Millisecond)
 		}
-		if n := b.wire.looks.Load() - looks; n < 1 || n > 3 {
-			t.Errorf("%d looks during a minute of requests, want about one", n)
+		if n := b.wire.reads.Load() - reads; n < 1 || n > 3 {
+			t.Errorf("%d reads during a minute of requests, want about one", n)
 		}
 		denied.Store(false)
 		b.after(time.Minute)

@@ -22,7 +22,7 @@ func deadNode(on *atomic.Bool, f studio.Fault) studio.Config {
 	}}
 }
 
-// oneDead is what a dead machine may answer to every call.
+// oneDead has the errors that every call to a dead machine may return.
 func oneDead() map[string]struct {
 	fault studio.Fault
 	why   WaitReason
@@ -33,7 +33,7 @@ func oneDead() map[string]struct {
 		why   WaitReason
 	}{
 		"unreachable":                 {only(transport.Error{Kind: transport.KindUnreachable, NotSent: true, Message: "no route"}), WaitOffline},
-		"unreachable, perhaps sent":   {only(transport.Error{Kind: transport.KindUnreachable, Message: "no route"}), WaitOffline},
+		"unreachable, maybe sent":     {only(transport.Error{Kind: transport.KindUnreachable, Message: "no route"}), WaitOffline},
 		"silent, as its driver knows": {only(transport.Error{Kind: transport.KindUnknown}), WaitOffline},
 		"silent":                      {studio.Fault{Delay: 24 * time.Hour}, WaitOffline},
 		"credentials":                 {only(transport.Error{Kind: transport.KindCredentials, Code: "bad password"}), WaitCredentials},
@@ -41,9 +41,9 @@ func oneDead() map[string]struct {
 	}
 }
 
-// TestOneDeadMachine: a machine that cannot be reached leaves its lane unblocked.
-// The others start at once, before and after it was found dead; it backs off by
-// itself, Explain names it, and it starts when it is back.
+// TestOneDeadMachine: a machine that cannot be reached does not block its lane. Other
+// machines start at once. The dead one has a backoff of its own, Explain names it, and it
+// starts when it is back.
 func TestOneDeadMachine(t *testing.T) {
 	for name, c := range oneDead() {
 		t.Run(name, func(t *testing.T) {
@@ -59,21 +59,21 @@ func TestOneDeadMachine(t *testing.T) {
 					id := b.start(session)
 					b.all([]ID{id})
 					if took := time.Since(began); took > 3*time.Second {
-						t.Errorf("%s, which is well, took %v", session, took)
+						t.Errorf("%s, a machine that works, took %v", session, took)
 					}
 				}
 				atOnce("well-1")
-				b.after(5 * time.Minute) // it alone was called for all the time
+				b.after(5 * time.Minute) // only the dead machine was called since
 				atOnce("well-2")
 				b.after(time.Minute)
-				calls := b.wire.starts.Load() + b.wire.looks.Load()
+				calls := b.wire.starts.Load() + b.wire.reads.Load()
 				b.after(10 * time.Minute)
-				if n := b.wire.starts.Load() + b.wire.looks.Load() - calls; n > 20 {
+				if n := b.wire.starts.Load() + b.wire.reads.Load() - calls; n > 20 {
 					t.Errorf("%d calls in ten minutes for a dead machine", n)
 				}
 				x := b.wantWaiting(dead, c.why)
 				if !strings.Contains(x.Text, "session studio/dead") || !x.OnlySession {
-					t.Errorf("it does not name the session, or not it alone: %s", x.Text)
+					t.Errorf("Text does not name the session, or names more: %s", x.Text)
 				}
 				if s, err := b.Stats(b.Context()); err != nil || len(s.Lanes) != 1 || s.Lanes[0].Blocked != "" {
 					t.Errorf("%+v, %v, want an unblocked lane", s.Lanes, err)
@@ -86,8 +86,8 @@ func TestOneDeadMachine(t *testing.T) {
 	}
 }
 
-// TestOneSilentBoot: a session that boots and cannot be reached for longer than
-// its budget is not given up when it can be reached again, and still boots.
+// TestOneSilentBoot: a session that boots cannot be reached for longer than its boot timeout.
+// It does not time out when it can be reached again and still boots.
 func TestOneSilentBoot(t *testing.T) {
 	for name, c := range oneDead() {
 		if c.why == WaitThrottled { // the provider answers
@@ -108,15 +108,15 @@ func TestOneSilentBoot(t *testing.T) {
 					b.after(90 * time.Second)
 					b.want(id, fsm.PhaseStarting, "", 1)
 				}
-				b.after(9 * time.Minute) // of its 20 minutes, it was seen for 13 so far
+				b.after(9 * time.Minute) // 13 of its 20 minutes have counted so far
 				b.want(id, fsm.PhaseFailed, store.ReasonTimeout, 1)
 			})
 		})
 	}
 }
 
-// TestTrialOfADeadMachine: a lane that is offline is unblocked although the trial
-// call comes to a dead machine first.
+// TestTrialOfADeadMachine: an offline lane is unblocked, although its first trial call is for a
+// dead machine.
 func TestTrialOfADeadMachine(t *testing.T) {
 	var on atomic.Bool
 	on.Store(true)
@@ -138,8 +138,8 @@ func TestTrialOfADeadMachine(t *testing.T) {
 	})
 }
 
-// TestUnreachableStarts: starts do not reach the provider, while its other answers
-// come. The sends grow apart, and the error is shown.
+// TestUnreachableStarts: starts do not reach the provider, but reads do. The waits between
+// the sends grow, and the error is shown.
 func TestUnreachableStarts(t *testing.T) {
 	var on atomic.Bool
 	on.Store(true)
@@ -153,11 +153,11 @@ func TestUnreachableStarts(t *testing.T) {
 		id := b.start("ws-1")
 		b.after(2 * time.Minute)
 		if n := b.wire.starts.Load(); n < 5 || n > 10 {
-			t.Errorf("%d sends in two minutes, want them to grow apart", n)
+			t.Errorf("%d sends in two minutes, want growing waits between them", n)
 		}
 		x := b.wantWaiting(id, WaitOffline)
 		if !strings.Contains(x.Error, "the power switch is not reached") || !strings.Contains(x.Text, x.Error) || x.Operation.Attempts != 0 {
-			t.Errorf("%q does not show the error %q; %d attempts are charged", x.Text, x.Error, x.Operation.Attempts)
+			t.Errorf("%q does not show the error %q; %d attempts are counted", x.Text, x.Error, x.Operation.Attempts)
 		}
 		on.Store(false)
 		b.after(90 * time.Second)

@@ -10,9 +10,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestSessionsUnblocksTheLane: the provider is back, and a host's list of sessions
-// is the first to get an answer. The lane goes on at once, whether the list shows
-// sessions or none, and a list that fails changes nothing.
+// TestSessionsUnblocksTheLane: the provider is back, and a host's list of sessions gets the
+// first answer. The lane goes on at once, even if the list is empty. A list that fails
+// changes nothing.
 func TestSessionsUnblocksTheLane(t *testing.T) {
 	down := map[string]struct {
 		config func(down *bool) studio.Config
@@ -64,7 +64,7 @@ func badWhile(down *bool) studio.Config {
 	}}
 }
 
-// noneListed lists no session.
+// noneListed is a provider that lists no session.
 type noneListed struct{ *wire }
 
 func (n noneListed) List(ctx context.Context, in transport.ListInput) (transport.ListOutput, error) {

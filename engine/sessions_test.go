@@ -29,7 +29,7 @@ func (l *endlessList) List(context.Context, transport.ListInput) (transport.List
 	}, nil
 }
 
-// TestSessionsOfAnEndlessList: what was listed is yielded, and then an error that
+// TestSessionsOfAnEndlessList: Sessions yields the listed sessions, and then an error that
 // names the bound.
 func TestSessionsOfAnEndlessList(t *testing.T) {
 	for want, next := range map[string]func(int) string{

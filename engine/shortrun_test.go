@@ -13,10 +13,9 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// Runs that a timer makes, each for seconds: none may wait again for what an
-// earlier one has waited for.
+// Short Runs that a timer starts. A Run must not repeat the waits of earlier Runs.
 
-// byState is a provider that knows no token, and whose reads may show the past.
+// byState is a provider that remembers no token, and whose reads may show the past.
 type byState struct{ *wire }
 
 func (w byState) Traits(ref Ref) transport.Traits {
@@ -25,10 +24,10 @@ func (w byState) Traits(ref Ref) transport.Traits {
 	return tr
 }
 
-// TestShortRunsSettle: a server loses answers, and the host is killed again and
-// again. Then the server behaves, and a timer runs the engine for 18 seconds a
-// minute.
-func TestShortRunsSettle(t *testing.T) {
+// TestShortRunsFinish: a server loses answers, and the host is killed again and again. Then
+// the server works, a timer runs the engine for 18 seconds a minute, and all operations
+// end.
+func TestShortRunsFinish(t *testing.T) {
 	for name, provider := range map[string]func(*wire) transport.Transport{
 		"by token": func(w *wire) transport.Transport { return w },
 		"by state": func(w *wire) transport.Transport { return byState{w} },
@@ -67,8 +66,8 @@ func TestShortRunsSettle(t *testing.T) {
 	}
 }
 
-// TestShortRunsExpire: nor does an expiry wait for a Run of ten minutes: not that
-// of a request of this boot, and not one of an earlier boot.
+// TestShortRunsExpire: an expiry needs no Run of ten minutes, whether the request was made in
+// this boot or in an earlier one.
 func TestShortRunsExpire(t *testing.T) {
 	t.Run("of this boot", func(t *testing.T) {
 		scenario(t, studio.Config{}, Config{}, func(b *bench) {
@@ -114,9 +113,9 @@ func TestShortRunsExpire(t *testing.T) {
 	}
 }
 
-// TestShortRunsCatchAWrongClock: a Run of an hour trusts the clock; then the
-// machine boots again, with a clock that is wrong. Short Runs do not believe that
-// clock before it has behaved for ten minutes.
+// TestShortRunsCatchAWrongClock: a Run of an hour trusts the clock. Then the machine boots
+// again with a wrong clock. Short Runs do not trust that clock before it has behaved for
+// ten minutes.
 func TestShortRunsCatchAWrongClock(t *testing.T) {
 	for _, wrong := range []time.Duration{30 * 24 * time.Hour, 26 * time.Hour} {
 		for boot, known := range map[string]uint32{"": 1, ", without a clock since boot": 0} {
@@ -144,8 +143,8 @@ func TestShortRunsCatchAWrongClock(t *testing.T) {
 	}
 }
 
-// TestTrustedClockIsTrustedAgain: within a boot, the next Run trusts at once a
-// clock that was trusted and has behaved since, and none that has not.
+// TestTrustedClockIsTrustedAgain: within a boot, the next Run trusts at once a clock that was
+// trusted and has behaved since. It does not trust a clock that has jumped.
 func TestTrustedClockIsTrustedAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		slept, skew time.Duration
@@ -161,7 +160,7 @@ func TestTrustedClockIsTrustedAgain(t *testing.T) {
 			scenario(t, studio.Config{}, Config{}, func(b *bench) {
 				b.boot.Store(1)
 				b.goRun()
-				b.all([]ID{b.start("ws-1")}) // its answers have dates
+				b.all([]ID{b.start("ws-1")}) // this provider's answers have dates
 				b.restart()
 				b.after(20 * time.Hour)
 				b.slept.Store(int64(c.slept))
@@ -175,8 +174,8 @@ func TestTrustedClockIsTrustedAgain(t *testing.T) {
 	}
 }
 
-// TestSleepWithinARunKeepsTrust: a laptop that slept for hours need not wait for
-// ten minutes before it ends what expired meanwhile.
+// TestSleepWithinARunKeepsTrust: a laptop slept for hours. It ends operations that expired
+// meanwhile without a wait of ten minutes.
 func TestSleepWithinARunKeepsTrust(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.boot.Store(1)
@@ -192,8 +191,8 @@ func TestSleepWithinARunKeepsTrust(t *testing.T) {
 	})
 }
 
-// TestShortRunsTimeOut: a boot that never ends uses up its time over Runs that
-// follow one another closely, and not in the hours in which nothing ran.
+// TestShortRunsTimeOut: the boot timeout counts Runs that follow one another closely. It does
+// not count hours in which nothing ran.
 func TestShortRunsTimeOut(t *testing.T) {
 	scenario(t, studio.Config{Boot: 1000 * time.Hour}, Config{}, func(b *bench) {
 		b.boot.Store(1)
@@ -213,10 +212,10 @@ func TestShortRunsTimeOut(t *testing.T) {
 	})
 }
 
-// TestShortRunsGiveUp: an operation that cannot be read is not kept forever past its time.
+// TestShortRunsGiveUp: an operation whose session cannot be read ends after its deadline.
 func TestShortRunsGiveUp(t *testing.T) {
 	for name, fail := range map[string]*transport.Error{
-		"unclear answers": {Kind: transport.KindInternal}, "throttled": {Kind: transport.KindThrottled}, "no answer": {Kind: transport.KindUnreachable, NotSent: true},
+		"answers without an outcome": {Kind: transport.KindInternal}, "throttled": {Kind: transport.KindThrottled}, "no answer": {Kind: transport.KindUnreachable, NotSent: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var bad atomic.Bool
@@ -243,8 +242,8 @@ func TestShortRunsGiveUp(t *testing.T) {
 	}
 }
 
-// TestIdleRunsWriteNothing: what is kept of the clock is written by a Run that has
-// something to do, and then seldom.
+// TestIdleRunsWriteNothing: only a Run that has something to do writes the clock record, and
+// it writes seldom.
 func TestIdleRunsWriteNothing(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.boot.Store(1)
@@ -266,24 +265,24 @@ func TestIdleRunsWriteNothing(t *testing.T) {
 	})
 }
 
-// slowMark is a store whose first commit of an intent takes its time.
-type slowMark struct {
+// slowIntent is a store whose first commit of an intent is slow.
+type slowIntent struct {
 	store.Store
 	slow atomic.Int32
 }
 
-func (s *slowMark) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+func (s *slowIntent) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
 	if cs[0].Operation.Sent == store.SentUnknown && s.slow.Add(1) == 1 {
 		time.Sleep(20 * time.Second)
 	}
 	return s.Store.Apply(ctx, cs)
 }
 
-// TestOldIntentSendsNothing: what waits for a send to arrive counts from its
-// intent. So an intent whose commit took long is withdrawn, and made again.
+// TestOldIntentSendsNothing: the wait for the arrival of a send counts from its intent. So
+// the engine withdraws an intent whose commit took long, and makes a new one.
 func TestOldIntentSendsNothing(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
-		s := &slowMark{}
+		s := &slowIntent{}
 		b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
 		b.restart()
 		b.goRun()

@@ -15,9 +15,9 @@ import (
 // Calls during which time passes. The age of a request counts to the answer, not
 // to the beginning of the call.
 
-// TestSlowReadOfOurOwnStart: the first send starts the session, its answer is
-// lost, and a user stops the session. Reads take nearly as long as they may. None
-// of them shows that the session was started before the request.
+// TestSlowReadOfOurOwnStart: the first send starts the session, its answer is lost, and a
+// user stops the session. Reads take nearly as long as the time-out. No read proves that
+// the session was started before the request.
 func TestSlowReadOfOurOwnStart(t *testing.T) {
 	var sent atomic.Bool
 	slow := func(c studio.Call) studio.Fault {

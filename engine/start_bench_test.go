@@ -22,8 +22,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// subject is an engine that is measured, on a file that is checked when it has
-// been.
+// subject is an engine that is measured. Its file is checked afterwards.
 type subject struct {
 	*Engine
 	path  string
@@ -45,7 +44,7 @@ func newSubjectOf(b *testing.B, t transport.Transport, c Config) *subject {
 	return s
 }
 
-// request is for a session that nobody asked for yet.
+// request returns a request for a session that was not requested yet.
 func (s *subject) request() Request {
 	return Request{Ref: Ref{StudioID: "studio", SessionID: "ws-" + strconv.FormatInt(s.asked.Add(1), 10)}}
 }
@@ -76,7 +75,7 @@ func (s *subject) many(b *testing.B, n int) {
 	}
 }
 
-// check closes the engine, opens the file again, and reads all that it holds.
+// check closes the engine, opens the file again, and reads all its records.
 func (s *subject) check(b *testing.B, ops, events int) {
 	b.Helper()
 	if err := s.Close(); err != nil {
@@ -96,7 +95,7 @@ func (s *subject) check(b *testing.B, ops, events int) {
 	}
 }
 
-// sizesOfStarts are the lengths of what a start stores.
+// sizesOfStarts returns the lengths of the records of a start.
 func sizesOfStarts(b *testing.B) sizes {
 	b.Helper()
 	s := newSubject(b, Config{})
@@ -105,7 +104,7 @@ func sizesOfStarts(b *testing.B) sizes {
 	return sizesOf(b, s.path)
 }
 
-// crowd runs f n times by so many callers, and returns how long it took.
+// crowd calls f n times by several callers, and returns how long that took.
 func crowd(b *testing.B, callers, n int, f func() error) time.Duration {
 	b.Helper()
 	begun := time.Now()
@@ -129,8 +128,8 @@ func median[T int | float64 | time.Duration](of []T) T {
 	return of[len(of)/2]
 }
 
-// BenchmarkStart measures acknowledged starts, in rounds, and after each round
-// one of the raw baseline: x-raw is the median of how many times as fast we are.
+// BenchmarkStart measures acknowledged starts in rounds. After each round it makes a round of
+// the raw baseline. x-raw is the median of the engine's rate divided by the baseline's.
 func BenchmarkStart(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
@@ -155,11 +154,10 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkCeiling is BenchmarkStart of the baseline itself, when it also makes
-// what it stores: the operation with its id, both records in CBOR with their sums,
-// and the running hash of the feed. It still looks nobody up, keeps no tables and
-// tells nobody: where the processor is the bound, no engine that writes such
-// records can be faster than that.
+// BenchmarkCeiling is BenchmarkStart of the baseline, which also encodes what it stores: the
+// operation with its id, both records in CBOR with their sums, and the running hash of the
+// feed. It makes no look-ups, keeps no tables and wakes no reader. So if the processor is
+// the limit, no engine that writes such records can be faster.
 func BenchmarkCeiling(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {
@@ -179,7 +177,7 @@ func BenchmarkCeiling(b *testing.B) {
 	}
 }
 
-// make makes what a start stores, and has the baseline store as much.
+// make encodes the records of a start, and lets the baseline store as much.
 func (s *subject) make(base *raw) error {
 	var op store.Operation
 	if err := s.operation(&op, s.request()); err != nil {
@@ -208,5 +206,5 @@ func (s *subject) make(base *raw) error {
 	return err
 }
 
-// sums keeps what is computed for a measurement from being left out.
+// sums keeps the compiler from leaving a computation out.
 var sums atomic.Uint32

@@ -15,8 +15,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestStartAll: each request has its own receipt in its own place, also where
-// some are refused and there are more than one commit takes.
+// TestStartAll: each request has its own receipt in its own place, even if some requests are
+// refused and the others need several commits.
 func TestStartAll(t *testing.T) {
 	scenario(t, studio.Config{Any: true}, Config{}, func(b *bench) {
 		rs := make([]Request, 2*enqueueChunk)
@@ -24,11 +24,11 @@ func TestStartAll(t *testing.T) {
 			rs[i].Ref = Ref{StudioID: "studio", SessionID: fmt.Sprintf("ws-%d", i)}
 			switch i % 1000 {
 			case 7:
-				rs[i].ClientToken = string(make([]byte, 65)) // too long, and no text
+				rs[i].ClientToken = string(make([]byte, 65)) // too long, and not UTF-8
 			case 8:
 				rs[i] = rs[0] // a join
 			case 9:
-				rs[i].ClientToken = "one-for-all" // of which one is created
+				rs[i].ClientToken = "one-for-all" // only the first of these is created
 			}
 		}
 		got, err := b.StartAll(b.Context(), rs)
@@ -72,8 +72,8 @@ func TestSource(t *testing.T) {
 	})
 }
 
-// TestNoID: where the host has no random numbers, nothing is accepted, and the
-// caller is told why. It is not parallel: the source is the process's.
+// TestNoID: on a host without random numbers nothing is accepted, and the error says why. The
+// test is not parallel, since the process has one source of random numbers.
 func TestNoID(t *testing.T) {
 	e, err := Open(filepath.Join(ram.Dir(t), "rouse.db"), studio.New(studio.Config{Any: true}), Config{})
 	if err != nil {

@@ -8,13 +8,13 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// words is a studio that takes words of commands alone.
+// words is a studio that accepts only ids that are safe in a command.
 type words struct{ *wire }
 
 func (words) CheckStart(in transport.StartInput) error { return in.ValidateWords("") }
 
-// TestStartChecker: what the transport would refuse unsent is not queued, neither
-// alone nor in a batch, and directly or through a Mux.
+// TestStartChecker: a start that the transport would refuse unsent is not queued, alone or in
+// a batch, with or without a Mux.
 func TestStartChecker(t *testing.T) {
 	scenario(t, studio.Config{Any: true}, Config{}, func(b *bench) {
 		b.close()

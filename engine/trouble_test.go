@@ -14,8 +14,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// troubled is a store that fails one of its calls while from is true. Calls that
-// return nothing but an error are made all the same.
+// troubled is a store that fails one of its calls while from is true. A call that returns
+// only an error takes effect before it fails.
 type troubled struct {
 	store.Store
 	call string
@@ -53,8 +53,8 @@ func (s *troubled) SetPace(ctx context.Context, lane string, pace int, throttled
 	return errors.Join(s.fails("SetPace"), s.Store.SetPace(ctx, lane, pace, throttledAt))
 }
 
-func (s *troubled) SetRetryAfter(ctx context.Context, lane string, until, heard time.Time) error {
-	return errors.Join(s.fails("SetRetryAfter"), s.Store.SetRetryAfter(ctx, lane, until, heard))
+func (s *troubled) SetRetryAfter(ctx context.Context, lane string, until, at time.Time) error {
+	return errors.Join(s.fails("SetRetryAfter"), s.Store.SetRetryAfter(ctx, lane, until, at))
 }
 
 func (c troubledClaims) Release(ctx context.Context, ops []store.Operation) error {
@@ -89,8 +89,8 @@ func (s *troubled) Stats(ctx context.Context) (store.Stats, error) {
 	return s.Store.Stats(ctx)
 }
 
-// Apply also refuses all changes, as fenced, if the look-up that follows a refusal is
-// the call that fails.
+// Apply also fences all changes if the call that fails is the look-up after a fenced
+// change.
 func (s *troubled) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
 	if err := s.fails("Apply of one"); err != nil {
 		return []error{err}, nil
@@ -114,8 +114,8 @@ func (s *troubled) Operation(ctx context.Context, id ID) (store.Operation, error
 	return s.Store.Operation(ctx, id)
 }
 
-// TestRunEndsWithItsStore: a store that fails in the midst of a Run ends it, and
-// Run says why, whichever call it was. The operation is there for the next.
+// TestRunEndsWithItsStore: a store that fails during a Run ends the Run, whichever call it
+// was, and Run returns the store's error. The operation is there for the next Run.
 func TestRunEndsWithItsStore(t *testing.T) {
 	for _, call := range []string{"BringForward", "SetRetryAfter", "Release", "Operation", "Due"} {
 		t.Run(call, func(t *testing.T) {
@@ -157,36 +157,36 @@ func TestRunEndsWithItsStore(t *testing.T) {
 	}
 }
 
-// rotten is a store in which one record is damaged from some time on.
-type rotten struct {
+// corrupting is a store with one record that is corrupt while from is true.
+type corrupting struct {
 	store.Store
 	id   ID
 	from atomic.Bool
 }
 
-func (s *rotten) bad(id ID) bool { return s.from.Load() && id == s.id }
+func (s *corrupting) corrupt(id ID) bool { return s.from.Load() && id == s.id }
 
-func (s *rotten) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
+func (s *corrupting) Apply(ctx context.Context, cs []store.Change) ([]error, error) {
 	errs, err := s.Store.Apply(ctx, cs)
 	for i := range errs {
-		if s.bad(cs[i].Operation.ID) {
+		if s.corrupt(cs[i].Operation.ID) {
 			errs[i] = store.ErrCorrupt
 		}
 	}
 	return errs, err
 }
 
-func (s *rotten) Operation(ctx context.Context, id ID) (store.Operation, error) {
-	if s.bad(id) {
+func (s *corrupting) Operation(ctx context.Context, id ID) (store.Operation, error) {
+	if s.corrupt(id) {
 		return store.Operation{}, store.ErrCorrupt
 	}
 	return s.Store.Operation(ctx, id)
 }
 
-// TestRottenMeanwhile: a record that is damaged while its session is looked at
-// does not stop the rest.
-func TestRottenMeanwhile(t *testing.T) {
-	s := &rotten{}
+// TestCorruptMeanwhile: a record that becomes corrupt while its session is read does not stop
+// other operations.
+func TestCorruptMeanwhile(t *testing.T) {
+	s := &corrupting{}
 	scenario(t, studio.Config{Boot: time.Minute}, Config{}, func(b *bench) {
 		b.wrap = func(under store.Store) store.Store { s.Store = under; return s }
 		b.restart()
@@ -203,7 +203,7 @@ func TestRottenMeanwhile(t *testing.T) {
 	})
 }
 
-// short answers a look at several sessions with one result too few.
+// short is a provider that answers a read of several sessions with one result too few.
 type short struct{ *studio.Studio }
 
 func (s short) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, error) {
@@ -211,23 +211,23 @@ func (s short) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, er
 	return rs[:len(rs)-1], err
 }
 
-// TestTooFewResults: what of a batch's answer belongs to whom is not guessed.
+// TestTooFewResults: the engine does not guess which result of a short batch is missing.
 func TestTooFewResults(t *testing.T) {
-	one := func(string) LaneConfig { return LaneConfig{Concurrency: 1, Rate: 1e6} } // so that many wait for one look
+	one := func(string) LaneConfig { return LaneConfig{Concurrency: 1, Rate: 1e6} } // so that one read has many sessions
 	scenario(t, studio.Config{Boot: 10 * time.Second}, Config{Lane: one}, func(b *bench) {
 		b.close()
 		b.open(short{b.studio})
 		ids := b.startMany("studio", 50)
 		b.goRun()
 		b.after(10 * time.Minute)
-		told := 0
+		shown := 0
 		for _, id := range ids {
 			if op := b.op(id); op.Phase == fsm.PhaseStarting && strings.Contains(op.LastError, "results") {
-				told++
+				shown++
 			}
 		}
-		if told < 2 {
-			b.Errorf("%d of 50 operations wait and tell of it", told)
+		if shown < 2 {
+			b.Errorf("%d of 50 operations wait and show the error", shown)
 		}
 		b.restart()
 		b.goRun()
@@ -238,18 +238,18 @@ func TestTooFewResults(t *testing.T) {
 // pruned is a store whose feed was pruned beyond its reader, once.
 type pruned struct {
 	store.Store
-	told atomic.Bool
+	noticed atomic.Bool
 }
 
 func (s *pruned) Events(ctx context.Context, after store.Cursor, limit int) ([]store.Event, error) {
-	if after != "" && s.told.CompareAndSwap(false, true) {
+	if after != "" && s.noticed.CompareAndSwap(false, true) {
 		return nil, &store.CursorError{After: after, Pruned: true}
 	}
 	return s.Store.Events(ctx, after, limit)
 }
 
-// TestWaitBeyondThePruning: who waits while the feed is pruned before the engine
-// has read it is told of the end all the same.
+// TestWaitBeyondThePruning: the feed is pruned before the engine has read it. Wait still
+// returns the end.
 func TestWaitBeyondThePruning(t *testing.T) {
 	scenario(t, studio.Config{Boot: 10 * time.Second}, Config{}, func(b *bench) {
 		s := &pruned{}
@@ -263,8 +263,8 @@ func TestWaitBeyondThePruning(t *testing.T) {
 		b.after(time.Minute)
 		select {
 		case err := <-ended:
-			if err != nil || !s.told.Load() {
-				b.Errorf("Wait: %v, the gap was met: %v", err, s.told.Load())
+			if err != nil || !s.noticed.Load() {
+				b.Errorf("Wait: %v, the gap was noticed: %v", err, s.noticed.Load())
 			}
 		default:
 			b.Error("Wait goes on")

@@ -45,7 +45,7 @@ var mutants = []mutant{
 	{
 		"sent before its intent", "no intent says that a send may have happened",
 		"engine/worker.go", "		op.Sent = store.SentUnknown\n", "",
-		"engine", "TestMarkedBeforeTheFirstByte",
+		"engine", "TestIntentBeforeTheFirstByte",
 	},
 	{
 		"the intent is not stored", "a send is made before its intent is on disk",
@@ -95,7 +95,7 @@ var mutants = []mutant{
 	{
 		"a read's Conflict ends a send", "a Conflict that answered a read counts as the answer to the send",
 		"engine/internal/decide/errors.go", " && d.Answer.At.Before(d.arrivedBy()):\n", " && false:\n",
-		"engine/internal/decide", "TestConflictOfALookEndsNoSend",
+		"engine/internal/decide", "TestConflictOfAReadEndsNoSend",
 	},
 	{
 		"a slow read makes a request look younger", "the age of a request is counted only until the read begins",
@@ -105,7 +105,7 @@ var mutants = []mutant{
 	{
 		"a slow intent does not count", "a send that began late counts as arrived",
 		"engine/internal/decide/arrived.go", "sent.Add(d.Timeout+IntentFresh+", "sent.Add(d.Timeout+",
-		"engine/internal/decide", "TestOnlySendByTheirClock",
+		"engine/internal/decide", "TestOnlySendByTheProvidersClock",
 	},
 	{
 		"a cut connection was not sent", "a connection that was cut in the middle counts as never made",
@@ -136,7 +136,7 @@ var mutants = []mutant{
 	{
 		"an older READY serves a later request", "the answer to a call that began before a later request serves that request",
 		"engine/internal/decide/later.go", "	return d.op.Version == d.ReadVersion && ", "	return ",
-		"engine/internal/decide", "TestReadyAndLaterWish",
+		"engine/internal/decide", "TestReadyAndLaterRequest",
 	},
 	{
 		"a request waits for the backoff", "a new request does not shorten a long backoff",
@@ -233,7 +233,7 @@ var mutants = []mutant{
 	{
 		"a wrong clock ends operations", "an untrusted clock is trusted",
 		"engine/clock.go", "	if w.untrustedSince.IsZero() {\n		return true, 0\n", "	if true {\n		return true, 0\n",
-		"engine", "TestClockInDoubt",
+		"engine", "TestUntrustedClock",
 	},
 
 	// 6. Bounded.

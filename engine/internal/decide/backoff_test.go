@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestPauseNext(t *testing.T) {
+func TestBackoffNext(t *testing.T) {
 	t.Parallel()
 	want := []time.Duration{1, 2, 4, 8, 16, 32, 60, 60}
 	at := time.Duration(0)
@@ -16,14 +16,14 @@ func TestPauseNext(t *testing.T) {
 		}
 	}
 	if got := Quick.Next(time.Hour); got != Quick.Most {
-		t.Errorf("an interval beyond the longest is not pulled in: %v", got)
+		t.Errorf("an interval beyond the longest is not shortened: %v", got)
 	}
 }
 
-// TestPauseAfter walks through the schedule of polls: each wait is at most the
-// longest, and about a quarter of what has passed, and a restart in the middle
-// of a wait does not move the next poll.
-func TestPauseAfter(t *testing.T) {
+// TestBackoffAfter walks through the schedule of polls. Each wait is at most the longest, and
+// about a quarter of the time that has passed. A restart in the middle of a wait does not
+// move the next poll.
+func TestBackoffAfter(t *testing.T) {
 	t.Parallel()
 	for at := time.Duration(0); at < 2*time.Hour; {
 		wait := Polls.After(at)

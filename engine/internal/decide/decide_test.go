@@ -10,13 +10,13 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// The tables of package engine as tables: each answer to a start, a look and a
-// poll; the startedAt rule; stale reads. They run the judge alone, which does no
-// I/O; what the workers make of it is tested with real stores elsewhere.
+// Tables of decisions: each answer to a start, a confirm and a poll; the startedAt rule;
+// stale reads; clocks that are wrong. They call decide alone, which does no I/O. The
+// engine's tests run the same decisions with real stores.
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// want is what a test expects of a judge.
+// want is the decision that a test expects.
 type want struct {
 	phase  fsm.Phase
 	reason store.Reason
@@ -44,8 +44,8 @@ func (v want) check(t *testing.T, d *decision) {
 	}
 }
 
-// startAnswer is a judge of an answer to the first send of an operation, a second
-// after it.
+// startAnswer returns a decision about the answer to the first send of an operation, a
+// second after the send.
 func startAnswer() *decision {
 	before := store.Operation{
 		ID: "id", Ref: transport.Ref{StudioID: "s", SessionID: "1"}, ClientToken: "id", Phase: fsm.PhaseQueued,
@@ -64,8 +64,8 @@ func startAnswer() *decision {
 	}
 }
 
-// confirmAnswer judges a look an hour later: reads do not show the past any more,
-// and it was seen before.
+// confirmAnswer returns a decision about a confirm half an hour after the send. Reads do
+// not show the past any more, and an earlier read has shown the same.
 func confirmAnswer() *decision {
 	d := startAnswer()
 	d.Answer.Call = CallConfirm
@@ -75,7 +75,7 @@ func confirmAnswer() *decision {
 	return d
 }
 
-// pollAnswer judges a poll two minutes after the start was accepted.
+// pollAnswer returns a decision about a poll two minutes after the start was accepted.
 func pollAnswer() *decision {
 	d := confirmAnswer()
 	d.Answer.Call = CallPoll
@@ -97,25 +97,25 @@ func (d *decision) kind(k transport.Kind) *decision {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	var (
-		accepted    = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
-		succeeded   = want{phase: fsm.PhaseSucceeded, sent: store.SentAccepted, write: true}
-		unsent      = want{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Second}
-		confirmSoon = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
-		lookAfter   = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: 14 * time.Second} // Timeout after the send
-		shortage    = want{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Minute}
-		noted       = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
-		resend      = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true}
-		resendAt    = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true, write: true}
-		lane        = want{phase: fsm.PhaseQueued, sent: store.SentUnknown} // the lane decides when
-		pollNoted   = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: Polls.After(2 * time.Minute)}
-		slowly      = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Minute}
-		pollLane    = want{phase: fsm.PhaseStarting, sent: store.SentAccepted}
-		pollLater   = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
+		accepted     = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
+		succeeded    = want{phase: fsm.PhaseSucceeded, sent: store.SentAccepted, write: true}
+		unsent       = want{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Second}
+		confirmSoon  = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
+		confirmAfter = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: 14 * time.Second} // Timeout after the send
+		shortage     = want{phase: fsm.PhaseQueued, sent: store.SentNo, write: true, due: time.Minute}
+		noted        = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, write: true, due: time.Second}
+		resend       = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true}
+		resendAt     = want{phase: fsm.PhaseQueued, sent: store.SentUnknown, resend: true, write: true}
+		lane         = want{phase: fsm.PhaseQueued, sent: store.SentUnknown} // the lane decides when
+		pollNoted    = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: Polls.After(2 * time.Minute)}
+		slowly       = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Minute}
+		pollLane     = want{phase: fsm.PhaseStarting, sent: store.SentAccepted}
+		pollLater    = want{phase: fsm.PhaseStarting, sent: store.SentAccepted, write: true, due: time.Second}
 	)
 	failed := func(why store.Reason, sent store.Sent) want {
 		return want{phase: fsm.PhaseFailed, reason: why, sent: sent, write: true}
 	}
-	type answers struct{ start, look, poll want }
+	type answers struct{ start, confirm, poll want }
 	both := func(d func() *decision, s fsm.State, k transport.Kind) *decision {
 		if s != "" {
 			return d().state(s)
@@ -142,15 +142,15 @@ func TestAnswers(t *testing.T) {
 		{state: "FROM_THE_FUTURE", want: answers{accepted, noted, pollNoted}},
 		{kind: transport.KindConflict, want: answers{confirmSoon, noted, pollNoted}},
 		{kind: transport.KindThrottled, want: answers{unsent, lane, pollLane}},
-		{kind: transport.KindInternal, want: answers{lookAfter, noted, pollNoted}},
-		{kind: transport.KindUnknown, want: answers{lookAfter, noted, pollNoted}},
+		{kind: transport.KindInternal, want: answers{confirmAfter, noted, pollNoted}},
+		{kind: transport.KindUnknown, want: answers{confirmAfter, noted, pollNoted}},
 		{kind: transport.KindQuotaExceeded, want: answers{shortage, noted, pollNoted}},
 		{kind: transport.KindCapacity, want: answers{shortage, noted, pollNoted}},
 		{kind: transport.KindAccessDenied, want: answers{failed(store.ReasonAccessDenied, store.SentNo), resend, slowly}},
 		{kind: transport.KindNotFound, want: answers{failed(store.ReasonNotFound, store.SentNo), resend, failed(store.ReasonNotFound, store.SentAccepted)}},
 		{kind: transport.KindInvalid, want: answers{failed(store.ReasonInvalid, store.SentNo), resend, failed(store.ReasonInvalid, store.SentAccepted)}},
 		{kind: transport.KindCredentials, want: answers{unsent, noted, pollLater}},
-		{kind: transport.KindUnreachable, want: answers{lookAfter, noted, pollLater}}, // a portal's page: something may have passed
+		{kind: transport.KindUnreachable, want: answers{confirmAfter, noted, pollLater}}, // a captive portal may have let the request through
 	} {
 		name := string(row.state)
 		if name == "" {
@@ -162,11 +162,11 @@ func TestAnswers(t *testing.T) {
 				call string
 				j    func() *decision
 				want want
-			}{{"start", startAnswer, row.want.start}, {"look", confirmAnswer, row.want.look}, {"poll", pollAnswer, row.want.poll}} {
+			}{{"start", startAnswer, row.want.start}, {"confirm", confirmAnswer, row.want.confirm}, {"poll", pollAnswer, row.want.poll}} {
 				t.Run(c.call, func(t *testing.T) {
 					d := both(c.j, row.state, row.kind)
 					if d.op.LastSentAt.IsZero() {
-						t.Fatal("the judge has no send")
+						t.Fatal("the decision has no send")
 					}
 					d.decide()
 					c.want.check(t, d)
@@ -182,7 +182,7 @@ func TestNotSentIsUndone(t *testing.T) {
 	d.Answer.Read(transport.Session{}, &transport.Error{Kind: transport.KindUnreachable, NotSent: true})
 	d.decide()
 	if d.op.Sent != store.SentNo || d.op.Attempts != 0 || !d.op.SentAt.IsZero() || !d.op.LastSentAt.IsZero() {
-		t.Errorf("a send that reached nobody was charged: %+v", d.op)
+		t.Errorf("a send that did not leave was charged: %+v", d.op)
 	}
 	// The second send of an operation: the first may have arrived.
 	d = startAnswer()
@@ -194,17 +194,20 @@ func TestNotSentIsUndone(t *testing.T) {
 	}
 }
 
+// TestStartedAtRule: when a session that is STOPPED after a send is sent again.
 func TestStartedAtRule(t *testing.T) {
 	t.Parallel()
-	at := func(d time.Duration) time.Time { return epoch.Add(d) } // the first send is at epoch, on our clock
+	at := func(d time.Duration) time.Time { return epoch.Add(d) } // the first send is at epoch, on the host's clock
 	never := transport.Traits{Repeat: transport.RepeatNever, StaleFor: 30 * time.Second}
 	authoritative := transport.Traits{Repeat: transport.RepeatByState, StaleFor: 30 * time.Second, Authoritative: true}
 	for _, c := range []struct {
 		name    string
 		seen    time.Time // before the send
 		started time.Time
-		offset  time.Duration // the provider's clock less ours
+		offset  time.Duration // the provider's clock minus the host's
 		unknown bool          // the offset is not known
+		jumped  bool          // the wall clock has jumped since the send
+		setBack bool          // it was set back
 		traits  transport.Traits
 		age     time.Duration // of the send; 0: half an hour
 		want    store.Reason  // "": send again
@@ -235,6 +238,10 @@ func TestStartedAtRule(t *testing.T) {
 		{name: "no startedAt, authoritative, a second start has an effect",
 			traits: transport.Traits{Authoritative: true, StaleFor: time.Second}, want: store.ReasonAmbiguous},
 		{name: "no startedAt now, one before", seen: at(-time.Hour), traits: never, want: store.ReasonAmbiguous},
+		{name: "earlier than the send, and the clock was set back since", jumped: true, setBack: true, started: at(-20 * time.Minute), want: store.ReasonAmbiguous},
+		{name: "earlier than the send, and the clock went ahead since, forgotten", jumped: true, started: at(-20 * time.Minute), age: 2 * time.Hour, want: store.ReasonAmbiguous},
+		{name: "in between, by token, and the host slept since", jumped: true, started: at(time.Second)},
+		{name: "no startedAt, by token, and the host slept since", jumped: true},
 		{name: "by token whose memory is not known", traits: transport.Traits{Repeat: transport.RepeatByToken}, want: store.ReasonAmbiguous},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -248,25 +255,26 @@ func TestStartedAtRule(t *testing.T) {
 			}
 			d.op.StartedSeen = c.seen
 			d.Provider = ProviderClock{Offset: c.offset, Uncertainty: time.Second / 2, Known: !c.unknown}
+			d.Steady, d.SetBack = !c.jumped, c.setBack
 			d.Answer.Read(transport.Session{State: fsm.StateStopped, StartedAt: c.started}, nil)
 			d.decide()
 			if resend := c.want == ""; d.resend != resend || d.op.EndReason != c.want {
 				t.Errorf("resend %v, reason %q; want resend %v, reason %q", d.resend, d.op.EndReason, resend, c.want)
 			}
-			sure := strings.HasPrefix(c.name, "earlier") || strings.HasPrefix(c.name, "as seen")
+			sure := !c.jumped && strings.HasPrefix(c.name, "earlier") || strings.HasPrefix(c.name, "as seen")
 			if d.resend && sure && !d.op.StartedSeen.Equal(c.started) {
-				t.Errorf("the next look would compare with %v, not with %v as seen before it", d.op.StartedSeen, c.started)
+				t.Errorf("the next confirm would compare with %v, not with %v as seen before the send", d.op.StartedSeen, c.started)
 			}
 			if d.resend && !sure && !d.op.StartedSeen.Equal(c.seen) {
-				t.Errorf("the next look would take %v for a start before the first send, and nobody knows that", d.op.StartedSeen)
+				t.Errorf("the next confirm would take %v for a start before the first send, which is not known", d.op.StartedSeen)
 			}
 		})
 	}
 }
 
-// TestStaleReads: after a send, a bad state counts only if it is later than the
-// latest instant at which the send may have arrived, or seen again when reads
-// cannot show what was before that any more.
+// TestStaleReads: after a send, a bad state counts in two cases. It is later than the last
+// instant at which the send may have arrived. Or a read shows it again when reads cannot
+// show the time before that instant any more.
 func TestStaleReads(t *testing.T) {
 	t.Parallel()
 	const grace = 30 * time.Second
@@ -285,8 +293,8 @@ func TestStaleReads(t *testing.T) {
 		for _, from := range []struct {
 			name    string
 			make    func() *decision
-			arrived time.Duration // after the send, at the latest
-		}{{"look", confirmAnswer, 15 * time.Second}, {"poll", pollAnswer, 10 * time.Second}} {
+			arrived time.Duration // after the send: it has arrived by then
+		}{{"confirm", confirmAnswer, 15 * time.Second}, {"poll", pollAnswer, 10 * time.Second}} {
 			t.Run(bad.name+"/"+from.name, func(t *testing.T) {
 				t.Parallel()
 				make := func() *decision {
@@ -296,7 +304,7 @@ func TestStaleReads(t *testing.T) {
 					if d.op.Sent == store.SentAccepted {
 						d.op.AcceptedAt = d.op.LastSentAt.Add(from.arrived)
 					}
-					d.Traits.Repeat = transport.RepeatNever // so that a look's NotFound decides nothing
+					d.Traits.Repeat = transport.RepeatNever // so that NotFound in answer to a confirm decides nothing
 					return d
 				}
 				d := make()
@@ -310,14 +318,14 @@ func TestStaleReads(t *testing.T) {
 				}
 				see(from.arrived+time.Second, time.Time{})
 				if decided() {
-					t.Fatal("one look a second after the send arrived decided")
+					t.Fatal("one read a second after the send arrived decided")
 				}
 				if want := sent.Add(from.arrived + grace); !d.op.DueAt.Equal(want) {
-					t.Errorf("looks again at %v, want %v", d.op.DueAt, want)
+					t.Errorf("the next read is at %v, want %v", d.op.DueAt, want)
 				}
-				see(grace+time.Second, time.Time{}) // it may show the state before a send that took its time
+				see(grace+time.Second, time.Time{}) // it may show the state before a slow send
 				if decided() {
-					t.Fatal("two looks inside the grace decided")
+					t.Fatal("two reads inside the grace decided")
 				}
 				see(from.arrived+grace, time.Time{})
 				if !decided() {
@@ -327,24 +335,27 @@ func TestStaleReads(t *testing.T) {
 					return // it has no updatedAt
 				}
 				d = make()
-				see(20*time.Second, sent.Add(2*time.Second)) // somebody else's doing while it was under way
+				see(20*time.Second, sent.Add(2*time.Second)) // another cause, while the send was under way
 				if decided() {
-					t.Error("an updatedAt later than the send, but perhaps not than its effect, was believed")
+					t.Error("an updatedAt later than the send, but maybe not later than its effect, decided")
 				}
 				d = make()
 				see(20*time.Second, sent.Add(from.arrived+2*time.Second)) // within the grace
 				if !decided() {
-					t.Error("an updatedAt later than the send's effect was not believed")
+					t.Error("an updatedAt later than the send's effect did not decide")
 				}
 			})
 		}
 	}
 }
 
-func TestLookAtUnwanted(t *testing.T) {
+// TestConfirmOfCanceledOrExpired: an operation that was canceled or has expired is not sent
+// again. An untrusted clock proves no expiry.
+func TestConfirmOfCanceledOrExpired(t *testing.T) {
 	t.Parallel()
 	withCancel := func(d *decision) { d.op.CancelAt, d.op.CancelBy = epoch, "ann" }
 	expired := func(d *decision) { d.op.ExpiresAt = epoch.Add(time.Minute) }
+	untrusted := func(d *decision) { expired(d); d.Untrusted = true }
 	for _, c := range []struct {
 		name  string
 		set   func(*decision)
@@ -356,10 +367,11 @@ func TestLookAtUnwanted(t *testing.T) {
 		{"canceled, not started", withCancel, fsm.StateStopped, 0, fsm.PhaseCanceled, store.ReasonCanceled},
 		{"canceled, started", withCancel, fsm.StateStartInProgress, 0, fsm.PhaseStarting, ""},
 		{"canceled, ready", withCancel, fsm.StateReady, 0, fsm.PhaseSucceeded, ""},
-		{"canceled, looks refused", withCancel, "", transport.KindAccessDenied, fsm.PhaseQueued, ""},
+		{"canceled, reads refused", withCancel, "", transport.KindAccessDenied, fsm.PhaseQueued, ""},
 		{"expired, not started", expired, fsm.StateStopped, 0, fsm.PhaseExpired, store.ReasonExpired},
+		{"expired by an untrusted clock, not started", untrusted, fsm.StateStopped, 0, fsm.PhaseQueued, ""},
 		{"expired, started", expired, fsm.StateStartInProgress, 0, fsm.PhaseStarting, ""},
-		{"expired, looks refused", expired, "", transport.KindAccessDenied, fsm.PhaseQueued, ""},
+		{"expired, reads refused", expired, "", transport.KindAccessDenied, fsm.PhaseQueued, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -379,37 +391,38 @@ func TestLookAtUnwanted(t *testing.T) {
 			}
 		})
 	}
-	// Canceled while the send was under way, and refused: it was never sent.
+	// It was canceled while the send was under way, and refused. So it was never sent.
 	d := startAnswer()
 	withCancel(d)
 	d.kind(transport.KindThrottled).decide()
 	if d.op.Phase != fsm.PhaseCanceled {
-		t.Errorf("canceled in mid-send and refused: %s, want CANCELED", d.op.Phase)
+		t.Errorf("canceled during the send and refused: %s, want CANCELED", d.op.Phase)
 	}
 }
 
-func TestBudget(t *testing.T) {
+// TestBootTimeout: the time in which the session could not be polled does not count.
+func TestBootTimeout(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name  string
-		after time.Duration // of acceptance
-		blind time.Duration
-		state fsm.State
-		kind  transport.Kind
-		want  fsm.Phase
+		name     string
+		after    time.Duration // of acceptance
+		unpolled time.Duration
+		state    fsm.State
+		kind     transport.Kind
+		want     fsm.Phase
 	}{
 		{"within", 29 * time.Minute, 0, fsm.StateStartInProgress, 0, fsm.PhaseStarting},
 		{"over", 30 * time.Minute, 0, fsm.StateStartInProgress, 0, fsm.PhaseFailed},
-		{"over, but nobody could look", 50 * time.Minute, 25 * time.Minute, fsm.StateStartInProgress, 0, fsm.PhaseStarting},
+		{"over, but it could not be polled", 50 * time.Minute, 25 * time.Minute, fsm.StateStartInProgress, 0, fsm.PhaseStarting},
 		{"over, and READY", 50 * time.Minute, 0, fsm.StateReady, 0, fsm.PhaseSucceeded},
-		{"over, and the look failed", 50 * time.Minute, 0, "", transport.KindInternal, fsm.PhaseStarting},
+		{"over, and the poll failed", 50 * time.Minute, 0, "", transport.KindInternal, fsm.PhaseStarting},
 		{"over, and throttled", 50 * time.Minute, 0, "", transport.KindThrottled, fsm.PhaseStarting},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			d := pollAnswer()
 			d.Answer.At = d.op.AcceptedAt.Add(c.after)
-			d.Unpolled = c.blind
+			d.Unpolled = c.unpolled
 			if c.state != "" {
 				d.state(c.state)
 			} else {
@@ -439,7 +452,7 @@ func TestFacts(t *testing.T) {
 	}
 	d.decide()
 	if d.fact != nil || d.write {
-		t.Error("late_ready is told twice")
+		t.Error("late_ready is reported twice")
 	}
 }
 

@@ -9,16 +9,16 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// TestLaterWishByEnd: what each answer makes of a later wish that arrived before
-// the call.
-func TestLaterWishByEnd(t *testing.T) {
+// TestLaterRequestByEnd: what each answer means for a later request that arrived before the
+// call.
+func TestLaterRequestByEnd(t *testing.T) {
 	t.Parallel()
 	const (
 		stays = "stays" // the operation goes on
 		over  = "over"  // served, or failed with the operation
 		next  = "becomes an operation"
 	)
-	type answers struct{ start, look, poll, late string } // late: a poll past the boot timeout, and past the deadline
+	type answers struct{ start, confirm, poll, late string } // late: a poll past the boot timeout, and past the deadline
 	broken := answers{over, over, over, over}
 	for _, row := range []struct {
 		state fsm.State
@@ -26,7 +26,7 @@ func TestLaterWishByEnd(t *testing.T) {
 		want  answers
 	}{
 		{state: fsm.StateStartInProgress, want: answers{stays, stays, stays, over}},
-		{state: fsm.StateReady, want: answers{next, over, over, over}}, // a send's answer is not known to be later
+		{state: fsm.StateReady, want: answers{next, over, over, over}}, // the answer to a send may be older than the request
 		{state: fsm.StateStopped, want: answers{stays, next, next, next}},
 		{state: fsm.StateStartFailed, want: broken},
 		{state: fsm.StateCreateFailed, want: broken},
@@ -63,22 +63,22 @@ func TestLaterWishByEnd(t *testing.T) {
 			call string
 			make func() *decision
 			want string
-		}{{"start", startAnswer, row.want.start}, {"look", confirmAnswer, row.want.look}, {"poll", pollAnswer, row.want.poll}, {"late", lateAnswer, row.want.late}} {
+		}{{"start", startAnswer, row.want.start}, {"confirm", confirmAnswer, row.want.confirm}, {"poll", pollAnswer, row.want.poll}, {"late", lateAnswer, row.want.late}} {
 			t.Run(name+"/"+c.call, func(t *testing.T) {
 				t.Parallel()
 				d := c.make()
-				d.Traits.Repeat = transport.RepeatNever // so that a look decides
-				d.op.Later = &store.LaterRequest{ID: "wish", At: epoch.Add(time.Millisecond), RequestedBy: "jo", ExpiresAt: d.Answer.At.Add(time.Hour)}
+				d.Traits.Repeat = transport.RepeatNever // so that a confirm decides
+				d.op.Later = &store.LaterRequest{ID: "later", At: epoch.Add(time.Millisecond), RequestedBy: "jo", ExpiresAt: d.Answer.At.Add(time.Hour)}
 				d.op.ExpiresAt = d.op.Later.ExpiresAt
 				if d.Answer.Call == CallStart {
-					d.ReadVersion = d.op.Version + 1 // the wish came while the send was under way
+					d.ReadVersion = d.op.Version + 1 // the later request came while the send was under way
 				}
 				if row.state != "" {
 					d.state(row.state)
 				} else {
 					d.kind(row.kind)
 				}
-				for range 3 { // so that what may show the past is seen again
+				for range 3 { // so that a state that may be stale is read again
 					if d.decide(); d.op.Phase.Ended() {
 						break
 					}
@@ -92,9 +92,9 @@ func TestLaterWishByEnd(t *testing.T) {
 					got = over
 				}
 				if got != c.want || d.op.Phase.Ended() != (c.want != stays) {
-					t.Fatalf("%s %q: the later wish %s, want that it %s", d.op.Phase, d.op.EndReason, got, c.want)
+					t.Fatalf("%s %q: the later request %s, want that it %s", d.op.Phase, d.op.EndReason, got, c.want)
 				}
-				if n := d.next; n != nil && (n.ID != "wish" || n.Ref != d.op.Ref || n.RequestedBy != "jo" || n.Phase != fsm.PhaseQueued || n.DueAt.After(d.Answer.At)) {
+				if n := d.next; n != nil && (n.ID != "later" || n.Ref != d.op.Ref || n.RequestedBy != "jo" || n.Phase != fsm.PhaseQueued || n.DueAt.After(d.Answer.At)) {
 					t.Errorf("it becomes %+v", n)
 				}
 			})
@@ -102,13 +102,13 @@ func TestLaterWishByEnd(t *testing.T) {
 	}
 }
 
-// TestReadyAndLaterWish: which READY is sure to be later than the wish.
-func TestReadyAndLaterWish(t *testing.T) {
+// TestReadyAndLaterRequest: which READY is certainly later than the later request.
+func TestReadyAndLaterRequest(t *testing.T) {
 	t.Parallel()
 	const stale = 30 * time.Second
 	for _, c := range []struct {
 		name   string
-		asked  time.Duration // before the call began
+		asked  time.Duration // so long before the call
 		set    func(d *decision)
 		served bool
 	}{
@@ -123,7 +123,7 @@ func TestReadyAndLaterWish(t *testing.T) {
 			d.Answer.Session.UpdatedAt = d.Answer.At.Add(-stale)
 		}, false},
 		{"joined while the call was under way", stale, func(d *decision) { d.ReadVersion-- }, false},
-		{"our clock went ahead since", stale, func(d *decision) { d.Asleep = time.Second }, false},
+		{"the host's clock went ahead since", stale, func(d *decision) { d.Asleep = time.Second }, false},
 		{"by an earlier run's clock", time.Hour, func(d *decision) { d.Began = d.Answer.Began.Add(-time.Second) }, false},
 		{"by an earlier run's clock, and this run is long enough", time.Hour, func(d *decision) { d.Began = d.Answer.Began.Add(-stale) }, true},
 		{"the clock was set back since", -time.Hour, nil, false},
@@ -134,14 +134,14 @@ func TestReadyAndLaterWish(t *testing.T) {
 			t.Parallel()
 			d := pollAnswer()
 			d.op.Version, d.ReadVersion = 3, 3
-			d.op.Later = &store.LaterRequest{ID: "wish", At: d.Answer.Began.Add(-c.asked), ExpiresAt: d.Answer.At.Add(time.Hour)}
+			d.op.Later = &store.LaterRequest{ID: "later", At: d.Answer.Began.Add(-c.asked), ExpiresAt: d.Answer.At.Add(time.Hour)}
 			d.state(fsm.StateReady)
 			if c.set != nil {
 				c.set(d)
 			}
 			d.decide()
 			if d.op.Phase != fsm.PhaseSucceeded || d.op.Later.Pending() || (d.next == nil) != c.served {
-				t.Errorf("%s, later wish %+v, next %+v; want served: %v", d.op.Phase, d.op.Later, d.next, c.served)
+				t.Errorf("%s, later request %+v, next %+v; want served: %v", d.op.Phase, d.op.Later, d.next, c.served)
 			}
 		})
 	}

@@ -14,11 +14,12 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// faltering is a provider that does what it is asked to, and at first answers 5xx.
+// faltering is a provider that starts sessions. Until well is set, its answers to starts are
+// internal errors.
 type faltering struct {
 	*wire
-	well   atomic.Bool
-	lookAt atomic.Int64 // the most sessions that one look was for
+	well    atomic.Bool
+	largest atomic.Int64 // the most sessions of one read
 }
 
 func (w *faltering) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
@@ -30,13 +31,13 @@ func (w *faltering) Start(ctx context.Context, in transport.StartInput) (transpo
 }
 
 func (w *faltering) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, error) {
-	w.lookAt.Store(max(w.lookAt.Load(), int64(len(refs))))
+	w.largest.Store(max(w.largest.Load(), int64(len(refs))))
 	return w.wire.BatchGet(ctx, refs)
 }
 
-// manyToSendAgain is a hundred sessions that were started and stopped by hand
-// while no answer told so. A Run with a slow lane has just looked at them all; their
-// tokens are forgotten two minutes from now.
+// manyToSendAgain calls f with a hundred sessions that were started, and then stopped by
+// hand. The answers to the starts were errors. A Run with a slow lane has just read all
+// sessions. The provider forgets their tokens in two minutes.
 func manyToSendAgain(t *testing.T, f func(b *bench, provider *faltering, ids []ID)) {
 	scenario(t, studio.Config{TokenMemory: time.Hour}, Config{Lane: fast}, func(b *bench) {
 		provider := &faltering{wire: &b.wire}
@@ -61,16 +62,16 @@ func manyToSendAgain(t *testing.T, f func(b *bench, provider *faltering, ids []I
 		provider.well.Store(true)
 		b.wire.starts.Store(0)
 		b.goRun()
-		for b.wire.starts.Load() < 3 { // after the look that clears them all
+		for b.wire.starts.Load() < 3 { // after the read that clears them all
 			b.after(time.Second)
 		}
-		provider.lookAt.Store(0)
+		provider.largest.Store(0)
 		f(b, provider, ids)
 	})
 }
 
-// TestTokensForgottenMeanwhile: many that one look has cleared wait for their turn,
-// and the provider forgets their tokens before that comes.
+// TestTokensForgottenMeanwhile: one read has cleared many operations for another send. The
+// provider forgets their tokens before their turn comes.
 func TestTokensForgottenMeanwhile(t *testing.T) {
 	manyToSendAgain(t, func(b *bench, _ *faltering, ids []ID) {
 		b.all(ids)
@@ -86,13 +87,14 @@ func TestTokensForgottenMeanwhile(t *testing.T) {
 	})
 }
 
-// TestSleepBeforeTheResend: a host that sleeps while they wait looks again.
+// TestSleepBeforeTheResend: a host that sleeps before the second send reads the sessions
+// again.
 func TestSleepBeforeTheResend(t *testing.T) {
 	manyToSendAgain(t, func(b *bench, provider *faltering, _ []ID) {
 		b.skew.Store(int64(2 * time.Minute))
 		b.after(10 * time.Second)
-		if n := provider.lookAt.Load(); n < 50 {
-			b.Errorf("after two minutes of sleep a look was for %d sessions, want all that wait", n)
+		if n := provider.largest.Load(); n < 50 {
+			b.Errorf("after two minutes of sleep the largest read had %d sessions, want all that wait", n)
 		}
 	})
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// What once led astray: each test failed before it was mended.
+// What the provider's clock proves about a startedAt.
 
-// TestOwnStartIsNotSeenBefore: the first send took effect and its answer was
-// lost; the session was stopped. By token the engine sends again, and the answer
-// to that is lost too. When the token is forgotten, the startedAt of its own
-// first send must not count as one from before.
-func TestOwnStartIsNotSeenBefore(t *testing.T) {
-	var blind atomic.Bool
+// TestOwnStartIsNoEarlierStart: the first send started the session, its answer was lost,
+// and the session was stopped. The engine sends again by token, and that answer is lost
+// too. When the provider has forgotten the token, the startedAt of the first send must
+// not count as earlier than the sends.
+func TestOwnStartIsNoEarlierStart(t *testing.T) {
+	var failing atomic.Bool
 	cfg := studio.Config{TokenMemory: time.Hour, Intercept: func(c studio.Call) studio.Fault {
-		if blind.Load() {
+		if failing.Load() {
 			return studio.Fault{Err: &transport.Error{Kind: transport.KindInternal}}
 		}
 		return studio.Fault{Lost: c.Action == studio.Start && c.Nth <= 2}
@@ -37,15 +37,15 @@ func TestOwnStartIsNotSeenBefore(t *testing.T) {
 		for starts := b.wire.starts.Load(); b.wire.starts.Load() == starts; {
 			b.after(time.Second) // until it is sent again
 		}
-		blind.Store(true)
+		failing.Store(true)
 		b.after(2 * time.Hour)
-		blind.Store(false)
+		failing.Store(false)
 		b.all([]ID{id})
 		b.want(id, fsm.PhaseFailed, store.ReasonAmbiguous, 1)
 	})
 }
 
-// dated is a provider whose dates are off.
+// dated is a provider whose dates are wrong.
 type dated struct {
 	*wire
 	off *atomic.Int64
@@ -63,7 +63,7 @@ func (d dated) Start(ctx context.Context, in transport.StartInput) (transport.Se
 	return s, err
 }
 
-// BatchGet leaves the looks to Get.
+// BatchGet reads each session by Get.
 func (d dated) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, error) {
 	out := make([]transport.Result, len(refs))
 	for i, ref := range refs {
@@ -72,10 +72,9 @@ func (d dated) BatchGet(ctx context.Context, refs []Ref) ([]transport.Result, er
 	return out, nil
 }
 
-// TestProviderClockSetBack: the provider's clock was ahead when a start was sent
-// whose answer was lost, and is right by the time of the look. The session that it
-// started, and that somebody stopped since, is not started again as one that had
-// been started before the send.
+// TestProviderClockSetBack: the provider's clock was ahead at a send whose answer was lost,
+// and is right at the confirm. A person has stopped the session that the send started.
+// The engine does not start it again.
 func TestProviderClockSetBack(t *testing.T) {
 	for _, off := range []time.Duration{24 * time.Hour, 200 * 365 * 24 * time.Hour} {
 		t.Run(off.String(), func(t *testing.T) {
@@ -106,8 +105,8 @@ func TestProviderClockSetBack(t *testing.T) {
 	}
 }
 
-// slowWay lets requests for one session take their time to the provider, so that
-// the dates of its answers are later than the middle of the calls.
+// slowWay delays requests for one session on their way to the provider. So the dates of the
+// answers are later than the middle of the calls.
 type slowWay struct{ *wire }
 
 func (w slowWay) Start(ctx context.Context, in transport.StartInput) (transport.Session, error) {
@@ -126,9 +125,9 @@ func (slowWay) wait(ref Ref) {
 	}
 }
 
-// TestSlowDateDatesNoSend: a provider's date that took seconds does not say when
-// a send set out on its clock: the startedAt of that send seemed to be older than
-// it, and a session that was stopped by hand was started again.
+// TestSlowDateDatesNoSend: a provider's date that took seconds does not date a send by the
+// provider's clock. The send caused a startedAt that would look older than the send. The
+// session, which was stopped by hand, is not started again.
 func TestSlowDateDatesNoSend(t *testing.T) {
 	scenario(t, studio.Config{TokenMemory: time.Second, Boot: time.Second, Intercept: func(c studio.Call) studio.Fault {
 		return studio.Fault{Lost: c.Action == studio.Start && c.Ref.SessionID == "ws-1"}

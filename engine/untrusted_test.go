@@ -10,10 +10,10 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// What once led astray: each test failed before it was mended.
+// Many operations that look expired or overdue, and jumps during a call.
 
-// TestManyOverdue: a host that was off for a weekend with 300 sessions booting
-// looks at them at its lane's pace, and does not give up those that run.
+// TestManyOverdue: a host was off for a weekend while 300 sessions booted. It reads them at
+// its lane's pace, and the operations of READY sessions succeed.
 func TestManyOverdue(t *testing.T) {
 	cfg := studio.Config{Boot: 30 * time.Minute, Latency: 100 * time.Millisecond, Throttle: 20}
 	scenario(t, cfg, Config{Lane: func(string) LaneConfig { return LaneConfig{Rate: 15} }}, func(b *bench) {
@@ -22,11 +22,11 @@ func TestManyOverdue(t *testing.T) {
 		b.after(3 * time.Minute)
 		b.end()
 		b.after(72 * time.Hour)
-		calls := b.wire.looks.Load()
+		calls := b.wire.reads.Load()
 		b.goRun()
 		b.after(time.Second)
-		if n := b.wire.looks.Load() - calls; n > 15 {
-			t.Errorf("%d looks in the first second, with 15 a second allowed", n)
+		if n := b.wire.reads.Load() - calls; n > 15 {
+			t.Errorf("%d reads in the first second, with 15 a second allowed", n)
 		}
 		b.after(10 * time.Minute)
 		for _, id := range ids {
@@ -35,29 +35,9 @@ func TestManyOverdue(t *testing.T) {
 	})
 }
 
-// TestDoubtHoldsWhatWasPerhapsSent: at boot the clock is years ahead. A look
-// shows that the send came to nothing: it is not expired by that clock, but sent
-// again when the clock is right.
-func TestDoubtHoldsWhatWasPerhapsSent(t *testing.T) {
-	scenario(t, studio.Config{Intercept: firstStart(studio.Fault{Err: &transport.Error{Kind: transport.KindUnknown}})}, Config{}, func(b *bench) {
-		b.goRun()
-		b.all([]ID{b.start("ws-0")}) // so that the provider's clock is known when the other is sent
-		id := b.start("ws-1")
-		b.after(2 * time.Second)
-		b.restart()
-		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
-		b.goRun()
-		b.after(5 * time.Minute)
-		b.want(id, fsm.PhaseQueued, "", 0)
-		b.wantWaiting(id, WaitUntrustedClock)
-		b.skew.Store(0)
-		b.after(10 * time.Minute)
-		b.want(id, fsm.PhaseSucceeded, "", 1)
-	})
-}
-
-// TestDoubtHoldsWhatBoots: nor is a session that boots given up by such a clock.
-func TestDoubtHoldsWhatBoots(t *testing.T) {
+// TestUntrustedClockEndsNoBoot: a clock that is years ahead after a restart does not end
+// a boot.
+func TestUntrustedClockEndsNoBoot(t *testing.T) {
 	scenario(t, studio.Config{Boot: 15 * time.Minute}, Config{}, func(b *bench) {
 		b.goRun()
 		id := b.start("ws-1")
@@ -73,14 +53,14 @@ func TestDoubtHoldsWhatBoots(t *testing.T) {
 	})
 }
 
-// TestAnswerBeforeTheJumpIsSeen: the laptop sleeps while a poll is in flight,
-// and its answer comes before the dispatcher has noticed that it slept.
-func TestAnswerBeforeTheJumpIsSeen(t *testing.T) {
+// TestAnswerBeforeTheJumpIsNoticed: a laptop sleeps while a poll is in flight. The answer
+// comes before the dispatcher notices the sleep.
+func TestAnswerBeforeTheJumpIsNoticed(t *testing.T) {
 	scenario(t, studio.Config{Boot: 20 * time.Minute, Latency: 8 * time.Second}, Config{}, func(b *bench) {
 		b.goRun()
 		id := b.start("ws-1")
 		b.after(3 * time.Minute)
-		for looks := b.wire.looks.Load(); b.wire.looks.Load() == looks; {
+		for reads := b.wire.reads.Load(); b.wire.reads.Load() == reads; {
 			b.after(100 * time.Millisecond)
 		}
 		b.skew.Store(int64(8 * time.Hour))
@@ -89,9 +69,9 @@ func TestAnswerBeforeTheJumpIsSeen(t *testing.T) {
 	})
 }
 
-// TestLateLooksKeepTheLanesBounds: who looks for READY after the end does so as
-// the lane lets: no sooner than a Retry-After, and not beside too many others.
-func TestLateLooksKeepTheLanesBounds(t *testing.T) {
+// TestLateReadsKeepTheLanesBounds: polls after a timeout keep the lane's bounds. They wait
+// for a Retry-After and for a free slot.
+func TestLateReadsKeepTheLanesBounds(t *testing.T) {
 	var throttle atomic.Bool
 	var at, most atomic.Int64
 	cfg := studio.Config{Boot: 100 * time.Hour, Latency: 10 * time.Second, Intercept: func(c studio.Call) studio.Fault {
@@ -109,21 +89,21 @@ func TestLateLooksKeepTheLanesBounds(t *testing.T) {
 		b.all(b.startMany("studio", 3))
 		b.after(10 * time.Minute)
 		if most.Load() > 1 {
-			t.Errorf("%d calls at once, and one is allowed", most.Load())
+			t.Errorf("%d calls at once, want at most 1", most.Load())
 		}
 		throttle.Store(true)
 		b.after(2 * time.Minute)
-		looks := b.wire.looks.Load()
+		reads := b.wire.reads.Load()
 		b.after(7 * time.Minute)
-		if n := b.wire.looks.Load() - looks; n > 0 {
-			t.Errorf("%d looks before the provider's time", n)
+		if n := b.wire.reads.Load() - reads; n > 0 {
+			t.Errorf("%d reads before the Retry-After", n)
 		}
 	})
 }
 
-// TestDoubtIsAskedAboutOnce: the clock is years ahead, and 500 starts look
-// expired. Their lane asks for the date now and then, and not once for each.
-func TestDoubtIsAskedAboutOnce(t *testing.T) {
+// TestOneReadForTheDate: the clock is years ahead, and 500 starts look expired. Their lane
+// reads one session a second for the date, not each session.
+func TestOneReadForTheDate(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		b.close()
 		b.open(&starter{wire: &b.wire})
@@ -131,8 +111,8 @@ func TestDoubtIsAskedAboutOnce(t *testing.T) {
 		b.skew.Store(int64(5 * 365 * 24 * time.Hour))
 		b.goRun()
 		b.after(10 * time.Second)
-		if n := b.wire.looks.Load(); n > 12 || n == 0 {
-			t.Errorf("%d looks in ten seconds, want about one a second", n)
+		if n := b.wire.reads.Load(); n > 12 || n == 0 {
+			t.Errorf("%d reads in ten seconds, want about one a second", n)
 		}
 		b.skew.Store(0)
 		b.all(ids)
@@ -142,10 +122,10 @@ func TestDoubtIsAskedAboutOnce(t *testing.T) {
 	})
 }
 
-// TestNoSendBehindAFailedQuestion: by a clock in doubt some of a call's starts
-// look expired and others do not. Who asks for the provider's date and learns
-// that nobody is there does not send the others all the same.
-func TestNoSendBehindAFailedQuestion(t *testing.T) {
+// TestNoSendAfterAFailedDateRead: by an untrusted clock, some starts of a batch look expired
+// and others do not. The worker reads a session for the date, and the answer asks for a wait. It
+// does not send the others either.
+func TestNoSendAfterAFailedDateRead(t *testing.T) {
 	var busy atomic.Bool
 	var calls atomic.Int64
 	cfg := studio.Config{Intercept: func(studio.Call) studio.Fault {
@@ -159,7 +139,7 @@ func TestNoSendBehindAFailedQuestion(t *testing.T) {
 		b.close()
 		b.open(&starter{wire: &b.wire})
 		b.goRun()
-		b.all([]ID{b.start("first")}) // so that it is known how many go by one call
+		b.all([]ID{b.start("first")}) // so that the lane knows the size of a batch
 		if err := b.Pause(b.Context(), "studio", "ann"); err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +153,7 @@ func TestNoSendBehindAFailedQuestion(t *testing.T) {
 		}
 		b.after(time.Minute)
 		if n := calls.Load(); n != 1 {
-			t.Errorf("%d calls, and the first was told to wait ten minutes", n)
+			t.Errorf("%d calls, want one: its answer asked for a wait of ten minutes", n)
 		}
 	})
 }

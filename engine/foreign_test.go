@@ -11,10 +11,10 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestHeld: on another machine nothing is called and nothing ends, whatever the
-// hour; requests are taken. Adopted, all goes on, and what may have been sent is
-// looked at first.
-func TestHeld(t *testing.T) {
+// TestForeignStore: on another machine the engine accepts requests, but makes no call and
+// ends nothing. After the adoption everything goes on, and a session whose start may have
+// been sent is read first.
+func TestForeignStore(t *testing.T) {
 	scenario(t, studio.Config{Boot: time.Hour}, Config{BootTimeout: 5 * time.Hour}, func(b *bench) {
 		b.db = bolt.Config{Machine: "farm-03"}
 		b.restart()
@@ -30,20 +30,20 @@ func TestHeld(t *testing.T) {
 		b.db = bolt.Config{Machine: "farm-07"}
 		b.restart()
 		if s, err := b.Stats(b.Context()); err != nil || s.Foreign == nil || s.Foreign.Home == "" {
-			t.Fatalf("held %+v, %v", s.Foreign, err)
+			t.Fatalf("foreign %+v, %v", s.Foreign, err)
 		}
-		b.wantWaiting(queued, WaitForeignStore) // whatever else there is
-		calls := b.wire.starts.Load() + b.wire.looks.Load()
+		b.wantWaiting(queued, WaitForeignStore) // although no Run goes on either
+		calls := b.wire.starts.Load() + b.wire.reads.Load()
 		b.goRun()
 		fresh := b.start("ws-4")
 		withdrawn := b.start("ws-5")
 		if c, err := b.Cancel(b.Context(), withdrawn, "mo"); err != nil || c != CancellationNeverSent {
-			t.Errorf("Cancel of what was asked for here: %v, %v", c, err)
+			t.Errorf("Cancel of an operation that was requested here: %v, %v", c, err)
 		}
 		before := b.sum()
 		b.after(40 * time.Minute)
-		if n := b.wire.starts.Load() + b.wire.looks.Load() - calls; n != 0 || b.sum() != before {
-			t.Errorf("%d calls, and written %v, while it is held", n, b.sum() != before)
+		if n := b.wire.starts.Load() + b.wire.reads.Load() - calls; n != 0 || b.sum() != before {
+			t.Errorf("%d calls, and written %v, while the store is foreign", n, b.sum() != before)
 		}
 		for _, id := range []ID{booting, queued, expires, fresh} {
 			b.wantWaiting(id, WaitForeignStore)
@@ -59,26 +59,26 @@ func TestHeld(t *testing.T) {
 		b.want(fresh, fsm.PhaseSucceeded, "", 1)
 		b.want(withdrawn, fsm.PhaseCanceled, store.ReasonCanceled, 0)
 		if s, err := b.Stats(b.Context()); err != nil || s.Foreign != nil {
-			t.Errorf("adopted, and held %+v, %v", s.Foreign, err)
+			t.Errorf("adopted, and foreign %+v, %v", s.Foreign, err)
 		}
 		adopted := 0
 		for ev := range b.Events(b.Context(), "") {
 			if ev.Reason == store.ReasonAdopted {
 				adopted++
 				if ev.By != "mo" || ev.Operation != "" || ev.At.IsZero() {
-					t.Errorf("%+v does not say who adopted it, or says more", ev)
+					t.Errorf("%+v does not name the adopter, or has more than that", ev)
 				}
 			}
 		}
 		if adopted != 1 {
-			t.Errorf("%d events say that it was adopted", adopted)
+			t.Errorf("%d events say that the store was adopted", adopted)
 		}
 	})
 }
 
-// TestHeldWhileTheOtherSends: the other machine has sent what the copy holds as
-// never sent. It is not started twice.
-func TestHeldWhileTheOtherSends(t *testing.T) {
+// TestForeignStoreSentByItsOwner: the other machine has sent an operation that the copy holds
+// as never sent. The session is not started twice.
+func TestForeignStoreSentByItsOwner(t *testing.T) {
 	scenario(t, studio.Config{Boot: time.Minute}, Config{}, func(b *bench) {
 		b.db = bolt.Config{Machine: "farm-03"}
 		b.restart()
@@ -88,7 +88,7 @@ func TestHeldWhileTheOtherSends(t *testing.T) {
 		b.restart()
 		b.goRun()
 		b.after(time.Minute)
-		if _, err := b.studio.Start(b.Context(), transport.StartInput{Ref: op.Ref, ClientToken: op.ClientToken}); err != nil { // the other one does
+		if _, err := b.studio.Start(b.Context(), transport.StartInput{Ref: op.Ref, ClientToken: op.ClientToken}); err != nil { // the other machine's start
 			t.Fatal(err)
 		}
 		b.after(10 * time.Minute)
@@ -98,7 +98,7 @@ func TestHeldWhileTheOtherSends(t *testing.T) {
 		b.all([]ID{id})
 		b.want(id, fsm.PhaseSucceeded, "", 1)
 		if n := b.wire.starts.Load(); n != 0 {
-			t.Errorf("%d sends: a look shows that it is READY", n)
+			t.Errorf("%d sends, want none: a read shows that the session is READY", n)
 		}
 	})
 }
