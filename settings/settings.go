@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -192,6 +193,30 @@ func (s *Settings) Find(studioID string) (Studio, bool) {
 		found.Lane = studioID
 	}
 	return found, ok
+}
+
+// StudioIDs returns the ids of the studios that the settings name; a pattern is none.
+func (s *Settings) StudioIDs() []string {
+	var out []string
+	if s.DefaultStudio != "" {
+		out = append(out, s.DefaultStudio)
+	}
+	for _, one := range s.Studios {
+		if !strings.HasSuffix(one.Pattern, "*") && one.Pattern != s.DefaultStudio {
+			out = append(out, one.Pattern)
+		}
+	}
+	return out
+}
+
+// SessionIDs returns the ids of a studio's sessions that the settings name, which are the
+// machines of wol. It reads no other file.
+func (s *Settings) SessionIDs(studioID string) []string {
+	one, ok := s.Find(studioID)
+	if d, isWoL := one.driver.(*wolDriver); ok && isWoL {
+		return slices.Sorted(maps.Keys(d.shelf))
+	}
+	return nil
 }
 
 // CheckStart returns the error with which the studio's transport would refuse in

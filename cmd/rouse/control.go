@@ -39,7 +39,8 @@ several sessions, exit status 1 means that some were not canceled.`,
 		Example: `  rouse cancel lab 'ws-[001-150]'
   rouse cancel --all --studio lab
   rouse cancel --label show=aurora`,
-		Args: cobra.ArbitraryArgs, // asked.read judges them
+		Args:              cobra.ArbitraryArgs, // asked.read judges them
+		ValidArgsFunction: t.completeSessions,
 		RunE: func(c *cobra.Command, args []string) error {
 			read := a.readNamed
 			if all || len(a.labels) > 0 {

@@ -196,7 +196,8 @@ func (t *tool) sessionsCommand() *cobra.Command {
 
 If the provider cannot list them, the sessions that were asked for here are
 listed as they were last seen, with the reason.`,
-		Args: words(1),
+		Args:              words(1),
+		ValidArgsFunction: t.completeStudio,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkStudio("studio id", args[0]); err != nil {
 				return err

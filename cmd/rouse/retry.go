@@ -34,7 +34,8 @@ Sessions are named as for "rouse start". With --failed, it queues a new
 operation for each session whose latest operation FAILED.`,
 		Example: `  rouse retry lab ws-1
   rouse retry --failed --since 18:00 --label show=aurora`,
-		Args: cobra.ArbitraryArgs, // asked.read judges them
+		Args:              cobra.ArbitraryArgs, // asked.read judges them
+		ValidArgsFunction: t.completeSessions,
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := r.read(t, c, args)
 			if err != nil {

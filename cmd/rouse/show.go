@@ -26,8 +26,9 @@ func (t *tool) showCommand() *cobra.Command {
 
 A session's operation is its active one, or else its latest. Sessions are named
 as for "rouse start". Exit status 1 means that one was never asked for.`,
-		Args:       cobra.ArbitraryArgs, // asked.read judges them
-		SuggestFor: []string{"explain", "get"},
+		Args:              cobra.ArbitraryArgs, // asked.read judges them
+		ValidArgsFunction: t.completeSessions,
+		SuggestFor:        []string{"explain", "get"},
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.readNamed(t, c, args); err != nil {
 				return err

@@ -68,7 +68,8 @@ Ctrl-C. A queued request stays queued.`, choosingText(), int(keep/(24*time.Hour)
   rouse start lab ws-1 --not-before 08:30 --label show=aurora
   rouse start lab ws-1 --not-before "mon 07:45 Europe/Berlin" --expire 1d12h
   rouse start lab ws-1 --token "$(date +%F)-ws-1" --wait`,
-		Args: cobra.ArbitraryArgs, // selection.read judges them
+		Args:              cobra.ArbitraryArgs, // selection.read judges them
+		ValidArgsFunction: t.completeSessions,
 		RunE: func(c *cobra.Command, args []string) error {
 			if cut := cutText(s.why, maxReason); cut != s.why {
 				t.screen.note("--reason has %d bytes, and at most %d are stored: it was cut", len(s.why), maxReason)

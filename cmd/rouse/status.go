@@ -271,7 +271,8 @@ terminal it draws it in place.`,
 		Example: `  rouse status
   rouse status --label show=aurora --watch
   rouse status lab 'ws-[001-150]'`,
-		Args: cobra.ArbitraryArgs, // asked.read judges them
+		Args:              cobra.ArbitraryArgs, // asked.read judges them
+		ValidArgsFunction: t.completeSessions,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.read(t, c, args); err != nil {
 				return err
@@ -359,8 +360,9 @@ func (t *tool) whyCommand() *cobra.Command {
 
 It is about the session's active operation, or else its latest. Sessions are
 named as for "rouse start". "rouse show" has all that is known.`,
-		Example: `  rouse why lab ws-1`,
-		Args:    cobra.ArbitraryArgs, // asked.read judges them
+		Example:           `  rouse why lab ws-1`,
+		Args:              cobra.ArbitraryArgs, // asked.read judges them
+		ValidArgsFunction: t.completeSessions,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.readNamed(t, c, args); err != nil {
 				return err
@@ -441,7 +443,8 @@ Exit status:
   3  the process that has the database open did not answer`,
 		Example: `  rouse wait lab 'ws-[001-150]' --timeout 20m
   rouse wait --label show=aurora`,
-		Args: cobra.ArbitraryArgs, // asked.read judges them
+		Args:              cobra.ArbitraryArgs, // asked.read judges them
+		ValidArgsFunction: t.completeSessions,
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("timeout") && atMost <= 0 {
 				return usagef("--timeout %v: give a duration longer than zero", atMost)
