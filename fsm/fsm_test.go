@@ -67,8 +67,8 @@ func TestFire(t *testing.T) {
 	}
 }
 
-// TestObserveIsReachability compares Observe with a search of its own over
-// Fire, so a change of the table changes both, and a listed exception neither.
+// TestObserveIsReachability compares Observe with a search of its own over Fire. A change
+// of the table changes both, and a special case in Observe only one.
 func TestObserveIsReachability(t *testing.T) {
 	t.Parallel()
 	events := []fsm.Event{
@@ -118,8 +118,8 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// TestConcurrent is for the race detector, and shows that a machine which met
-// an error is not used again.
+// TestConcurrent is for the race detector. It also checks that a machine that met an
+// error is not used again.
 func TestConcurrent(t *testing.T) {
 	t.Parallel()
 	var wg sync.WaitGroup
@@ -136,8 +136,8 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// TestNoMachineKept shows that steps for very many sessions leave no machine
-// behind: one weighs about 2.4 KB.
+// TestNoMachineKept checks that steps for very many sessions leave no machine behind. One
+// machine has about 2.4 KB.
 func TestNoMachineKept(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()

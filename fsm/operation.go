@@ -3,14 +3,14 @@ package fsm
 // Phase is where an operation, a request to start one session, is in its life cycle.
 type Phase string
 
-// The phases of an operation. They are persisted: append only.
+// The phases of an operation. They are persisted, so append only.
 const (
 	PhaseQueued    Phase = "QUEUED"    // stored; the provider has not accepted a start
 	PhaseStarting  Phase = "STARTING"  // the provider has accepted the start; the session boots
 	PhaseSucceeded Phase = "SUCCEEDED" // the session was seen READY
 	PhaseFailed    Phase = "FAILED"    // this operation will not make the session READY; the end reason says why
 	PhaseCanceled  Phase = "CANCELED"  // withdrawn, and nothing was started
-	PhaseExpired   Phase = "EXPIRED"   // not started by its expiry, and it will not be
+	PhaseExpired   Phase = "EXPIRED"   // not started by its expiry, and never will be
 )
 
 // Phases returns all phases, in the order of a life.

@@ -1,11 +1,11 @@
 package fsm
 
-// State is a session's state, spelled as the Nimble protocol does. A state that is not one of
-// the eleven below is kept as read: see [State.Known].
+// State is a session's state, spelled as in the Nimble protocol. A state that is not one
+// of the eleven below is kept unchanged; see [State.Known].
 type State string
 
-// The eleven states of the public API model, version 2020-08-01. They are
-// persisted: append only.
+// The eleven states of the public API model, version 2020-08-01. They are persisted, so
+// append only.
 const (
 	StateCreateInProgress State = "CREATE_IN_PROGRESS"
 	StateDeleteInProgress State = "DELETE_IN_PROGRESS"
@@ -64,8 +64,8 @@ var sessions = newTable(string(StateCreateInProgress), []step{
 	{string(EventDeleteFails), states(StateDeleteInProgress), string(StateDeleteFailed)},
 })
 
-// Fire returns the state of a session after e, if it was in state from. If e is not possible
-// there, it returns from and a *TransitionError.
+// Fire returns the state of a session in state from after the event e. If e is not
+// possible there, it returns from and a *TransitionError.
 func Fire(from State, e Event) (State, error) {
 	to, err := sessions.fire(string(from), string(e))
 	if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// account is how a service of AWS is reached. What is empty is as the AWS
-// settings say: the environment, and the files of the AWS tools.
+// account says how to reach a service of AWS. An empty field means what the AWS settings
+// say, which are the environment and the files of the AWS tools.
 type account struct{ endpoint, region, profile string }
 
 func readAccount(t *table) account {
@@ -50,11 +50,10 @@ func (a account) where() string {
 	return strings.Join(parts, ", ")
 }
 
-// open reads the AWS settings. Credentials are looked for when the first
-// request is signed.
+// open reads the AWS settings. The credentials are read when the first request is signed.
 func (a account) open(ctx context.Context, o *opening) (aws.Config, bool) {
-	// The SDK's own logger would write to standard error; what it warns of
-	// becomes a reason to wait, or an error.
+	// The SDK's own logger would write to standard error. Its warnings become a wait
+	// reason, or an error.
 	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if a.region != "" {
 		options = append(options, config.WithRegion(a.region))
@@ -74,7 +73,7 @@ func (a account) open(ctx context.Context, o *opening) (aws.Config, bool) {
 	if cfg.HTTPClient == nil { // unless the AWS settings name a bundle of certificates
 		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
-	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // each client would make connections of its own, and keep them
+	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // each client would open connections of its own, and keep them
 		connections := b.GetTransport()
 		awswire.LimitHeaders(connections)
 		cfg.HTTPClient = &http.Client{Transport: connections}
@@ -84,11 +83,11 @@ func (a account) open(ctx context.Context, o *opening) (aws.Config, bool) {
 	return cfg, true
 }
 
-// Credentials returns an error, which says what to do, if a studio needs AWS
-// credentials and there are none: the AWS settings name none, a login has
-// expired, or their source refuses them. It returns nil for a source that is not
-// reached, which is the engine's to wait for, and for a studio that needs none. It
-// takes five seconds at most. The error of ctx is returned as it is.
+// Credentials returns an error that says what to do if a studio needs AWS credentials and
+// has none. The AWS settings name none, a login has expired, or the source refuses them.
+// Credentials returns nil if the source is not reached, because the engine waits for it,
+// and for a studio that needs none. It takes at most five seconds. It returns the error
+// of ctx unchanged.
 func (t *Transport) Credentials(ctx context.Context, studioID string) error {
 	one, _ := t.settings.Find(studioID)
 	keys := t.keys[one.Pattern]
@@ -108,7 +107,7 @@ func (t *Transport) Credentials(ctx context.Context, studioID string) error {
 	return errors.New(e.Message)
 }
 
-// checkURL says what is wrong with an endpoint, or "".
+// checkURL returns what is wrong with an endpoint, or "".
 func checkURL(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
@@ -117,7 +116,7 @@ func checkURL(endpoint string) string {
 	return fmt.Sprintf("%.200q is not an http or https URL%s", endpoint, meantURL(endpoint))
 }
 
-// meantURL asks back where only the scheme was left out.
+// meantURL suggests the URL for an endpoint without a scheme, or returns "".
 func meantURL(endpoint string) string {
 	if strings.Contains(endpoint, "://") {
 		return ""
@@ -130,5 +129,5 @@ func meantURL(endpoint string) string {
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
 		scheme = "http://"
 	}
-	return ": did you mean " + scheme + endpoint + "?"
+	return "; did you mean " + scheme + endpoint + "?"
 }

@@ -2,13 +2,13 @@ package settings
 
 import "testing"
 
-// TestMeantURL: a scheme that was left out is asked back for.
+// TestMeantURL checks the suggestion for an endpoint without a scheme.
 func TestMeantURL(t *testing.T) {
 	t.Parallel()
 	for endpoint, want := range map[string]string{
-		"127.0.0.1:8080":     ": did you mean http://127.0.0.1:8080?",
-		"localhost:8080":     ": did you mean http://localhost:8080?",
-		"studio.example.com": ": did you mean https://studio.example.com?",
+		"127.0.0.1:8080":     "; did you mean http://127.0.0.1:8080?",
+		"localhost:8080":     "; did you mean http://localhost:8080?",
+		"studio.example.com": "; did you mean https://studio.example.com?",
 		"ftp://127.0.0.1":    "",
 		"":                   "",
 		"a b":                "",

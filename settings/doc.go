@@ -1,21 +1,21 @@
-// Package settings reads a file that says which studio is served by which
-// transport, with the transport's own settings, its lanes and its probes: what a
-// farm's administrator writes, and neither a program nor its author knows.
+// Package settings reads a file that says which transport serves which studio. The file
+// also has the transports' own settings, the lanes and the probes. A farm's administrator
+// writes it, because neither a program nor its author knows these things.
 //
 // # Usage
 //
-//	s, err := settings.Load("rouse.toml") // all that is wrong, by line and key
+//	s, err := settings.Load("rouse.toml") // err lists every mistake by line and key
 //	t, err := s.Open(ctx)                 // a transport for all studios
 //	e, err := engine.Open("rouse.db", t, s.Engine())
 //
-// A host imports this package when it wants such a file. It brings all drivers
-// and a reader of TOML with it; a host that makes its transports by itself
-// imports those it needs, and none of that.
+// A host imports this package if it wants such a file. The package imports all drivers
+// and a reader of TOML. A host that makes its own transports imports only the drivers
+// that it needs.
 //
 // # The file
 //
-// A duration is in quotes: "90s", "1h30m", or with days of 24 hours "1d12h". These
-// are all keys, except some of a table that is shown twice:
+// A duration is in quotes: "90s", "1h30m", or with days of 24 hours "1d12h". The example
+// has all keys. If a kind of table occurs twice, each key occurs at least once:
 //
 //	# Studios by their id, or a prefix of ids and "*"; the longest that fits wins.
 //	[studio."us-west-2"]
@@ -31,16 +31,16 @@
 //	public    = false            # probe the public address
 //	status_checks = false        # READY only when EC2's status checks are ok
 //	stale_for = "30s"            # for how long answers may show the past
-//	instance_types = ["g5.2xlarge", "g4dn.4xlarge"] # plan B: what to start an instance as where EC2 lacks its type
+//	instance_types = ["g5.2xlarge", "g4dn.4xlarge"] # fallback types, if EC2 lacks an instance's type
 //	instance_types_after = 3     # after how many refusals in a row
-//	put_type_back = true         # its own type comes back when it has stopped
+//	put_type_back = true         # restore its own type when it has stopped
 //	lane      = "farm-account"   # shares one rate with other studios; default: the studio's id
 //	endpoint  = "https://ec2.us-west-2.amazonaws.com"
 //
 //	[studio.shelf]
 //	transport = "wol"
 //	address   = "10.0.0.255"     # where packets go: the machines' broadcast address
-//	probe     = "ssh"            # required: nothing else tells that a machine runs
+//	probe     = "ssh"            # required; nothing else shows that a machine runs
 //	boot      = "5m"             # how long a machine may be silent after it was woken
 //	stop      = ["ssh", "--", "{session}", "sudo", "poweroff"]
 //	id_characters = "#"          # further characters of ids that the stop command gets; see exec
@@ -91,7 +91,7 @@
 //	[lane."ipmi-*"]
 //	concurrency = 1
 //
-//	# Told of ended operations and blocked lanes: a command or a URL.
+//	# A command or a URL that rouse calls for ended operations and blocked lanes.
 //	[hook.tickets]
 //	url         = "https://tickets.example/rouse" # url_env, url_file: where a URL is that is a secret
 //	secret_file = "/etc/rouse/tickets-secret"     # signs the requests; or secret_env, a variable
@@ -104,7 +104,7 @@
 //	on      = ["blocked"]
 //
 //	[engine]
-//	expiry  = "24h"              # a start that could not be sent by then is given up
+//	expiry  = "24h"              # a start that was not sent by then is void
 //	boot_timeout = "30m"         # from the accepted start to READY
 //	timeout = "15s"              # of one call, or one command
 //
@@ -138,25 +138,23 @@
 //
 // # Guarantees
 //
-//  1. Nothing is guessed: a key that is not known, a value of another kind and a
-//     bound that is not kept are errors, and so is a lane that no studio has.
-//  2. All that is wrong is said at once, each thing with file, line, key and
-//     what is allowed; where a word is close to a known one, that is named. Of a
-//     studio whose transport is not known that comes first: it says which keys
-//     there are.
-//  3. A file holds no secret. Credentials are named by a profile, passwords by an
-//     environment variable, a hook's secret or URL by a variable or a file. A key or a
-//     value that looks like a secret is refused, and not quoted.
-//  4. [Load] opens nothing but the file, and [Settings.Open] asks nothing of a
-//     provider: whether it can be reached is the engine's to find out.
-//     [Transport.LookUp] asks one.
-//  5. A region of ec2 that AWS does not have is an error of Open, unless an endpoint
-//     is set, with which any name is right.
+//  1. Nothing is guessed. A key that is not known, a value of another kind and a value
+//     beyond its limit are errors, and so is a lane that no studio has.
+//  2. One error lists all mistakes, each with file, line, key and what is allowed. It
+//     suggests a known word that is close to an unknown one. If a studio's transport is
+//     not known, it reports only that, because the transport decides which keys exist.
+//  3. A file holds no secret. A profile names credentials, an environment variable a
+//     password, and a variable or a file a hook's secret or URL. A key or a value that
+//     looks like a secret is refused, and not quoted.
+//  4. [Load] opens only the file, and [Settings.Open] calls no provider. The engine finds
+//     out whether a provider can be reached. [Transport.LookUp] calls one.
+//  5. A region of ec2 that AWS does not have is an error of Open. With an endpoint, any
+//     name is right.
 //
 // # Errors
 //
-// What is wrong with the content is [Errors], each an [*Error]. A file that
-// cannot be read is the error of package os, wrapped.
+// Mistakes in the content are [Errors], each an [*Error]. If a file cannot be read, the
+// error wraps that of package os.
 //
 // # Caveats
 //
@@ -164,7 +162,7 @@
 // compares by [Settings.Changes]. The lane of an operation is fixed when it is queued, so
 // a change of lanes counts for later ones.
 //
-// Commands of exec run as the user of the host: who may write the file may run
+// Commands of exec run as the user of the host. A user who may write the file may run
 // programs as that user.
 //
 // The lines of keys come from the package unstable of go-toml, whose interface

@@ -29,7 +29,7 @@ func readEC2(t *table, p probe.Probe) driver {
 	return d
 }
 
-// planB reads what goes with instance_types.
+// planB reads the keys of fallback types.
 func planB(t *table, c *ec2.Config) {
 	c.InstanceTypes = t.texts("instance_types")
 	if err := (ec2.Config{InstanceTypes: c.InstanceTypes}).Validate(); err != nil {
@@ -64,7 +64,7 @@ func (d *ec2Driver) open(ctx context.Context, o *opening) transport.Transport {
 	case !ok:
 		return nil
 	case cfg.Region == "":
-		o.wrong("region", "no region is set: give one, or set AWS_REGION")
+		o.wrong("region", "no region is set; give one, or set AWS_REGION")
 		return nil
 	case d.endpoint == "" && endpointOf(ctx, cfg, awsec2.ServiceID) == "":
 		if wrong := checkRegion(cfg.Region, "ec2"); wrong != "" {

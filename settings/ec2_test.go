@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// TestPlanB: what the file says of types is what EC2 is asked for, at the second
-// refusal and when the instance has run and stopped.
+// TestPlanB checks that the file's fallback types reach EC2: at the second refusal, and
+// when the instance has run and stopped.
 func TestPlanB(t *testing.T) {
 	bareAWS(t, "[profile farm]\naws_access_key_id = AKIDTEST\naws_secret_access_key = secret\n")
 	const id = "i-0123456789abcdef0"

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Error is one thing that is wrong with settings. Its text names the place and
-// what is allowed there, and never quotes what may be a secret.
+// Error is one mistake in settings. Its text names the place and what is allowed there.
+// It never quotes what may be a secret.
 type Error struct {
-	File    string // as it was named; "": the settings came from no file
-	Line    int    // of the key, from 1; 0: none is known
-	Key     string // as studio."us-west-2".region, or as --region; "": the file as a whole
+	File    string // the file's name; "" if the settings came from no file
+	Line    int    // the line of the key, from 1; 0 if it is not known
+	Key     string // as in studio."us-west-2".region, or --region; "" for the file as a whole
 	Message string
 }
 
-// Error is "file:line: key: what is wrong".
+// Error returns "file:line: key: what is wrong".
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.File != "" {
@@ -33,11 +33,11 @@ func (e *Error) Error() string {
 	return b.String() + e.Message
 }
 
-// Errors is all that is wrong with settings, in the order of the file. It has at
-// least one element, and errors.As finds each.
+// Errors are all mistakes in settings, in the order of the file. There is at least one,
+// and errors.As finds each.
 type Errors []*Error
 
-// Error is a line for each.
+// Error returns one line for each mistake.
 func (es Errors) Error() string {
 	lines := make([]string, len(es))
 	for i, e := range es {
@@ -46,7 +46,7 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap returns each.
+// Unwrap returns the mistakes.
 func (es Errors) Unwrap() []error {
 	all := make([]error, len(es))
 	for i, e := range es {
@@ -55,12 +55,12 @@ func (es Errors) Unwrap() []error {
 	return all
 }
 
-// report collects what is wrong.
+// report collects mistakes.
 type report struct {
 	file   string
-	lines  map[string]int // of keys
+	lines  map[string]int // the lines of keys
 	faults Errors
-	call   time.Duration // how long a call may take; 0: not set
+	call   time.Duration // how long a call may take; 0 if it is not set
 }
 
 func (r *report) fault(key, format string, args ...any) {
@@ -71,7 +71,7 @@ func (r *report) faultAt(line int, key, format string, args ...any) {
 	r.faults = append(r.faults, &Error{File: r.file, Line: line, Key: key, Message: fmt.Sprintf(format, args...)})
 }
 
-// err is all that was reported, or nil.
+// err returns all mistakes that were reported, or nil.
 func (r *report) err() error {
 	if len(r.faults) == 0 {
 		return nil

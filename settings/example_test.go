@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/settings"
 )
 
-// A host whose administrator says in a file which studios there are.
+// A host's administrator lists the studios in a file.
 func Example() {
 	dir, err := os.MkdirTemp("", "rouse")
 	if err != nil {
@@ -43,7 +43,7 @@ status = ["true"]
 		fmt.Println(err)
 		return
 	}
-	defer e.Close() // waits for Run
+	defer e.Close() // the start waits for Run
 	go e.Run(ctx)
 	r, err := e.Start(ctx, engine.Request{Ref: engine.Ref{StudioID: "lab", SessionID: "ws-042"}})
 	if err != nil {
@@ -55,7 +55,7 @@ status = ["true"]
 	// Output: lab/ws-042 <nil>
 }
 
-// What is wrong is told by line and key, all of it at once.
+// An error lists every mistake by line and key.
 func ExampleParse() {
 	_, err := settings.Parse("rouse.toml", []byte(`[studio.lab]
 transport = "libvirt"
@@ -66,12 +66,12 @@ rate = "5 a second"
 `))
 	fmt.Println(err)
 	// Output:
-	// rouse.toml:3: studio.lab.prob: unknown key: did you mean "probe"?; known are transport, lane, probe, probe_timeout, probe_command, uri, socket, host
-	// rouse.toml:5: lane.lap: no studio has this lane: a lane is a studio's id, or the value of its key lane: did you mean "lab"?
+	// rouse.toml:3: studio.lab.prob: unknown key; did you mean "probe"?; known are transport, lane, probe, probe_timeout, probe_command, uri, socket, host
+	// rouse.toml:5: lane.lap: no studio has this lane; a lane is a studio's id, or the value of its key lane; did you mean "lab"?
 	// rouse.toml:6: lane.lap.rate: want a number, not a text
 }
 
-// A tool's command line can stand in for a file.
+// A tool's flags can replace a file.
 func ExampleSingle() {
 	s, err := settings.Single{Transport: "ec2", Region: "us-west-2", Probe: "dcv"}.Settings()
 	if err != nil {

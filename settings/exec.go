@@ -13,7 +13,7 @@ import (
 
 type execDriver struct{ config exec.Config }
 
-// repeats are what a second start of one session does, in words.
+// repeats are the words for what a second start of one session does.
 var repeats = map[string]transport.Repeat{"never": transport.RepeatNever, "by_token": transport.RepeatByToken, "by_state": transport.RepeatByState}
 
 func readExec(t *table, p probe.Probe) driver {
@@ -42,7 +42,7 @@ func readExec(t *table, p probe.Probe) driver {
 	return &execDriver{c}
 }
 
-// command is an array of a program and its arguments; with shell, one text.
+// command reads an array of a program and its arguments. With shell, it reads one text.
 func command(t *table, key string, shell bool) []string {
 	_, isText := t.values[key].(string)
 	switch {
@@ -59,8 +59,8 @@ func command(t *table, key string, shell bool) []string {
 	return t.texts(key)
 }
 
-// idCharacters are the characters that ids of commands may hold in addition to
-// those of words.
+// idCharacters are the characters that ids of commands may hold in addition to those of
+// words.
 func idCharacters(t *table) string {
 	more := t.text("id_characters")
 	checkCommand(t, "id_characters", exec.Config{Start: []string{"true"}, Status: []string{"true"}, IDCharacters: more})
@@ -69,7 +69,7 @@ func idCharacters(t *table) string {
 
 var errorsOfExec = regexp.MustCompile(`^exec: ((start command|status command|stop command|host): )?`)
 
-// checkCommand lets the driver check what of c is not a placeholder.
+// checkCommand lets the driver check the parts of c that are not placeholders.
 func checkCommand(t *table, key string, c exec.Config) {
 	if _, err := exec.New(c); err != nil {
 		t.wrong(key, "%s", errorsOfExec.ReplaceAllString(err.Error(), ""))
@@ -81,7 +81,7 @@ func checkVariable(t *table, name string) {
 	case !isVariable(name):
 		t.wrong(name, "want the name of an environment variable")
 	case secretName(name):
-		t.wrong(name, "this looks like a secret, and a settings file is no place for one: export it where rouse runs, commands have rouse's own environment as well")
+		t.wrong(name, "this looks like a secret, and a settings file is no place for one; export it where rouse runs, commands have rouse's own environment as well")
 	}
 }
 

@@ -7,9 +7,8 @@ import (
 	"github.com/rouse-dev/rouse/settings"
 )
 
-// FuzzParse: no text makes it panic; what it refuses it explains, without line
-// breaks in a message that a terminal would take apart; and what it takes it takes
-// twice, with the same result.
+// FuzzParse checks that no text makes Parse panic. A refusal has a reason without line
+// breaks. An accepted text gives the same result when it is parsed again.
 func FuzzParse(f *testing.F) {
 	f.Add(documented(f))
 	for _, text := range []string{

@@ -62,7 +62,7 @@ func says(t *testing.T, status int, body string) string {
 	return s.URL
 }
 
-// silent takes connections, and never answers.
+// silent accepts connections, and never answers.
 func silent(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -73,7 +73,7 @@ func silent(t *testing.T) string {
 	return "http://" + l.Addr().String()
 }
 
-// closed is where nothing listens.
+// closed returns an address on which no server listens.
 func closed(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -88,17 +88,17 @@ func stsError(code string) string {
 	return "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>planted-secret</Message></Error></ErrorResponse>"
 }
 
-// TestSourcesOfCredentials: what a source of credentials does means the same to
-// each transport that signs: not reached is unreachable, refused is credentials,
-// and a login that is over says how to log in again.
+// TestSourcesOfCredentials checks that each transport that signs reports a source of
+// credentials in the same way. A source that is not reached is unreachable, and one that
+// refuses is credentials. An expired login says how to log in again.
 func TestSourcesOfCredentials(t *testing.T) {
 	for name, test := range map[string]struct {
 		config string
 		env    func(*testing.T)
-		token  string // of an SSO login
+		token  string // the token of an SSO login
 		kind   transport.Kind
 		want   string
-		lack   bool // Credentials says so too
+		lack   bool // Credentials reports the same
 	}{
 		"STS, nothing listens": {config: role, env: sts(closed), kind: transport.KindUnreachable, want: "the source of the credentials cannot be reached: dial tcp"},
 		"STS fails": {config: role, env: sts(func(t *testing.T) string { return says(t, 503, "") }), kind: transport.KindUnreachable,
@@ -109,16 +109,16 @@ func TestSourcesOfCredentials(t *testing.T) {
 			want: "AccessDenied: there are no credentials: AssumeRole of STS refuses them", lack: true},
 		"IMDS is silent": {config: nothing, env: imds(silent), kind: transport.KindUnreachable, want: "cannot be reached: no answer in time; if this machine has no role, export"},
 		"IMDS has no role": {config: nothing, env: imds(func(t *testing.T) string { return says(t, 404, "") }), kind: transport.KindCredentials,
-			want: "no AWS credentials were found: export", lack: true},
-		"IMDS is off": {config: nothing, env: func(*testing.T) {}, kind: transport.KindCredentials, want: "no AWS credentials were found: export", lack: true},
+			want: "no AWS credentials were found; export", lack: true},
+		"IMDS is off": {config: nothing, env: func(*testing.T) {}, kind: transport.KindCredentials, want: "no AWS credentials were found; export", lack: true},
 		"SSO, expired": {config: login, env: func(*testing.T) {}, token: `{"accessToken":"planted-secret","expiresAt":"2020-01-01T00:00:00Z"}`, kind: transport.KindCredentials,
-			want: "the AWS login has expired or is missing: log in again: aws sso login", lack: true},
+			want: "the AWS login has expired or is missing; log in again: aws sso login", lack: true},
 		"SSO, never":           {config: login, env: func(*testing.T) {}, kind: transport.KindCredentials, want: "log in again: aws sso login", lack: true},
 		"SSO below a role":     {config: roleByLogin, env: sts(closed), kind: transport.KindCredentials, want: "log in again: aws sso login", lack: true},
 		"SSO, nothing listens": {config: login, env: sso(closed), token: valid, kind: transport.KindUnreachable, want: "cannot be reached: dial tcp"},
 		"SSO says it is over": {config: login, env: sso(func(t *testing.T) string {
 			return says(t, 401, `{"__type":"UnauthorizedException","message":"planted-secret"}`)
-		}), token: valid, kind: transport.KindCredentials, want: "UnauthorizedException: the AWS login has expired or is missing: log in again: aws sso login", lack: true},
+		}), token: valid, kind: transport.KindCredentials, want: "UnauthorizedException: the AWS login has expired or is missing; log in again: aws sso login", lack: true},
 		"SSO forbids": {config: login, env: sso(func(t *testing.T) string {
 			return says(t, 403, `{"__type":"ForbiddenException","message":"planted-secret"}`)
 		}), token: valid, kind: transport.KindCredentials, want: "ForbiddenException: there are no credentials: GetRoleCredentials of SSO refuses them", lack: true},

@@ -7,10 +7,10 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Lane bounds what the lanes that a name fits ask of their provider.
+// Lane limits the calls of the lanes that its name matches.
 type Lane struct {
-	// Name is a lane's name, or a prefix of names and "*"; the longest that
-	// fits wins, as for studios.
+	// Name is a lane's name, or a prefix of names and "*". The longest match wins, as for
+	// studios.
 	Name string
 	engine.LaneConfig
 }
@@ -23,15 +23,15 @@ func readLanes(t *table, s *Settings) {
 		case checkPattern(name) != "":
 			t.fault(display(sub.path...), "%s", checkPattern(name))
 		case len(sub.values) == 0:
-			t.fault(display(sub.path...), "it has no keys: give concurrency, rate or both")
+			t.fault(display(sub.path...), "it has no keys; give concurrency, rate or both")
 		case !s.hasLane(name):
-			t.fault(display(sub.path...), "no studio has this lane: a lane is a studio's id, or the value of its key lane%s", suggestion(name, s.laneNames()))
+			t.fault(display(sub.path...), "no studio has this lane; a lane is a studio's id, or the value of its key lane%s", suggestion(name, s.laneNames()))
 		}
 		s.Lanes = append(s.Lanes, lane)
 	}
 }
 
-// laneNames are the lanes of studios, or the patterns that they have.
+// laneNames returns the lanes of studios, or the patterns of their lanes.
 func (s *Settings) laneNames() []string {
 	names := make([]string, len(s.Studios))
 	for i, one := range s.Studios {
@@ -51,7 +51,7 @@ func (s *Settings) hasLane(name string) bool {
 	return false
 }
 
-// overlap reports whether two patterns fit a name in common.
+// overlap reports whether some name matches both patterns.
 func overlap(a, b string) bool {
 	a, openA := strings.CutSuffix(a, "*")
 	b, openB := strings.CutSuffix(b, "*")
@@ -66,7 +66,7 @@ func overlap(a, b string) bool {
 	return a == b
 }
 
-// checkPattern says what is wrong with an id, or a prefix of ids and "*"; or "".
+// checkPattern returns what is wrong with an id, or a prefix of ids and "*", or "".
 func checkPattern(pattern string) string {
 	prefix, open := strings.CutSuffix(pattern, "*")
 	if open && prefix == "" {
@@ -81,7 +81,7 @@ func checkPattern(pattern string) string {
 	return ""
 }
 
-// longest finds what a name is called by itself, else by its longest prefix.
+// longest returns what matches a name: the name itself, or else its longest prefix.
 func longest[T any](all []T, pattern func(T) string, name string) (found T, ok bool) {
 	most := -1
 	for _, one := range all {

@@ -12,8 +12,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// defaultRegion is signed for where no setting names a region: an endpoint of
-// one's own is in none.
+// defaultRegion is used for signing if no setting names a region. A provider at an
+// endpoint of its own is in no region.
 const defaultRegion = "us-east-1"
 
 type nimbleDriver struct {
@@ -36,7 +36,7 @@ func (d *nimbleDriver) open(ctx context.Context, o *opening) transport.Transport
 	if d.endpoint == "" {
 		endpoint := endpointOf(ctx, cfg, nimble.ServiceID)
 		if endpoint == "" {
-			o.wrong("endpoint", "no endpoint is set: give one, or set AWS_ENDPOINT_URL_NIMBLE (the service that AWS hosted has ended), or choose another transport")
+			o.wrong("endpoint", "no endpoint is set; give one, or set AWS_ENDPOINT_URL_NIMBLE (the service that AWS hosted has ended), or choose another transport")
 			return nil
 		}
 		if wrong := checkURL(endpoint); wrong != "" {
@@ -50,8 +50,8 @@ func (d *nimbleDriver) open(ctx context.Context, o *opening) transport.Transport
 	})
 }
 
-// endpointOf returns the endpoint that the AWS settings have for a service, or else
-// for all; "" if they have none.
+// endpointOf returns the endpoint that the AWS settings have for a service, or else the
+// one for all services. It returns "" if they have none.
 func endpointOf(ctx context.Context, cfg aws.Config, serviceID string) string {
 	if off, found, err := config.GetIgnoreConfiguredEndpoints(ctx, cfg.ConfigSources); err == nil && found && off {
 		return ""

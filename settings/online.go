@@ -12,13 +12,13 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Found is what a provider says of one studio.
+// Found is what a provider shows of one studio.
 type Found struct {
-	// Sessions is how many it lists on its first page, and More whether there are
+	// Sessions is how many sessions the first page lists. More reports whether there are
 	// more pages.
 	Sessions int
 	More     bool
-	// Unnamed is how many of those lack the tag that sessions are named by.
+	// Unnamed is how many of those lack the tag that names sessions.
 	Unnamed int
 	// Date is the provider's clock when it answered; zero: it did not say.
 	Date time.Time
@@ -27,11 +27,10 @@ type Found struct {
 	Skipped string
 }
 
-// LookUp asks the provider of one of the studios for its first page of sessions:
-// whether it is reached, the region and the endpoint are right, the credentials
-// are accepted and instances have the tags. It starts nothing, and runs no
-// command. An error is the provider's, or says that it lists nothing where tags
-// are set. It takes as long as ctx allows.
+// LookUp asks the provider of one of the studios for its first page of sessions. That
+// checks the network, the region, the endpoint, the credentials and the tags. It starts
+// nothing, and runs no command. The error is the provider's, or says that no session has
+// the tags that are set. LookUp takes as long as ctx allows.
 func (t *Transport) LookUp(ctx context.Context, one Studio) (Found, error) {
 	studio, open := strings.CutSuffix(one.Pattern, "*")
 	if studio == "" {
@@ -55,8 +54,8 @@ func (t *Transport) LookUp(ctx context.Context, one Studio) (Found, error) {
 	return Found{Skipped: "a transport of kind " + one.Transport + " lists no sessions"}, nil
 }
 
-// list reads the first page of a studio. tag names its sessions, and all of them have
-// tags.
+// list reads the first page of a studio. Its sessions are named by tag, and all of them
+// have tags.
 func (t *Transport) list(ctx context.Context, studio, tag string, tags map[string]string) (Found, error) {
 	page, err := t.List(ctx, transport.ListInput{StudioID: studio})
 	if err != nil {
@@ -72,9 +71,9 @@ func (t *Transport) list(ctx context.Context, studio, tag string, tags map[strin
 	switch {
 	case found.More:
 	case found.Sessions == 0 && len(tags) > 0:
-		return found, fmt.Errorf("no instance of this account and region has the tags %s: check tags, region and profile", pairText(tags))
+		return found, fmt.Errorf("no instance of this account and region has the tags %s; check tags, region and profile", pairText(tags))
 	case found.Sessions > 0 && found.Unnamed == found.Sessions:
-		return found, fmt.Errorf("no instance has the tag %s, which names the sessions: check the key tag", tag)
+		return found, fmt.Errorf("no instance has the tag %s, which names the sessions; check the key tag", tag)
 	}
 	return found, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/rouse-dev/rouse/settings"
 )
 
-// lookUp asks an EC2 that answers with a body for the studio of a file.
+// lookUp asks an EC2 that answers with a body about the studio of a file.
 func lookUp(t *testing.T, more, body string, status int) (settings.Found, error) {
 	t.Helper()
 	bareAWS(t, "[default]\naws_access_key_id = AKIDTEST\naws_secret_access_key = secret\n")
@@ -36,7 +36,8 @@ func instances(next string, items ...string) string {
 		strings.Join(items, "") + "</instancesSet></item></reservationSet>" + next + "</DescribeInstancesResponse>"
 }
 
-// TestLookUp: a provider that answers shows wrong tags and refused credentials.
+// TestLookUp checks that a provider that answers shows wrong tags and refused
+// credentials.
 func TestLookUp(t *testing.T) {
 	named := `<item><instanceId>i-0123456789abcdef0</instanceId><instanceState><name>stopped</name></instanceState><tagSet><item><key>Name</key><value>ws-1</value></item></tagSet></item>`
 	bare := `<item><instanceId>i-0123456789abcdef1</instanceId><instanceState><name>stopped</name></instanceState></item>`

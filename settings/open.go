@@ -8,26 +8,26 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Transport serves the studios of settings, each by the transport that they
-// name: a transport.Mux which knows the lanes as well. Make it by
-// [Settings.Open], and Close it after the engine. It is safe for concurrent use.
+// Transport serves the studios of settings, each by the transport that they name. It is a
+// transport.Mux that also knows the lanes. Make it by [Settings.Open], and Close it after
+// the engine. It is safe for concurrent use.
 type Transport struct {
 	*transport.Mux
 	settings *Settings
-	keys     map[string]aws.CredentialsProvider // by pattern, of studios that need some
+	keys     map[string]aws.CredentialsProvider // by pattern, for studios that need credentials
 	idle     []func()                           // close connections that are not in use
 }
 
-// opening is one studio's driver being opened.
+// opening is one studio's driver while Open opens it.
 type opening struct {
 	*table
 	to      *Transport
 	pattern string
 }
 
-// Open makes the transports. It reads the AWS settings, the variables that the
-// file names, and the files that it points to; nothing is asked of a provider.
-// What is wrong is [Errors], all of it.
+// Open makes the transports. It reads the AWS settings, the variables that the file
+// names, and the files that it points to. It calls no provider. An error is [Errors],
+// with all mistakes.
 func (s *Settings) Open(ctx context.Context) (*Transport, error) {
 	r := &report{file: s.File, lines: s.lines}
 	t := &Transport{Mux: &transport.Mux{}, settings: s, keys: map[string]aws.CredentialsProvider{}}
@@ -45,17 +45,17 @@ func (s *Settings) Open(ctx context.Context) (*Transport, error) {
 	return t, nil
 }
 
-// Traits are those of the studio's transport, with the lane of the settings.
+// Traits returns those of the studio's transport, with the lane of the settings.
 func (t *Transport) Traits(ref transport.Ref) transport.Traits {
 	traits := t.Mux.Traits(ref)
 	if one, ok := t.settings.Find(ref.StudioID); ok && one.Lane != ref.StudioID {
-		traits.Lane = one.Lane // else the transport's own
+		traits.Lane = one.Lane // otherwise the transport's own lane
 	}
 	return traits
 }
 
-// Close closes idle connections. It may be called more than once, and while
-// calls go on, which it leaves alone.
+// Close closes idle connections. It may be called more than once, and during calls, which
+// it does not disturb.
 func (t *Transport) Close() {
 	for _, letGo := range t.idle {
 		letGo()

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bareAWS is AWS settings that say nothing but what a test adds.
+// bareAWS makes AWS settings that have only what a test adds.
 func bareAWS(t *testing.T, config string) {
 	t.Helper()
 	for _, e := range os.Environ() {
@@ -53,8 +53,8 @@ func open(t *testing.T, text string) (*settings.Transport, error) {
 	return opened, err
 }
 
-// TestOpenRefuses: what the file points to is wrong, and all of it is told, by the
-// line that points there.
+// TestOpenRefuses checks that all mistakes in what the file points to are reported, by
+// the line that points there.
 func TestOpenRefuses(t *testing.T) {
 	bareAWS(t, "[profile odd]\nregion = us-west-2\nendpoint_url = odd\n")
 	t.Setenv("SECUREON_B", "planted-secret")
@@ -79,9 +79,9 @@ b = { mac = "52:54:00:12:34:56", password_env = "SECUREON_B" }
 `)
 	for _, want := range []string{
 		"x.toml:4: studio.a.profile: the AWS settings cannot be read: ",
-		"x.toml:5: studio.b.region: no region is set: give one, or set AWS_REGION",
-		"x.toml:7: studio.c.endpoint: no endpoint is set: give one, or set AWS_ENDPOINT_URL_NIMBLE",
-		`x.toml:9: studio.d.endpoint: of the AWS settings: "odd" is not an http or https URL: did you mean https://odd?`,
+		"x.toml:5: studio.b.region: no region is set; give one, or set AWS_REGION",
+		"x.toml:7: studio.c.endpoint: no endpoint is set; give one, or set AWS_ENDPOINT_URL_NIMBLE",
+		`x.toml:9: studio.d.endpoint: of the AWS settings: "odd" is not an http or https URL; did you mean https://odd?`,
 		"x.toml:15: studio.e.ethers: open /no/such/file: no such file or directory",
 		"x.toml:17: studio.e.machines.a.password_env: the environment variable SECUREON_A is not set",
 		"x.toml:18: studio.e.machines.b.password_env: the value of SECUREON_B: the SecureOn password: want six bytes, written like a MAC",
@@ -95,7 +95,7 @@ b = { mac = "52:54:00:12:34:56", password_env = "SECUREON_B" }
 	}
 }
 
-// TestOpen: each studio is served as the file says, in the lane that it says.
+// TestOpen checks that each studio is served as the file says, in the lane that it names.
 func TestOpen(t *testing.T) {
 	bareAWS(t, "[profile farm]\nregion = eu-west-1\naws_access_key_id = AKIDTEST\naws_secret_access_key = secret\n")
 	var asked []string
@@ -181,7 +181,7 @@ authoritative = true
 		t.Errorf("asked for %q, want %q", asked, want)
 	}
 	if connections.Load() == 0 {
-		t.Error("no connection is kept, so none can be let go of")
+		t.Error("no connection is kept, so Close has none to close")
 	}
 	opened.Close()
 	for deadline := time.Now().Add(10 * time.Second); connections.Load() > 0; time.Sleep(time.Millisecond) {
@@ -191,8 +191,8 @@ authoritative = true
 	}
 }
 
-// TestCredentials: only where the AWS settings name none is there something to
-// tell, and only of studios that need some.
+// TestCredentials checks that only a studio that needs credentials and has none gets an
+// error.
 func TestCredentials(t *testing.T) {
 	bareAWS(t, "[profile farm]\naws_access_key_id = AKIDTEST\naws_secret_access_key = secret\n")
 	opened, err := open(t, `
@@ -216,7 +216,7 @@ transport = "libvirt"
 	}
 }
 
-// TestServesAnEngine: what is opened is all that an engine needs.
+// TestServesAnEngine checks that the opened transport is all that an engine needs.
 func TestServesAnEngine(t *testing.T) {
 	t.Parallel()
 	on := filepath.Join(t.TempDir(), "on")

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// regions are the regions of AWS, as the SDK lists them for itself.
+// regions are the regions of AWS, as the SDK lists them internally.
 var regions = strings.Fields(`
 	af-south-1 ap-east-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2
 	ap-southeast-1 ap-southeast-2 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7
@@ -16,8 +16,8 @@ var regions = strings.Fields(`
 	cn-north-1 cn-northwest-1 eusc-de-east-1 us-gov-east-1 us-gov-west-1
 	us-iso-east-1 us-iso-west-1 us-isob-east-1 us-isob-west-1 eu-isoe-west-1 us-isof-east-1 us-isof-south-1`)
 
-// checkRegion says what is wrong with the region of a service of AWS that no
-// endpoint is set for, or "". With an endpoint any name will do.
+// checkRegion returns what is wrong with the region of a service of AWS without an
+// endpoint, or "". With an endpoint any name is right.
 func checkRegion(region, service string) string {
 	if slices.Contains(regions, region) {
 		return ""

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestRegionsAreTheSDKs: the SDK keeps its list to itself, so it is read from the
-// module's folder. A new version of the SDK may add to it.
+// TestRegionsAreTheSDKs checks the regions. The SDK does not export its list, so the test
+// reads it in the module's folder. A new version of the SDK may add to it.
 func TestRegionsAreTheSDKs(t *testing.T) {
 	t.Parallel()
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-sdk-go-v2").Output()

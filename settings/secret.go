@@ -8,8 +8,8 @@ import (
 	"github.com/rouse-dev/rouse/internal/secret"
 )
 
-// noSecrets is said of what looks like a secret, which is not quoted.
-const noSecrets = "this looks like a secret, and a settings file is no place for one: keep it in the environment of the process " +
+// noSecrets is the message for what looks like a secret, which is not quoted.
+const noSecrets = "this looks like a secret, and a settings file is no place for one; keep it in the environment of the process " +
 	"or in the AWS settings, and give its name here (password_env, secret_env, profile)"
 
 var (
@@ -17,12 +17,12 @@ var (
 	secretText = regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY`)
 )
 
-// secretName reports whether a name is that of a secret, and not of the place
-// where one is.
+// secretName reports whether a name is that of a secret, and not of the place where one
+// is.
 func secretName(name string) bool { return secret.Name(name) && !aboutOne.MatchString(name) }
 
-// secretEnv are names of environment variables whose values are hidden in what
-// commands print.
+// secretEnv reads names of environment variables whose values are hidden in what commands
+// print.
 func secretEnv(t *table) []string {
 	names := t.texts("secret_env")
 	for _, name := range names {
@@ -33,8 +33,7 @@ func secretEnv(t *table) []string {
 	return names
 }
 
-// harmless reports whether a text can stand in a settings file; else that is
-// reported.
+// harmless reports whether a text may be in a settings file. It reports a mistake if not.
 func (t *table) harmless(key, text string) bool {
 	if !secretText.MatchString(text) && !hasPassword(text) {
 		return true

@@ -20,25 +20,25 @@ import (
 // MaxSize is how large a file may be, in bytes.
 const MaxSize = 1 << 20
 
-// Settings is what a file says, checked. It is a value to look at: to change it,
-// change the file. It is safe for concurrent use.
+// Settings is the checked content of a file. To change it, change the file. It is safe
+// for concurrent use.
 type Settings struct {
-	// File is the name that the file was loaded by; "" for [Single].
+	// File is the name of the file; "" for [Single].
 	File string
-	// Studios say which studio is served by which transport, in the order of
-	// the file. There is at least one.
+	// Studios say which transport serves which studio, in the order of the file. There is
+	// at least one.
 	Studios []Studio
-	// Lanes bound the calls of lanes, in the order of the file.
+	// Lanes limit the calls of lanes, in the order of the file.
 	Lanes []Lane
 	// Hooks are told of ended operations and blocked lanes, in the order of the file.
 	Hooks []Hook
 	// Expiry, BootTimeout and Timeout are for engine.Config. Zero means its default.
 	Expiry, BootTimeout, Timeout time.Duration
-	// DefaultStudio is the studio of sessions that a tool's user names without one; "":
+	// DefaultStudio is the studio of sessions that a tool's user names without one; "" if
 	// there is none.
 	DefaultStudio string
-	// StoreSize is how large the database may become, in bytes, for
-	// bolt.Config.MaxSize; zero: as large as its disk allows.
+	// StoreSize is how large the database may become, in bytes, for bolt.Config.MaxSize.
+	// Zero means as large as its disk allows.
 	StoreSize int64
 	// Serve is how a server listens on TCP.
 	Serve Serve
@@ -48,33 +48,33 @@ type Settings struct {
 	flags  map[string]string // of Single: see table
 }
 
-// Studio is one studio, or all that a pattern fits, and what serves it.
+// Studio is one studio, or all studios that a pattern matches, and the transport that
+// serves it.
 type Studio struct {
-	// Pattern is a studio's id, or a prefix of ids and "*"; the longest that
-	// fits a studio wins, as in transport.Mux.
+	// Pattern is a studio's id, or a prefix of ids and "*". The longest match wins, as in
+	// transport.Mux.
 	Pattern string
 	// Transport is the kind: one of [Transports].
 	Transport string
 	// Where says, for a person, what the transport talks to.
 	Where string
-	// Probe is what must answer for a session to be READY; zero: none.
+	// Probe must answer before a session is READY. The zero value means no probe.
 	Probe probe.Probe
-	// Lane is the lane of all its sessions; "": the studio's id.
+	// Lane is the lane of all its sessions. The empty string means the studio's id.
 	Lane string
 
-	path   string // of its table
+	path   string // the settings of its table
 	driver driver
 }
 
-// driver is what a studio's table says for one kind of transport.
+// driver has the settings of a studio's table for one kind of transport.
 type driver interface {
 	where() string
-	// open makes the transport; what is wrong is reported. It does no I/O on a
-	// network.
+	// open makes the transport and reports mistakes. It does no I/O on a network.
 	open(ctx context.Context, o *opening) transport.Transport
 }
 
-// drivers read a studio's table, each for one kind of transport. Probes are read
+// drivers read a studio's table, each for one kind of transport. The probe is read
 // before.
 var drivers = map[string]func(t *table, p probe.Probe) driver{
 	"nimble":  readNimble,
@@ -84,7 +84,7 @@ var drivers = map[string]func(t *table, p probe.Probe) driver{
 	"libvirt": readLibvirt,
 }
 
-// Transports are the kinds of transport that settings can name, in alphabetical
+// Transports returns the kinds of transport that settings can name, in alphabetical
 // order.
 func Transports() []string {
 	var names []string
@@ -95,9 +95,9 @@ func Transports() []string {
 	return names
 }
 
-// Load reads and checks a file. Nothing but the file is opened: no driver, no
-// AWS settings, no environment. What is wrong with its content is [Errors], all
-// of it; another error is that it cannot be read.
+// Load reads and checks a file. It opens no driver, no AWS settings and no environment.
+// An error of its content is [Errors], with all mistakes. Any other error says that it
+// cannot be read.
 func Load(path string) (*Settings, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -110,7 +110,7 @@ func Load(path string) (*Settings, error) {
 	return Parse(path, text)
 }
 
-// Parse is [Load] for a text that was read already; name is what errors call it.
+// Parse is [Load] for a text that was already read. Errors show name as the file's name.
 func Parse(name string, text []byte) (*Settings, error) {
 	r := &report{file: name, lines: map[string]int{}}
 	if len(text) > MaxSize {
@@ -143,7 +143,7 @@ func read(t *table, s *Settings) {
 		s.Studios = append(s.Studios, readStudio(sub, pattern))
 	}
 	if len(s.Studios) == 0 && len(t.faults) == 0 {
-		t.fault("", "there is no studio: begin with [studio.NAME], where NAME is a studio's id, and transport = one of %s", orList(Transports()))
+		t.fault("", "there is no studio; begin with [studio.NAME], where NAME is a studio's id, and transport = one of %s", orList(Transports()))
 	}
 	readLanes(t, s)
 	readHooks(t, s)
@@ -174,9 +174,9 @@ func readStudio(t *table, pattern string) Studio {
 	}
 	readDriver, ok := drivers[s.Transport]
 	if !ok {
-		return s // what else it says cannot be judged
+		return s // without a known transport the other keys cannot be checked
 	}
-	if s.Transport != "nimble" { // its own READY is one
+	if s.Transport != "nimble" { // a nimble provider's READY is its own
 		s.Probe = t.probe()
 	}
 	s.driver = readDriver(t, s.Probe)
@@ -185,8 +185,8 @@ func readStudio(t *table, pattern string) Studio {
 	return s
 }
 
-// Find is the studio of the settings that serves a studio's id; its Lane is
-// filled in. False: none does.
+// Find returns the studio of the settings that serves a studio's id, with its Lane filled
+// in. It returns false if none does.
 func (s *Settings) Find(studioID string) (Studio, bool) {
 	found, ok := longest(s.Studios, func(one Studio) string { return one.Pattern }, studioID)
 	if found.Lane == "" {
@@ -219,8 +219,9 @@ func (s *Settings) SessionIDs(studioID string) []string {
 	return nil
 }
 
-// CheckStart returns the error with which the studio's transport would refuse in
-// unsent, as transport.CheckStart does, without opening the transport.
+// CheckStart returns the error with which the studio's transport would refuse in before
+// it sends anything, or nil. It works as transport.CheckStart does, without opening the
+// transport.
 func (s *Settings) CheckStart(in transport.StartInput) error {
 	if one, ok := s.Find(in.StudioID); ok {
 		if c, ok := one.driver.(startChecker); ok {
@@ -235,8 +236,8 @@ type startChecker interface {
 	checkStart(in transport.StartInput) error
 }
 
-// Engine is an engine's Config as the settings say: Expiry, BootTimeout, Timeout and
-// Lane. The rest is the host's to fill in.
+// Engine returns an engine's Config with Expiry, BootTimeout, Timeout and Lane of the
+// settings. The host fills in the other fields.
 func (s *Settings) Engine() engine.Config {
 	return engine.Config{
 		Expiry: s.Expiry, BootTimeout: s.BootTimeout, Timeout: s.Timeout,
@@ -247,13 +248,13 @@ func (s *Settings) Engine() engine.Config {
 	}
 }
 
-// orList is "a, b or c".
+// orList returns "a, b or c".
 func orList(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// messageOf is an error of the port without its kind.
+// messageOf returns the text of an error of the port without its kind.
 func messageOf(err error) string {
 	var e *transport.Error
 	if errors.As(err, &e) && e.Message != "" {

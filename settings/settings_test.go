@@ -34,7 +34,7 @@ func documented(t testing.TB) string {
 	return file.String()
 }
 
-// TestDocumented: the documentation's file is one, and shows all that there is.
+// TestDocumented checks that the documentation's file is valid, and shows all keys.
 func TestDocumented(t *testing.T) {
 	text := documented(t)
 	s, err := settings.Parse("rouse.toml", []byte(text))
@@ -66,7 +66,7 @@ func TestDocumented(t *testing.T) {
 		!reflect.DeepEqual(first.Command.Args, want) {
 		t.Errorf("the command of %v, want %q", first, want)
 	}
-	// Whatever key a message says is known is shown.
+	// The documentation must show every key that a message names.
 	for _, table := range []string{"[engine]", "[store]", "[serve]", "[serve.oidc]", "[serve.oidc.groups.a]", "[studio.a]\ntransport='nimble'", "[studio.a]\ntransport='ec2'", "[studio.a]\ntransport='exec'",
 		"[studio.a]\ntransport='libvirt'", "[studio.a]\ntransport='wol'", "[studio.a]\ntransport='wol'\n[studio.a.machines.b]", "[lane.a]"} {
 		_, err := settings.Parse("x", []byte(table+"\nzzzzzz = 1\n"))
@@ -162,25 +162,25 @@ timeout = "1m30s"
 	}
 }
 
-// TestWrong: each mistake is told with its line and key, and what is allowed.
-// Studio is put before a line that begins with a key.
+// TestWrong checks that the report of each mistake has its line and key, and what is
+// allowed. It puts Studio before a line that begins with a key.
 func TestWrong(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                                   `x.toml: there is no studio: begin with [studio.NAME], where NAME is a studio's id, and transport = one of ec2, exec, libvirt, nimble or wol`,
+		"":                                   `x.toml: there is no studio; begin with [studio.NAME], where NAME is a studio's id, and transport = one of ec2, exec, libvirt, nimble or wol`,
 		"a = ":                               `x.toml:1: `,
 		"a = 1\nb = 2\na = 3":                `x.toml:3: a: `,
-		"[studios.lab]":                      `x.toml:1: studios: unknown key: did you mean "studio"?; known are engine, store, serve, studio, lane`,
+		"[studios.lab]":                      `x.toml:1: studios: unknown key; did you mean "studio"?; known are engine, store, serve, studio, lane`,
 		"studio = 1":                         `x.toml:1: studio: want a table for each studio, as [studio.lab], not a number`,
 		"[[studio]]\na = 1":                  `x.toml:1: studio: want a table for each studio, as [studio.lab], not an array`,
 		"[studio]\nlab = 'ec2'":              `x.toml:2: studio.lab: want a table for each studio, as [studio.lab], not a text`,
 		"[studio.lab]":                       `x.toml:1: studio.lab: transport is required: one of ec2, exec, libvirt, nimble or wol`,
-		"[studio.lab]\ntransport = 'wool'":   `x.toml:2: studio.lab.transport: "wool" is none of ec2, exec, libvirt, nimble, wol: did you mean "wol"?`,
+		"[studio.lab]\ntransport = 'wool'":   `x.toml:2: studio.lab.transport: "wool" is none of ec2, exec, libvirt, nimble, wol; did you mean "wol"?`,
 		"[studio.lab]\ntransport = 7":        `x.toml:2: studio.lab.transport: want a text in quotes, not a number`,
 		"[studio.'a b']\ntransport='ec2'":    `x.toml:1: studio."a b": id "a b": character ' ' at byte 1 is not allowed`,
 		"[studio.'a*b']\ntransport='ec2'":    `x.toml:1: studio."a*b": "*" is allowed at the end only`,
 		"[studio.'']\ntransport='ec2'":       `x.toml:1: studio."": id is empty`,
-		"[engine]\nbudget = '30m'":           `x.toml:2: engine.budget: this key has a new name: write boot_timeout`,
+		"[engine]\nbudget = '30m'":           `x.toml:2: engine.budget: this key has a new name; write boot_timeout`,
 		"[engine]\nboot_timeout = 30":        `x.toml:2: engine.boot_timeout: want a duration in quotes, as "30s", "1h30m" or "2d", not a number`,
 		"[serve]\nlisten = '8282'":           `x.toml:2: serve.listen: "8282": want an address and a port, as "127.0.0.1:8282"`,
 		"[serve]\nlisten = 'localhost:http'": `x.toml:2: serve.listen: "localhost:http": want an address and a port`,
@@ -193,24 +193,24 @@ func TestWrong(t *testing.T) {
 		"[serve.oidc.groups.a]\nscope = ['a/b']":              `x.toml:1: serve.oidc.groups.a: role is required: viewer, operator or admin`,
 		"[serve.oidc]\nissuer = 'https://x'":                  `x.toml:1: serve.oidc: groups is required: a table for each group`,
 		"[store]\nmax_mib = 0":                                `x.toml:2: store.max_mib: 0: want 1 to 1048576`,
-		"[store]\nmax_mb = 9":                                 `x.toml:2: store.max_mb: unknown key: did you mean "max_mib"?; known are max_mib`,
+		"[store]\nmax_mb = 9":                                 `x.toml:2: store.max_mb: unknown key; did you mean "max_mib"?; known are max_mib`,
 		"store = 9":                                           `x.toml:1: store: want a table, as [store], not a number`,
 		"[engine]\nboot_timeout = '30'":                       `x.toml:2: engine.boot_timeout: "30": want a duration in quotes, as "30s", "1h30m" or "2d"`,
-		"[engine]\nboot_timeout = '-1m'":                      `x.toml:2: engine.boot_timeout: "-1m": give a duration longer than zero`,
+		"[engine]\nboot_timeout = '-1m'":                      `x.toml:2: engine.boot_timeout: "-1m": want a duration longer than zero`,
 		"engine = 'fast'":                                     `x.toml:1: engine: want a table, as [engine], not a text`,
-		"[lane.lab]\nrate = 1":                                `x.toml:1: lane.lab: no studio has this lane: a lane is a studio's id, or the value of its key lane`,
-		ec2 + "[lane.lap]\nrate = 1":                          `x.toml:3: lane.lap: no studio has this lane: a lane is a studio's id, or the value of its key lane: did you mean "lab"?`,
-		ec2 + "[lane.lab]":                                    `x.toml:3: lane.lab: it has no keys: give concurrency, rate or both`,
+		"[lane.lab]\nrate = 1":                                `x.toml:1: lane.lab: no studio has this lane; a lane is a studio's id, or the value of its key lane`,
+		ec2 + "[lane.lap]\nrate = 1":                          `x.toml:3: lane.lap: no studio has this lane; a lane is a studio's id, or the value of its key lane; did you mean "lab"?`,
+		ec2 + "[lane.lab]":                                    `x.toml:3: lane.lab: it has no keys; give concurrency, rate or both`,
 		ec2 + "[lane.lab]\nrate = 0":                          `x.toml:4: lane.lab.rate: 0: want more than 0, and at most 1000000`,
 		ec2 + "[lane.lab]\nrate = nan":                        `x.toml:4: lane.lab.rate: NaN: want more than 0, and at most 1000000`,
 		ec2 + "[lane.lab]\nrate = '1'":                        `x.toml:4: lane.lab.rate: want a number, not a text`,
 		ec2 + "[lane.lab]\nconcurrency=1.5":                   `x.toml:4: lane.lab.concurrency: want a whole number, not a number`,
 		ec2 + "[lane.lab]\nconcurrency=0":                     `x.toml:4: lane.lab.concurrency: 0: want 1 to 1048576`,
-		ec2 + "reigon = 'x'":                                  `x.toml:3: studio.lab.reigon: unknown key: did you mean "region"?; known are transport, lane, probe, probe_timeout, probe_command, endpoint, region, profile, tag, tags, status_checks, public, stale_for`,
-		ec2 + "region = ''":                                   `x.toml:3: studio.lab.region: it is empty: give a value, or remove the key to use the default`,
+		ec2 + "reigon = 'x'":                                  `x.toml:3: studio.lab.reigon: unknown key; did you mean "region"?; known are transport, lane, probe, probe_timeout, probe_command, endpoint, region, profile, tag, tags, status_checks, public, stale_for`,
+		ec2 + "region = ''":                                   `x.toml:3: studio.lab.region: it is empty; give a value, or remove the key to use the default`,
 		ec2 + "region = 'US West'":                            `x.toml:3: studio.lab.region: "US West": want a region's name, as "us-west-2"`,
 		ec2 + "region = 1979-05-27":                           `x.toml:3: studio.lab.region: want a text in quotes, not a date`,
-		ec2 + "endpoint = 'localhost:1'":                      `x.toml:3: studio.lab.endpoint: "localhost:1" is not an http or https URL: did you mean http://localhost:1?`,
+		ec2 + "endpoint = 'localhost:1'":                      `x.toml:3: studio.lab.endpoint: "localhost:1" is not an http or https URL; did you mean http://localhost:1?`,
 		ec2 + "lane = 'a b'":                                  `x.toml:3: studio.lab.lane: id "a b": character ' ' at byte 1 is not allowed`,
 		ec2 + "probe = 'vnc'":                                 `x.toml:3: studio.lab.probe: "vnc": want "none", "dcv", "rdp", "ssh", or a kind and a port`,
 		ec2 + "probe_timeout = '1s'":                          `x.toml:3: studio.lab.probe_timeout: it needs probe, which is not set`,
@@ -218,7 +218,7 @@ func TestWrong(t *testing.T) {
 		ec2 + "tags = ['a']":                                  `x.toml:3: studio.lab.tags: want a table of texts, as { a = "b" }, not an array`,
 		ec2 + "tags = { a = 1 }":                              `x.toml:3: studio.lab.tags.a: want a text in quotes, not a number`,
 		ec2 + "instance_types = 'g5.xlarge'":                  `x.toml:3: studio.lab.instance_types: want an array of texts, as ["a", "b"], not a text`,
-		ec2 + "instance_types = ['g5']":                       `x.toml:3: studio.lab.instance_types: it has "g5", which is no instance type: write it as g5.2xlarge`,
+		ec2 + "instance_types = ['g5']":                       `x.toml:3: studio.lab.instance_types: it has "g5", which is no instance type; write it as g5.2xlarge`,
 		ec2 + "instance_types = ['a.b', 'a.b']":               `x.toml:3: studio.lab.instance_types: it has a.b twice`,
 		ec2 + "instance_types_after = 2":                      `x.toml:3: studio.lab.instance_types_after: it needs instance_types, which is not set`,
 		ec2 + "put_type_back = true":                          `x.toml:3: studio.lab.put_type_back: it needs instance_types, which is not set`,
@@ -228,30 +228,30 @@ func TestWrong(t *testing.T) {
 		wol + shelf + "machines.b = {}":                       `x.toml:5: studio.lab.machines.b: mac is required: the address of its network card`,
 		wol + shelf + "machines.b.mac = '52:54'":              `x.toml:5: studio.lab.machines.b.mac: MAC "52:54": want six bytes, such as 52:54:00:12:34:56`,
 		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', address=':9' }": `x.toml:5: studio.lab.machines.b.address: address ":9": want a host, or a host and a port from 1 to 65535`,
-		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', hots='x' }":     `x.toml:5: studio.lab.machines.b.hots: unknown key: did you mean "host"?; known are mac, host, address, probe, probe_timeout, probe_command, password_env`,
+		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', hots='x' }":     `x.toml:5: studio.lab.machines.b.hots: unknown key; did you mean "host"?; known are mac, host, address, probe, probe_timeout, probe_command, password_env`,
 		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', probe='x' }":    `x.toml:5: studio.lab.machines.b.probe: "x": want "none"`,
 		wol + shelf + "machines.'b c' = { mac = '52:54:00:12:34:56' }":           `x.toml:5: studio.lab.machines."b c": id "b c": character ' '`,
 		wol + shelf + "machines.b = '52:54:00:12:34:56'":                         `x.toml:5: studio.lab.machines.b: want a table for each machine, as node-01 = { mac = "52:54:00:12:34:56" }, not a text`,
-		wol + shelf + "stop = ['ssh', '{sesion}']":                               `x.toml:5: studio.lab.stop: {sesion} in "{sesion}" stands for nothing: known are {studio}, {session}, {token}`,
-		wol + shelf + "stop = []":                                                `x.toml:5: studio.lab.stop: it is empty: give a value, or remove the key to use the default`,
+		wol + shelf + "stop = ['ssh', '{sesion}']":                               `x.toml:5: studio.lab.stop: {sesion} in "{sesion}" is not a placeholder; known are {studio}, {session}, {token}`,
+		wol + shelf + "stop = []":                                                `x.toml:5: studio.lab.stop: it is empty; give a value, or remove the key to use the default`,
 		wol + shelf + "address = '10.0.0.999'":                                   `x.toml:5: studio.lab.address: address "10.0.0.999": want a host, or a host and a port from 1 to 65535`,
 		wol + shelf + "address = '10.0.0.:9'":                                    `x.toml:5: studio.lab.address: address "10.0.0.:9": want a host`,
 		wol + shelf + "address = 'x:y'":                                          `x.toml:5: studio.lab.address: address "x:y": want a host`,
 		exec + "start = 'rouse-ipmi start'":                                      `x.toml:3: studio.lab.start: want an array of the program and its arguments, as ["rouse-ipmi", "start", "{session}"]; one text goes with shell = true`,
 		exec + "start = ['a', 1]":                                                `x.toml:3: studio.lab.start: want an array of texts, as ["a", "b"], and one of them is a number`,
-		exec + "start = ['a-{session}']":                                         `x.toml:3: studio.lab.start: the program "a-{session}" depends on who is started: ids belong in arguments`,
+		exec + "start = ['a-{session}']":                                         `x.toml:3: studio.lab.start: the program "a-{session}" depends on the session; ids belong in arguments`,
 		exec + "start = ['a']":                                                   `x.toml:1: studio.lab: status is required: the command that says how {session} is`,
 		exec + "start = ['a']\nshell = true\nstatus = ['a', 'b']":                `x.toml:5: studio.lab.status: a shell runs one text, not 2`,
-		exec + "repeat = 'by_sate'":                                              `x.toml:3: studio.lab.repeat: "by_sate" is none of never, by_state, by_token: did you mean "by_state"?`,
-		exec + "host = '{sesion}'":                                               `x.toml:3: studio.lab.host: {sesion} in "{sesion}" stands for nothing: known are {studio}, {session}`,
+		exec + "repeat = 'by_sate'":                                              `x.toml:3: studio.lab.repeat: "by_sate" is none of never, by_state, by_token; did you mean "by_state"?`,
+		exec + "host = '{sesion}'":                                               `x.toml:3: studio.lab.host: {sesion} in "{sesion}" is not a placeholder; known are {studio}, {session}`,
 		exec + "env = { 'A-B' = '1' }":                                           `x.toml:3: studio.lab.env.A-B: want the name of an environment variable`,
 		libvirt + "uri = 'qemu'":                                                 `x.toml:3: studio.lab.uri: URI "qemu": want a driver and a path, such as qemu:///system`,
 		libvirt + "uri = 'qemu+ssh://h/system'":                                  `x.toml:3: studio.lab.uri: the URI names a host or a way to it`,
-		libvirt + "host = '{token}'":                                             `x.toml:3: studio.lab.host: {token} in "{token}" stands for nothing: known are {studio}, {session}`,
+		libvirt + "host = '{token}'":                                             `x.toml:3: studio.lab.host: {token} in "{token}" is not a placeholder; known are {studio}, {session}`,
 
-		// A probe must end before its look is cut off.
-		ec2 + "probe = 'ssh'\nprobe_timeout = '15s'":      `x.toml:4: studio.lab.probe_timeout: it waits up to 15s, but engine.timeout ends a call after 15s: choose a shorter probe_timeout or a longer engine.timeout`,
-		"engine.timeout = '3s'\n" + ec2 + "probe = 'ssh'": `x.toml:4: studio.lab.probe: it waits up to 3s, but engine.timeout ends a call after 3s: choose a shorter probe_timeout or a longer engine.timeout`,
+		// A probe must end before the engine ends its read.
+		ec2 + "probe = 'ssh'\nprobe_timeout = '15s'":      `x.toml:4: studio.lab.probe_timeout: it waits up to 15s, but engine.timeout ends a call after 15s; choose a shorter probe_timeout or a longer engine.timeout`,
+		"engine.timeout = '3s'\n" + ec2 + "probe = 'ssh'": `x.toml:4: studio.lab.probe: it waits up to 3s, but engine.timeout ends a call after 3s; choose a shorter probe_timeout or a longer engine.timeout`,
 	} {
 		_, err := settings.Parse("x.toml", []byte(text))
 		var all settings.Errors
@@ -282,7 +282,8 @@ func containsLine(text, begin string) bool {
 	return false
 }
 
-// TestAllAtOnce: no mistake hides another, and they come in the order of the file.
+// TestAllAtOnce checks that no mistake hides another, and that they are in the order of
+// the file.
 func TestAllAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := settings.Parse("x.toml", []byte(`
@@ -312,7 +313,7 @@ whatever = true
 	for _, e := range all {
 		lines = append(lines, e.Line)
 	}
-	// In line 10 status is missing.
+	// Line 10 lacks status.
 	if want := []int{2, 3, 7, 8, 10, 12, 15, 18}; !reflect.DeepEqual(lines, want) {
 		t.Errorf("lines %v, want %v:\n%v", lines, want, err)
 	}
@@ -322,8 +323,8 @@ whatever = true
 	}
 }
 
-// TestNoSecrets: a secret is refused wherever it stands, with what to do
-// instead, and is in no message.
+// TestNoSecrets checks that a secret is refused anywhere. The message has the next step,
+// and not the secret.
 func TestNoSecrets(t *testing.T) {
 	t.Parallel()
 	const hunter = "hunter2"
@@ -345,7 +346,7 @@ func TestNoSecrets(t *testing.T) {
 	} {
 		_, err := settings.Parse("x.toml", []byte(text))
 		if err == nil {
-			t.Errorf("%q is taken", text)
+			t.Errorf("%q is accepted", text)
 			continue
 		}
 		if strings.Contains(strings.ToLower(err.Error()), hunter) || strings.Contains(err.Error(), "AKIA") || !strings.Contains(err.Error(), hint) {
@@ -362,10 +363,10 @@ func TestLoad(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "rouse.toml")
 	if _, err := settings.Load(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a file that is not there: %v", err)
+		t.Errorf("a missing file: %v", err)
 	}
 	if _, err := settings.Load(dir); err == nil {
-		t.Error("a folder is loaded")
+		t.Error("a folder was loaded")
 	}
 	if err := os.WriteFile(path, []byte("# "+strings.Repeat("x", settings.MaxSize)), 0o600); err != nil {
 		t.Fatal(err)
@@ -395,12 +396,12 @@ func TestSingle(t *testing.T) {
 		{settings.Single{Transport: "exec", Endpoint: "rouse-ipmi"}, "rouse-ipmi start {session}"},
 		{settings.Single{Transport: "wol", Endpoint: "10.0.0.255", Probe: "ssh"}, "those of /etc/ethers by 10.0.0.255"},
 		{settings.Single{Transport: "vmware"}, `--transport: "vmware" is none of ec2, exec, libvirt, nimble, wol`},
-		{settings.Single{Endpoint: "127.0.0.1:1"}, `--endpoint: "127.0.0.1:1" is not an http or https URL: did you mean http://127.0.0.1:1?`},
+		{settings.Single{Endpoint: "127.0.0.1:1"}, `--endpoint: "127.0.0.1:1" is not an http or https URL; did you mean http://127.0.0.1:1?`},
 		{settings.Single{Probe: "ssh"}, `--probe: it does not go with --transport nimble`},
 		{settings.Single{Transport: "libvirt", Region: "x"}, `--region: it does not go with --transport libvirt`},
 		{settings.Single{Transport: "libvirt", Endpoint: "qemu"}, `--endpoint: URI "qemu": want a driver and a path, such as qemu:///system`},
 		{settings.Single{Transport: "exec"}, `--endpoint: it is required: the program that starts sessions; it is called with start or status, and the session's id`},
-		{settings.Single{Transport: "exec", Endpoint: "x{session}"}, `--endpoint: the program "x{session}" depends on who is started: ids belong in arguments`},
+		{settings.Single{Transport: "exec", Endpoint: "x{session}"}, `--endpoint: the program "x{session}" depends on the session; ids belong in arguments`},
 		{settings.Single{Transport: "wol"}, `--probe: it is required: a magic packet has no answer, so only a port that answers tells that a machine runs`},
 		{settings.Single{Transport: "wol", Endpoint: ":x", Probe: "ssh"}, `--endpoint: address ":x": want a host, or a host and a port from 1 to 65535`},
 	} {
@@ -414,8 +415,8 @@ func TestSingle(t *testing.T) {
 	}
 }
 
-// TestEnvHoldsNoSecrets: what exec takes for a secret by its name is refused in a
-// file, and a variable can be marked as one by its name.
+// TestEnvHoldsNoSecrets checks that a file may not have a variable whose name looks like
+// a secret. The file can mark other variables as secret.
 func TestEnvHoldsNoSecrets(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"IPMI_PASSWORD", "IPMI_PASS", "SSHPASS", "MYSQL_PWD", "API_KEY", "SSH_KEY", "GITHUB_TOKEN", "CREDENTIALS"} {
@@ -445,7 +446,7 @@ func TestProbeCommand(t *testing.T) {
 	t.Parallel()
 	for lines, want := range map[string]string{
 		"probe_command = ['ssh', '{host}']":                                      "probe_command: it needs probe, which is not set",
-		"probe = 'dcv'\nprobe_command = ['ssh', '{session}']":                    `probe_command: {session} in "{session}" stands for nothing: known is {host}`,
+		"probe = 'dcv'\nprobe_command = ['ssh', '{session}']":                    `probe_command: {session} in "{session}" is not a placeholder; known is {host}`,
 		"probe = 'dcv'\nprobe_command = 'ssh'":                                   "probe_command: want an array of texts",
 		"probe = 'dcv'\nprobe_command = []":                                      "probe_command: it is empty",
 		"probe = 'dcv'\nprobe_command = ['ssh', '{host}']\nsecret_env = ['a b']": "secret_env: want names",

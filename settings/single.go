@@ -1,26 +1,26 @@
 package settings
 
-// Single is settings without a file: one transport that serves every studio, as
-// a tool's command line says. Its [Errors] name flags: --region.
+// Single is settings without a file. One transport serves every studio, as a tool's flags
+// say. Its [Errors] name flags, such as --region.
 type Single struct {
-	// Transport is one of [Transports]. Defaults to nimble.
+	// Transport is one of [Transports]. The empty string means nimble.
 	Transport string
-	// Endpoint is, of nimble and ec2, a URL; of libvirt, the connection's URI; of
-	// exec, a program that is called with "start" or "status" and the session's
-	// id; of wol, the address that packets are sent to. Only exec needs it.
+	// Endpoint is a URL for nimble and ec2, the connection's URI for libvirt, and the
+	// address of packets for wol. For exec it is a program that is called with "start" or
+	// "status" and the session's id. Only exec requires it.
 	Endpoint string
-	// Region and Profile are of nimble and ec2. Default to what the AWS settings
-	// say.
+	// Region and Profile are for nimble and ec2. The empty string means what the AWS
+	// settings say.
 	Region, Profile string
-	// Probe is what must answer for a session to be READY, as probe.Parse reads
-	// it. wol needs one, nimble takes none. Defaults to none.
+	// Probe must answer before a session is READY, in the form that probe.Parse reads.
+	// wol requires it, and nimble has none. The empty string means no probe.
 	Probe string
 }
 
-// flagNames are the flags for keys that have none of their own.
+// flagNames are the flags for keys whose flag has another name.
 var flagNames = map[string]string{"start": "endpoint", "status": "endpoint", "uri": "endpoint", "address": "endpoint", "ethers": "transport"}
 
-// ethers is where wol finds machines that no file of settings names.
+// ethers is the file of wol's machines where no settings file names them.
 const ethers = "/etc/ethers"
 
 // Settings checks s, as [Load] checks a file.
@@ -46,7 +46,7 @@ func (s Single) Settings() (*Settings, error) {
 	return all, nil
 }
 
-// translate puts the endpoint where the kind of transport looks for it.
+// translate puts the endpoint into the field that the kind of transport reads.
 func (s Single) translate(kind string, t *table) {
 	move := func(to string, value any) {
 		if delete(t.values, "endpoint"); s.Endpoint != "" {

@@ -6,9 +6,9 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// suggestion returns `: did you mean "x"?` for the known word that is nearest to word,
-// or "" if none is near. Two edits are near, so that two swapped letters are found; of
-// a word with three letters one is.
+// suggestion returns `; did you mean "x"?` for the known word that is nearest to word, or
+// "" if none is near. Near means two edits, so that two swapped letters are found. For a
+// word of three letters it means one.
 func suggestion(word string, known []string) string {
 	best, least := "", min(3, len(word)-1)
 	for _, k := range known {
@@ -19,5 +19,5 @@ func suggestion(word string, known []string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf(": did you mean %q?", best)
+	return fmt.Sprintf("; did you mean %q?", best)
 }

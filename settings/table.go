@@ -12,18 +12,18 @@ import (
 	"github.com/rouse-dev/rouse/transport/probe"
 )
 
-// table is one table of the file while it is read. Each method reads a key. It returns the
-// zero value if the key is absent or wrong, and reports a wrong one. end reports every key
-// that no method has read.
+// table is one table of the file while it is read. Each method reads a key. It returns
+// the zero value if the key is absent or wrong, and reports a wrong one. The method end
+// reports every key that no method has read.
 type table struct {
 	*report
 	path   []string
 	values map[string]any
 	known  []string
-	flags  map[string]string // it is no table: by key, the command-line flag that says it
+	flags  map[string]string // by key, the flag that sets it; nil for a table of a file
 }
 
-// name is a key as errors show it.
+// name returns a key as errors show it.
 func (t *table) name(key string) string {
 	if t.flags != nil {
 		return "--" + cmp.Or(t.flags[key], key)
@@ -31,7 +31,7 @@ func (t *table) name(key string) string {
 	return display(append(t.path[:len(t.path):len(t.path)], key)...)
 }
 
-// wrong reports what is wrong with a key, which may be absent.
+// wrong reports a mistake in a key, which may be absent.
 func (t *table) wrong(key, format string, args ...any) {
 	name := t.name(key)
 	if t.lines[name] == 0 && t.flags == nil {
@@ -43,7 +43,7 @@ func (t *table) wrong(key, format string, args ...any) {
 
 func (t *table) has(key string) bool { return t.values[key] != nil }
 
-// required reports a key that is not there.
+// required reports that a key is missing.
 func (t *table) required(key, what string) {
 	if t.has(key) {
 		return
@@ -55,7 +55,7 @@ func (t *table) required(key, what string) {
 	t.fault(display(t.path...), "%s is required: %s", key, what)
 }
 
-// ask is the value of a key if it is a T.
+// ask returns the value of a key if it is a T.
 func ask[T any](t *table, key, want string) (value T, ok bool) {
 	t.known = append(t.known, key)
 	raw, there := t.values[key]
@@ -84,7 +84,7 @@ func kindOf(value any) string {
 	return "a date"
 }
 
-// text is a text that is not empty.
+// text reads a text that is not empty.
 func (t *table) text(key string) string { return t.quoted(key, "a text in quotes") }
 
 func (t *table) quoted(key, want string) string {
@@ -93,12 +93,12 @@ func (t *table) quoted(key, want string) string {
 	case !ok, !t.harmless(key, text):
 		return ""
 	case strings.TrimSpace(text) == "":
-		t.wrong(key, "it is empty: give a value, or remove the key to use the default")
+		t.wrong(key, "it is empty; give a value, or remove the key to use the default")
 	}
 	return text
 }
 
-// choice is one of some words; "" where the key is absent or wrong.
+// choice reads one of some words. It returns "" if the key is absent or wrong.
 func (t *table) choice(key string, words ...string) string {
 	text := t.text(key)
 	if text == "" || slices.Contains(words, text) {
@@ -124,14 +124,14 @@ func (t *table) duration(key string) time.Duration {
 	case err != nil:
 		t.wrong(key, "%.64q: want %s", text, want)
 	case d <= 0:
-		t.wrong(key, "%q: give a duration longer than zero", text)
+		t.wrong(key, "%q: want a duration longer than zero", text)
 	default:
 		return d
 	}
 	return 0
 }
 
-// count is a whole number from 1.
+// count reads a whole number from 1.
 func (t *table) count(key string) int {
 	n, ok := ask[int64](t, key, "a whole number")
 	if ok && (n < 1 || n > 1<<20) {
@@ -141,7 +141,7 @@ func (t *table) count(key string) int {
 	return int(n)
 }
 
-// number is one that is more than zero.
+// number reads a number that is more than zero.
 func (t *table) number(key string) float64 {
 	if whole, ok := t.values[key].(int64); ok {
 		t.known = append(t.known, key)
@@ -155,14 +155,14 @@ func (t *table) number(key string) float64 {
 }
 
 func (t *table) positive(key string, n float64) float64 {
-	if !(n > 0 && n <= 1e6) { // so that NaN is none either
+	if !(n > 0 && n <= 1e6) { // so that NaN is refused too
 		t.wrong(key, "%v: want more than 0, and at most 1000000", n)
 		return 0
 	}
 	return n
 }
 
-// texts is an array of texts.
+// texts reads an array of texts.
 func (t *table) texts(key string) []string {
 	const want = `an array of texts, as ["a", "b"]`
 	values, ok := ask[[]any](t, key, want)
@@ -182,12 +182,12 @@ func (t *table) texts(key string) []string {
 		texts = append(texts, text)
 	}
 	if len(texts) == 0 {
-		t.wrong(key, "it is empty: give a value, or remove the key to use the default")
+		t.wrong(key, "it is empty; give a value, or remove the key to use the default")
 	}
 	return texts
 }
 
-// pairs is a table of texts; check is asked about each.
+// pairs reads a table of texts, and calls check for each.
 func (t *table) pairs(key string, check func(sub *table, name string)) map[string]string {
 	_, ok := ask[map[string]any](t, key, `a table of texts, as { a = "b" }`)
 	if !ok {
@@ -205,19 +205,19 @@ func (t *table) pairs(key string, check func(sub *table, name string)) map[strin
 	return out
 }
 
-// sub is the table at a key; where there is none, an empty one.
+// sub returns the table at a key, or an empty one.
 func (t *table) sub(key string) *table {
 	values, _ := t.values[key].(map[string]any)
 	return &table{report: t.report, path: append(t.path[:len(t.path):len(t.path)], key), values: values}
 }
 
-// one is the table at a key that may be absent; where it is, an empty one.
+// one reads the table at a key that may be absent. It returns an empty one if it is.
 func (t *table) one(key string) *table {
 	ask[map[string]any](t, key, "a table, as ["+key+"]")
 	return t.sub(key)
 }
 
-// tables are the tables in the table at a key, by name, in the order of the file.
+// tables reads the tables in the table at a key, by name, in the order of the file.
 func (t *table) tables(key, want string) iter.Seq2[string, *table] {
 	return func(yield func(string, *table) bool) {
 		if _, ok := ask[map[string]any](t, key, want); !ok {
@@ -232,7 +232,7 @@ func (t *table) tables(key, want string) iter.Seq2[string, *table] {
 	}
 }
 
-// names are the keys, in the order of the file.
+// names returns the keys, in the order of the file.
 func (t *table) names() []string {
 	var names []string
 	for name := range t.values {
@@ -268,16 +268,16 @@ func (t *table) probe() probe.Probe {
 			key, waits = "probe", probe.DefaultTimeout
 		}
 		if t.call > 0 && waits >= t.call {
-			t.wrong(key, "it waits up to %v, but engine.timeout ends a call after %v: choose a shorter probe_timeout or a longer engine.timeout", waits, t.call)
+			t.wrong(key, "it waits up to %v, but engine.timeout ends a call after %v; choose a shorter probe_timeout or a longer engine.timeout", waits, t.call)
 		}
 	}
 	return p
 }
 
-// renamed has the new names of keys that older versions took.
+// renamed has the new names of keys that older versions had.
 var renamed = map[string]string{"engine.budget": "boot_timeout"}
 
-// end reports the keys that were not asked for.
+// end reports the keys that no method has read.
 func (t *table) end() {
 	for _, key := range t.names() {
 		switch {
@@ -285,7 +285,7 @@ func (t *table) end() {
 		case t.flags != nil:
 			t.wrong(key, "it does not go with --transport %s", t.values["transport"])
 		case renamed[t.name(key)] != "":
-			t.wrong(key, "this key has a new name: write %s", renamed[t.name(key)])
+			t.wrong(key, "this key has a new name; write %s", renamed[t.name(key)])
 		case secretName(key):
 			t.wrong(key, "%s", noSecrets)
 		default:
@@ -294,5 +294,5 @@ func (t *table) end() {
 	}
 }
 
-// cutPrefix is an error's text without a prefix that the key says already.
+// cutPrefix returns an error's text without a prefix that repeats the key.
 func cutPrefix(err error, prefix string) string { return strings.TrimPrefix(err.Error(), prefix) }

@@ -10,9 +10,9 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// parse reads TOML: its values, and into r the line of each key. The library
-// decides what is TOML; its parser is walked a second time for the lines alone,
-// since it gives them only with errors of its own.
+// parse reads TOML: its values, and into r the line of each key. The library decides what
+// is TOML. Its parser runs a second time only for the lines, because it names them only
+// in its own errors.
 func parse(text []byte, r *report) map[string]any {
 	var values map[string]any
 	if err := toml.Unmarshal(text, &values); err != nil {
@@ -43,13 +43,13 @@ func syntaxError(file string, err error) *Error {
 	return e
 }
 
-// lineWalk notes on which line each key stands first.
+// lineWalk records the first line of each key.
 type lineWalk struct {
 	parser unstable.Parser
 	text   []byte
 	lines  map[string]int
 
-	offset uint32 // line is that of offset: keys come in the order of the text
+	offset uint32 // line is the line of offset; keys come in the order of the text
 	line   int
 }
 
@@ -66,7 +66,7 @@ func (w *lineWalk) keyValue(within []string, e *unstable.Node) {
 	}
 }
 
-// keys is the path of an expression's key, whose parts it notes.
+// keys returns the path of an expression's key, and records its parts.
 func (w *lineWalk) keys(within []string, e *unstable.Node) []string {
 	path := within[:len(within):len(within)]
 	for it := e.Key(); it.Next(); {
@@ -83,7 +83,7 @@ func (w *lineWalk) keys(within []string, e *unstable.Node) []string {
 	return path
 }
 
-// display is a path of keys as TOML writes it.
+// display returns a path of keys as TOML writes it.
 func display(path ...string) string {
 	parts := make([]string, len(path))
 	for i, key := range path {
@@ -97,5 +97,5 @@ func display(path ...string) string {
 const (
 	letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	digits  = "0123456789"
-	bare    = letters + digits + "_-" // of a key that needs no quotes
+	bare    = letters + digits + "_-" // a key that needs no quotes
 )

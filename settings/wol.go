@@ -19,12 +19,12 @@ import (
 type wolDriver struct {
 	boot     time.Duration
 	stop     []string
-	more     string            // id_characters
-	secrets  []string          // secret_env
-	shelf    wol.Machines      // without passwords
-	password map[string]string // the variable that holds it, by session
+	more     string            // the key id_characters
+	secrets  []string          // the key secret_env
+	shelf    wol.Machines      // without their passwords
+	password map[string]string // the variable that holds the password, by session
 	ethers   string            // a file of more machines
-	common   wol.Machine       // what those of ethers have
+	common   wol.Machine       // the fields that all machines of ethers have
 }
 
 func readWoL(t *table, p probe.Probe) driver {
@@ -79,7 +79,7 @@ func (d *wolDriver) readMachine(t *table, id string) {
 	d.shelf[id] = m
 }
 
-// checkID checks the id of a machine, which the stop command gets if there is one.
+// checkID checks the id of a machine. The stop command gets the id, if there is one.
 func (d *wolDriver) checkID(id string) error {
 	if err := transport.CheckID("id", id); err != nil || d.stop == nil {
 		return err
@@ -98,8 +98,7 @@ func checkMachine(t *table, key string, m wol.Machine) {
 	}
 }
 
-// isVariable reports whether a text is an environment variable's name as shells
-// take it.
+// isVariable reports whether a text is an environment variable's name for shells.
 func isVariable(name string) bool {
 	return name != "" && strings.Trim(name, letters+digits+"_") == "" && !strings.Contains(digits, name[:1])
 }
@@ -150,14 +149,14 @@ func (d *wolDriver) open(_ context.Context, o *opening) transport.Transport {
 	return t
 }
 
-// readEthers reads a file of "MAC name" lines, as /etc/ethers is.
+// readEthers reads a file of "MAC name" lines, such as /etc/ethers.
 func (d *wolDriver) readEthers(into wol.Machines) error {
 	path := d.ethers
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // the file was only read
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		text, _, _ := strings.Cut(lines.Text(), "#")

@@ -6,52 +6,52 @@ import (
 	"time"
 )
 
-// ErrNotFound is returned by look-ups, and for a change of Apply: there is no such
-// operation, or it was pruned.
+// ErrNotFound means that there is no such operation, or that it was pruned. Look-ups
+// return it, and Apply for a change.
 var ErrNotFound = errors.New("store: no such operation")
 
-// Inside a *ConflictError of Enqueue.
+// These are inside a *ConflictError of Enqueue.
 var (
-	// ErrActive: an operation with another token is active for the session.
+	// ErrActive means that an operation with another token is active for the session.
 	ErrActive = errors.New("another token's operation is active for this session")
-	// ErrTokenReused: the client token belongs to another session's operation.
+	// ErrTokenReused means that the client token belongs to another session's operation.
 	ErrTokenReused = errors.New("client token belongs to another session")
 )
 
 // ErrExpired is inside an *ExpiryError of Enqueue.
 var ErrExpired = errors.New("expiry is not in the future")
 
-// ErrFenced is returned for a change of Apply: the operation was changed since it was
-// read. Read it again and decide again.
+// ErrFenced means that an operation was changed since it was read. Apply returns it for a
+// change. Read the operation again and decide again.
 var ErrFenced = errors.New("store: changed since it was read")
 
 // ErrOwned is returned by Own while another ownership of the store lasts.
 var ErrOwned = errors.New("store: another run owns its lanes")
 
-// Returned by any call.
+// Any call may return these.
 var (
-	// ErrUnknown: the outcome of the commit is unknown. Repeat the call with the same
-	// token, or read.
+	// ErrUnknown means that the outcome of the commit is unknown. Repeat the call with
+	// the same token, or read.
 	ErrUnknown = errors.New("store: outcome of the commit is unknown")
-	// ErrFull: there is no space. Nothing was stored.
+	// ErrFull means that there is no space. Nothing was stored.
 	ErrFull = errors.New("store: full")
-	// ErrFailed: after an error that leaves open what is stored, the store is closed for
+	// ErrFailed means that an error left unknown what is stored. The store is closed for
 	// good. Open it again.
 	ErrFailed = errors.New("store: failed")
-	// ErrClosed: the store was closed.
+	// ErrClosed means that the store was closed.
 	ErrClosed = errors.New("store: closed")
-	// ErrCorrupt: what was read is not what was written.
+	// ErrCorrupt means that what was read is not what was written.
 	ErrCorrupt = errors.New("store: corrupt")
 )
 
-// ConflictError says which operation is in the way of a new one. It wraps Err, which is
+// ConflictError names the operation that prevents a new one. It wraps Err, which is
 // ErrActive or ErrTokenReused.
 type ConflictError struct {
 	Err    error
 	Holder Operation
 }
 
-// Error names the operation that is in the way.
+// Error names the operation that prevents the new one.
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("store: %v: operation %s of session %s (%s)", e.Err, e.Holder.ID, e.Holder.Ref, e.Holder.Phase)
 }
@@ -59,8 +59,8 @@ func (e *ConflictError) Error() string {
 // Unwrap returns Err.
 func (e *ConflictError) Unwrap() error { return e.Err }
 
-// ExpiryError says that an operation would have expired before it could be sent. It
-// wraps ErrExpired.
+// ExpiryError says that an operation would have expired before it could be sent. It wraps
+// ErrExpired.
 type ExpiryError struct{ Operation Operation }
 
 // Error names the session and the times that do not fit.
@@ -77,14 +77,14 @@ func (e *ExpiryError) Unwrap() error { return ErrExpired }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// CursorError says that the feed cannot go on from a cursor without skipping events.
-// If neither Pruned nor Forked is set, After is no cursor at all.
+// CursorError says that the feed cannot continue from a cursor without skipping events.
+// If neither Pruned nor Forked is set, After is not a cursor.
 type CursorError struct {
 	After       Cursor
-	First, Head uint64 // the sequences of the first and the last event of this feed
+	First, Head uint64 // the numbers of the first and the last event of this feed
 	Pruned      bool   // events between the cursor and First were pruned
-	// Forked: the cursor is of another feed, or of a part of this feed that a restored
-	// copy lacks.
+	// Forked means that the cursor belongs to another feed, or to a part of this feed
+	// that a restored copy lacks.
 	Forked bool
 }
 

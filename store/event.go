@@ -7,8 +7,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Reason says how an operation ended, or which fact an event states. Reasons
-// are persisted: append only.
+// Reason says how an operation ended, or which fact an event states. Reasons are
+// persisted, so append only.
 type Reason string
 
 // How an operation ends, unless it is SUCCEEDED.
@@ -25,7 +25,7 @@ const (
 	ReasonExpired           Reason = "expired"             // it was not sent before its expiry
 )
 
-// Facts that are no change of phase.
+// The facts that change no phase.
 const (
 	ReasonLateReady       Reason = "late_ready"       // the session was READY after the operation's end; the end stays
 	ReasonUnexpectedState Reason = "unexpected_state" // the session changed to a state to which its life cycle has no path
@@ -38,14 +38,14 @@ const (
 // Event is one entry of the feed: a change of an operation's phase, or a fact.
 type Event struct {
 	Seq       uint64
-	Cursor    Cursor // the place behind this event
+	Cursor    Cursor // the place after this event
 	Operation ID     // "" for a fact of the store
 	Ref       transport.Ref
 	From      fsm.Phase // "" for a new operation; equal to To for a fact
 	To        fsm.Phase
-	Session   fsm.State // as read then; "": never read
+	Session   fsm.State // as it was last read; "" if it was never read
 	Reason    Reason
-	By        string // who did it, if a person or a host did
+	By        string // the person or host that did it, if any
 	At        time.Time
 	// Error is the last error of an operation that EXPIRED, FAILED or met a shortage, as
 	// in Operation.LastError. It has at most about 400 bytes and no secrets.

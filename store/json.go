@@ -11,14 +11,14 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// The wire form in JSON. The tool prints it and an HTTP API sends it. Names follow
-// the Go fields, times are RFC 3339 in UTC, and what is zero is left out. A reader
-// ignores members that it does not know, so a newer server may send more.
+// The wire form in JSON. The tool prints it and an HTTP API sends it. Names follow the Go
+// fields, times are RFC 3339 in UTC, and zero values are left out. A reader ignores
+// members that it does not know, so a newer server may send more.
 //
-// A Phase, State or Reason is a string and is kept as it was read, since a newer
-// server may send new ones: see [fsm.Phase.Known]. Sent has three words, and any
-// other is an error. The kind of an operation's last error is information only: an
-// unknown word is read as [transport.KindUnknown].
+// A Phase, State or Reason is a string and is kept unchanged, because a newer server may
+// send new ones; see [fsm.Phase.Known]. Sent has three words, and any other is an error.
+// The kind of an operation's last error is information only. An unknown word is read as
+// [transport.KindUnknown].
 
 // sentWords are the values of Sent: append only.
 var sentWords = [...]string{"no", "unknown", "accepted"}
@@ -31,8 +31,8 @@ func (s Sent) MarshalText() ([]byte, error) {
 	return []byte(sentWords[s]), nil
 }
 
-// UnmarshalText reads a word of MarshalText. Any other word is an error that names
-// it, and leaves s as it was.
+// UnmarshalText reads a word of MarshalText. Any other word is an error that names it,
+// and leaves s unchanged.
 func (s *Sent) UnmarshalText(text []byte) error {
 	for i, word := range sentWords {
 		if word == string(text) {
@@ -86,9 +86,9 @@ type operationJSON struct {
 	LaterRequest *LaterRequest     `json:"laterRequest,omitempty"`
 }
 
-// MarshalJSON writes the operation. It leaves out what only the engine and the
-// store use: Interval, Shortages, StartedSeen, SentProviderTime, CreatedUp, SentUp,
-// Version, and a later request that is over.
+// MarshalJSON writes the operation. It leaves out what only the engine and the store use:
+// Interval, Shortages, StartedSeen, SentProviderTime, CreatedUp, SentUp, Version, and a
+// later request that is done.
 func (o Operation) MarshalJSON() ([]byte, error) {
 	w := operationJSON{
 		ID: o.ID, StudioID: o.Ref.StudioID, SessionID: o.Ref.SessionID, Lane: o.Lane, ClientToken: o.ClientToken,
@@ -116,7 +116,7 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 	return jsontext.Marshal(w)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. It sets o to that alone.
+// UnmarshalJSON reads what MarshalJSON writes. It clears all other fields of o.
 func (o *Operation) UnmarshalJSON(text []byte) error {
 	var w operationJSON
 	if err := json.Unmarshal(text, &w); err != nil {
@@ -138,7 +138,7 @@ func (o *Operation) UnmarshalJSON(text []byte) error {
 		o.Probe = *w.Probe
 		o.Probe.At = utc(o.Probe.At)
 	}
-	if o.LastKind.UnmarshalText([]byte(w.LastKind)) != nil { // "", or a newer server's
+	if o.LastKind.UnmarshalText([]byte(w.LastKind)) != nil { // "", or a newer server's state
 		o.LastKind = transport.KindUnknown
 	}
 	return nil
@@ -164,7 +164,7 @@ func (r LaterRequest) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. It sets r to that alone.
+// UnmarshalJSON reads what MarshalJSON writes. It clears all other fields of r.
 func (r *LaterRequest) UnmarshalJSON(text []byte) error {
 	var w laterRequestJSON
 	if err := json.Unmarshal(text, &w); err != nil {
@@ -201,7 +201,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. It sets e to that alone.
+// UnmarshalJSON reads what MarshalJSON writes. It clears all other fields of e.
 func (e *Event) UnmarshalJSON(text []byte) error {
 	var w eventJSON
 	if err := json.Unmarshal(text, &w); err != nil {
@@ -214,7 +214,7 @@ func (e *Event) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// What became of a request, as [Receipt.Outcome] names it.
+// The outcomes of a request, as [Receipt.Outcome] names them.
 const (
 	requestCreated = "created"
 	requestJoined  = "joined"
@@ -222,8 +222,8 @@ const (
 	requestRefused = "refused"
 )
 
-// Outcome says in one word what became of the request: "created", "joined", "old"
-// (its token's operation has ended) or "refused" (see Err).
+// Outcome returns the outcome of the request in one word: "created", "joined", "old" (its
+// token's operation has ended) or "refused" (see Err).
 func (r Receipt) Outcome() string {
 	switch {
 	case r.Err != nil:
@@ -236,28 +236,28 @@ func (r Receipt) Outcome() string {
 	return requestJoined
 }
 
-// receiptJSON is what a Receipt adds to its operation in JSON.
+// receiptJSON has the members that a Receipt adds to its operation in JSON.
 type receiptJSON struct {
 	Request string `json:"request"`
-	// RequestID is Receipt.ID where that is not the operation's.
+	// RequestID is Receipt.ID if that is not the operation's.
 	RequestID ID         `json:"requestId,omitempty"`
 	Error     string     `json:"error,omitempty"`
 	ErrorCode string     `json:"errorCode,omitempty"` // a word for programs
-	Holder    *Operation `json:"holder,omitempty"`    // of a ConflictError
+	Holder    *Operation `json:"holder,omitempty"`    // the operation of a ConflictError
 }
 
-// refusedJSON is the operation of a refused request: it was not stored.
+// refusedJSON is the operation of a refused request, which was not stored.
 type refusedJSON struct {
 	StudioID  string `json:"studioId"`
 	SessionID string `json:"sessionId"`
 }
 
-// errorCodes are the errors of a request that programs tell apart. The code of a
+// errorCodes are the errors of a request that programs must distinguish. The code of a
 // *transport.Error is its kind.
 var errorCodes = map[string]error{"active": ErrActive, "token_reused": ErrTokenReused, "expired": ErrExpired}
 
-// MarshalJSON writes the operation with what became of the request. Of a refused
-// one it writes the session's name, the error and the operation in the way.
+// MarshalJSON writes the operation with the outcome of the request. For a refused one it
+// writes the session's name, the error and the operation in the way.
 func (r Receipt) MarshalJSON() ([]byte, error) {
 	w := receiptJSON{Request: r.Outcome()}
 	if r.Err == nil {
@@ -274,7 +274,7 @@ func (r Receipt) MarshalJSON() ([]byte, error) {
 	}
 	var te *transport.Error
 	if errors.As(r.Err, &te) {
-		word, _ := te.Kind.MarshalText() // it has no error
+		word, _ := te.Kind.MarshalText() // the operation has no error
 		w.ErrorCode = string(word)
 	}
 	var ce *ConflictError
@@ -284,9 +284,9 @@ func (r Receipt) MarshalJSON() ([]byte, error) {
 	return jsontext.Object(refusedJSON{r.Operation.Ref.StudioID, r.Operation.Ref.SessionID}, w)
 }
 
-// UnmarshalJSON reads what MarshalJSON writes. It sets r to that alone. Err has the
-// text that was sent. errors.Is finds the sentinel or kind in it, and errors.As a
-// *ConflictError where an operation was in the way.
+// UnmarshalJSON reads what MarshalJSON writes. It clears all other fields of r. Err has
+// the text that was sent. errors.Is finds the sentinel or kind in it. errors.As finds a
+// *ConflictError if an operation was in the way.
 func (r *Receipt) UnmarshalJSON(text []byte) error {
 	var w receiptJSON
 	if err := json.Unmarshal(text, &w); err != nil {
@@ -303,7 +303,7 @@ func (r *Receipt) UnmarshalJSON(text []byte) error {
 		*r = out
 		return nil
 	}
-	var op Operation // "sent" and its like are its members
+	var op Operation // "sent" and similar keys are members of the operation
 	if err := json.Unmarshal(text, &op); err != nil {
 		return err
 	}
@@ -324,10 +324,10 @@ func (r *Receipt) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// wireError is an error that came over the wire.
+// wireError is an error that was read from the wire.
 type wireError struct {
 	text  string
-	cause error // what it wraps; nil: its code was unknown
+	cause error // the error that it wraps; nil if its code was unknown
 }
 
 func (e *wireError) Error() string { return e.text }
@@ -345,7 +345,7 @@ func sentError(w receiptJSON) error {
 	return &wireError{w.Error, cause}
 }
 
-// utc returns t in UTC; zero stays zero.
+// utc returns t in UTC. The zero time stays zero.
 func utc(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

@@ -17,8 +17,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// wireForm shows a full example of each type in JSON. ROUSE_GOLDEN=write writes it:
-// read the difference before you commit it.
+// wireForm shows a full example of each type in JSON. ROUSE_GOLDEN=write writes it. Read
+// the difference before you commit it.
 const wireForm = "testdata/wire.json"
 
 func moment(minute int) time.Time { return time.Date(2026, 11, 30, 8, minute, 0, 0, time.UTC) }
@@ -57,7 +57,7 @@ func queuedOperation() store.Operation {
 	}
 }
 
-// receipts are one of each outcome.
+// receipts has one of each outcome.
 func receipts() []store.Receipt {
 	created, holder := queuedOperation(), fullOperation()
 	asked, void := store.Operation{Ref: created.Ref}, created
@@ -122,7 +122,7 @@ func TestWireRoundTrip(t *testing.T) {
 		if op.Later != nil && rapid.Bool().Draw(rt, "fewer members of the later request") {
 			later := *op.Later
 			some(rt, reflect.ValueOf(&later).Elem())
-			later.At = moment(30) // else it is over, and left out
+			later.At = moment(30) // otherwise it is done, and left out
 			op.Later = &later
 		}
 		again(rt, op)
@@ -157,8 +157,8 @@ func again[T any](t rapid.TB, v T) {
 	}
 }
 
-// TestWireLeavesOut names the fields of an operation that are not written: a new
-// field is written, or named here.
+// TestWireLeavesOut names the fields of an operation that are not written. A new field
+// must be written, or named here.
 func TestWireLeavesOut(t *testing.T) {
 	t.Parallel()
 	out := map[string]bool{
@@ -186,7 +186,8 @@ func TestWireLeavesOut(t *testing.T) {
 	}
 }
 
-// TestRefusedReceipts finds in an error that was read what was in the one sent.
+// TestRefusedReceipts checks that an error that was read has the sentinels of the error
+// that was sent.
 func TestRefusedReceipts(t *testing.T) {
 	t.Parallel()
 	for _, r := range receipts() {

@@ -6,7 +6,7 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Lane is what is stored of a lane.
+// Lane is the stored state of a lane.
 type Lane struct {
 	Name            string
 	Paused          bool
@@ -23,13 +23,13 @@ type Lane struct {
 	ThrottledAt time.Time
 }
 
-// Block says why a lane is blocked: only trial calls are made. The zero value means
-// that it is not blocked.
+// Block says why a lane is blocked, so that only trial calls are made. The zero value
+// means that it is not blocked.
 type Block struct {
 	Reason string // why, as the engine names it: "offline", "credentials"
 	Since  time.Time
 	Error  string         // the latest answer, or why there was none; without secrets
-	Kind   transport.Kind // of Error
+	Kind   transport.Kind // the kind of Error
 	At     time.Time      // when Error was received
 }
 

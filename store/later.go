@@ -6,26 +6,26 @@ import (
 	"github.com/rouse-dev/rouse/fsm"
 )
 
-// LaterRequest is a request for a session that arrived after the start of the
-// session's active operation was sent. If the session was stopped between the two, that
-// send does not serve the request. So the active operation keeps the request until a
-// READY session is seen after it. If the operation ends otherwise, and the session may
-// be off, the request becomes an operation in the same commit: see [Change].Next.
-// Several later requests make one.
+// LaterRequest is a request that arrived after the start of the session's active
+// operation was sent. If the session was stopped between the two, that send does not
+// serve the request. So the active operation keeps the request until a READY session is
+// seen after it. If the operation ends otherwise, and the session may be off, the request
+// becomes an operation in the same commit; see [Change].Next. Several later requests
+// become one operation.
 //
-// A LaterRequest is never changed in place: the operation gets another one. Nil means
-// that there was no later request.
+// A LaterRequest is never changed in place; the operation gets a new one. Nil means that
+// there was no later request.
 type LaterRequest struct {
 	// ID is the id of the operation that the request becomes, and its client token.
 	ID ID
-	// At is when the session was last asked for. Zero means that the request is done: it
-	// was served or withdrawn, or has become an operation. The ID stays, so that
-	// look-ups by it find the operation that was joined.
+	// At is when the session was last requested. Zero means that the request is done: it
+	// was served or withdrawn, or has become an operation. The ID stays, so that look-ups
+	// by it find the operation that was joined.
 	At   time.Time
-	AtUp Uptime // At, as Operation.CreatedUp
+	AtUp Uptime // At on the clock of Operation.CreatedUp
 
-	// The rest is as in the request. Of several requests it has the first one's labels
-	// and names, the earliest NotBefore and the latest ExpiresAt.
+	// The other fields are those of the request. Several requests keep the first one's
+	// labels and names, the earliest NotBefore and the latest ExpiresAt.
 
 	Labels               map[string]string
 	RequestedBy          string
@@ -38,7 +38,7 @@ type LaterRequest struct {
 // become an operation.
 func (r *LaterRequest) Pending() bool { return r != nil && !r.At.IsZero() }
 
-// Done returns the request as it is once it is no longer pending: only its ID is left.
+// Done returns the request as it is when it is no longer pending. Only its ID is left.
 func (r *LaterRequest) Done() *LaterRequest {
 	if !r.Pending() {
 		return r

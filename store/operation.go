@@ -11,9 +11,9 @@ import (
 // also the operation's client token if the caller brought none.
 type ID string
 
-// Operation is a request to start one session, and all that is known of it. It is a
-// value: copies are independent, except for Labels and Later, which are never changed
-// in place. A zero time means that it did not happen or is not known.
+// Operation is a request to start one session, and all that is known about it. It is a
+// value. Copies are independent, except for Labels and Later, which are never changed in
+// place. A zero time means that it did not happen or is not known.
 type Operation struct {
 	ID          ID
 	Ref         transport.Ref
@@ -21,64 +21,67 @@ type Operation struct {
 	ClientToken string // equal to ID if the caller brought none
 	Labels      map[string]string
 	RequestedBy string // who asked, in the host's terms
-	Source      string // by what: "api", "cli", "console", "schedule", …
-	Reason      string // why it was asked for, in a person's words
-	RetryOf     ID     // the ended operation that this one tries again
+	Source      string // the kind of program that asked: "api", "cli", "console", "schedule", …
+	Reason      string // why a person or program asked, in their words
+	RetryOf     ID     // the ended operation that this one retries
 
 	Phase   fsm.Phase
-	Session fsm.State // as last read; "": never read
-	// StatusCode, StatusMessage and Probe are what the provider and the port probe said
-	// of the session. Of several changes within a minute some may be left out.
+	Session fsm.State // as it was last read; "" if it was never read
+	// StatusCode, StatusMessage and Probe are the provider's and the port probe's reason
+	// for the session's state. If they change often within a minute, some changes are
+	// left out.
 	StatusCode, StatusMessage string
 	Probe                     transport.ProbeResult
-	StatusAt                  time.Time // when they were first read as they are
+	StatusAt                  time.Time // when they were first read with these values
 
 	Sent      Sent
 	EndReason Reason // how it ended; "" while it is active
 	CancelBy  string // who asked to cancel it, at CancelAt
 	CancelAt  time.Time
 
-	LastError   string // the last refusal or failure, without secrets; "": none
+	LastError   string // the last refusal or failure, without secrets; "" if there was none
 	LastKind    transport.Kind
 	LastErrorAt time.Time // when LastError was received
-	// ErrorSince is when the first error of LastKind was received, of those with no
-	// error of another kind between them.
+	// ErrorSince is when the first error of LastKind was received since the last error of
+	// another kind.
 	ErrorSince time.Time
-	Shortages  int // how many events of a shortage the feed has of it
+	Shortages  int // how many events of a shortage the feed has about it
 
 	Attempts int           // sends that may have reached the provider
-	Interval time.Duration // the latest backoff; 0: none
-	// NotBefore is the earliest time of a send; zero: at once. DueAt is when the next
-	// step is due. ExpiresAt is the expiry: after it the operation is never sent.
+	Interval time.Duration // the latest backoff; 0 if there was none
+	// NotBefore is the earliest time of a send; zero means at once. DueAt is when the
+	// next step is due. After ExpiresAt the operation is never sent.
 	NotBefore, DueAt, ExpiresAt time.Time
 
 	CreatedAt        time.Time
 	SentAt           time.Time // the first send
-	LastSentAt       time.Time // the latest send, whose outcome Sent tells
+	LastSentAt       time.Time // the latest send, whose outcome is Sent
 	SentProviderTime time.Time // the first send, on the provider's clock
 	AcceptedAt       time.Time // when the provider confirmed the start
 	BootDeadline     time.Time // AcceptedAt plus the boot timeout
 	FinishedAt       time.Time
-	// StartedSeen is the session's startedAt as it was read before the latest send.
+	// StartedSeen is the session's startedAt that was read before the latest send.
 	StartedSeen time.Time
-	// CreatedUp is CreatedAt on a clock that cannot be set, and SentUp is LastSentAt.
-	// The clock of CreatedUp runs while the machine sleeps; that of SentUp stands still.
+	// CreatedUp is CreatedAt on a clock that cannot be set, and SentUp is LastSentAt. The
+	// clock of CreatedUp also runs while the machine sleeps. The clock of SentUp does
+	// not.
 	CreatedUp, SentUp Uptime
-	// Later is the request for the session that arrived after the send; nil: none.
+	// Later is the request for the session that arrived after the send; nil if there was
+	// none.
 	Later *LaterRequest
 
-	Version uint64 // of the record; the store counts it, from 1
+	Version uint64 // the version of the record; the store counts it, from 1
 }
 
 // Uptime is a moment on a clock that counts since a machine booted. It is stored
 // in whole milliseconds. The zero value means that the moment is not known.
 type Uptime struct {
-	Boot uint32 // names the boot; 0: not known
+	Boot uint32 // names the boot; 0 if it is not known
 	At   time.Duration
 }
 
-// Since returns the time from earlier to u. It reports false unless both are of
-// one boot and in this order.
+// Since returns the time from earlier to u. It reports false unless both are from one
+// boot and in this order.
 func (u Uptime) Since(earlier Uptime) (time.Duration, bool) {
 	if u.Boot == 0 || u.Boot != earlier.Boot || u.At < earlier.At {
 		return 0, false
@@ -89,8 +92,8 @@ func (u Uptime) Since(earlier Uptime) (time.Duration, bool) {
 // Active reports whether the operation has not ended.
 func (o *Operation) Active() bool { return !o.Phase.Ended() }
 
-// UnobservableAfter is how long after its expiry or boot deadline an operation is kept
-// whose session cannot be read.
+// UnobservableAfter is how long an operation whose session cannot be read is kept after
+// its expiry or boot deadline.
 const UnobservableAfter = 24 * time.Hour
 
 // Deadline returns when an active operation must be dealt with, whatever its lane's
@@ -109,17 +112,17 @@ func (o *Operation) Deadline() time.Time {
 	return o.ExpiresAt.Add(UnobservableAfter)
 }
 
-// Sent says what is known of an operation's sends. It is persisted: append only.
+// Sent says what is known about an operation's sends. It is persisted, so append only.
 type Sent uint8
 
-// What is known of an operation's sends.
+// What is known about an operation's sends.
 const (
-	// SentNo: nothing reached the provider.
+	// SentNo means that nothing reached the provider.
 	SentNo Sent = iota
-	// SentUnknown: the outcome is unknown. It is committed before the first byte of a
-	// send.
+	// SentUnknown means that the outcome is unknown. It is committed before the first
+	// byte of a send.
 	SentUnknown
-	// SentAccepted: the provider confirmed the start.
+	// SentAccepted means that the provider confirmed the start.
 	SentAccepted
 )
 

@@ -219,7 +219,7 @@ func TestNoCredentials(t *testing.T) {
 	}
 	launch(t, env, "start", "lab", "ws-1").exit(0)
 	p := launch(t, append(slices.Clone(env), "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="), "run")
-	p.until("no AWS credentials were found: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+	p.until("no AWS credentials were found; export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	p.interrupt()
 	p.exit(0)
 	p = launch(t, append(slices.Clone(env), "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY="), "start", "lab", "ws-2", "--wait")

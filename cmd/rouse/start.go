@@ -125,7 +125,7 @@ func (s *startFlags) request(c *cobra.Command, now time.Time) (engine.Request, e
 		}
 	}
 	if s.expire <= 0 {
-		return r, usagef("--expire %v: give a duration longer than zero", s.expire)
+		return r, usagef("--expire %v: want a duration longer than zero", s.expire)
 	}
 	if c.Flags().Changed("for") {
 		if err := checkFor(s.atMost); err != nil {
@@ -141,7 +141,7 @@ func (s *startFlags) request(c *cobra.Command, now time.Time) (engine.Request, e
 
 func checkFor(d time.Duration) error {
 	if d <= 0 {
-		return usagef("--for %v: give a duration longer than zero", d)
+		return usagef("--for %v: want a duration longer than zero", d)
 	}
 	return nil
 }

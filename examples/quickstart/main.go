@@ -1,14 +1,14 @@
-// Quickstart shows the main job of rouse in under twenty seconds, on this
-// machine alone: sessions are started once, whatever happens to the process
-// that asked and to the provider that was asked.
+// Quickstart shows the main job of rouse in under twenty seconds, on this machine.
+// Sessions are started once, whatever happens to the process that asks and to the
+// provider.
 //
 //	go run ./examples/quickstart
 //
 // The parent process is the provider: an in-process studio behind the Nimble
 // protocol, on loopback, which loses one answer in five. A worker process is the
-// host: it queues starts while the studio is away, is killed by SIGKILL in
-// mid-flight, and is started again. Then the parent counts how often each
-// session was really started. The exit status is 0 only if that is once each.
+// host. It queues starts while the studio is away, is killed by SIGKILL during its
+// work, and is started again. Then the parent counts how often each session was
+// really started. The exit status is 0 only if that is once each.
 package main
 
 import (

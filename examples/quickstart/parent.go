@@ -18,7 +18,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// parent is the provider, and the one who counts.
+// parent is the provider, and counts the starts.
 func parent(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
@@ -50,7 +50,7 @@ func parent(ctx context.Context) error {
 		return err
 	}
 
-	say("2. The studio comes back. It loses one answer in five.")
+	say("2. The studio is back. It loses one answer in five.")
 	server, err := serve(addr, s)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func parent(ctx context.Context) error {
 	w.kill()
 	say("3. The worker is killed by SIGKILL, with %d of %d sessions started.", started(s), sessions)
 
-	say("4. A new worker opens the same file and goes on.")
+	say("4. A new worker opens the same file and continues.")
 	if w, err = startWorker(ctx, db, "http://"+addr); err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func parent(ctx context.Context) error {
 	return report(ctx, s)
 }
 
-// report counts, and is the judge.
+// report prints the counts, and returns an error if one is wrong.
 func report(ctx context.Context, s *studio.Studio) error {
 	say("5. What the studio counted:")
 	wrong := 0
@@ -97,7 +97,7 @@ func report(ctx context.Context, s *studio.Studio) error {
 	return nil
 }
 
-// look asks the studio until an answer is not one of those that it loses.
+// look asks the studio until it gets an answer that is not lost.
 func look(ctx context.Context, s *studio.Studio, ref transport.Ref) (transport.Session, error) {
 	for {
 		session, err := s.Get(ctx, ref)
@@ -143,7 +143,7 @@ func serve(addr string, s *studio.Studio) (*http.Server, error) {
 // process is a worker, seen from the parent.
 type process struct {
 	cmd   *exec.Cmd
-	lines chan string // what it says; closed at its end
+	lines chan string // the lines that it prints; closed at its end
 }
 
 func startWorker(ctx context.Context, db, endpoint string) (*process, error) {
@@ -178,16 +178,16 @@ func (p *process) until(word string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the worker ended before it said %q", word)
+	return fmt.Errorf("the worker ended before it printed %q", word)
 }
 
 func (p *process) wait() error {
-	for range p.lines { // all that it says is read before Wait closes the pipe
+	for range p.lines { // all lines are read before Wait closes the pipe
 	}
 	return p.cmd.Wait()
 }
 
-// kill ends the worker by SIGKILL: it cannot prepare for it.
+// kill ends the worker by SIGKILL, so that it cannot prepare for it.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill() // it may have ended by itself
 	_ = p.wait()

@@ -15,12 +15,12 @@ import (
 
 const workerArg = "worker"
 
-// credentials are good for the studio of the parent, and for nothing else.
+// credentials are valid only for the studio of the parent.
 var credentials = aws.Credentials{AccessKeyID: "quickstart", SecretAccessKey: "known-to-everybody"}
 
-// worker is the host: what a scheduler that embeds rouse does. It asks for the
-// same sessions with the same tokens whenever it is started, and knows nothing
-// of what came before.
+// worker is the host, as a scheduler that embeds rouse would be. It requests the same
+// sessions with the same tokens whenever it is started. It knows nothing about earlier
+// workers.
 func worker(ctx context.Context, db, endpoint string) error {
 	client := nimble.NewFromConfig(aws.Config{
 		Region:       "us-west-2",
@@ -75,7 +75,7 @@ func worker(ctx context.Context, db, endpoint string) error {
 	return errors.Join(timeline(ctx, e), e.Close(), <-ran)
 }
 
-// explainOnce says why the first start waits, as soon as that is known.
+// explainOnce prints why the first start waits, as soon as that is known.
 func explainOnce(ctx context.Context, e *engine.Engine, id engine.ID) error {
 	for x, err := range e.Watch(ctx, id) {
 		if err != nil {
@@ -91,8 +91,7 @@ func explainOnce(ctx context.Context, e *engine.Engine, id engine.ID) error {
 	return nil
 }
 
-// timeline prints the feed, from its beginning: also what the worker before
-// this one did.
+// timeline prints the feed from its beginning, with the events of earlier workers.
 func timeline(ctx context.Context, e *engine.Engine) error {
 	fmt.Println("the feed:")
 	var began time.Time

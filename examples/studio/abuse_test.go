@@ -20,8 +20,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// The server as main configures it, and what strangers write to its socket. No
-// signature is asked for, so that nothing is refused for the lack of one.
+// The server as main configures it, and what attackers write to its socket. The server
+// requires no signature, so that nothing is refused for the lack of one.
 
 const (
 	sessions = "/2020-08-01/studios/lab/streaming-sessions"
@@ -52,7 +52,7 @@ func abused(t *testing.T) net.Addr {
 	return l.Addr()
 }
 
-// connect opens a connection that is given up after a while.
+// connect opens a connection with a deadline.
 func connect(t *testing.T, to net.Addr) *net.TCPConn {
 	t.Helper()
 	c, err := net.Dial("tcp", to.String())
@@ -86,9 +86,9 @@ func answers(t *testing.T, r *bufio.Reader, most int) (out []int) {
 	return out
 }
 
-// TestRawAbuse writes bytes, and reads as many answers as shall come, and then
-// whether another does. Where the bytes end within a request its half of the
-// connection is closed first. No session is started by any of it.
+// TestRawAbuse writes bytes, reads the expected answers, and checks that no other answer
+// follows. If the bytes end within a request, it closes its half of the connection first.
+// None of it starts a session.
 func TestRawAbuse(t *testing.T) {
 	t.Parallel()
 	at := abused(t)
@@ -161,7 +161,7 @@ func TestRawAbuse(t *testing.T) {
 		{"chunks twice", start + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n", []int{501}},
 		{"chunks after identity", start + "Transfer-Encoding: identity, chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n", []int{501}},
 		{"chunks of gzip", start + "Transfer-Encoding: gzip\r\n\r\n[]", []int{501}},
-		{"rotten chunk size", start + "Transfer-Encoding: chunked\r\n\r\nzz\r\n[]\r\n0\r\n\r\n", []int{400}},
+		{"bad chunk size", start + "Transfer-Encoding: chunked\r\n\r\nzz\r\n[]\r\n0\r\n\r\n", []int{400}},
 		{"chunk size below zero", start + "Transfer-Encoding: chunked\r\n\r\n-2\r\n[]\r\n0\r\n\r\n", []int{400}},
 		{"chunk size beyond numbers", start + "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n[]\r\n0\r\n\r\n", []int{400}},
 		{"chunk that is cut", start + "Transfer-Encoding: chunked\r\n\r\n9\r\n[]", []int{400}},
@@ -213,7 +213,7 @@ func TestRawAbuse(t *testing.T) {
 	}
 }
 
-// memory is what was allocated so far.
+// memory returns how many bytes were allocated so far.
 func memory() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -221,7 +221,7 @@ func memory() uint64 {
 	return m.TotalAlloc
 }
 
-// TestEndlessHeader: a header of 100 MB is not read to its end, nor kept.
+// TestEndlessHeader checks that a header of 100 MB is neither read to its end nor kept.
 func TestEndlessHeader(t *testing.T) {
 	at := abused(t)
 	c := connect(t, at)
@@ -263,15 +263,15 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.conns) }); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// TestSlowClients: who is slow is cut off, at the time that the limits say.
+// TestSlowClients checks that a slow client is cut off at the time that the limits say.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
-		send  string        // at once
-		drip  string        // a byte a second
+		send  string        // written at once
+		drip  string        // written a byte a second
 		reads bool          // the answers
-		good  int           // how many of them are 200s
-		after time.Duration // the connection's end
+		good  int           // how many answers are 200
+		after time.Duration // when the connection ends
 	}{
 		"says nothing":          {reads: true, after: 5 * time.Second},
 		"slow request line":     {drip: get, reads: true, after: 5 * time.Second},
@@ -332,7 +332,7 @@ func TestSlowClients(t *testing.T) {
 					t.Errorf("answered %v, want %d answers of 200", got, row.good)
 				}
 				if slowBody := row.after == 10*time.Second; slowBody && fmt.Sprint(got) != "[408]" {
-					t.Errorf("answered %v, want to be told of the slow body", got)
+					t.Errorf("answered %v, want an answer about the slow body", got)
 				}
 				_ = ours.Close()
 				<-written
@@ -343,8 +343,8 @@ func TestSlowClients(t *testing.T) {
 	}
 }
 
-// TestCrowdOfSlowClients: five hundred connections that say nothing more do not
-// keep the others from being answered.
+// TestCrowdOfSlowClients checks that five hundred silent connections do not keep other
+// clients from an answer.
 func TestCrowdOfSlowClients(t *testing.T) {
 	t.Parallel()
 	at := abused(t)

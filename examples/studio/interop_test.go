@@ -9,15 +9,14 @@ import (
 	"testing"
 )
 
-// The real clients that still carry the service's model: Debian's awscli 2.9 and
-// boto3 1.26. Without them the tests are skipped; where CI=true that is a
-// failure.
+// The tests use the real clients that still have the service's model: Debian's awscli 2.9
+// and boto3 1.26. Without them the tests are skipped; with CI=true they fail.
 const (
 	awscli = "/usr/bin/aws"
 	python = "/usr/bin/python3"
 )
 
-// missing skips, or in CI fails, a test whose client is not there.
+// missing skips a test whose client is not installed. In CI it fails the test.
 func missing(t *testing.T, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -26,7 +25,7 @@ func missing(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// environ is all that a client sees: nothing of the user's own settings.
+// environ is everything that a client sees, without the user's own settings.
 func environ(t *testing.T, secret string) []string {
 	t.Helper()
 	home := t.TempDir()
@@ -54,7 +53,7 @@ func cli(t *testing.T, p *program, secret string, args ...string) (string, bool)
 	return string(out), err == nil
 }
 
-// session is what the client read of the answer.
+// session is what the client read in the answer.
 type session struct {
 	SessionID string            `json:"sessionId"`
 	State     string            `json:"state"`
@@ -63,7 +62,7 @@ type session struct {
 	Tags      map[string]string `json:"tags"`
 }
 
-// TestAWSCLI drives a session through its life by /usr/bin/aws.
+// TestAWSCLI uses /usr/bin/aws to take a session through its life.
 func TestAWSCLI(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(awscli); err != nil {
@@ -112,7 +111,7 @@ func TestAWSCLI(t *testing.T) {
 	}
 }
 
-// TestAWSCLIRefused shows the error that the client names for each wrong.
+// TestAWSCLIRefused checks the error that the client names for each mistake.
 func TestAWSCLIRefused(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(awscli); err != nil {
@@ -144,8 +143,7 @@ func TestAWSCLIRefused(t *testing.T) {
 	}
 }
 
-// boto3 runs a script of testdata against the program. The script says what it
-// checks.
+// boto3 runs a script of testdata against the program. The script prints what it checks.
 func boto3(t *testing.T, script string, args ...string) {
 	t.Helper()
 	probe := exec.CommandContext(t.Context(), python, "-c", "import boto3; boto3.client('nimble', region_name='us-west-2')")
@@ -166,8 +164,8 @@ func TestBoto3(t *testing.T) {
 	boto3(t, "testdata/boto3_session.py", "-any", "-boot", "0", "-stop", "0")
 }
 
-// TestBoto3LostAnswers: boto3 repeats by itself, with the token it made; the
-// session is started all the same, and the client is none the wiser.
+// TestBoto3LostAnswers checks that boto3 repeats a call by itself, with the token it
+// made. The session is started once, and the client sees no error.
 func TestBoto3LostAnswers(t *testing.T) {
 	t.Parallel()
 	boto3(t, "testdata/boto3_lost.py", "-any", "-boot", "0", "-fault", "0.3", "-seed", "7")

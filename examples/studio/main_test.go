@@ -35,8 +35,7 @@ const (
 	secret    = "not-a-real-secret"
 )
 
-// TestMain lets the test's binary be the program, so that it can be run as a
-// process of its own.
+// TestMain runs the program in a process of its own when the environment asks for it.
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
@@ -49,7 +48,7 @@ func TestMain(m *testing.M) {
 type program struct {
 	*child.Process
 	url    string
-	stderr *bytes.Buffer // to be read after the process has ended
+	stderr *bytes.Buffer // read it after the process has ended
 }
 
 // launch starts the program on a free port, and returns when it is ready.
@@ -129,7 +128,7 @@ func TestServesAndEnds(t *testing.T) {
 				t.Errorf("exit status %d after %v\n%s", code, by, p.stderr)
 			}
 			if strings.Contains(p.stderr.String(), secret) {
-				t.Error("the program tells its secret")
+				t.Error("the output has the secret")
 			}
 		})
 	}
@@ -153,7 +152,7 @@ func TestWrongUsage(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
 		env  map[string]string
-		want string // in the message
+		want string // a part of the message
 	}{
 		"unknown flag":         {args: []string{"-bogus"}, want: "bogus"},
 		"argument":             {args: []string{"lab"}, want: `"lab"`},
@@ -202,8 +201,8 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// TestLimits: a request's headers, body and time are bounded, and one that ends
-// the program's patience does not keep it from ending.
+// TestLimits checks the limits of a request's headers, body and time. A slow request does
+// not keep the program from ending.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	s, err := parse(nil, func(string) string { return "" }, io.Discard)
@@ -260,7 +259,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestFaults: the flags reach the studio.
+// TestFaults checks that the flags reach the studio.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	start := func(p *program, n int) error {

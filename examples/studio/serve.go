@@ -13,7 +13,7 @@ import (
 	"github.com/rouse-dev/rouse/transport/nimble"
 )
 
-// drain is how long calls under way may take after the end was asked for.
+// drain is how long calls under way may take after a signal.
 const drain = 5 * time.Second
 
 // serve answers requests until ctx ends.
@@ -45,7 +45,7 @@ func (s settings) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := server.Shutdown(late); err != nil {
-		_ = server.Close() // who has not finished by now is cut off
+		_ = server.Close() // a client that is not served by now is cut off
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -53,8 +53,8 @@ func (s settings) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// server has limits that suit small requests: one that is slow or large holds
-// nothing for long.
+// server returns a server with limits that suit small requests. A slow or large request
+// holds nothing for long.
 func (s settings) server(p nimble.Provider, logger *slog.Logger) *http.Server {
 	c := nimble.HandlerConfig{Logger: logger}
 	if s.credentials != nil {
@@ -64,7 +64,7 @@ func (s settings) server(p nimble.Provider, logger *slog.Logger) *http.Server {
 		Handler:           nimble.Handler(p, c),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      15 * time.Second, // counted as ReadTimeout is: who was too slow can still be told
+		WriteTimeout:      15 * time.Second, // counted like ReadTimeout, so that a slow client still gets an answer
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),

@@ -13,16 +13,16 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// kept is a studio that is in a file before anybody hears of it: what it has
-// answered is so after a restart too, however it ended. It does not sync: a
-// power cut is not what it is for.
+// kept is a studio that is written to a file before it answers. What it has answered
+// holds after a restart, however it ended. It does not sync the file, so a power cut may
+// lose answers.
 type kept struct {
 	studio *studio.Studio
 	path   string
 	mu     sync.Mutex // held while the file is written
 }
 
-// provider is what is served: of the file, if there is to be one.
+// provider returns what the program serves, from the file if there is one.
 func (s settings) provider() (nimble.Provider, error) {
 	if s.state == "" {
 		return studio.New(s.studio), nil
@@ -59,7 +59,7 @@ func (k *kept) save() error {
 	return nil
 }
 
-// session is an answer, once it is in the file.
+// session returns an answer once it is in the file.
 func (k *kept) session(s transport.Session, err error) (transport.Session, error) {
 	if err := k.save(); err != nil {
 		return transport.Session{}, err

@@ -10,7 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// TestState: what was answered is so after a kill, and tokens are known again.
+// TestState checks that what was answered holds after a kill, and that tokens are
+// remembered.
 func TestState(t *testing.T) {
 	t.Parallel()
 	args := []string{"-any", "-boot", "1h", "-state", filepath.Join(t.TempDir(), "studio.json")}
@@ -29,7 +30,7 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestStateThatCannotBeRead is left alone.
+// TestStateThatCannotBeRead checks that such a file is not changed.
 func TestStateThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "notes.txt")

@@ -45,12 +45,13 @@ func Retrieve(ctx context.Context, keys aws.CredentialsProvider) (aws.Credential
 	return got, nil
 }
 
-// FitsHeader reports whether text can be the value of a header. net/http refuses any other value
-// before it sends anything, but its error looks like the error of a connection that was cut.
+// FitsHeader reports whether text can be the value of a header. net/http refuses any
+// other value before it sends anything, but its error looks like that of a connection
+// that was cut.
 func FitsHeader(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
 
 // noneFound is the message if no setting names credentials.
-const noneFound = "no AWS credentials were found: export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has some"
+const noneFound = "no AWS credentials were found; export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile that has some"
 
 // logins are the commands that renew an interactive login.
 var logins = []struct {
@@ -94,7 +95,7 @@ func whyNone(ctx context.Context, keys aws.CredentialsProvider, err error) error
 	for _, login := range logins {
 		uses := slices.ContainsFunc(login.sources, func(s aws.CredentialSource) bool { return slices.Contains(sources, s) })
 		if uses && (code == "" || slices.Contains(loginCodes, code)) {
-			return unsigned("the AWS login has expired or is missing: log in again: "+login.command, code)
+			return unsigned("the AWS login has expired or is missing; log in again: "+login.command, code)
 		}
 	}
 	text := "there are no credentials"
@@ -109,8 +110,8 @@ func unsigned(message, code string) error {
 	return &transport.Error{Kind: transport.KindCredentials, NotSent: true, Code: code, Message: message}
 }
 
-// unreached reports whether a source of credentials was not reached, or failed for its own
-// reasons. why is the end of a message for a person.
+// unreached reports whether a source of credentials was not reached, or failed for its
+// own reasons. The text why is the end of a message for a person.
 func unreached(ctx context.Context, err error) (why string, ok bool) {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return ": no answer in time", true
@@ -130,7 +131,7 @@ func unreached(ctx context.Context, err error) (why string, ok bool) {
 		switch status := resp.HTTPStatusCode(); {
 		case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
 			return fmt.Sprintf(": HTTP %d", status), true
-		case status < http.StatusBadRequest: // no refusal, and not the answer of a source
+		case status < http.StatusBadRequest: // neither a refusal nor an answer of the source
 			return ": the answer is not the source's", true
 		}
 		return "", false
@@ -157,8 +158,8 @@ func unreached(ctx context.Context, err error) (why string, ok bool) {
 }
 
 // noMetadata reports whether err says that no server answers at the address where a cloud
-// publishes a machine's role: this machine is in no cloud. Without a network it returns false,
-// because then that is not known.
+// publishes a machine's role. This machine is then in no cloud. Without a network it
+// returns false, because then that is not known.
 func noMetadata(err error) bool {
 	var op *net.OpError
 	if !errors.As(err, &op) || op.Op != "dial" || op.Addr == nil ||

@@ -14,16 +14,16 @@ import (
 )
 
 // Progress is how far the requests of one call came. It decides whether it is certain
-// that nothing was sent. The zero value has sent nothing. The flags are set by
-// goroutines of net/http.
+// that nothing was sent. In the zero value nothing was sent. Goroutines of net/http set
+// the flags.
 type Progress struct {
 	entered   bool        // the HTTP client was given a request
 	dialed    atomic.Bool // net/http looked for a connection
 	connected atomic.Bool // net/http had a connection
 }
 
-// Do sends req by h. It gives req a body of its own, and returns an error for an
-// answer that h got by following a redirect. Only one goroutine may call it.
+// Do sends req by h. It gives req a body of its own, and returns an error for an answer
+// that h got by following a redirect. Only one goroutine may call it.
 func (w *Progress) Do(h aws.HTTPClient, req *http.Request) (*http.Response, error) {
 	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 		GetConn: func(string) { w.dialed.Store(true) },
@@ -43,9 +43,8 @@ func (w *Progress) Do(h aws.HTTPClient, req *http.Request) (*http.Response, erro
 	return resp, nil
 }
 
-// NoAnswer returns Kind and NotSent of a call that failed with err and got no
-// answer. An HTTP client that reports nothing to httptrace is never believed to
-// have sent nothing.
+// NoAnswer returns Kind and NotSent for a call that failed with err and got no answer. If
+// an HTTP client reports nothing to httptrace, NotSent is false.
 func (w *Progress) NoAnswer(err error) transport.Error {
 	cause := err
 	if send := (*smithyhttp.RequestSendError)(nil); errors.As(err, &send) {
@@ -59,7 +58,7 @@ func (w *Progress) NoAnswer(err error) transport.Error {
 	case !w.entered:
 		out.NotSent = true // a middleware or the retryer failed, or the context ended
 	case w.connected.Load() || !w.dialed.Load():
-		// A dial that failed last does not speak for what the client did before it.
+		// A failed dial at the end proves nothing about what the client did before it.
 		out.NotSent = out.NotSent && !w.connected.Load()
 	case errors.Is(err, context.Canceled):
 		out.NotSent = true

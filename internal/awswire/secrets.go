@@ -12,9 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Secrets are the values that signed one request, the longest first. A server may echo a
-// request, as test servers and failing proxies do. Its texts reach errors, logs and the host's
-// disk.
+// Secrets are the values that signed one request, the longest first. Test servers and
+// failing proxies may echo a request. Their texts reach errors, logs and the host's disk.
 type Secrets []string
 
 // SecretsOf returns what an answer must not show of the request that c signed and whose headers
@@ -28,7 +27,7 @@ func SecretsOf(c aws.Credentials, h http.Header) Secrets {
 		}
 		out = append(out, s)
 	}
-	// The longest first, because one value may contain another.
+	// The longest come first, because one value may contain another.
 	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
 	return out
 }
@@ -41,8 +40,9 @@ func (s Secrets) Hide(b []byte) []byte {
 	return b
 }
 
-// Error returns err. If its text quotes a secret, Error returns an error that has only the text
-// without the secret: net/http quotes a header that it cannot read. It returns nil for nil.
+// Error returns err, or nil for nil. If its text quotes a secret, Error returns an error
+// that has only the text without the secret. An example is net/http, which quotes a
+// header that it cannot read.
 func (s Secrets) Error(err error) error {
 	if err == nil {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ServerDate returns the time of the provider's clock, in UTC. Zero means that it is not known:
-// an answer with an Age came from a cache, and its Date is old.
+// ServerDate returns the time of the provider's clock, in UTC. Zero means that it is not
+// known. An answer with an Age came from a cache, and its Date is old.
 func ServerDate(h http.Header) time.Time {
 	at, err := http.ParseTime(h.Get("Date"))
 	if err != nil || h.Get("Age") != "" {
@@ -17,9 +17,9 @@ func ServerDate(h http.Header) time.Time {
 	return at.UTC()
 }
 
-// RetryAfter reads Retry-After, in seconds or as a date, and X-Amz-Retry-After in milliseconds. A
-// date counts from the provider's clock if that is known. It returns 0 if the answer has neither,
-// and 24 hours at most.
+// RetryAfter reads Retry-After, in seconds or as a date, and X-Amz-Retry-After in
+// milliseconds. A date counts from the provider's clock if that is known. It returns 0 if
+// the answer has neither, and at most 24 hours.
 func RetryAfter(h http.Header) time.Duration {
 	const most = 24 * time.Hour // so that no number overflows
 	text := strings.TrimSpace(h.Get("Retry-After"))

@@ -26,9 +26,9 @@ func LimitHeaders(t *http.Transport) {
 	}
 }
 
-// Client returns h as a client that follows no redirect, because a redirect is never an answer
-// of the service. If h is nil it returns the SDK's default client. It returns a client of an
-// unknown type unchanged: see [Redirected].
+// Client returns h as a client that follows no redirect, because a redirect is never an
+// answer of the service. If h is nil it returns the SDK's default client. It returns a
+// client of an unknown type unchanged; see [Redirected].
 func Client(h aws.HTTPClient) aws.HTTPClient {
 	if h == nil {
 		h = awshttp.NewBuildableClient()
@@ -53,7 +53,7 @@ func Redirected(resp *http.Response) error {
 	}
 	_ = resp.Body.Close()
 	return &transport.Error{Kind: transport.KindUnreachable, HTTPStatusCode: resp.Request.Response.StatusCode,
-		Message: "the HTTP client followed a redirect: configure one that does not"}
+		Message: "the HTTP client followed a redirect; configure one that does not"}
 }
 
 // OwnBody gives req, a copy of a request, a body of its own. The SDK closes its body as soon as
@@ -73,8 +73,8 @@ func OwnBody(req *http.Request) error {
 	return err
 }
 
-// Body is an answer's body of at most a number of bytes, counted after
-// decompression. It is for one goroutine.
+// Body is an answer's body with a limit of bytes, counted after decompression. Only one
+// goroutine may use it.
 type Body struct {
 	io.ReadCloser
 	limit, read int64

@@ -9,7 +9,7 @@ import (
 	"github.com/rouse-dev/rouse/internal/awswire"
 )
 
-// TestLimit: an answer of exactly the limit is read; a longer one fails at the
+// TestLimit checks that an answer of exactly the limit is read. A longer one fails at the
 // first byte beyond it, and the error names the limit.
 func TestLimit(t *testing.T) {
 	t.Parallel()

@@ -35,7 +35,7 @@ func Self(t testing.TB, name, value string) *exec.Cmd {
 }
 
 // Start starts c. It calls said, unless that is nil, with each line of the standard
-// output, in order, from one goroutine. A line that a kill cut short is dropped. The
+// output, in order, from one goroutine. It drops a line that a kill cut short. The
 // process is killed when the test ends, and on Linux also when the test's own process
 // ends.
 func Start(t testing.TB, c *exec.Cmd, said func(line string)) *Process {
@@ -81,7 +81,7 @@ func (p *Process) Wait() error {
 	return p.err
 }
 
-// WriteProgram writes a file that is to be executed. No process is forked meanwhile: a
+// WriteProgram writes a file that is to be executed. No process is forked meanwhile. A
 // process that another test forks would inherit the open file, and until its exec the
 // system refuses to execute the file ("text file busy").
 func WriteProgram(path string, text []byte) error {

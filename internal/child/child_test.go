@@ -40,11 +40,11 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestNoneIsLeft: a process ends with the test that started it.
+// TestNoneIsLeft checks that a process ends with the test that started it.
 func TestNoneIsLeft(t *testing.T) {
 	t.Parallel()
 	var p *child.Process
-	t.Run("one that forgets", func(t *testing.T) {
+	t.Run("a test that ends no process", func(t *testing.T) {
 		here := make(chan struct{})
 		p = child.Start(t, child.Self(t, asChild, "stays"), func(string) { close(here) })
 		<-here

@@ -57,15 +57,15 @@ func (c Clock) String() string {
 // reach is more than any zone's clocks differ from UTC.
 const reach = 36 * time.Hour
 
-// Instants returns when the clocks of zone show c on d, in order. There are two
-// instants if clocks are set back over that time. If they skip it there is one,
-// the first after the gap.
+// Instants returns when the clocks of zone show c on d, in order. There are two instants
+// if clocks are set back over that time. If they skip it there is one, the first after
+// the gap.
 func Instants(d Date, c Clock, zone *time.Location) []time.Time {
 	wall := d.midnight().Add(time.Duration(c.Hour)*time.Hour + time.Duration(c.Minute)*time.Minute)
 	var shown []time.Time
 	var afterGap time.Time
 	for t := wall.Add(-reach).In(zone); ; {
-		start, end := t.ZoneBounds() // between them the offset is the same
+		start, end := t.ZoneBounds() // the offset does not change between them
 		_, offset := t.Zone()
 		at := wall.Add(-time.Duration(offset) * time.Second).In(zone)
 		switch {
@@ -91,9 +91,9 @@ func Instants(d Date, c Clock, zone *time.Location) []time.Time {
 // [Instants].
 func Instant(d Date, c Clock, zone *time.Location) time.Time { return Instants(d, c, zone)[0] }
 
-// Next returns the first [Instant] of c after t, on a date in zone for which on
-// returns true; a nil on takes every date. It reports false if there is none
-// within ten years.
+// Next returns the first [Instant] of c after t, on a date in zone for which on returns
+// true. A nil on accepts every date. Next reports false if there is none within ten
+// years.
 func Next(t time.Time, c Clock, zone *time.Location, on func(Date) bool) (time.Time, bool) {
 	return walk(t, c, zone, on, 1)
 }
@@ -104,8 +104,8 @@ func Previous(t time.Time, c Clock, zone *time.Location, on func(Date) bool) (ti
 	return walk(t, c, zone, on, -1)
 }
 
-// walk looks at dates one by one, from two before t's date (or two after it, if
-// step is -1): the instant of a date that a zone skips lies on the next one.
+// walk tries dates one by one. It begins two before t's date, or two after it if step is
+// -1. The instant of a date that a zone skips is on the next date.
 func walk(t time.Time, c Clock, zone *time.Location, on func(Date) bool, step int) (time.Time, bool) {
 	const most = 3660
 	d := DateOf(t.In(zone)).AddDays(-2 * step)

@@ -19,8 +19,8 @@ func load(t rapid.TB, name string) *time.Location {
 	return zone
 }
 
-// moments are where zones' clocks are set: daylight saving time, and days that
-// are skipped or lived twice.
+// moments are times when zones' clocks are set: daylight saving time, and days that a
+// zone skips or has twice.
 var moments = []struct {
 	name, zone string
 	date       civil.Date
@@ -70,7 +70,7 @@ func TestInstants(t *testing.T) {
 	}
 }
 
-// TestDaily follows a daily time over the days of the table: it comes once a day.
+// TestDaily follows a daily time over the days of the table. It occurs once a day.
 func TestDaily(t *testing.T) {
 	t.Parallel()
 	for _, c := range moments {
@@ -115,8 +115,8 @@ func TestNextOnSomeDays(t *testing.T) {
 	}
 }
 
-// zones are where clocks were set in every way there is: by 20 minutes to a day,
-// at midnight, at 00:01, before it, twice around Ramadan, back in summer, and not.
+// zones are where clocks were set in all known ways. Examples are by 20 minutes to a day,
+// at midnight, at 00:01, twice around Ramadan, back in summer, and never.
 var zones = []string{
 	"Africa/Cairo", "Africa/Casablanca", "Africa/El_Aaiun", "Africa/Juba", "Africa/Lagos", "Africa/Monrovia", "Africa/Sao_Tome", "Africa/Tripoli",
 	"Africa/Windhoek", "America/Asuncion", "America/Caracas", "America/Godthab", "America/Havana", "America/Lima", "America/Metlakatla",
@@ -130,8 +130,8 @@ var zones = []string{
 	"Pacific/Norfolk", "Pacific/Tongatapu", "UTC",
 }
 
-// TestLikeASearch compares Instants with a search that looks at every minute.
-// From 1973 on all offsets and changes are whole minutes.
+// TestLikeASearch compares Instants with a search through every minute. From 1973 on all
+// offsets and changes are whole minutes.
 func TestLikeASearch(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -46,7 +46,7 @@ func ParseZone(text string) (*time.Location, error) {
 		}
 		return time.UTC, nil
 	}
-	if text != "" && text != "Local" { // LoadLocation takes both for zones
+	if text != "" && text != "Local" { // LoadLocation reads both as zones
 		if zone, err := time.LoadLocation(text); err == nil {
 			return zone, nil
 		}
@@ -54,8 +54,8 @@ func ParseZone(text string) (*time.Location, error) {
 	return nil, fmt.Errorf("%.64q is not a time zone: write a name of the time zone database, as Europe/Berlin, or an offset, as +01:00", text)
 }
 
-// ParseDuration is [time.ParseDuration] that also takes days of 24 hours, before
-// all other units: "1d", "1d12h", "-1.5d".
+// ParseDuration is [time.ParseDuration] that also reads days of 24 hours, before all
+// other units: "1d", "1d12h", "-1.5d".
 func ParseDuration(text string) (time.Duration, error) {
 	wrong := fmt.Errorf("%.64q is not a duration: write it as 90s, 2h30m or 1d12h", text)
 	days, rest, ok := strings.Cut(text, "d")

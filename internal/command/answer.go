@@ -21,8 +21,8 @@ const exitStopped = 3
 // exitProvider is the exit status if the provider itself is unreachable.
 const exitProvider = 76
 
-// exits maps the exit statuses of sysexits.h that say what kind of failure it was. All but
-// KindInternal promise that nothing was done.
+// exits has the failure for each exit status of sysexits.h. All but KindInternal promise
+// that nothing was done.
 var exits = map[int]transport.Kind{
 	64: transport.KindInvalid,      // EX_USAGE
 	68: transport.KindNotFound,     // EX_NOHOST
@@ -55,13 +55,13 @@ type line struct {
 	Error      string `json:"error"`
 	Message    string `json:"message"`
 	RetryAfter int64  `json:"retryAfter"` // seconds
-	Scope      string `json:"scope"`      // of the error: "session" or "provider"; "": the default of its kind
+	Scope      string `json:"scope"`      // of the error: "session" or "provider"; "" means the default of its kind
 
 	exit int // the exit status
 }
 
-// onlySession reports whether an error of a kind concerns one session alone if the command
-// does not say. A script that fails, or does not end, is about one machine. A rate limit
+// onlySession reports whether an error of a kind concerns only one session if the command
+// does not say. A script that fails, or does not end, concerns one machine. A rate limit
 // and a login concern the provider.
 func onlySession(kind transport.Kind) bool {
 	return kind == transport.KindUnreachable || kind == transport.KindUnknown
@@ -74,15 +74,15 @@ type endpoint struct {
 	URL  string `json:"url"`
 }
 
-// result is a command that ran to its end by itself.
+// result is a command that ended by itself.
 type result struct {
 	call
 	Output
 	secrets secret.Values
 }
 
-// answer reads what the command said. The error, a *transport.Error, is the command's
-// refusal, or says that the outcome is unknown.
+// answer reads the command's output and exit status. The error, a *transport.Error, is
+// the command's refusal, or says that the outcome is unknown.
 func (r result) answer() (line, error) {
 	var l line
 	stdout := notJSON(r.secrets).Hide(r.Stdout)
@@ -91,7 +91,7 @@ func (r result) answer() (line, error) {
 		err := json.Unmarshal([]byte(last), &l)
 		var at *time.ParseError
 		switch {
-		case errors.As(err, &at): // err quotes the text from before secrets were hidden in it
+		case errors.As(err, &at): // err quotes the text without hiding secrets
 			return line{}, r.unknownOutcome(errors.New("its last line cannot be read: a time is not in the form of RFC 3339"))
 		case err != nil:
 			return line{}, r.unknownOutcome(fmt.Errorf("its last line cannot be read: %s", r.secrets.Hide(err.Error())))
@@ -185,7 +185,7 @@ func hideIn(l *line, s secret.Values) {
 }
 
 // notJSON returns the values that a script cannot put between the quotes of JSON
-// unchanged: there they would mean something else, or make the JSON unreadable.
+// unchanged. There they would mean something else, or make the JSON unreadable.
 func notJSON(s secret.Values) secret.Values {
 	return slices.DeleteFunc(slices.Clone(s), func(value string) bool {
 		return utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })

@@ -17,7 +17,7 @@ import (
 )
 
 // How many bytes at the end of a program's output are kept. The rest is read and dropped,
-// so that no program waits for a reader.
+// so that a full pipe never blocks a program.
 const (
 	MaxStdout = 64 << 10
 	maxStderr = 2 << 10
@@ -31,16 +31,16 @@ const drain = time.Second
 type Command struct {
 	Program string // looked up in this process's PATH
 	Args    []string
-	Dir     string        // "": this process's
-	Env     []string      // nil: this process's
-	Stdin   []byte        // its standard input; nil: empty
+	Dir     string        // "" means this process's folder
+	Env     []string      // nil means this process's environment
+	Stdin   []byte        // its standard input; nil means empty
 	Secrets secret.Values // hidden in Output.Stderr
 }
 
 // Output is the result of a program that ended by itself.
 type Output struct {
 	Exit           int    // its exit status
-	Stdout, Stderr string // their ends; Stderr has passed Hide
+	Stdout, Stderr string // the ends of both; Stderr has passed Hide
 	Cut            bool   // Stdout was longer than MaxStdout
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// FuzzAnswer: whatever a command prints and however it ends, what is made of it is
-// a session in a known state or an error of the port, and clean.
+// FuzzAnswer checks the result of a command, whatever it prints and however it ends. It
+// is a session in a known state or an error of the port, and clean.
 func FuzzAnswer(f *testing.F) {
 	f.Add("start", "", "", 0)
 	f.Add("status", "noise\n{\"state\":\"READY\",\"endpoint\":{\"port\":-1}}\n", "", 0)
@@ -49,10 +49,10 @@ func wantClean(t *testing.T, text string) {
 	}
 }
 
-// anyCharacter allows every id that is valid elsewhere, but for a leading "-".
+// anyCharacter allows every id that is valid elsewhere, except one with a leading "-".
 const anyCharacter = `!"#$%&'()*,/;<>?[\]^` + "`{|}~"
 
-// FuzzArguments: an id stays within its argument, and makes no option of it.
+// FuzzArguments checks that an id stays within its argument, and makes no option of it.
 func FuzzArguments(f *testing.F) {
 	f.Add("{studio}/{session}", "lab", "ws-1", "t")
 	f.Add("{session}", "lab", "-rf", "{token}")

@@ -4,6 +4,6 @@ package command
 
 import "os/exec"
 
-// group does nothing: without process groups, only the program itself is killed when its
+// group does nothing. Without process groups, only the program itself is killed when its
 // context ends.
 func group(*exec.Cmd) {}

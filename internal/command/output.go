@@ -35,9 +35,9 @@ func LastLine(text string) string {
 // MaxMessage is how many bytes of a program's text an error shows.
 const MaxMessage = 300
 
-// Hide hides secrets in a program's text, and drops from it what cannot be printed.
-// Without that, printable.Clean would join a secret that has such characters in it: a program of Windows
-// may print two bytes for each character.
+// Hide hides secrets in a program's text, and removes what cannot be printed. It must do
+// both. A program of Windows may print two bytes for each character, and printable.Clean
+// would join such a secret again.
 func Hide(text string, secrets secret.Values) string { return hide(text, secrets.Hide) }
 
 func hide(text string, secrets func(string) string) string {
@@ -48,6 +48,6 @@ func hide(text string, secrets func(string) string) string {
 // MaxMessage bytes long.
 func Clean(text string) string { return printable.Clean(text, MaxMessage) }
 
-// End returns the last MaxMessage bytes of text: a program that fails says why at
-// the end.
+// End returns the last MaxMessage bytes of text, because a failing program names the
+// reason at the end.
 func End(text string) string { return text[max(0, len(text)-MaxMessage):] }

@@ -13,11 +13,11 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// Script is one command of a driver, and how it is run for a session. Its fields
-// mean what those of exec.Config mean.
+// Script is one command of a driver, and how it is run for a session. Its fields mean the
+// same as those of exec.Config.
 type Script struct {
 	Name         string   // "start", "status" or "stop"; errors name the command by it
-	Argv         []string // the program and its arguments, templates of the ids; with Shell, one text for sh
+	Argv         []string // the program and its arguments, with placeholders for the ids; with Shell, one text for sh
 	Shell        bool
 	Dir          string
 	Env          []string // added to this process's environment as it was when Prepare was called
@@ -27,8 +27,8 @@ type Script struct {
 	hidden secret.Values
 }
 
-// Prepare returns s with the environment that it will run in, or an error that
-// says which field is wrong. It does not look for the program.
+// Prepare returns s with the environment that it will run in, or an error that names the
+// wrong field. It does not look for the program.
 func (s Script) Prepare() (Script, error) {
 	if err := s.validate(); err != nil {
 		return s, fmt.Errorf("%s command: %w", s.Name, err)
@@ -42,7 +42,7 @@ func (s Script) Prepare() (Script, error) {
 		return s, fmt.Errorf("id characters %q: byte %d is not printable ASCII, and no id may hold it", s.IDCharacters, i)
 	}
 	s.Argv = slices.Clone(s.Argv)
-	s.Env = slices.Concat(os.Environ(), s.Env) // of two values the later counts
+	s.Env = slices.Concat(os.Environ(), s.Env) // of two values the later one counts
 	s.hidden = secret.Of(s.Env, s.Secrets)
 	return s, nil
 }
@@ -56,7 +56,7 @@ func (s Script) validate() error {
 	case s.Shell:
 		return nil
 	case s.Argv[0] != placeholderNames.fill(s.Argv[0]):
-		return fmt.Errorf("the program %q depends on who is started: ids belong in arguments", s.Argv[0])
+		return fmt.Errorf("the program %q depends on the session; ids belong in arguments", s.Argv[0])
 	}
 	for _, arg := range s.Argv[1:] {
 		if err := CheckTemplate(arg, "{studio}", "{session}", "{token}"); err != nil {
@@ -97,9 +97,8 @@ func (s Script) Status(ctx context.Context, ref transport.Ref) (transport.Sessio
 	return got.session(ref, state), nil
 }
 
-// run runs the command once and reads what it said. The error, an
-// *transport.Error, says that it never began (NotSent), that it refused, or that
-// its outcome is unknown.
+// run runs the command once and reads its output. The error, a *transport.Error, says
+// that it never began (NotSent), that it refused, or that its outcome is unknown.
 func (s Script) run(ctx context.Context, c call) (line, error) {
 	program, args := "sh", []string{"-c", s.Argv[0]}
 	if !s.Shell {

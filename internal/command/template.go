@@ -21,12 +21,12 @@ var (
 	placeholderNames = call{ref: transport.Ref{StudioID: "studio", SessionID: "session"}, token: "token"}
 )
 
-// CheckTemplate returns an error that names a word in braces of text which is not
-// one of known: it would reach the program as it is.
+// CheckTemplate returns an error that names a word in braces in text that is not one of
+// known. The program would get such a word unchanged.
 func CheckTemplate(text string, known ...string) error {
 	for _, word := range placeholder.FindAllString(text, -1) {
 		if !slices.Contains(known, word) {
-			return fmt.Errorf("%s in %q stands for nothing: known are %s", word, text, strings.Join(known, ", "))
+			return fmt.Errorf("%s in %q is not a placeholder; known are %s", word, text, strings.Join(known, ", "))
 		}
 	}
 	return nil

@@ -45,7 +45,7 @@ var code = sync.OnceValue(func() map[string]string {
 	return out
 })
 
-// TestExample: the README shows the example that is compiled.
+// TestExample checks that the README shows the example that is compiled.
 func TestExample(t *testing.T) {
 	t.Parallel()
 	example, err := os.ReadFile(root + "/engine/example_embed_test.go")
@@ -54,12 +54,12 @@ func TestExample(t *testing.T) {
 	}
 	_, body, _ := strings.Cut(string(example), "func Example_embed() {\n")
 	if !strings.Contains(pages()["README.md"], "```go\nfunc main() {\n"+body+"```") {
-		t.Error("README.md does not show engine/example_embed_test.go as it is")
+		t.Error("README.md differs from engine/example_embed_test.go")
 	}
 }
 
-// TestNamedTests: each test that a page names exists. The changelog tells of
-// older versions too.
+// TestNamedTests checks that each test that a page names exists. The changelog may name
+// tests of older versions.
 func TestNamedTests(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile(`\b(Test|Fuzz|Benchmark)[A-Z]\w+`)
@@ -76,8 +76,8 @@ func TestNamedTests(t *testing.T) {
 	}
 }
 
-// TestLinks: each link from page to page leads to a file, and to a heading of it
-// where it names one.
+// TestLinks checks that each link from page to page leads to a file. If the link names a
+// heading, the file must have it.
 func TestLinks(t *testing.T) {
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)#\s]*)(#[^)\s]*)?\)`)
@@ -93,7 +93,7 @@ func TestLinks(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(root, target)); err != nil {
 				t.Errorf("%s links to %s, which does not exist", page, target)
 			} else if m[2] != "" && !anchors(pages()[target])[m[2][1:]] {
-				t.Errorf("%s links to %s%s: there is no such heading", page, target, m[2])
+				t.Errorf("%s links to %s%s, which has no such heading", page, target, m[2])
 			}
 		}
 	}
@@ -104,7 +104,7 @@ func outsideFences(text string) string {
 	return regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(text, "")
 }
 
-// anchors are the names that a site gives the headings of a page.
+// anchors returns the names that a site gives the headings of a page.
 func anchors(text string) map[string]bool {
 	out := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(outsideFences(text), -1) {
@@ -114,7 +114,7 @@ func anchors(text string) map[string]bool {
 	return out
 }
 
-// TestNamedFiles: each file or folder of this module that a page names in code
+// TestNamedFiles checks that each file or folder of this module that a page names in code
 // style exists. A name counts if it begins with a folder of the module.
 func TestNamedFiles(t *testing.T) {
 	t.Parallel()
@@ -131,7 +131,7 @@ func TestNamedFiles(t *testing.T) {
 	}
 }
 
-// TestNamedIdentifiers: each identifier in the glossary exists in its package.
+// TestNamedIdentifiers checks that each identifier in the glossary exists in its package.
 func TestNamedIdentifiers(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile("`(engine|store|transport|fsm|bolt)\\.([A-Z]\\w*)(?:\\.([A-Z]\\w*))?`")
@@ -142,14 +142,14 @@ func TestNamedIdentifiers(t *testing.T) {
 		}
 		for _, word := range m[2:] {
 			if !regexp.MustCompile(`(?m)^\s*(?:type |func (?:\([^)]*\) )?|var |const )?(?:\w+, )*` + word + `\b`).MatchString(code()[folder]) {
-				t.Errorf("the glossary names %s: package %s declares no %s", m[0], folder, word)
+				t.Errorf("the glossary names %s; package %s declares no %s", m[0], folder, word)
 			}
 		}
 	}
 }
 
-// TestPackageArrows: each arrow of the package diagram is an import of a file that
-// is no test.
+// TestPackageArrows checks that each arrow of the package diagram is an import in a file
+// that is no test.
 func TestPackageArrows(t *testing.T) {
 	t.Parallel()
 	arrow := regexp.MustCompile(`(?m)^    ([a-z0-9/]+) --> ([a-z0-9/]+)$`)

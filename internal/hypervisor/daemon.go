@@ -20,12 +20,12 @@ import (
 	"github.com/digitalocean/go-libvirt/socket/dialers"
 )
 
-// Daemon is a libvirtd of the test's own, which does not touch the system's. It runs without
-// privileges: if the test is root, as the user nobody.
+// Daemon is a libvirtd of the test's own, which does not touch the system's. It runs
+// without privileges. If the test is root, it runs as the user nobody.
 type Daemon struct {
 	testing.TB
 	Dir    string              // its home
-	user   *syscall.Credential // nil: the test's own
+	user   *syscall.Credential // nil means the test's own user
 	cmd    *exec.Cmd
 	output bytes.Buffer
 }
@@ -43,7 +43,7 @@ func New(t testing.TB) *Daemon {
 			t.Skip(why)
 		}
 	}
-	dir, err := os.MkdirTemp("", "lv") // the path of a socket is short
+	dir, err := os.MkdirTemp("", "lv") // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func New(t testing.TB) *Daemon {
 	d.folder("run")
 	d.folder(".config")
 	d.folder(".config/libvirt")
-	d.File(".config/libvirt/qemu.conf", []byte("stdio_handler = \"file\"\n")) // else it needs virtlogd
+	d.File(".config/libvirt/qemu.conf", []byte("stdio_handler = \"file\"\n")) // otherwise it needs virtlogd
 	d.owned(dir)
 	d.Start()
 	return d
@@ -157,7 +157,7 @@ func (d *Daemon) Hold(uri libvirt.ConnectURI) *libvirt.Libvirt {
 	return l
 }
 
-// Define defines a domain. It is shut off.
+// Define defines a domain that is shut off.
 func Define(t testing.TB, l *libvirt.Libvirt, xml string) libvirt.Domain {
 	t.Helper()
 	domain, err := l.DomainDefineXML(xml)

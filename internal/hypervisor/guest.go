@@ -62,8 +62,8 @@ const domain = `<domain type='qemu'>
   </devices>
 </domain>`
 
-// Guest defines an emulated machine, which is shut off. It boots from disk, and answers as an SSH
-// server at a port of 127.0.0.1. It is removed when t ends.
+// Guest defines an emulated machine that is shut off. It boots from disk, and answers as
+// an SSH server at a port of 127.0.0.1. It is removed when t ends.
 func Guest(t testing.TB, l *libvirt.Libvirt, name, disk string, port int) libvirt.Domain {
 	t.Helper()
 	defined := Define(t, l, fmt.Sprintf(domain, name, disk, port))

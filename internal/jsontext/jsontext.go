@@ -9,7 +9,7 @@ import (
 )
 
 // Marshal is json.Marshal without the escapes for HTML. A caller that puts the result
-// into another document decides about them there.
+// into another document must escape it there.
 func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

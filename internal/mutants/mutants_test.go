@@ -12,11 +12,11 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// TestMutants: each planted bug is caught by the test that claims it.
+// TestMutants checks that the test that claims to catch a planted bug does.
 func TestMutants(t *testing.T) {
 	t.Parallel()
 	every, seed := scale.Of(t, len(mutants), 4, 1), scale.Seed(t)
-	turn := make(chan struct{}, 2) // a compiler each
+	turn := make(chan struct{}, 2) // each one runs a compiler
 	for i, m := range mutants {
 		if (uint64(i)+seed)%uint64(every) != 0 {
 			continue
@@ -30,7 +30,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// plant runs the test that claims m with the bug in place. The test must fail.
+// plant runs the test that claims m, with the bug in place. The test must fail.
 func plant(t *testing.T, m mutant) {
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=off", "-count=1", "-timeout=1m", //nolint:gosec // the table's
 		"-overlay="+overlay(t, m), "-run=^"+m.test+"$", "./"+m.in)
@@ -49,7 +49,7 @@ func plant(t *testing.T, m mutant) {
 // root is the path of the module, relative to this package.
 const root = "../.."
 
-// TestPlaces: each planted bug still has its place in the code.
+// TestPlaces checks that each planted bug still has its place in the code.
 func TestPlaces(t *testing.T) {
 	t.Parallel()
 	for _, m := range mutants {

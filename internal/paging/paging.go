@@ -20,28 +20,28 @@ import (
 
 // The limits of one paged answer.
 const (
-	GetCalls  = 50          // calls for named sessions, as one Get or BatchGet makes
-	ListCalls = 1000        // calls for all sessions of a studio
+	GetCalls  = 50          // for named sessions, as in one Get or BatchGet
+	ListCalls = 1000        // for all sessions of a studio
 	MaxBytes  = 64 << 20    // bytes of all its pages, after decompression
-	MaxTime   = time.Minute // time spent in its calls
-	MaxToken  = 6 << 10     // bytes of one page token: a URL with it stays below the 8 KiB that proxies allow
+	MaxTime   = time.Minute // time for all its calls
+	MaxToken  = 6 << 10     // bytes of one page token, so that a URL with it stays below the 8 KiB that proxies allow
 )
 
 // ErrEndless is the cause of each error that names a limit.
 var ErrEndless = errors.New("an answer without an end")
 
-// Reader reads one paged answer. Make it by [New]. It is for one goroutine.
+// Reader reads one paged answer. Make it by [New]. Only one goroutine may use it.
 type Reader struct {
 	what  string
 	most  int
 	calls int
 	bytes int64
 	spent time.Duration
-	seen  map[string]bool // the tokens so far: at most most tokens of MaxToken bytes
+	seen  map[string]bool // the tokens so far; at most most tokens of MaxToken bytes
 }
 
-// New makes a Reader of an answer that takes at most calls calls. Errors name the answer by what,
-// such as "DescribeInstances".
+// New makes a Reader of an answer that takes at most calls calls. Errors call the answer
+// what, such as "DescribeInstances".
 func New(what string, calls int) *Reader {
 	return &Reader{what: what, most: calls, seen: map[string]bool{}}
 }
@@ -49,10 +49,10 @@ func New(what string, calls int) *Reader {
 // Left returns how many bytes the next page may have.
 func (r *Reader) Left() int64 { return MaxBytes - r.bytes }
 
-// Page makes one call by read. read returns the token of the next page, and how many bytes this
-// page has, or 0 if that is not known. Page reports whether there is another page. If the answer
-// exceeds a limit, the error is a *transport.Error of KindInternal that names the limit. Any other
-// error is read's own.
+// Page makes one call by read. The function read returns the token of the next page, and
+// how many bytes this page has, or 0 if that is not known. Page reports whether there is
+// another page. If the answer exceeds a limit, the error is a *transport.Error of
+// KindInternal that names the limit. Any other error is read's own.
 func (r *Reader) Page(ctx context.Context, read func(context.Context) (next string, size int64, err error)) (more bool, err error) {
 	if r.calls == r.most {
 		return false, r.fault("it has more than %d pages", r.most)

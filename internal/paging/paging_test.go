@@ -13,8 +13,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// TestBounds: an answer without an end is given up, by whichever bound comes
-// first, and the error names that bound.
+// TestBounds checks that reading stops an answer without an end at the first limit that
+// it exceeds, and that the error names that limit.
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	own := errors.New("refused")
@@ -22,7 +22,7 @@ func TestBounds(t *testing.T) {
 		page  func(n int) (string, int64, error)
 		delay time.Duration
 		calls int
-		want  string // "": it ends without an error
+		want  string // "" means that it ends without an error
 	}{
 		"one page":      {page: func(int) (string, int64, error) { return "", 1, nil }, calls: 1},
 		"three pages":   {page: func(n int) (string, int64, error) { return strings.Repeat("x", 3-n), 1, nil }, calls: 3},
@@ -65,7 +65,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestContextEnds: the caller's cancellation is reported as such, not as a bound.
+// TestContextEnds checks that the end of the caller's context is not reported as a limit.
 func TestContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

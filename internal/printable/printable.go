@@ -11,9 +11,9 @@ import (
 // mark ends a text that was cut.
 const mark = "…"
 
-// Clean returns s as one line of printable characters, at most limit bytes long.
-// White space becomes single spaces, other characters that cannot be printed are
-// dropped, and a text that was cut ends in "…".
+// Clean returns s as one line of printable characters, at most limit bytes long. White
+// space becomes single spaces. Other characters that cannot be printed are dropped. A
+// text that was cut ends in "…".
 func Clean(s string, limit int) string {
 	s = strings.Join(strings.Fields(Keep(s)), " ")
 	if len(s) <= limit {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Dir is a folder for one test, in memory where the machine has such a place,
-// and removed after it.
+// Dir returns a folder for one test, in memory if the machine has such a place. It is
+// removed after the test.
 func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "rouse-test-")

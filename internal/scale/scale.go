@@ -22,7 +22,7 @@ import (
 // processors, unless -parallel says otherwise. A package whose tests mostly wait, for
 // processes or for time, calls it from TestMain.
 func Parallel(n int) {
-	// Before the flags are parsed: what the command line says counts.
+	// This must run before the flags are parsed, so that the command line wins.
 	if err := flag.Set("test.parallel", strconv.Itoa(n)); err != nil {
 		panic(err)
 	}

@@ -14,8 +14,9 @@ var names = []string{"PASS", "PWD", "SECRET", "TOKEN", "KEY", "CREDENTIAL"}
 // folders are variables of a shell whose names look like a secret's, and that hold none.
 var folders = []string{"PWD", "OLDPWD"}
 
-// Name reports whether a variable of this name counts as a secret: its name, in upper or lower
-// case, has PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL in it. PWD and OLDPWD do not count.
+// Name reports whether a variable of this name counts as a secret. Its name, in upper or
+// lower case, has PASS, PWD, SECRET, TOKEN, KEY or CREDENTIAL in it. PWD and OLDPWD do
+// not count.
 func Name(name string) bool {
 	name = strings.ToUpper(name)
 	return !slices.Contains(folders, name) &&
@@ -32,9 +33,10 @@ const Mark = "[secret]"
 // Values are secret values without duplicates, the longest first.
 type Values []string
 
-// Of returns the secret values of env, whose elements are "NAME=value": the values of variables for
-// which Name is true, and of those named in marked. A value with white space around it is also
-// hidden without it. If a value has several lines, such as a private key, each line is a value too.
+// Of returns the secret values of env, whose elements are "NAME=value". They are the
+// values of variables for which Name is true, and of those named in marked. A value with
+// white space around it is also hidden without it. If a value has several lines, such as
+// a private key, each line is a value too.
 func Of(env, marked []string) Values {
 	var out Values
 	for _, pair := range env {
@@ -65,7 +67,7 @@ func (v Values) Hide(text string) string {
 	return text
 }
 
-// HideTail is Hide for the end of a longer text, which may begin inside a value.
+// HideTail is Hide for the end of a longer text. The text may begin inside a value.
 func (v Values) HideTail(text string) string {
 	longest := 0
 	for _, value := range v {

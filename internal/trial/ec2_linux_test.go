@@ -32,11 +32,10 @@ import (
 // fleetSize is how many workstations the studio has.
 const fleetSize = 150
 
-// TestFleet wakes 150 workstations behind moto's EC2 with the tool, as a studio
-// would: a start command for each, then one run. Then it restores a backup that was
-// made before the run, on an account whose machines were stopped since, and runs
-// that. It also meets a provider whose pages never end, and a metadata service that
-// never answers.
+// TestFleet wakes 150 workstations behind moto's EC2 with the tool, as a studio would: a
+// start command for each, then one run. Then it restores a backup from before the run, on
+// an account whose machines were stopped since, and runs that. It also meets a provider
+// whose pages never end, and a metadata service that never answers.
 func TestFleet(t *testing.T) {
 	if scale.Of(t, 0, 0, 1) == 0 {
 		t.Skip("a trial of minutes: .ci/long runs it")
@@ -60,7 +59,7 @@ func TestFleet(t *testing.T) {
 	}
 	tool.wantPhases("SUCCEEDED")
 
-	// The backup's starts were not sent yet when it was made.
+	// The starts in the backup were not sent when it was made.
 	c.stopAll(t)
 	c.reset()
 	tool.env = append(tool.env, "ROUSE_DB="+filepath.Join(tool.home, "backup.db"))
@@ -178,7 +177,7 @@ func newCloud(t *testing.T) *cloud {
 	return c
 }
 
-// ids are those of all instances in a state; "" is any.
+// ids returns the ids of all instances in a state; "" is any.
 func (c *cloud) ids(t *testing.T, state string) []string {
 	t.Helper()
 	in := &ec2.DescribeInstancesInput{}

@@ -15,8 +15,8 @@ func TestNow(t *testing.T) {
 	}
 }
 
-// TestNowInABubble: a bubble's time is not the system's, so that nothing may be
-// proved by it.
+// TestNowInABubble checks that Now returns nothing in a bubble, because a bubble's time
+// is not the system's.
 func TestNowInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		if r := Now(); r.Known() {

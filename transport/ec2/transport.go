@@ -75,7 +75,7 @@ func (c Config) validateTypes() error {
 	for i, one := range c.InstanceTypes {
 		switch {
 		case !isType(one):
-			return fmt.Errorf("ec2: Config.InstanceTypes has %q, which is no instance type: write it as g5.2xlarge", one)
+			return fmt.Errorf("ec2: Config.InstanceTypes has %q, which is no instance type; write it as g5.2xlarge", one)
 		case slices.Contains(c.InstanceTypes[:i], one):
 			return fmt.Errorf("ec2: Config.InstanceTypes has %s twice", one)
 		}

@@ -63,12 +63,12 @@ func (c *Command) validate() error {
 	case len(c.Args) == 0 || c.Args[0] == "":
 		return errors.New("probe: the command names no program")
 	case strings.Contains(c.Args[0], "{host}"):
-		return fmt.Errorf("probe: the program %q depends on the host: {host} belongs in arguments", c.Args[0])
+		return fmt.Errorf("probe: the program %q depends on the host; {host} belongs in arguments", c.Args[0])
 	}
 	for _, arg := range c.Args {
 		for _, word := range []string{"{session}", "{studio}", "{token}"} {
 			if strings.Contains(arg, word) {
-				return fmt.Errorf("probe: %s in %q stands for nothing: known is {host}", word, arg)
+				return fmt.Errorf("probe: %s in %q is not a placeholder; known is {host}", word, arg)
 			}
 		}
 	}
