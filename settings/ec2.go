@@ -46,7 +46,7 @@ func planB(t *table, c *ec2.Config) {
 
 func notEmpty(t *table, name string) {
 	if name == "" {
-		t.wrong(name, "a tag has a key")
+		t.wrong(name, "the key of a tag is empty; write a tag as name = \"value\"")
 	}
 }
 

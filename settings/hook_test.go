@@ -81,11 +81,11 @@ func TestWrongHooks(t *testing.T) {
 		"[hook.a]\nurl = 'http://a'\nsecret = 'planted'":                  "x.toml:5: hook.a.secret: this looks like a secret",
 		"[hook.a]\nurl = 'http://a'\nsecret_env = 'plan ted'":             "x.toml:5: hook.a.secret_env: want the name of an environment variable, and no value",
 		"[hook.a]\nurl = 'http://a'\nsecret_env = 'A'\nsecret_file = 'b'": "x.toml:6: hook.a.secret_file: it does not go with secret_env",
-		"[hook.a]\ncommand = ['x']\non = ['faild']":                       `x.toml:5: hook.a.on: "faild" is none of failed, expired, succeeded, canceled, blocked: did you mean "failed"?`,
+		"[hook.a]\ncommand = ['x']\non = ['faild']":                       `x.toml:5: hook.a.on: "faild" is none of failed, expired, succeeded, canceled, blocked; did you mean "failed"?`,
 		"[hook.a]\ncommand = ['x']\non = []":                              "x.toml:5: hook.a.on: it is empty",
 		"[hook.a]\ncommand = ['x']\non = ['failed']\nafter = '1m'":        `x.toml:6: hook.a.after: it needs "blocked" in on`,
 		"[hook.a]\ncommand = ['x']\ntimeout = '0s'":                       "x.toml:5: hook.a.timeout: ",
-		"[hook.a]\ncommand = ['x']\ntimeuot = '1s'":                       `x.toml:5: hook.a.timeuot: unknown key: did you mean "timeout"?`,
+		"[hook.a]\ncommand = ['x']\ntimeuot = '1s'":                       `x.toml:5: hook.a.timeuot: unknown key; did you mean "timeout"?`,
 	} {
 		_, err := settings.Parse("x.toml", []byte(someStudio+text))
 		var all settings.Errors

@@ -2,9 +2,11 @@ package settings_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +168,7 @@ timeout = "1m30s"
 // allowed. It puts Studio before a line that begins with a key.
 func TestWrong(t *testing.T) {
 	t.Parallel()
+	texts := map[string]bool{}
 	for text, want := range map[string]string{
 		"":                                   `x.toml: there is no studio; begin with [studio.NAME], where NAME is a studio's id, and transport = one of ec2, exec, libvirt, nimble or wol`,
 		"a = ":                               `x.toml:1: `,
@@ -222,9 +225,9 @@ func TestWrong(t *testing.T) {
 		ec2 + "instance_types = ['a.b', 'a.b']":               `x.toml:3: studio.lab.instance_types: it has a.b twice`,
 		ec2 + "instance_types_after = 2":                      `x.toml:3: studio.lab.instance_types_after: it needs instance_types, which is not set`,
 		ec2 + "put_type_back = true":                          `x.toml:3: studio.lab.put_type_back: it needs instance_types, which is not set`,
-		ec2 + "tags = { '' = 'b' }":                           `x.toml:3: studio.lab.tags."": a tag has a key`,
+		ec2 + "tags = { '' = 'b' }":                           `x.toml:3: studio.lab.tags."": the key of a tag is empty`,
 		wol + "probe = 'ssh'":                                 `x.toml:1: studio.lab: machines is required: each session's MAC address, or ethers, a file that has them`,
-		wol + "ethers = '/etc/ethers'":                        `x.toml:1: studio.lab: probe is required: a magic packet has no answer, so only a port that answers tells that a machine runs`,
+		wol + "ethers = '/etc/ethers'":                        `x.toml:1: studio.lab: probe is required: a magic packet has no answer, so only a port that answers shows that a machine runs`,
 		wol + shelf + "machines.b = {}":                       `x.toml:5: studio.lab.machines.b: mac is required: the address of its network card`,
 		wol + shelf + "machines.b.mac = '52:54'":              `x.toml:5: studio.lab.machines.b.mac: MAC "52:54": want six bytes, such as 52:54:00:12:34:56`,
 		wol + shelf + "machines.b = { mac = '52:54:00:12:34:56', address=':9' }": `x.toml:5: studio.lab.machines.b.address: address ":9": want a host, or a host and a port from 1 to 65535`,
@@ -262,6 +265,28 @@ func TestWrong(t *testing.T) {
 		if !containsLine(err.Error(), want) {
 			t.Errorf("%q:\n%v\nwant a line that begins with\n%s", text, err, want)
 		}
+		for _, one := range all {
+			texts[one.Key+"\n    "+one.Message+"\n"] = true
+		}
+	}
+	compareTexts(t, texts)
+}
+
+// errorTexts has the errors of a settings file, for sample values. ROUSE_GOLDEN=write
+// writes it. Read the difference before you commit it.
+const errorTexts = "testdata/errors.txt"
+
+func compareTexts(t *testing.T, texts map[string]bool) {
+	t.Helper()
+	got := strings.Join(slices.Sorted(maps.Keys(texts)), "")
+	if os.Getenv("ROUSE_GOLDEN") == "write" {
+		if err := os.WriteFile(errorTexts, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(errorTexts)
+	if err != nil || got != string(want) {
+		t.Errorf("%v; the errors are\n%s\nand %s has\n%s", err, got, errorTexts, want)
 	}
 }
 
@@ -402,7 +427,7 @@ func TestSingle(t *testing.T) {
 		{settings.Single{Transport: "libvirt", Endpoint: "qemu"}, `--endpoint: URI "qemu": want a driver and a path, such as qemu:///system`},
 		{settings.Single{Transport: "exec"}, `--endpoint: it is required: the program that starts sessions; it is called with start or status, and the session's id`},
 		{settings.Single{Transport: "exec", Endpoint: "x{session}"}, `--endpoint: the program "x{session}" depends on the session; ids belong in arguments`},
-		{settings.Single{Transport: "wol"}, `--probe: it is required: a magic packet has no answer, so only a port that answers tells that a machine runs`},
+		{settings.Single{Transport: "wol"}, `--probe: it is required: a magic packet has no answer, so only a port that answers shows that a machine runs`},
 		{settings.Single{Transport: "wol", Endpoint: ":x", Probe: "ssh"}, `--endpoint: address ":x": want a host, or a host and a port from 1 to 65535`},
 	} {
 		s, err := c.single.Settings()

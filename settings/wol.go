@@ -32,7 +32,7 @@ func readWoL(t *table, p probe.Probe) driver {
 		boot: t.duration("boot"), stop: t.texts("stop"), ethers: t.text("ethers"),
 		common: wol.Machine{Address: t.text("address"), Probe: p}, shelf: wol.Machines{}, password: map[string]string{},
 	}
-	t.required("probe", "a magic packet has no answer, so only a port that answers tells that a machine runs")
+	t.required("probe", "a magic packet has no answer, so only a port that answers shows that a machine runs")
 	checkMachine(t, "address", wol.Machine{Address: d.common.Address})
 	if d.stop != nil {
 		checkCommand(t, "stop", exec.Config{Start: d.stop, Status: d.stop})

@@ -77,7 +77,7 @@ func (c Config) validateTypes() error {
 		case !isType(one):
 			return fmt.Errorf("ec2: Config.InstanceTypes has %q, which is no instance type; write it as g5.2xlarge", one)
 		case slices.Contains(c.InstanceTypes[:i], one):
-			return fmt.Errorf("ec2: Config.InstanceTypes has %s twice", one)
+			return fmt.Errorf("ec2: Config.InstanceTypes has %s twice; remove one", one)
 		}
 	}
 	switch {
