@@ -42,7 +42,7 @@ func TestReload(t *testing.T) {
 
 	write("[studio.lab]\ntransport = 'nimble'\nendpiont = 'UP'\n")
 	hup()
-	p.until(`rouse.toml:3: studio.lab.endpiont: unknown key: did you mean "endpoint"?`)
+	p.until(`rouse.toml:3: studio.lab.endpiont: unknown key; did you mean "endpoint"?`)
 	p.until("not reloaded: the settings stay as they were")
 
 	write("[engine]\ntimeout = '14s'\n[studio.lab]\ntransport = 'nimble'\nendpoint = 'UP'\n")
