@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -55,4 +56,29 @@ func TestManager(t *testing.T) {
 	p.interrupt()
 	heard("STOPPING=1")
 	p.exit(0)
+}
+
+// TestUnits: the commands of the systemd units are commands of this tool, with flags that it
+// has.
+func TestUnits(t *testing.T) {
+	t.Parallel()
+	units, err := filepath.Glob("../../packaging/systemd/*.service")
+	if err != nil || len(units) != 2 {
+		t.Fatalf("the units are %q, %v", units, err)
+	}
+	for _, unit := range units {
+		text, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, line, _ := strings.Cut(string(text), "\nExecStart=/usr/bin/rouse ")
+		line, _, _ = strings.Cut(line, "\n")
+		c, rest, err := newTool(io.Discard, io.Discard).commands().Find(strings.Fields(line))
+		if err == nil {
+			err = c.ParseFlags(rest)
+		}
+		if err != nil || !c.Runnable() || c.Name() == "rouse" {
+			t.Errorf("%s: rouse %s: %v", unit, line, err)
+		}
+	}
 }
