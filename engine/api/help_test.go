@@ -3,6 +3,8 @@ package api_test
 import (
 	"encoding/json"
 	"iter"
+	"os"
+	"os/exec"
 	"testing"
 )
 
@@ -14,6 +16,19 @@ func stored(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// needs skips the test without one of the programs. On CI a missing program is a failure.
+func needs(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		switch _, err := exec.LookPath(p); {
+		case err != nil && os.Getenv("CI") == "true":
+			t.Fatalf("there is no %s: install it", p)
+		case err != nil:
+			t.Skipf("there is no %s", p)
+		}
+	}
 }
 
 // collect returns what all yields, up to its error.

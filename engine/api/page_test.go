@@ -60,11 +60,10 @@ func TestPage(t *testing.T) {
 // TestPageCommands runs the commands of docs/api.md, in one shell, next to a database.
 func TestPageCommands(t *testing.T) {
 	t.Parallel()
-	for _, program := range []string{"sh", "curl", "python3"} {
-		if _, err := exec.LookPath(program); err != nil || runtime.GOOS == "windows" {
-			t.Skipf("there is no %s", program)
-		}
+	if runtime.GOOS == "windows" {
+		t.Skip("the commands are for sh")
 	}
+	needs(t, "sh", "curl", "python3")
 	folder := t.TempDir()
 	db := filepath.Join(folder, "rouse.db")
 	e, err := engine.Open(db, studio.New(studio.Config{Any: true}), engine.Config{})

@@ -28,10 +28,7 @@ func withToken(token string, who access.Identity, h http.Handler) http.Handler {
 // TestPython runs the client of examples/python, over TCP and over a socket.
 func TestPython(t *testing.T) {
 	t.Parallel()
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("there is no python3")
-	}
+	needs(t, "python3")
 	b := newBench(t, admin)
 	b.run(t)
 	handler := api.Handler(b.engine, api.Config{Version: "1.2.3"})
@@ -50,7 +47,7 @@ func TestPython(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithTimeout(t.Context(), 90*time.Second)
 			defer stop()
-			c := exec.CommandContext(ctx, python, append([]string{"-B", "-W", "error", "testdata/client.py"}, args...)...)
+			c := exec.CommandContext(ctx, "python3", append([]string{"-B", "-W", "error", "testdata/client.py"}, args...)...)
 			c.Env = append(c.Environ(), "PYTHONPATH=../../examples/python")
 			if out, err := c.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
 				t.Errorf("%v\n%s", err, out)
