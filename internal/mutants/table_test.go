@@ -332,4 +332,36 @@ var mutants = []mutant{
 		"transport/nimble/sigv4.go", "off.Abs() > clockWindow", "off.Abs() > 9999*time.Hour",
 		"transport/nimble", "TestSignatures",
 	},
+
+	// Access.
+	{
+		"a revoked token", "a token that was revoked is accepted",
+		"engine/access/token.go", "	case !t.RevokedAt.IsZero():\n", "	case t.ExpiresAt.IsZero():\n",
+		"engine/access", "TestTokenLife",
+	},
+	{
+		"an id is enough", "a token with a wrong secret is accepted",
+		"engine/access/tokens.go", "subtle.ConstantTimeCompare(hash[:], r.Hash) != 1", "subtle.ConstantTimeCompare(hash[:], r.Hash) > 1",
+		"engine/access", "TestAuthenticateRefuses",
+	},
+	{
+		"a slow read revives a token", "a read that began before Revoke brings the token back",
+		"engine/access/tokens.go", "		kept := changes == t.changes\n", "		kept := changes <= t.changes\n",
+		"engine/access", "TestRevokeDuringARead",
+	},
+	{
+		"a bad pattern", "a scope that is not valid has sessions",
+		"engine/access/identity.go", "		if checkPattern(p) != nil {\n", "		if p == \"\" {\n",
+		"engine/access", "TestScope",
+	},
+	{
+		"any host", "a page that makes its name resolve to the server is answered",
+		"engine/access/guard.go", "		if !g.hosts.has(r) {\n", "		if r.Host == \"\" {\n",
+		"engine/access", "TestHost",
+	},
+	{
+		"another audience", "an ID token for another program is accepted",
+		"engine/access/oidc.go", "&oidc.Config{ClientID: o.config.Audience}", "&oidc.Config{SkipClientIDCheck: true}",
+		"engine/access", "TestOIDCIdentities",
+	},
 }
