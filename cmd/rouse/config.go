@@ -76,16 +76,21 @@ docs/settings.md lists all keys of the settings file.`,
 func (t *tool) checkConfig(ctx context.Context, online bool) error {
 	s, err := t.provider.load()
 	var client *settings.Transport
-	var herr error
+	var herr, gerr, kerr error
 	if err == nil {
 		client, err = t.provider.client(ctx)
 		defer t.provider.close()
 		_, herr = t.provider.openHooks()
+		_, gerr = t.guard(nil)
+		_, kerr = t.accessKeys()
 	}
-	var wrong, wrongHooks settings.Errors
-	errors.As(err, &wrong)
-	errors.As(herr, &wrongHooks)
-	wrong = append(wrong, wrongHooks...)
+	var wrong settings.Errors
+	for _, err := range []error{err, herr, gerr, kerr} {
+		var some settings.Errors
+		if errors.As(err, &some) {
+			wrong = append(wrong, some...)
+		}
+	}
 	switch {
 	case len(wrong) > 0:
 		return wrong // the file or the settings are wrong, not the flags

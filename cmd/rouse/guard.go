@@ -12,15 +12,15 @@ import (
 )
 
 // guard returns what stands before the handlers of a TCP listener, as the settings say.
-func (t *tool) guard(h *host) (*access.Guard, error) {
+func (t *tool) guard(tokens *access.Tokens) (*access.Guard, error) {
 	s := t.provider.settings.Serve
-	c := access.GuardConfig{Tokens: h.tokens, Hosts: s.Hosts, Logger: t.logger()}
+	c := access.GuardConfig{Tokens: tokens, Hosts: s.Hosts, Logger: t.logger()}
 	if o := s.OIDC; o != nil {
 		groups := map[string]access.Grant{}
 		for _, g := range o.Groups {
 			grant, err := grantOf(g.Role, g.Scope)
 			if err != nil {
-				return nil, usagef("[serve.oidc.groups.%s]: %w", g.Name, err)
+				return nil, t.wrongServe("oidc.groups."+g.Name, err)
 			}
 			groups[g.Name] = grant
 		}
@@ -29,14 +29,19 @@ func (t *tool) guard(h *host) (*access.Guard, error) {
 			Issuer: o.Issuer, Audience: o.Audience, NameClaim: o.NameClaim, GroupsClaim: o.GroupsClaim, Groups: groups,
 		})
 		if err != nil {
-			return nil, usagef("[serve.oidc]: %w", err)
+			return nil, t.wrongServe("oidc", err)
 		}
 	}
 	g, err := access.NewGuard(c)
 	if err != nil {
-		return nil, usagef("[serve]: %w", err)
+		return nil, t.wrongServe("hosts", err)
 	}
 	return g, nil
+}
+
+// wrongServe returns the error of a key in [serve] that package access refuses.
+func (t *tool) wrongServe(key string, err error) error {
+	return &usageError{err: settings.Errors{{File: t.provider.settings.File, Key: "serve." + key, Message: plain(err)}}}
 }
 
 // grantOf returns what a role and a scope of the settings allow.
@@ -50,16 +55,16 @@ func grantOf(role string, scope []string) (access.Grant, error) {
 
 // accessKeys returns the access keys of the settings, with their secrets from the
 // environment.
-func accessKeys(s settings.Serve) ([]accessKey, error) {
+func (t *tool) accessKeys() ([]accessKey, error) {
 	var keys []accessKey
-	for _, k := range s.Keys {
+	for _, k := range t.provider.settings.Serve.Keys {
 		grant, err := grantOf(k.Role, k.Scope)
 		if err != nil {
-			return nil, usagef("[serve.keys.%s]: %w", k.Name, err)
+			return nil, t.wrongServe("keys."+k.Name, err)
 		}
 		secret := os.Getenv(k.SecretEnv)
 		if secret == "" {
-			return nil, usagef("[serve.keys.%s]: the environment variable %s, which has the secret access key, is not set", k.Name, k.SecretEnv)
+			return nil, t.wrongServe("keys."+k.Name, fmt.Errorf("the environment variable %s, which has the secret access key, is not set", k.SecretEnv))
 		}
 		keys = append(keys, accessKey{k.ID, secret, access.Identity{Name: k.Name, Role: grant.Role, Scope: grant.Scope}})
 	}

@@ -68,11 +68,11 @@ Exit status:
 
 // listen serves an engine on l until the function that it returns is called.
 func (t *tool) listen(h *host, l net.Listener) (stop func() error, err error) {
-	guard, err := t.guard(h)
+	guard, err := t.guard(h.tokens)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := accessKeys(t.provider.settings.Serve)
+	keys, err := t.accessKeys()
 	if err != nil {
 		return nil, err
 	}

@@ -152,7 +152,11 @@ func commandFirst(root *cobra.Command, args []string) []string {
 // takesValue reports whether a flag of any command is followed by its value. No
 // name is used both ways.
 func takesValue(root *cobra.Command, flag string) bool {
-	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
+	all := append([]*cobra.Command{root}, root.Commands()...)
+	for _, c := range root.Commands() {
+		all = append(all, c.Commands()...)
+	}
+	for _, c := range all {
 		f := c.Flags().Lookup(flag)
 		if f == nil {
 			f = c.PersistentFlags().Lookup(flag)
