@@ -11,14 +11,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rouse-dev/rouse/fsm"
 )
 
 // TestMorning: one command asks for 150 sessions while "rouse run" works. Whenever "rouse
 // status" looks, it has each session once, none that was ready is not, and what it calls
-// ready the provider has started. In the end each was started once.
+// ready is READY at the provider. In the end each was started once.
 func TestMorning(t *testing.T) {
 	t.Parallel()
-	provider, err := newProvider(shortBoot)
+	provider, err := newProvider(time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,12 @@ func TestMorning(t *testing.T) {
 			t.Errorf("look %d has %d sessions", looks, len(seen))
 		}
 		for session, status := range seen {
+			now, err := provider.studio.Get(t.Context(), ref("lab", session))
 			switch {
+			case err != nil:
+				t.Error(err)
+			case status == "ready" && now.State != fsm.StateReady:
+				t.Errorf("look %d calls %s ready, and it is %s", looks, session, now.State)
 			case status == "ready" && provider.effects("lab", session) != 1:
 				t.Errorf("look %d calls %s ready, which was started %d times", looks, session, provider.effects("lab", session))
 			case status == "ready":
