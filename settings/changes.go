@@ -49,7 +49,7 @@ func flatten(out map[string]any, path []string, values map[string]any) map[strin
 		out = map[string]any{}
 	}
 	for key, value := range values {
-		at := append(path[:len(path):len(path)], key)
+		at := slices.Concat(path, []string{key})
 		if table, ok := value.(map[string]any); ok {
 			flatten(out, at, table)
 			continue

@@ -148,11 +148,11 @@ type refusedRecord struct {
 }
 
 // refuse reports such a session: as JSON, and to a person.
-func (t *tool) refuse(ref engine.Ref, what string, err error) {
+func (t *tool) refuse(ref engine.Ref, err error) {
 	if t.json {
 		t.screen.record(refusedRecord{ref.StudioID, ref.SessionID, "refused", plain(err)})
 	}
-	t.screen.complain("%s %s: %s: %s", ref.StudioID, ref.SessionID, what, plain(err))
+	t.screen.complain("%s %s: not queued: %s", ref.StudioID, ref.SessionID, plain(err))
 }
 
 // lookUpAll asks the providers for sessions. It reports each that cannot be started, and
@@ -175,7 +175,7 @@ func lookUpAll(ctx context.Context, t *tool, h *host, refs []engine.Ref) error {
 		}
 		if err != nil {
 			failed++
-			t.refuse(left[i], "not queued", err)
+			t.refuse(left[i], err)
 		}
 	}
 	if failed > 0 {
@@ -333,7 +333,7 @@ func (t *tool) startedMany(ctx context.Context, h *host, refs []engine.Ref, rece
 		switch {
 		case r.Err != nil:
 			y.add("refused", refs[i])
-			t.refuse(refs[i], "not queued", r.Err)
+			t.refuse(refs[i], r.Err)
 			continue
 		case r.Created:
 			y.add("queued", refs[i])
@@ -520,7 +520,7 @@ func (t *tool) endedMany(ctx context.Context, h *host, refs []engine.Ref, receip
 		switch {
 		case r.Err != nil:
 			y.add("refused", refs[i])
-			t.refuse(refs[i], "not queued", r.Err)
+			t.refuse(refs[i], r.Err)
 			continue
 		case o.Phase == fsm.PhaseSucceeded:
 			y.add("READY", o.Ref)

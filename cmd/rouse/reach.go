@@ -212,7 +212,7 @@ func (h *host) run(ctx context.Context, while func(ctx context.Context) error) e
 	if local, err := api.ListenLocal(h.engine, h.path, h.local); err != nil {
 		h.note("other processes cannot ask this one: %s", plain(err))
 	} else {
-		defer local.Close() //nolint:errcheck // the socket of a process that has ended is replaced
+		defer local.Close() // the socket of a process that has ended is replaced
 	}
 	stopHooks := h.startHooks(ctx)
 	defer func() { stopHooks() }()

@@ -110,7 +110,7 @@ func (t *tool) retryMany(ctx context.Context, h *host, a *asked) error {
 		switch {
 		case errs[i] != nil:
 			y.add("not queued", o.Ref)
-			t.refuse(o.Ref, "not queued", errs[i])
+			t.refuse(o.Ref, errs[i])
 			continue
 		case o.Active() && o.Sent == store.SentNo && o.NotBefore.After(now):
 			y.add("scheduled", o.Ref)

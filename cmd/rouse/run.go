@@ -105,7 +105,7 @@ func (t *tool) run(ctx context.Context, h *host, r runFlags) error {
 			if err != nil {
 				return err
 			}
-			defer stop() //nolint:errcheck // what was asked for is stored
+			defer stop() // what was asked for is stored
 		}
 		followed := make(chan error, 1)
 		ctx, stop := context.WithCancel(ctx)

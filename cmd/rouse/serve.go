@@ -53,7 +53,7 @@ Exit status:
 			if err != nil {
 				return fmt.Errorf("--listen %s: %w", listen, err)
 			}
-			defer l.Close() //nolint:errcheck // Serve closes it; this is for the case that it never begins
+			defer l.Close() // Serve closes it; this is for the case that it never begins
 			t.db.mayMake = true
 			t.needsFile, t.waitsTurn = true, true
 			return t.with(func() (transport.Transport, error) { return t.provider.client(c.Context()) },

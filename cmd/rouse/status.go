@@ -302,8 +302,8 @@ func (t *tool) watchStatus(ctx context.Context, a *asked) error {
 		began := time.Now()
 		s, err := t.lookOnce(ctx, a)
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() != nil { // Ctrl-C ends it, and is no failure
+				break
 			}
 			return err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -119,10 +120,10 @@ func tokenRow(one access.Token, now time.Time) []string {
 	if !one.LastUsedAt.IsZero() {
 		used = span(now.Sub(one.LastUsedAt)) + " ago"
 	}
-	switch one.Check(now) {
-	case access.ErrRevoked:
+	switch err := one.Check(now); {
+	case errors.Is(err, access.ErrRevoked):
 		ends = "revoked"
-	case access.ErrExpired:
+	case errors.Is(err, access.ErrExpired):
 		ends = "expired"
 	}
 	return []string{one.ID, one.Name, one.Role.String(), used, ends, one.Scope.String()}

@@ -52,7 +52,7 @@ func (s *server) sendBackup(ctx context.Context, w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(folder) // after f.Close
+	defer func() { _ = os.RemoveAll(folder) }() // after f.Close
 	file := filepath.Join(folder, "rouse.db")
 	if err := s.engine.Backup(ctx, file); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (s *server) sendBackup(ctx context.Context, w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if runtime.GOOS != "windows" { // elsewhere a file without a name can be read, and a crash leaves nothing
 		if err := os.RemoveAll(folder); err != nil {
 			return err
@@ -104,7 +104,7 @@ func (c *Client) Backup(ctx context.Context, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	sum := sha256.New()
 	if _, err := io.Copy(io.MultiWriter(f, sum), answer.Body); err != nil {
 		return k.unanswered(ctx, err)

@@ -116,7 +116,7 @@ func (c *Client) do(ctx context.Context, k call) (*http.Response, error) {
 	if answer.Header.Get(headerAPI) != "" && answer.StatusCode/100 == 2 {
 		return answer, nil
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	return nil, k.refused(ctx, answer)
 }
 
@@ -165,7 +165,7 @@ func (c *Client) ask(ctx context.Context, k call, out any) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	if out == nil {
 		return nil
 	}

@@ -95,8 +95,8 @@ func (w *worker) run(ctx, work context.Context) error {
 			return w.verdict(work, err)
 		case tried:
 			waits.Reset()
-		case ctx.Err() != nil: // the next Run tries again
-			return nil
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // the next Run tries again
 		default:
 			sleep(ctx, waits.NextBackOff())
 		}
