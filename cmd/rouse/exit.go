@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"strings"
 	"time"
 
@@ -126,6 +127,7 @@ func plain(err error) string {
 func advise(err error, command string) string {
 	var damaged *bolt.CorruptError
 	var gap *store.CursorError
+	var dial *net.OpError
 	switch {
 	case errors.Is(err, store.ErrActive):
 		return "leave out --token to join that operation, or wait for its end, or cancel it"
@@ -147,6 +149,8 @@ func advise(err error, command string) string {
 		return "" // the error's own text names the next step
 	case errors.Is(err, bolt.ErrForeign):
 		return "choose another file with --db or ROUSE_DB"
+	case errors.Is(err, fs.ErrPermission) && errors.As(err, &dial):
+		return "only root, the user of that process and the members of socket_group in its settings may ask it: ask its administrator to add you to that group"
 	case errors.Is(err, fs.ErrPermission) && command == "backup":
 		return "make that folder writable for you, or choose another place for the copy"
 	case errors.Is(err, bolt.ErrReadOnly), errors.Is(err, fs.ErrPermission):
