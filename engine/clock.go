@@ -13,8 +13,8 @@ import (
 // earlier time was never set, and an earlier stored time counts as not known.
 var earliestTime = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// watch compares the wall clock with clocks that cannot be set, and decides
-// whether the wall clock is trusted about what has expired. run.mu guards it.
+// watch compares the wall clock with clocks that cannot be set. It decides whether the
+// engine trusts the wall clock about what has expired. run.mu guards it.
 type watch struct {
 	wall, mono     time.Time      // at the last comparison
 	up             uptime.Reading // at the last comparison
@@ -29,9 +29,9 @@ func newWatch(wall, mono time.Time, up uptime.Reading) watch {
 // behaved sets for how long the clock has behaved before this Run.
 func (w *watch) behaved(d time.Duration) { w.untrustedSince = w.mono.Add(-d) }
 
-// jumped compares the clocks. It returns by how much the wall clock went ahead of the
-// monotonic one since the last comparison, or zero if that is too little to notice. The
-// wall clock stays trusted if a clock that runs in sleep shows that the machine slept.
+// jumped compares the clocks. It returns how far the wall clock went ahead of the
+// monotonic one since the last comparison. Zero means too little to notice. The wall
+// clock stays trusted if a clock that runs in sleep shows that the machine slept.
 func (w *watch) jumped(wall, mono time.Time, up uptime.Reading) time.Duration {
 	jump := wall.Sub(w.wall) - mono.Sub(w.mono)
 	wrong := jump

@@ -90,8 +90,8 @@ func TestAcknowledgedInTheRunIn1970(t *testing.T) {
 	})
 }
 
-// TestNotBeforeOf1970: nor is a not-before that was counted in 1970 over because
-// the clock was set, and one that is a time of the right clock stays as it is.
+// TestNotBeforeOf1970: setting the clock does not end a not-before that was counted in
+// 1970. One that is a time of the right clock stays as it is.
 func TestNotBeforeOf1970(t *testing.T) {
 	scenario(t, studio.Config{}, Config{}, func(b *bench) {
 		right := b.now()

@@ -205,7 +205,7 @@ func TestNoSendBeforeTheDate(t *testing.T) {
 		b.open(tokenless{&b.wire})
 		b.goRun()
 		b.all([]ID{b.start("ws")})
-		b.skew.Store(int64(time.Minute)) // the measured offset of the provider's clock counts no longer
+		b.skew.Store(int64(time.Minute)) // the measured offset of the provider's clock does not count
 		b.wire.starts.Store(0)
 		b.wire.reads.Store(0)
 		s.n.Store(0)

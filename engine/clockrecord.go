@@ -30,8 +30,8 @@ const (
 	// closeRuns is how far apart two runs may be and still count as one for the boot
 	// timeout.
 	closeRuns = 10 * time.Minute
-	// longestGap is the longest time between two runs that does not interrupt the wait for
-	// a trusted clock, where no clock proves how long it was.
+	// longestGap is the longest time between two runs that does not interrupt the wait
+	// for a trusted clock. It applies where no clock proves how long the time was.
 	longestGap = time.Hour
 )
 
@@ -77,9 +77,9 @@ func (r *run) loadClockRecord(ctx context.Context) error {
 	return nil
 }
 
-// savedClock says what the stored record proves. The record is written when it does not
-// say how the clock behaves, when a provider's date confirms the clock, and at the end
-// of a Run that had something to do. run.mu guards savedClock.
+// savedClock says what the stored record proves. A Run writes the record when the record
+// does not say how the clock behaves, when a provider's date confirms the clock, and at a
+// busy Run's end. The mutex run.mu guards savedClock.
 type savedClock struct {
 	behaved bool      // since when the clock has behaved, in this boot
 	trusted bool      // that it is trusted

@@ -51,10 +51,10 @@ type Config struct {
 // the full Rate. A provider that throttles slows the lane down, and for 24 hours
 // a new Run begins at an eighth again.
 //
-// With the default Rate of 10 and a provider without batches, the last of 300 starts
-// is accepted after a minute, since up to half of the calls are polls of sessions that
-// boot. The slow beginning takes a second or two of that. Set a higher Rate for a
-// provider that accepts more calls.
+// Up to half of the calls are polls of sessions that boot. With the default Rate of 10
+// and a provider without batches, the last of 300 starts is accepted after a minute. The
+// slow beginning takes a second or two of that. Set a higher Rate for a provider that
+// accepts more calls.
 type LaneConfig struct {
 	// Concurrency is how many calls may be in flight. Defaults to 8.
 	Concurrency int

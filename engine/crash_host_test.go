@@ -64,7 +64,7 @@ var crashPoints = []string{
 	afterSend, afterAccepted, beforeRead, afterRead, beforeEnd, afterEnd,
 }
 
-// crashOrder tells a host what to do. It asks for the sessions First to First+Count-1,
+// crashOrder says what a host must do. It asks for the sessions First to First+Count-1,
 // and is killed when it passes Point for the Nth time. The last host of a file asks for
 // all sessions below First+Count, and ends when they have ended.
 type crashOrder struct {

@@ -41,8 +41,8 @@ func (r *run) dispatch(ctx context.Context) time.Duration {
 // maxClaims is how many lanes, and how many overdue operations, one claim may take.
 const maxClaims = 256
 
-// plan returns what can be claimed now: from the lanes that have been ready longest, up
-// to a bound, and operations that have passed their deadline.
+// plan returns what can be claimed now. That is work of the lanes that have been ready
+// longest, up to a bound, and operations that have passed their deadline.
 func (r *run) plan() store.ClaimRequest {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,8 +95,8 @@ func (r *run) dueCounts(slots []store.LaneSlots) []uint64 {
 }
 
 // assign gives workers what was claimed, and stores when the rest is due. If Due has
-// reported more about a lane since the claim began, the earlier time counts: a claim
-// that takes nothing is harmless, and a missed one is not.
+// reported more about a lane since the claim began, the earlier time counts. A claim that
+// takes nothing is harmless, and a missed one is not.
 func (r *run) assign(req store.ClaimRequest, got store.Claimed, known []uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -211,8 +211,8 @@ func (r *run) idleFor() time.Duration {
 // noticeJump acts on a wall clock that jumped. Trial calls are due at once, since the
 // machine may have slept and may have another network now. Stored times of the run move
 // along with a clock that was set back. Code that compares with the wall clock, or dates
-// a send by it, calls noticeJump first: a call in flight may return before the
-// dispatcher wakes. mu must be held.
+// a send by it, calls noticeJump first. A call in flight may return before the dispatcher
+// wakes. The caller holds mu.
 func (r *run) noticeJump() {
 	now, seen := r.e.now(), r.watch.wall
 	jump := r.watch.jumped(now, time.Now(), r.e.up())

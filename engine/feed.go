@@ -14,8 +14,8 @@ import (
 const eventPage = 256
 
 // Get returns an operation, or store.ErrNotFound. For the id of a later request it
-// returns the operation that the request joined, until the later request becomes an
-// operation of its own: see store.LaterRequest.
+// returns the operation that the request joined. A later request can become an operation
+// of its own: see store.LaterRequest.
 func (e *Engine) Get(ctx context.Context, id ID) (Operation, error) {
 	if err := e.open(); err != nil {
 		return Operation{}, err
@@ -41,8 +41,8 @@ func (e *Engine) Find(ctx context.Context, ref Ref) (Operation, error) {
 }
 
 // List yields the operations that match f, the oldest first. An operation that changes
-// during the listing may be yielded as it was or as it is, or not at all if it no
-// longer fits. For pages, set f.Limit, and f.After to the id of the last operation of
+// during the listing may be yielded as it was or as it is. It may be left out if it has
+// ceased to fit. For pages, set f.Limit, and f.After to the id of the last operation of
 // the page before. It stops after an error; ErrNotFound says that f.After is no id.
 func (e *Engine) List(ctx context.Context, f Filter) iter.Seq2[Operation, error] {
 	return func(yield func(Operation, error) bool) {

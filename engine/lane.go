@@ -153,9 +153,9 @@ func floorOf(s *store.Lane, now time.Time) time.Time {
 // answered updates block and pace by one answer. It returns the Retry-After to be
 // stored; zero means none.
 //
-// The circuit breaker is written by hand. It has to know that an answer may concern
-// one session alone, that the trial call is a read of a real operation, and that calls
-// in flight at the time of a failure must not lengthen the backoff.
+// The circuit breaker is written by hand. It has to know that an answer may concern one
+// session alone, and that the trial call is a read of a real operation. Calls in flight
+// at the time of a failure must not lengthen the backoff.
 func (l *lane) answered(a decide.Answer, now, mono time.Time) (retryAfter time.Time) {
 	switch {
 	case a.OnlySession:

@@ -68,7 +68,7 @@ func (r *run) lateRead(l *lane, op store.Operation) {
 		return
 	}
 	r.mu.Lock()
-	for i, k := range r.late { // whatever its state, it boots no longer
+	for i, k := range r.late { // whatever its state, it does not boot
 		if k.op.ID == op.ID {
 			r.late = append(r.late[:i:i], r.late[i+1:]...)
 			break

@@ -146,9 +146,9 @@ func sessionOf(op engine.Operation) transport.Session {
 // linearNoToken is the beginning of tokens that the server must treat as no token.
 const linearNoToken = "anew-"
 
-// linearProvider is the server's provider. A quick session is READY when its
-// start is answered, and STOPPED again when it is started with another token;
-// others are READY at the first poll.
+// linearProvider is the server's provider. A quick session is READY when its start is
+// answered, and STOPPED again when another token starts it. Other sessions are READY at
+// the first poll.
 type linearProvider struct {
 	*studio.Studio
 	mu     sync.Mutex // guards tokens

@@ -35,8 +35,8 @@ const (
 	forever       = math.MaxInt64
 )
 
-// TestLinearizable: clients of the protocol see what a server shows that does one request at
-// a time, also while the engine's process is killed again and again.
+// TestLinearizable: clients of the protocol see what a server that does one request at a
+// time would show. This holds while the engine's process is killed again and again.
 func TestLinearizable(t *testing.T) {
 	t.Parallel()
 	seed, requests := scale.Seed(t), scale.Of(t, 400, 1000, 1000)

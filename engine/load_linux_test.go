@@ -35,8 +35,9 @@ type load struct {
 //
 //	ROUSE_TEST=ci go test -run '^TestLoad$' -v ./engine
 //
-// It fails if the rate was not sustained, if memory, goroutines, descriptors or the file
-// grow, or if a slow reader of the feed stops others or misses an event without an error.
+// It fails if the rate was not sustained, or if memory, goroutines, descriptors or the
+// file grow. It also fails if a slow follower stops others or misses an event without an
+// error.
 func TestLoad(t *testing.T) {
 	l := load{asked: 210, least: 200, inFlight: 10_500, events: 20_000, window: 10 * time.Second}
 	l.time = time.Duration(scale.Of(t, 3, 60, 600)) * time.Second
@@ -267,8 +268,8 @@ func mean(samples []loadSample, of func(loadSample) int64) (sum int64) {
 	return sum / int64(max(1, len(samples)))
 }
 
-// loadReaders follow the feed from the beginning of the load: most as fast as they can,
-// some with pauses, some so slowly that they fall behind.
+// loadReaders follow the feed from the beginning of the load. Most read as fast as they
+// can, some pause, and some are so slow that they fall behind.
 type loadReaders struct {
 	world *loadWorld
 	all   []*loadReader

@@ -12,9 +12,9 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// raw is the baseline of the benchmarks: bbolt with the puts, the order of keys and the group
-// commit of a store, but without its codec, checks, tables and readers. It opens the file
-// as the store does.
+// raw is the baseline of the benchmarks. It is bbolt with the puts, the order of keys and
+// the group commit of a store. It lacks the codec, checks, tables and readers. It opens
+// the file as the store does.
 type raw struct {
 	db    *bbolt.DB
 	sizes sizes

@@ -12,9 +12,9 @@ import (
 )
 
 // TestReturnWithoutSpike: with 10,000 operations, the provider is gone for an hour, in each of
-// the ways in which providers fail. (In short mode it is gone for ten minutes, with a tenth
-// of the operations.) When it is back, no second has more than twice the allowed calls, and
-// the allowed rate is used.
+// the ways in which providers fail. In short mode it is gone for ten minutes, with a
+// tenth of the operations. When it is back, no second has more than twice the allowed
+// calls, and the allowed rate is used.
 func TestReturnWithoutSpike(t *testing.T) {
 	const rate = 100 // a lane's calls a second
 	n, hour := scale.Of(t, 1000, 10_000, 10_000), time.Duration(scale.Of(t, 10, 60, 60))*time.Minute

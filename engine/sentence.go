@@ -91,9 +91,9 @@ func (x *Explanation) head(reason WaitReason, s situation) string {
 	return strings.ReplaceAll(heads[reason], "%s", o.Lane)
 }
 
-// sentence returns the explanation for a person: the reason, since when, what else it
-// waits for, the error, the session, the next step, and what would unblock it. It does
-// not repeat what the head says.
+// sentence returns the explanation for a person. It has the reason and its time, what
+// else the operation waits for, the error, the session, the next step, and what would
+// unblock it. It does not repeat what the head says.
 func (x *Explanation) sentence(s situation) string {
 	o := &x.Operation
 	text := x.head(x.Waiting, s)

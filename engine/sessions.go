@@ -180,9 +180,9 @@ func (e *Engine) listLive(ctx context.Context, l transport.Lister, studioID stri
 	return true, nil
 }
 
-// reached gives the lanes of a studio's sessions an answer that their provider gave to
-// a call of the host. sessions are what it showed, and may be empty. Without a Run it
-// does nothing.
+// reached gives the lanes of a studio's sessions an answer that their provider gave to a
+// call of the host. The argument sessions has what it showed, and may be empty. Without a
+// Run it does nothing.
 func (e *Engine) reached(studioID string, sessions []transport.Session, began, at time.Time) {
 	r := e.current()
 	if r == nil {

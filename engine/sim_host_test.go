@@ -61,8 +61,8 @@ func simulate(t *testing.T, folder string, seed uint64, plant simPlant) (v simVe
 	return v
 }
 
-// horizon is how long after the day the last must have ended: a wish of a day,
-// and a day in which nobody can look.
+// horizon is how long after the day the last operation must have ended. It is a request's
+// day and a day in which the provider cannot be read.
 const horizon = 50 * time.Hour
 
 func (h *simHost) run() simVerdict {

@@ -32,8 +32,8 @@ func (j *simOracle) askedLater(r engine.Receipt) {
 	j.laters[r.ID] = &simLater{holder: r.Operation.ID, at: w.At.Add(-wrong), notBefore: w.NotBefore, expires: w.ExpiresAt, odd: odd}
 }
 
-// hastened checks that a new request makes the next try of an operation that was
-// not sent due within a minute, however long an error puts it off. mu must be held.
+// hastened checks a new request for an operation that was not sent. The next try must be
+// due within a minute, however long an error puts it off. The caller holds mu.
 func (j *simOracle) hastened(ask int, r engine.Receipt) {
 	op := r.Operation
 	if ask < 0 || r.Created || r.Old || j.day.asks[ask].token != "" || op.Sent != store.SentNo || op.LastErrorAt.IsZero() {
@@ -71,9 +71,9 @@ func (j *simOracle) withdraws(holder store.ID) {
 	}
 }
 
-// laterEnded checks what became of a later request when its holder ended. readyAt
-// reports whether the session was READY at some time since a given time. mu must be
-// held.
+// laterEnded checks what became of a later request when its holder ended. The func
+// readyAt reports whether the session was READY at some time since a given time. The
+// caller holds mu.
 func (j *simOracle) laterEnded(c store.Change, state simState, readySince func(time.Time) bool) {
 	op := c.Operation
 	if op.Later == nil || j.laters[op.Later.ID] == nil {

@@ -61,8 +61,9 @@ func (j *simOracle) clockKept() {
 	}
 }
 
-// clockKnown reports whether a host must trust its clock: it is right, and the file has
-// had a record of it for more than ten minutes. mu must be held.
+// clockKnown reports whether a host must trust its clock. That is so if the clock is
+// right and the file has had a record of it for more than ten minutes. The caller holds
+// mu.
 func (j *simOracle) clockKnown() bool {
 	return !j.world.blind && j.kept.boot == j.world.boots.Load() && j.kept.wrong == 0 && j.world.wrong.Load() == 0 &&
 		j.world.now().Sub(j.kept.at) > 10*time.Minute+time.Second
@@ -347,8 +348,8 @@ func (l *simLaneSeen) hears(c *simCall, out []transport.Result, whole *transport
 	}
 }
 
-// wellFor reports whether the lane has no reason to be offline for a session: its
-// last call was answered, and at most one other session was silent since.
+// wellFor reports whether the lane has no reason to be offline for a session. That is so
+// if its last call was answered, and at most one other session was silent since.
 func (l *simLaneSeen) wellFor(ref engine.Ref) bool {
 	silent, called := l.silent[ref]
 	return called && !silent && !l.away && len(l.mute) <= 1
@@ -511,7 +512,7 @@ func (j *simOracle) sleeps(now time.Time, d time.Duration) {
 }
 
 // shown returns the earliest time at which the call of an answer that arrives now may
-// have been made: a call takes no longer than its time-out, but the host may have slept.
+// have been made. A call takes at most its time-out, but the host may have slept.
 func (j *simOracle) shown(now time.Time) time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -522,8 +523,8 @@ func (j *simOracle) shown(now time.Time) time.Time {
 	return at
 }
 
-// truth returns the state of a session, and whether it was READY at any time that an
-// answer to a call made at since may show.
+// truth returns the state of a session. It also reports whether the session was READY at
+// any time that an answer to a call made at since may show.
 func (p *simProvider) truth(ref engine.Ref, now, since time.Time) (is simState, ready bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

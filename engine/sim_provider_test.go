@@ -65,7 +65,7 @@ type simSession struct {
 	states []simState // by time
 	tokens map[string]time.Time
 	calls  [2]int // starts, looks
-	starts int    // effects, whoever asked
+	starts int    // effects of all callers
 }
 
 type simState struct {

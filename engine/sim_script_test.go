@@ -15,9 +15,8 @@ import (
 )
 
 // The script of a simulated day: everything that happens to host and provider. It is
-// drawn from a seed before the day begins. The fate of a single call is drawn from
-// the seed, the session and the call's number, so that the order of goroutines does
-// not change it.
+// drawn from a seed before the day begins. The seed, the session and the call's number
+// decide the fate of a single call, so the order of goroutines does not change it.
 
 // simDay is the script.
 type simDay struct {

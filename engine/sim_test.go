@@ -10,8 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/internal/scale"
 )
 
-// The simulation: an engine, its file and a host that is killed, sleeps and has a wrong
-// clock, with a provider that has every fault providers have. A day takes a fraction
+// The simulation has an engine, its file, and a host that is killed, sleeps and has a
+// wrong clock. Its provider has every fault that providers have. A day takes a fraction
 // of a second in a synctest bubble. The parts:
 //
 //	sim_script_test.go    the day, drawn from a seed
@@ -95,9 +95,9 @@ func TestSimulation(t *testing.T) {
 }
 
 // simDaysUntil returns after how many days a thing must have happened. The number
-// is so large that a test without it is a fault of the simulation, not bad luck. Of
-// 240 days, every day or all but a few had the usual things, and at least 15 in 100
-// had any thing that is not named here.
+// is so large that a test without it is a fault of the simulation, not bad luck. In a run
+// of 240 days, all or nearly all days had the usual things. At least 15 days in 100 had
+// each thing that is not named here.
 func simDaysUntil(what string) int {
 	switch what {
 	case "killed before floor", "killed after floor": // some days in 100

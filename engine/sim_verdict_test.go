@@ -83,9 +83,9 @@ func (j *simOracle) closeOp(op store.Operation, v *simVerdict) {
 }
 
 // closeEffects checks promise 2. If the provider has no tokens, or has forgotten this
-// one, the promise does not cover a request that arrives later than its time-out, nor
-// one that the network copied. That holds too if the first copy was refused, and only
-// the second had an effect, before the next request. mu must be held.
+// one, the promise has two exceptions. They are a request that arrives after its
+// time-out, and one that the network copied. That holds too if the first copy was
+// refused, and only the second had an effect, before the next request. mu must be held.
 func (j *simOracle) closeEffects(op store.Operation, effects []simEffect) {
 	if len(effects) < 2 {
 		return

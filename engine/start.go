@@ -64,11 +64,11 @@ const enqueueChunk = 4096
 // (Receipt.Old). An old operation starts nothing and says nothing about the session
 // now. Its Phase and FinishedAt say how and when it ended. Pass Receipt.ID to Wait.
 //
-// Start returns a *[ProviderError] of kind [ErrorKindInvalid] that names what is wrong with
-// the request, a *[ConflictError] ([ErrActive], [ErrTokenReused]) with the operation in
-// the way, or an *[ExpiryError] if the request is void already. After [ErrUnknown], or
-// if ctx ends first, the request may have been accepted: repeat it with the same token.
-// ctx bounds the waiting only, not the operation.
+// Start returns a *[ProviderError] of kind [ErrorKindInvalid] that names what is wrong
+// with the request. It returns a *[ConflictError] ([ErrActive], [ErrTokenReused]) with
+// the operation in the way, or an *[ExpiryError] if the request is void already. After
+// [ErrUnknown], or if ctx ends first, the request may have been accepted: repeat it with
+// the same token. The end of ctx ends only the wait, not the operation.
 func (e *Engine) Start(ctx context.Context, r Request) (Receipt, error) {
 	if err := e.open(); err != nil {
 		return Receipt{}, err

@@ -154,10 +154,10 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkCeiling is BenchmarkStart of the baseline, which also encodes what it stores: the
-// operation with its id, both records in CBOR with their sums, and the running hash of the
-// feed. It makes no look-ups, keeps no tables and wakes no reader. So if the processor is
-// the limit, no engine that writes such records can be faster.
+// BenchmarkCeiling is BenchmarkStart of the baseline, which also encodes what it stores.
+// That is the operation with its id, both records in CBOR with their sums, and the
+// running hash of the feed. It makes no look-ups, keeps no tables and wakes no reader. So
+// if the processor is the limit, no engine that writes such records can be faster.
 func BenchmarkCeiling(b *testing.B) {
 	for _, callers := range []int{1, 64, 1024} {
 		b.Run(fmt.Sprint("callers=", callers), func(b *testing.B) {

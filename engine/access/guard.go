@@ -94,7 +94,7 @@ func (g *Guard) Bearer(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), id)))
 		case err == nil:
 			problemRole.write(w, id.Name+" has no role on this server: ask its administrator for a group that has one")
-		case r.Context().Err() != nil: // nobody waits for an answer
+		case r.Context().Err() != nil: // no client waits for an answer
 		case !refused(err):
 			g.config.Logger.Error("credentials cannot be checked", "remote", r.RemoteAddr, "error", printable.Clean(err.Error(), maxLogged))
 			w.Header().Set("Retry-After", "1")

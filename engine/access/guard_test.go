@@ -121,7 +121,7 @@ func TestHost(t *testing.T) {
 		}
 		wantProblem(t, w, http.StatusMisdirectedRequest, "host")
 	}
-	// The host is checked before anything else is told.
+	// The guard checks the host before it answers anything else.
 	w := f.ask(func(r *http.Request) { r.Host = "evil.example"; r.Header.Set("Sec-Fetch-Site", "cross-site") })
 	wantProblem(t, w, http.StatusMisdirectedRequest, "host")
 	for _, host := range []string{"", "http://farm.example", "farm.example:80", "farm.example/x", "*.example", "farm example"} {

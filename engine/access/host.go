@@ -40,8 +40,8 @@ func hostName(host string) string {
 	return host
 }
 
-// has reports whether r calls the server by one of its names: a name that was given,
-// a loopback name, or the address that the connection arrived at.
+// has reports whether r calls the server by one of its names. These are the given names,
+// the loopback names, and the address that the connection arrived at.
 func (n hostNames) has(r *http.Request) bool {
 	host, _, err := net.SplitHostPort(r.Host)
 	if err != nil {

@@ -55,7 +55,7 @@ func (r *Role) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Action is a class of what a request does. The zero Action is allowed to nobody.
+// Action is a class of what a request does. No role allows the zero Action.
 type Action uint8
 
 // The actions. An operator whose scope is empty may also pause and resume lanes,

@@ -12,7 +12,7 @@ import (
 const (
 	failureBurst = 10               // at once
 	failureEvery = time.Second      // after that
-	maxAddresses = 4096             // that are told apart
+	maxAddresses = 4096             // that are counted each by itself
 	sweepEvery   = 10 * time.Second // at most, while the table is full
 )
 

@@ -278,8 +278,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// issuerTransport limits the calls to the issuer and their answers: go-oidc makes a call
-// for each token with an unknown key, and reads an answer of any length.
+// issuerTransport limits the calls to the issuer and their answers. Without it go-oidc
+// makes a call for each token with an unknown key, and reads an answer of any length.
 type issuerTransport struct{ limit *rate.Limiter }
 
 func (t issuerTransport) RoundTrip(r *http.Request) (*http.Response, error) {

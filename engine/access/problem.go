@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// problemType is one kind of refusal. Its type is urn:rouse:problem: and word, and is
-// stable: words are append only.
+// problemType is one kind of refusal. Its type is "urn:rouse:problem:" and the word.
+// Words are append only, so types are stable.
 type problemType struct {
 	word   string
 	status int

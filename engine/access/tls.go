@@ -45,7 +45,7 @@ type pair struct {
 	at   time.Time // when the files were looked at last
 }
 
-// stat is what tells whether the files have changed.
+// stat shows whether the files have changed.
 type stat struct {
 	cert, key os.FileInfo
 	err       error // the files cannot be looked at

@@ -373,7 +373,8 @@ func TestRevokeDuringARead(t *testing.T) {
 	})
 }
 
-// TestUnusableTokensAreForgotten: Create removes what nobody can use any more.
+// TestUnusableTokensAreForgotten: Create removes tokens that have expired or were
+// revoked.
 func TestUnusableTokensAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := openStore(t)

@@ -7,9 +7,9 @@ import (
 	"github.com/rouse-dev/rouse/engine"
 )
 
-// Engine is what a program asks of an engine. The handler serves one. *engine.Engine
-// and *Client both have these methods, with the same meaning and the same errors, so a
-// program works the same whether it holds the database file or another process does.
+// Engine is what a program asks of an engine. The handler serves one. Both *engine.Engine
+// and *Client have these methods, with the same meaning and the same errors. So a program
+// works the same whether it holds the database file or another process does.
 type Engine interface {
 	Start(ctx context.Context, r engine.Request) (engine.Receipt, error)
 	StartAll(ctx context.Context, rs []engine.Request) ([]engine.Receipt, error)

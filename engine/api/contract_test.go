@@ -40,7 +40,7 @@ type contractRoute struct {
 	responses        map[string]any
 }
 
-// theContract is that of this version. It is the same for each handler.
+// theContract is the contract of this version. It is the same for each handler.
 var theContract = sync.OnceValue(func() *contract {
 	w := httptest.NewRecorder()
 	as(admin, api.Handler(nil, api.Config{})).ServeHTTP(w, httptest.NewRequest("GET", "/openapi.json", nil))

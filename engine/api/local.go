@@ -21,15 +21,15 @@ import (
 	"github.com/rouse-dev/rouse/engine/access"
 )
 
-// LocalConfig configures [ListenLocal]. The zero value lets root and this process's user
-// in, and nobody else.
+// LocalConfig configures [ListenLocal]. The zero value lets only root and this process's
+// user in.
 type LocalConfig struct {
 	// Group is the name of a group whose members are operators on the socket. This process
 	// must be a member of the group, or root. "" means that there is none.
 	Group string
-	// Config is that of the handler.
+	// Config is the handler's configuration.
 	Config
-	// Logger is told of requests that were refused for their sender. Nil means none is.
+	// Logger gets the requests that were refused for their sender. Nil means none is.
 	Logger *slog.Logger
 }
 
@@ -61,11 +61,11 @@ func SocketPath(db string) string { return db + ".sock" }
 // the database, so a socket that is there already is one that a killed process left, and is
 // replaced. ListenLocal refuses to replace anything but a socket.
 //
-// The mode of the socket is 0600, or 0660 with c.Group. The identity of a request is that
-// of the process at the other end, as the system reports it: root and this process's user
-// are administrators, and members of c.Group are operators. Where the system does not
-// report it (Windows), the rights of the folder decide who can connect, and each request
-// is one of this process's user.
+// The mode of the socket is 0600, or 0660 with c.Group. A request has the identity of the
+// process at the other end, as the system reports it. Root and this process's user are
+// administrators, and members of c.Group are operators. Where the system does not report
+// it (Windows), the rights of the folder decide who can connect. Each request there
+// counts as one of this process's user.
 //
 // Close it before the engine.
 func ListenLocal(e Engine, db string, c LocalConfig) (*Local, error) {

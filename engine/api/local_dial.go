@@ -21,9 +21,8 @@ var ErrNoSocket = errors.New("api: no process runs the engine on this database")
 // says that there is none. The Client waits for each answer for up to patience, except for
 // answers that need the provider.
 //
-// DialLocal refuses a symbolic link, and a socket that is served by a user other than root,
-// this user and the owner of the database: another user could acknowledge starts and drop
-// them.
+// DialLocal refuses a symbolic link. The socket's server must run as root, this user or
+// the owner of the database, because another user could acknowledge starts and drop them.
 func DialLocal(ctx context.Context, db string, patience time.Duration) (*Client, error) {
 	db, err := filepath.Abs(db)
 	if err != nil {

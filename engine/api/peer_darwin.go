@@ -14,8 +14,8 @@ import (
 // hasModes says that the mode of a socket decides who may connect.
 const hasModes = true
 
-// peerOf returns the user and the group of the process at the other end of a socket: of
-// the one that connected, or of the one that listens.
+// peerOf returns the user and the group of the process at the other end of a socket. That
+// is the process that connected, or the one that listens.
 func peerOf(c net.Conn) (uid, gid int, err error) {
 	if b, ok := c.(*boundedConn); ok {
 		c = b.Conn
@@ -41,9 +41,9 @@ func peerOf(c net.Conn) (uid, gid int, err error) {
 	return int(cred.Uid), int(cred.Groups[0]), nil
 }
 
-// shortFolder returns the folder of a socket under a name that is short enough: the path
-// of a socket has at most 103 bytes, and a database may be deeper. A link in the folder for
-// temporary files, which only this user can enter, is the short name.
+// shortFolder returns a short name for the folder of a socket. The path of a socket has
+// at most 103 bytes, and a database may be deeper. A link in the folder for temporary
+// files, which only this user can enter, is the short name.
 func shortFolder(path string) (string, func(), error) {
 	const limit = 103 - len(".1234567890.sock")
 	folder := filepath.Dir(path)

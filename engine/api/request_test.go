@@ -257,8 +257,8 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestHugeBody refuses a body of 1 GB, with and without a length, and reads no more of
-// it than the limit and what the connection holds.
+// TestHugeBody: the server refuses a body of 1 GB, with and without a length. It reads no
+// more than the limit and what the connection holds.
 func TestHugeBody(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, admin)

@@ -228,8 +228,8 @@ func (s *server) operation(ctx context.Context, who access.Identity, id string) 
 	return op, err
 }
 
-// unseen is the error of an operation outside of the scope. It is that of one that does
-// not exist.
+// unseen is the error of an operation outside of the scope. An operation that does not
+// exist has the same error.
 func unseen(id string) error {
 	return fmt.Errorf("engine: operation %.80s: %w", id, engine.ErrNotFound)
 }

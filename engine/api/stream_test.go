@@ -43,7 +43,7 @@ func (p *pipes) dial() net.Conn {
 	return client
 }
 
-// serve serves h in the bubble of a test. The context is that of all requests.
+// serve serves h in the bubble of a test. All requests have this context.
 func serve(ctx context.Context, t *testing.T, h http.Handler) (*pipes, *http.Client) {
 	p := &pipes{make(chan net.Conn), make(chan struct{})}
 	server := &http.Server{Handler: h, BaseContext: func(net.Listener) context.Context { return ctx }}

@@ -45,7 +45,7 @@ type receipts struct {
 	Receipts []receipt `json:"receipts" nullable:"false"`
 }
 
-// receipt is an engine.Receipt in JSON. That of a refused request has its problem.
+// receipt is an engine.Receipt in JSON. The receipt of a refused request has its problem.
 type receipt struct{ engine.Receipt }
 
 type receiptExtra struct {

@@ -49,7 +49,7 @@ type laneJSON struct {
 // maxText bounds the text for people, in bytes.
 const maxText = 2000
 
-// make fills in what all deliveries have. The parts of the id name what is told.
+// make fills in what all deliveries have. The parts of the id name what is reported.
 func (w *worker) make(d delivery, id ...string) *delivery {
 	sum := sha256.Sum256([]byte(strings.Join(append([]string{w.hook.Name}, id...), "\x00")))
 	d.id = hex.EncodeToString(sum[:16])
@@ -58,7 +58,7 @@ func (w *worker) make(d delivery, id ...string) *delivery {
 	return &d
 }
 
-// end tells the end of an operation.
+// end reports the end of an operation.
 func (w *worker) end(ctx context.Context, topic Topic, ev engine.Event) (*delivery, error) {
 	d := delivery{Topic: topic, At: ev.At, Event: &ev, Text: ev.Ref.String() + " " + string(ev.To)}
 	x, err := w.runner.engine.Explain(ctx, ev.Operation)
@@ -84,7 +84,7 @@ var blockTexts = map[engine.WaitReason]string{
 	engine.WaitCredentials: "its provider refuses the credentials",
 }
 
-// block tells that a lane is blocked.
+// block reports that a lane is blocked.
 func (w *worker) block(lane string, b store.Block, now time.Time) *delivery {
 	l := laneJSON{Name: lane, Reason: engine.WaitReason(b.Reason), Since: b.Since.UTC(), Error: b.Error}
 	text := fmt.Sprintf("lane %s is blocked since %s", lane, stamp(l.Since))
@@ -97,14 +97,14 @@ func (w *worker) block(lane string, b store.Block, now time.Time) *delivery {
 	return w.make(delivery{Topic: TopicBlocked, At: now, Text: text, Lane: &l, lane: lane}, "lane", lane, "blocked", stamp(l.Since))
 }
 
-// recovery tells that a lane whose alert was delivered is not blocked.
+// recovery reports that a lane whose alert was delivered is not blocked.
 func (w *worker) recovery(lane string, a alert, now time.Time) *delivery {
 	l := laneJSON{Name: lane, Reason: a.Reason, Since: a.Since.UTC()}
 	text := fmt.Sprintf("lane %s is no longer blocked: its provider answers; it was blocked since %s", lane, stamp(l.Since))
 	return w.make(delivery{Topic: TopicUnblocked, At: now, Text: text, Lane: &l, lane: lane}, "lane", lane, "unblocked", stamp(l.Since))
 }
 
-// loss tells that the feed cannot go on from the hook's cursor.
+// loss reports that the feed cannot go on from the hook's cursor.
 func (w *worker) loss(lost *engine.CursorError) *delivery {
 	d := delivery{Topic: TopicLost, At: time.Now()}
 	if lost.Pruned {

@@ -1,4 +1,4 @@
-// Package hook tells commands and URLs of operations that ended and of lanes that are
+// Package hook reports to commands and URLs operations that ended and lanes that are
 // blocked.
 //
 // # Usage
@@ -44,9 +44,9 @@
 //     Nothing else drops a delivery.
 //  4. A hook holds up neither the engine nor another hook. Its memory is bounded: one page
 //     of events, one delivery, and an entry for each lane that is blocked.
-//  5. A lane's block is told once, when it has lasted for [Hook].BlockedAfter, and so is
-//     its end, through restarts. A block that ends before its alert was delivered is not
-//     told.
+//  5. A lane's block is reported once, when it has lasted for [Hook].BlockedAfter. So is
+//     its end. Both hold through restarts. A block that ends before its alert was
+//     delivered is not reported.
 //  6. If events were pruned before a hook got them, a delivery of TopicLost says so, and
 //     the hook goes on at the first event. In a database that was restored from a backup
 //     it goes on with the events that are later than those that it got.
@@ -71,7 +71,7 @@
 // goes on where it stopped. A hook with a new name begins at the head.
 //
 // A lane is blocked until its provider has answered. If nothing calls the provider after
-// the last operation ended, the recovery is told when something does.
+// the last operation ended, the recovery is reported when something does.
 //
 // In a foreign store, hooks wait until Engine.Adopt: the machine that owns the store
 // delivers its events.

@@ -63,7 +63,7 @@ type Hook struct {
 	On []Topic
 	// Timeout bounds one try. Defaults to 10 seconds.
 	Timeout time.Duration
-	// BlockedAfter is how long a lane must have been blocked before the hook is told.
+	// BlockedAfter is how long a lane must have been blocked before the hook reports it.
 	// Defaults to one minute.
 	BlockedAfter time.Duration
 }
@@ -137,7 +137,7 @@ const (
 )
 
 // Open checks the hooks and reads where each of them stopped. A hook whose name is not
-// stored begins at the head of the feed, which Open stores: call it before Engine.Run,
+// stored begins at the head of the feed, which Open stores. Call Open before Engine.Run,
 // and the hook misses no end of that Run. The store must be the engine's.
 //
 // The error names the hook and field that are wrong, or is the store's.

@@ -10,8 +10,8 @@ import (
 	"github.com/rouse-dev/rouse/transport/studio"
 )
 
-// TestBlockedLane: a block is told once after a minute, and its end once, through
-// restarts. A new engine run does not know the block before its first call, and tells
+// TestBlockedLane: a block is reported once after a minute, and its end once, through
+// restarts. A new engine run does not know the block before its first call, and reports
 // no recovery.
 func TestBlockedLane(t *testing.T) {
 	scenario(t, studio.Config{}, func(b *bench) {
@@ -51,7 +51,7 @@ func TestBlockedLane(t *testing.T) {
 		end = both()
 		b.after(time.Hour)
 		f.want(b.T)
-		b.studio.SetOffline(true) // another block is told again
+		b.studio.SetOffline(true) // another block is reported again
 		b.start("ws-2")
 		b.after(10 * time.Minute)
 		f.want(b.T, "blocked lab")
@@ -59,8 +59,8 @@ func TestBlockedLane(t *testing.T) {
 	})
 }
 
-// TestShortBlock: a block that is over before BlockedAfter is not told, and neither is
-// one whose alert could not be delivered while it lasted.
+// TestShortBlock: a block that is over before BlockedAfter is not reported. Nor is one
+// whose alert could not be delivered while it lasted.
 func TestShortBlock(t *testing.T) {
 	scenario(t, studio.Config{}, func(b *bench) {
 		refuse := true
@@ -111,7 +111,7 @@ func TestAlertPassesPoison(t *testing.T) {
 	})
 }
 
-// TestManyBlockedLanes: more lanes than one record could name are told once each,
+// TestManyBlockedLanes: more lanes than one record could name are reported once each,
 // through a restart.
 func TestManyBlockedLanes(t *testing.T) {
 	scenario(t, studio.Config{}, func(b *bench) {
@@ -153,8 +153,8 @@ func TestManyBlockedLanes(t *testing.T) {
 	})
 }
 
-// TestNewHookMeetsABlock: a hook that is added while a lane is blocked is told of it,
-// and one that does not want blocks is not.
+// TestNewHookMeetsABlock: a hook that is added while a lane is blocked reports the block,
+// unless it does not want blocks.
 func TestNewHookMeetsABlock(t *testing.T) {
 	scenario(t, studio.Config{}, func(b *bench) {
 		eng := b.goEngine()

@@ -74,7 +74,7 @@ func TestPrunedEventsThatDoNotConcern(t *testing.T) {
 }
 
 // TestRestoredBackup: in a database that was restored from a backup, a hook says that
-// events may be lost, and does not repeat those that it had delivered.
+// events may be lost. It does not repeat those that it had delivered.
 func TestRestoredBackup(t *testing.T) {
 	scenario(t, studio.Config{}, func(b *bench) {
 		f, h := &fake{}, Hook{Name: "chat", On: []Topic{TopicCanceled}}
@@ -154,7 +154,7 @@ func TestForeignStore(t *testing.T) {
 	})
 }
 
-// TestPrunedOperation: the end of an operation that was pruned is told by its event.
+// TestPrunedOperation: an event reports the end of an operation that was pruned.
 func TestPrunedOperation(t *testing.T) {
 	scenario(t, studio.Config{}, func(b *bench) {
 		refuse := true

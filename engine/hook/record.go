@@ -30,7 +30,7 @@ type record struct {
 	Dropped int       `json:"dropped,omitempty"` // how many deliveries were dropped
 }
 
-// alert is a lane's block that the hook was told of.
+// alert is a lane's block that the hook has reported.
 type alert struct {
 	Since  time.Time         `json:"since"`
 	Reason engine.WaitReason `json:"reason"`
@@ -51,7 +51,7 @@ func (w *worker) save(ctx context.Context) error {
 	return w.forgive(err)
 }
 
-// saveAlert stores that the hook was told of a lane's block, or nil for its end.
+// saveAlert stores that the hook has reported a lane's block, or nil for its end.
 func (w *worker) saveAlert(ctx context.Context, lane string, a *alert) error {
 	r := store.Record{Kind: alertKind, Name: w.hook.Name + "/" + lane}
 	if a != nil {

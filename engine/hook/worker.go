@@ -124,7 +124,7 @@ func (w *worker) verdict(work context.Context, err error) error {
 }
 
 // next returns the first delivery that is due, or nil. It decides again each time, so
-// that a block that is over before its alert was delivered is not told.
+// that a block that is over before its alert was delivered is not reported.
 func (w *worker) next(ctx context.Context) (*delivery, error) {
 	if w.watches {
 		if d, err := w.nextAlert(ctx); d != nil || err != nil {

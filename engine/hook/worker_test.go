@@ -169,7 +169,7 @@ func TestHooksAreIndependent(t *testing.T) {
 	})
 }
 
-// TestDrain: at the end Run delivers what is left, and no longer than Config.Drain.
+// TestDrain: at the end Run delivers what is left, for at most Config.Drain.
 func TestDrain(t *testing.T) {
 	scenario(t, studio.Config{}, func(b *bench) {
 		f, hung := &fake{}, &fake{hang: true}

@@ -1,8 +1,8 @@
 package decide
 
-// The answer table is the heart of the engine: it says what each answer of a provider
-// means for an operation, by the call that it answers. Each kind of operation has a table,
-// and tableOf selects it. docs/answers.md is generated from the table.
+// The answer table is the heart of the engine. It says what each answer of a provider
+// means for an operation, by the call that it answers. Each kind of operation has a
+// table, and tableOf selects it. docs/answers.md is generated from the table.
 
 // table has a row for each sort of answer and a column for each call.
 type table [rows][calls]meaning

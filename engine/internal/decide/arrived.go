@@ -22,8 +22,8 @@ func (d *decision) passed(t time.Time) time.Time {
 }
 
 // mayBeStale reports whether the answer may show the past, and then arranges another read.
-// After a send, a bad state counts only in two cases: it is later than the effect of the
-// send, or it was seen again after the time for which reads may show the past.
+// After a send, a bad state counts only in two cases. It is later than the effect of the
+// send, or it was seen again after reads could show the past.
 func (d *decision) mayBeStale() bool {
 	updated, arrived := d.Answer.Session.UpdatedAt, d.arrivedBy()
 	if d.Provider.Known && d.Steady && updated.After(arrived.Add(d.Provider.Offset+d.Provider.Uncertainty)) {

@@ -80,7 +80,7 @@ func tickAt(elapsed time.Duration) time.Duration {
 const JitterPart = 10
 
 // Jitter varies d by up to a tenth, so that operations that failed together are not tried
-// again together. draw(n) returns a number of at least 0 and less than n.
+// again together. The func draw(n) returns a number of at least 0 and less than n.
 func Jitter(d time.Duration, draw func(n int64) int64) time.Duration {
 	if d < JitterPart {
 		return d

@@ -83,9 +83,9 @@ const (
 // arrival of a send counts from its intent.
 const IntentFresh = 15 * time.Second
 
-// ReadFresh is how long a read that has cleared an operation for another send counts, by
-// either clock: the monotonic one stands still while the host sleeps. It is several turns
-// of the slowest lane.
+// ReadFresh is how long a read that has cleared an operation for another send counts.
+// Both clocks measure it, because the monotonic one does not move while the host sleeps.
+// It is several turns of the slowest lane.
 const ReadFresh = time.Minute
 
 // MaxRetryAfter is the longest Retry-After of a provider that counts.

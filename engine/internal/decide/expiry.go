@@ -21,9 +21,9 @@ type Expiry struct {
 // boot proves the age of a request of this boot, whatever the wall clock shows. A time
 // before Trust.Earliest comes from a clock that was never set, and proves no expiry.
 //
-// The expiry of most requests counts from their creation. If the clock was behind then,
-// an expiry later than the real time of the request may be a deadline by the right
-// clock, so it stays as it is.
+// The expiry of most requests counts from their creation. The clock may have been behind
+// then. In that case an expiry after the real time of the request may be a deadline by
+// the right clock, so it stays.
 func ExpiryOf(o *store.Operation, now time.Time, up uptime.Reading, t Trust) Expiry {
 	over := !now.Before(o.ExpiresAt)
 	age, known := Elapsed(up).Since(o.CreatedUp)

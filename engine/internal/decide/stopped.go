@@ -53,9 +53,9 @@ func (d *decision) startedAtRule() {
 	}
 }
 
-// provenOff reports whether three things hold: the provider's STOPPED is the machine's own
-// state, a start of a running session does nothing there, and no answer shows a change of
-// the session since the first send.
+// provenOff reports whether the provider's STOPPED is the machine's own state and a start
+// of a running session does nothing there. It also requires that no answer shows a change
+// of the session since the first send.
 func (d *decision) provenOff() bool {
 	sent, margin, sure := d.sentOnProviderClock()
 	if !sure {
@@ -67,8 +67,9 @@ func (d *decision) provenOff() bool {
 
 // beforeRequest reports whether a startedAt is older than the request. Then no send of the
 // operation caused it, whatever machine sent. The age of a request of this boot is
-// certain. For an operation that this store has never sent, because the store is a backup
-// or came from another machine, the clock that acknowledged it counts within copyMargin.
+// certain. If the store is a backup or came from another machine, it may have operations
+// that it has never sent. For these the clock that acknowledged them counts within
+// copyMargin.
 func (d *decision) beforeRequest(started time.Time) bool {
 	if !d.Provider.Known || started.IsZero() {
 		return false
