@@ -302,3 +302,32 @@ func TestWaitUnderTimeouts(t *testing.T) {
 		t.Errorf("the answer is %d", answer.StatusCode)
 	}
 }
+
+// queued is an engine whose only operation waits.
+type queued struct{ api.Engine }
+
+func (queued) Get(context.Context, engine.ID) (engine.Operation, error) {
+	return engine.Operation{ID: "x", Ref: request("ws-1").Ref, Phase: engine.PhaseQueued}, nil
+}
+
+func (q queued) Wait(ctx context.Context, id engine.ID) (engine.Operation, error) {
+	<-ctx.Done()
+	return engine.Operation{}, ctx.Err()
+}
+
+// TestLongestPoll waits for longer than the body of a request may take.
+func TestLongestPoll(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, hc := serve(t.Context(), t, as(admin, api.Handler(queued{}, api.Config{})))
+		began := time.Now()
+		answer, err := hc.Get("http://x/v1/operations/x?wait=60")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK || time.Since(began) != time.Minute {
+			t.Errorf("the answer is %d after %v", answer.StatusCode, time.Since(began))
+		}
+	})
+}
