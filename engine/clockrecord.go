@@ -77,9 +77,9 @@ func (r *run) loadClockRecord(ctx context.Context) error {
 	return nil
 }
 
-// savedClock says what the stored record proves. A Run writes the record when the record
-// does not say how the clock behaves, when a provider's date confirms the clock, and at a
-// busy Run's end. The mutex run.mu guards savedClock.
+// savedClock says what the stored record proves. A Run writes the record in three cases.
+// The record does not say how the clock behaves, a provider's date confirms the clock, or
+// a busy Run ends. The mutex run.mu guards savedClock.
 type savedClock struct {
 	behaved bool      // since when the clock has behaved, in this boot
 	trusted bool      // that it is trusted

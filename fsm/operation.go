@@ -34,8 +34,9 @@ var operations = newTable(string(PhaseQueued), []step{
 	{"expire", phases(PhaseQueued), string(PhaseExpired)},
 })
 
-// Advance returns nil if an operation may go from phase from to phase to in one step, or if
-// the two are the same known phase. Otherwise it returns a *TransitionError.
+// Advance returns nil if an operation may go from phase from to phase to in one step. It
+// also returns nil if both are the same known phase. Otherwise it returns a
+// *TransitionError.
 func Advance(from, to Phase) error {
 	if from == to && from.Known() {
 		return nil

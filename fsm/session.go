@@ -74,10 +74,10 @@ func Fire(from State, e Event) (State, error) {
 	return State(to), nil
 }
 
-// Observe returns nil if a session that was last seen in state from may now be in state to,
-// however many states between them were missed. It also returns nil for the same state, and
-// if one of the two is not known, such as the empty state of a session that was not seen yet.
-// Otherwise it returns a *TransitionError.
+// Observe returns nil if a session that was last seen in state from may be in state to.
+// Any number of states between them may have been missed. It also returns nil for the
+// same state, and if one of the two is not known. An example is the empty state of a
+// session that was never seen. Otherwise it returns a *TransitionError.
 func Observe(from, to State) error {
 	if from == to || !from.Known() || !to.Known() {
 		return nil

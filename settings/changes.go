@@ -13,7 +13,7 @@ import (
 
 // Change is one key about which two settings differ.
 type Change struct {
-	Key string // as studio.lab.probe; its first part is that of the file's table
+	Key string // as studio.lab.probe; its first part is the name of the file's table
 	// Line is the key's line in the newer file, from 1. Zero means that the newer file
 	// does not have the key.
 	Line int
@@ -23,9 +23,9 @@ type Change struct {
 	Was, Is string
 }
 
-// Changes returns the keys about which newer differs from s: those of newer in the order of
-// its file, and then those that it does not have. Order, comments and spelling are no
-// difference. Settings of [Single] have no keys.
+// Changes returns the keys about which newer differs from s. The keys of newer come
+// first, in the order of its file, then the keys that it does not have. Order, comments
+// and spelling are no difference. Settings of [Single] have no keys.
 func (s *Settings) Changes(newer *Settings) []Change {
 	before, after := flatten(nil, nil, s.values), flatten(nil, nil, newer.values)
 	var all []Change

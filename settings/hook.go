@@ -11,10 +11,10 @@ import (
 	"github.com/rouse-dev/rouse/engine/hook"
 )
 
-// Hook is a command or a URL that is told of ended operations and blocked lanes.
+// Hook is a command or a URL that gets reports of ended operations and blocked lanes.
 type Hook struct {
 	Name string
-	// Where says, for a person, what is told. It shows no secret.
+	// Where says, for a person, what is called. It shows no secret.
 	Where string
 
 	path        string    // of its table

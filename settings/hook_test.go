@@ -95,8 +95,8 @@ func TestWrongHooks(t *testing.T) {
 	}
 }
 
-// TestHooksWithoutTheirSecrets: a variable or a file that is not there is an error with
-// its line and key, and so is a value that cannot be one.
+// TestHooksWithoutTheirSecrets: a missing variable or file is an error with its line and
+// key. So is a value that cannot be a secret.
 func TestHooksWithoutTheirSecrets(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"empty": " \n", "long": strings.Repeat("x", 5000), "no-url": "planted"} {

@@ -17,7 +17,7 @@ var (
 	secretText = regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY`)
 )
 
-// secretName reports whether a name is that of a secret, and not of the place where one
+// secretName reports whether name stands for a secret, and not for the place where one
 // is.
 func secretName(name string) bool { return secret.Name(name) && !aboutOne.MatchString(name) }
 

@@ -30,7 +30,8 @@ type Settings struct {
 	Studios []Studio
 	// Lanes limit the calls of lanes, in the order of the file.
 	Lanes []Lane
-	// Hooks are told of ended operations and blocked lanes, in the order of the file.
+	// Hooks get reports of ended operations and blocked lanes. They are in the order of
+	// the file.
 	Hooks []Hook
 	// Expiry, BootTimeout and Timeout are for engine.Config. Zero means its default.
 	Expiry, BootTimeout, Timeout time.Duration

@@ -38,7 +38,7 @@ type LaterRequest struct {
 // become an operation.
 func (r *LaterRequest) Pending() bool { return r != nil && !r.At.IsZero() }
 
-// Done returns the request as it is when it is no longer pending. Only its ID is left.
+// Done returns the request as it is when it is not pending. Only its ID is left.
 func (r *LaterRequest) Done() *LaterRequest {
 	if !r.Pending() {
 		return r

@@ -155,8 +155,8 @@ type Filter struct {
 	Newest      bool              // true means the newest first, false the oldest first
 	Limit       int               // at most this many; 0 means all
 	// After begins the list behind the operation with this id, in the order asked for.
-	// That operation may be gone or no longer match. So the id of the last operation of a
-	// page is the cursor for the next one. "" begins with the first.
+	// That operation may be gone or may have ceased to match. So the id of the last
+	// operation of a page is the cursor for the next one. "" begins with the first.
 	After ID
 }
 

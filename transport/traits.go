@@ -13,8 +13,8 @@ type Traits struct {
 	// TokenMemory is how long the provider remembers a client token, counted from its
 	// first use. It matters only with RepeatByToken. The engine relies on it only while a
 	// minute and a call's time-out of it are left. A repeated start may wait so long for
-	// its turn and be under way. 0 means that it is not known, and the engine relies only
-	// on what it reads.
+	// its turn and be under way. Zero means that it is not known, and the engine relies
+	// only on what it reads.
 	TokenMemory time.Duration
 	// StaleFor is how long after a change answers may show the past. 0 means
 	// [DefaultStaleFor].

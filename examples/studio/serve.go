@@ -45,7 +45,7 @@ func (s settings) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
 	if err := server.Shutdown(late); err != nil {
-		_ = server.Close() // a client that is not served by now is cut off
+		_ = server.Close() // it cuts off clients that it has not served in time
 	}
 	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 		return err

@@ -45,9 +45,9 @@ func Retrieve(ctx context.Context, keys aws.CredentialsProvider) (aws.Credential
 	return got, nil
 }
 
-// FitsHeader reports whether text can be the value of a header. net/http refuses any
-// other value before it sends anything, but its error looks like that of a connection
-// that was cut.
+// FitsHeader reports whether text can be the value of a header. Package net/http refuses
+// any other value before it sends anything, but its error looks like the error of a cut
+// connection.
 func FitsHeader(text string) bool { return !strings.ContainsFunc(text, unicode.IsControl) }
 
 // noneFound is the message if no setting names credentials.

@@ -12,9 +12,9 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// guest is the whole system of a guest: a boot sector that writes its message to the first serial
-// port at each tick of the clock. That port is a TCP port of this computer, so an SSH banner answers
-// there once the guest has booted, and not before.
+// guest is the whole system of a guest. It is a boot sector that writes its message to
+// the first serial port at each tick of the clock. That port is a TCP port of this
+// computer, so an SSH banner answers there once the guest has booted, and not before.
 //
 //	        xor  ax, ax
 //	        mov  ds, ax

@@ -44,8 +44,8 @@ func (m Manager) Ready() error { return m.send("READY=1") }
 // Stopping says that the service is about to end.
 func (m Manager) Stopping() error { return m.send("STOPPING=1") }
 
-// Reloading says that the service reloads its settings, until Ready. The message has
-// the time, so that the manager can tell the reload from one before.
+// Reloading says that the service reloads its settings, until Ready. The message has the
+// time, so that the manager can distinguish the reload from an earlier one.
 func (m Manager) Reloading() error {
 	message := "RELOADING=1"
 	if r := uptime.Now(); r.Known() {
@@ -60,10 +60,11 @@ func (m Manager) Status(text string) error {
 	return m.send("STATUS=" + strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' || r == 0 }), " "))
 }
 
-// Watch tells the watchdog, until ctx ends, that the service is alive: at once and then
-// twice in the time that the manager allows. While alive returns false it says nothing,
-// and the manager ends the service when that time is over. Without a watchdog Watch
-// returns at once. A message that cannot be sent is sent again at the next turn.
+// Watch reports to the watchdog, until ctx ends, that the service is alive. It reports at
+// once and then twice in the time that the manager allows. While alive returns false it
+// says nothing, and the manager ends the service when that time is over. Without a
+// watchdog Watch returns at once. A message that cannot be sent is sent again at the next
+// turn.
 func (m Manager) Watch(ctx context.Context, alive func(ctx context.Context) bool) {
 	if m.watchdog <= 0 {
 		return

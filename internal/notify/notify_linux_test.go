@@ -86,7 +86,7 @@ func TestReloading(t *testing.T) {
 	}
 }
 
-// TestWatch: the watchdog hears of a service while it is alive, and no longer.
+// TestWatch: the watchdog hears of a service only while the service is alive.
 func TestWatch(t *testing.T) {
 	s := listen(t, filepath.Join(t.TempDir(), "notify"))
 	t.Setenv("WATCHDOG_USEC", "50000")

@@ -6,9 +6,10 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/internal/format"
 )
 
-// Check reads every record of the store. It checks that each is as it was written and that
-// they agree: the feed has no gap and its chain holds, tokens and sessions point to their
-// operations, and no session has two active operations.
+// Check reads every record of the store. It checks that each is as it was written and
+// that they agree. The feed must have no gap, and its chain must hold. Tokens and
+// sessions must point to their operations, and a session has at most one active
+// operation.
 //
 // Check writes nothing. It reads in pages, so it may or may not see what changes meanwhile.
 // Damage of records is in the report. The error says why Check could not go on.

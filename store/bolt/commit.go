@@ -16,12 +16,12 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// One goroutine, the committer, makes group commits: it writes all waiting requests in one
-// transaction and answers them when it is durable, so that they share one sync. Requests
-// that arrive while it writes join its group. Callers that the last commit answered return
-// within microseconds, and would otherwise wait for a whole commit. No request waits for a
-// timer. At 64 callers, joining raises the throughput by a third, and waiting longer for
-// late callers does not raise it.
+// One goroutine, the committer, makes group commits. It writes all waiting requests in
+// one transaction and answers them when it is durable, so that they share one sync.
+// Requests that arrive while it writes join its group. Callers that the last commit
+// answered return within microseconds, and would otherwise wait for a whole commit. No
+// request waits for a timer. At 64 callers, joining raises the throughput by a third, and
+// waiting longer for late callers does not raise it.
 
 // request is what a caller wants the committer to commit.
 type request struct {

@@ -21,8 +21,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// trouble makes operations of one kind on the file (writes, syncs, growths) fail: the nth
-// after it is armed and, with again, every later one until it is disarmed.
+// trouble makes operations of one kind on the file (writes, syncs, growths) fail. It
+// fails the nth after it is armed and, with again, every later one until it is disarmed.
 type trouble struct {
 	fault
 	err   error // bbolt keeps only the text of some errors
@@ -97,8 +97,8 @@ func TestEveryGrowthFails(t *testing.T) {
 	})
 }
 
-// everyFault runs the workload with one operation of a kind failing, a stride apart. commits
-// says that some of them come after a commit's meta page is written.
+// everyFault runs the workload with one operation of a kind failing, a stride apart. The
+// flag commits says that some of them come after a commit's meta page is written.
 func everyFault(t *testing.T, w *workload, stride int, commits bool, kinds []fault, hook func(*trouble, *Config)) {
 	var all tally
 	t.Cleanup(func() {

@@ -43,8 +43,8 @@ func (s *Store) recoverFrom(b *batch, err error) error {
 	return fmt.Errorf("%w: %w", store.ErrFull, err)
 }
 
-// fail closes the store for good. It leaves a marker file, because of which the next Open
-// copies the database.
+// fail closes the store for good. It leaves a marker file, and the next Open copies the
+// database when it finds the marker.
 func (s *Store) fail(err error) error {
 	cause := fmt.Errorf("%w: %s: %w", store.ErrFailed, s.path, err)
 	s.config.Logger.Error("store failed", "path", s.path, "error", err.Error())

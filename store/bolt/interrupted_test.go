@@ -100,8 +100,8 @@ func TestInterrupted(t *testing.T) {
 }
 
 // TestInterruptedWaits checks that a call whose context ends while the committer is busy
-// waits no longer. Its request may be stored all the same. A claim whose context has ended
-// claims nothing.
+// returns at once. Its request may be stored all the same. A claim whose context has
+// ended claims nothing.
 func TestInterruptedWaits(t *testing.T) {
 	t.Parallel()
 	s := openTest(t, testPath(t), Config{noSync: true})

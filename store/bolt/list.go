@@ -15,8 +15,8 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// fewActive is the most active operations of which List takes the ids from memory. If there
-// are more, List walks the file and skips ended operations.
+// fewActive is the most active operations whose ids List takes from memory. If there are
+// more, List walks the file and skips ended operations.
 const fewActive = 1 << 16
 
 // List implements store.Store. No transaction is open while the caller handles an operation.

@@ -58,8 +58,8 @@ func homeOf(t *testing.T, path string) (m machine) {
 }
 
 // TestBinding checks that a file without a mark takes the marks of the machine that opens
-// it, and later the kinds of marks that it lacks. The file contains no fact about the
-// machine in clear.
+// it. Later it takes the kinds of marks that it lacks. The file contains no fact about
+// the machine in clear.
 func TestBinding(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "old.db")
@@ -194,8 +194,8 @@ func TestBackupOfAForeignStore(t *testing.T) {
 	}
 }
 
-// TestRepairKeepsTheMachine checks that the repaired copy of a foreign file is foreign, and
-// that of an adopted file is not.
+// TestRepairKeepsTheMachine checks that the repaired copy of a foreign file is foreign,
+// and the copy of an adopted file is not.
 func TestRepairKeepsTheMachine(t *testing.T) {
 	t.Parallel()
 	path := testPath(t)
@@ -324,8 +324,8 @@ func repairedCopy(t *testing.T, path string) (made string) {
 	return made
 }
 
-// TestRepairOfAnOpenedBackup checks a file that was a backup, and of which an old page still
-// says so.
+// TestRepairOfAnOpenedBackup checks a file that was a backup and has an old page that
+// still says so.
 func TestRepairOfAnOpenedBackup(t *testing.T) {
 	t.Parallel()
 	path, copied, made := testPath(t), testPath(t), testPath(t)

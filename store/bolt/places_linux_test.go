@@ -15,7 +15,7 @@ import (
 	"github.com/rouse-dev/rouse/store/bolt/repair"
 )
 
-// TestFolderGone checks a name relative to a folder that no longer exists: it names no file.
+// TestFolderGone checks that a name relative to a removed folder names no file.
 func TestFolderGone(t *testing.T) {
 	t.Parallel()
 	if !alone(t, nil) { // the working folder is the whole process's

@@ -66,9 +66,9 @@ func (s *Store) startReading() error {
 	return s.scan()
 }
 
-// foresee returns what the next opening for writing on this machine will find out. foreign
-// is the machine that the file belongs to, or nil for this one. doubts says that another
-// machine may have sent what is active. See opening.decide.
+// foresee returns what the next opening for writing on this machine will find out. The
+// result foreign is the machine that the file belongs to, or nil for this one. The result
+// doubts says that another machine may have sent what is active. See opening.decide.
 func foresee(b format.Buckets, here machine, now time.Time) (foreign *store.Foreign, doubts bool) {
 	stamp := b.Meta.Get([]byte(format.MetaStamp)) != nil
 	if text, err := b.GetMeta(format.MetaStamp); stamp && err == nil && !format.IsRepair(text) {

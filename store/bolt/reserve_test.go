@@ -251,9 +251,9 @@ func TestLargerThanMaxSize(t *testing.T) {
 	clean(t, s)
 }
 
-// TestLittleSpaceAtOnce uses active operations that are far apart in the file, so that one
-// commit of all of them copies more pages than there is space for. The store makes the
-// commit in parts.
+// TestLittleSpaceAtOnce uses active operations that are far apart in the file. One commit
+// of all of them copies more pages than there is space for. The store makes the commit in
+// parts.
 func TestLittleSpaceAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, apply := range map[string]func(s *Store, changes []store.Change) error{

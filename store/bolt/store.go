@@ -34,8 +34,8 @@ type Config struct {
 	AllowNetworkFS bool
 	// ReadOnly opens an existing file and writes nothing, neither to it nor next to it. It
 	// shares the lock with other readers and keeps writers out. Every call that would write,
-	// and Own, returns ErrReadOnly. Some work waits for the next opening for writing:
-	// compacting the file, copying corrupt records to the quarantine, and making a backup a
+	// and Own, returns ErrReadOnly. Some work waits for the next opening for writing. It
+	// compacts the file, copies corrupt records to the quarantine, and makes a backup a
 	// store of its own. Defaults to false.
 	ReadOnly bool
 	// MaxSize is the largest size of the file, in bytes, at least 1 MiB. New operations are

@@ -125,9 +125,9 @@ func (m *image) save(path string) error {
 }
 
 // cuts calls each with at least n images of a power cut during commit c to the file base.
-// The pages of base are used up to high. The images have all sets of the commit's pages if
-// they are few, else random sets, some with torn pages or without a tail. whole says that
-// the commit must be in the image.
+// The pages of base are used up to high. The images have all sets of the commit's pages
+// if they are few, else random sets, some with torn pages or without a tail. The flag
+// whole says that the commit must be in the image.
 func (c *taped) cuts(r *rand.Rand, base *image, high int64, n int, each func(m *image, whole bool, kind string)) {
 	begin := func() *image {
 		return &image{append([]byte(nil), base.data...), c.length}

@@ -10,10 +10,10 @@ import (
 	bbolt "go.etcd.io/bbolt"
 )
 
-// view runs fn in a read transaction. Every reader goes through it, for three reasons: it
-// shows no commit that may not be durable, it turns a fault in a damaged file into an error,
-// and it holds the handle while fn runs. fn must copy what it keeps, and must call nothing
-// outside of this package.
+// view runs fn in a read transaction. Every reader goes through it, for three reasons. It
+// shows only durable commits, it turns a fault in a damaged file into an error, and it
+// holds the handle while fn runs. The func fn must copy what it keeps, and must call
+// nothing outside of this package.
 func (s *Store) view(ctx context.Context, fn func(b format.Buckets) error) error {
 	for {
 		if err := s.ready(ctx); err != nil {

@@ -23,11 +23,11 @@ const (
 	VerdictCreate
 )
 
-// Decide applies the rules of client tokens and joins to one request. want is the
-// operation that was asked for; its ClientToken is its ID if the caller brought no
-// token. byToken is the operation that has that token, and active is the session's
-// active operation; each is nil if there is none. The id of a later request counts as
-// a token of the operation that keeps it (see [store.LaterRequest]).
+// Decide applies the rules of client tokens and joins to one request. The operation want
+// is what was asked for. Its ClientToken is its ID if the caller brought no token. The
+// operation byToken has that token, and active is the session's active operation; each is
+// nil if there is none. The id of a later request counts as a token of the operation that
+// keeps it (see [store.LaterRequest]).
 //
 // A driver looks both up, calls Decide and stores the result in one transaction, so
 // that no other change comes between.

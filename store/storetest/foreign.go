@@ -8,9 +8,9 @@ import (
 	"github.com/rouse-dev/rouse/store"
 )
 
-// RunForeign runs the rules of a store whose state belongs to one machine. open opens the
-// state of a dir on that machine. elsewhere opens it as another machine would that has a
-// copy of it.
+// RunForeign runs the rules of a store whose state belongs to one machine. The func open
+// opens the state of a dir on that machine. The func elsewhere opens it as another
+// machine with a copy would.
 func RunForeign(t *testing.T, open, elsewhere Opener) {
 	t.Helper()
 	for _, each := range []struct {
@@ -169,7 +169,7 @@ func foreignAdopted(h *twoHomes) {
 	h.isForeign()
 }
 
-// foreignBack checks that the store is no longer foreign when its own machine opens it.
+// foreignBack checks that the store is not foreign when its own machine opens it.
 func foreignBack(h *twoHomes) {
 	h.fill(1)
 	h.move(h.elsewhere)

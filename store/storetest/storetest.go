@@ -189,7 +189,7 @@ func expires(t time.Time) func(*store.Operation) {
 	return func(o *store.Operation) { o.ExpiresAt = t }
 }
 
-// enqueue stores operations, each of which must be created.
+// enqueue stores operations. Each must be created.
 func (e *env) enqueue(ops ...store.Operation) []store.Operation {
 	e.Helper()
 	out := make([]store.Operation, len(ops))

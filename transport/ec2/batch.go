@@ -65,10 +65,9 @@ func (r *rest) ask() {
 	}
 }
 
-// search finds one of the next n ids because of which a call failed with err. It leaves
-// those of the others that it has not started. If a half is refused, it has the bad id,
-// and search puts the other half aside. If a half starts, the bad id is in the other
-// half.
+// search finds one id, among the next n, that made a call fail with err. It leaves those
+// of the others that it has not started. If a half is refused, it has the bad id, and
+// search puts the other half aside. If a half starts, the bad id is in the other half.
 //
 // Each halving takes one call: nine for five hundred, and one for the ids that were put
 // aside. A half for which there is no capacity says nothing about the bad id, and the

@@ -389,8 +389,9 @@ func (c *cloud) count(answer []byte) {
 	}
 }
 
-// age makes an answer show instances as pending, or as before, for a while after their
-// start. It sets their launch time, and gives them addresses of this computer.
+// age makes an answer show instances, for a while after their start, as pending or in
+// their earlier state. It sets their launch time, and gives them addresses of this
+// computer.
 func (c *cloud) age(answer []byte) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()

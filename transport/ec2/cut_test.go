@@ -151,8 +151,8 @@ func (m *market) killedAt(at int, after bool, live func(context.Context) error) 
 	return err
 }
 
-// TestTwoHosts lets two hosts begin the same start at once. Each undoes the other's
-// change. The instance is started once, and its own type is not lost.
+// TestTwoHosts lets two hosts begin the same start at once. Each host undoes the change
+// of the other host. The instance is started once, and its own type is not lost.
 func TestTwoHosts(t *testing.T) {
 	t.Parallel()
 	for _, back := range []bool{false, true} {

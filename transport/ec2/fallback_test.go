@@ -168,9 +168,9 @@ func TestFallbackBatch(t *testing.T) {
 			starts++
 		}
 	}
-	// One start of each type. One start of three of the six, and one of one of the six;
-	// they do not fit. One of the id that does not exist, and one of the instances with
-	// the new type.
+	// Two starts are one for each type. One start is for three of the six instances, and
+	// one for a single instance; these do not fit. One is for the unknown id, and one for
+	// the instances with the new type.
 	if starts != 6 {
 		t.Errorf("%d starts: %q", starts, m.trades())
 	}

@@ -24,7 +24,7 @@ const own, second, third = "t3.micro", "t3.small", "t3.medium"
 // the type of a stopped instance.
 type market struct {
 	*cloud
-	careless bool // two hosts start the instance, so a start may come in the middle of the other's change
+	careless bool // two hosts start the instance, so a start may come during the change of the other host
 
 	lock  sync.Mutex        // guards the fields below
 	out   map[string]bool   // types without capacity

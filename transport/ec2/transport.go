@@ -153,8 +153,8 @@ func New(client *ec2.Client, config Config) (*Transport, error) {
 	return &Transport{client: client, http: awswire.Client(o.HTTPClient), cfg: config}, nil
 }
 
-// Traits returns the same for every session: starting an instance that runs does
-// nothing, and a batch has up to 1,000 reads or 500 starts.
+// Traits returns the same for every session. Starting an instance that runs does nothing,
+// and a batch has up to 1,000 reads or 500 starts.
 func (t *Transport) Traits(transport.Ref) transport.Traits {
 	return transport.Traits{
 		Repeat:    transport.RepeatByState,

@@ -17,7 +17,7 @@ func TestNewRefuses(t *testing.T) {
 		"exec: status command: it is required": {Start: good, Status: []string{""}},
 		`exec: stop command: {host} in "-H{host}" is not a placeholder; known are {studio}, {session}, {token}`: {
 			Start: good, Status: good, Stop: []string{"ipmitool", "-H{host}"}},
-		"depends on the session":              {Start: []string{"/srv/{studio}/start"}, Status: good},
+		"depends on the session":                 {Start: []string{"/srv/{studio}/start"}, Status: good},
 		"a shell runs one text, not 2":           {Start: good, Status: good, Shell: true},
 		`host: {token} in "{token}"`:             {Start: good, Status: good, Host: "{token}"},
 		`is not "NAME=value"`:                    {Start: good, Status: good, Env: []string{"hunter2"}},

@@ -58,7 +58,7 @@ type Probe struct {
 }
 
 // Parse parses the name of a probe. That is "none" or "" (no probe), a kind and its port
-// ("tls:8443"), or a service that has a port of its own: "dcv", "rdp" or "ssh".
+// ("tls:8443"), or a service with its own port ("dcv", "rdp" or "ssh").
 func Parse(text string) (Probe, error) {
 	switch text {
 	case "", "none":
@@ -135,8 +135,8 @@ func (p Probe) Endpoint(host string) transport.Endpoint {
 // Check returns nil if p's port of host answers and p's Command, if there is one, finds
 // the machine ready. It returns an [*Error] if the port does not answer, and a
 // [*CommandError] if the Command does not find the machine ready. The host is a name or
-// an address without a port. Check ends when ctx does, and takes no longer than Timeout.
-// It may be called concurrently.
+// an address without a port. Check ends when ctx does, and takes at most Timeout. It may
+// be called concurrently.
 func (p Probe) Check(ctx context.Context, host string) error {
 	if p == (Probe{}) {
 		return nil

@@ -15,8 +15,9 @@ import (
 // Report is the result of Check. It is bolt.Report.
 type Report = format.Report
 
-// Progress is called during a long check or repair. what is "pages" or "records", done is
-// how many are read, and of is how many there are. Zero means that this is not known.
+// Progress is called during a long check or repair. The text what is "pages" or
+// "records", done is how many are read, and of is how many there are. Zero means that
+// this is not known.
 type Progress = format.Progress
 
 // Job is the part of Check or Repair that reads the damaged file. It is plain data, so that

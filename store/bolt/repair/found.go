@@ -94,8 +94,8 @@ func also(have []candidate, sealed []byte, t format.Trust) []candidate {
 	return append(have, candidate{sealed: sealed, trust: t})
 }
 
-// readPages reads every pair with a right checksum from every page. m tells which pages are
-// in use. A nil m means that this is not known.
+// readPages reads every pair with a right checksum from every page. m says which pages
+// are in use. A nil m means that this is not known.
 func readPages(img format.Image, m *format.BoltMeta, tell Progress) *found {
 	h := newFound()
 	u := format.FindInUse(img, m)

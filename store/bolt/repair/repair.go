@@ -53,7 +53,7 @@ type Outcome struct {
 	// own when it is next opened, as a backup does. Cursors of the earlier feed are refused,
 	// and active operations count as outcome unknown.
 	Forked bool
-	// Lost is what the file no longer holds. A lost event is replaced by an event with the
+	// Lost is what the file has lost. A lost event is replaced by an event with the
 	// reason store.ReasonCorrupt.
 	Lost []Loss
 	// Doubtful is what the file holds, but may be an older record.

@@ -103,8 +103,8 @@ func (x *Index) ReleaseAll() {
 
 // TakeChanged reports whether the record of a claimed operation changed since it was
 // claimed, and clears that mark. Before it releases the operation, the driver must find out
-// whether the claimer has seen the change. If the claimer has not, or if the driver cannot
-// tell, the driver sets the mark again with MarkChanged.
+// whether the claimer has seen the change. If the claimer has not, or if the driver does
+// not know, the driver sets the mark again with MarkChanged.
 func (x *Index) TakeChanged(k Key) bool {
 	r := x.claimed(k)
 	if r == nil || !r.has(rowChanged) {

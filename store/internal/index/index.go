@@ -240,8 +240,8 @@ func (x *Index) All() iter.Seq[State] {
 	}
 }
 
-// nanos returns t in Unix nanoseconds: 0 for the zero time, and the nearest
-// value for a time that int64 cannot hold (before 1677 or after 2262).
+// nanos returns t in Unix nanoseconds, or 0 for the zero time. For a time that int64
+// cannot hold (before 1677 or after 2262) it returns the nearest value.
 func nanos(t time.Time) int64 {
 	const edge = math.MaxInt64 / int64(time.Second)
 	switch s := t.Unix(); {

@@ -93,8 +93,8 @@ func (x *Index) Publish() bool { return x.publish(nil) }
 
 // publish counts a change for each touched lane whose earliest due times differ from what
 // was reported, and for the earliest deadline. A claimer learns the deadline from its own
-// call, and the state of the lanes for which known returns true, so these are no news for
-// it. A nil known means that there is no claimer.
+// call, and so it does the state of the lanes for which known returns true. These are no
+// news for it. A nil known means that there is no claimer.
 //
 // publish removes a lane without active operations after that was reported.
 func (x *Index) publish(known func(lane string) bool) bool {

@@ -17,17 +17,17 @@ var (
 	// ErrReadOnly means that the file cannot be written, or that the store was opened with
 	// Config.ReadOnly.
 	ErrReadOnly = errors.New("bolt: database cannot be written")
-	// ErrNetworkFS means that the file system's locks or syncs may not hold, or that it is
-	// unknown and no disk of this machine is behind it. Config.AllowNetworkFS turns the check
-	// off.
+	// ErrNetworkFS means that the file system's locks or syncs may not hold. It also
+	// means an unknown file system without a disk of this machine behind it.
+	// Config.AllowNetworkFS turns the check off.
 	ErrNetworkFS = errors.New("bolt: database is on a network file system")
 	// ErrUnsafe means that another user could redirect a write, could replace the database, or
 	// has made it. The path has a folder that every user may write to, or a symbolic link in
 	// place of a file of this package. Or it has another user's folder, link or file in a
 	// folder such as /tmp.
 	ErrUnsafe = errors.New("bolt: database is not safe from other users")
-	// ErrNotOwner means that a file must be made next to the database or in its place, and
-	// that this process cannot give it the database's owner, group and mode. Nothing was
+	// ErrNotOwner means that a file must be made next to the database or in its place.
+	// This process cannot give it the database's owner, group and mode. Nothing was
 	// written.
 	ErrNotOwner = errors.New("bolt: database belongs to another user")
 )

@@ -138,7 +138,7 @@ func PublishFile(temp, path string) error {
 			err = &os.PathError{Op: "rename", Path: path, Err: os.ErrExist}
 		case errors.Is(serr, os.ErrNotExist):
 			err = os.Rename(temp, path)
-		default: // the file system cannot tell whether the name is taken
+		default: // the file system cannot say whether the name is taken
 			err = serr
 		}
 	}

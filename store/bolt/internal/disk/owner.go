@@ -17,10 +17,10 @@ type Owner struct {
 	Mode     os.FileMode
 }
 
-// OwnerAt returns the owner that a file made for path must have: the owner of the file at
-// path, or this process if there is no file. If this process is root, a new file belongs to
-// the owner of its folder. OwnerAt refuses a folder that another user may have made as a
-// trap for root: see checkMaker.
+// OwnerAt returns the owner that a file made for path must have. That is the owner of the
+// file at path, or this process if there is no file. If this process is root, a new file
+// belongs to the owner of its folder. OwnerAt refuses a folder that another user may have
+// made as a trap for root: see checkMaker.
 func OwnerAt(path string) (Owner, error) {
 	info, err := os.Lstat(path)
 	if err == nil && info.Mode().IsRegular() {

@@ -191,7 +191,7 @@ func (u *InUse) reachBelow(id uint64, bucket string, page []byte, count, depth i
 }
 
 // Orphans returns the pages in use that no pointer leads to, because the page with the
-// pointer is damaged. sound are those that look like pages of a tree, bad the others.
+// pointer is damaged. The pages in sound look like pages of a tree, those in bad do not.
 func (u *InUse) Orphans(m *BoltMeta) (sound, bad []uint64) {
 	defer func() { slices.Sort(bad) }()
 	bad = u.bad

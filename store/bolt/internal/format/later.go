@@ -42,9 +42,10 @@ func (b *laterBody) request() *store.LaterRequest {
 	}
 }
 
-// TokensOf returns the texts that find an operation by a row of their own: its client token,
-// if that is not its id, and the id of its later request. That id stays after the later
-// request has become an operation: the look-up finds that operation's record first.
+// TokensOf returns the texts that find an operation by a row of their own. These are its
+// client token, if that is not its id, and the id of its later request. That id stays
+// after the later request has become an operation: the look-up finds that operation's
+// record first.
 func TokensOf(o *store.Operation) []string {
 	var out []string
 	if o.ClientToken != string(o.ID) {

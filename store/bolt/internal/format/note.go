@@ -11,7 +11,7 @@ import (
 // A disk may report a sync that it has not made. Then an old page is where a new one
 // should be. Its checksums are good, so a sent operation looks as if it was never sent.
 // Therefore every commit writes a note of what the pages hold into the root page, which
-// names the buckets. bbolt stores a number of the caller's there for each bucket, the
+// names the buckets. There bbolt stores a number of the caller's for each bucket, the
 // sequence, so the note costs no extra page.
 //
 //	bucket                          its sequence

@@ -11,8 +11,8 @@ type RecordBody struct {
 	Value []byte `cbor:"1,keyasint"`
 }
 
-// RecordKey returns the key of a small record. It begins with a zero byte, as no key of
-// another bucket does, so that a repair recognises it on a page of an unknown bucket.
+// RecordKey returns the key of a small record. It begins with a zero byte, which no key
+// of another bucket does. So a repair recognises it on a page of an unknown bucket.
 func RecordKey(kind, name string) []byte { return []byte("\x00" + kind + "\x00" + name) }
 
 // RecordsBucket returns the bucket of the small records. It makes the bucket if the file has
