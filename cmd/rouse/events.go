@@ -96,7 +96,6 @@ func (t *tool) events(ctx context.Context, h *host, p *position) error {
 func (t *tool) follow(ctx context.Context, p *position) error {
 	t.waitsTurn, t.resumes = true, true
 	for ctx.Err() == nil {
-		began := time.Now()
 		err := t.reading(t.offline, func(h *host) error {
 			if err := t.events(ctx, h, p); err != nil || h.own != nil {
 				return err
@@ -110,7 +109,7 @@ func (t *tool) follow(ctx context.Context, p *position) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(max(time.Second, 10*time.Since(began))): // other processes may open the database meanwhile
+		case <-time.After(t.between()):
 		}
 	}
 	return nil

@@ -258,6 +258,24 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowAfterServe checks that a follower of a process that ended goes on at once,
+// however long it has followed that process.
+func TestFollowAfterServe(t *testing.T) {
+	t.Parallel()
+	_, env := fixture(t, shortBoot)
+	server, _ := served(t, env)
+	launch(t, env, "start", "lab", "ws-1").exit(0)
+	f := launch(t, env, "events", "--follow", "--json")
+	f.until(`"sessionId":"ws-1"`)
+	time.Sleep(2500 * time.Millisecond) // ten times this is longer than until waits
+	server.interrupt()
+	server.exit(0)
+	launch(t, env, "start", "lab", "ws-2").exit(0)
+	f.until(`"sessionId":"ws-2"`)
+	f.interrupt()
+	f.exit(0)
+}
+
 // TestOutputThatCannotBeWritten checks that a command whose output is lost does not exit
 // with 0.
 func TestOutputThatCannotBeWritten(t *testing.T) {

@@ -101,6 +101,7 @@ func (t *tool) with(open opener, do func(h *host) error) error {
 
 // once is one try of with.
 func (t *tool) once(open opener, do func(h *host) error) error {
+	t.held = 0
 	if !t.needsFile {
 		h, err := t.dial()
 		switch {
@@ -114,12 +115,19 @@ func (t *tool) once(open opener, do func(h *host) error) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
+	defer func() { t.held = time.Since(began) }()
 	h, err := t.open(p)
 	if err != nil {
 		return err
 	}
 	return errors.Join(t.begin(h, do), h.own.Close(), h.store.Close())
 }
+
+// between returns how long a command that looks again and again waits before it looks
+// again: a second, or longer if it had the database open for long, so that the database is
+// free for other processes most of the time.
+func (t *tool) between() time.Duration { return max(time.Second, 10*t.held) }
 
 // dial connects to the process that runs the engine on the database.
 func (t *tool) dial() (*host, error) {

@@ -299,7 +299,6 @@ func (t *tool) watchStatus(ctx context.Context, a *asked) error {
 	t.waitsTurn = true
 	var last string
 	for ctx.Err() == nil {
-		began := time.Now()
 		s, err := t.lookOnce(ctx, a)
 		if err != nil {
 			if ctx.Err() != nil { // Ctrl-C ends it, and is no failure
@@ -314,18 +313,12 @@ func (t *tool) watchStatus(ctx context.Context, a *asked) error {
 		if err := t.screen.failure(); err != nil {
 			return err
 		}
-		pause(ctx, began)
+		select {
+		case <-ctx.Done():
+		case <-time.After(t.between()):
+		}
 	}
 	return nil
-}
-
-// pause waits a second, or longer if what was done since began took long, so that the
-// database is free for others most of the time.
-func pause(ctx context.Context, began time.Time) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(max(time.Second, 10*time.Since(began))):
-	}
 }
 
 // fingerprint differs between two states if a person should see the second.
@@ -469,7 +462,6 @@ func (t *tool) waitFor(ctx context.Context, a *asked, atMost time.Duration) erro
 	var told time.Time
 	defer t.screen.status("")
 	for {
-		began := time.Now()
 		s, err := t.lookOnce(ctx, a)
 		if ctx.Err() != nil {
 			return interrupted(ctx.Err(), "the operations go on")
@@ -494,7 +486,7 @@ func (t *tool) waitFor(ctx context.Context, a *asked, atMost time.Duration) erro
 			return t.waited(s, fmt.Errorf("the time of --timeout %v is over: %s; they go on", atMost, plural(open, "operation has not ended", "operations have not ended")))
 		case <-ctx.Done():
 			return interrupted(ctx.Err(), "the operations go on")
-		case <-time.After(max(time.Second, 10*time.Since(began))):
+		case <-time.After(t.between()):
 		}
 	}
 }

@@ -28,6 +28,7 @@ type tool struct {
 	needsFile   bool          // the command runs the engine itself
 	waitsTurn   bool          // it waits for the database as long as it takes
 	resumes     bool          // it goes on where it was when the engine that it works with changes
+	held        time.Duration // how long this process itself had the database open in the last try of with
 	hinted      bool
 	noted       map[string]bool                                       // what is noted once
 	child       func(ctx context.Context, args ...string) *exec.Cmd   // this program again
