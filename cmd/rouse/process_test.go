@@ -276,6 +276,29 @@ func TestFollowAfterServe(t *testing.T) {
 	f.exit(0)
 }
 
+// TestSecondRunGoesOn checks that a run that watched another one for longer than
+// --lock-timeout takes its place when that one ends.
+func TestSecondRunGoesOn(t *testing.T) {
+	t.Parallel()
+	provider, env := fixture(t, shortBoot)
+	first := launch(t, env, "run")
+	launch(t, env, "start", "lab", "ws-1").exit(0)
+	first.until("ws-1")
+	second := launch(t, env, "--lock-timeout", "2s", "run", "--until-idle")
+	launch(t, env, "start", "lab", "ws-2").exit(0)
+	first.until("ws-2")
+	time.Sleep(2500 * time.Millisecond) // longer than --lock-timeout
+	first.interrupt()
+	first.exit(0)
+	if err := provider.up(); err != nil {
+		t.Fatal(err)
+	}
+	second.exit(0)
+	if text := second.errOut.String(); !strings.Contains(text, "2 SUCCEEDED; 0 active") {
+		t.Errorf("the second run says %s", text)
+	}
+}
+
 // TestOutputThatCannotBeWritten checks that a command whose output is lost does not exit
 // with 0.
 func TestOutputThatCannotBeWritten(t *testing.T) {

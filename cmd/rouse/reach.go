@@ -77,12 +77,16 @@ func (t *tool) with(open opener, do func(h *host) error) error {
 	until := time.Now().Add(t.lockTimeout)
 	printed := t.screen.results
 	for pause := least; ; pause = min(most, 2*pause) {
+		try := time.Now()
 		err := t.once(open, do)
 		var locked *bolt.LockedError
 		var late *api.HolderError
 		switch {
 		case errors.As(err, &locked), errors.Is(err, api.ErrTooMany):
 		case errors.Is(err, api.ErrNoAnswer) && !errors.As(err, &late) && (t.resumes || t.screen.results == printed):
+			if t.resumes { // it worked with that process, and did not wait
+				until = until.Add(time.Since(try))
+			}
 		default:
 			return err
 		}
