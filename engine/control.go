@@ -154,7 +154,7 @@ func (e *Engine) Retry(ctx context.Context, id ID, by string) (Receipt, error) {
 		return Receipt{}, err
 	}
 	if op.Active() {
-		return Receipt{Operation: op}, fmt.Errorf("%w: %s is %s", ErrNotEnded, id, op.Phase)
+		return Receipt{Operation: op}, fmt.Errorf("%w: %s is %s: wait for its end, or cancel it", ErrNotEnded, id, op.Phase)
 	}
 	return e.Start(ctx, Request{Ref: op.Ref, Labels: op.Labels, RequestedBy: by, Reason: op.Reason, retryOf: op.ID})
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -127,8 +128,8 @@ func TestTokensAndJoins(t *testing.T) {
 		if err != nil || !again.Created || again.Operation.RetryOf != first.Operation.ID || again.Operation.RequestedBy != "ann" {
 			t.Errorf("Retry = %+v, %v", again, err)
 		}
-		if _, err := b.Retry(b.Context(), again.Operation.ID, "ann"); !errors.Is(err, ErrNotEnded) {
-			t.Errorf("Retry of an active one: %v, want ErrNotEnded", err)
+		if _, err := b.Retry(b.Context(), again.Operation.ID, "ann"); !errors.Is(err, ErrNotEnded) || !strings.Contains(err.Error(), "wait for its end") {
+			t.Errorf("Retry of an active one: %v, want ErrNotEnded and the next step", err)
 		}
 	})
 }

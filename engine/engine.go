@@ -17,7 +17,7 @@ import (
 
 var (
 	// ErrRunning is returned by Run while another Run of the engine goes on.
-	ErrRunning = errors.New("engine: is running already")
+	ErrRunning = errors.New("engine: another Run of this engine goes on: end it, or wait until it returns")
 	// ErrClosed is returned by every call after Close, and by calls that wait when
 	// Close begins.
 	ErrClosed = errors.New("engine: closed")

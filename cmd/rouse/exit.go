@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rouse-dev/rouse/engine"
 	"github.com/rouse-dev/rouse/engine/access"
 	"github.com/rouse-dev/rouse/engine/api"
 	"github.com/rouse-dev/rouse/settings"
@@ -163,6 +164,8 @@ func advise(err error, command string) string {
 		return "use the newer version of rouse that wrote it"
 	case errors.As(err, &gap):
 		return "read from the beginning: leave out --after"
+	case errors.Is(err, engine.ErrUnknownLane):
+		return "\"rouse stats\" shows the lanes, and \"rouse config check\" the studios"
 	case errors.Is(err, access.ErrNoToken):
 		return "\"rouse token ls\" shows the ids"
 	case errors.Is(err, store.ErrNotFound):
