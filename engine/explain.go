@@ -47,8 +47,8 @@ type Explanation struct {
 	Error   string
 	ErrorAt time.Time
 	// Also is what the operation waits for as well, as far as that is stored, if Waiting
-	// is WaitForeignStore or WaitNotRunning. AlsoSince is since when. "" and zero mean
-	// that nothing is stored.
+	// is WaitForeignStore or WaitNotRunning. AlsoSince is when that began. "" and zero
+	// mean that nothing is stored.
 	Also      WaitReason
 	AlsoSince time.Time
 	// OnlySession says that Waiting or Also is WaitOffline, WaitCredentials or

@@ -62,7 +62,7 @@ func readHook(t *table, name string) Hook {
 			h.Where = strings.Join(h.hook.Command, " ")
 		}
 	} else if oneOf(t, "url", "url_env", "url_file") == "" {
-		t.fault(h.path, "command or url is required: what is told")
+		t.fault(h.path, "command or url is required: what to call")
 	}
 	oneOf(t, "secret_env", "secret_file")
 	if t.has("after") && h.hook.On != nil && !slices.Contains(h.hook.On, hook.TopicBlocked) {

@@ -108,8 +108,8 @@ func (a *asked) readFilter(c *cobra.Command, now time.Time) error {
 // named reports whether the words name operations or sessions.
 func (a *asked) named() bool { return a.op != "" || a.literal != nil || len(a.refs) > 0 }
 
-// find returns the operations that the selection is about, each session's active one or
-// else its latest, and the sessions that are named and were never asked for.
+// find returns the operations that the selection is about: each session's active one, or
+// else its latest. It also returns the named sessions that were never asked for.
 func (a *asked) find(ctx context.Context, h *host) (ops []engine.Operation, unknown []engine.Ref, err error) {
 	if a.op != "" {
 		o, err := h.engine.Get(ctx, a.op)

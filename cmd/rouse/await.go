@@ -18,7 +18,7 @@ type gaveUpError struct{ why string }
 func (e *gaveUpError) Error() string { return e.why }
 
 // await carries out what is queued until a request's operation has ended, and shows its
-// progress. It waits no longer than atMost; 0 means no limit. Without credentials it does
+// progress. It waits for at most atMost; zero means no limit. Without credentials it does
 // not begin, and the operation stays.
 func (t *tool) await(ctx context.Context, h *host, r engine.Receipt, atMost time.Duration) error {
 	var err error

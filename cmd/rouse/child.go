@@ -42,7 +42,7 @@ type childReport struct {
 	Is    []string     `json:"is,omitempty"` // the names of the errors that it wraps
 }
 
-// wireErrors are the errors of a job that the parent process must tell apart.
+// wireErrors are the errors of a job that the parent process must distinguish.
 var wireErrors = map[string]error{
 	"foreign": bolt.ErrForeign, "newer": bolt.ErrNewer, "locked": bolt.ErrLocked, "corrupt": store.ErrCorrupt, "full": store.ErrFull,
 	"unfinished": repair.ErrInconclusive,

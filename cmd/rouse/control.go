@@ -141,7 +141,8 @@ func fatal(errs []error) error {
 	return nil
 }
 
-// cancel cancels the operation o, or if id is that of a later request, that request alone.
+// cancel cancels the operation o. If id belongs to a later request, it cancels that
+// request alone.
 func (t *tool) cancel(ctx context.Context, h *host, o engine.Operation, id engine.ID) error {
 	was := o.Phase
 	outcome, err := h.engine.Cancel(ctx, id, userName())

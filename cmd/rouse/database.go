@@ -47,8 +47,8 @@ func (d *database) check(f *pflag.FlagSet) error {
 	return nil
 }
 
-// isURL reports whether a path begins like a URL: a scheme of two letters or more
-// (one letter is a drive on Windows), a colon and a slash.
+// isURL reports whether a path begins like a URL, with a scheme, a colon and a slash. A
+// scheme has two letters or more, because one letter is a drive on Windows.
 func isURL(path string) bool {
 	scheme, _, ok := strings.Cut(path, ":/")
 	return ok && len(scheme) > 1 && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789+-.") == "" && scheme[0] > '9'
@@ -70,8 +70,8 @@ func (d *database) chosen() (string, error) {
 // not passed over for another: what it has acknowledged would never be sent.
 var errOnNetworkFS = errors.New("this database cannot be used where it is")
 
-// open opens the database, or makes it, and returns its path; note tells the
-// user where it is if that may surprise.
+// open opens the database, or makes it, and returns its path. A note says where it is if
+// that may surprise the user.
 func (d *database) open(c bolt.Config, note func(string, ...any)) (*bolt.Store, string, error) {
 	path, err := d.chosen()
 	if err != nil {

@@ -161,7 +161,7 @@ func (t *tool) examineSettings(ctx context.Context) (*settings.Transport, []find
 	}
 	var all []finding
 	if path != "" {
-		all = append(all, examineRights("settings", path, 0o022, "chmod go-w "+quoted(path)+": who may write this file can run programs as the user of rouse")...)
+		all = append(all, examineRights("settings", path, 0o022, "chmod go-w "+quoted(path)+": a user who may write this file can run programs as the user of rouse")...)
 	}
 	client, err := t.provider.client(ctx)
 	var wrong settings.Errors
@@ -201,7 +201,7 @@ func examineRights(check, path string, mask fs.FileMode, fix string) []finding {
 }
 
 // examineDatabase looks at the files, and reads the database through the process that has
-// it open, or by itself. active is nil if it cannot be read.
+// it open, or by itself. The result active is nil if it cannot be read.
 func (t *tool) examineDatabase() (all []finding, active []engine.Operation) {
 	const name = "database"
 	path, err := t.db.find()

@@ -26,7 +26,7 @@ func TestFullDisk(t *testing.T) {
 		return status, out.String()
 	}
 	if status, text := rouse("start", "lab", "ws-0"); status != 0 {
-		t.Fatalf("with room: status %d: %s", status, text)
+		t.Fatalf("with free space: status %d: %s", status, text)
 	}
 	fill(t, filepath.Join(dir, "others"))
 

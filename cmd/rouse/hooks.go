@@ -35,16 +35,16 @@ func (p *provider) openHooks() ([]hook.Hook, error) {
 }
 
 // startHooks begins to deliver to hooks. The function that it returns lets them deliver
-// what is left, for at most five seconds: call it when the engine's run has ended. A
-// hook that does not work keeps no start waiting, so what is wrong is only noted.
+// what is left, for at most five seconds: call it when the engine's run has ended. A hook
+// that does not work must not delay a start, so its error becomes a note.
 func (h *host) startHooks(ctx context.Context) (stop func()) {
 	hooks, err := h.hooks()
 	if err != nil {
-		h.note("a hook is not told by this process: %s", plain(err))
+		h.note("this process does not call a hook: %s", plain(err))
 	}
 	r, err := hook.Open(ctx, h.own, h.store, hook.Config{Hooks: hooks, Logger: h.local.Logger})
 	if err != nil {
-		h.note("no hook is told by this process: %s", plain(err))
+		h.note("this process calls no hook: %s", plain(err))
 		return func() {}
 	}
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))

@@ -87,8 +87,8 @@ func (t *tool) listKinds() {
 	t.screen.table(kinds)
 }
 
-// starterPath is where the file goes. implied reports whether other commands find it there
-// without being told.
+// starterPath is where the file goes. The result implied reports whether other commands
+// find it there without --config.
 func (t *tool) starterPath(args []string) (path string, implied bool, err error) {
 	if len(t.provider.given) > 0 {
 		return "", false, usagef("init writes a file with examples: leave out %s, and edit the file", strings.Join(t.provider.given, ", "))

@@ -162,7 +162,7 @@ func lookUpAll(ctx context.Context, t *tool, h *host, refs []engine.Ref) error {
 	if err != nil || len(left) == 0 {
 		return err
 	}
-	// The first one tells whether the others are worth asking for.
+	// The first one shows whether the others are worth a request.
 	wrong := make([]error, len(left))
 	if wrong[0] = lookUp(ctx, h, left[0]); errors.Is(wrong[0], engine.ErrorKindUnreachable) || errors.Is(wrong[0], engine.ErrorKindCredentials) {
 		return wrong[0]
@@ -260,8 +260,8 @@ func (t *tool) startMany(ctx context.Context, sel *selection, r engine.Request, 
 	})
 }
 
-// chosen reads the provider's list if the selection is of it, or else checks the names if
-// check says so.
+// chosen reads the provider's list if the selection is made from that list. Otherwise it
+// checks the names if check is set.
 func (t *tool) chosen(ctx context.Context, h *host, sel *selection, list *listing, check bool) error {
 	if sel.list != "" { // it has only what the provider knows
 		return sel.choose(ctx, h, func() error {
@@ -369,8 +369,7 @@ func refusedError(y *tally) error {
 }
 
 // awaitMany carries out what is queued until the operations of the requests for refs
-// have ended, and shows how they fare. It waits no longer than atMost; 0 means without a
-// limit.
+// have ended, and shows how they fare. It waits for at most atMost; zero means no limit.
 func (t *tool) awaitMany(ctx context.Context, h *host, refs []engine.Ref, receipts []engine.Receipt, atMost time.Duration) error {
 	var open []engine.Receipt
 	studios := map[string]bool{}
@@ -417,7 +416,7 @@ func (h *host) waitAll(ctx context.Context, receipts []engine.Receipt) error {
 	return nil
 }
 
-// watchMany shows how the operations of receipts fare until ended tells of their ends.
+// watchMany shows how the operations of receipts proceed, until ended reports their ends.
 func (t *tool) watchMany(ctx context.Context, h *host, receipts []engine.Receipt, ended <-chan error, atMost time.Duration) error {
 	up := after(atMost)
 	last, told := "", time.Time{}

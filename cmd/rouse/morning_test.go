@@ -67,12 +67,12 @@ func TestMorning(t *testing.T) {
 				t.Fatal(err)
 			}
 			if seen[line.SessionID] != "" {
-				t.Errorf("look %d has %s twice", looks, line.SessionID)
+				t.Errorf("reading %d has %s twice", looks, line.SessionID)
 			}
 			seen[line.SessionID] = line.Status
 		}
 		if len(seen) != 150 {
-			t.Errorf("look %d has %d sessions", looks, len(seen))
+			t.Errorf("reading %d has %d sessions", looks, len(seen))
 		}
 		for session, status := range seen {
 			now, err := provider.studio.Get(t.Context(), ref("lab", session))

@@ -20,8 +20,8 @@ import (
 	"github.com/rouse-dev/rouse/transport"
 )
 
-// host is an engine that a command works with. It is an engine of this process on the open
-// database, or that of the process that runs one there, reached through its socket.
+// host is an engine that a command works with. It is an engine of this process on the
+// open database, or the engine of another process, reached through its socket.
 type host struct {
 	path    string
 	engine  api.Engine

@@ -143,7 +143,7 @@ func changed(c settings.Change) string {
 		return "it is new: " + c.Is
 	case c.Is == "":
 		return "it was removed; it was " + c.Was
-	case c.Is == c.Was: // a URL, of which only the host is shown
+	case c.Is == c.Was: // a URL; only its host is shown
 		return "its value has changed"
 	}
 	return fmt.Sprintf("it is %s; it was %s", c.Is, c.Was)

@@ -191,9 +191,8 @@ type reportedLane struct {
 	at      time.Time
 }
 
-// reportLanes shows the engine's state: as the status line, or, where there is no
-// terminal, a line when a lane is blocked, now and then while it is, and when it
-// goes on.
+// reportLanes shows the engine's state as the status line. Without a terminal it prints a
+// line when a lane is blocked, now and then meanwhile, and when the lane goes on.
 func (t *tool) reportLanes(ctx context.Context, s engine.Stats, told map[string]reportedLane) {
 	now := time.Now()
 	for _, l := range s.Lanes {

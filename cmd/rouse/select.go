@@ -92,7 +92,8 @@ func (s *selection) read(t *tool, c *cobra.Command, args []string) error {
 	return nil
 }
 
-// split tells the studio from the names of sessions. With --from, the studio may be "".
+// split separates the studio from the names of sessions. With --from, the studio may be
+// "".
 func (s *selection) split(t *tool, c *cobra.Command, args []string) (studio string, names []string, err error) {
 	switch {
 	case s.listed() && s.studio != "" && len(args) > 0:
@@ -133,7 +134,7 @@ func (t *tool) defaultStudio() (string, error) {
 func (s *selection) add(seen map[engine.Ref]bool, studio, text string) error {
 	names, err := hostlist.Parse(strings.TrimSpace(text))
 	if text == "" {
-		names, err = []string{""}, nil // the message is that of an empty name
+		names, err = []string{""}, nil // the message is the one for an empty name
 	}
 	if err != nil {
 		return &usageError{err: err}
@@ -225,8 +226,8 @@ func (s *selection) studios() []string {
 	return out
 }
 
-// choose sets refs to those sessions of the studio's list that have all tags. A list
-// that does not come from the provider now is refused, since it may be incomplete.
+// choose sets refs to those sessions of the studio's list that have all tags. A list that
+// does not come from the provider now is refused, since it may be incomplete. The func
 // unlisted returns why the provider did not list, or nil.
 func (s *selection) choose(ctx context.Context, h *host, unlisted func() error) error {
 	s.refs = nil

@@ -40,8 +40,8 @@ func answer(t *testing.T, url, host string) (int, string) {
 	return resp.StatusCode, string(text)
 }
 
-// TestServe checks who is answered without credentials: a supervisor, and nobody else. The
-// tool works through the socket meanwhile, and Ctrl-C ends it.
+// TestServe checks that the server answers a supervisor, and no other client, without
+// credentials. The tool works through the socket meanwhile, and Ctrl-C ends it.
 func TestServe(t *testing.T) {
 	t.Parallel()
 	provider, env := fixture(t, shortBoot)

@@ -9,9 +9,9 @@ import (
 	"github.com/rouse-dev/rouse/internal/notify"
 )
 
-// service tells the service manager how this process fares, if one started it. Its methods
-// but alive are called from the goroutine of the command. Messages that cannot be sent are
-// dropped: without them the manager ends the process, and says so.
+// service reports the state of this process to the service manager, if one started it.
+// Its methods but alive are called from the goroutine of the command. Messages that
+// cannot be sent are dropped: without them the manager ends the process, and says so.
 type service struct {
 	manager notify.Manager
 	began   bool
@@ -45,7 +45,7 @@ func (s *service) reloading(is bool) {
 	}
 }
 
-// watch tells the watchdog, until ctx ends, that the engine answers and runs.
+// watch reports to the watchdog, until ctx ends, that the engine answers and runs.
 func (s *service) watch(ctx context.Context, stats func(ctx context.Context) (engine.Stats, error)) {
 	s.manager.Watch(ctx, func(ctx context.Context) bool {
 		ctx, done := context.WithTimeout(ctx, 5*time.Second)

@@ -57,8 +57,8 @@ as for "rouse start". Exit status 1 means that one was never asked for.`,
 	return c
 }
 
-// checkOne checks that ref names one session and holds no character of a host list or
-// a wildcard: the tool would take either for the name of a session.
+// checkOne checks that ref names one session and holds no character of a host list or a
+// wildcard. The tool would take either for the name of a session.
 func checkOne(ref engine.Ref) error {
 	if err := ref.Validate(); err != nil {
 		return err

@@ -34,8 +34,8 @@ const (
 // terminal shows it.
 var standings = []standing{standingReady, standingStarting, standingScheduled, standingCanceled, standingUnknown, standingLate, standingFailed}
 
-// standingOf tells what is on its way from what is late. Late is what waits for anything
-// but its time, its turn or its boot.
+// standingOf separates what is on its way from what is late. Late is what waits for
+// anything but its time, its turn or its boot.
 func standingOf(x engine.Explanation) standing {
 	switch x.Operation.Phase {
 	case fsm.PhaseSucceeded:
@@ -54,7 +54,7 @@ func standingOf(x engine.Explanation) standing {
 	return standingLate
 }
 
-// snapshot is the latest operations of a selection, as they were at a time.
+// snapshot has the latest operations of a selection at one time.
 type snapshot struct {
 	at      time.Time
 	all     []engine.Explanation
@@ -108,8 +108,8 @@ type sameWhy struct {
 	next time.Time          // the earliest next step; zero: none is known
 }
 
-// groups returns the sessions that stand in a way, in groups with the same reason: the
-// largest first.
+// groups returns the sessions of one standing, in groups with the same reason. The
+// largest group comes first.
 func (s snapshot) groups(w standing) []sameWhy {
 	type key struct{ studio, why string }
 	place := map[key]int{}

@@ -38,9 +38,9 @@ const mostFailures = 20
 // failure reports whether a phase is an end that a user must act on.
 func failure(p fsm.Phase) bool { return p == fsm.PhaseFailed || p == fsm.PhaseExpired }
 
-// explainFailures prints why the first of a run's failures ended, and what to do next. It
-// returns the number of failures. It does not count a session that was requested again
-// since, because the later operation shows how that went.
+// explainFailures prints why the first operations that failed in a run did so, and what
+// to do next. It returns the number of failures. It does not count a session that was
+// requested again since, because the later operation shows how that went.
 func (t *tool) explainFailures(ctx context.Context, get func(context.Context, engine.ID) (engine.Operation, error), feed *feedPrinter) (int, error) {
 	ends := slices.SortedFunc(maps.Values(feed.failed), func(a, b failedEnd) int { return cmp.Compare(a.seq, b.seq) })
 	n := len(ends)

@@ -14,7 +14,7 @@ func (t *tool) tokenCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token",
 		Short: "Manage the access tokens of programs",
-		Long: `Manage the access tokens by which programs use "rouse serve".
+		Long: `Manage the access tokens with which programs use "rouse serve".
 
 A token has a role and a scope: what it may do, and with which sessions.
 docs/access.md explains both. The database keeps the SHA-256 of a secret, so

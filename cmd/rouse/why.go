@@ -74,7 +74,7 @@ func reasonText(r engine.WaitReason) string {
 }
 
 // waitText says to a person what an operation waits for: its reason, or what it
-// waits for as well. It tells a machine that cannot be reached from a provider.
+// waits for as well. It distinguishes a machine that cannot be reached from a provider.
 func waitText(x engine.Explanation, r engine.WaitReason) string {
 	switch state := x.Seen.State; {
 	case r == engine.WaitBooting && state != "" && state != fsm.StateStartInProgress:

@@ -33,8 +33,9 @@ func (k *Kills) Next(n int) string {
 	return k.points[(k.drawn-1)%len(k.points)]
 }
 
-// Count counts a kill at what Next returned. It takes whether the process had reached the
-// point, and how many records were stored and not acknowledged.
+// Count counts a kill at the point that Next returned. The flag there says whether the
+// process had reached the point. unsaid is how many records were stored and not
+// acknowledged.
 func (k *Kills) Count(point string, there bool, unsaid int) {
 	k.again = ""
 	switch {

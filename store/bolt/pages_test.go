@@ -205,8 +205,8 @@ func TestWalkStops(t *testing.T) {
 	}
 }
 
-// TestCorruptAndStale checks that a corrupt record excuses its own bucket only. It hides no
-// stale page, neither of another bucket nor the root page.
+// TestCorruptAndStale checks that a corrupt record excuses its own bucket only. Check
+// still reports a stale page of another bucket and a stale root page.
 func TestCorruptAndStale(t *testing.T) {
 	t.Parallel()
 	lane := []byte("s")

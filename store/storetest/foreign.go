@@ -66,7 +66,7 @@ func (h *twoHomes) isForeign() time.Time {
 	h.Helper()
 	s, err := h.Stats(h.ctx)
 	if err != nil || s.Foreign == nil || s.Foreign.Since.IsZero() {
-		h.Fatalf("foreign: %+v, %v, want it to be, with a time", s.Foreign, err)
+		h.Fatalf("foreign: %+v, %v, want a foreign store with the time since when", s.Foreign, err)
 	}
 	return s.Foreign.Since
 }

@@ -11,7 +11,7 @@ import (
 func laneTests() []test {
 	return []test{
 		{"a pause, a retry-after and a pace", lanesKept},
-		{"a pause alone keeps no operation from a claim", pauseIsRecord},
+		{"a pause alone does not prevent a claim", pauseIsRecord},
 		{"a block", blockKept},
 	}
 }

@@ -285,7 +285,7 @@ func TestFallbackUnknown(t *testing.T) {
 			}
 			for _, call := range m.trades() {
 				if call != "StartInstances" {
-					t.Errorf("it did %q after it", call)
+					t.Errorf("the transport called %q after the start", call)
 				}
 			}
 		})

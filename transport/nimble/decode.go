@@ -104,8 +104,8 @@ func (c *call) accepted(resp *http.Response, body []byte, readErr error) (any, e
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return nil, undecodable(resp, body, err)
 	}
-	// A captive portal's object may have a "session" too. One with neither an id
-	// nor a state is not the service's.
+	// A captive portal's object may have a "session" too. The service's session has an id
+	// or a state.
 	if answer.Session == nil || answer.Session.SessionID == "" && answer.Session.State == "" {
 		return nil, foreign(resp, body, nil)
 	}

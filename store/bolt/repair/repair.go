@@ -44,7 +44,7 @@ func (l Loss) String() string {
 	return fmt.Sprintf("lane %q: %s", l.Lane, l.Detail)
 }
 
-// Vague reports whether it is not known what is lost.
+// Vague reports whether the extent of the loss is unknown.
 func (l Loss) Vague() bool { return l == Loss{Detail: l.Detail} }
 
 // Outcome says how the repaired file differs from the file before the damage.
