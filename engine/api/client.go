@@ -60,6 +60,9 @@ const (
 	nudgeTime     = 5 * time.Second
 )
 
+// errEnding is why a server that ends gives no answer.
+var errEnding = errors.New("the server is ending and cut the request off")
+
 // call is one request.
 type call struct {
 	method, path string
@@ -130,7 +133,7 @@ func (k call) unanswered(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), errSilence):
 		return fmt.Errorf("%w: %s %s: %w", ErrNoAnswer, k.method, k.path, errSilence)
-	case k.writes && !(errors.As(err, &dial) && dial.Op == "dial"):
+	case k.writes && !(errors.As(err, &dial) && dial.Op == "dial") && !errors.Is(err, ErrNoSocket):
 		return fmt.Errorf("%w: %s %s: %w (%w)", ErrNoAnswer, k.method, k.path, err, engine.ErrUnknown)
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -152,6 +155,8 @@ func (k call) refused(ctx context.Context, answer *http.Response) error {
 	case isProblem && p.Type == typePrefix+typeOf(ErrUnknownRoute).word, !isProblem && unknown && answer.Header.Get(headerAPI) != "":
 		return fmt.Errorf("%w: the process that has the file open (version %.40q) does not know %s %s: use the same version",
 			ErrUnknownRoute, answer.Header.Get(headerVersion), k.method, k.path)
+	case isProblem && p.Type == typePrefix+typeOf(context.Canceled).word: // not by this client, so by the server's end
+		return k.unanswered(ctx, errEnding)
 	case isProblem:
 		return p.err()
 	}

@@ -238,25 +238,42 @@ func newServer(h http.Handler, logger *slog.Logger) *Server {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	base, stop := context.WithCancel(context.Background())
+	closing, stop := context.WithCancel(context.Background())
 	s := &Server{stop: stop, ended: make(chan error, 1)}
 	s.http = &http.Server{
-		Handler:           (&pacer{next: h, limits: map[string]*rate.Limiter{}}).handler(),
+		Handler:           (&pacer{next: bound(closing, h), limits: map[string]*rate.Limiter{}}).handler(),
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
-		BaseContext:       func(net.Listener) context.Context { return base },
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	return s
+}
+
+// bound gives a body bodyTime, also if no handler reads it. When closing ends, it ends
+// the requests that wait for an event. The others have closeTime, so that a start that is
+// being committed is still acknowledged.
+func bound(closing context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 { // net/http reads the rest of a body that its handler left
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)) // not every writer has deadlines
+		}
+		if r.URL.Path == streamPath || r.URL.Query().Has("wait") {
+			ctx, end := context.WithCancel(r.Context())
+			defer end()
+			defer context.AfterFunc(closing, end)()
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) begin(l net.Listener) {
 	go func() { s.ended <- s.http.Serve(&bounded{Listener: l, conns: map[string]int{}}) }()
 }
 
-// Close ends streams, lets the other requests finish for up to five seconds, and returns
-// when the server accepts no more.
+// Close ends streams and waits, lets the other requests finish for up to five seconds, and
+// returns when the server accepts no more.
 func (s *Server) Close() error {
 	s.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)

@@ -21,7 +21,10 @@ const (
 	frameTime = 10 * time.Second
 )
 
-const streamContent = "text/event-stream"
+const (
+	streamPath    = "/v1/events/stream"
+	streamContent = "text/event-stream"
+)
 
 type (
 	followInput struct {
@@ -33,7 +36,7 @@ type (
 
 func (s *server) streamOperation() huma.Operation {
 	return huma.Operation{
-		Method: http.MethodGet, Path: "/v1/events/stream", OperationID: "follow", Summary: "Follow the feed",
+		Method: http.MethodGet, Path: streamPath, OperationID: "follow", Summary: "Follow the feed",
 		Description: "Server-sent events: the data is an event of the feed, and the id is its cursor. A comment comes every 15 seconds. " +
 			"An event of the type error has a problem as its data, and ends the stream.",
 		Responses: map[string]*huma.Response{"200": {
