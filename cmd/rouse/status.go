@@ -424,7 +424,8 @@ func (t *tool) waitCommand() *cobra.Command {
 		Short: "Wait until operations have ended",
 		Long: `Wait until the latest operation of each session has ended.
 
-It sends nothing: "rouse run" does. On a terminal it shows how they fare.
+It sends nothing: "rouse run" or "rouse serve" does. On a terminal it shows
+how they fare.
 
 ` + latestHelp + `
 

@@ -258,5 +258,8 @@ def main(address, studio, *sessions):
 
 if __name__ == "__main__":
     if len(sys.argv) < 4:
-        sys.exit("usage: rouse.py ADDRESS STUDIO SESSION...")
-    main(*sys.argv[1:])
+        sys.exit("usage: rouse.py ADDRESS STUDIO SESSION... (over TCP, ROUSE_TOKEN has the access token)")
+    try:
+        main(*sys.argv[1:])
+    except (Problem, OSError) as refused:
+        sys.exit(f"rouse.py: {sys.argv[1]}: {refused}")
