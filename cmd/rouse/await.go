@@ -39,6 +39,9 @@ func (t *tool) await(ctx context.Context, h *host, r engine.Receipt, atMost time
 	case ctx.Err() == nil:
 		err = &gaveUpError{plain(err)}
 	}
+	if holderEnded(err) { // with tries again: nothing must be printed twice
+		return err
+	}
 	var end *engine.EndError
 	after := context.WithoutCancel(ctx)
 	o, gerr := h.engine.Get(after, r.ID)

@@ -80,10 +80,9 @@ func (t *tool) with(open opener, do func(h *host) error) error {
 		try := time.Now()
 		err := t.once(open, do)
 		var locked *bolt.LockedError
-		var late *api.HolderError
 		switch {
 		case errors.As(err, &locked), errors.Is(err, api.ErrTooMany):
-		case errors.Is(err, api.ErrNoAnswer) && !errors.As(err, &late) && (t.resumes || t.screen.results == printed):
+		case holderEnded(err) && (t.resumes || t.screen.results == printed):
 			if t.resumes { // it worked with that process, and did not wait
 				until = until.Add(time.Since(try))
 			}
@@ -101,6 +100,13 @@ func (t *tool) with(open opener, do func(h *host) error) error {
 		case <-time.After(pause/2 + rand.N(pause)):
 		}
 	}
+}
+
+// holderEnded reports whether err says that the process that ran the engine has ended, or
+// is about to.
+func holderEnded(err error) bool {
+	var late *api.HolderError
+	return errors.Is(err, api.ErrNoAnswer) && !errors.As(err, &late)
 }
 
 // once is one try of with.

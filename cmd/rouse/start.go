@@ -205,22 +205,21 @@ func (t *tool) start(ctx context.Context, r engine.Request, s startFlags) error 
 	t.resumes = true
 	var receipt engine.Receipt
 	return t.with(open, func(h *host) error {
-		if receipt.ID != "" { // the engine that acknowledged it has ended
-			return t.await(ctx, h, receipt, s.atMost)
-		}
-		if s.check {
-			if err := lookUp(ctx, h, r.Ref); err != nil {
-				return fmt.Errorf("nothing was queued: %s; to queue it all the same, leave out --check", plain(err))
+		if receipt.ID == "" { // otherwise an engine that has ended acknowledged it
+			if s.check {
+				if err := lookUp(ctx, h, r.Ref); err != nil {
+					return fmt.Errorf("nothing was queued: %s; to queue it all the same, leave out --check", plain(err))
+				}
 			}
-		}
-		var err error
-		t.expires(h, &r)
-		receipt, err = h.engine.Start(ctx, r)
-		if err != nil {
-			return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
-		}
-		if s.note != "" {
-			t.screen.note("%s", s.note)
+			var err error
+			t.expires(h, &r)
+			receipt, err = h.engine.Start(ctx, r)
+			if err != nil {
+				return interrupted(err, "it may have been queued: ask again, with the same --token if there was one")
+			}
+			if s.note != "" {
+				t.screen.note("%s", s.note)
+			}
 		}
 		switch {
 		case receipt.Old:
