@@ -105,6 +105,7 @@ func (b *bench) goRun(run func(context.Context) error) (end func()) {
 	go func() { done <- run(ctx) }()
 	synctest.Wait()
 	return func() {
+		inTurn()
 		stop()
 		if err := <-done; err != nil {
 			b.Errorf("Run: %v", err)
@@ -137,8 +138,18 @@ func (b *bench) cancel(session string) engine.ID {
 }
 
 func (b *bench) after(d time.Duration) {
+	inTurn()
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// turn orders what a test sets before it sleeps, and what the fakes read after that. The
+// fakes run only while the test sleeps, but nothing else tells the race detector so.
+var turn sync.Mutex
+
+func inTurn() {
+	turn.Lock()
+	defer turn.Unlock()
 }
 
 // message is a delivery as a receiver reads it.
@@ -174,6 +185,7 @@ type fake struct {
 }
 
 func (f *fake) send(ctx context.Context, d *delivery) error {
+	inTurn()
 	text, err := d.body()
 	if err != nil {
 		return err
@@ -244,6 +256,7 @@ type hooked struct {
 }
 
 func (h *hooked) PutRecord(ctx context.Context, r store.Record) error {
+	inTurn()
 	if err := h.put(r); err != nil {
 		return err
 	}
