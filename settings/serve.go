@@ -71,6 +71,11 @@ func readServe(t *table) Serve {
 		sub.required("access_key_id", "the id that clients have as AWS_ACCESS_KEY_ID")
 		sub.required("secret_env", "the environment variable with the secret access key")
 		sub.required("role", "viewer, operator or admin")
+		for _, other := range s.Keys[:len(s.Keys)-1] {
+			if id := s.Keys[len(s.Keys)-1].ID; id != "" && other.ID == id {
+				sub.wrong("access_key_id", "%q is that of [serve.keys.%s] too; give each client a key of its own", id, other.Name)
+			}
+		}
 		sub.end()
 	}
 	t.end()

@@ -188,6 +188,7 @@ func TestWrong(t *testing.T) {
 		"[serve]\nlisten = '8282'":           `x.toml:2: serve.listen: "8282": want an address and a port, as "127.0.0.1:8282"`,
 		"[serve]\nlisten = 'localhost:http'": `x.toml:2: serve.listen: "localhost:http": want an address and a port`,
 		"[serve]\ntls_cert = 'a.pem'":        `x.toml:2: serve.tls_cert: it needs tls_key, which is not set`,
+		"[serve.keys.a]\naccess_key_id = 'A'\nsecret_env = 'S'\nrole = 'viewer'\n[serve.keys.b]\naccess_key_id = 'A'\nsecret_env = 'S'\nrole = 'viewer'": `x.toml:6: serve.keys.b.access_key_id: "A" is that of [serve.keys.a] too; give each client a key of its own`,
 		"[serve]\ntls_key = 'a.pem'":         `x.toml:2: serve.tls_key: it needs tls_cert, which is not set`,
 		"[serve]\ntoken = 'x'":               `x.toml:2: serve.token: this looks like a secret`,
 		"[serve.oidc]\naudience = 'x'":       `x.toml:1: serve.oidc: issuer is required: the URL of the issuer`,

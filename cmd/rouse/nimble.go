@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -78,7 +79,7 @@ func (n nimbleStudio) Start(ctx context.Context, in transport.StartInput) (trans
 		Ref: in.Ref, ClientToken: in.ClientToken, RequestedBy: who.Name, Source: "nimble",
 	})
 	if err != nil {
-		return transport.Session{}, err
+		return transport.Session{}, wireError(err)
 	}
 	o := receipt.Operation
 	s := engine.SessionStatus{Session: transport.Session{Ref: in.Ref, State: o.Session}}
@@ -99,6 +100,20 @@ func (n nimbleStudio) Get(ctx context.Context, ref transport.Ref) (transport.Ses
 		return transport.Session{}, err
 	}
 	return n.shown(s)
+}
+
+// wireError returns an error of the engine as one that the protocol has.
+func wireError(err error) error {
+	e := &transport.Error{Message: plain(err), NotSent: true}
+	switch {
+	case errors.Is(err, engine.ErrActive), errors.Is(err, engine.ErrTokenReused):
+		e.Kind = transport.KindConflict
+	case errors.Is(err, engine.ErrExpired):
+		e.Kind = transport.KindInvalid
+	default:
+		return err
+	}
+	return e
 }
 
 // List leaves out the sessions that the request's identity may not see.

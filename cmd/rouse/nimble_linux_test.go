@@ -70,6 +70,7 @@ role = "viewer"
 		{"AKIDNOBODY", "bot-secret-of-a-test", "ws-1", "InvalidSignatureException"},
 		{"AKIDBOT", "bot-secret-of-a-test", "other-1", "AccessDeniedException"},
 		{"AKIDVIEW", "view-secret-of-a-test", "ws-2", "AccessDeniedException"},
+		{"AKIDBOT", "bot-secret-of-a-test", "ws-2", "ConflictException"}, // with the token of ws-1
 	} {
 		if out, err := start(url, row.id, row.secret, row.session); err == nil || !strings.Contains(out, row.want) {
 			t.Errorf("%s starts %s: want %s, got %v\n%s", row.id, row.session, row.want, err, out)

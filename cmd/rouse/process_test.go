@@ -144,6 +144,10 @@ func TestHeld(t *testing.T) {
 	}
 	second := launch(t, env, "run")
 	second.until("waiting until it ends")
+	third := launch(t, env, "run")
+	third.until("waiting until it ends")
+	third.interrupt()
+	third.exit(0)
 	holder.interrupt()
 	holder.exit(0)
 	launch(t, env, "start", "lab", "ws-3").exit(0)

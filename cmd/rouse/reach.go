@@ -89,7 +89,10 @@ func (t *tool) with(open opener, do func(h *host) error) error {
 		default:
 			return err
 		}
-		if !t.waitsTurn && !time.Now().Before(until) || t.ctx.Err() != nil {
+		switch {
+		case t.waitsTurn && t.ctx.Err() != nil:
+			return nil // it was interrupted while it waited, which is how such a command ends
+		case !t.waitsTurn && !time.Now().Before(until), t.ctx.Err() != nil:
 			return err
 		}
 		if t.waitsTurn && locked != nil {

@@ -133,7 +133,7 @@ func (s *health) ready(w http.ResponseWriter, r *http.Request) {
 	case st.Full != nil:
 		err = st.Full
 	default:
-		err = s.commit(ctx)
+		err = s.commit(context.WithoutCancel(ctx)) // its result counts for the next question too
 	}
 	answerHealth(w, err)
 }

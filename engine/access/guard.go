@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/rouse-dev/rouse/internal/printable"
 )
@@ -91,7 +92,9 @@ func (g *Guard) Bearer(next http.Handler) http.Handler {
 		id, err := g.identify(r.Context(), text)
 		switch {
 		case err == nil && id.May(ActionRead):
-			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), id)))
+			ctx, stop := g.whileValid(r.Context(), text)
+			defer stop()
+			next.ServeHTTP(w, r.WithContext(NewContext(ctx, id)))
 		case err == nil:
 			problemRole.write(w, id.Name+" has no role on this server: ask its administrator for a group that has one")
 		case r.Context().Err() != nil: // no client waits for an answer
@@ -108,6 +111,31 @@ func (g *Guard) Bearer(next http.Handler) http.Handler {
 			problemUnauthenticated.write(w, "the token is not valid: it may be wrong, expired or revoked; ask for another one")
 		}
 	})
+}
+
+// recheckEvery is how often the token of a request that lasts, such as a stream, is
+// checked again.
+const recheckEvery = 10 * time.Second
+
+// whileValid returns a context that ends when a token is no longer valid, at the next
+// check after it expired or was revoked. The caller calls stop.
+func (g *Guard) whileValid(ctx context.Context, text string) (valid context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	checked := make(chan struct{})
+	go func() {
+		defer close(checked)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(recheckEvery):
+			}
+			if _, err := g.identify(ctx, text); err != nil && refused(err) {
+				cancel()
+			}
+		}
+	}()
+	return ctx, func() { cancel(); <-checked }
 }
 
 // maxLogged is how many bytes of an error are logged: a client may have written it.

@@ -241,6 +241,39 @@ func TestExpiredToken(t *testing.T) {
 	})
 }
 
+// TestStreamOfRevokedToken: a request that lasts ends soon after its token is revoked.
+func TestStreamOfRevokedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFront(t, access.GuardConfig{})
+		bot := create(t, f.tokens, request("bot"))
+		guard, err := access.NewGuard(access.GuardConfig{Tokens: f.tokens})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		stream := guard.Bearer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		ended := make(chan time.Duration, 1)
+		go func() {
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			withToken(bot.Secret)(r)
+			stream.ServeHTTP(httptest.NewRecorder(), r)
+			ended <- time.Since(began)
+		}()
+		time.Sleep(time.Minute)
+		select {
+		case <-ended:
+			t.Fatal("the stream of a valid token has ended")
+		default:
+		}
+		if _, err := f.tokens.Revoke(t.Context(), bot.ID, "ada"); err != nil {
+			t.Fatal(err)
+		}
+		if took := <-ended - time.Minute; took > 11*time.Second {
+			t.Errorf("the stream goes on for %v after its token was revoked", took)
+		}
+	})
+}
+
 func TestFailuresAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFront(t, access.GuardConfig{})

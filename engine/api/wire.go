@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -18,7 +19,7 @@ type startRequest struct {
 	ExpiresAt   time.Time         `json:"expiresAt,omitzero" doc:"When the request is void if it was not sent. Without it, the server's default after notBefore."`
 	Labels      map[string]string `json:"labels,omitempty" doc:"At most 1 KiB in total."`
 	Reason      string            `json:"reason,omitempty" doc:"What the session is for, in a person's words: at most 1 KiB."`
-	Source      string            `json:"source,omitempty" doc:"The program that asks: at most 128 bytes."`
+	Source      string            `json:"source,omitempty" doc:"The program that asks: at most 128 bytes. Defaults to api."`
 }
 
 func startRequestOf(r engine.Request) startRequest {
@@ -31,7 +32,7 @@ func startRequestOf(r engine.Request) startRequest {
 func (b startRequest) request(by string) engine.Request {
 	return engine.Request{
 		Ref: engine.Ref{StudioID: b.StudioID, SessionID: b.SessionID}, ClientToken: b.ClientToken, NotBefore: b.NotBefore, ExpiresAt: b.ExpiresAt,
-		Labels: b.Labels, RequestedBy: by, Reason: b.Reason, Source: b.Source,
+		Labels: b.Labels, RequestedBy: by, Reason: b.Reason, Source: cmp.Or(b.Source, "api"),
 	}
 }
 
