@@ -301,8 +301,8 @@ func (t *tool) watchStatus(ctx context.Context, a *asked) error {
 	for ctx.Err() == nil {
 		s, err := t.lookOnce(ctx, a)
 		if err != nil {
-			if ctx.Err() != nil { // Ctrl-C ends it, and is no failure
-				break
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // Ctrl-C ends it, and is no failure
 			}
 			return err
 		}

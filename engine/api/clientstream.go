@@ -36,7 +36,7 @@ func (c *Client) follow(ctx context.Context, after engine.Cursor) iter.Seq2[engi
 			yield(engine.Event{}, err)
 			return
 		}
-		defer answer.Body.Close()
+		defer func() { _ = answer.Body.Close() }()
 		lines := bufio.NewReaderSize(answer.Body, maxFrame)
 		for {
 			kind, data, err := frame(lines, func() { silence.Reset(streamSilence) })
