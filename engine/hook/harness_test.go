@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +179,8 @@ type fake struct {
 	answer func(m message) error // nil: every delivery succeeds
 	hang   bool                  // every try lasts until its context ends
 
+	trying atomic.Bool // a try goes on
+
 	mu    sync.Mutex
 	tries []message   // all of them
 	at    []time.Time // when
@@ -197,6 +200,8 @@ func (f *fake) send(ctx context.Context, d *delivery) error {
 	f.mu.Lock()
 	f.tries, f.at = append(f.tries, m), append(f.at, time.Now())
 	f.mu.Unlock()
+	f.trying.Store(true)
+	defer f.trying.Store(false)
 	if f.hang {
 		<-ctx.Done()
 		return ctx.Err()

@@ -78,12 +78,13 @@ func (w *worker) run(ctx, work context.Context) error {
 	}
 	waits := newBackoff()
 	for {
+		ended := ctx.Err() != nil // before the feed is read, or what comes between stays
 		d, err := w.next(work)
 		switch {
 		case err != nil:
 			return w.verdict(work, err)
 		case d == nil:
-			if err := w.keepPlace(work, ctx.Err() != nil); err != nil || ctx.Err() != nil {
+			if err := w.keepPlace(work, ended); err != nil || ended {
 				return w.verdict(work, err)
 			}
 			w.wait(ctx)

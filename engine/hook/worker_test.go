@@ -179,6 +179,9 @@ func TestDrain(t *testing.T) {
 			Hook{Name: "chat", On: on}, Hook{Name: "hung", On: on}, Hook{Name: "waiting", On: on})
 		b.cancel("first")
 		b.after(10 * time.Minute)
+		for hung.trying.Load() { // its try would end by its own time-out in the drain
+			b.after(time.Second)
+		}
 		tries := len(waiting.tries)
 		for i := range 20 { // nothing has read them when Run's context ends
 			b.cancel(numbered(i))
