@@ -33,8 +33,7 @@
 // engine returned: [engine.ConflictError] with its operation, for example.
 //
 // The feed is read in pages, or followed as server-sent events whose ids are cursors. A
-// follower that reads nothing for ten seconds is cut off. It waits for nobody else, and
-// nobody waits for it.
+// follower that reads nothing for ten seconds is cut off, and delays no other follower.
 //
 // # Versions
 //
